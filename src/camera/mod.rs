@@ -1,0 +1,13 @@
+//! Where frames come from. Every source, file or device, hands on the same [`Frame`].
+
+use std::time::Instant;
+
+/// One picture of one part: interleaved 8-bit RGB, row by row, `width * height * 3` bytes.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub width: u32,
+    pub height: u32,
+    pub rgb: Vec<u8>,
+    /// When the shutter opened, on the monotonic clock: a part's gate time is counted from here.
+    pub captured: Instant,
+}

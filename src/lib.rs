@@ -1,0 +1,18 @@
+//! aecsad: finds bad parts on a production line, from good images alone, and rejects them.
+//!
+//! The modules stand in the order in which a frame passes through them: `camera` → `optics` → `network` →
+//! `score` → `inspector` (a verdict) → `line` (where is the part) → `reject` (the pulse). `station` joins them
+//! with threads; `bundle` is the file that carries a trained model. No module uses one to its right.
+
+pub mod bundle;
+pub mod camera;
+pub mod error;
+pub mod inspector;
+pub mod line;
+pub mod network;
+pub mod optics;
+pub mod reject;
+pub mod score;
+pub mod station;
+
+pub use error::{Error, Result};

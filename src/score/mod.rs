@@ -1,0 +1,59 @@
+//! Pure arithmetic from features and class maps to scores: no I/O, no clock. Training and the camera path share
+//! it, so a score has exactly one implementation.
+
+use serde::{Deserialize, Serialize};
+
+/// One independent opinion about a part. The order is that of the CSV's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Branch {
+    /// Mahalanobis distance of the class histogram (paper, eq. 2).
+    Histogram,
+    /// Deviation of the class layout on a grid (paper, eq. 3).
+    Layout,
+    /// Teacher against local student (paper, eq. 4).
+    Local,
+    /// Global student against the local student's imitation of it (paper, eq. 7).
+    Global,
+    /// Per-position Gaussian on low-rank features, after alignment.
+    Position,
+    /// Nearest neighbour among the patches of good images, wherever they lie.
+    Patch,
+    /// Mahalanobis distance of the pooled deep feature.
+    Pooled,
+    /// Per-position Gaussian on what the local student cannot explain.
+    Residual,
+}
+
+impl Branch {
+    pub const ALL: [Branch; 8] = [
+        Branch::Histogram,
+        Branch::Layout,
+        Branch::Local,
+        Branch::Global,
+        Branch::Position,
+        Branch::Patch,
+        Branch::Pooled,
+        Branch::Residual,
+    ];
+
+    /// The name in the CSV's header, the manifest and every table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Branch::Histogram => "histogram",
+            Branch::Layout => "layout",
+            Branch::Local => "local",
+            Branch::Global => "global",
+            Branch::Position => "position",
+            Branch::Patch => "patch",
+            Branch::Pooled => "pooled",
+            Branch::Residual => "residual",
+        }
+    }
+}
+
+impl std::fmt::Display for Branch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
