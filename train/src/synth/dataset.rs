@@ -21,6 +21,8 @@ use super::woven_cloth::WovenCloth;
 const FOLDERS: [&str; 4] = ["train", "validation", "test", "ground_truth"];
 const CONFIG: &str = "defects_config.json";
 const LIST: &str = "anomalies.json";
+/// Places tried until a structural defect stands out as its grade asks.
+const ATTEMPTS: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -199,9 +201,10 @@ struct Job {
 
 /// All pictures of a product, anomalies going round the defects and, with each round, the grades.
 fn jobs<P: Product>(product: &P, counts: Counts) -> Vec<Job> {
-    let disturbances = product.disturbances().len();
+    let disturbances = product.disturbances();
+    let kinds = disturbances.len();
     let faults = product.faults().len();
-    let logical = if disturbances > 0 { counts.test } else { 0 };
+    let logical = if kinds > 0 { counts.test } else { 0 };
     let round = |index: usize, kinds: usize| Grade::ALL[index / kinds.max(1) % Grade::ALL.len()];
     let good = |folder, count| {
         (0..count).map(move |index| Job {
@@ -217,8 +220,12 @@ fn jobs<P: Product>(product: &P, counts: Counts) -> Vec<Job> {
         .chain((0..logical).map(|index| Job {
             folder: "test/logical_anomalies",
             index,
-            anomaly: Anomaly::Logical(index % disturbances.max(1)),
-            grade: round(index, disturbances),
+            anomaly: Anomaly::Logical(index % kinds.max(1)),
+            grade: if disturbances[index % kinds.max(1)].graded {
+                round(index, kinds)
+            } else {
+                Grade::Medium
+            },
         }))
         .chain((0..counts.test).map(|index| Job {
             folder: "test/structural_anomalies",
@@ -239,27 +246,76 @@ struct Shot {
 
 fn shoot<P: Product>(product: &P, job: &Job, size: usize, seed: u64) -> Shot {
     let streams = Streams::new(seed, P::NAME, job.folder, job.index);
-    let mut arrangement = product.arrange(&mut streams.arrangement());
+    let good = product.arrange(&mut streams.arrangement());
+    let expose = |arrangement: &_| photograph(product, arrangement, size, &mut streams.exposure());
     let mut rng = streams.anomaly();
-    let (defect, regions) = match job.anomaly {
-        Anomaly::None => (None, Vec::new()),
+    match job.anomaly {
+        Anomaly::None => Shot {
+            picture: expose(&good),
+            defect: None,
+            regions: Vec::new(),
+        },
         Anomaly::Logical(which) => {
+            let mut arrangement = good;
             let regions = product.disturb(which, job.grade, &mut arrangement, &mut rng);
             let to_pixels = arrangement.to_pixels(size);
-            let covers = regions.iter().map(|r| r.cover(&to_pixels, size)).collect();
-            (Some(which), covers)
+            Shot {
+                picture: expose(&arrangement),
+                defect: Some(which),
+                regions: regions.iter().map(|r| r.cover(&to_pixels, size)).collect(),
+            }
         }
         Anomaly::Structural(which) => {
             let fault = product.faults()[which];
-            let region = damage(product, fault, job.grade, &mut arrangement, size, &mut rng);
-            (Some(product.disturbances().len() + which), vec![region])
+            let twin = expose(&good);
+            let floor = job.grade.of(34.0, 24.0, 15.0);
+            let mut best: Option<(f32, Shot)> = None;
+            // Bleach on white paper or a stain on black plastic would be no defect at all.
+            for _ in 0..ATTEMPTS {
+                let mut arrangement = good.clone();
+                let region = damage(product, fault, job.grade, &mut arrangement, size, &mut rng);
+                let picture = expose(&arrangement);
+                let contrast = contrast(&picture, &twin, &region);
+                if best.as_ref().is_none_or(|(most, _)| contrast > *most) {
+                    let shot = Shot {
+                        picture,
+                        defect: Some(product.disturbances().len() + which),
+                        regions: vec![region],
+                    };
+                    best = Some((contrast, shot));
+                }
+                if contrast >= floor {
+                    break;
+                }
+            }
+            best.map_or_else(
+                || Shot {
+                    picture: twin,
+                    defect: Some(product.disturbances().len() + which),
+                    regions: Vec::new(),
+                },
+                |(_, shot)| shot,
+            )
         }
-    };
-    Shot {
-        picture: photograph(product, &arrangement, size, &mut streams.exposure()),
-        defect,
-        regions,
     }
+}
+
+/// How strongly two pictures differ in a region: the difference (0 to 255) that a third of its pixels exceed.
+fn contrast(picture: &image::RgbImage, twin: &image::RgbImage, region: &Coverage) -> f32 {
+    let mut differences: Vec<u8> = region
+        .pixels()
+        .filter(|&(_, _, i)| region.alpha[i] >= IN_REGION)
+        .map(|(x, y, _)| {
+            let (a, b) = (
+                picture.get_pixel(x as u32, y as u32).0,
+                twin.get_pixel(x as u32, y as u32).0,
+            );
+            (0..3).map(|c| a[c].abs_diff(b[c])).max().unwrap_or(0)
+        })
+        .collect();
+    differences.sort_unstable();
+    let third = differences.len() * 2 / 3;
+    differences.get(third).copied().map_or(0.0, f32::from)
 }
 
 /// An entry of `defects_config.json`, in MVTec LOCO AD's words.

@@ -91,26 +91,32 @@ impl Product for FastenerTray {
             Disturbance {
                 name: "missing_screw",
                 saturation: area(&SHORT),
+                graded: true,
             },
             Disturbance {
                 name: "missing_nut_or_washer",
                 saturation: area(&Kind::Washer),
+                graded: true,
             },
             Disturbance {
                 name: "extra_screw",
                 saturation: area(&SHORT),
+                graded: true,
             },
             Disturbance {
                 name: "extra_nut_or_washer",
                 saturation: area(&Kind::Washer),
+                graded: true,
             },
             Disturbance {
                 name: "replaced_part",
                 saturation: area(&Kind::Washer),
+                graded: true,
             },
             Disturbance {
                 name: "wrong_length",
                 saturation: Saturation::Whole,
+                graded: true,
             },
         ]
     }
@@ -151,6 +157,10 @@ impl Product for FastenerTray {
 
     fn bends(&self, kind: &Kind) -> bool {
         matches!(kind, Kind::Screw { .. })
+    }
+
+    fn chips(&self, _: &Kind) -> bool {
+        true
     }
 }
 
@@ -341,9 +351,9 @@ fn steel(part: &Part<Kind>, rgb: [u8; 3]) -> impl Fn([f32; 2]) -> Texel + use<> 
 }
 
 fn washer(part: &Part<Kind>, outline: &Shape, brush: &mut Brush) {
-    let metal = steel(part, [176, 178, 180]);
+    let metal = steel(part, [142, 145, 148]);
     let seed = part.seed;
-    brush.paint(outline, Relief::raised(0.01, 0.006), |[x, y]| {
+    brush.paint(outline, Relief::raised(0.01, 0.0035), |[x, y]| {
         let turned = noise::value(x.hypot(y) * 500.0, 0.0, seed);
         metal([x, y]).brighter(1.0 + 0.08 * turned)
     });

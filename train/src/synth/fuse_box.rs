@@ -156,6 +156,7 @@ impl Product for FuseBox {
         .map(|name| Disturbance {
             name,
             saturation: Saturation::Whole,
+            graded: true,
         })
         .to_vec()
     }
@@ -192,6 +193,10 @@ impl Product for FuseBox {
 
     fn bends(&self, kind: &Kind) -> bool {
         matches!(kind, Kind::Fuse(_))
+    }
+
+    fn chips(&self, kind: &Kind) -> bool {
+        *kind != Kind::Screw
     }
 }
 

@@ -72,9 +72,9 @@ impl Ground {
                 let base = tinted(linear([108, 122, 134]));
                 canvas.fill(|at| {
                     let [x, y] = self.pose.apply_inverse(at);
-                    let (shade, tilt) = noise::weave(x, y, 44.0, seed);
+                    let (shade, tilt) = noise::weave(x, y, 40.0, seed);
                     let cloud = noise::fractal(x * 3.0, y * 3.0, 3, seed ^ 5);
-                    let mut texel = Texel::matt(base).brighter(1.0 + 0.22 * shade + 0.06 * cloud);
+                    let mut texel = Texel::matt(base).brighter(1.0 + 0.32 * shade + 0.06 * cloud);
                     texel.tilt = tilt.map(|t| t * 0.5);
                     texel
                 });
@@ -86,9 +86,9 @@ impl Ground {
                     let [x, y] = self.pose.apply_inverse(at);
                     let cloud = noise::fractal(x * 2.5, y * 2.5, 3, seed);
                     let grain = noise::fractal(x * 60.0, y * 60.0, 2, seed ^ 3);
-                    let edge = noise::smooth_step(0.905, 0.915, y);
+                    let edge = noise::smooth_step(0.855, 0.865, y);
                     let above = 1.04 - 0.22 * y + 0.04 * cloud;
-                    let below = 1.0 + 0.12 * grain + 0.3 * (y - 0.91);
+                    let below = 1.0 + 0.12 * grain + 0.9 * (y - 0.86);
                     let rgb = [0, 1, 2].map(|c| noise::mix(wall[c] * above, belt[c] * below, edge));
                     Texel::matt(rgb)
                 });

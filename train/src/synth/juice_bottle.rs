@@ -51,16 +51,25 @@ impl Juice {
         }
     }
 
-    fn other(self, rng: &mut Stream) -> Self {
-        let others: Vec<_> = Self::ALL.into_iter().filter(|&j| j != self).collect();
-        pick(&others, rng).copied().unwrap_or(self)
+    /// Another variant: the nearer in colour, the harder to tell.
+    fn other(self, grade: Grade) -> Self {
+        match self {
+            Juice::Orange => grade.of(Juice::Apple, Juice::Apple, Juice::Cherry),
+            Juice::Cherry => grade.of(Juice::Apple, Juice::Orange, Juice::Orange),
+            Juice::Apple => grade.of(Juice::Cherry, Juice::Cherry, Juice::Orange),
+        }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Glass,
-    Liquid { juice: Juice, level: f32 },
+    Liquid {
+        juice: Juice,
+        level: f32,
+    },
+    /// The tamper-evident ring below the cap, the same on every variant.
+    Ring,
     Cap(Juice),
     Picture(Juice),
     Text(Juice),
@@ -93,6 +102,8 @@ impl Product for JuiceBottle {
         all.parts.push(Part::new(Kind::Glass, centre, 0.0, rng));
         all.parts
             .push(Part::new(Kind::Liquid { juice, level }, centre, 0.0, rng));
+        let ring = Part::new(Kind::Ring, [0.5, 0.5 + TOP + 0.074], 0.0, rng);
+        all.parts.push(ring.jittered(0.001, 0.01, rng));
         let cap = Part::new(Kind::Cap(juice), [0.5, 0.5 + TOP + 0.022], 0.0, rng);
         all.parts.push(cap.jittered(0.0015, 0.02, rng));
         for (kind, [x, y]) in [
@@ -109,6 +120,7 @@ impl Product for JuiceBottle {
         match *kind {
             Kind::Glass => bottle(0.0, TOP),
             Kind::Liquid { level, .. } => bottle(WALL, level),
+            Kind::Ring => Shape::rounded([0.061, 0.0085], 0.003),
             Kind::Cap(_) => Shape::rounded([0.066, 0.042], 0.01),
             Kind::Picture(_) | Kind::Text(_) => Shape::rounded(LABEL_HALF, 0.008),
         }
@@ -119,6 +131,7 @@ impl Product for JuiceBottle {
         match part.kind {
             Kind::Glass => glass(part, &outline, brush),
             Kind::Liquid { juice, level } => liquid(juice, level, part, &outline, brush),
+            Kind::Ring => ring(part, &outline, brush),
             Kind::Cap(juice) => cap(juice, part, &outline, brush),
             Kind::Picture(juice) => picture(juice, part, &outline, brush),
             Kind::Text(juice) => text(juice, part, &outline, brush),
@@ -131,7 +144,7 @@ impl Product for JuiceBottle {
             "wrong_text_label",
             "wrong_cap",
             "wrong_fill_level",
-            "missing_label",
+            "missing_part",
             "displaced_label",
             "swapped_labels",
             "upside_down_label",
@@ -139,6 +152,7 @@ impl Product for JuiceBottle {
         .map(|name| Disturbance {
             name,
             saturation: Saturation::Whole,
+            graded: name != "swapped_labels",
         })
         .to_vec()
     }
@@ -153,7 +167,7 @@ impl Product for JuiceBottle {
         let Some(juice) = juice_of(all) else {
             return Vec::new();
         };
-        let other = juice.other(rng);
+        let other = juice.other(grade);
         let label =
             *pick(&[Kind::Picture(juice), Kind::Text(juice)], rng).unwrap_or(&Kind::Picture(juice));
         match which {
@@ -164,7 +178,11 @@ impl Product for JuiceBottle {
             4 => self.lose(label, grade, juice, all),
             5 => self.displace(label, grade, all, rng),
             6 => self.swap(juice, all),
-            _ => self.move_one(label, all, |pose| pose.angle += PI),
+            _ => {
+                // A picture upside down is a matter of its fruit alone.
+                let label = grade.of(Kind::Text(juice), Kind::Text(juice), Kind::Picture(juice));
+                self.move_one(label, all, |pose| pose.angle += PI)
+            }
         }
     }
 
@@ -184,6 +202,10 @@ impl Product for JuiceBottle {
     /// A label comes off and creases; glass breaks before it bends.
     fn bends(&self, kind: &Kind) -> bool {
         matches!(kind, Kind::Picture(_) | Kind::Text(_))
+    }
+
+    fn chips(&self, kind: &Kind) -> bool {
+        !matches!(kind, Kind::Glass | Kind::Liquid { .. } | Kind::Ring)
     }
 }
 
@@ -245,10 +267,7 @@ impl JuiceBottle {
         juice: Juice,
         all: &mut Arrangement<Kind>,
     ) -> Vec<Region> {
-        let gone = match grade {
-            Grade::Hard => Kind::Cap(juice),
-            _ => label,
-        };
+        let gone = grade.of(label, Kind::Cap(juice), Kind::Ring);
         let Some(index) = all.parts.iter().position(|p| p.kind == gone) else {
             return Vec::new();
         };
@@ -420,11 +439,14 @@ fn cap(juice: Juice, part: &Part<Kind>, outline: &Shape, brush: &mut Brush) {
             ..Texel::matt(rgb).brighter(1.0 + 0.05 * noise::fractal(x * 60.0, y * 60.0, 2, seed))
         }
     });
-    let ring = Shape::rect([0.063, 0.006]).moved([0.0, 0.05]);
-    brush.paint(&ring, Relief::raised(0.004, 0.004), |[x, _]| Texel {
-        tilt: [0.6 * round(x, 0.072), 0.0],
-        gloss: 0.3,
-        ..Texel::matt(rgb).brighter(0.9)
+}
+
+fn ring(part: &Part<Kind>, outline: &Shape, brush: &mut Brush) {
+    let white = linear([206, 206, 200]).map(|v| v * part.tint);
+    brush.paint(outline, Relief::raised(0.004, 0.003), |[x, _]| Texel {
+        tilt: [0.6 * round(x, 0.066), 0.0],
+        gloss: 0.2,
+        ..Texel::matt(white)
     });
 }
 
@@ -575,7 +597,7 @@ mod tests {
                 match part.kind {
                     Kind::Cap(j) | Kind::Picture(j) | Kind::Text(j) => assert_eq!(j, juice),
                     Kind::Liquid { level, .. } => assert!((level - juice.level()).abs() < 0.004),
-                    Kind::Glass => {}
+                    Kind::Glass | Kind::Ring => {}
                 }
             }
             seen[juice as usize] += 1;

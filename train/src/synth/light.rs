@@ -7,6 +7,8 @@ use rand_distr::StandardNormal;
 
 /// Sharpness of highlights; the same for every material, which differ in how strong theirs are.
 const HIGHLIGHT_POWER: i32 = 24;
+/// Share of stray light in the lens, which keeps black from being black and colours from being pure.
+const FLARE: f32 = 0.07;
 
 /// One lamp above the picture, and how evenly it lights.
 #[derive(Clone, Debug)]
@@ -107,8 +109,10 @@ impl Camera {
             let y = (i / size) as f32 / size as f32 - 0.5;
             let even = 1.0 + light.gradient[0] * x + light.gradient[1] * y;
             let lit = even * (1.0 - light.vignette * 2.0 * (x * x + y * y));
+            let grey = (pixel[0] + pixel[1] + pixel[2]) / 3.0;
             for (value, cast) in pixel.iter_mut().zip(light.cast) {
-                *value *= lit * cast;
+                let hazy = *value + FLARE * (0.7 * grey - *value + 0.12);
+                *value = hazy * lit * cast;
             }
         }
         blur(&mut scene, size, self.blur_px);

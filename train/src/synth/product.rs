@@ -50,6 +50,8 @@ pub enum Saturation {
 pub struct Disturbance {
     pub name: &'static str,
     pub saturation: Saturation,
+    /// False where it is the same however hard it is meant to be; it then counts as medium.
+    pub graded: bool,
 }
 
 /// One part of a product in one picture.
@@ -181,6 +183,9 @@ pub trait Product: Sync {
 
     /// Whether a part of this kind can bend along its y axis.
     fn bends(&self, kind: &Self::Kind) -> bool;
+
+    /// Whether a piece can break off the edge of a part of this kind.
+    fn chips(&self, kind: &Self::Kind) -> bool;
 
     /// A part's outline as it lies in the product's frame.
     fn placed(&self, part: &Part<Self::Kind>) -> Shape {

@@ -19,6 +19,8 @@ const SMALLEST_TARGET: f32 = 0.0015;
 const TRIES: usize = 40;
 /// Share of a defect that has to lie on the visible part for a place to be taken at once.
 const ENOUGH_SEEN: f32 = 0.6;
+/// How far from the middle of the picture (a share of its size) a defect may be, to be all in it.
+const FURTHEST: f32 = 0.42;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -156,6 +158,9 @@ pub fn damage<P: Product>(
         let Some(at) = target.visible.point(rng.random()) else {
             break;
         };
+        if at.iter().any(|v| (v / px - 0.5).abs() > FURTHEST) {
+            continue;
+        }
         let (overlay, wanted_px) = draw(fault, grade, at, px, &target, rng);
         let share = overlay.cover.area_px() / wanted_px.max(1.0);
         if best.as_ref().is_none_or(|(most, _)| share > *most) {
@@ -174,6 +179,7 @@ pub fn damage<P: Product>(
 /// What is hit: a part, or the ground where there are none, and what can be seen of it.
 struct Target {
     part: Option<usize>,
+    outline: Coverage,
     visible: Coverage,
 }
 
@@ -193,29 +199,40 @@ fn choose_target<P: Product>(
     let smallest = SMALLEST_TARGET * (size * size) as f32;
     let mut targets: Vec<Target> = Vec::new();
     for (i, part) in arrangement.parts.iter().enumerate() {
-        if fault == Fault::Bend && !product.bends(&part.kind) {
-            continue;
-        }
+        let suits = match fault {
+            Fault::Bend => product.bends(&part.kind),
+            Fault::Chip => product.chips(&part.kind),
+            _ => true,
+        };
         let visible = outlines[i + 1..]
             .iter()
             .fold(outlines[i].clone(), |seen, above| seen.without(above));
         let covered = visible.area_px() < 0.6 * outlines[i].area_px();
-        // A chip or a bend shows only on a part of which most can be seen.
-        let hidden = matches!(fault, Fault::Chip | Fault::Bend) && covered;
-        if visible.area_px() > smallest && !hidden {
+        // A bend shows only on a part of which most can be seen.
+        let hidden = fault == Fault::Bend && covered;
+        if suits && !hidden && visible.area_px() > smallest {
             targets.push(Target {
                 part: Some(i),
+                outline: outlines[i].clone(),
                 visible,
             });
         }
     }
-    if targets.is_empty() {
-        return Target {
+    // Large parts are hit more often than small ones, but not by as much as they are larger.
+    let weight = |target: &Target| target.visible.area_px().sqrt();
+    let mut left = rng.random::<f32>() * targets.iter().map(weight).sum::<f32>();
+    let chosen = targets.iter().position(|target| {
+        left -= weight(target);
+        left <= 0.0
+    });
+    match chosen {
+        Some(index) => targets.swap_remove(index),
+        None => Target {
             part: None,
+            outline: Coverage::full(size),
             visible: Coverage::full(size),
-        };
+        },
     }
-    targets.swap_remove(rng.random_range(0..targets.len()))
 }
 
 /// The fault about a place, clipped to what can be seen of its target, and the area it would have unclipped.
@@ -251,7 +268,7 @@ fn draw(
         Fault::Crack => {
             let length = (grade.of(0.22, 0.14, 0.085) * px).min(1.3 * reach);
             let line = wander(at, length, 1.0, rng);
-            let width = grade.of(2.2, 1.7, 1.3) * px / 320.0;
+            let width = grade.of(2.4, 1.9, 1.6) * px / 320.0;
             let taper = |t: f32| width * (1.15 - t);
             let mut whole = cover(&Shape::stroke(&line, taper), 1.0);
             for _ in 0..grade.of(3, 2, 1) {
@@ -262,7 +279,7 @@ fn draw(
                     whole = whole.joined(&cover(&twig, 1.0));
                 }
             }
-            let dark = 1.0 - 0.85 * contrast;
+            let dark = grade.of(0.1, 0.2, 0.3);
             (whole, Effect::Tint([dark; 3]))
         }
         Fault::Stain | Fault::Bleach => {
@@ -300,7 +317,7 @@ fn draw(
         }
         Fault::Chip | Fault::Bend => {
             // Broken out of the edge: a jagged piece about a point of the outline.
-            let rim = to_rim(at, visible, rng);
+            let rim = to_rim(at, &target.outline, rng);
             let radius = (grade.of(0.055, 0.038, 0.026) * px).min(0.5 * reach);
             let piece = jagged(radius, rng).moved(rim);
             (cover(&piece, 1.0), Effect::Tint([1.0; 3]))
@@ -338,10 +355,11 @@ fn settle<K>(
     part: Option<usize>,
     arrangement: &mut Arrangement<K>,
 ) -> Coverage {
-    // Soft blots and bowls count from half their depth on; a line is marked as wide as it is.
     let region = overlay.cover.clone();
     let peak = region.alpha.iter().copied().fold(0.0, f32::max).max(1e-6);
-    let region = region.scaled_by(|_, _| (1.0 / peak).max(1.0));
+    // A dent shows where its wall slopes, out to its very rim; anything else where it is dense or thick.
+    let reach = if fault == Fault::Dent { 4.0 } else { 1.0 };
+    let region = region.scaled_by(|_, _| reach / peak);
     match (fault, part) {
         (Fault::Chip, Some(part)) => arrangement.parts[part].missing = Some(overlay.cover),
         _ => arrangement.overlays.push(overlay),
@@ -465,11 +483,11 @@ fn blot(at: [f32; 2], radius: f32, size: usize, rng: &mut Stream) -> Coverage {
     })
 }
 
-/// Walks from a point inside to the edge of what can be seen.
-fn to_rim([mut x, mut y]: [f32; 2], visible: &Coverage, rng: &mut impl Rng) -> [f32; 2] {
+/// Walks from a point inside a part to its edge.
+fn to_rim([mut x, mut y]: [f32; 2], outline: &Coverage, rng: &mut impl Rng) -> [f32; 2] {
     let angle: f32 = rng.random_range(0.0..TAU);
     let inside =
-        |x: f32, y: f32| x >= 0.0 && y >= 0.0 && visible.at(x as usize, y as usize) > IN_REGION;
+        |x: f32, y: f32| x >= 0.0 && y >= 0.0 && outline.at(x as usize, y as usize) > IN_REGION;
     while inside(x, y) {
         x += angle.cos();
         y += angle.sin();

@@ -59,4 +59,8 @@ impl Product for WovenCloth {
     fn bends(&self, kind: &Kind) -> bool {
         match *kind {}
     }
+
+    fn chips(&self, kind: &Kind) -> bool {
+        match *kind {}
+    }
 }
