@@ -13,16 +13,14 @@ use super::coverage::{Coverage, IN_REGION};
 use super::fastener_tray::FastenerTray;
 use super::fuse_box::FuseBox;
 use super::juice_bottle::JuiceBottle;
-use super::product::{Grade, Product, Saturation, Streams, photograph};
-use super::structural::damage;
+use super::product::{Grade, Product, Saturation};
+use super::shot::{Counts, Job, Shot, jobs, shoot};
 use super::woven_cloth::WovenCloth;
 
 /// What a product folder made here holds, and so what `force` may delete.
 const FOLDERS: [&str; 4] = ["train", "validation", "test", "ground_truth"];
 const CONFIG: &str = "defects_config.json";
 const LIST: &str = "anomalies.json";
-/// Places tried until a structural defect stands out as its grade asks.
-const ATTEMPTS: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,15 +73,6 @@ impl Name {
         Name::JuiceBottle,
         Name::WovenCloth,
     ];
-}
-
-/// Pictures of each kind.
-#[derive(Clone, Copy, Debug)]
-pub struct Counts {
-    pub train: usize,
-    pub validation: usize,
-    /// Of each of good, logical and structural.
-    pub test: usize,
 }
 
 /// What to render.
@@ -181,141 +170,6 @@ fn clear(folder: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Anomaly {
-    None,
-    Logical(usize),
-    Structural(usize),
-}
-
-/// One picture to make.
-#[derive(Clone, Copy, Debug)]
-struct Job {
-    folder: &'static str,
-    index: usize,
-    anomaly: Anomaly,
-    grade: Grade,
-}
-
-/// All pictures of a product, anomalies going round the defects and, with each round, the grades.
-fn jobs<P: Product>(product: &P, counts: Counts) -> Vec<Job> {
-    let disturbances = product.disturbances();
-    let kinds = disturbances.len();
-    let faults = product.faults().len();
-    let logical = if kinds > 0 { counts.test } else { 0 };
-    let round = |index: usize, kinds: usize| Grade::ALL[index / kinds.max(1) % Grade::ALL.len()];
-    let good = |folder, count| {
-        (0..count).map(move |index| Job {
-            folder,
-            index,
-            anomaly: Anomaly::None,
-            grade: Grade::Easy,
-        })
-    };
-    good("train/good", counts.train)
-        .chain(good("validation/good", counts.validation))
-        .chain(good("test/good", counts.test))
-        .chain((0..logical).map(|index| Job {
-            folder: "test/logical_anomalies",
-            index,
-            anomaly: Anomaly::Logical(index % kinds.max(1)),
-            grade: if disturbances[index % kinds.max(1)].graded {
-                round(index, kinds)
-            } else {
-                Grade::Medium
-            },
-        }))
-        .chain((0..counts.test).map(|index| Job {
-            folder: "test/structural_anomalies",
-            index,
-            anomaly: Anomaly::Structural(index % faults.max(1)),
-            grade: round(index, faults),
-        }))
-        .collect()
-}
-
-/// A picture and, for an anomalous one, what is wrong and where.
-struct Shot {
-    picture: image::RgbImage,
-    /// Place of the defect in `defects_config.json`.
-    defect: Option<usize>,
-    regions: Vec<Coverage>,
-}
-
-fn shoot<P: Product>(product: &P, job: &Job, size: usize, seed: u64) -> Shot {
-    let streams = Streams::new(seed, P::NAME, job.folder, job.index);
-    let good = product.arrange(&mut streams.arrangement());
-    let expose = |arrangement: &_| photograph(product, arrangement, size, &mut streams.exposure());
-    let mut rng = streams.anomaly();
-    match job.anomaly {
-        Anomaly::None => Shot {
-            picture: expose(&good),
-            defect: None,
-            regions: Vec::new(),
-        },
-        Anomaly::Logical(which) => {
-            let mut arrangement = good;
-            let regions = product.disturb(which, job.grade, &mut arrangement, &mut rng);
-            let to_pixels = arrangement.to_pixels(size);
-            Shot {
-                picture: expose(&arrangement),
-                defect: Some(which),
-                regions: regions.iter().map(|r| r.cover(&to_pixels, size)).collect(),
-            }
-        }
-        Anomaly::Structural(which) => {
-            let fault = product.faults()[which];
-            let twin = expose(&good);
-            let floor = job.grade.of(34.0, 24.0, 15.0);
-            let mut best: Option<(f32, Shot)> = None;
-            // Bleach on white paper or a stain on black plastic would be no defect at all.
-            for _ in 0..ATTEMPTS {
-                let mut arrangement = good.clone();
-                let region = damage(product, fault, job.grade, &mut arrangement, size, &mut rng);
-                let picture = expose(&arrangement);
-                let contrast = contrast(&picture, &twin, &region);
-                if best.as_ref().is_none_or(|(most, _)| contrast > *most) {
-                    let shot = Shot {
-                        picture,
-                        defect: Some(product.disturbances().len() + which),
-                        regions: vec![region],
-                    };
-                    best = Some((contrast, shot));
-                }
-                if contrast >= floor {
-                    break;
-                }
-            }
-            best.map_or_else(
-                || Shot {
-                    picture: twin,
-                    defect: Some(product.disturbances().len() + which),
-                    regions: Vec::new(),
-                },
-                |(_, shot)| shot,
-            )
-        }
-    }
-}
-
-/// How strongly two pictures differ in a region: the difference (0 to 255) that a third of its pixels exceed.
-fn contrast(picture: &image::RgbImage, twin: &image::RgbImage, region: &Coverage) -> f32 {
-    let mut differences: Vec<u8> = region
-        .pixels()
-        .filter(|&(_, _, i)| region.alpha[i] >= IN_REGION)
-        .map(|(x, y, _)| {
-            let (a, b) = (
-                picture.get_pixel(x as u32, y as u32).0,
-                twin.get_pixel(x as u32, y as u32).0,
-            );
-            (0..3).map(|c| a[c].abs_diff(b[c])).max().unwrap_or(0)
-        })
-        .collect();
-    differences.sort_unstable();
-    let third = differences.len() * 2 / 3;
-    differences.get(third).copied().map_or(0.0, f32::from)
 }
 
 /// An entry of `defects_config.json`, in MVTec LOCO AD's words.
@@ -445,4 +299,130 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn plan(seed: u64) -> Plan {
+        Plan {
+            products: Name::ALL.to_vec(),
+            counts: Counts {
+                train: 2,
+                validation: 1,
+                test: 3,
+            },
+            size: 96,
+            seed,
+            force: false,
+        }
+    }
+
+    fn rendered(plan: &Plan, threads: usize) -> BTreeMap<String, Vec<u8>> {
+        let root = tempfile::tempdir().unwrap();
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+            .install(|| render(root.path(), plan, &ProgressBar::hidden()))
+            .unwrap();
+        let mut files = BTreeMap::new();
+        let mut folders = vec![root.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(root.path()).unwrap();
+                    let name = name.to_str().unwrap().replace('\\', "/");
+                    files.insert(name, fs::read(&path).unwrap());
+                }
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn the_layout_is_complete() {
+        let files = rendered(&plan(3), 2);
+        let count = |prefix: &str| files.keys().filter(|name| name.starts_with(prefix)).count();
+        for name in Name::ALL.map(folder_name) {
+            assert_eq!(count(&format!("{name}/train/good/")), 2);
+            assert_eq!(count(&format!("{name}/validation/good/")), 1);
+            assert_eq!(count(&format!("{name}/test/good/")), 3);
+            assert_eq!(count(&format!("{name}/test/structural_anomalies/")), 3);
+            let logical = if name == WovenCloth::NAME { 0 } else { 3 };
+            assert_eq!(count(&format!("{name}/test/logical_anomalies/")), logical);
+
+            let json = |file: &str| -> Vec<serde_json::Value> {
+                serde_json::from_slice(&files[&format!("{name}/{file}")]).unwrap()
+            };
+            let defects = json(CONFIG);
+            let anomalies = json(LIST);
+            assert_eq!(anomalies.len(), 3 + logical);
+            for anomaly in anomalies {
+                let image = anomaly["image"].as_str().unwrap();
+                assert!(files.contains_key(&format!("{name}/{image}")));
+                let value = defects
+                    .iter()
+                    .find(|defect| defect["defect_name"] == anomaly["defect"])
+                    .and_then(|defect| defect["pixel_value"].as_u64())
+                    .unwrap();
+                let masks = image
+                    .replace("test/", &format!("{name}/ground_truth/"))
+                    .replace(".png", "/");
+                assert!(count(&masks) > 0, "{masks}");
+                for (_, bytes) in files.iter().filter(|(path, _)| path.starts_with(&masks)) {
+                    let mask = image::load_from_memory(bytes).unwrap().into_luma8();
+                    assert!(mask.pixels().any(|p| u64::from(p.0[0]) == value));
+                    assert!(
+                        mask.pixels()
+                            .all(|p| [0, value].contains(&u64::from(p.0[0])))
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
+        let first = rendered(&plan(3), 1);
+        assert!(first == rendered(&plan(3), 3));
+        let other = rendered(&plan(4), 2);
+        let pictures = first.iter().filter(|(name, _)| name.contains("good"));
+        for (name, bytes) in pictures {
+            assert!(other[name] != *bytes, "{name} is the same for two seeds");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused_and_force_replaces_only_the_product() {
+        let root = tempfile::tempdir().unwrap();
+        let mut plan = plan(3);
+        plan.products = vec![Name::FuseBox, Name::WovenCloth];
+        let cloth = root.path().join(WovenCloth::NAME);
+        fs::create_dir_all(cloth.join("train/good")).unwrap();
+        fs::write(cloth.join("train/good/777.png"), b"old").unwrap();
+        fs::write(cloth.join("notes.txt"), b"mine").unwrap();
+        let refused = render(root.path(), &plan, &ProgressBar::hidden());
+        assert!(matches!(refused, Err(Error::NotEmpty { path }) if path == cloth));
+        assert!(!root.path().join(FuseBox::NAME).exists());
+        plan.force = true;
+        render(root.path(), &plan, &ProgressBar::hidden()).unwrap();
+        assert!(!cloth.join("train/good/777.png").exists());
+        assert!(cloth.join("train/good/001.png").exists());
+        assert!(cloth.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_place_that_is_no_folder_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let error = render(&file, &plan(3), &ProgressBar::hidden()).unwrap_err();
+        assert!(error.to_string().contains("file/fuse_box"), "{error}");
+    }
 }

@@ -11,9 +11,12 @@ mod ground;
 mod juice_bottle;
 mod light;
 mod noise;
+mod overlay;
 mod product;
 mod shape;
+mod shot;
 mod structural;
 mod woven_cloth;
 
-pub use dataset::{Counts, Error, Name, Plan, render};
+pub use dataset::{Error, Name, Plan, render};
+pub use shot::Counts;

@@ -10,8 +10,9 @@ use super::canvas::{Brush, Canvas};
 use super::coverage::Coverage;
 use super::ground::Ground;
 use super::light::{Camera, Light, spread};
+use super::overlay::Overlay;
 use super::shape::{Bend, Pose, Shape};
-use super::structural::{Fault, Overlay};
+use super::structural::Fault;
 
 pub type Stream = ChaCha8Rng;
 
