@@ -32,13 +32,17 @@ pub struct Job {
     pub grade: Grade,
 }
 
-/// All pictures of a product, anomalies going round the defects and, with each round, the grades.
+/// All pictures of a product. Anomalies go round the defects, and each defect from round to round through the
+/// grades, starting at different ones so that any number of pictures has about as many of each.
 pub fn jobs<P: Product>(product: &P, counts: Counts) -> Vec<Job> {
     let disturbances = product.disturbances();
     let kinds = disturbances.len();
     let faults = product.faults().len();
     let logical = if kinds > 0 { counts.test } else { 0 };
-    let round = |index: usize, kinds: usize| Grade::ALL[index / kinds.max(1) % Grade::ALL.len()];
+    let round = |index: usize, kinds: usize| {
+        let (defect, round) = (index % kinds.max(1), index / kinds.max(1));
+        Grade::ALL[(defect + round) % Grade::ALL.len()]
+    };
     let good = |folder, count| {
         (0..count).map(move |index| Job {
             folder,
@@ -228,6 +232,30 @@ mod tests {
     #[test]
     fn the_trays_regions_hold_most_of_what_changed() {
         check(&FastenerTray, 0.2);
+    }
+
+    #[test]
+    fn grades_are_even_and_every_defect_comes_in_each() {
+        let counts = Counts {
+            train: 0,
+            validation: 0,
+            test: 40,
+        };
+        let structural: Vec<_> = jobs(&FuseBox, counts)
+            .into_iter()
+            .filter(|job| matches!(job.anomaly, Anomaly::Structural(_)))
+            .collect();
+        for grade in Grade::ALL {
+            let of_grade = structural.iter().filter(|job| job.grade == grade);
+            assert!((12..=15).contains(&of_grade.count()));
+            for which in 0..FuseBox.faults().len() {
+                assert!(
+                    structural
+                        .iter()
+                        .any(|job| job.grade == grade && job.anomaly == Anomaly::Structural(which))
+                );
+            }
+        }
     }
 
     #[test]
