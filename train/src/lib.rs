@@ -1,0 +1,3 @@
+//! The host side of aecsad: trains a bundle from good images.
+
+pub mod synth;
