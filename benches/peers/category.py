@@ -35,7 +35,7 @@ class Category:
         if len({sample.kind == "good" for sample in self.test}) < 2:
             raise SystemExit(f"{self.folder}: test/ needs good and anomalous images to measure on")
         config = self.folder / "defects_config.json"
-        self.defects = {}
+        self.defects = None
         if config.exists():
             self.defects = {entry["pixel_value"]: entry for entry in json.loads(config.read_text())}
 
@@ -53,10 +53,12 @@ class Category:
         return found
 
     def saturation_px(self, value, area):
-        """The overlap that counts as full; an unlisted value must be covered wholly."""
+        """The overlap that counts as full: without a config, the whole area."""
+        if self.defects is None:
+            return area
         entry = self.defects.get(value)
         if entry is None:
-            return area
+            raise SystemExit(f"{self.folder}: a mask holds the value {value}, which defects_config.json does not list")
         threshold = entry["saturation_threshold"]
         return max(round(threshold * area), 1) if entry["relative_saturation"] else min(threshold, area)
 
