@@ -51,13 +51,13 @@ pub fn roc(scores: &[Scores]) -> String {
 }
 
 /// How many images of each kind score how much, and the threshold as a line. The axis ends where good scores and the
-/// threshold can still be told apart; what lies beyond is in the last bar.
+/// threshold can still be told apart, however far the strangest part lies; what is beyond is in the last bar.
 pub fn histogram(scores: &[Scores], threshold: f64) -> String {
     let all = || scores.iter().flat_map(|(_, scores)| scores).copied();
     let lowest = all().fold(threshold, f64::min);
     let highest = all().fold(threshold, f64::max);
-    let good_span = (threshold - lowest).max(f64::EPSILON);
-    let end = highest.min(threshold + 2.0 * good_span);
+    let ordinary = median_good(scores).map_or(threshold, |median| median.max(threshold));
+    let end = highest.min(ordinary + 2.0 * (ordinary - lowest));
     let width = if end > lowest {
         (end - lowest) / BINS as f64
     } else {
@@ -118,6 +118,13 @@ pub fn histogram(scores: &[Scores], threshold: f64) -> String {
     chart("Scores", &marks)
 }
 
+fn median_good(scores: &[Scores]) -> Option<f64> {
+    let (_, good) = scores.iter().find(|(kind, _)| *kind == Kind::Good)?;
+    let mut good = good.clone();
+    good.sort_by(f64::total_cmp);
+    good.get(good.len() / 2).copied()
+}
+
 fn chart(title: &str, marks: &str) -> String {
     format!(r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">{marks}</svg>"#)
 }
@@ -176,6 +183,13 @@ mod tests {
         assert_eq!(chart.matches("bar good").count(), 2);
         assert_eq!(chart.matches("bar logical").count(), 1);
         assert!(chart.contains("and more") && chart.contains("threshold"));
+    }
+
+    #[test]
+    fn a_threshold_below_every_score_leaves_the_scores_apart() {
+        let good: Vec<f64> = (0..10).map(|score| 4.0 + 0.1 * f64::from(score)).collect();
+        let chart = histogram(&[(Kind::Good, good)], 2.0);
+        assert!(chart.matches("bar good").count() > 5, "{chart}");
     }
 
     #[test]
