@@ -1,3 +1,4 @@
-//! The host side of aecsad: trains a bundle from good images.
+//! The host side of aecsad: good images in, one signed bundle out.
 
+pub mod evaluate;
 pub mod synth;
