@@ -25,12 +25,17 @@ pub enum ExitCode {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub fn exit_code(&self) -> ExitCode {
-        match *self {}
+        match self {
+            Error::Bundle(e) if e.is_storage() => ExitCode::Storage,
+            Error::Bundle(_) => ExitCode::Bundle,
+        }
     }
 }
