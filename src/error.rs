@@ -27,6 +27,8 @@ pub enum ExitCode {
 pub enum Error {
     #[error(transparent)]
     Bundle(#[from] crate::bundle::BundleError),
+    #[error(transparent)]
+    Image(#[from] crate::camera::ImageError),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,6 +38,7 @@ impl Error {
         match self {
             Error::Bundle(e) if e.is_storage() => ExitCode::Storage,
             Error::Bundle(_) => ExitCode::Bundle,
+            Error::Image(_) => ExitCode::Input,
         }
     }
 }
