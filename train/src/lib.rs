@@ -1,0 +1,5 @@
+//! The host side of aecsad: good images in, one signed bundle out.
+
+pub mod cli;
+pub mod dataset;
+pub mod export;
