@@ -144,7 +144,7 @@ impl Manifest {
             return Err(Fault::ManifestDamaged);
         }
         let text = std::str::from_utf8(above).map_err(|_| refused("it isn't UTF-8 text"))?;
-        let table: toml::Table = text.parse().map_err(|e| refused(one_line(&e)))?;
+        let table: toml::Table = text.parse().map_err(|e| syntax(text, &e))?;
         // Before the fields: a later format will have fields that this one doesn't know.
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(found) if found != i64::from(FORMAT) => {
@@ -156,7 +156,7 @@ impl Manifest {
             Some(_) => {}
             None => return Err(refused("it has no `format` number")),
         }
-        let manifest: Manifest = table.try_into().map_err(|e| refused(one_line(&e)))?;
+        let manifest: Manifest = toml::from_str(text).map_err(|e| syntax(text, &e))?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -293,6 +293,11 @@ fn refused(why: impl Into<String>) -> Fault {
 }
 
 /// TOML's own message without its picture of the source, so that it fits in a sentence.
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().replace('\n', " ")
+fn syntax(text: &str, error: &toml::de::Error) -> Fault {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    refused(format!(
+        "line {line}: {}",
+        error.message().replace('\n', " ")
+    ))
 }

@@ -64,3 +64,56 @@ fn has_image_extension(path: &Path) -> bool {
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| EXTENSIONS.iter().any(|e| extension.eq_ignore_ascii_case(e)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn images_are_found_by_name_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("b/c")).unwrap();
+        fs::create_dir(root.join("folder.png")).unwrap();
+        fs::create_dir(root.join(".hidden")).unwrap();
+        for name in [
+            "b/c/2.TIFF",
+            "b/1.jpg",
+            "10.png",
+            "9.bmp",
+            ".hidden/1.png",
+            "._9.bmp",
+            "Thumbs.db",
+            "notes.txt",
+            "png",
+        ] {
+            fs::write(root.join(name), "").unwrap();
+        }
+        fs::write(root.join(OsStr::from_bytes(b"\xff.png")), "").unwrap();
+        symlink(root, root.join("b/loop.png")).unwrap();
+        symlink(root.join("9.bmp"), root.join("b/link.bmp")).unwrap();
+        let named = |images: Vec<PathBuf>| -> Vec<String> {
+            let names = images
+                .iter()
+                .map(|p| p.strip_prefix(root).unwrap().display().to_string());
+            names.collect()
+        };
+        assert_eq!(
+            named(list_images(root).unwrap()),
+            ["10.png", "9.bmp", "b/1.jpg", "b/c/2.TIFF", "b/link.bmp"]
+        );
+        assert_eq!(named(list_images_flat(root).unwrap()), ["10.png", "9.bmp"]);
+    }
+
+    #[test]
+    fn a_folder_that_isn_t_there_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = list_images(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(error, ImageError::Folder { .. }));
+    }
+}

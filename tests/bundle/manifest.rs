@@ -41,9 +41,9 @@ fn a_later_format_says_so_even_with_fields_unknown_here() {
 fn what_makes_no_sense_is_refused() {
     let changes = [
         ("format = 1", "form = 1", "no `format`"),
-        ("version = 3", "version = -3", "version"),
+        ("version = 3", "version = -3", "line 3: "),
         ("version = 3", "version = 3\nnew = 1", "unknown field `new`"),
-        ("mono = false", "mono = 0", "mono"),
+        ("mono = false", "mono = 0", "boolean"),
         ("width = 256", "width = 0", "input size"),
         ("width = 256", "width = 4294967296", "u32"),
         ("height = 256", "height = 5000", "input size"),
