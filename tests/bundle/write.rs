@@ -73,3 +73,34 @@ fn the_largest_manifest_is_bounded_when_written_too() {
     let error = write_bundle(&folder.path().join("a"), manifest, &entries(), None).unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::TooLarge { .. })));
 }
+
+/// A file-size limit stands in for a full disk: the same write fails, at the same place in the code.
+#[test]
+fn a_full_disk_leaves_the_old_file_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("part.aecsad"), "the one before").unwrap();
+    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" --exact write::on_a_full_disk --ignored";
+    let child = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env("AECSAD_TEST_FOLDER", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    let old = std::fs::read_to_string(folder.path().join("part.aecsad")).unwrap();
+    assert_eq!(old, "the one before");
+    assert_eq!(files_in(folder.path()), ["part.aecsad"]);
+}
+
+#[test]
+#[ignore = "the child of a_full_disk_leaves_the_old_file_and_nothing_else"]
+fn on_a_full_disk() {
+    let folder = std::env::var_os("AECSAD_TEST_FOLDER").unwrap();
+    let path = Path::new(&folder).join("part.aecsad");
+    let error = write_bundle(&path, manifest(), &entries(), None).unwrap_err();
+    assert!(error.is_storage(), "{error}");
+}
