@@ -24,12 +24,21 @@ pub enum ExitCode {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
+    #[error(transparent)]
+    Image(#[from] crate::camera::ImageError),
+}
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub fn exit_code(&self) -> ExitCode {
-        match *self {}
+        match self {
+            Error::Bundle(e) if e.is_storage() => ExitCode::Storage,
+            Error::Bundle(_) => ExitCode::Bundle,
+            Error::Image(_) => ExitCode::Input,
+        }
     }
 }

@@ -2,8 +2,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-mod cli;
+
 
 fn main() -> ExitCode {
-    cli::run(&cli::Arguments::parse())
+    aecsad_train::cli::run(&aecsad_train::cli::Arguments::parse())
 }

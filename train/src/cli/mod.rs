@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod keygen;
+mod sign;
 mod synth;
 
 /// Trains an aecsad bundle from good images.

@@ -1,0 +1,3 @@
+//! From trained networks to the one file that a technician carries to the line.
+
+pub mod signing;
