@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aecsad_train::synth::{self, Counts, Name, Plan};
+use crate::synth::{self, Counts, Name, Plan};
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[derive(clap::Args)]
