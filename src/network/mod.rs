@@ -1,1 +1,5 @@
 //! (being built)
+
+mod features;
+
+pub use features::Features;

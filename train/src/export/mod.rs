@@ -1,0 +1,4 @@
+//! From trained networks to the files a bundle carries.
+
+pub mod layers;
+pub mod onnx;
