@@ -17,9 +17,11 @@ fn narrow(steps: usize) -> LgstConfig {
     let mut config = LgstConfig::edge(11);
     config.channels = 8;
     config.local = LocalStudentConfig::new(8).with_stem(8).with_width(8);
-    config.global =
-        GlobalStudentConfig::new(8).with_encoder([4, 8, 8, 16, 16]).with_width(16);
-    config.batch = 4;
+    config.global = GlobalStudentConfig::new(8)
+        .with_encoder([4, 8, 8, 16, 16])
+        .with_width(16)
+        .with_head_width(8);
+    config.schedule.batch = 4;
     config.schedule.steps = steps;
     config.schedule.learning_rate = 4e-3;
     config
@@ -35,7 +37,13 @@ fn train(
     cancel: bool,
 ) -> Result<TrainedLgst, lgst::Error> {
     let (images, features) = scenes(4);
-    lgst::train(&images, &features, config, work_dir, &AtomicBool::new(cancel))
+    lgst::train(
+        &images,
+        &features,
+        config,
+        work_dir,
+        &AtomicBool::new(cancel),
+    )
 }
 
 #[test]
@@ -52,9 +60,15 @@ fn learns_and_computes_the_same_in_tract() {
     let (image, features) = scene(2);
     let device = Default::default();
     let tensor = |array: &Array3<f32>| -> Tensor<Cpu, 4> { stack([array].into_iter(), &device) };
-    let maps = trained.maps(tensor(&image), tensor(&features.stride8), tensor(&features.stride16));
-    let outputs =
-        run_in_tract(&trained.to_onnx(true), &[&image, &features.stride8, &features.stride16]);
+    let maps = trained.maps(
+        tensor(&image),
+        tensor(&features.stride8),
+        tensor(&features.stride16),
+    );
+    let outputs = run_in_tract(
+        &trained.to_onnx(true),
+        &[&image, &features.stride8, &features.stride16],
+    );
     let expected = [maps.local, maps.global, maps.teacher_global, maps.residual];
     assert_eq!(outputs.len(), expected.len());
     for (expected, found) in expected.iter().zip(&outputs) {
@@ -63,14 +77,22 @@ fn learns_and_computes_the_same_in_tract() {
         assert!(difference < 1e-4, "differs by {difference}");
     }
     assert_eq!(
-        run_in_tract(&trained.to_onnx(false), &[&image, &features.stride8, &features.stride16]).len(),
+        run_in_tract(
+            &trained.to_onnx(false),
+            &[&image, &features.stride8, &features.stride16]
+        )
+        .len(),
         3
     );
 
-    let teacher = trained.teacher.forward(tensor(&features.stride8), tensor(&features.stride16));
+    let teacher = trained
+        .teacher
+        .forward(tensor(&features.stride8), tensor(&features.stride16));
     let teacher: Vec<f32> = teacher.to_data().iter().collect();
-    let found =
-        run_in_tract(&trained.teacher_to_onnx(), &[&features.stride8, &features.stride16]);
+    let found = run_in_tract(
+        &trained.teacher_to_onnx(),
+        &[&features.stride8, &features.stride16],
+    );
     assert!(relative_difference(&teacher, &found[0]) < 1e-4);
 }
 
@@ -83,10 +105,16 @@ fn attention_in_the_decoder_computes_the_same_in_tract() {
     let (image, features) = scene(1);
     let device = Default::default();
     let tensor = |array: &Array3<f32>| -> Tensor<Cpu, 4> { stack([array].into_iter(), &device) };
-    let maps = trained.maps(tensor(&image), tensor(&features.stride8), tensor(&features.stride16));
+    let maps = trained.maps(
+        tensor(&image),
+        tensor(&features.stride8),
+        tensor(&features.stride16),
+    );
     let expected: Vec<f32> = maps.teacher_global.to_data().iter().collect();
-    let found =
-        run_in_tract(&trained.to_onnx(false), &[&image, &features.stride8, &features.stride16]);
+    let found = run_in_tract(
+        &trained.to_onnx(false),
+        &[&image, &features.stride8, &features.stride16],
+    );
     assert!(relative_difference(&expected, &found[2]) < 1e-4);
 }
 
@@ -112,7 +140,10 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         let stopped = run.join().unwrap();
         assert!(
-            matches!(stopped, Err(lgst::Error::Training(engine::Error::Interrupted { .. }))),
+            matches!(
+                stopped,
+                Err(lgst::Error::Training(engine::Error::Interrupted { .. }))
+            ),
             "{stopped:?}"
         );
     });
@@ -124,7 +155,10 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
         metric(broken.path(), "students", "loss")
     );
     // Once more: a finished training is taken as it is.
-    assert_eq!(train(&config, broken.path(), false).unwrap().to_onnx(true), expected.to_onnx(true));
+    assert_eq!(
+        train(&config, broken.path(), false).unwrap().to_onnx(true),
+        expected.to_onnx(true)
+    );
 }
 
 #[test]
@@ -146,8 +180,13 @@ fn a_damaged_checkpoint_is_refused_by_name() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
-    let refusal = train(&narrow(1), folder.path(), false).unwrap_err().to_string();
-    assert!(refusal.contains("students.checkpoint") && refusal.contains("delete it"), "{refusal}");
+    let refusal = train(&narrow(1), folder.path(), false)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refusal.contains("students.checkpoint") && refusal.contains("delete it"),
+        "{refusal}"
+    );
 }
 
 #[test]
@@ -157,7 +196,10 @@ fn a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint() {
     config.schedule.learning_rate = 1e30;
     config.schedule.checkpoint_every = Duration::ZERO;
     let refusal = train(&config, folder.path(), false).unwrap_err();
-    let lgst::Error::Training(engine::Error::Diverged { step, checkpoint, .. }) = &refusal else {
+    let lgst::Error::Training(engine::Error::Diverged {
+        step, checkpoint, ..
+    }) = &refusal
+    else {
         panic!("{refusal}");
     };
     assert!(*step > 0 && checkpoint.exists());
@@ -171,7 +213,9 @@ fn what_cannot_be_trained_on_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let cancel = AtomicBool::new(false);
     let refuse = |images: &[Array3<f32>], features: &[Features]| {
-        lgst::train(images, features, &narrow(1), folder.path(), &cancel).unwrap_err().to_string()
+        lgst::train(images, features, &narrow(1), folder.path(), &cancel)
+            .unwrap_err()
+            .to_string()
     };
     let (images, features) = scenes(2);
     assert!(refuse(&[], &[]).contains("no good images"));

@@ -1,10 +1,6 @@
-//! Which burn backend trains, and the two things about it the networks should not repeat: reproducible
-//! initialisation, and images on the device.
-
-use std::sync::Mutex;
+//! Which burn backend trains, and how images reach it.
 
 use burn::backend::{Autodiff, Flex};
-use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use ndarray::Array3;
@@ -13,23 +9,6 @@ use ndarray::Array3;
 pub type Cpu = Flex;
 /// [`Cpu`] with gradients.
 pub type CpuTraining = Autodiff<Cpu>;
-
-/// burn's random generator is one per process: two networks initialised at once would share its numbers.
-static INITIALISING: Mutex<()> = Mutex::new(());
-
-/// A module whose initial weights depend on `seed` alone.
-pub fn seeded_init<B: Backend, M: Module<B>>(
-    seed: u64,
-    device: &B::Device,
-    init: impl FnOnce(&B::Device) -> M,
-) -> M {
-    let _guard = INITIALISING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    B::seed(device, seed);
-    let module = init(device);
-    // Parameters are drawn when first looked at, which must happen before anyone else draws.
-    module.num_params();
-    module
-}
 
 /// Arrays of one shape `[C, H, W]` as a tensor `[B, C, H, W]`.
 ///

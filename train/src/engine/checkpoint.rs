@@ -100,10 +100,16 @@ impl CheckpointFile {
             }
         };
         let damaged = || self.unusable("it is damaged".into());
-        let end = bytes.iter().position(|&byte| byte == b'\n').ok_or_else(damaged)?;
+        let end = bytes
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .ok_or_else(damaged)?;
         let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|_| damaged())?;
         if header.format != FORMAT || header.fingerprint != self.fingerprint {
-            log::info!("{} is of another run: training starts afresh", self.path.display());
+            log::info!(
+                "{} is of another run: training starts afresh",
+                self.path.display()
+            );
             return Ok(None);
         }
         let (model, optimiser) = bytes[end + 1..]
@@ -142,5 +148,9 @@ fn record_from<B: Backend, R: Record<B>>(
 }
 
 fn digest(model: &[u8], optimiser: &[u8]) -> Vec<u8> {
-    Sha256::new().chain_update(model).chain_update(optimiser).finalize().to_vec()
+    Sha256::new()
+        .chain_update(model)
+        .chain_update(optimiser)
+        .finalize()
+        .to_vec()
 }

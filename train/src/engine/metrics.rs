@@ -54,7 +54,9 @@ impl Metrics {
     }
 
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.file.flush().map_err(|source| failed(&self.path, source))
+        self.file
+            .flush()
+            .map_err(|source| failed(&self.path, source))
     }
 
     fn line(&mut self, line: &str) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 mod backend;
 mod checkpoint;
 mod fingerprint;
+mod initial;
 mod metrics;
 mod progress;
 mod sampling;
@@ -11,8 +12,9 @@ mod training;
 
 use std::path::PathBuf;
 
-pub use backend::{Cpu, CpuTraining, seeded_init, stack};
+pub use backend::{Cpu, CpuTraining, stack};
 pub use fingerprint::Fingerprint;
+pub use initial::{rectified, seeded_init};
 pub use sampling::{batch, noise_source};
 pub use training::{Loss, Objective, Schedule, Shard, Workplace, train};
 

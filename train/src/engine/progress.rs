@@ -20,8 +20,9 @@ pub struct Progress {
 impl Progress {
     pub fn start(stage: &'static str, first_step: usize, steps: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr())
-                .with_position(first_step as u64);
+            let bar =
+                ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr())
+                    .with_position(first_step as u64);
             if let Ok(style) = ProgressStyle::with_template(
                 "{prefix} {wide_bar} {pos}/{len} steps, {msg}, {eta} left",
             ) {

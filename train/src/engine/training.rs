@@ -21,12 +21,14 @@ use super::{Error, Fingerprint};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Schedule {
     pub steps: usize,
+    /// Samples a step.
+    pub batch: usize,
     /// The rate of the first step; it falls along a cosine to `final_learning_rate`.
     pub learning_rate: f64,
     pub final_learning_rate: f64,
     /// Coupled L2, as in PyTorch's Adam.
     pub weight_decay: f32,
-    /// Equal parts of a batch that run on threads of their own. Part of the result: batch statistics are a shard's.
+    /// Parts of a batch that run on threads of their own. They belong to the result: batch statistics are a shard's.
     pub shards: usize,
     pub seed: u64,
     /// Time between two checkpoints.
@@ -126,6 +128,7 @@ where
     )?;
     let mut progress = Progress::start(place.stage, first_step, schedule.steps);
     let mut last_save = Instant::now();
+    let shards = schedule.shards.clamp(1, schedule.batch.max(1));
     for step in first_step..=schedule.steps {
         let last = step == schedule.steps;
         let stop = place.cancel.load(Ordering::Relaxed);
@@ -137,7 +140,7 @@ where
             optimiser: optimiser.to_record(),
         });
 
-        let outcome = gradients(&model, objective, step, schedule.shards, device);
+        let outcome = gradients(&model, objective, step, shards, device);
         if !outcome.loss.is_finite() {
             return Err(Error::Diverged {
                 stage: place.stage,
@@ -187,7 +190,14 @@ where
     T: Objective<B>,
 {
     let run = |copy: T::Model, index: usize| {
-        let loss = objective.loss(&copy, Shard { step, index, of: shards });
+        let loss = objective.loss(
+            &copy,
+            Shard {
+                step,
+                index,
+                of: shards,
+            },
+        );
         let value: f32 = loss.total.clone().into_scalar().elem();
         let terms: Vec<(&'static str, f32)> = loss
             .terms
@@ -211,14 +221,20 @@ where
         threads
             .into_iter()
             .map(|thread| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })
             .collect()
     });
     // Folds what each thread saw into the running statistics of batch normalisation.
     let _ = model.valid();
 
-    let mut outcome = Outcome { loss: 0.0, terms: Vec::new(), gradients: GradientsParams::new() };
+    let mut outcome = Outcome {
+        loss: 0.0,
+        terms: Vec::new(),
+        gradients: GradientsParams::new(),
+    };
     let mut sum = GradientsAccumulator::new();
     for (loss, terms, gradients) in results {
         outcome.loss += loss / shards as f32;

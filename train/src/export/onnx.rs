@@ -126,7 +126,10 @@ impl Graph {
     }
 
     fn elementwise(&mut self, op: &str, inputs: &[&Value]) -> Value {
-        debug_assert!(inputs.iter().all(|input| input.shape == inputs[0].shape), "{op}: {inputs:?}");
+        debug_assert!(
+            inputs.iter().all(|input| input.shape == inputs[0].shape),
+            "{op}: {inputs:?}"
+        );
         let name = self.node(op, inputs, Vec::new());
         Value {
             name,
@@ -149,7 +152,10 @@ impl Graph {
         }
         let shape = vec![input.shape[0], input.shape[1], size[0], size[1]];
         let sizes = self.constant_i64(&shape);
-        let absent = Value { name: String::new(), shape: Vec::new() };
+        let absent = Value {
+            name: String::new(),
+            shape: Vec::new(),
+        };
         let name = self.node(
             "Resize",
             &[input, &absent, &absent, &sizes],
@@ -173,12 +179,18 @@ impl Graph {
                 int("count_include_pad", 0),
             ],
         );
-        Value { name, shape: input.shape.clone() }
+        Value {
+            name,
+            shape: input.shape.clone(),
+        }
     }
 
     pub fn global_average(&mut self, input: &Value) -> Value {
         let name = self.node("GlobalAveragePool", &[input], Vec::new());
-        Value { name, shape: vec![input.shape[0], input.shape[1], 1, 1] }
+        Value {
+            name,
+            shape: vec![input.shape[0], input.shape[1], 1, 1],
+        }
     }
 
     /// The mean over the channels, kept as one channel.
@@ -200,25 +212,37 @@ impl Graph {
         );
         let target = self.constant_i64(shape);
         let name = self.node("Reshape", &[input, &target], Vec::new());
-        Value { name, shape: shape.to_vec() }
+        Value {
+            name,
+            shape: shape.to_vec(),
+        }
     }
 
     /// `leftᵀ · right` of two matrices.
     pub fn transposed_product(&mut self, left: &Value, right: &Value) -> Value {
         let name = self.node("Gemm", &[left, right], vec![int("transA", 1)]);
-        Value { name, shape: vec![left.shape[1], right.shape[1]] }
+        Value {
+            name,
+            shape: vec![left.shape[1], right.shape[1]],
+        }
     }
 
     /// `left · rightᵀ` of two matrices.
     pub fn product_transposed(&mut self, left: &Value, right: &Value) -> Value {
         let name = self.node("Gemm", &[left, right], vec![int("transB", 1)]);
-        Value { name, shape: vec![left.shape[0], right.shape[0]] }
+        Value {
+            name,
+            shape: vec![left.shape[0], right.shape[0]],
+        }
     }
 
     /// Over the last axis.
     pub fn softmax(&mut self, input: &Value) -> Value {
         let name = self.node("Softmax", &[input], vec![int("axis", -1)]);
-        Value { name, shape: input.shape.clone() }
+        Value {
+            name,
+            shape: input.shape.clone(),
+        }
     }
 
     /// The finished model as ONNX bytes.
@@ -252,12 +276,18 @@ impl Graph {
     }
 
     fn constant_f32(&mut self, shape: &[usize], values: &[f32]) -> Value {
-        let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let raw = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         self.constant(shape, DataType::Float, raw)
     }
 
     fn constant_i64(&mut self, values: &[usize]) -> Value {
-        let raw = values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect();
+        let raw = values
+            .iter()
+            .flat_map(|&value| (value as i64).to_le_bytes())
+            .collect();
         self.constant(&[values.len()], DataType::Int64, raw)
     }
 
@@ -270,7 +300,10 @@ impl Graph {
             raw_data,
             ..Default::default()
         });
-        Value { name, shape: shape.to_vec() }
+        Value {
+            name,
+            shape: shape.to_vec(),
+        }
     }
 }
 
@@ -306,7 +339,10 @@ fn attribute(name: &str, kind: AttributeType) -> pb::AttributeProto {
 }
 
 fn int(name: &str, value: i64) -> pb::AttributeProto {
-    pb::AttributeProto { i: value, ..attribute(name, AttributeType::Int) }
+    pb::AttributeProto {
+        i: value,
+        ..attribute(name, AttributeType::Int)
+    }
 }
 
 fn ints(name: &str, values: &[usize]) -> pb::AttributeProto {

@@ -55,8 +55,13 @@ impl<B: Backend> SelfAttention<B> {
         };
         let queries = flat(&self.query);
         let scale = 1.0 / (queries.dims()[1] as f32).sqrt();
-        let weights =
-            softmax(queries.mul_scalar(scale).swap_dims(1, 2).matmul(flat(&self.key)), 2);
+        let weights = softmax(
+            queries
+                .mul_scalar(scale)
+                .swap_dims(1, 2)
+                .matmul(flat(&self.key)),
+            2,
+        );
         let attended = flat(&self.value)
             .matmul(weights.swap_dims(1, 2))
             .reshape([batch, channels, height, width]);

@@ -53,12 +53,15 @@ mod tests {
 
     #[test]
     fn changes_light_and_keeps_structure() {
-        let image = Array3::from_shape_fn((3, 8, 8), |(c, y, x)| (c * 64 + y * 8 + x) as f32 / 100.0);
+        let image =
+            Array3::from_shape_fn((3, 8, 8), |(c, y, x)| (c * 64 + y * 8 + x) as f32 / 100.0);
         let jitter = Jitter::default();
         let mut noise = noise_source(5, 0, 0);
         for _ in 0..20 {
             let changed = jitter.apply(&image, &mut noise);
-            let largest = (&changed - &image).iter().fold(0.0f32, |most, d| most.max(d.abs()));
+            let largest = (&changed - &image)
+                .iter()
+                .fold(0.0f32, |most, d| most.max(d.abs()));
             assert!(largest < 0.2 * 4.0, "changed by {largest}");
             // Order along a row is kept: a jitter is no shuffle.
             assert!(changed.rows().into_iter().all(|row| row[0] < row[7]));
@@ -68,8 +71,15 @@ mod tests {
     #[test]
     fn no_strength_changes_nothing() {
         let image = Array3::from_shape_fn((3, 4, 4), |(c, y, x)| (c + y * x) as f32);
-        let jitter = Jitter { strength: 0.0, ..Jitter::default() };
+        let jitter = Jitter {
+            strength: 0.0,
+            ..Jitter::default()
+        };
         let changed = jitter.apply(&image, &mut noise_source(1, 0, 0));
-        assert!((&changed - &image).iter().all(|difference| difference.abs() < 1e-5));
+        assert!(
+            (&changed - &image)
+                .iter()
+                .all(|difference| difference.abs() < 1e-5)
+        );
     }
 }

@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 
-use super::train::TrainedLgst;
 use super::MAP_SIZE;
+use super::train::TrainedLgst;
 use crate::export::onnx::{Graph, Value};
 
 /// What the exported graph computes, on burn.

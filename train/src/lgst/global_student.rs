@@ -13,6 +13,7 @@ use rand::RngExt;
 
 use super::attention::{SelfAttention, SelfAttentionConfig};
 use super::teacher::resize;
+use crate::engine::rectified;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 
@@ -30,6 +31,9 @@ pub struct GlobalStudentConfig {
     /// Channels of the single cell and of the decoder.
     #[config(default = 64)]
     pub width: usize,
+    /// Channels of the last decoder convolution, at full size: half the decoder's work is done there.
+    #[config(default = 32)]
+    pub head_width: usize,
     /// Sizes the map is brought to, each before a convolution; the last is the size of the output.
     #[config(default = "vec![2, 4, 8, 16, 32, 32, 64]")]
     pub decoder: Vec<usize>,
@@ -61,29 +65,36 @@ impl GlobalStudentConfig {
         let mut input = 3;
         let mut halvings = Vec::with_capacity(HALVINGS);
         for output in self.encoder {
-            halvings.push(
-                Conv2dConfig::new([input, output], [4, 4])
-                    .with_stride([2, 2])
-                    .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-                    .init(device),
-            );
+            let halving = Conv2dConfig::new([input, output], [4, 4])
+                .with_stride([2, 2])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+            halvings.push(rectified(halving, device));
             input = output;
         }
         let attention = |channels| SelfAttentionConfig::new(channels).init(device);
-        let neighbourhood = Conv2dConfig::new([self.width, self.width], [3, 3])
-            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+        let last = self.decoder.len().saturating_sub(1);
+        let decoder = (0..self.decoder.len()).map(|index| {
+            let output = if index == last {
+                self.head_width
+            } else {
+                self.width
+            };
+            let layer = Conv2dConfig::new([self.width, output], [3, 3])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+            rectified(layer, device)
+        });
         let kernel = self.bottleneck_kernel;
         GlobalStudent {
             halvings,
             bottleneck: Conv2dConfig::new([input, self.width], [kernel, kernel]).init(device),
             encoder_attention: vec![attention(self.encoder[3]), attention(self.encoder[4])],
-            decoder: self.decoder.iter().map(|_| neighbourhood.init(device)).collect(),
+            decoder: decoder.collect(),
             decoder_attention: if self.decoder_attention {
                 vec![attention(self.width), attention(self.width)]
             } else {
                 Vec::new()
             },
-            head: Conv2dConfig::new([self.width, self.channels], [1, 1]).init(device),
+            head: Conv2dConfig::new([self.head_width, self.channels], [1, 1]).init(device),
             sizes: self.decoder.clone(),
             dropout: self.dropout,
         }

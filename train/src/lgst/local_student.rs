@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 
+use crate::engine::rectified;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 
@@ -35,7 +36,11 @@ pub struct LocalStudent<B: Backend> {
 
 impl LocalStudentConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> LocalStudent<B> {
-        let Self { stem, width, channels } = *self;
+        let Self {
+            stem,
+            width,
+            channels,
+        } = *self;
         let halving = |input, output| {
             Conv2dConfig::new([input, output], [4, 4])
                 .with_stride([2, 2])
@@ -52,8 +57,8 @@ impl LocalStudentConfig {
                 neighbourhood.clone(),
                 neighbourhood,
             ]
-            .iter()
-            .map(|layer| layer.init(device))
+            .into_iter()
+            .map(|layer| rectified(layer, device))
             .collect(),
             teacher_head: pointwise(width, channels).init(device),
             global_head: pointwise(width, channels).init(device),
@@ -68,8 +73,14 @@ impl<B: Backend> LocalStudent<B> {
     /// - `image`: `[B, 3, H, W]`, normalised
     /// - outputs: `[B, D, H/4, W/4]` each
     pub fn forward(&self, image: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
-        let seen = self.trunk.iter().fold(image, |map, layer| relu(layer.forward(map)));
-        (self.teacher_head.forward(seen.clone()), self.global_head.forward(seen))
+        let seen = self
+            .trunk
+            .iter()
+            .fold(image, |map, layer| relu(layer.forward(map)));
+        (
+            self.teacher_head.forward(seen.clone()),
+            self.global_head.forward(seen),
+        )
     }
 
     /// F_L and F_LG as ONNX nodes.
@@ -98,7 +109,10 @@ mod tests {
         type B = CpuTraining;
         let device = Default::default();
         let student = seeded_init(3, &device, |device| {
-            LocalStudentConfig::new(8).with_stem(8).with_width(8).init::<B>(device)
+            LocalStudentConfig::new(8)
+                .with_stem(8)
+                .with_width(8)
+                .init::<B>(device)
         });
         let image =
             Tensor::<B, 4>::random([1, 3, 96, 96], Distribution::Default, &device).require_grad();
@@ -107,14 +121,18 @@ mod tests {
         let gradients = cell.backward();
         let gradient = layers::values(&image.grad(&gradients).expect("the image has a gradient"));
 
-        let touched: Vec<usize> =
-            (0..gradient.len()).filter(|&pixel| gradient[pixel] != 0.0).collect();
+        let touched: Vec<usize> = (0..gradient.len())
+            .filter(|&pixel| gradient[pixel] != 0.0)
+            .collect();
         let extent = |of: fn(usize) -> usize| {
             let places: Vec<usize> = touched.iter().map(|&pixel| of(pixel)).collect();
             places.iter().max().unwrap() - places.iter().min().unwrap() + 1
         };
         let (height, width) = (extent(|pixel| pixel / 96 % 96), extent(|pixel| pixel % 96));
         assert!(height <= 33 && width <= 33, "sees {width}×{height} pixels");
-        assert!(height >= 22 && width >= 22, "sees only {width}×{height} pixels");
+        assert!(
+            height >= 22 && width >= 22,
+            "sees only {width}×{height} pixels"
+        );
     }
 }

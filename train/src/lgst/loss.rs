@@ -69,7 +69,8 @@ impl LgstLossConfig {
 fn mean_of_largest<B: AutodiffBackend>(errors: Tensor<B, 4>, share: f64) -> Tensor<B, 1> {
     let mut sorted = layers::values(&errors.clone().inner());
     let kept = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
-    let (_, bound, _) = sorted.select_nth_unstable_by(kept - 1, |left, right| right.total_cmp(left));
+    let (_, bound, _) =
+        sorted.select_nth_unstable_by(kept - 1, |left, right| right.total_cmp(left));
     let mask = errors.clone().greater_equal_elem(*bound).float();
     let count = mask.clone().sum();
     (errors * mask).sum() / count
@@ -85,7 +86,10 @@ mod tests {
     type B = CpuTraining;
 
     fn map(values: [f32; 4]) -> Tensor<B, 4> {
-        Tensor::from_data(TensorData::new(values.to_vec(), [1, 1, 2, 2]), &Default::default())
+        Tensor::from_data(
+            TensorData::new(values.to_vec(), [1, 1, 2, 2]),
+            &Default::default(),
+        )
     }
 
     fn maps() -> LgstTerms<B> {
@@ -98,10 +102,18 @@ mod tests {
 
     #[test]
     fn sums_the_three_terms_of_equation_8() {
-        let config = LgstLossConfig { local: 1.0, global: 2.0, fusion: 0.5, hardest: None };
+        let config = LgstLossConfig {
+            local: 1.0,
+            global: 2.0,
+            fusion: 0.5,
+            hardest: None,
+        };
         let loss = config.loss(maps());
-        let terms: Vec<f32> =
-            loss.terms.into_iter().map(|(_, term)| term.into_scalar().elem()).collect();
+        let terms: Vec<f32> = loss
+            .terms
+            .into_iter()
+            .map(|(_, term)| term.into_scalar().elem())
+            .collect();
         // (0+0+0+16)/4, (1+0+1+4)/4, (4+4+4+4)/4
         assert_eq!(terms, [4.0, 1.5, 4.0]);
         let total: f32 = loss.total.into_scalar().elem();
@@ -110,7 +122,10 @@ mod tests {
 
     #[test]
     fn the_hardest_quarter_counts_alone() {
-        let config = LgstLossConfig { hardest: Some(0.25), ..Default::default() };
+        let config = LgstLossConfig {
+            hardest: Some(0.25),
+            ..Default::default()
+        };
         let loss = config.loss(maps());
         let local: f32 = loss.terms[0].1.clone().into_scalar().elem();
         assert_eq!(local, 16.0);

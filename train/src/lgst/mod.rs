@@ -17,6 +17,7 @@ pub use global_student::{GlobalStudent, GlobalStudentConfig};
 pub use local_student::{LocalStudent, LocalStudentConfig};
 pub use loss::{LgstLossConfig, LgstTerms};
 pub use teacher::Teacher;
+pub(crate) use teacher::resize;
 pub use train::{LgstConfig, Students, TrainedLgst, train, train_on};
 
 use crate::engine;

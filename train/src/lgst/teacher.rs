@@ -33,14 +33,17 @@ pub struct Teacher<B: Backend> {
 impl<B: Backend> Teacher<B> {
     /// Draws the projection from `seed` and standardises it over `features`.
     pub fn fit(features: &[Features], channels: usize, seed: u64, device: &B::Device) -> Self {
-        let (from8, from16) = features
-            .first()
-            .map_or((1, 1), |first| (first.stride8.dim().0, first.stride16.dim().0));
+        let (from8, from16) = features.first().map_or((1, 1), |first| {
+            (first.stride8.dim().0, first.stride16.dim().0)
+        });
         let deviation = 1.0 / ((from8 + from16) as f64).sqrt();
         let projection = |input: usize, bias: bool| {
             Conv2dConfig::new([input, channels], [1, 1])
                 .with_bias(bias)
-                .with_initializer(Initializer::Normal { mean: 0.0, std: deviation })
+                .with_initializer(Initializer::Normal {
+                    mean: 0.0,
+                    std: deviation,
+                })
         };
         let mut teacher = seeded_init(seed, device, |device| Self {
             stride8: projection(from8, false).init(device),
@@ -69,7 +72,11 @@ impl<B: Backend> Teacher<B> {
         for channel in 0..channels {
             let mean = sum[channel] / count;
             let deviation = (squares[channel] / count - mean * mean).max(0.0).sqrt();
-            let inverse = if deviation < LEAST_DEVIATION { 1.0 } else { 1.0 / deviation };
+            let inverse = if deviation < LEAST_DEVIATION {
+                1.0
+            } else {
+                1.0 / deviation
+            };
             scale.push(inverse as f32);
             shift.push((-mean * inverse) as f32);
         }
@@ -77,7 +84,10 @@ impl<B: Backend> Teacher<B> {
         let shift = Tensor::<B, 1>::from_data(TensorData::new(shift, [channels]), device);
         let per_output = scale.reshape([channels, 1, 1, 1]);
         for layer in [&mut self.stride8, &mut self.stride16] {
-            layer.weight = layer.weight.clone().map(|weight| weight * per_output.clone());
+            layer.weight = layer
+                .weight
+                .clone()
+                .map(|weight| weight * per_output.clone());
         }
         self.stride16.bias = Some(Param::from_tensor(shift));
     }

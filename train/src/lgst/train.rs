@@ -34,7 +34,6 @@ pub struct LgstConfig {
     pub global: GlobalStudentConfig,
     pub loss: LgstLossConfig,
     pub jitter: Jitter,
-    pub batch: usize,
     pub schedule: Schedule,
 }
 
@@ -48,9 +47,9 @@ impl LgstConfig {
             global: GlobalStudentConfig::new(channels),
             loss: LgstLossConfig::default(),
             jitter: Jitter::default(),
-            batch: 8,
             schedule: Schedule {
-                steps: 600,
+                steps: 400,
+                batch: 8,
                 learning_rate: 1e-3,
                 final_learning_rate: 1e-6,
                 weight_decay: 1e-4,
@@ -89,7 +88,14 @@ pub fn train(
     work_dir: &Path,
     cancel: &AtomicBool,
 ) -> Result<TrainedLgst, Error> {
-    train_on::<CpuTraining>(images, features, config, work_dir, cancel, &Default::default())
+    train_on::<CpuTraining>(
+        images,
+        features,
+        config,
+        work_dir,
+        cancel,
+        &Default::default(),
+    )
 }
 
 /// Trains the students on good images, or continues an interrupted training from `work_dir`.
@@ -123,10 +129,20 @@ pub fn train_on<B: AutodiffBackend>(
         local: config.local.init(device),
         global: config.global.init(device),
     });
-    let place = Workplace { stage: STAGE, folder: work_dir, cancel };
+    let place = Workplace {
+        stage: STAGE,
+        folder: work_dir,
+        cancel,
+    };
     let fingerprint = fingerprint(images, features, config);
-    let students =
-        engine::train(students, &objective, &config.schedule, fingerprint, &place, device)?;
+    let students = engine::train(
+        students,
+        &objective,
+        &config.schedule,
+        fingerprint,
+        &place,
+        device,
+    )?;
     Ok(TrainedLgst {
         teacher,
         students: students.valid(),
@@ -147,7 +163,12 @@ impl<B: AutodiffBackend> Objective<B> for Imitation<'_, B> {
 
     fn loss(&self, students: &Students<B>, shard: Shard) -> Loss<B> {
         let seed = self.config.schedule.seed;
-        let batch = engine::batch(self.images.len(), self.config.batch, shard.step, seed);
+        let batch = engine::batch(
+            self.images.len(),
+            self.config.schedule.batch,
+            shard.step,
+            seed,
+        );
         let samples = shard.part(&batch);
         let mut noise: ChaCha8Rng = noise_source(seed, shard.step, shard.index);
 
@@ -155,10 +176,15 @@ impl<B: AutodiffBackend> Objective<B> for Imitation<'_, B> {
             .iter()
             .map(|&sample| self.config.jitter.apply(&self.images[sample], &mut noise))
             .collect();
-        let images = stack(samples.iter().map(|&sample| &self.images[sample]), &self.device);
+        let images = stack(
+            samples.iter().map(|&sample| &self.images[sample]),
+            &self.device,
+        );
         let changed = stack(changed.iter(), &self.device);
-        let teacher: Vec<f32> =
-            samples.iter().flat_map(|&sample| self.teacher_maps[sample].iter().copied()).collect();
+        let teacher: Vec<f32> = samples
+            .iter()
+            .flat_map(|&sample| self.teacher_maps[sample].iter().copied())
+            .collect();
         let shape = [samples.len(), self.config.channels, MAP_SIZE, MAP_SIZE];
         self.config.loss.loss(LgstTerms {
             teacher: Tensor::from_data(TensorData::new(teacher, shape), &self.device),
@@ -182,7 +208,10 @@ fn fingerprint(images: &[Array3<f32>], features: &[Features], config: &LgstConfi
 
 fn check(images: &[Array3<f32>], features: &[Features], config: &LgstConfig) -> Result<(), Error> {
     if images.len() != features.len() {
-        return Err(Error::CountMismatch { images: images.len(), features: features.len() });
+        return Err(Error::CountMismatch {
+            images: images.len(),
+            features: features.len(),
+        });
     }
     let (Some(first_image), Some(first_features)) = (images.first(), features.first()) else {
         return Err(Error::NoImages);
@@ -192,17 +221,35 @@ fn check(images: &[Array3<f32>], features: &[Features], config: &LgstConfig) -> 
             return Ok(());
         }
         let shape = |array: &Array3<f32>| <[usize; 3]>::from(array.dim());
-        Err(Error::ShapeMismatch { index, what, expected: shape(expected), found: shape(found) })
+        Err(Error::ShapeMismatch {
+            index,
+            what,
+            expected: shape(expected),
+            found: shape(found),
+        })
     };
     for (index, (image, features)) in images.iter().zip(features).enumerate() {
         same(index, "pixels", first_image, image)?;
-        same(index, "stride-8 features", &first_features.stride8, &features.stride8)?;
-        same(index, "stride-16 features", &first_features.stride16, &features.stride16)?;
+        same(
+            index,
+            "stride-8 features",
+            &first_features.stride8,
+            &features.stride8,
+        )?;
+        same(
+            index,
+            "stride-16 features",
+            &first_features.stride16,
+            &features.stride16,
+        )?;
     }
     let (channels, height, width) = first_image.dim();
     let side = config.global.image_size();
     if (channels, height, width) != (3, side, side) {
-        return Err(Error::ImageSize { expected: side, found: [channels, height, width] });
+        return Err(Error::ImageSize {
+            expected: side,
+            found: [channels, height, width],
+        });
     }
     Ok(())
 }

@@ -3,22 +3,41 @@
 use std::path::Path;
 
 use aecsad::network::Features;
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 use tract_onnx::prelude::*;
 
-/// A frame with a bright square whose place depends on `index`, and made-up features that follow the frame.
-pub fn scene(index: usize) -> (Array3<f32>, Features) {
+/// Whether a pixel is on the one part of scene `index`, a square that lies elsewhere in each of four scenes.
+fn inside(index: usize, y: usize, x: usize) -> bool {
     let place = 60 + 16 * (index % 4);
-    let inside = |y: usize, x: usize| (place..place + 64).contains(&y) && (96..160).contains(&x);
+    (place..place + 64).contains(&y) && (96..160).contains(&x)
+}
+
+/// The part of [`scene`] `index` on the class map.
+pub fn mask(index: usize) -> Array2<u8> {
+    Array2::from_shape_fn((64, 64), |(y, x)| inside(index, 4 * y, 4 * x) as u8)
+}
+
+/// A frame with a bright square, and made-up features that follow it.
+pub fn scene(index: usize) -> (Array3<f32>, Features) {
+    let inside = |y, x| inside(index, y, x);
     let image = Array3::from_shape_fn((3, 256, 256), |(channel, y, x)| {
         let ripple = ((x + 3 * y + 31 * channel) as f32 * 0.21).sin() * 0.1;
-        ripple + if inside(y, x) { 0.8 - 0.2 * channel as f32 } else { -0.5 }
+        ripple
+            + if inside(y, x) {
+                0.8 - 0.2 * channel as f32
+            } else {
+                -0.5
+            }
     });
     let features = |channels: usize, size: usize| {
         let stride = 256 / size;
         Array3::from_shape_fn((channels, size, size), |(channel, y, x)| {
             let weight = ((channel * 37 % 11) as f32 - 5.0) / 5.0;
-            let part = if inside(y * stride, x * stride) { 1.0 } else { -0.3 };
+            let part = if inside(y * stride, x * stride) {
+                1.0
+            } else {
+                -0.3
+            };
             weight * part + ((channel + x * y) as f32 * 0.05).cos() * 0.2
         })
     };
@@ -58,8 +77,14 @@ pub fn run_in_tract(onnx: &[u8], inputs: &[&Array3<f32>]) -> Vec<Vec<f32>> {
 /// The largest difference, relative to the largest value.
 pub fn relative_difference(left: &[f32], right: &[f32]) -> f32 {
     assert_eq!(left.len(), right.len());
-    let largest = left.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
-    left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max) / largest
+    let largest = left
+        .iter()
+        .fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| (left - right).abs())
+        .fold(0.0, f32::max)
+        / largest
 }
 
 /// A term of the metrics file, by step.
