@@ -21,9 +21,9 @@ fn narrow(steps: usize) -> LgstConfig {
         .with_encoder([4, 8, 8, 16, 16])
         .with_width(16)
         .with_head_width(8);
-    config.schedule.batch = 4;
+    config.schedule.batch = 2;
     config.schedule.steps = steps;
-    config.schedule.learning_rate = 4e-3;
+    config.schedule.learning_rate = 8e-3;
     config
 }
 
@@ -49,7 +49,7 @@ fn train(
 #[test]
 fn learns_and_computes_the_same_in_tract() {
     let folder = tempfile::tempdir().unwrap();
-    let trained = train(&narrow(40), folder.path(), false).unwrap();
+    let trained = train(&narrow(80), folder.path(), false).unwrap();
 
     for (term, share) in [("local", 0.6), ("global", 0.8), ("loss", 0.7)] {
         let values = metric(folder.path(), "students", term);

@@ -12,6 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::MAP_SIZE;
 use crate::engine::{seeded_init, stack};
 use crate::export::layers;
+use crate::export::matrix::Matrix;
 use crate::export::onnx::{Graph, Value};
 
 /// A channel that varies less than this over the training set is centred but not scaled.
@@ -113,12 +114,16 @@ impl<B: Backend> Teacher<B> {
 
     /// The same map as ONNX nodes.
     pub fn write(&self, graph: &mut Graph, stride8: &Value, stride16: &Value) -> Value {
-        let projected8 = graph.convolution(stride8, &layers::convolution(&self.stride8));
-        let projected16 = graph.convolution(stride16, &layers::convolution(&self.stride16));
-        let resized8 = graph.resize(&projected8, [MAP_SIZE; 2]);
-        let resized16 = graph.resize(&projected16, [MAP_SIZE; 2]);
-        let sum = graph.add(&resized8, &resized16);
-        graph.smooth3(&sum)
+        let mut projected = |features: &Value, layer: &Conv2d<B>| {
+            let map = graph.convolution(features, &layers::convolution(layer));
+            // The mean over the cells that exist is separable too, so it joins the resizing.
+            let along = |cells| Matrix::smooth3(MAP_SIZE).times(&Matrix::bilinear(cells, MAP_SIZE));
+            let [height, width] = [map.shape()[2], map.shape()[3]];
+            graph.separable(&map, &along(height), &along(width))
+        };
+        let from8 = projected(stride8, &self.stride8);
+        let from16 = projected(stride16, &self.stride16);
+        graph.add(&from8, &from16)
     }
 
     /// Channels of the feature maps it expects, `[stride8, stride16]`.

@@ -3,18 +3,13 @@
 use std::path::Path;
 
 use aecsad::network::Features;
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 use tract_onnx::prelude::*;
 
 /// Whether a pixel is on the one part of scene `index`, a square that lies elsewhere in each of four scenes.
-fn inside(index: usize, y: usize, x: usize) -> bool {
+pub fn inside(index: usize, y: usize, x: usize) -> bool {
     let place = 60 + 16 * (index % 4);
     (place..place + 64).contains(&y) && (96..160).contains(&x)
-}
-
-/// The part of [`scene`] `index` on the class map.
-pub fn mask(index: usize) -> Array2<u8> {
-    Array2::from_shape_fn((64, 64), |(y, x)| inside(index, 4 * y, 4 * x) as u8)
 }
 
 /// A frame with a bright square, and made-up features that follow it.
@@ -38,7 +33,7 @@ pub fn scene(index: usize) -> (Array3<f32>, Features) {
             } else {
                 -0.3
             };
-            weight * part + ((channel + x * y) as f32 * 0.05).cos() * 0.2
+            weight * part + ((channel + x * y) as f32 * 0.05).cos() * 0.05
         })
     };
     let features = Features {
