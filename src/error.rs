@@ -1,6 +1,9 @@
 //! The library's one error type. Each module has its own enum with the context in it; this one gathers them and
 //! knows the exit code, so that a script can tell a bad image from a bad bundle.
 
+use crate::inspector::InspectorError;
+use crate::network::NetworkError;
+
 /// What a failed command leaves with. 0 is success, 2 is the command line's own (unknown option).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -29,6 +32,8 @@ pub enum Error {
     Bundle(#[from] crate::bundle::BundleError),
     #[error(transparent)]
     Image(#[from] crate::camera::ImageError),
+    #[error(transparent)]
+    Inspector(#[from] crate::inspector::InspectorError),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,6 +44,13 @@ impl Error {
             Error::Bundle(e) if e.is_storage() => ExitCode::Storage,
             Error::Bundle(_) => ExitCode::Bundle,
             Error::Image(_) => ExitCode::Input,
+            Error::Inspector(e) => match e {
+                InspectorError::Bundle(e) if e.is_storage() => ExitCode::Storage,
+                InspectorError::Bundle(_) | InspectorError::Statistics { .. } => ExitCode::Bundle,
+                InspectorError::Network(NetworkError::Load { .. }) => ExitCode::Bundle,
+                InspectorError::Network(_) => ExitCode::Engine,
+                InspectorError::Optics(_) => ExitCode::Input,
+            },
         }
     }
 }
