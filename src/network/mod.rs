@@ -1,1 +1,5 @@
-//! (being built)
+//! The frozen encoder's side of the frame's way.
+
+pub mod features;
+
+pub use features::Features;
