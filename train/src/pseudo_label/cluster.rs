@@ -73,3 +73,28 @@ pub fn nearest(centroids: ArrayView2<f32>, point: ArrayView1<f32>) -> usize {
 pub fn squared_distance(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_heaps_are_found_and_the_nearest_centroid_names_them() {
+        let middles = [[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]];
+        let points = Array2::from_shape_fn((30, 2), |(i, d)| {
+            middles[i % 3][d] + ((i * 7 + d * 3) % 5) as f32 * 0.1
+        });
+        let labels = cut(&ward(points.view()), 3);
+        assert!((0..30).all(|i| labels[i] == i % 3));
+        let centroids = centroids(points.view(), &labels);
+        assert!((0..30).all(|i| nearest(centroids.view(), points.row(i)) == i % 3));
+    }
+
+    #[test]
+    fn as_many_clusters_as_points_or_one() {
+        let points = Array2::from_shape_fn((4, 1), |(i, _)| i as f32);
+        let tree = ward(points.view());
+        assert_eq!(cut(&tree, 9), [0, 1, 2, 3]);
+        assert_eq!(cut(&tree, 1), [0; 4]);
+    }
+}

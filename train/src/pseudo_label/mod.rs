@@ -251,13 +251,8 @@ fn cluster_regions(described: &[Described], config: &Config) -> (Vec<usize>, f32
     let sample = rows.select(Axis(0), &chosen);
     let sample_images: Vec<usize> = chosen.iter().map(|&r| image_of[r]).collect();
     let tree = cluster::ward(sample.view());
-    let agreement = stability::by_cluster_count(
-        &sample,
-        &sample_images,
-        &tree,
-        config.max_clusters,
-        config.seed,
-    );
+    let agreement =
+        stability::by_cluster_count(&sample, &sample_images, config.max_clusters, config.seed);
     // The largest number at which clusters are still real; without any, the two least bad ones.
     let count = (0..agreement.len())
         .rev()

@@ -13,6 +13,8 @@ pub enum Usable {
 
 /// Clusters found again to this extent (mean Jaccard index) exist; below it they are an accident of the sample.
 pub const FOUND_AGAIN: f32 = 0.75;
+/// A class is everywhere if no sixteenth of the picture has less of it than this, against its mean.
+const EVERYWHERE: f32 = 0.6;
 /// A class is steady if its share, where it is present, varies by less than this (interquartile range / median).
 const STEADY: f32 = 0.5;
 /// A class this large within the product, in a single piece, is the product itself.
@@ -28,6 +30,13 @@ pub fn judge(found_again: f32, maps: &[Array2<u8>], classes: usize) -> Usable {
     }
     if classes < 2 {
         return Usable::No("nothing but background is found in most images".into());
+    }
+    if is_everywhere(maps, classes) {
+        return Usable::No(
+            "every class is equally common at all places up to the corners, as in a texture or a picture cut out \
+             of something larger"
+                .into(),
+        );
     }
     let shares = shares(maps, classes);
     let product: f32 = shares.iter().sum();
@@ -56,6 +65,24 @@ pub fn shares(maps: &[Array2<u8>], classes: usize) -> Array2<f32> {
         }
     }
     shares
+}
+
+/// Whether each class, background included, has nearly the same share in each of the 4×4 blocks of the picture.
+/// Parts that lie freely still keep clear of the corners; a texture doesn't.
+fn is_everywhere(maps: &[Array2<u8>], classes: usize) -> bool {
+    const BLOCKS: usize = 4;
+    let mut counts = Array2::<f32>::zeros((classes, BLOCKS * BLOCKS));
+    for map in maps {
+        let (rows, columns) = map.dim();
+        for ((y, x), &class) in map.indexed_iter() {
+            let block = y * BLOCKS / rows * BLOCKS + x * BLOCKS / columns;
+            counts[[class.into(), block]] += 1.0;
+        }
+    }
+    counts.rows().into_iter().all(|blocks| {
+        let mean = blocks.sum() / blocks.len() as f32;
+        blocks.iter().all(|&count| count >= EVERYWHERE * mean)
+    })
 }
 
 /// Interquartile range over median of the shares above zero: a variant's absence is no unsteadiness.
@@ -141,8 +168,16 @@ mod tests {
 
     #[test]
     fn several_pieces_of_one_kind_are_components() {
-        let washers = maps(|i, y, x| u8::from((y + i) % 32 < 6 && (x + 3 * i) % 32 < 6));
+        let washers = maps(|i, y, x| {
+            u8::from((y + i) % 24 < 6 && (x + 3 * i) % 24 < 6 && (8..56).contains(&y) && x > 7)
+        });
         assert_eq!(judge(0.95, &washers, 2), Usable::Yes);
+    }
+
+    #[test]
+    fn spots_all_over_the_picture_are_a_texture() {
+        let spots = maps(|i, y, x| u8::from((y + i) % 16 < 6 && (x + 3 * i) % 16 < 6));
+        assert!(reason(judge(0.95, &spots, 2)).contains("up to the corners"));
     }
 
     #[test]
