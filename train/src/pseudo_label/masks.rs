@@ -1,0 +1,210 @@
+//! Masks drawn or generated elsewhere, as a source of regions. `NAME.png` beside image `NAME.*` is an indexed or
+//! grey PNG in which 0 is background and each other value one mask; a folder `NAME/` of such files holds masks that
+//! may overlap. Images without a mask stay unlabelled.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use png::{BitDepth, ColorType, Decoder, Transformations};
+
+use super::canvas::SIDE;
+use super::filter::without_overlap;
+use super::regions::Regions;
+use super::{Error, Result};
+
+/// Name without extension, and size, of an image that masks may belong to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub stem: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// Regions of each target in the order given; `None` where no mask was drawn.
+///
+/// # Errors
+/// The folder or a mask can't be read; a mask belongs to no target, has another size than its image, or isn't an
+/// indexed or grey PNG of at most 8 bits; no target has a mask.
+pub fn read(folder: &Path, targets: &[Target]) -> Result<Vec<Option<Regions>>> {
+    let mut found: Vec<Option<Regions>> = vec![None; targets.len()];
+    let by_stem: BTreeMap<&str, usize> = targets
+        .iter()
+        .enumerate()
+        .map(|(i, t)| (t.stem.as_str(), i))
+        .collect();
+    for path in sorted_entries(folder)? {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_png = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("png"));
+        let files = if path.is_dir() {
+            sorted_entries(&path)?
+        } else if is_png {
+            vec![path.clone()]
+        } else {
+            continue;
+        };
+        let Some(&index) = by_stem.get(stem.as_ref()) else {
+            return Err(Error::MaskWithoutImage { path });
+        };
+        let masks = found[index].get_or_insert_default();
+        for file in files {
+            masks.extend(masks_in(&file, &targets[index])?);
+        }
+    }
+    if found.iter().all(Option::is_none) {
+        return Err(Error::NoMasks {
+            folder: folder.to_owned(),
+        });
+    }
+    Ok(found
+        .into_iter()
+        .map(|masks| masks.map(without_overlap))
+        .collect())
+}
+
+fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |source| Error::MaskFolder {
+        folder: folder.to_owned(),
+        source,
+    };
+    let mut paths = fs::read_dir(folder)
+        .map_err(unreadable)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<std::io::Result<Vec<_>>>()
+        .map_err(unreadable)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// One mask for each value above 0, sampled at the nearest pixel of the canvas.
+fn masks_in(path: &Path, target: &Target) -> Result<Regions> {
+    let bad = |reason: String| Error::MaskFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let file = File::open(path).map_err(|e| bad(e.to_string()))?;
+    let mut decoder = Decoder::new(BufReader::new(file));
+    // Palette indices are the labels: they must not be turned into colours.
+    decoder.set_transformations(Transformations::IDENTITY);
+    let mut reader = decoder.read_info().map_err(|e| bad(e.to_string()))?;
+    let info = reader.info();
+    let (width, height) = (info.width, info.height);
+    if (width, height) != (target.width, target.height) {
+        return Err(Error::MaskSize {
+            path: path.to_owned(),
+            found: (width, height),
+            expected: (target.width, target.height),
+        });
+    }
+    let plain = matches!(info.color_type, ColorType::Indexed | ColorType::Grayscale);
+    if !plain || info.bit_depth == BitDepth::Sixteen {
+        return Err(bad(format!(
+            "it is {:?} with {:?} bits, not indexed or grey with 8",
+            info.color_type, info.bit_depth
+        )));
+    }
+    let bits = info.bit_depth as usize;
+    let size = reader
+        .output_buffer_size()
+        .ok_or_else(|| bad("it is too large".into()))?;
+    let mut bytes = vec![0; size];
+    let frame = reader
+        .next_frame(&mut bytes)
+        .map_err(|e| bad(e.to_string()))?;
+
+    let value = |y: usize, x: usize| {
+        let byte = bytes[y * frame.line_size + x * bits / 8];
+        let shift = 8 - bits - (x * bits) % 8;
+        (byte >> shift) & (u8::MAX >> (8 - bits))
+    };
+    let mut masks: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let source_y = (2 * y + 1) * height as usize / (2 * SIDE);
+            let source_x = (2 * x + 1) * width as usize / (2 * SIDE);
+            let value = value(source_y, source_x);
+            if value > 0 {
+                masks.entry(value).or_default().push((y * SIDE + x) as u32);
+            }
+        }
+    }
+    Ok(masks.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn target(stem: &str) -> Target {
+        Target {
+            stem: stem.into(),
+            width: 64,
+            height: 32,
+        }
+    }
+
+    /// An indexed PNG of 4 bits: left quarter 1, right quarter 3.
+    fn write_mask(path: &Path, width: u32, height: u32) {
+        let mut encoder = png::Encoder::new(File::create(path).unwrap(), width, height);
+        encoder.set_color(ColorType::Indexed);
+        encoder.set_depth(BitDepth::Four);
+        encoder.set_palette((0..48u8).collect::<Vec<_>>());
+        let row: Vec<u8> = (0..width / 2)
+            .map(|pair| match pair * 8 / width {
+                0 => 0x11,
+                3 => 0x33,
+                _ => 0,
+            })
+            .collect();
+        let mut writer = encoder.write_header().unwrap();
+        writer
+            .write_image_data(&row.repeat(height as usize))
+            .unwrap();
+    }
+
+    #[test]
+    fn indices_are_read_as_masks_and_missing_ones_stay_unlabelled() {
+        let folder = tempfile::tempdir().unwrap();
+        write_mask(&folder.path().join("a.png"), 64, 32);
+        fs::create_dir(folder.path().join("c")).unwrap();
+        write_mask(&folder.path().join("c/0.png"), 64, 32);
+        write_mask(&folder.path().join("c/1.png"), 64, 32);
+        let found = read(folder.path(), &[target("a"), target("b"), target("c")]).unwrap();
+        let sizes = |i: usize| found[i].as_ref().map(|r| r.iter().map(Vec::len).collect());
+        assert_eq!(sizes(0), Some(vec![SIDE * SIDE / 4; 2]));
+        assert_eq!(sizes(1), None);
+        assert_eq!(
+            sizes(2),
+            Some(vec![SIDE * SIDE / 4; 2]),
+            "the same mask twice counts once"
+        );
+    }
+
+    #[test]
+    fn each_bad_mask_has_its_own_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let message = || read(folder.path(), &[target("a")]).unwrap_err().to_string();
+        assert!(message().contains("holds no mask"));
+
+        write_mask(&path, 32, 32);
+        assert!(message().contains("32×32") && message().contains("64×32"));
+
+        image::RgbImage::new(64, 32).save(&path).unwrap();
+        assert!(message().contains("not indexed"));
+
+        File::create(&path)
+            .unwrap()
+            .write_all(b"no picture")
+            .unwrap();
+        assert!(message().contains("a.png"));
+
+        fs::remove_file(&path).unwrap();
+        write_mask(&folder.path().join("z.png"), 64, 32);
+        assert!(message().contains("z.png") && message().contains("no image"));
+    }
+}

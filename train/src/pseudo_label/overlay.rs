@@ -1,0 +1,170 @@
+//! Pictures of the labels for people: each image under its class colours, and one sheet with many of them and a
+//! legend. Looking at the sheet is the quickest way to see whether the classes are parts.
+
+use std::path::Path;
+
+use font8x8::UnicodeFonts;
+use image::{Rgb, RgbImage, imageops};
+use ndarray::Array2;
+
+use aecsad::camera::Frame;
+
+use super::canvas::{Canvas, SIDE};
+use super::{CELLS, Error, Labels, Result};
+
+const COLUMNS: usize = 8;
+const MAX_ON_SHEET: usize = 48;
+const THUMB: u32 = 160;
+const LEGEND_ROW: u32 = 20;
+
+/// Colour of a class; neighbouring numbers are far apart, background is black.
+pub fn colour(class: usize) -> [u8; 3] {
+    const PALETTE: [[u8; 3]; 16] = [
+        [230, 25, 75],
+        [60, 180, 75],
+        [255, 225, 25],
+        [0, 130, 200],
+        [245, 130, 48],
+        [145, 30, 180],
+        [70, 240, 240],
+        [240, 50, 230],
+        [210, 245, 60],
+        [250, 190, 212],
+        [0, 128, 128],
+        [220, 190, 255],
+        [170, 110, 40],
+        [255, 250, 200],
+        [128, 0, 0],
+        [170, 255, 195],
+    ];
+    match class.checked_sub(1) {
+        None => [0; 3],
+        Some(i) => PALETTE[i % PALETTE.len()],
+    }
+}
+
+/// Writes `overlays/NAME.png` for each image and `contact_sheet.png` into `folder`, which is created.
+///
+/// # Errors
+/// The folder or a picture can't be written; a frame is malformed.
+pub fn write(folder: &Path, names: &[String], frames: &[Frame], labels: &Labels) -> Result<()> {
+    let overlays = folder.join("overlays");
+    std::fs::create_dir_all(&overlays).map_err(|e| not_written(&overlays, e.to_string()))?;
+    let mut sheet_pictures = Vec::new();
+    for (i, (frame, map)) in frames.iter().zip(&labels.maps).enumerate() {
+        let picture = overlay(&Canvas::from_frame(i, frame)?, map);
+        let name = names.get(i).cloned().unwrap_or_else(|| format!("{i:03}"));
+        save(&picture, &overlays.join(format!("{name}.png")))?;
+        if i < MAX_ON_SHEET {
+            sheet_pictures.push(picture);
+        }
+    }
+    save(
+        &contact_sheet(&sheet_pictures, labels),
+        &folder.join("contact_sheet.png"),
+    )
+}
+
+/// The picture tinted by class, with a line where classes meet.
+pub fn overlay(canvas: &Canvas, map: &Array2<u8>) -> RgbImage {
+    let cell = SIDE / CELLS;
+    let class_at = |y: usize, x: usize| map[[y / cell, x / cell]];
+    RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        let (x, y) = (x as usize, y as usize);
+        let class = class_at(y, x);
+        let edge = class != class_at(y, (x + 1).min(SIDE - 1))
+            || class != class_at((y + 1).min(SIDE - 1), x);
+        let tint = colour(class.into());
+        let strength = match (edge, class) {
+            (true, _) => 100,
+            (false, 0) => 0,
+            (false, _) => 45,
+        };
+        let pixel = canvas.pixel(y * SIDE + x);
+        Rgb([0, 1, 2].map(|c| {
+            let mixed = u16::from(pixel[c]) * (100 - strength) + u16::from(tint[c]) * strength;
+            (mixed / 100) as u8
+        }))
+    })
+}
+
+/// The overlays in rows (a grey frame: its labels aren't trusted), over a legend with each class's mean share of
+/// the image and the share of images it is in.
+fn contact_sheet(overlays: &[RgbImage], labels: &Labels) -> RgbImage {
+    let rows = overlays.len().div_ceil(COLUMNS) as u32;
+    let legend_rows = labels.classes.len().div_ceil(2) as u32;
+    let height = rows * THUMB + (legend_rows + 1) * LEGEND_ROW;
+    let mut sheet = RgbImage::from_pixel(COLUMNS as u32 * THUMB, height, Rgb([24; 3]));
+    for (i, overlay) in overlays.iter().enumerate() {
+        let small = imageops::resize(
+            overlay,
+            THUMB - 6,
+            THUMB - 6,
+            imageops::FilterType::Triangle,
+        );
+        let left = (i % COLUMNS) as u32 * THUMB;
+        let top = (i / COLUMNS) as u32 * THUMB;
+        let trusted = labels.reliability.get(i).is_some_and(|r| r.labelled);
+        let frame = if trusted { [70, 200, 90] } else { [110; 3] };
+        fill(&mut sheet, left + 1, top + 1, THUMB - 2, THUMB - 2, frame);
+        imageops::replace(&mut sheet, &small, i64::from(left) + 3, i64::from(top) + 3);
+    }
+    for (class, info) in labels.classes.iter().enumerate() {
+        let left = (class % 2) as u32 * (COLUMNS as u32 * THUMB / 2) + 8;
+        let top = rows * THUMB + (class / 2) as u32 * LEGEND_ROW + 6;
+        fill(&mut sheet, left, top, 28, 12, info.colour);
+        let name = if class == 0 {
+            "background".to_owned()
+        } else {
+            format!("class {class}")
+        };
+        let line = format!(
+            "{name}: {:.2} % of the image, in {:.0} % of the images",
+            100.0 * info.share,
+            100.0 * info.presence
+        );
+        write_text(&mut sheet, left + 36, top + 2, &line);
+    }
+    sheet
+}
+
+fn fill(sheet: &mut RgbImage, left: u32, top: u32, width: u32, height: u32, colour: [u8; 3]) {
+    for y in top..(top + height).min(sheet.height()) {
+        for x in left..(left + width).min(sheet.width()) {
+            sheet.put_pixel(x, y, Rgb(colour));
+        }
+    }
+}
+
+fn write_text(sheet: &mut RgbImage, left: u32, top: u32, text: &str) {
+    for (i, letter) in text.chars().enumerate() {
+        let Some(rows) = font8x8::BASIC_FONTS.get(letter) else {
+            continue;
+        };
+        for (dy, row) in rows.iter().enumerate() {
+            for dx in (0..8).filter(|dx| row >> dx & 1 == 1) {
+                fill(
+                    sheet,
+                    left + 8 * i as u32 + dx,
+                    top + dy as u32,
+                    1,
+                    1,
+                    [230; 3],
+                );
+            }
+        }
+    }
+}
+
+fn save(picture: &RgbImage, path: &Path) -> Result<()> {
+    picture
+        .save(path)
+        .map_err(|e| not_written(path, e.to_string()))
+}
+
+fn not_written(path: &Path, reason: String) -> Error {
+    Error::NotWritten {
+        path: path.to_owned(),
+        reason,
+    }
+}
