@@ -4,4 +4,5 @@
 pub mod engine;
 pub mod export;
 pub mod lgst;
+pub mod maps;
 pub mod segmentation;
