@@ -138,14 +138,11 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
             std::thread::sleep(Duration::from_millis(2));
         }
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
-        let stopped = run.join().unwrap();
-        assert!(
-            matches!(
-                stopped,
-                Err(lgst::Error::Training(engine::Error::Interrupted { .. }))
-            ),
-            "{stopped:?}"
-        );
+        match run.join().unwrap() {
+            // On a busy machine it may have been done before it was told to stop.
+            Ok(()) | Err(lgst::Error::Training(engine::Error::Interrupted { .. })) => {}
+            Err(other) => panic!("{other}"),
+        }
     });
     let resumed = train(&config, broken.path(), false).unwrap();
 
@@ -159,53 +156,6 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
         train(&config, broken.path(), false).unwrap().to_onnx(true),
         expected.to_onnx(true)
     );
-}
-
-#[test]
-fn a_checkpoint_of_other_settings_is_not_continued() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = train(&narrow(1), folder.path(), false).unwrap();
-    let mut other = narrow(1);
-    other.schedule.seed = 12;
-    let second = train(&other, folder.path(), false).unwrap();
-    assert_ne!(first.to_onnx(false), second.to_onnx(false));
-}
-
-#[test]
-fn a_damaged_checkpoint_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    train(&narrow(1), folder.path(), false).unwrap();
-    let path = folder.path().join("students.checkpoint");
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&path, &bytes).unwrap();
-    let refusal = train(&narrow(1), folder.path(), false)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        refusal.contains("students.checkpoint") && refusal.contains("delete it"),
-        "{refusal}"
-    );
-}
-
-#[test]
-fn a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = narrow(30);
-    config.schedule.learning_rate = 1e30;
-    config.schedule.checkpoint_every = Duration::ZERO;
-    let refusal = train(&config, folder.path(), false).unwrap_err();
-    let lgst::Error::Training(engine::Error::Diverged {
-        step, checkpoint, ..
-    }) = &refusal
-    else {
-        panic!("{refusal}");
-    };
-    assert!(*step > 0 && checkpoint.exists());
-    // What is kept is finite: the run goes on from it to the same end.
-    let again = train(&config, folder.path(), false).unwrap_err();
-    assert_eq!(again.to_string(), refusal.to_string());
 }
 
 #[test]

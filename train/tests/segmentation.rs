@@ -122,16 +122,11 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
             std::thread::sleep(Duration::from_millis(2));
         }
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
-        let stopped = run.join().unwrap();
-        assert!(
-            matches!(
-                stopped,
-                Err(segmentation::Error::Training(
-                    engine::Error::Interrupted { .. }
-                ))
-            ),
-            "{stopped:?}"
-        );
+        match run.join().unwrap() {
+            // On a busy machine it may have been done before it was told to stop.
+            Ok(()) | Err(segmentation::Error::Training(engine::Error::Interrupted { .. })) => {}
+            Err(other) => panic!("{other}"),
+        }
     });
     let resumed = train(&config, broken.path(), &AtomicBool::new(false)).unwrap();
     assert_eq!(expected.to_onnx(), resumed.to_onnx());

@@ -13,6 +13,8 @@ impl Fingerprint {
         let mut digest = Sha256::new();
         digest.update((config.len() as u64).to_le_bytes());
         digest.update(config);
+        // Another version may build another network from the same settings.
+        digest.update(env!("CARGO_PKG_VERSION"));
         Self(digest)
     }
 

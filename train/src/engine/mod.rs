@@ -36,7 +36,7 @@ pub enum Error {
     },
     #[error("the checkpoint {} can't be used ({reason}): delete it to train afresh", path.display())]
     Checkpoint { path: PathBuf, reason: String },
-    #[error("the work folder can't be used: {}: {source}", path.display())]
+    #[error("the work folder can't be used ({}: {source}): make room there or choose another", path.display())]
     WorkFolder {
         path: PathBuf,
         source: std::io::Error,

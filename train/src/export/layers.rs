@@ -12,15 +12,14 @@ pub fn values<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> Vec<f32> {
     tensor.to_data().iter::<f32>().collect()
 }
 
-/// A convolution as it stands.
-///
-/// The networks here pad explicitly or not at all: `Same` depends on the input and is not used.
+/// A convolution as it stands, padded explicitly or not at all.
 pub fn convolution<B: Backend>(layer: &Conv2d<B>) -> Convolution {
     let weight = layer.weight.val();
     let weight_shape = weight.dims();
     let padding = match layer.padding {
         PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
-        PaddingConfig2d::Valid | PaddingConfig2d::Same => [0; 4],
+        PaddingConfig2d::Valid => [0; 4],
+        PaddingConfig2d::Same => unreachable!("no network here pads by its input's size"),
     };
     Convolution {
         weight: values(&weight),

@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 
-use super::MAP_SIZE;
 use super::train::TrainedLgst;
 use crate::export::onnx::{Graph, Value};
+use crate::maps::MAP_SIZE;
 
 /// What the exported graph computes, on burn.
 #[derive(Clone, Debug)]

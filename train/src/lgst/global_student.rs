@@ -12,10 +12,10 @@ use rand::Rng;
 use rand::RngExt;
 
 use super::attention::{SelfAttention, SelfAttentionConfig};
-use super::teacher::resize;
 use crate::engine::rectified;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
+use crate::maps::resize;
 
 /// The encoder halves the map five times, then reads what is left with one kernel.
 const HALVINGS: usize = 5;

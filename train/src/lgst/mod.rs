@@ -17,13 +17,9 @@ pub use global_student::{GlobalStudent, GlobalStudentConfig};
 pub use local_student::{LocalStudent, LocalStudentConfig};
 pub use loss::{LgstLossConfig, LgstTerms};
 pub use teacher::Teacher;
-pub(crate) use teacher::resize;
 pub use train::{LgstConfig, Students, TrainedLgst, train, train_on};
 
 use crate::engine;
-
-/// Cells along each side of the teacher's and the students' maps, for a 256×256 image.
-pub const MAP_SIZE: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -5,15 +5,14 @@ use aecsad::network::Features;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::backend::Backend;
-use burn::tensor::module::{avg_pool2d, interpolate};
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
 
-use super::MAP_SIZE;
 use crate::engine::{seeded_init, stack};
 use crate::export::layers;
 use crate::export::matrix::Matrix;
 use crate::export::onnx::{Graph, Value};
+use crate::maps::{MAP_SIZE, resize};
 
 /// A channel that varies less than this over the training set is centred but not scaled.
 const LEAST_DEVIATION: f64 = 1e-6;
@@ -130,13 +129,4 @@ impl<B: Backend> Teacher<B> {
     pub fn input_channels(&self) -> [usize; 2] {
         [&self.stride8, &self.stride16].map(|layer| layer.weight.dims()[1])
     }
-}
-
-/// Bilinear with half-pixel centres, as the exported graphs do it.
-pub(crate) fn resize<B: Backend>(map: Tensor<B, 4>, size: usize) -> Tensor<B, 4> {
-    if map.dims()[2..] == [size, size] {
-        return map;
-    }
-    let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
-    interpolate(map, [size, size], options)
 }

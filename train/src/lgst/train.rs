@@ -12,17 +12,18 @@ use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::augment::Jitter;
 use super::global_student::{GlobalStudent, GlobalStudentConfig};
 use super::local_student::{LocalStudent, LocalStudentConfig};
 use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
-use super::{Error, MAP_SIZE};
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace, noise_source,
     seeded_init, stack,
 };
 use crate::export::layers;
+use crate::maps::MAP_SIZE;
 
 const STAGE: &str = "students";
 

@@ -9,11 +9,10 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 
-use super::MAP_SIZE;
 use crate::engine::rectified;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
-use crate::lgst::resize;
+use crate::maps::{MAP_SIZE, resize};
 
 #[derive(Config, Debug)]
 pub struct DecoderConfig {

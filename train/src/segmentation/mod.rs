@@ -10,9 +10,7 @@ pub use losses::{LossWeights, Probabilities, Target};
 pub use train::{SegmentationConfig, TrainedDecoder, TrainingSet, train, train_on};
 
 use crate::engine;
-
-/// Cells along each side of the class map, for a 256×256 image.
-pub const MAP_SIZE: usize = 64;
+use crate::maps::MAP_SIZE;
 
 /// A label cell that no loss looks at.
 pub const IGNORE: u8 = 255;

@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::decoder::{Decoder, DecoderConfig};
 use super::losses::{LossWeights, Probabilities, Target};
-use super::{Error, IGNORE, MAP_SIZE};
+use super::{Error, IGNORE};
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace, noise_source,
     seeded_init, stack,
 };
+use crate::maps::MAP_SIZE;
 
 const STAGE: &str = "segmentation";
 
