@@ -102,8 +102,8 @@ impl Line {
         line.configure(
             "[bundle]\npath = \"none.aecsad\"\n\
              [camera]\nkind = \"folder\"\npath = \"frames\"\nrate_per_min = 600\n\
-             [conveyor]\ntravel_ms = 500\n\
-             [reject]\nkind = \"framed\"\ndevice = \"gate\"\npulse_ms = 20\nlead_ms = 5\nmargin_ms = 100\n",
+             [conveyor]\ntravel_ms = 1000\n\
+             [reject]\nkind = \"framed\"\ndevice = \"gate\"\npulse_ms = 20\nlead_ms = 5\nmargin_ms = 300\n",
         );
         line
     }
@@ -362,7 +362,7 @@ fn a_silent_actuator_is_an_alarm_and_the_line_goes_on() {
 fn ctrl_c_and_sigterm_leave_nothing_scheduled() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let line = Line::new(60);
-        line.change("travel_ms = 500", "travel_ms = 5000");
+        line.change("travel_ms = 1000", "travel_ms = 5000");
         let _actuator = line.actuator("pulses.csv", &[]);
         let csv = line.path("rows.csv");
         let mut station = line.station("run", &["--csv", csv.to_str().unwrap()]);

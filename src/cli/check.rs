@@ -108,7 +108,7 @@ fn greet(config: &StationConfig) -> Result<Duration, RejectError> {
 
 fn free_disk_mb() -> Result<u64, String> {
     let free = nix::sys::statvfs::statvfs(".")
-        .map(|fs| fs.blocks_available() as u64 * fs.fragment_size() as u64 / 1_000_000)
+        .map(|fs| fs.blocks_available() * fs.fragment_size() / 1_000_000)
         .map_err(|errno| format!("the working directory's disk can't be asked ({errno}): start from another directory"))?;
     if free < ENOUGH_DISK_MB {
         return Err(format!(

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use aecsad_link::{Answer, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator};
 use serialport::TTYPort;
 
+use super::clock::PeerClock;
 use super::{RejectError, RejectEvent, Rejector, serial};
 use connection::{Connection, Heard, Purpose};
 
@@ -128,11 +129,16 @@ impl FramedSerial {
         match message {
             FromActuator::Ack { seq, at_us, answer } => {
                 let sent = connection.answered(seq)?;
-                connection.clock.sample(sent.at, at, at_us);
                 if answer == Answer::NoSession {
+                    // It has lost its power in between: schedule and clock are gone.
                     connection.greeted = false;
+                    connection.beat_at = at;
                     return None;
                 }
+                if sent.purpose == Purpose::Hello {
+                    connection.clock = PeerClock::default();
+                }
+                connection.clock.sample(sent.at, at, at_us);
                 match sent.purpose {
                     Purpose::Hello => self.greeting_answered(at, answer),
                     Purpose::Reject(part) => self.reject_answered(part, answer),

@@ -83,7 +83,9 @@ impl Simulator {
         let mut bytes = [0; 256];
         let mut pulses = 0;
         while !stop.load(Ordering::Relaxed) {
-            while let Some(edge) = actuator.next_edge(clock_us()) {
+            while silent_after.is_none_or(|limit| pulses < limit)
+                && let Some(edge) = actuator.next_edge(clock_us())
+            {
                 on_edge(edge).map_err(SimulatorError::Log)?;
                 if let Edge::On { part, at_us, .. } = edge {
                     pulses += 1;

@@ -36,7 +36,7 @@ pub(super) fn run(
         let id = part.id;
         let mut judged = Judged { id, outcome };
         while let Err(back) = verdicts.send(judged) {
-            if stop.load(Ordering::Relaxed) {
+            if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
                 break;
             }
             judged = back;

@@ -131,6 +131,8 @@ struct Progress {
     frames_over: AtomicBool,
     /// No further verdict will come.
     verdicts_over: AtomicBool,
+    /// Nobody listens at the gate any more.
+    gate_over: AtomicBool,
 }
 
 impl Station<'_> {
@@ -209,11 +211,14 @@ impl Station<'_> {
                     observe(event);
                 }
                 if over {
+                    progress.halt.store(true, Ordering::Relaxed);
+                    progress.gate_over.store(true, Ordering::Relaxed);
                     break;
                 }
                 thread::park_timeout(LONGEST_SLEEP);
             }
-            gate.join().map_err(|_| StationError::EngineBrokeOff)
+            gate.join()
+                .map_err(|panic| std::panic::resume_unwind(panic))
         })
     }
 }

@@ -40,7 +40,7 @@ impl Camera<'_> {
             };
             let queued = matches!(sight, Sight::Queued);
             // The gate hears of a part before its verdict can exist.
-            self.announce(Announcement { part, sight }, stop);
+            self.announce(Announcement { part, sight }, stop, progress);
             if queued {
                 kept = self
                     .frames
@@ -56,9 +56,9 @@ impl Camera<'_> {
     }
 
     /// No part goes unannounced. The gate's thread empties this queue at each turn, so there is room at once.
-    fn announce(&mut self, mut announcement: Announcement, stop: &AtomicBool) {
+    fn announce(&mut self, mut announcement: Announcement, stop: &AtomicBool, progress: &Progress) {
         while let Err(back) = self.announcements.send(announcement) {
-            if stop.load(Ordering::Relaxed) {
+            if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
                 return;
             }
             announcement = back;

@@ -36,7 +36,7 @@ impl Judge for Brightness {
         match mean {
             FAILS => return Err(StationError::EngineBrokeOff.into()),
             PANICS => panic!("as engines do"),
-            TAKES_LONG => thread::sleep(700 * MS),
+            TAKES_LONG => thread::sleep(1_200 * MS),
             _ => {}
         }
         Ok(Verdict {
@@ -106,9 +106,9 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         judge: &mut Brightness,
         rejector: &mut rejector,
         conveyor: Conveyor {
-            travel: 400 * MS,
+            travel: 1_000 * MS,
             lead: 10 * MS,
-            margin: 100 * MS,
+            margin: 300 * MS,
         },
         policies,
         limit: None,
@@ -183,8 +183,8 @@ fn a_part_without_a_verdict_follows_its_policy_and_the_line_goes_on() {
 
 #[test]
 fn late_parts_and_parts_without_room_are_rejected_with_an_alarm() {
-    // While the engine is busy for 700 ms, frames wait for it until there is no room.
-    let mut pictures = vec![GOOD; 26];
+    // While the engine is busy for 1.2 s, frames wait for it until there is no room.
+    let mut pictures = vec![GOOD; 32];
     pictures[1] = TAKES_LONG;
     let run = run(&pictures, Policies::default(), None);
     let totals = run.ledger.totals;
@@ -205,7 +205,7 @@ fn late_parts_and_parts_without_room_are_rejected_with_an_alarm() {
     pulsed.sort();
     assert_eq!(pulsed, without_verdict);
     // It has caught up by the end.
-    assert_eq!(run.rows[25].cause, Cause::Found(crate::line::Finding::Good));
+    assert_eq!(run.rows[31].cause, Cause::Found(crate::line::Finding::Good));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn the_stop_policy_rejects_the_part_and_ends_the_run() {
 #[test]
 fn a_request_to_stop_takes_back_what_is_scheduled() {
     let run = run(&[BAD; 60], Policies::default(), Some(300 * MS));
-    // The first part would have been at the gate 400 ms after its picture.
+    // The first part would have been at the gate 1 s after its picture.
     assert_eq!(run.pulsed, [0; 0]);
     assert!(run.ended.released.is_ok());
     assert!(run.rows.len() >= 2 && run.rows.len() < 60);

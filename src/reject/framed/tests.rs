@@ -166,7 +166,7 @@ fn a_silent_actuator_is_reported() {
     until(&mut rejector, is_up);
     let now = Instant::now();
     rejector.schedule(1, now + 20 * MS, now).unwrap();
-    rejector.schedule(2, now + 60 * MS, now).unwrap();
+    rejector.schedule(2, now + 600 * MS, now).unwrap();
     let seen = until(&mut rejector, is_down);
     assert!(
         matches!(
@@ -179,4 +179,43 @@ fn a_silent_actuator_is_reported() {
         ),
         "{seen:?}"
     );
+}
+
+#[test]
+fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = folder.path().join("gate");
+    let mut simulator = Simulator::open(Some(&device)).unwrap();
+    let (off, on) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (outbox, edges) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let log = |edge| outbox.send(edge).map_err(std::io::Error::other);
+            simulator.run(None, &off, log).unwrap();
+            simulator.run(None, &on, log).unwrap();
+        });
+        let mut rejector = rejector(&device);
+        until(&mut rejector, is_up);
+        let now = Instant::now();
+        rejector.schedule(1, now + 2_000 * MS, now).unwrap();
+        let accepted = Instant::now() + 200 * MS;
+        while Instant::now() < accepted {
+            assert!(rejector.poll(Instant::now()).is_none());
+            thread::park_timeout(10 * MS);
+        }
+        assert!(rejector.waiting[0].accepted);
+        // The port stays: only the actuator's memory goes. The next heartbeat finds out.
+        off.store(true, Ordering::Relaxed);
+        let seen = until(&mut rejector, |e| matches!(e, RejectEvent::Pulsed { .. }));
+        assert!(
+            matches!(seen[..], [RejectEvent::Pulsed { part: 1, .. }]),
+            "{seen:?}"
+        );
+        on.store(true, Ordering::Relaxed);
+    });
+    let on = edges
+        .try_iter()
+        .filter(|e| matches!(e, Edge::On { .. }))
+        .count();
+    assert_eq!(on, 1);
 }
