@@ -28,6 +28,10 @@ pub enum ExitCode {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
+    #[error(transparent)]
+    Image(#[from] crate::camera::ImageError),
+    #[error(transparent)]
     Camera(#[from] crate::camera::CameraError),
     #[error(transparent)]
     Config(#[from] crate::station::config::ConfigError),
@@ -56,7 +60,9 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         use crate::station::StationError;
         match self {
-            Error::Camera(_) => ExitCode::Input,
+            Error::Bundle(e) if e.is_storage() => ExitCode::Storage,
+            Error::Bundle(_) => ExitCode::Bundle,
+            Error::Image(_) | Error::Camera(_) => ExitCode::Input,
             Error::Config(_) => ExitCode::Config,
             Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,
             Error::Station(StationError::Interrupted) => ExitCode::Interrupted,

@@ -1,164 +1,119 @@
-//! The images of a folder at a steady rate, as if a camera had taken them: the same timing as on the line, without one.
+//! Which files of a folder are images.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use super::{CameraError, Frame, FrameSource};
+use super::decode::ImageError;
 
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
-/// How long it may take until a request to stop is seen.
-const LONGEST_SLEEP: Duration = Duration::from_millis(20);
+/// Extensions that are taken for images, in lower case.
+pub const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
 
-pub struct FolderSource {
-    images: Vec<PathBuf>,
-    period: Duration,
-    next: usize,
-    /// When the first frame was taken.
-    start: Option<Instant>,
+/// Deeper than any data set; bounds the walk.
+const MAX_DEPTH: usize = 16;
+
+/// The images in `folder` and its sub-folders, sorted. Hidden files, other extensions and links to folders are
+/// passed over; a name that isn't UTF-8 is too, with a warning.
+pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    list(folder, MAX_DEPTH)
 }
 
-impl FolderSource {
-    /// Takes the images in the order of their names, one each `period`, once.
-    pub fn open(folder: &Path, period: Duration) -> Result<Self, CameraError> {
-        let images = images_in(folder)?;
-        Ok(FolderSource {
-            images,
-            period,
-            next: 0,
-            start: None,
-        })
-    }
-
-    /// The file of each part, the first part's first.
-    pub fn images(&self) -> &[PathBuf] {
-        &self.images
-    }
+/// The images in `folder` itself, sorted.
+pub fn list_images_flat(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    list(folder, 1)
 }
 
-/// The images of a folder in the order of their names; none is an error.
-pub fn images_in(folder: &Path) -> Result<Vec<PathBuf>, CameraError> {
-    let unreadable = |source| CameraError::NoFolder {
-        path: folder.into(),
-        source,
-    };
+fn list(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, ImageError> {
     let mut images = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        if EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(extension)) {
-            images.push(path);
-        }
-    }
-    if images.is_empty() {
-        return Err(CameraError::NoImages(folder.into()));
-    }
+    walk(folder, depth, &mut images)?;
     images.sort();
     Ok(images)
 }
 
-impl FrameSource for FolderSource {
-    fn next(&mut self, frame: &mut Frame, stop: &AtomicBool) -> Option<Result<(), CameraError>> {
-        let path = self.images.get(self.next)?;
-        // Read before the frame's moment, so that the file's decoding does not count as inspection.
-        let read = read_into(path, frame);
-        let start = *self.start.get_or_insert_with(Instant::now);
-        let at = start + self.period * self.next as u32;
-        while let Some(left) = at.checked_duration_since(Instant::now())
-            && !left.is_zero()
-        {
-            if stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            thread::sleep(left.min(LONGEST_SLEEP));
+fn walk(folder: &Path, depth: usize, images: &mut Vec<PathBuf>) -> Result<(), ImageError> {
+    let failed = |source| ImageError::Folder {
+        path: folder.into(),
+        source,
+    };
+    for entry in folder.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            log::warn!(
+                "{}: the name isn't UTF-8, so the file is passed over; rename it",
+                path.display()
+            );
+            continue;
+        };
+        if name.starts_with('.') {
+            continue;
         }
-        self.next += 1;
-        frame.captured = Instant::now();
-        Some(read)
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            if depth > 1 {
+                walk(&path, depth - 1, images)?;
+            }
+        } else if has_image_extension(&path) && !(kind.is_symlink() && path.is_dir()) {
+            images.push(path);
+        }
     }
-}
-
-/// One image as a frame, captured now.
-pub fn read_image(path: &Path) -> Result<Frame, CameraError> {
-    let mut frame = Frame {
-        width: 0,
-        height: 0,
-        rgb: Vec::new(),
-        captured: Instant::now(),
-    };
-    read_into(path, &mut frame).map(|()| frame)
-}
-
-fn read_into(path: &Path, frame: &mut Frame) -> Result<(), CameraError> {
-    let unreadable = |reason: String| CameraError::Unreadable {
-        path: path.into(),
-        reason,
-    };
-    let image = image::ImageReader::open(path)
-        .and_then(image::ImageReader::with_guessed_format)
-        .map_err(|e| unreadable(e.to_string()))?
-        .decode()
-        .map_err(|e| unreadable(e.to_string()))?
-        .into_rgb8();
-    (frame.width, frame.height) = image.dimensions();
-    frame.rgb.clear();
-    frame.rgb.extend_from_slice(image.as_raw());
     Ok(())
+}
+
+fn has_image_extension(path: &Path) -> bool {
+    path.extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| EXTENSIONS.iter().any(|e| extension.eq_ignore_ascii_case(e)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
-    fn empty() -> Frame {
-        Frame {
-            width: 0,
-            height: 0,
-            rgb: Vec::new(),
-            captured: Instant::now(),
+    #[test]
+    fn images_are_found_by_name_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("b/c")).unwrap();
+        fs::create_dir(root.join("folder.png")).unwrap();
+        fs::create_dir(root.join(".hidden")).unwrap();
+        for name in [
+            "b/c/2.TIFF",
+            "b/1.jpg",
+            "10.png",
+            "9.bmp",
+            ".hidden/1.png",
+            "._9.bmp",
+            "Thumbs.db",
+            "notes.txt",
+            "png",
+        ] {
+            fs::write(root.join(name), "").unwrap();
         }
+        fs::write(root.join(OsStr::from_bytes(b"\xff.png")), "").unwrap();
+        symlink(root, root.join("b/loop.png")).unwrap();
+        symlink(root.join("9.bmp"), root.join("b/link.bmp")).unwrap();
+        let named = |images: Vec<PathBuf>| -> Vec<String> {
+            let names = images
+                .iter()
+                .map(|p| p.strip_prefix(root).unwrap().display().to_string());
+            names.collect()
+        };
+        assert_eq!(
+            named(list_images(root).unwrap()),
+            ["10.png", "9.bmp", "b/1.jpg", "b/c/2.TIFF", "b/link.bmp"]
+        );
+        assert_eq!(named(list_images_flat(root).unwrap()), ["10.png", "9.bmp"]);
     }
 
     #[test]
-    fn frames_come_in_order_and_no_sooner_than_their_period() {
+    fn a_folder_that_isn_t_there_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, level) in [("b.png", 20), ("a.png", 10), ("c.PNG", 30)] {
-            let image = image::RgbImage::from_pixel(3, 2, image::Rgb([level; 3]));
-            image.save(folder.path().join(name)).unwrap();
-        }
-        std::fs::write(folder.path().join("b2.png"), "no image").unwrap();
-        std::fs::write(folder.path().join("parts.csv"), "").unwrap();
-        let period = Duration::from_millis(30);
-        let mut source = FolderSource::open(folder.path(), period).unwrap();
-        let stop = AtomicBool::new(false);
-        let mut frame = empty();
-        let mut captured: Vec<Instant> = Vec::new();
-        for expected in [Some(10), Some(20), None, Some(30)] {
-            let read = source.next(&mut frame, &stop).unwrap();
-            assert_eq!(read.is_ok(), expected.is_some());
-            if let Some(level) = expected {
-                assert_eq!((frame.width, frame.height), (3, 2));
-                assert_eq!(frame.rgb, [level; 18]);
-            }
-            captured.push(frame.captured);
-        }
-        assert!(source.next(&mut frame, &stop).is_none());
-        for (i, at) in captured.iter().enumerate() {
-            assert!(*at >= captured[0] + period * i as u32 - Duration::from_millis(1));
-        }
-    }
-
-    #[test]
-    fn no_folder_and_no_images_are_told_apart() {
-        let folder = tempfile::tempdir().unwrap();
-        let period = Duration::from_millis(1);
-        let empty = FolderSource::open(folder.path(), period).err().unwrap();
-        assert!(matches!(empty, CameraError::NoImages(_)));
-        let absent = FolderSource::open(&folder.path().join("x"), period);
-        assert!(matches!(
-            absent.err().unwrap(),
-            CameraError::NoFolder { .. }
-        ));
+        let error = list_images(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(error, ImageError::Folder { .. }));
     }
 }

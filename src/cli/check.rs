@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::LoadJudge;
-use crate::camera::folder::images_in;
+use crate::camera::PacedFolder;
 use crate::error::{Error, Result};
 use crate::reject::framed::FramedSerial;
 use crate::reject::{RejectError, RejectEvent, Rejector};
@@ -34,9 +34,9 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
     if let Some(config) = config {
         let shown = |path: &Path| path.display().to_string();
         report.line("bundle", load(&config.bundle), |_| shown(&config.bundle));
-        let CameraConfig::Folder { path, .. } = &config.camera;
-        report.line("camera", images_in(path), |images| {
-            format!("{} images in {}", images.len(), shown(path))
+        let CameraConfig::Folder { path, period } = &config.camera;
+        report.line("camera", PacedFolder::open(path, *period), |source| {
+            format!("{} images in {}", source.images().len(), shown(path))
         });
         report.line("rejector", greet(&config), |took| {
             let device = shown(&config.reject.device);

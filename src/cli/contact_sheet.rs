@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use image::imageops::{FilterType, overlay, resize};
 use image::{Rgb, RgbImage};
 
-use crate::camera::folder::read_image;
+use crate::camera::read_image;
 use crate::error::{Error, Result};
 use crate::station::Judge;
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::table::Table;
 use super::{LoadJudge, stop_on_signal};
-use crate::camera::folder::FolderSource;
+use crate::camera::PacedFolder;
 use crate::error::Result;
 use crate::reject::framed::FramedSerial;
 use crate::station::config::{CameraConfig, StationConfig};
@@ -40,7 +40,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
 /// The devices of a station, open and not yet at work.
 pub struct Line<'c> {
     config: &'c StationConfig,
-    source: FolderSource,
+    source: PacedFolder,
     rejector: FramedSerial,
 }
 
@@ -49,7 +49,7 @@ impl<'c> Line<'c> {
         let CameraConfig::Folder { path, period } = &config.camera;
         Ok(Line {
             config,
-            source: FolderSource::open(path, *period)?,
+            source: PacedFolder::open(path, *period)?,
             rejector: FramedSerial::open(config.reject.clone())?,
         })
     }

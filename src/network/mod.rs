@@ -1,1 +1,100 @@
-//! (being built)
+//! Runs the ONNX networks of a bundle through tract on the CPU. The shapes are fixed at load, so a frame can fail
+//! only where the network itself does.
+
+mod features;
+
+use tract_onnx::prelude::*;
+
+pub use features::{Encoder, Features};
+
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    #[error("{name}: not a network that this runtime can run: {why}")]
+    Load { name: String, why: String },
+    #[error("{name}: inference failed: {why}")]
+    Run { name: String, why: String },
+    #[error("{name}: output {index} should have {wanted} values and has {found}")]
+    OutputSize {
+        name: String,
+        index: usize,
+        wanted: usize,
+        found: usize,
+    },
+}
+
+/// One network, optimised and ready.
+pub struct Network {
+    name: String,
+    state: TypedSimpleState,
+}
+
+/// An input: its shape and its values, row-major.
+pub type Input<'a> = (&'a [usize], &'a [f32]);
+
+impl Network {
+    /// `name` is for messages; `onnx` the file's bytes.
+    pub fn load(name: &str, onnx: &[u8]) -> Result<Self, NetworkError> {
+        let plan = tract_onnx::onnx()
+            .model_for_read(&mut std::io::Cursor::new(onnx))
+            .and_then(|model| model.into_optimized())
+            .and_then(|model| model.into_runnable())
+            .and_then(|plan| plan.spawn());
+        match plan {
+            Ok(state) => Ok(Network {
+                name: name.to_owned(),
+                state,
+            }),
+            Err(why) => Err(NetworkError::Load {
+                name: name.to_owned(),
+                why: format!("{why:#}"),
+            }),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Inputs in the graph's own order; outputs likewise.
+    pub fn run(&mut self, inputs: &[Input<'_>]) -> Result<Outputs, NetworkError> {
+        let tensors = inputs
+            .iter()
+            .map(|(shape, values)| Ok(Tensor::from_shape(shape, values)?.into_tvalue()))
+            .collect::<TractResult<TVec<TValue>>>();
+        tensors
+            .and_then(|tensors| self.state.run(tensors))
+            .map(|values| Outputs {
+                name: self.name.clone(),
+                values,
+            })
+            .map_err(|why| NetworkError::Run {
+                name: self.name.clone(),
+                why: format!("{why:#}"),
+            })
+    }
+}
+
+/// What a network answered, still in tract's memory.
+pub struct Outputs {
+    name: String,
+    values: TVec<TValue>,
+}
+
+impl Outputs {
+    /// Output `index` as a flat slice of exactly `wanted` values.
+    pub fn slice(&self, index: usize, wanted: usize) -> Result<&[f32], NetworkError> {
+        let size_error = |found| NetworkError::OutputSize {
+            name: self.name.clone(),
+            index,
+            wanted,
+            found,
+        };
+        let value = self.values.get(index).ok_or_else(|| size_error(0))?;
+        let plain = value.try_as_plain_ram().map_err(|_| size_error(0))?;
+        let slice = plain.as_slice::<f32>().map_err(|_| size_error(0))?;
+        if slice.len() != wanted {
+            return Err(size_error(slice.len()));
+        }
+        Ok(slice)
+    }
+}

@@ -1,6 +1,16 @@
 //! Pure arithmetic from features and class maps to scores: no I/O, no clock. Training and the camera path share
 //! it, so a score has exactly one implementation.
 
+pub mod anomaly_map;
+pub mod class_histogram;
+pub mod conformal;
+pub mod low_rank;
+pub mod patch_memory;
+pub mod position_gaussian;
+pub mod registration;
+pub mod shrunk_gaussian;
+pub mod trimmed_z;
+
 use serde::{Deserialize, Serialize};
 
 /// One independent opinion about a part. The order is that of the CSV's columns.

@@ -10,7 +10,7 @@ use aecsad_link::Edge;
 
 use super::ledger::{Entry, Ledger, Pulse, Row};
 use super::*;
-use crate::camera::folder::FolderSource;
+use crate::camera::PacedFolder;
 use crate::line::OnTrouble;
 use crate::reject::framed::{FramedSerial, FramedSettings};
 use crate::reject::simulator::Simulator;
@@ -100,7 +100,7 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         pulse: 20 * MS,
     })
     .unwrap();
-    let mut source = FolderSource::open(folder.path(), PERIOD).unwrap();
+    let mut source = PacedFolder::open(folder.path(), PERIOD).unwrap();
     let station = Station {
         source: &mut source,
         judge: &mut Brightness,
@@ -132,6 +132,10 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         .run(&stop, |event| ledger.note(event, &mut write))
         .unwrap();
     ledger.close(&mut write);
+    if stop_after.is_some() {
+        // Until what was scheduled would have come.
+        thread::sleep(1_100 * MS);
+    }
     gate_stop.store(true, Ordering::Relaxed);
     Run {
         rows,

@@ -1,0 +1,276 @@
+//! Image files → [`Frame`]: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour.
+//!
+//! A file that would quietly become another picture than its maker meant (cut short, CMYK, several pages) is
+//! refused rather than guessed at. Size is judged by the header, before any pixel is decoded.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, Limits};
+
+use super::Frame;
+use super::container::{self, Container};
+
+/// Smaller than this shows no part.
+pub const MIN_SIDE: u32 = 16;
+/// From this many pixels on an image is refused: 400 MB at 16 bits with alpha.
+pub const MAX_PIXELS: u64 = 50_000_000;
+/// Enough for the largest image of all, uncompressed.
+const MAX_FILE_BYTES: u64 = 512 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("{}: the image can't be read ({source}); check the path and its permissions", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{}: the folder can't be listed ({source}); check the path and its permissions", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("{}: the image file is empty; copy it again", path.display())]
+    Empty { path: PathBuf },
+    #[error("{}: this is not a PNG, JPEG, BMP or TIFF image; convert it or take it away", path.display())]
+    NotAnImage { path: PathBuf },
+    #[error("{}: the image is cut short; copy it again", path.display())]
+    Truncated { path: PathBuf },
+    #[error("{}: the image is damaged ({why}); copy it again", path.display())]
+    Damaged { path: PathBuf, why: String },
+    #[error("{}: this kind of image isn't supported ({why}); save it as 8- or 16-bit grey or RGB", path.display())]
+    Unsupported { path: PathBuf, why: String },
+    #[error("{}: {width}×{height} is too small, at least {MIN_SIDE}×{MIN_SIDE} pixels are needed", path.display())]
+    TooSmall {
+        path: PathBuf,
+        width: u32,
+        height: u32,
+    },
+    #[error(
+        "{}: {width}×{height} is too large, an image must have less than {} megapixels; \
+         scale it down or crop it",
+        path.display(), MAX_PIXELS / 1_000_000
+    )]
+    TooLarge {
+        path: PathBuf,
+        width: u32,
+        height: u32,
+    },
+    #[error(
+        "{}: {bytes} bytes is too large for an image of less than {} megapixels; save it again",
+        path.display(), MAX_PIXELS / 1_000_000
+    )]
+    TooManyBytes { path: PathBuf, bytes: u64 },
+    #[error("{}: the image is CMYK, which is for printing; save it as RGB or grey", path.display())]
+    Cmyk { path: PathBuf },
+    #[error("{}: the image is animated or has several pages; save the one that is meant", path.display())]
+    Animated { path: PathBuf },
+    #[error("{}: the file is named .{extension} but holds {actual}; rename it", path.display())]
+    Mislabelled {
+        path: PathBuf,
+        extension: String,
+        actual: &'static str,
+    },
+}
+
+/// Reads an image whose name says truly what it holds. A false name is [`ImageError::Mislabelled`]; a caller who
+/// doesn't mind reads it with [`read_image_by_content`].
+pub fn read_image(path: &Path) -> Result<Frame, ImageError> {
+    let bytes = read_bounded(path)?;
+    let format = format_of(&bytes, path)?;
+    check_label(path, format)?;
+    decode_as(format, &bytes, path)
+}
+
+/// Reads an image by what it holds, whatever it is named.
+pub fn read_image_by_content(path: &Path) -> Result<Frame, ImageError> {
+    decode(&read_bounded(path)?, path)
+}
+
+/// Decodes an image in memory; `path` stands for it in messages.
+pub fn decode(bytes: &[u8], path: &Path) -> Result<Frame, ImageError> {
+    decode_as(format_of(bytes, path)?, bytes, path)
+}
+
+/// Width and height as they will be decoded, from the header alone.
+pub fn image_size(path: &Path) -> Result<(u32, u32), ImageError> {
+    let bytes = read_bounded(path)?;
+    let mut decoder = open(format_of(&bytes, path)?, &bytes, path)?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().map_err(|e| refusal(e, path))?;
+    Ok(if turns(orientation) {
+        (height, width)
+    } else {
+        (width, height)
+    })
+}
+
+fn turns(orientation: image::metadata::Orientation) -> bool {
+    use image::metadata::Orientation::*;
+    matches!(
+        orientation,
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
+    )
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, ImageError> {
+    let unreadable = |source| ImageError::Unreadable {
+        path: path.into(),
+        source,
+    };
+    // Asked before opening: opening a pipe waits for its writer.
+    let metadata = path.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(unreadable(io::Error::other("it isn't a file")));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(ImageError::TooManyBytes {
+            path: path.into(),
+            bytes: metadata.len(),
+        });
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { path: path.into() });
+    }
+    Ok(bytes)
+}
+
+fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, ImageError> {
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { path: path.into() });
+    }
+    match image::guess_format(bytes) {
+        Ok(
+            format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Bmp | ImageFormat::Tiff),
+        ) => Ok(format),
+        _ => Err(ImageError::NotAnImage { path: path.into() }),
+    }
+}
+
+fn check_label(path: &Path, format: ImageFormat) -> Result<(), ImageError> {
+    let extension = path
+        .extension()
+        .map(|e| e.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default();
+    if format.extensions_str().contains(&extension.as_str()) {
+        return Ok(());
+    }
+    Err(ImageError::Mislabelled {
+        path: path.into(),
+        extension,
+        actual: match format {
+            ImageFormat::Png => "a PNG image",
+            ImageFormat::Jpeg => "a JPEG image",
+            ImageFormat::Bmp => "a BMP image",
+            _ => "a TIFF image",
+        },
+    })
+}
+
+/// A decoder that has read the header and found nothing to refuse.
+fn open<'a>(
+    format: ImageFormat,
+    bytes: &'a [u8],
+    path: &Path,
+) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
+    let owned = || path.to_path_buf();
+    // The decoders themselves fill up a JPEG that is cut short, drop pages and convert CMYK, all without a word.
+    match container::examine(format, bytes) {
+        Container::Whole => {}
+        Container::Truncated => return Err(ImageError::Truncated { path: owned() }),
+        Container::Cmyk => return Err(ImageError::Cmyk { path: owned() }),
+        Container::Animated => return Err(ImageError::Animated { path: owned() }),
+    }
+    let mut reader = image::ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_FILE_BYTES);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|e| refusal(e, path))?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) >= MAX_PIXELS {
+        return Err(ImageError::TooLarge {
+            path: owned(),
+            width,
+            height,
+        });
+    }
+    if width < MIN_SIDE || height < MIN_SIDE {
+        return Err(ImageError::TooSmall {
+            path: owned(),
+            width,
+            height,
+        });
+    }
+    use ExtendedColorType::{Cmyk8, Cmyk16};
+    if matches!(decoder.original_color_type(), Cmyk8 | Cmyk16) {
+        return Err(ImageError::Cmyk { path: owned() });
+    }
+    if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
+        return Err(ImageError::Unsupported {
+            path: owned(),
+            why: "its samples are floating-point".into(),
+        });
+    }
+    Ok(Box::new(decoder))
+}
+
+fn decode_as(format: ImageFormat, bytes: &[u8], path: &Path) -> Result<Frame, ImageError> {
+    let captured = Instant::now();
+    let mut decoder = open(format, bytes, path)?;
+    let orientation = decoder.orientation().map_err(|e| refusal(e, path))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| refusal(e, path))?;
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width(), image.height());
+    let rgb = to_rgb(image).ok_or_else(|| ImageError::Unsupported {
+        path: path.into(),
+        why: "its samples are neither 8- nor 16-bit".into(),
+    })?;
+    Ok(Frame {
+        width,
+        height,
+        rgb,
+        captured,
+    })
+}
+
+/// Interleaved 8-bit RGB. Grey is replicated. Alpha is dropped, not blended: the colour is what the camera saw, the
+/// transparency an editor's.
+fn to_rgb(image: DynamicImage) -> Option<Vec<u8>> {
+    Some(match image {
+        DynamicImage::ImageRgb8(image) => image.into_raw(),
+        DynamicImage::ImageRgba8(image) => colour(image.as_raw().as_chunks::<4>().0, |v| v),
+        DynamicImage::ImageLuma8(image) => grey(image.as_raw().as_chunks::<1>().0, |v| v),
+        DynamicImage::ImageLumaA8(image) => grey(image.as_raw().as_chunks::<2>().0, |v| v),
+        DynamicImage::ImageRgb16(image) => colour(image.as_raw().as_chunks::<3>().0, to_8_bit),
+        DynamicImage::ImageRgba16(image) => colour(image.as_raw().as_chunks::<4>().0, to_8_bit),
+        DynamicImage::ImageLuma16(image) => grey(image.as_raw().as_chunks::<1>().0, to_8_bit),
+        DynamicImage::ImageLumaA16(image) => grey(image.as_raw().as_chunks::<2>().0, to_8_bit),
+        _ => return None,
+    })
+}
+
+fn colour<T: Copy, const N: usize>(pixels: &[[T; N]], narrow: impl Fn(T) -> u8) -> Vec<u8> {
+    let channels = pixels.iter().flat_map(|pixel| &pixel[..3]);
+    channels.map(|&v| narrow(v)).collect()
+}
+
+fn grey<T: Copy, const N: usize>(pixels: &[[T; N]], narrow: impl Fn(T) -> u8) -> Vec<u8> {
+    pixels.iter().flat_map(|p| [narrow(p[0]); 3]).collect()
+}
+
+/// 0..=65535 onto 0..=255, to the nearest: 65535 = 257 · 255.
+fn to_8_bit(value: u16) -> u8 {
+    ((u32::from(value) + 128) / 257) as u8
+}
+
+fn refusal(error: image::ImageError, path: &Path) -> ImageError {
+    let path = path.to_path_buf();
+    let why = error.to_string();
+    match error {
+        image::ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            ImageError::Truncated { path }
+        }
+        image::ImageError::Unsupported(_) => ImageError::Unsupported { path, why },
+        _ => ImageError::Damaged { path, why },
+    }
+}

@@ -1,0 +1,80 @@
+//! The threshold as a promise: at most a stated share of good parts is rejected. Split-conformal ranking of good
+//! parts that trained nothing (Vovk, Gammerman, Shafer 2005).
+
+/// Scores of good calibration parts, ascending.
+#[derive(Clone, Debug)]
+pub struct Conformal {
+    sorted: Vec<f32>,
+}
+
+impl Conformal {
+    pub fn new(mut scores: Vec<f32>) -> Self {
+        scores.sort_by(f32::total_cmp);
+        Conformal { sorted: scores }
+    }
+
+    pub fn scores(&self) -> &[f32] {
+        &self.sorted
+    }
+
+    /// How many calibration parts a false-reject rate needs: `⌈1 / rate⌉ − 1`.
+    pub fn needed(rate: f64) -> usize {
+        ((1.0 / rate - 1e-9).ceil() as usize).saturating_sub(1)
+    }
+
+    /// The ⌈(n+1)(1−rate)⌉-th smallest score, or none when there are too few parts for that rate.
+    pub fn threshold(&self, rate: f64) -> Option<f32> {
+        let n = self.sorted.len();
+        let rank = ((n + 1) as f64 * (1.0 - rate) - 1e-9).ceil() as usize;
+        (1..=n).contains(&rank).then(|| self.sorted[rank - 1])
+    }
+
+    /// Share of good parts, this one counted in, that are at least as strange as `score`: (k + 1) / (n + 1).
+    pub fn p_value(&self, score: f32) -> f32 {
+        let below = self.sorted.partition_point(|s| *s < score);
+        let at_least = self.sorted.len() - below;
+        (at_least + 1) as f32 / (self.sorted.len() + 1) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threshold_is_the_conformal_rank() {
+        let nineteen = Conformal::new((1..=19).rev().map(|i| i as f32).collect());
+        assert_eq!(nineteen.threshold(0.05), Some(19.0));
+        assert_eq!(nineteen.threshold(0.10), Some(18.0));
+        assert_eq!(nineteen.threshold(0.01), None);
+        assert_eq!(Conformal::needed(0.05), 19);
+        assert_eq!(Conformal::needed(0.01), 99);
+    }
+
+    #[test]
+    fn p_values_count_the_part_itself() {
+        let four = Conformal::new(vec![1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(four.p_value(0.0), 1.0);
+        assert_eq!(four.p_value(3.0), 0.6);
+        assert_eq!(four.p_value(9.0), 0.2);
+    }
+
+    #[test]
+    fn the_promise_holds_on_fresh_parts() {
+        // A linear congruential sequence stands for exchangeable scores.
+        let mut state = 1u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (state >> 40) as f32
+        };
+        let (mut rejected, rounds) = (0, 4000);
+        for _ in 0..rounds {
+            let calibrated = Conformal::new((0..39).map(|_| next()).collect());
+            rejected += (next() > calibrated.threshold(0.05).unwrap()) as u32;
+        }
+        let rate = rejected as f64 / rounds as f64;
+        assert!((0.03..0.062).contains(&rate), "{rate}");
+    }
+}

@@ -1,0 +1,20 @@
+//! One Gaussian with a covariance that is never inverted blindly, and its Mahalanobis distance (paper, eq. 2).
+
+use ndarray::{Array1, Array2, ArrayView1};
+
+/// Mean and whitening of vectors of length `n`; fitted in training with Ledoit–Wolf shrinkage.
+#[derive(Clone, Debug)]
+pub struct ShrunkGaussian {
+    /// `[n]`
+    pub mean: Array1<f32>,
+    /// `[n, k]`, `k ≤ n`: `|(x − mean)·whitening|` is the Mahalanobis distance.
+    pub whitening: Array2<f32>,
+}
+
+impl ShrunkGaussian {
+    pub fn distance(&self, x: ArrayView1<'_, f32>) -> f32 {
+        let centred = &x - &self.mean;
+        let whitened = centred.dot(&self.whitening);
+        whitened.dot(&whitened).sqrt()
+    }
+}

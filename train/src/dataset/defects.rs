@@ -1,0 +1,53 @@
+//! `defects_config.json` of MVTec LOCO AD: how much of each defect's region must be found for it to count in full.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::DatasetError;
+
+/// One kind of defect, told from the others by the value that its pixels have in the masks.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct DefectConfig {
+    #[serde(rename = "defect_name")]
+    pub name: String,
+    pub pixel_value: u8,
+    /// From here on more overlap earns nothing: pixels, or a share of the region if `relative_saturation`.
+    pub saturation_threshold: f64,
+    pub relative_saturation: bool,
+}
+
+/// The configuration in a category's folder, if there is one.
+pub(super) fn read(category: &Path) -> Result<Option<Vec<DefectConfig>>, DatasetError> {
+    let path = category.join("defects_config.json");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(refused(&path, e)),
+    };
+    let defects: Vec<DefectConfig> = serde_json::from_str(&text).map_err(|e| refused(&path, e))?;
+    let mut values = BTreeSet::new();
+    for defect in &defects {
+        let name = &defect.name;
+        if defect.pixel_value == 0 || !values.insert(defect.pixel_value) {
+            let value = defect.pixel_value;
+            let why = format!("the pixel_value {value} of `{name}` is zero or taken already");
+            return Err(refused(&path, why));
+        }
+        let threshold = defect.saturation_threshold;
+        let too_much = defect.relative_saturation && threshold > 1.0;
+        if threshold.is_nan() || threshold <= 0.0 || too_much {
+            let why = format!("the saturation_threshold {threshold} of `{name}` is out of range");
+            return Err(refused(&path, why));
+        }
+    }
+    Ok(Some(defects))
+}
+
+fn refused(path: &Path, why: impl std::fmt::Display) -> DatasetError {
+    DatasetError::DefectsConfig {
+        path: path.into(),
+        why: why.to_string(),
+    }
+}

@@ -1,0 +1,49 @@
+//! What makes a data set unfit to train on, one sentence each.
+
+use std::io;
+use std::path::PathBuf;
+
+use aecsad::camera::ImageError;
+
+use super::{MIN_GOOD, MIN_VALIDATION};
+
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    #[error("{}: there is no such folder ({source}); name a category's folder", path.display())]
+    NotAFolder { path: PathBuf, source: io::Error },
+    #[error("{}: there are no images here; expected PNG, JPEG, BMP or TIFF files, or the folder train/good", path.display())]
+    NoImages { path: PathBuf },
+    #[error("{}: images lie only in sub-folders; name the one that holds the good ones, or call it train/good", path.display())]
+    OnlySubfolders { path: PathBuf },
+    #[error("{}: there is train/ but no train/good; good images to learn from belong there", path.display())]
+    NoGoodFolder { path: PathBuf },
+    #[error(
+        "{}: {found} usable good images, but at least {MIN_GOOD} are needed: what is normal is learnt from \
+         about two thirds of them, and the threshold set on the rest",
+        path.display()
+    )]
+    TooFewGood { path: PathBuf, found: usize },
+    #[error(
+        "{}: {found} usable images in validation/good, but at least {MIN_VALIDATION} are needed to set the \
+         threshold on; add more, or take the folder away to have one split off train/good",
+        path.display()
+    )]
+    TooFewValidation { path: PathBuf, found: usize },
+    #[error(
+        "{}: {bad} of {total} good images can't be used, more than one in twenty, so something is wrong with the \
+         set as a whole; the first: {first}",
+        path.display()
+    )]
+    TooManyBad {
+        path: PathBuf,
+        bad: usize,
+        total: usize,
+        first: String,
+    },
+    #[error("{}: defects_config.json can't be used ({why}); correct it or take it away", path.display())]
+    DefectsConfig { path: PathBuf, why: String },
+    #[error("{}: the mask can't be read ({why}); a mask is an 8-bit grey or indexed PNG", path.display())]
+    Mask { path: PathBuf, why: String },
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}

@@ -1,0 +1,165 @@
+//! A category on disk: good images to learn from, and where there are some, test images with their masks.
+//!
+//! The layout is MVTec LOCO AD's. MVTec AD's, which has no validation folder, and a plain folder of good images are
+//! understood too: there the validation images are split off, by seed.
+
+mod defects;
+mod error;
+mod load;
+mod mask;
+mod test_set;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use aecsad::camera::{list_images, list_images_flat};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+pub use defects::DefectConfig;
+pub use error::DatasetError;
+pub use load::{Good, Loaded, load};
+pub use mask::{Mask, mask_size, read_mask};
+
+/// Fewer good images than this say too little about what is normal.
+pub const MIN_GOOD: usize = 20;
+/// A threshold needs some good images of its own.
+pub const MIN_VALIDATION: usize = 6;
+/// Share of the good images to learn from, where the set doesn't say.
+const TRAIN_SHARE: f64 = 0.65;
+
+/// A category's images, by what they are for. All lists are sorted.
+#[derive(Clone, Debug)]
+pub struct Category {
+    /// The folder's name.
+    pub name: String,
+    pub path: PathBuf,
+    pub train: Vec<PathBuf>,
+    pub validation: Vec<PathBuf>,
+    /// Empty if there is no `test/`.
+    pub test: Vec<TestImage>,
+    pub defects: Option<Vec<DefectConfig>>,
+    /// What was passed over, and why.
+    pub skipped: Vec<Skipped>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestImage {
+    pub path: PathBuf,
+    pub kind: Kind,
+    /// One file a region; empty for good images and where masks are missing or don't fit.
+    pub masks: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Good,
+    /// Every part is fine, their combination isn't.
+    Logical,
+    /// Something is there that no good part shows: a scratch, a dent.
+    Structural,
+}
+
+impl Kind {
+    /// The kind that a folder under `test/` stands for: any that isn't known is a kind of damage.
+    fn of_folder(name: &str) -> Kind {
+        match name {
+            "good" => Kind::Good,
+            "logical_anomalies" => Kind::Logical,
+            _ => Kind::Structural,
+        }
+    }
+}
+
+/// Something passed over. `why` is a whole sentence with the path in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub path: PathBuf,
+    pub why: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl Category {
+    /// Finds the images of a category by name, without reading them; `seed` decides the split where one is needed.
+    pub fn open(folder: &Path, seed: u64) -> Result<Category, DatasetError> {
+        let path = folder
+            .canonicalize()
+            .map_err(|source| DatasetError::NotAFolder {
+                path: folder.into(),
+                source,
+            })?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut category = Category {
+            name,
+            path: folder.into(),
+            train: Vec::new(),
+            validation: Vec::new(),
+            test: Vec::new(),
+            defects: None,
+            skipped: Vec::new(),
+        };
+        if folder.join("train").is_dir() {
+            category.read_layout()?;
+        } else {
+            category.train = plain_folder(folder)?;
+        }
+        if category.train.is_empty() {
+            return Err(DatasetError::NoImages {
+                path: folder.into(),
+            });
+        }
+        if category.validation.is_empty() {
+            category.split(seed);
+        }
+        load::check_enough(&category, category.train.len(), category.validation.len())?;
+        Ok(category)
+    }
+
+    fn read_layout(&mut self) -> Result<(), DatasetError> {
+        let good = self.path.join("train/good");
+        if !good.is_dir() {
+            return Err(DatasetError::NoGoodFolder {
+                path: self.path.clone(),
+            });
+        }
+        self.train = list_images(&good)?;
+        let validation = self.path.join("validation/good");
+        if validation.is_dir() {
+            self.validation = list_images(&validation)?;
+        }
+        self.test = test_set::read(&self.path, &mut self.skipped)?;
+        self.defects = defects::read(&self.path)?;
+        Ok(())
+    }
+
+    /// Moves about a third of `train` to `validation`.
+    fn split(&mut self, seed: u64) {
+        let mut all = std::mem::take(&mut self.train);
+        all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let kept = (all.len() as f64 * TRAIN_SHARE).round() as usize;
+        self.validation = all.split_off(kept);
+        self.train = all;
+        self.train.sort();
+        self.validation.sort();
+    }
+}
+
+/// Sub-folders are left alone: one of them may well hold the bad parts.
+fn plain_folder(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let images = list_images_flat(folder)?;
+    if images.is_empty() && !list_images(folder)?.is_empty() {
+        return Err(DatasetError::OnlySubfolders {
+            path: folder.into(),
+        });
+    }
+    Ok(images)
+}

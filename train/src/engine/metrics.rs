@@ -1,0 +1,78 @@
+//! One JSON object a line and a step: what a technician plots when a training looks odd.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::Error;
+
+pub struct Metrics {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Metrics {
+    /// Opens the file and drops the lines from `first_step` on: a resumed run writes those steps again.
+    pub fn open(path: PathBuf, first_step: usize) -> Result<Self, Error> {
+        let kept: Vec<String> = match std::fs::read_to_string(&path) {
+            Ok(text) => text
+                .lines()
+                .filter(|line| step_of(line).is_some_and(|step| step < first_step))
+                .map(str::to_owned)
+                .collect(),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(Error::WorkFolder { path, source }),
+        };
+        let file = File::create(&path).map_err(|source| failed(&path, source))?;
+        let mut metrics = Self {
+            file: BufWriter::new(file),
+            path,
+        };
+        for line in kept {
+            metrics.line(&line)?;
+        }
+        Ok(metrics)
+    }
+
+    pub fn record(
+        &mut self,
+        step: usize,
+        learning_rate: f64,
+        loss: f32,
+        terms: &[(&'static str, f32)],
+    ) -> Result<(), Error> {
+        let mut object = Map::new();
+        object.insert("step".into(), json!(step));
+        object.insert("learning_rate".into(), json!(learning_rate));
+        object.insert("loss".into(), json!(loss));
+        for (name, value) in terms {
+            object.insert((*name).into(), json!(value));
+        }
+        self.line(&Value::Object(object).to_string())
+    }
+
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.file
+            .flush()
+            .map_err(|source| failed(&self.path, source))
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Error> {
+        writeln!(self.file, "{line}").map_err(|source| failed(&self.path, source))
+    }
+}
+
+fn failed(path: &Path, source: std::io::Error) -> Error {
+    Error::WorkFolder {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// `None` for a line cut short by a power failure.
+fn step_of(line: &str) -> Option<usize> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    Some(value.get("step")?.as_u64()? as usize)
+}

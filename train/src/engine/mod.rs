@@ -1,0 +1,44 @@
+//! The training loop that every network shares: seeded, resumable, interruptible, with a progress bar and a line
+//! of metrics a step. A network brings its loss; the loop brings the optimiser, the schedule and the checkpoints.
+
+mod backend;
+mod checkpoint;
+mod fingerprint;
+mod initial;
+mod metrics;
+mod progress;
+mod sampling;
+mod training;
+
+use std::path::PathBuf;
+
+pub use backend::{Cpu, CpuTraining, stack};
+pub use fingerprint::Fingerprint;
+pub use initial::{rectified, seeded_init};
+pub use sampling::{batch, noise_source};
+pub use training::{Loss, Objective, Schedule, Shard, Workplace, train};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "training of the {stage} was interrupted at step {step}: run the same command again to go on from there"
+    )]
+    Interrupted { stage: &'static str, step: usize },
+    #[error(
+        "training of the {stage} diverged: the loss at step {step} is {loss}; the last good checkpoint is kept \
+         in {}, lower the learning rate or look for broken images", checkpoint.display()
+    )]
+    Diverged {
+        stage: &'static str,
+        step: usize,
+        loss: f32,
+        checkpoint: PathBuf,
+    },
+    #[error("the checkpoint {} can't be used ({reason}): delete it to train afresh", path.display())]
+    Checkpoint { path: PathBuf, reason: String },
+    #[error("the work folder can't be used: {}: {source}", path.display())]
+    WorkFolder {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}

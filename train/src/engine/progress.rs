@@ -1,0 +1,70 @@
+//! The progress of a long run on stderr: a bar with loss and time left on a terminal, a plain line now and then
+//! in a log file.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+const LINE_INTERVAL: Duration = Duration::from_secs(15);
+
+pub struct Progress {
+    stage: &'static str,
+    bar: Option<ProgressBar>,
+    steps: usize,
+    first_step: usize,
+    started: Instant,
+    last_line: Instant,
+}
+
+impl Progress {
+    pub fn start(stage: &'static str, first_step: usize, steps: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar =
+                ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr())
+                    .with_position(first_step as u64);
+            if let Ok(style) = ProgressStyle::with_template(
+                "{prefix} {wide_bar} {pos}/{len} steps, {msg}, {eta} left",
+            ) {
+                bar.set_style(style);
+            }
+            bar.set_prefix(stage);
+            bar.reset_eta();
+            bar
+        });
+        let now = Instant::now();
+        Self {
+            stage,
+            bar,
+            steps,
+            first_step,
+            started: now,
+            last_line: now,
+        }
+    }
+
+    pub fn step_done(&mut self, step: usize, loss: f32) {
+        let done = step + 1;
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("loss {loss:.4}"));
+            bar.set_position(done as u64);
+        } else if self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            let each = self.started.elapsed() / (done - self.first_step) as u32;
+            eprintln!(
+                "{}: step {done} of {}, loss {loss:.4}, about {} left",
+                self.stage,
+                self.steps,
+                HumanDuration(each * (self.steps - done) as u32)
+            );
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The loop itself: forward and backward on every shard of a batch, Adam on a cosine schedule, a checkpoint now
+//! and then. A checkpoint is written only when the model in it has produced a finite loss.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use burn::module::{AutodiffModule, Module};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams, Optimizer};
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{ElementConversion, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Checkpoint, CheckpointFile};
+use super::metrics::Metrics;
+use super::progress::Progress;
+use super::{Error, Fingerprint};
+
+/// How long and how fast to learn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Schedule {
+    pub steps: usize,
+    /// Samples a step.
+    pub batch: usize,
+    /// The rate of the first step; it falls along a cosine to `final_learning_rate`.
+    pub learning_rate: f64,
+    pub final_learning_rate: f64,
+    /// Coupled L2, as in PyTorch's Adam.
+    pub weight_decay: f32,
+    /// Parts of a batch that run on threads of their own. They belong to the result: batch statistics are a shard's.
+    pub shards: usize,
+    pub seed: u64,
+    /// Time between two checkpoints.
+    pub checkpoint_every: Duration,
+}
+
+impl Schedule {
+    fn learning_rate_at(&self, step: usize) -> f64 {
+        let done = step as f64 / self.steps.max(1) as f64;
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+        self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
+    }
+}
+
+/// The part of a step that one thread works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Shard {
+    pub step: usize,
+    pub index: usize,
+    pub of: usize,
+}
+
+impl Shard {
+    /// This shard's samples of a batch.
+    pub fn part<'a, T>(&self, batch: &'a [T]) -> &'a [T] {
+        let bound = |shard: usize| batch.len() * shard / self.of;
+        &batch[bound(self.index)..bound(self.index + 1)]
+    }
+}
+
+/// A shard's mean loss, and its terms by name for the record.
+pub struct Loss<B: AutodiffBackend> {
+    pub total: Tensor<B, 1>,
+    pub terms: Vec<(&'static str, Tensor<B::InnerBackend, 1>)>,
+}
+
+/// What a network is trained for.
+pub trait Objective<B: AutodiffBackend>: Sync {
+    type Model: AutodiffModule<B> + 'static;
+
+    fn loss(&self, model: &Self::Model, shard: Shard) -> Loss<B>;
+}
+
+/// Where a run keeps its files, and the flag that stops it.
+pub struct Workplace<'a> {
+    /// Names the files and the progress bar.
+    pub stage: &'static str,
+    pub folder: &'a Path,
+    pub cancel: &'a AtomicBool,
+}
+
+/// Trains `model`, or continues from the work folder if the same run was interrupted there.
+///
+/// With the same fingerprint, seed and device the result is the same, interrupted or not.
+///
+/// # Errors
+/// [`Error::Interrupted`] once `cancel` is set, [`Error::Diverged`] at a loss that isn't finite, and whatever the
+/// work folder refuses.
+pub fn train<B, T>(
+    model: T::Model,
+    objective: &T,
+    schedule: &Schedule,
+    fingerprint: Fingerprint,
+    place: &Workplace,
+    device: &B::Device,
+) -> Result<T::Model, Error>
+where
+    B: AutodiffBackend,
+    T: Objective<B>,
+{
+    std::fs::create_dir_all(place.folder).map_err(|source| Error::WorkFolder {
+        path: place.folder.to_owned(),
+        source,
+    })?;
+    let file = CheckpointFile::new(
+        place.folder.join(format!("{}.checkpoint", place.stage)),
+        fingerprint.finish(),
+    );
+    let mut model = model;
+    let mut optimiser = AdamConfig::new()
+        .with_epsilon(1e-8)
+        .with_weight_decay(Some(WeightDecayConfig::new(schedule.weight_decay)))
+        .init::<B, T::Model>();
+    let mut first_step = 0;
+    if let Some(saved) = file.load::<B, _, _>(device)? {
+        first_step = saved.step;
+        model = model.load_record(saved.model);
+        optimiser = optimiser.load_record(saved.optimiser);
+        if first_step < schedule.steps {
+            log::info!("{}: going on from step {first_step}", place.stage);
+        }
+    }
+
+    let mut metrics = Metrics::open(
+        place.folder.join(format!("{}.metrics.jsonl", place.stage)),
+        first_step,
+    )?;
+    let mut progress = Progress::start(place.stage, first_step, schedule.steps);
+    let mut last_save = Instant::now();
+    let shards = schedule.shards.clamp(1, schedule.batch.max(1));
+    for step in first_step..=schedule.steps {
+        let last = step == schedule.steps;
+        let stop = place.cancel.load(Ordering::Relaxed);
+        // The state is taken before the forward pass, which moves batch statistics, and written after it.
+        let due = last || stop || last_save.elapsed() >= schedule.checkpoint_every;
+        let snapshot = due.then(|| Checkpoint {
+            step,
+            model: model.clone().into_record(),
+            optimiser: optimiser.to_record(),
+        });
+
+        let outcome = gradients(&model, objective, step, shards, device);
+        if !outcome.loss.is_finite() {
+            return Err(Error::Diverged {
+                stage: place.stage,
+                step,
+                loss: outcome.loss,
+                checkpoint: file.path().to_owned(),
+            });
+        }
+        let learning_rate = schedule.learning_rate_at(step);
+        metrics.record(step, learning_rate, outcome.loss, &outcome.terms)?;
+        if let Some(snapshot) = snapshot {
+            file.save::<B, _, _>(snapshot)?;
+            metrics.flush()?;
+            last_save = Instant::now();
+        }
+        if last {
+            break;
+        }
+        if stop {
+            return Err(Error::Interrupted {
+                stage: place.stage,
+                step,
+            });
+        }
+        model = optimiser.step(learning_rate, model, outcome.gradients);
+        progress.step_done(step, outcome.loss);
+    }
+    Ok(model)
+}
+
+struct Outcome {
+    loss: f32,
+    terms: Vec<(&'static str, f32)>,
+    gradients: GradientsParams,
+}
+
+/// The mean loss of all shards and its gradients. Shards are summed in their order, whichever ends first.
+fn gradients<B, T>(
+    model: &T::Model,
+    objective: &T,
+    step: usize,
+    shards: usize,
+    device: &B::Device,
+) -> Outcome
+where
+    B: AutodiffBackend,
+    T: Objective<B>,
+{
+    let run = |copy: T::Model, index: usize| {
+        let loss = objective.loss(
+            &copy,
+            Shard {
+                step,
+                index,
+                of: shards,
+            },
+        );
+        let value: f32 = loss.total.clone().into_scalar().elem();
+        let terms: Vec<(&'static str, f32)> = loss
+            .terms
+            .into_iter()
+            .map(|(name, term)| (name, term.into_scalar().elem::<f32>()))
+            .collect();
+        let gradients = loss.total.div_scalar(shards as f32).backward();
+        (value, terms, GradientsParams::from_grads(gradients, &copy))
+    };
+    // Each fork has a graph of its own, so that the threads don't wait for each other.
+    let copies: Vec<T::Model> = (0..shards).map(|_| model.clone().fork(device)).collect();
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = copies
+            .into_iter()
+            .enumerate()
+            .map(|(index, copy)| {
+                let run = &run;
+                scope.spawn(move || run(copy, index))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    });
+    // Folds what each thread saw into the running statistics of batch normalisation.
+    let _ = model.valid();
+
+    let mut outcome = Outcome {
+        loss: 0.0,
+        terms: Vec::new(),
+        gradients: GradientsParams::new(),
+    };
+    let mut sum = GradientsAccumulator::new();
+    for (loss, terms, gradients) in results {
+        outcome.loss += loss / shards as f32;
+        for (index, (name, value)) in terms.into_iter().enumerate() {
+            match outcome.terms.get_mut(index) {
+                Some(term) => term.1 += value / shards as f32,
+                None => outcome.terms.push((name, value / shards as f32)),
+            }
+        }
+        sum.accumulate(model, gradients);
+    }
+    outcome.gradients = sum.grads();
+    outcome
+}

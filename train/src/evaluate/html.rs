@@ -1,0 +1,224 @@
+//! The report as one self-contained page for a browser: figures, charts, and the images one would look at first.
+
+use std::fmt::{Display, Write};
+use std::path::Path;
+
+use super::anomaly_map::quantile;
+use super::picture::{Scale, data_uri, heatmap, thumbnail};
+use super::report::{ByKind, Report, scores};
+use super::text::figure;
+use super::{Error, Judged, Kind, svg};
+
+const STYLE: &str = include_str!("page.css");
+/// Images shown of each sort.
+const SHOWN: usize = 6;
+
+impl Report {
+    /// The page, pictures and charts inside it. `category` is the folder that the paths in `judged` are relative to.
+    pub fn html(&self, judged: &[Judged], category: &Path) -> Result<String, Error> {
+        let subject = &self.subject;
+        let by_kind: Vec<svg::Scores> = [Kind::Structural, Kind::Logical, Kind::Good]
+            .into_iter()
+            .map(|kind| (kind, scores(judged, kind)))
+            .collect();
+        let title = format!("{} on {}", escape(&subject.product), escape(&self.category));
+        let mut page = format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n\
+             <p>Version {}, profile {}. Checkpoint: {}.</p>\n{}\n<div class=\"charts\">{}{}</div>\n{KEY}\n{}\n",
+            subject.version,
+            escape(&subject.profile),
+            escape(&subject.checkpoint),
+            self.figures(),
+            svg::roc(&by_kind),
+            svg::histogram(&by_kind, f64::from(subject.threshold)),
+            self.branches(),
+        );
+        let gallery = Gallery::new(judged, category);
+        for kind in [Kind::Good, Kind::Logical, Kind::Structural] {
+            let mut ranked: Vec<&Judged> =
+                judged.iter().filter(|image| image.kind == kind).collect();
+            ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+            let strangest = &ranked[..ranked.len().min(SHOWN)];
+            // The two ends must not show one image twice
+            let rest = &ranked[strangest.len()..];
+            let calmest: Vec<&Judged> = rest.iter().rev().take(SHOWN).copied().collect();
+            page += &gallery.section(&format!("Strangest {} parts", kind.name()), strangest)?;
+            page += &gallery.section(&format!("Calmest {} parts", kind.name()), &calmest)?;
+        }
+        page.push_str("</body></html>\n");
+        Ok(page)
+    }
+
+    fn figures(&self) -> String {
+        let subject = &self.subject;
+        let mut rows = String::new();
+        for (name, figures) in [
+            ("AUROC", self.auroc),
+            ("Average precision", self.average_precision),
+            ("sPRO at 5 %", self.spro),
+            ("PRO at 30 %", self.pro),
+        ] {
+            rows += &row(name, figures);
+        }
+        for (branch, figures) in &self.branch_auroc {
+            rows += &row(&format!("AUROC of {branch} alone"), *figures);
+        }
+        format!(
+            "<table><tr><th></th><th>logical</th><th>structural</th><th>mean</th></tr>{rows}</table>\
+             <p>{} good parts rejected at threshold {:.3}, which {} good images set for {:.1} %. Missed: {} logical, \
+             {} structural.</p>",
+            self.good_rejected,
+            subject.threshold,
+            subject.calibration_images,
+            100.0 * subject.false_reject_rate,
+            self.logical_missed,
+            self.structural_missed
+        )
+    }
+
+    fn branches(&self) -> String {
+        let mut rows = String::new();
+        for choice in &self.subject.branches {
+            let state = if choice.on { "on" } else { "off" };
+            let _ = write!(
+                rows,
+                "<tr><td>{}</td><td>{state}</td><td>{}</td></tr>",
+                choice.branch,
+                escape(&choice.why)
+            );
+        }
+        format!("<h2>Branches</h2><table>{rows}</table>")
+    }
+}
+
+const KEY: &str = "<p class=\"key\"><span class=\"good\">good</span> <span class=\"logical\">logical</span> \
+                   <span class=\"structural\">structural</span></p>";
+
+fn row(
+    name: &str,
+    ByKind {
+        logical,
+        structural,
+        mean,
+    }: ByKind,
+) -> String {
+    let cells = [logical, structural, mean].map(|value| format!("<td>{}</td>", figure(value)));
+    format!("<tr><td>{name}</td>{}</tr>", cells.concat())
+}
+
+/// Renders images with their verdicts, all maps on one scale.
+struct Gallery<'a> {
+    category: &'a Path,
+    scale: Option<Scale>,
+}
+
+impl<'a> Gallery<'a> {
+    fn new(judged: &[Judged], category: &'a Path) -> Self {
+        let good = || {
+            judged
+                .iter()
+                .filter(|image| image.kind == Kind::Good)
+                .filter_map(|image| image.map.as_ref())
+        };
+        let all = || judged.iter().filter_map(|image| image.map.as_ref());
+        // Colour begins where a good part is unusual and is full where only the strangest parts are
+        let scale = quantile(good(), 0.99)
+            .zip(quantile(all(), 0.999))
+            .map(|(low, high)| Scale { low, high });
+        Self { category, scale }
+    }
+
+    fn section(&self, title: &str, images: &[&Judged]) -> Result<String, Error> {
+        if images.is_empty() {
+            return Ok(String::new());
+        }
+        let mut section = format!("<h2>{title}</h2><div class=\"gallery\">");
+        for image in images {
+            section += &self.figure(image)?;
+        }
+        section.push_str("</div>\n");
+        Ok(section)
+    }
+
+    fn figure(&self, image: &Judged) -> Result<String, Error> {
+        let path = self.category.join(&image.path);
+        let plain = thumbnail(&path)?;
+        let mut pictures = format!("<img src=\"{}\" alt=\"\">", data_uri(&plain, &path)?);
+        if let Some((map, scale)) = image.map.as_ref().zip(self.scale) {
+            let overlay = data_uri(&heatmap(&plain, map, scale), &path)?;
+            let _ = write!(pictures, "<img src=\"{overlay}\" alt=\"anomaly map\">");
+        }
+        let right = image.reject == (image.kind != Kind::Good);
+        Ok(format!(
+            "<figure{}><div>{pictures}</div><figcaption>{}<br>{} · score {:.3} · p {:.3}</figcaption></figure>",
+            if right { "" } else { " class=\"wrong\"" },
+            escape(image.path.display()),
+            if image.reject { "rejected" } else { "passed" },
+            image.score,
+            image.p_value
+        ))
+    }
+}
+
+/// Text that may hold anything, such as a file's name, made safe within an element.
+fn escape(text: impl Display) -> String {
+    text.to_string()
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgb, RgbImage};
+
+    use super::super::report::tests::{category, judged, subject};
+    use super::*;
+
+    #[test]
+    fn the_page_stands_alone_and_marks_wrong_verdicts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut images = category();
+        images.push(judged("<x>&.png", Kind::Structural, 9.0));
+        for image in &images {
+            RgbImage::from_pixel(8, 8, Rgb([40, 80, 120]))
+                .save(folder.path().join(&image.path))
+                .unwrap();
+        }
+        let report = Report::measure(subject(), "bottles", &images).unwrap();
+        let page = report.html(&images, folder.path()).unwrap();
+        assert!(!page.contains("http") && !page.contains("<script") && !page.contains("src=\"/"));
+        assert_eq!(
+            page.matches("<figure").count(),
+            images.len(),
+            "each image once"
+        );
+        assert_eq!(
+            page.matches("data:image/jpeg;base64,").count(),
+            2 * images.len()
+        );
+        assert_eq!(
+            page.matches("class=\"wrong\"").count(),
+            2,
+            "one good part rejected, one bad one passed"
+        );
+        assert!(page.contains("&lt;x&gt;&amp;.png") && !page.contains("<x>"));
+        assert!(page.contains("adds nothing &lt;to&gt; position &amp; pooled"));
+    }
+
+    #[test]
+    fn a_missing_image_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = Report::measure(subject(), "bottles", &category()).unwrap();
+        let error = report
+            .html(&category(), folder.path())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("c.png") && error.contains("can't be read"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! What a bundle is worth on a category's test images: ranking (AUROC), localisation (sPRO) and, what a line pays
+//! for, good parts rejected and bad parts missed. Nothing here chooses anything; a report is written once training
+//! and calibration are over.
+
+mod anomaly_map;
+mod defects;
+mod html;
+mod overlap;
+mod picture;
+mod ranking;
+mod report;
+mod svg;
+mod text;
+
+use std::path::PathBuf;
+
+use aecsad::score::Branch;
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+pub use defects::{Defects, Region};
+pub use overlap::{Located, pro, spro};
+pub use ranking::{Roc, auroc, average_precision};
+pub use report::{ByKind, Choice, Report, Share, Subject};
+
+/// What a test image is known to show. The names are those of MVTec LOCO AD's folders under `test/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Good,
+    /// A part missing, surplus or in the wrong place, each piece of it sound.
+    Logical,
+    /// Damage: a scratch, a dent, contamination.
+    Structural,
+}
+
+impl Kind {
+    pub const ANOMALOUS: [Kind; 2] = [Kind::Logical, Kind::Structural];
+
+    /// The folder under `test/` and `ground_truth/`.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Kind::Good => "good",
+            Kind::Logical => "logical_anomalies",
+            Kind::Structural => "structural_anomalies",
+        }
+    }
+
+    /// The word in tables and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Good => "good",
+            Kind::Logical => "logical",
+            Kind::Structural => "structural",
+        }
+    }
+}
+
+/// One test image with its verdict and with what is known about it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Relative to the category folder.
+    pub path: PathBuf,
+    pub kind: Kind,
+    /// Height and width of the image in pixels.
+    pub size: (usize, usize),
+    pub score: f32,
+    pub p_value: f32,
+    pub reject: bool,
+    /// Each active branch's normalised score.
+    pub branches: Vec<(Branch, f32)>,
+    /// Covers the whole image at any resolution; enlarged bilinearly where the image's own is needed.
+    pub map: Option<Array2<f32>>,
+    /// The annotated defects, from [`Defects::regions`]; empty for a good image or one without masks.
+    pub regions: Vec<Region>,
+}
+
+/// Why a category can't be evaluated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{path}: its {what} is not a finite number; verify the bundle on this machine", path = .path.display())]
+    NotFinite { path: PathBuf, what: String },
+    #[error(
+        "the test images hold no good one, or nothing but good ones; both are needed to measure a detector"
+    )]
+    OneSided,
+    #[error("{path}: can't be read ({source}); restore the file from the data set", path = .path.display())]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path}: is not a valid list of defects ({source}); compare it with MVTec LOCO AD's", path = .path.display())]
+    Config {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("{path}: can't be decoded ({source}); export it again as an 8-bit PNG", path = .path.display())]
+    Picture {
+        path: PathBuf,
+        source: image::ImageError,
+    },
+    #[error(
+        "{path}: the mask is {mask_width}x{mask_height} but its image {width}x{height}; export it at the image's size",
+        path = .path.display()
+    )]
+    MaskSize {
+        path: PathBuf,
+        mask_width: usize,
+        mask_height: usize,
+        width: usize,
+        height: usize,
+    },
+    #[error("{path}: holds the value {value}, which defects_config.json does not list; add it there", path = .path.display())]
+    Unlisted { path: PathBuf, value: u8 },
+    #[error("the picture of {path} can't be encoded for the report ({source})", path = .path.display())]
+    Encode {
+        path: PathBuf,
+        source: image::ImageError,
+    },
+}

@@ -1,0 +1,159 @@
+//! Key pairs and signatures in minisign's formats, so that its stock tool verifies what is signed here.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use aecsad::bundle::UNTRUSTED_COMMENT;
+use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
+
+/// Names of the two files that [`generate`] writes.
+pub const SECRET_KEY_NAME: &str = "aecsad.key";
+pub const PUBLIC_KEY_NAME: &str = "aecsad.pub";
+
+/// A key file is a few hundred bytes.
+const MAX_KEY_BYTES: u64 = 4096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    #[error("{}: there is a key already; it is kept, so name another folder", path.display())]
+    KeyExists { path: PathBuf },
+    #[error("{}: the key can't be written ({source}); check the folder and its permissions", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{}: the secret key can't be read ({source}); check the path and its permissions", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: this is not a minisign secret key; name the .key file that keygen wrote", path.display())]
+    NotAKey { path: PathBuf },
+    #[error("{}: the secret key can't be opened ({source}); check the password", path.display())]
+    Locked {
+        path: PathBuf,
+        source: minisign::PError,
+    },
+    #[error("the signature can't be made ({0}); try again")]
+    Sign(minisign::PError),
+    #[error("no key can be made ({0}); try again")]
+    Generate(minisign::PError),
+}
+
+/// Makes a key pair in `folder`, created if need be, and returns the public key's id. The secret key has no password
+/// and is readable by its owner only. A key that is there is never replaced: bundles signed with it are on the lines.
+pub fn generate(folder: &Path) -> Result<String, SigningError> {
+    let secret_path = folder.join(SECRET_KEY_NAME);
+    let public_path = folder.join(PUBLIC_KEY_NAME);
+    for path in [&secret_path, &public_path] {
+        if path.symlink_metadata().is_ok() {
+            return Err(SigningError::KeyExists { path: path.clone() });
+        }
+    }
+    let pair = KeyPair::generate_unencrypted_keypair().map_err(SigningError::Generate)?;
+    let id = key_id(&pair.pk);
+    let secret = pair
+        .sk
+        .to_box(Some("aecsad secret key, keep it to yourself"));
+    let secret = secret.map_err(SigningError::Generate)?.into_string();
+    let public = pair.pk.to_box().map_err(SigningError::Generate)?;
+    std::fs::create_dir_all(folder).map_err(|source| SigningError::Write {
+        path: folder.into(),
+        source,
+    })?;
+    write_new(&secret_path, &secret, 0o600)?;
+    if let Err(error) = write_new(&public_path, &public.into_string(), 0o644) {
+        // Half a pair is of no use. If it can't be removed either, the first error says more.
+        let _ = std::fs::remove_file(&secret_path);
+        return Err(error);
+    }
+    Ok(id)
+}
+
+/// A secret key ready to sign.
+pub struct SigningKey {
+    secret: SecretKey,
+    id: String,
+}
+
+impl SigningKey {
+    /// Reads a key of [`generate`], or one of `minisign -G`: if that has a password, it is asked for on the terminal.
+    pub fn from_file(path: &Path) -> Result<SigningKey, SigningError> {
+        let not_a_key = || SigningError::NotAKey { path: path.into() };
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_KEY_BYTES).read_to_string(&mut text))
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::InvalidData => not_a_key(),
+                _ => SigningError::Read {
+                    path: path.into(),
+                    source,
+                },
+            })?;
+        let boxed = || SecretKeyBox::from_string(&text).map_err(|_| not_a_key());
+        let secret = match boxed()?.into_unencrypted_secret_key() {
+            Ok(secret) => secret,
+            Err(_) if is_encrypted(&text) => {
+                boxed()?
+                    .into_secret_key(None)
+                    .map_err(|source| SigningError::Locked {
+                        path: path.into(),
+                        source,
+                    })?
+            }
+            Err(_) => return Err(not_a_key()),
+        };
+        let public = PublicKey::from_secret_key(&secret).map_err(|_| not_a_key())?;
+        Ok(SigningKey {
+            id: key_id(&public),
+            secret,
+        })
+    }
+
+    /// The key's number as minisign shows it: 16 upper-case hex digits.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The signature's text for a manifest; fits [`aecsad::bundle::Signer`].
+    pub fn sign(&self, manifest: &[u8]) -> Result<String, SigningError> {
+        // No time in it: the comment is for people, and a clock may be wrong.
+        let comment = Some("file:manifest.toml");
+        minisign::sign(
+            None,
+            &self.secret,
+            manifest,
+            comment,
+            Some(UNTRUSTED_COMMENT),
+        )
+        .map(|signature| signature.into_string())
+        .map_err(SigningError::Sign)
+    }
+}
+
+/// minisign's second field says how the key is locked: `Sc` is scrypt.
+fn is_encrypted(text: &str) -> bool {
+    // `Ed` + `Sc` in base64.
+    text.lines()
+        .nth(1)
+        .is_some_and(|line| line.starts_with("RWRTY"))
+}
+
+fn key_id(key: &PublicKey) -> String {
+    key.keynum()
+        .iter()
+        .rev()
+        .map(|b| format!("{b:02X}"))
+        .collect()
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), SigningError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode);
+    options
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(|source| SigningError::Write {
+            path: path.into(),
+            source,
+        })
+}

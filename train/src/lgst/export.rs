@@ -1,0 +1,101 @@
+//! The trained students as one ONNX graph: image and encoder features in, anomaly maps out.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use rand_chacha::ChaCha8Rng;
+
+use super::MAP_SIZE;
+use super::train::TrainedLgst;
+use crate::export::onnx::{Graph, Value};
+
+/// What the exported graph computes, on burn.
+#[derive(Clone, Debug)]
+pub struct LgstMaps<B: Backend> {
+    /// Mean over the channels of (F_T − F_L)², `[B, 1, 64, 64]`.
+    pub local: Tensor<B, 4>,
+    /// Mean over the channels of (F_G − F_LG)².
+    pub global: Tensor<B, 4>,
+    /// Mean over the channels of (F_T − F_G)².
+    pub teacher_global: Tensor<B, 4>,
+    /// F_T − F_L, `[B, D, 64, 64]`.
+    pub residual: Tensor<B, 4>,
+}
+
+impl<B: Backend> TrainedLgst<B> {
+    /// # Shapes
+    /// - `image`: `[B, 3, 256, 256]`, normalised; `stride8`, `stride16`: the encoder's features of it
+    pub fn maps(
+        &self,
+        image: Tensor<B, 4>,
+        stride8: Tensor<B, 4>,
+        stride16: Tensor<B, 4>,
+    ) -> LgstMaps<B> {
+        let teacher = self.teacher.forward(stride8, stride16);
+        let (local, local_of_global) = self.students.local.forward(image.clone());
+        let global = self.students.global.forward::<ChaCha8Rng>(image, None);
+        let error = |left: &Tensor<B, 4>, right: &Tensor<B, 4>| {
+            (left.clone() - right.clone()).square().mean_dim(1)
+        };
+        LgstMaps {
+            local: error(&teacher, &local),
+            global: error(&global, &local_of_global),
+            teacher_global: error(&teacher, &global),
+            residual: teacher - local,
+        }
+    }
+
+    /// The graph of [`maps`](Self::maps) for one image.
+    ///
+    /// Inputs `image`, `stride8`, `stride16`; outputs `local_map`, `global_map`, `teacher_global_map`, each
+    /// `[1, 1, 64, 64]`, and `residual`, `[1, D, 64, 64]`, if `with_residual`.
+    pub fn to_onnx(&self, with_residual: bool) -> Vec<u8> {
+        let mut graph = Graph::new("students");
+        let size = self.image_size;
+        let image = graph.input("image", &[1, 3, size, size]);
+        let (stride8, stride16) = self.feature_inputs(&mut graph);
+        let teacher = self.teacher.write(&mut graph, &stride8, &stride16);
+        let (local, local_of_global) = self.students.local.write(&mut graph, &image);
+        let global = self.students.global.write(&mut graph, &image);
+
+        let residual = graph.sub(&teacher, &local);
+        let local_map = mean_square(&mut graph, &residual);
+        graph.output("local_map", &local_map);
+        for (name, left, right) in [
+            ("global_map", &global, &local_of_global),
+            ("teacher_global_map", &teacher, &global),
+        ] {
+            let difference = graph.sub(left, right);
+            let map = mean_square(&mut graph, &difference);
+            graph.output(name, &map);
+        }
+        if with_residual {
+            graph.output("residual", &residual);
+        }
+        graph.finish()
+    }
+
+    /// The teacher alone: inputs `stride8`, `stride16`; output `teacher`, `[1, D, 64, 64]`.
+    pub fn teacher_to_onnx(&self) -> Vec<u8> {
+        let mut graph = Graph::new("teacher");
+        let (stride8, stride16) = self.feature_inputs(&mut graph);
+        let teacher = self.teacher.write(&mut graph, &stride8, &stride16);
+        graph.output("teacher", &teacher);
+        graph.finish()
+    }
+
+    fn feature_inputs(&self, graph: &mut Graph) -> (Value, Value) {
+        let [from8, from16] = self.teacher.input_channels();
+        let size8 = self.image_size / 8;
+        let size16 = self.image_size / 16;
+        (
+            graph.input("stride8", &[1, from8, size8, size8]),
+            graph.input("stride16", &[1, from16, size16, size16]),
+        )
+    }
+}
+
+fn mean_square(graph: &mut Graph, difference: &Value) -> Value {
+    debug_assert_eq!(difference.shape()[2..], [MAP_SIZE; 2]);
+    let squared = graph.mul(difference, difference);
+    graph.channel_mean(&squared)
+}

@@ -1,0 +1,47 @@
+//! The local-global student-teacher: a frozen teacher map, a local student that sees 33 pixels and must fail on
+//! structural faults, a global student that sees everything and must fail on logical ones.
+
+mod attention;
+mod augment;
+mod export;
+mod global_student;
+mod local_student;
+mod loss;
+mod teacher;
+mod train;
+
+pub use attention::{SelfAttention, SelfAttentionConfig};
+pub use augment::Jitter;
+pub use export::LgstMaps;
+pub use global_student::{GlobalStudent, GlobalStudentConfig};
+pub use local_student::{LocalStudent, LocalStudentConfig};
+pub use loss::{LgstLossConfig, LgstTerms};
+pub use teacher::Teacher;
+pub(crate) use teacher::resize;
+pub use train::{LgstConfig, Students, TrainedLgst, train, train_on};
+
+use crate::engine;
+
+/// Cells along each side of the teacher's and the students' maps, for a 256×256 image.
+pub const MAP_SIZE: usize = 64;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there are no good images to train the students on: give at least one")]
+    NoImages,
+    #[error("{images} images came with {features} sets of features: encode each image once")]
+    CountMismatch { images: usize, features: usize },
+    #[error(
+        "image {index} has {what} of shape {found:?} where the others have {expected:?}: prepare all images alike"
+    )]
+    ShapeMismatch {
+        index: usize,
+        what: &'static str,
+        expected: [usize; 3],
+        found: [usize; 3],
+    },
+    #[error("the images have shape {found:?}: prepare them as 3×{expected}×{expected}")]
+    ImageSize { expected: usize, found: [usize; 3] },
+    #[error(transparent)]
+    Training(#[from] engine::Error),
+}

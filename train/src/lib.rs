@@ -1,0 +1,12 @@
+//! The host side of aecsad: good images in, one signed bundle out. Trains the networks, calibrates the scores and
+//! packs what the runtime needs; nothing in it runs on the camera.
+
+pub mod calibrate;
+pub mod cli;
+pub mod dataset;
+pub mod engine;
+pub mod evaluate;
+pub mod export;
+pub mod lgst;
+pub mod segmentation;
+pub mod synth;

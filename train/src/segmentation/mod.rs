@@ -1,0 +1,51 @@
+//! The segmentation network: a slim DeepLabV3+ decoder on the frozen encoder's features. It learns the pseudo-labels
+//! of the clear images and carries them over to the unclear ones.
+
+mod decoder;
+mod losses;
+mod train;
+
+pub use decoder::{Decoder, DecoderConfig};
+pub use losses::{LossWeights, Probabilities, Target};
+pub use train::{SegmentationConfig, TrainedDecoder, TrainingSet, train, train_on};
+
+use crate::engine;
+
+/// Cells along each side of the class map, for a 256×256 image.
+pub const MAP_SIZE: usize = 64;
+
+/// A label cell that no loss looks at.
+pub const IGNORE: u8 = 255;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there are no labelled images to train the segmentation on: label at least one")]
+    NoLabels,
+    #[error("{images} labelled images came with {masks} masks: give one mask for each image")]
+    CountMismatch { images: usize, masks: usize },
+    #[error("mask {index} has {found:?} cells: bring masks to {MAP_SIZE}×{MAP_SIZE}")]
+    MaskSize { index: usize, found: [usize; 2] },
+    #[error(
+        "mask {index} holds class {class} but there are {classes} classes: renumber the classes from 0"
+    )]
+    UnknownClass {
+        index: usize,
+        class: u8,
+        classes: usize,
+    },
+    #[error(
+        "{classes} classes can't be told apart: give background and at least one part, at most 254 parts"
+    )]
+    ClassCount { classes: usize },
+    #[error(
+        "image {index} has {what} of shape {found:?} where {expected:?} is needed: encode all images alike"
+    )]
+    ShapeMismatch {
+        index: usize,
+        what: &'static str,
+        expected: [usize; 3],
+        found: [usize; 3],
+    },
+    #[error(transparent)]
+    Training(#[from] engine::Error),
+}

@@ -1,0 +1,428 @@
+//! Writes the rendered pictures as a data set: folders, ground truth, `defects_config.json` as MVTec LOCO AD has
+//! them, and `anomalies.json`, which says what was done to each anomalous picture and how hard it is to see.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use indicatif::ProgressBar;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::coverage::{Coverage, IN_REGION};
+use super::fastener_tray::FastenerTray;
+use super::fuse_box::FuseBox;
+use super::juice_bottle::JuiceBottle;
+use super::product::{Grade, Product, Saturation};
+use super::shot::{Counts, Job, Shot, jobs, shoot};
+use super::woven_cloth::WovenCloth;
+
+/// What a product folder made here holds, and so what `force` may delete.
+const FOLDERS: [&str; 4] = ["train", "validation", "test", "ground_truth"];
+const CONFIG: &str = "defects_config.json";
+const LIST: &str = "anomalies.json";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "{path} is not empty: choose another folder, or add --force to replace the product in it"
+    )]
+    NotEmpty { path: PathBuf },
+    #[error("{path} can't be written ({source}): choose a folder with room that you may write to")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{path} can't be saved as PNG ({source}): check the disk's free space and permissions")]
+    Save {
+        path: PathBuf,
+        source: image::ImageError,
+    },
+    #[error("{path} can't be encoded ({source}): please report this")]
+    Encode {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error(
+        "{product}/{folder}/{index}: {defect} could not be placed on a picture {size} pixels wide; use a larger --size"
+    )]
+    NoPlace {
+        product: &'static str,
+        folder: &'static str,
+        index: usize,
+        defect: &'static str,
+        size: usize,
+    },
+}
+
+/// The products, by folder name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Name {
+    /// Every part in its own place.
+    FuseBox,
+    /// Loose parts: only their counts matter.
+    FastenerTray,
+    /// Three variants whose parts must agree.
+    JuiceBottle,
+    /// A texture without parts.
+    WovenCloth,
+}
+
+impl Name {
+    pub const ALL: [Name; 4] = [
+        Name::FuseBox,
+        Name::FastenerTray,
+        Name::JuiceBottle,
+        Name::WovenCloth,
+    ];
+}
+
+/// What to render.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub products: Vec<Name>,
+    pub counts: Counts,
+    /// Width and height of the pictures in pixels.
+    pub size: usize,
+    pub seed: u64,
+    /// Replace product folders that are already there.
+    pub force: bool,
+}
+
+impl Plan {
+    /// The number of pictures, masks not counted.
+    pub fn pictures(&self) -> usize {
+        self.products
+            .iter()
+            .map(|&name| match name {
+                Name::FuseBox => jobs(&FuseBox, self.counts).len(),
+                Name::FastenerTray => jobs(&FastenerTray, self.counts).len(),
+                Name::JuiceBottle => jobs(&JuiceBottle, self.counts).len(),
+                Name::WovenCloth => jobs(&WovenCloth, self.counts).len(),
+            })
+            .sum()
+    }
+}
+
+/// Renders every product of the plan into a folder of its own under `root`.
+///
+/// The same plan gives the same bytes on the same machine, however many threads render it. `progress` advances by
+/// one a picture.
+///
+/// # Errors
+/// When a product's folder is there and not empty (unless forced), or something can't be written. Nothing is
+/// rendered before all the folders are known to be free.
+pub fn render(root: &Path, plan: &Plan, progress: &ProgressBar) -> Result<(), Error> {
+    for &name in &plan.products {
+        let folder = root.join(folder_name(name));
+        if !plan.force && holds_anything(&folder)? {
+            return Err(Error::NotEmpty { path: folder });
+        }
+    }
+    for &name in &plan.products {
+        let folder = root.join(folder_name(name));
+        if plan.force {
+            clear(&folder)?;
+        }
+        match name {
+            Name::FuseBox => render_product(&FuseBox, &folder, plan, progress)?,
+            Name::FastenerTray => render_product(&FastenerTray, &folder, plan, progress)?,
+            Name::JuiceBottle => render_product(&JuiceBottle, &folder, plan, progress)?,
+            Name::WovenCloth => render_product(&WovenCloth, &folder, plan, progress)?,
+        }
+    }
+    Ok(())
+}
+
+fn folder_name(name: Name) -> &'static str {
+    match name {
+        Name::FuseBox => FuseBox::NAME,
+        Name::FastenerTray => FastenerTray::NAME,
+        Name::JuiceBottle => JuiceBottle::NAME,
+        Name::WovenCloth => WovenCloth::NAME,
+    }
+}
+
+fn holds_anything(folder: &Path) -> Result<bool, Error> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::Write {
+            path: folder.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Removes what an earlier rendering left, and nothing else.
+fn clear(folder: &Path) -> Result<(), Error> {
+    let folders = FOLDERS.map(|name| (folder.join(name), true));
+    let files = [CONFIG, LIST].map(|name| (folder.join(name), false));
+    for (path, is_folder) in folders.into_iter().chain(files) {
+        let removed = if is_folder {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        match removed {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Write { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// An entry of `defects_config.json`, in MVTec LOCO AD's words.
+#[derive(Clone, Debug, Serialize)]
+struct DefectConfig {
+    defect_name: &'static str,
+    pixel_value: u8,
+    /// Pixels, or a share of the region when relative.
+    saturation_threshold: f32,
+    relative_saturation: bool,
+}
+
+fn defects<P: Product>(product: &P, size: usize) -> Vec<DefectConfig> {
+    let logical = product
+        .disturbances()
+        .into_iter()
+        .map(|d| (d.name, d.saturation));
+    let structural = product
+        .faults()
+        .iter()
+        .map(|fault| (fault.name(), Saturation::Whole));
+    (0..=255_u8)
+        .rev()
+        .zip(logical.chain(structural))
+        .map(|(pixel_value, (defect_name, saturation))| DefectConfig {
+            defect_name,
+            pixel_value,
+            saturation_threshold: match saturation {
+                Saturation::Whole => 1.0,
+                Saturation::Area(area) => (area * (size * size) as f32).round(),
+            },
+            relative_saturation: saturation == Saturation::Whole,
+        })
+        .collect()
+}
+
+/// An entry of `anomalies.json`.
+#[derive(Debug, Serialize)]
+struct AnomalyRecord {
+    image: String,
+    kind: &'static str,
+    defect: &'static str,
+    grade: Grade,
+}
+
+fn render_product<P: Product>(
+    product: &P,
+    folder: &Path,
+    plan: &Plan,
+    progress: &ProgressBar,
+) -> Result<(), Error> {
+    let jobs = jobs(product, plan.counts);
+    let defects = defects(product, plan.size);
+    let records: Vec<_> = jobs
+        .par_iter()
+        .map(|job| {
+            let shot = shoot(product, job, plan.size, plan.seed);
+            let record = save::<P>(&shot, job, &defects, folder, plan.size)?;
+            progress.inc(1);
+            Ok(record)
+        })
+        .collect::<Result<_, Error>>()?;
+    let records: Vec<_> = records.into_iter().flatten().collect();
+    write_json(&folder.join(CONFIG), &defects)?;
+    write_json(&folder.join(LIST), &records)
+}
+
+fn save<P: Product>(
+    shot: &Shot,
+    job: &Job,
+    defects: &[DefectConfig],
+    folder: &Path,
+    size: usize,
+) -> Result<Option<AnomalyRecord>, Error> {
+    let name = format!("{:03}", job.index);
+    let image = format!("{}/{name}.png", job.folder);
+    save_png(&folder.join(&image), &shot.picture)?;
+    let Some(config) = shot.defect.map(|which| &defects[which]) else {
+        return Ok(None);
+    };
+    let kind = job.folder.trim_start_matches("test/");
+    let shown = |region: &&Coverage| region.alpha.iter().any(|&alpha| alpha >= IN_REGION);
+    let regions: Vec<_> = shot.regions.iter().filter(shown).collect();
+    if regions.is_empty() {
+        return Err(Error::NoPlace {
+            product: P::NAME,
+            folder: job.folder,
+            index: job.index,
+            defect: config.defect_name,
+            size,
+        });
+    }
+    for (number, region) in regions.into_iter().enumerate() {
+        let path = folder.join(format!("ground_truth/{kind}/{name}/{number:03}.png"));
+        save_png(&path, &region.mask(size, config.pixel_value))?;
+    }
+    Ok(Some(AnomalyRecord {
+        image,
+        kind,
+        defect: config.defect_name,
+        grade: job.grade,
+    }))
+}
+
+fn save_png<P>(path: &Path, picture: &image::ImageBuffer<P, Vec<u8>>) -> Result<(), Error>
+where
+    P: image::Pixel<Subpixel = u8> + image::PixelWithColorType,
+{
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|source| Error::Write {
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
+    picture.save(path).map_err(|source| Error::Save {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|source| Error::Encode {
+        path: path.to_owned(),
+        source,
+    })?;
+    fs::write(path, text + "\n").map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn plan(seed: u64) -> Plan {
+        Plan {
+            products: Name::ALL.to_vec(),
+            counts: Counts {
+                train: 2,
+                validation: 1,
+                test: 3,
+            },
+            size: 96,
+            seed,
+            force: false,
+        }
+    }
+
+    fn rendered(plan: &Plan, threads: usize) -> BTreeMap<String, Vec<u8>> {
+        let root = tempfile::tempdir().unwrap();
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+            .install(|| render(root.path(), plan, &ProgressBar::hidden()))
+            .unwrap();
+        let mut files = BTreeMap::new();
+        let mut folders = vec![root.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(root.path()).unwrap();
+                    let name = name.to_str().unwrap().replace('\\', "/");
+                    files.insert(name, fs::read(&path).unwrap());
+                }
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn the_layout_is_complete() {
+        let files = rendered(&plan(3), 2);
+        let count = |prefix: &str| files.keys().filter(|name| name.starts_with(prefix)).count();
+        for name in Name::ALL.map(folder_name) {
+            assert_eq!(count(&format!("{name}/train/good/")), 2);
+            assert_eq!(count(&format!("{name}/validation/good/")), 1);
+            assert_eq!(count(&format!("{name}/test/good/")), 3);
+            assert_eq!(count(&format!("{name}/test/structural_anomalies/")), 3);
+            let logical = if name == WovenCloth::NAME { 0 } else { 3 };
+            assert_eq!(count(&format!("{name}/test/logical_anomalies/")), logical);
+
+            let json = |file: &str| -> Vec<serde_json::Value> {
+                serde_json::from_slice(&files[&format!("{name}/{file}")]).unwrap()
+            };
+            let defects = json(CONFIG);
+            let anomalies = json(LIST);
+            assert_eq!(anomalies.len(), 3 + logical);
+            for anomaly in anomalies {
+                let image = anomaly["image"].as_str().unwrap();
+                assert!(files.contains_key(&format!("{name}/{image}")));
+                let value = defects
+                    .iter()
+                    .find(|defect| defect["defect_name"] == anomaly["defect"])
+                    .and_then(|defect| defect["pixel_value"].as_u64())
+                    .unwrap();
+                let masks = image
+                    .replace("test/", &format!("{name}/ground_truth/"))
+                    .replace(".png", "/");
+                assert!(count(&masks) > 0, "{masks}");
+                for (_, bytes) in files.iter().filter(|(path, _)| path.starts_with(&masks)) {
+                    let mask = image::load_from_memory(bytes).unwrap().into_luma8();
+                    assert!(mask.pixels().any(|p| u64::from(p.0[0]) == value));
+                    assert!(
+                        mask.pixels()
+                            .all(|p| [0, value].contains(&u64::from(p.0[0])))
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
+        let first = rendered(&plan(3), 1);
+        assert!(first == rendered(&plan(3), 3));
+        let other = rendered(&plan(4), 2);
+        let pictures = first.iter().filter(|(name, _)| name.contains("good"));
+        for (name, bytes) in pictures {
+            assert!(other[name] != *bytes, "{name} is the same for two seeds");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused_and_force_replaces_only_the_product() {
+        let root = tempfile::tempdir().unwrap();
+        let mut plan = plan(3);
+        plan.products = vec![Name::FuseBox, Name::WovenCloth];
+        let cloth = root.path().join(WovenCloth::NAME);
+        fs::create_dir_all(cloth.join("train/good")).unwrap();
+        fs::write(cloth.join("train/good/777.png"), b"old").unwrap();
+        fs::write(cloth.join("notes.txt"), b"mine").unwrap();
+        let refused = render(root.path(), &plan, &ProgressBar::hidden());
+        assert!(matches!(refused, Err(Error::NotEmpty { path }) if path == cloth));
+        assert!(!root.path().join(FuseBox::NAME).exists());
+        plan.force = true;
+        render(root.path(), &plan, &ProgressBar::hidden()).unwrap();
+        assert!(!cloth.join("train/good/777.png").exists());
+        assert!(cloth.join("train/good/001.png").exists());
+        assert!(cloth.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_place_that_is_no_folder_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let error = render(&file, &plan(3), &ProgressBar::hidden()).unwrap_err();
+        assert!(error.to_string().contains("file/fuse_box"), "{error}");
+    }
+}

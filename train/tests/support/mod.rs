@@ -1,0 +1,95 @@
+//! Small scenes with features, and an exported graph run by the engine the camera uses.
+
+use std::path::Path;
+
+use aecsad::network::Features;
+use ndarray::Array3;
+use tract_onnx::prelude::*;
+
+/// Whether a pixel is on the one part of scene `index`, a square that lies elsewhere in each of four scenes.
+pub fn inside(index: usize, y: usize, x: usize) -> bool {
+    let place = 60 + 16 * (index % 4);
+    (place..place + 64).contains(&y) && (96..160).contains(&x)
+}
+
+/// A frame with a bright square, and made-up features that follow it.
+pub fn scene(index: usize) -> (Array3<f32>, Features) {
+    let inside = |y, x| inside(index, y, x);
+    let image = Array3::from_shape_fn((3, 256, 256), |(channel, y, x)| {
+        let ripple = ((x + 3 * y + 31 * channel) as f32 * 0.21).sin() * 0.1;
+        ripple
+            + if inside(y, x) {
+                0.8 - 0.2 * channel as f32
+            } else {
+                -0.5
+            }
+    });
+    let features = |channels: usize, size: usize| {
+        let stride = 256 / size;
+        Array3::from_shape_fn((channels, size, size), |(channel, y, x)| {
+            let weight = ((channel * 37 % 11) as f32 - 5.0) / 5.0;
+            let part = if inside(y * stride, x * stride) {
+                1.0
+            } else {
+                -0.3
+            };
+            weight * part + ((channel + x * y) as f32 * 0.05).cos() * 0.05
+        })
+    };
+    let features = Features {
+        stride4: features(24, 64),
+        stride8: features(40, 32),
+        stride16: features(112, 16),
+    };
+    (image, features)
+}
+
+/// Runs an ONNX model as the runtime does; all outputs in the graph's order.
+pub fn run_in_tract(onnx: &[u8], inputs: &[&Array3<f32>]) -> Vec<Vec<f32>> {
+    let model = tract_onnx::onnx()
+        .model_for_read(&mut std::io::Cursor::new(onnx))
+        .and_then(|model| model.into_optimized())
+        .and_then(|model| model.into_runnable())
+        .expect("the exported graph loads");
+    let inputs: TVec<TValue> = inputs
+        .iter()
+        .map(|array| {
+            let (channels, height, width) = array.dim();
+            let values: Vec<f32> = array.iter().copied().collect();
+            Tensor::from_shape(&[1, channels, height, width], &values)
+                .expect("the shape fits")
+                .into()
+        })
+        .collect();
+    model
+        .run(inputs)
+        .expect("the exported graph runs")
+        .iter()
+        .map(|output| output.view().as_slice::<f32>().expect("float32").to_vec())
+        .collect()
+}
+
+/// The largest difference, relative to the largest value.
+pub fn relative_difference(left: &[f32], right: &[f32]) -> f32 {
+    assert_eq!(left.len(), right.len());
+    let largest = left
+        .iter()
+        .fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| (left - right).abs())
+        .fold(0.0, f32::max)
+        / largest
+}
+
+/// A term of the metrics file, by step.
+pub fn metric(work_dir: &Path, stage: &str, term: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(work_dir.join(format!("{stage}.metrics.jsonl")))
+        .expect("training leaves metrics");
+    text.lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("a JSON object a line");
+            line[term].as_f64().expect("the term is a number")
+        })
+        .collect()
+}
