@@ -22,6 +22,8 @@ pub enum ExitCode {
     Engine = 8,
     /// Too few or unsuitable images to train on.
     Training = 9,
+    /// `aecsad check` found something that keeps the station from working.
+    Check = 10,
     /// Stopped by Ctrl-C or SIGTERM.
     Interrupted = 130,
 }
@@ -34,16 +36,36 @@ pub enum Error {
     Image(#[from] crate::camera::ImageError),
     #[error(transparent)]
     Inspector(#[from] crate::inspector::InspectorError),
+    Camera(#[from] crate::camera::CameraError),
+    #[error(transparent)]
+    Config(#[from] crate::station::config::ConfigError),
+    #[error(transparent)]
+    Reject(#[from] crate::reject::RejectError),
+    #[error(transparent)]
+    Simulator(#[from] crate::reject::simulator::SimulatorError),
+    #[error(transparent)]
+    Station(#[from] crate::station::StationError),
+    #[error("{path} can't be written ({source}): free space there or name another place")]
+    Unwritable {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error("this build has no engine to load {0} with: install a released build")]
+    NoEngine(std::path::PathBuf),
+    #[error("{failed} of {total} checks failed: do what their lines say, then check again")]
+    ChecksFailed { failed: usize, total: usize },
+    #[error(transparent)]
+    Demo(#[from] crate::cli::demo::DemoError),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub fn exit_code(&self) -> ExitCode {
+        use crate::station::StationError;
         match self {
             Error::Bundle(e) if e.is_storage() => ExitCode::Storage,
             Error::Bundle(_) => ExitCode::Bundle,
-            Error::Image(_) => ExitCode::Input,
             Error::Inspector(e) => match e {
                 InspectorError::Bundle(e) if e.is_storage() => ExitCode::Storage,
                 InspectorError::Bundle(_) | InspectorError::Statistics { .. } => ExitCode::Bundle,
@@ -51,6 +73,14 @@ impl Error {
                 InspectorError::Network(_) => ExitCode::Engine,
                 InspectorError::Optics(_) => ExitCode::Input,
             },
+            Error::Image(_) | Error::Camera(_) => ExitCode::Input,
+            Error::Config(_) => ExitCode::Config,
+            Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,
+            Error::Station(StationError::Interrupted) => ExitCode::Interrupted,
+            Error::Station(_) => ExitCode::Engine,
+            Error::NoEngine(_) => ExitCode::Engine,
+            Error::Unwritable { .. } => ExitCode::Storage,
+            Error::ChecksFailed { .. } | Error::Demo(_) => ExitCode::Check,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod bundle;
 pub mod camera;
+pub mod cli;
 pub mod error;
 pub mod inspector;
 pub mod line;

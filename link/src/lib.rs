@@ -1,1 +1,70 @@
+//! The reject link: what a station and the microcontroller at the reject gate say to each other.
+//!
+//! One enum for each direction, framed so that either side finds its way back after noise, and the actuator's whole
+//! behaviour as a state machine without a clock or a port of its own. It compiles without `std`, so that the firmware and
+//! the simulator run the same code.
+#![no_std]
 
+mod actuator;
+mod frame;
+
+pub use actuator::{Actuator, Edge, MAX_DELAY_US, MAX_PULSE_US, MAX_SCHEDULED};
+pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
+
+use serde::{Deserialize, Serialize};
+
+/// Raised when a message changes in a way that the other side would misread.
+pub const PROTOCOL: u8 = 1;
+
+/// A message under the sender's running number. The number wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope<M> {
+    pub seq: u16,
+    pub message: M,
+}
+
+/// What the station says. Each is answered with [`FromActuator::Ack`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToActuator {
+    /// Opens a session: output off, schedule emptied. Part numbers belong to a session.
+    Hello { session: u32, protocol: u8 },
+    /// "I am still here", once a second.
+    Heartbeat,
+    /// Energise the output `delay_us` after this arrives, for `pulse_us`. Sent again for the same part it changes nothing.
+    Reject {
+        part: u32,
+        delay_us: u32,
+        pulse_us: u32,
+    },
+    /// Output off, schedule emptied; the session stays.
+    Cancel,
+}
+
+/// What the actuator says. Times are microseconds on its own clock, from any start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromActuator {
+    /// The answer to message `seq`, received at `at_us`.
+    Ack {
+        seq: u16,
+        at_us: u64,
+        answer: Answer,
+    },
+    /// The output was energised for this part at `at_us`.
+    Pulsed { part: u32, at_us: u64 },
+}
+
+/// How a message was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    Done,
+    /// This part is already scheduled or has already been pulsed.
+    AlreadyKnown,
+    /// No room in the schedule.
+    Full,
+    /// Delay or pulse is longer than the actuator allows.
+    OutOfRange,
+    /// No `Hello` since power-up.
+    NoSession,
+    /// The two sides speak different protocols.
+    WrongProtocol,
+}

@@ -1,1 +1,89 @@
-//! (being built)
+//! How a reject reaches the hardware at the gate: given a part and the moment to fire, see to it that exactly one pulse
+//! comes, and report what was really pulsed.
+//!
+//! A rejector is polled by the one thread that owns it and never blocks it for long; a link that is down is its own to
+//! mend.
+
+pub mod clock;
+pub mod framed;
+pub mod serial;
+pub mod simulator;
+
+use std::time::Instant;
+
+pub use aecsad_link::Answer;
+
+/// What goes wrong between the station and the gate.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RejectError {
+    #[error(
+        "there is no serial device {0}: plug the actuator in, or correct `device` in the station file"
+    )]
+    Missing(String),
+    #[error(
+        "the serial device {0} is in use by another program: close that program, then start again"
+    )]
+    Busy(String),
+    #[error(
+        "{0} is not a serial device: name the actuator's terminal as `device` in the station file"
+    )]
+    NotATerminal(String),
+    #[error(
+        "no permission to use the serial device {0}: add this user to the group that owns it (often `dialout`)"
+    )]
+    NoPermission(String),
+    #[error(
+        "the serial device {device} can't be opened ({reason}): check its cable and `baud` in the station file"
+    )]
+    Unusable { device: String, reason: String },
+    #[error(
+        "the serial device {device} was lost ({reason}): check its cable; the station keeps trying to reconnect"
+    )]
+    Lost { device: String, reason: String },
+    #[error(
+        "the actuator on {0} is silent: check its power and its cable; the station keeps trying to reconnect"
+    )]
+    Silent(String),
+    #[error(
+        "the actuator on {device} speaks another protocol than {expected}: bring its firmware to this release"
+    )]
+    WrongProtocol { device: String, expected: u8 },
+    #[error("{waiting} rejects are already waiting for {device}: part {part} can't be rejected")]
+    Overfull {
+        device: String,
+        part: u32,
+        waiting: usize,
+    },
+}
+
+/// What a rejector reports.
+#[derive(Clone, Debug)]
+pub enum RejectEvent {
+    /// The actuator answers; what was waiting has been sent.
+    Up,
+    /// The actuator can't be reached. Reported once, until it is up again.
+    Down(RejectError),
+    /// The actuator was energised for this part, so many microseconds after (before, if negative) the moment asked for.
+    Pulsed { part: u32, error_us: i64 },
+    /// No report of a pulse for this part: it may have passed.
+    Unconfirmed { part: u32 },
+    /// The actuator won't pulse for this part.
+    Refused { part: u32, answer: Answer },
+}
+
+pub trait Rejector: Send {
+    /// Asks for one pulse for `part` at `fire_at`.
+    fn schedule(&mut self, part: u32, fire_at: Instant, now: Instant) -> Result<(), RejectError>;
+
+    /// Lets the link work and returns the next report. Call until `None`.
+    fn poll(&mut self, now: Instant) -> Option<RejectEvent>;
+
+    /// When [`Rejector::poll`] must be called next, if nothing wakes the owner before.
+    fn wake_at(&self) -> Instant;
+
+    /// Rejects neither pulsed nor given up yet.
+    fn pending(&self) -> usize;
+
+    /// Output off, nothing scheduled, connection closed. An error if the actuator did not confirm it.
+    fn stop(&mut self) -> Result<(), RejectError>;
+}

@@ -1,0 +1,112 @@
+//! The images of a folder at a steady rate, as if a camera had taken them: the same timing as on the line, without one.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{CameraError, Frame, FrameSource, list_images_flat, read_image};
+
+/// How long it may take until a request to stop is seen.
+const LONGEST_SLEEP: Duration = Duration::from_millis(20);
+
+pub struct PacedFolder {
+    images: Vec<PathBuf>,
+    period: Duration,
+    next: usize,
+    /// When the first frame was taken.
+    start: Option<Instant>,
+}
+
+impl PacedFolder {
+    /// Takes the images in the order of their names, one each `period`, once.
+    pub fn open(folder: &Path, period: Duration) -> Result<Self, CameraError> {
+        let images = list_images_flat(folder)?;
+        if images.is_empty() {
+            return Err(CameraError::NoImages(folder.into()));
+        }
+        Ok(PacedFolder {
+            images,
+            period,
+            next: 0,
+            start: None,
+        })
+    }
+
+    /// The file of each part, the first part's first.
+    pub fn images(&self) -> &[PathBuf] {
+        &self.images
+    }
+}
+
+impl FrameSource for PacedFolder {
+    fn next(&mut self, frame: &mut Frame, stop: &AtomicBool) -> Option<Result<(), CameraError>> {
+        let path = self.images.get(self.next)?;
+        // Read before the frame's moment, so that the file's decoding does not count as inspection.
+        let read = read_image(path).map(|read| *frame = read);
+        let start = *self.start.get_or_insert_with(Instant::now);
+        let at = start + self.period * self.next as u32;
+        while let Some(left) = at.checked_duration_since(Instant::now())
+            && !left.is_zero()
+        {
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            thread::sleep(left.min(LONGEST_SLEEP));
+        }
+        self.next += 1;
+        frame.captured = Instant::now();
+        Some(read.map_err(CameraError::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_in_order_and_no_sooner_than_their_period() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, level) in [("b.png", 20), ("a.png", 10), ("c.PNG", 30)] {
+            let image = image::RgbImage::from_pixel(20, 16, image::Rgb([level; 3]));
+            image.save(folder.path().join(name)).unwrap();
+        }
+        std::fs::write(folder.path().join("b2.png"), "no image").unwrap();
+        std::fs::write(folder.path().join("parts.csv"), "").unwrap();
+        let period = Duration::from_millis(30);
+        let mut source = PacedFolder::open(folder.path(), period).unwrap();
+        let stop = AtomicBool::new(false);
+        let mut frame = Frame {
+            width: 0,
+            height: 0,
+            rgb: Vec::new(),
+            captured: Instant::now(),
+        };
+        let mut captured: Vec<Instant> = Vec::new();
+        for expected in [Some(10), Some(20), None, Some(30)] {
+            let read = source.next(&mut frame, &stop).unwrap();
+            assert_eq!(read.is_ok(), expected.is_some());
+            if let Some(level) = expected {
+                assert_eq!((frame.width, frame.height), (20, 16));
+                assert_eq!(frame.rgb, [level; 20 * 16 * 3]);
+            }
+            captured.push(frame.captured);
+        }
+        assert!(source.next(&mut frame, &stop).is_none());
+        for (i, at) in captured.iter().enumerate() {
+            assert!(*at >= captured[0] + period * i as u32 - Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn no_folder_and_no_images_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let period = Duration::from_millis(1);
+        let empty = PacedFolder::open(folder.path(), period).err().unwrap();
+        assert!(matches!(empty, CameraError::NoImages(_)));
+        let absent = PacedFolder::open(&folder.path().join("x"), period)
+            .err()
+            .unwrap();
+        assert!(matches!(absent, CameraError::Image(_)));
+    }
+}

@@ -1,0 +1,140 @@
+//! `aecsad check`: one line for each thing a station needs, and for each that fails what to do about it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::LoadJudge;
+use crate::camera::PacedFolder;
+use crate::error::{Error, Result};
+use crate::reject::framed::FramedSerial;
+use crate::reject::{RejectError, RejectEvent, Rejector};
+use crate::station::config::{CameraConfig, StationConfig};
+
+/// An actuator that has not answered by then is silent.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// A station writes little; with less than this the disk is about to be full.
+const ENOUGH_DISK_MB: u64 = 200;
+/// Part times are in milliseconds; a coarser clock can't tell where a part is.
+const FINE_ENOUGH: Duration = Duration::from_millis(1);
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// The station file
+    #[arg(long, default_value = "station.toml")]
+    pub config: PathBuf,
+}
+
+pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
+    let mut report = Report::default();
+    let config = report.line("station", StationConfig::load(&args.config), |_| {
+        args.config.display().to_string()
+    });
+    if let Some(config) = config {
+        let shown = |path: &Path| path.display().to_string();
+        report.line("bundle", load(&config.bundle), |_| shown(&config.bundle));
+        let CameraConfig::Folder { path, period } = &config.camera;
+        report.line("camera", PacedFolder::open(path, *period), |source| {
+            format!("{} images in {}", source.images().len(), shown(path))
+        });
+        report.line("rejector", greet(&config), |took| {
+            let device = shown(&config.reject.device);
+            format!("{device} answers after {:.1} ms", took.as_secs_f64() * 1e3)
+        });
+    }
+    report.line("disk", free_disk_mb(), |free| {
+        format!("{free} MB free here")
+    });
+    report.line("clock", clock_step(), |step| {
+        format!("monotonic, in steps of {} ns", step.as_nanos())
+    });
+    report.end()
+}
+
+#[derive(Default)]
+struct Report {
+    total: usize,
+    failed: usize,
+}
+
+impl Report {
+    fn line<T, E: std::fmt::Display>(
+        &mut self,
+        what: &str,
+        found: Result<T, E>,
+        say: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        self.total += 1;
+        match found {
+            Ok(found) => {
+                println!("ok    {what:<9} {}", say(&found));
+                Some(found)
+            }
+            Err(error) => {
+                self.failed += 1;
+                println!("FAIL  {what:<9} {error}");
+                None
+            }
+        }
+    }
+
+    fn end(self) -> Result<()> {
+        let Report { total, failed } = self;
+        if failed > 0 {
+            return Err(Error::ChecksFailed { failed, total });
+        }
+        Ok(())
+    }
+}
+
+/// How long the actuator took to answer. Nothing is energised.
+fn greet(config: &StationConfig) -> Result<Duration, RejectError> {
+    let start = Instant::now();
+    let mut rejector = FramedSerial::open(config.reject.clone())?;
+    while start.elapsed() < ANSWER_WITHIN {
+        match rejector.poll(Instant::now()) {
+            Some(RejectEvent::Up) => {
+                let took = start.elapsed();
+                return rejector.stop().map(|()| took);
+            }
+            Some(RejectEvent::Down(error)) => return Err(error),
+            _ => std::thread::park_timeout(Duration::from_millis(10)),
+        }
+    }
+    let device = config.reject.device.display().to_string();
+    Err(RejectError::Silent(device))
+}
+
+fn free_disk_mb() -> Result<u64, String> {
+    let free = nix::sys::statvfs::statvfs(".")
+        .map(|fs| fs.blocks_available() * fs.fragment_size() / 1_000_000)
+        .map_err(|errno| format!("the working directory's disk can't be asked ({errno}): start from another directory"))?;
+    if free < ENOUGH_DISK_MB {
+        return Err(format!(
+            "{free} MB free here, {ENOUGH_DISK_MB} are needed: delete what is not needed"
+        ));
+    }
+    Ok(free)
+}
+
+/// The smallest step of the clock that part times are taken from.
+fn clock_step() -> Result<Duration, String> {
+    let mut finest = Duration::MAX;
+    let mut last = Instant::now();
+    for _ in 0..1_000 {
+        let now = Instant::now();
+        let step = now.saturating_duration_since(last);
+        if !step.is_zero() {
+            finest = finest.min(step);
+        }
+        last = now;
+    }
+    if finest > FINE_ENOUGH {
+        return Err(
+            "the monotonic clock is coarser than 1 ms: enable high-resolution timers in the kernel"
+                .into(),
+        );
+    }
+    Ok(finest)
+}

@@ -1,0 +1,91 @@
+//! All parts of a run in one picture, each with its heatmap over it and a border that says what was decided.
+
+use std::path::{Path, PathBuf};
+
+use image::imageops::{FilterType, overlay, resize};
+use image::{Rgb, RgbImage};
+
+use crate::camera::read_image;
+use crate::error::{Error, Result};
+use crate::station::Judge;
+
+const COLUMNS: u32 = 10;
+/// Side of a tile and width of its border, pixels.
+const TILE: u32 = 144;
+const BORDER: u32 = 6;
+const REJECTED: Rgb<u8> = Rgb([200, 30, 30]);
+const PASSED: Rgb<u8> = Rgb([40, 140, 60]);
+
+/// A part's picture, small, and its map at the same size where the judge has one.
+struct Tile {
+    picture: RgbImage,
+    map: Option<Vec<f32>>,
+    rejected: bool,
+}
+
+/// Judges each image once more, off the line, and writes the sheet. Images that can't be read or judged are left out.
+pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()> {
+    let side = TILE - 2 * BORDER;
+    let mut tiles = Vec::new();
+    for path in images {
+        let Ok(frame) = read_image(path) else {
+            continue;
+        };
+        let Ok(verdict) = judge.judge(&frame) else {
+            continue;
+        };
+        let map = judge.heatmap().map(|map| {
+            let at = |x: u32, y: u32| {
+                let (x, y) = (x * map.width / side, y * map.height / side);
+                map.values
+                    .get((y * map.width + x) as usize)
+                    .copied()
+                    .unwrap_or(0.0)
+            };
+            (0..side)
+                .flat_map(|y| (0..side).map(move |x| at(x, y)))
+                .collect()
+        });
+        let Some(picture) = RgbImage::from_raw(frame.width, frame.height, frame.rgb) else {
+            continue;
+        };
+        tiles.push(Tile {
+            picture: resize(&picture, side, side, FilterType::Triangle),
+            map,
+            rejected: verdict.reject,
+        });
+    }
+    // One scale for the whole sheet, so that a good part looks calm beside a bad one.
+    let values = tiles.iter().filter_map(|t| t.map.as_ref()).flatten();
+    let (low, high) = values.fold((f32::MAX, f32::MIN), |(low, high), &v| {
+        (low.min(v), high.max(v))
+    });
+    let rows = (tiles.len() as u32).div_ceil(COLUMNS).max(1);
+    let mut sheet = RgbImage::new(COLUMNS * TILE, rows * TILE);
+    for (index, tile) in tiles.iter_mut().enumerate() {
+        if let Some(map) = &tile.map {
+            for (pixel, value) in tile.picture.pixels_mut().zip(map) {
+                heat(pixel, (value - low) / (high - low).max(f32::MIN_POSITIVE));
+            }
+        }
+        let colour = if tile.rejected { REJECTED } else { PASSED };
+        let mut framed = RgbImage::from_pixel(TILE, TILE, colour);
+        overlay(&mut framed, &tile.picture, BORDER.into(), BORDER.into());
+        let (x, y) = (index as u32 % COLUMNS, index as u32 / COLUMNS);
+        overlay(&mut sheet, &framed, (x * TILE).into(), (y * TILE).into());
+    }
+    sheet
+        .save_with_format(out, image::ImageFormat::Png)
+        .map_err(|error| Error::Unwritable {
+            path: out.into(),
+            source: std::io::Error::other(error),
+        })
+}
+
+/// Lays red over a pixel, more of it the stranger the place (0 to 1).
+fn heat(pixel: &mut Rgb<u8>, strangeness: f32) {
+    let strength = 0.7 * strangeness.clamp(0.0, 1.0);
+    for (channel, red) in pixel.0.iter_mut().zip([255.0, 40.0, 0.0]) {
+        *channel = (f32::from(*channel) * (1.0 - strength) + red * strength) as u8;
+    }
+}

@@ -1,0 +1,267 @@
+//! `aecsad demo`: the whole way from frame to reject pulse on the bundle and the parts that come with the product, with
+//! a simulated actuator in a process of its own. What the actuator saw is compared with what was decided and with what
+//! is known of the parts.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use clap::Args;
+
+use super::run::Line;
+use super::{LoadJudge, contact_sheet, stop_on_signal};
+use crate::error::{Error, Result};
+use crate::station::config::StationConfig;
+use crate::station::ledger::{Pulse, Row};
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("the list of parts {path} can't be read ({reason}): it needs the columns image,label")]
+    Parts { path: PathBuf, reason: String },
+    #[error(
+        "the simulated actuator can't be started ({0}): start `aecsad simulate-rejector` by hand to see why"
+    )]
+    NoActuator(String),
+    #[error("the actuator's log {path} can't be read ({reason}): look at the disk it is on")]
+    Log { path: PathBuf, reason: String },
+    #[error("the pulses are wrong for {} parts ({}): this is a fault of aecsad, please report it", parts.len(), parts.join("; "))]
+    WrongPulses { parts: Vec<String> },
+}
+
+#[derive(Args)]
+pub struct DemoArgs {
+    /// The demo's station file; its device is replaced by the simulated actuator
+    #[arg(long, default_value = "calibration/demo.toml")]
+    pub config: PathBuf,
+    /// What is known of the parts: CSV with the columns image,label; any label but `good` is a bad part
+    #[arg(long, default_value = "models/demo-parts/parts.csv")]
+    pub parts: PathBuf,
+    /// Where the table, the actuator's log and the contact sheet go
+    #[arg(long, default_value = "out/demo")]
+    pub out: PathBuf,
+}
+
+pub fn run(args: &DemoArgs, load: LoadJudge<'_>) -> Result<()> {
+    let program = std::env::current_exe().map_err(|e| DemoError::NoActuator(e.to_string()))?;
+    run_with_actuator(args, load, &program)
+}
+
+/// `program` is the `aecsad` whose `simulate-rejector` plays the actuator.
+pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -> Result<()> {
+    let stop = stop_on_signal()?;
+    let mut config = StationConfig::load(&args.config)?;
+    let labels = labels(&args.parts)?;
+    std::fs::create_dir_all(&args.out).map_err(|source| Error::Unwritable {
+        path: args.out.clone(),
+        source,
+    })?;
+    let mut judge = load(&config.bundle)?;
+
+    let log = args.out.join("pulses.csv");
+    let actuator = SimulatedActuator::start(program, &log)?;
+    config.reject.device = actuator.device.clone();
+    let line = Line::open(&config)?;
+    let images = line.images().to_vec();
+    let mut rows = Vec::new();
+    let table = args.out.join("parts.csv");
+    line.run(judge.as_mut(), None, Some(&table), &stop, |row| {
+        rows.push(row.clone())
+    })?;
+    drop(actuator);
+
+    let pulses = pulses(&log)?;
+    let wrong = compare(&rows, &pulses, config.reject.pulse.as_micros() as i64);
+    print_known(&rows, &images, &labels, &pulses);
+    let sheet = args.out.join("heatmaps.png");
+    contact_sheet::write(judge.as_mut(), &images, &sheet)?;
+    println!("table: {}", table.display());
+    println!("pulses as the actuator logged them: {}", log.display());
+    println!("heatmaps: {}", sheet.display());
+    if !wrong.is_empty() {
+        return Err(DemoError::WrongPulses { parts: wrong }.into());
+    }
+    println!("every rejected part got exactly one pulse in its window, no other part got any");
+    Ok(())
+}
+
+/// `simulate-rejector` as a process of its own, ended with this value.
+struct SimulatedActuator {
+    process: Child,
+    device: PathBuf,
+}
+
+impl SimulatedActuator {
+    fn start(program: &Path, log: &Path) -> Result<Self, DemoError> {
+        let failed = |error: std::io::Error| DemoError::NoActuator(error.to_string());
+        let mut process = Command::new(program)
+            .arg("simulate-rejector")
+            .arg("--log")
+            .arg(log)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let mut first = String::new();
+        if let Some(stdout) = process.stdout.take() {
+            // Later lines find the pipe closed, which the simulator does not mind.
+            BufReader::new(stdout)
+                .read_line(&mut first)
+                .map_err(failed)?;
+        }
+        let mut actuator = SimulatedActuator {
+            process,
+            device: PathBuf::new(),
+        };
+        match first.trim_end().strip_prefix("pty,") {
+            Some(device) => actuator.device = device.into(),
+            None => return Err(DemoError::NoActuator("it named no terminal".into())),
+        }
+        Ok(actuator)
+    }
+}
+
+impl Drop for SimulatedActuator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Image name to label.
+fn labels(path: &Path) -> Result<BTreeMap<String, String>, DemoError> {
+    let failed = |reason: String| DemoError::Parts {
+        path: path.into(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    let mut lines = text.lines();
+    if lines.next() != Some("image,label") {
+        return Err(failed("its first line is another".into()));
+    }
+    lines
+        .map(|line| match line.rsplit_once(',') {
+            Some((image, label)) => Ok((image.to_string(), label.to_string())),
+            None => Err(failed(format!("`{line}` has one column"))),
+        })
+        .collect()
+}
+
+/// How often the actuator was energised for each part.
+fn pulses(path: &Path) -> Result<BTreeMap<u32, u32>, DemoError> {
+    let failed = |reason: String| DemoError::Log {
+        path: path.into(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    let mut pulses = BTreeMap::new();
+    for line in text.lines().skip(1) {
+        let part = line.split(',').next().unwrap_or_default();
+        let part: u32 = part
+            .parse()
+            .map_err(|_| failed(format!("`{line}` has no part")))?;
+        *pulses.entry(part).or_default() += 1;
+    }
+    Ok(pulses)
+}
+
+/// The parts whose pulses are not what was decided, each with what is wrong. A pulse is in its window if the part is
+/// in front of the rejector at some moment of it.
+fn compare(rows: &[Row], pulses: &BTreeMap<u32, u32>, window_us: i64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for row in rows {
+        let expected = u32::from(row.pulse != Pulse::None);
+        let logged = pulses.get(&row.part).copied().unwrap_or(0);
+        if logged != expected {
+            wrong.push(format!(
+                "part {}: {logged} pulses, {expected} expected",
+                row.part
+            ));
+        } else if let Pulse::Seen { error_us } = row.pulse
+            && error_us.abs() > window_us
+        {
+            wrong.push(format!("part {}: pulse {error_us} µs off", row.part));
+        }
+    }
+    for part in pulses.keys().filter(|&&p| rows.iter().all(|r| r.part != p)) {
+        wrong.push(format!("part {part}: a pulse, but no such part"));
+    }
+    wrong
+}
+
+fn print_known(
+    rows: &[Row],
+    images: &[PathBuf],
+    labels: &BTreeMap<String, String>,
+    pulses: &BTreeMap<u32, u32>,
+) {
+    let (mut bad, mut caught, mut good, mut lost, mut unknown) = (0, 0, 0, 0, 0);
+    for row in rows {
+        let name = images
+            .get(row.part as usize - 1)
+            .and_then(|path| path.file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let pulsed = u32::from(pulses.contains_key(&row.part));
+        match labels.get(&name).map(String::as_str) {
+            None => unknown += 1,
+            Some("good") => {
+                good += 1;
+                lost += pulsed;
+            }
+            Some(_) => {
+                bad += 1;
+                caught += pulsed;
+            }
+        }
+    }
+    let farthest = rows.iter().filter_map(|row| match row.pulse {
+        Pulse::Seen { error_us } => Some(error_us.abs()),
+        _ => None,
+    });
+    println!("known bad parts: {caught} of {bad} rejected");
+    println!("known good parts: {lost} of {good} rejected");
+    if unknown > 0 {
+        println!("parts nothing is known of: {unknown}");
+    }
+    if let Some(farthest) = farthest.max() {
+        println!(
+            "farthest pulse: {:.1} ms from its moment",
+            farthest as f64 / 1e3
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::{Cause, Finding};
+
+    fn row(part: u32, pulse: Pulse) -> Row {
+        let cause = Cause::Found(Finding::Bad);
+        Row {
+            part,
+            cause,
+            verdict: None,
+            pulse,
+        }
+    }
+
+    #[test]
+    fn each_wrong_pulse_is_found() {
+        let seen = |error_us| Pulse::Seen { error_us };
+        let right = [row(1, seen(-900)), row(2, Pulse::None), row(3, seen(0))];
+        assert!(compare(&right, &BTreeMap::from([(1, 1), (3, 1)]), 1_000).is_empty());
+        for (pulses, wrong) in [
+            (vec![(1, 1)], "part 3: 0 pulses"),
+            (vec![(1, 1), (3, 2)], "part 3: 2 pulses"),
+            (vec![(1, 1), (2, 1), (3, 1)], "part 2: 1 pulses"),
+            (vec![(1, 1), (3, 1), (9, 1)], "part 9"),
+        ] {
+            let found = compare(&right, &pulses.into_iter().collect(), 1_000);
+            assert!(found.len() == 1 && found[0].starts_with(wrong), "{found:?}");
+        }
+        let late = compare(&[row(1, seen(1_001))], &BTreeMap::from([(1, 1)]), 1_000);
+        assert_eq!(late, ["part 1: pulse 1001 µs off"]);
+    }
+}

@@ -1,0 +1,62 @@
+//! `aecsad simulate-rejector`: an actuator to try a station on. Standard output has one CSV record a line: first
+//! `pty,PATH`, then `pulse,PART,AT_US,PULSE_US` for each pulse, at its time on the actuator's own clock.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use aecsad_link::Edge;
+use clap::Args;
+
+use super::stop_on_signal;
+use crate::error::{Error, Result};
+use crate::reject::simulator::Simulator;
+use crate::station::StationError;
+
+#[derive(Args)]
+pub struct SimulateRejectorArgs {
+    /// Make a symbolic link to the pseudo-terminal here
+    #[arg(long, value_name = "PATH")]
+    pub pty_link: Option<PathBuf>,
+    /// Log each pulse to this file as CSV: part,at_us,pulse_us
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Fall silent after so many pulses, as an actuator without power does
+    #[arg(long, value_name = "N")]
+    pub silent_after: Option<u32>,
+}
+
+pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
+    let stop = stop_on_signal()?;
+    let mut log = None;
+    if let Some(path) = &args.log {
+        let unwritable = |source| Error::Unwritable {
+            path: path.clone(),
+            source,
+        };
+        let mut file = File::create(path).map_err(unwritable)?;
+        writeln!(file, "part,at_us,pulse_us").map_err(unwritable)?;
+        log = Some(file);
+    }
+    let mut simulator = Simulator::open(args.pty_link.as_deref())?;
+    // Nobody has to read it; the log tells the same.
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "pty,{}", simulator.device().display());
+    let _ = stdout.flush();
+    simulator.run(args.silent_after, &stop, |edge| {
+        if let Edge::On {
+            part,
+            at_us,
+            pulse_us,
+        } = edge
+        {
+            let _ = writeln!(stdout, "pulse,{part},{at_us},{pulse_us}");
+            let _ = stdout.flush();
+            if let Some(log) = &mut log {
+                writeln!(log, "{part},{at_us},{pulse_us}")?;
+            }
+        }
+        Ok(())
+    })?;
+    Err(StationError::Interrupted.into())
+}

@@ -1,0 +1,204 @@
+//! The parts of a running line as a table: live with a line of totals on a terminal, plain lines elsewhere, and a CSV file
+//! if asked for. The line never stops because nobody can read about it.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, Result};
+use crate::station::ledger::{Entry, Pulse, Row, Totals};
+
+const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms";
+
+pub struct Table {
+    /// On a terminal only.
+    totals_line: Option<ProgressBar>,
+    csv: Option<(PathBuf, File)>,
+    csv_failed: Option<Error>,
+    /// The file of each part, the first part's first.
+    images: Vec<PathBuf>,
+}
+
+impl Table {
+    pub fn open(csv: Option<&Path>, images: Vec<PathBuf>, parts: Option<u64>) -> Result<Self> {
+        let csv = match csv {
+            None => None,
+            Some(path) => {
+                let file = File::create(path)
+                    .and_then(|mut file| writeln!(file, "{CSV_HEADER}").map(|()| file))
+                    .map_err(|source| unwritable(path, source))?;
+                Some((path.into(), file))
+            }
+        };
+        let totals_line = std::io::stdout().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(parts, ProgressDrawTarget::stdout());
+            if let Ok(style) = ProgressStyle::with_template("[{elapsed_precise}] {pos}/{len} {msg}")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let table = Table {
+            totals_line,
+            csv,
+            csv_failed: None,
+            images,
+        };
+        table.line(&format!(
+            "{:>6}  {:<12}  {:>9}  {:>7}  {:<9}  {:>8}  {}",
+            "part", "verdict", "score", "p", "branch", "latency", "pulse"
+        ));
+        Ok(table)
+    }
+
+    pub fn image(&self, part: u32) -> Option<&Path> {
+        self.images.get(part as usize - 1).map(PathBuf::as_path)
+    }
+
+    pub fn write(&mut self, entry: Entry<'_>) {
+        match entry {
+            Entry::Alarm(sentence) => self.aside(&format!("ALARM: {sentence}")),
+            Entry::Notice(sentence) => self.aside(sentence),
+            Entry::Row(row) => {
+                self.line(&columns(row));
+                if let Some(bar) = &self.totals_line {
+                    bar.set_position(u64::from(row.part));
+                }
+                if let Err(source) = self.write_csv(row)
+                    && let Some((path, _)) = self.csv.take()
+                {
+                    let error = unwritable(&path, source);
+                    self.aside(&format!("ALARM: {error}"));
+                    self.csv_failed = Some(error);
+                }
+            }
+        }
+    }
+
+    pub fn show_totals(&self, totals: &Totals) {
+        if let Some(bar) = &self.totals_line {
+            bar.set_message(format!(
+                "parts, {} good, {} bad, {} alarms, {} pulses seen",
+                totals.good, totals.bad, totals.alarms, totals.pulsed
+            ));
+        }
+    }
+
+    /// Ends the table with a summary. An error if the CSV file is not complete.
+    pub fn close(mut self, totals: &Totals) -> Result<()> {
+        if let Some(bar) = &self.totals_line {
+            bar.finish_and_clear();
+        }
+        for line in summary(totals) {
+            self.line(&line);
+        }
+        match self.csv_failed.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.totals_line {
+            Some(bar) => bar.println(text),
+            None => drop(writeln!(std::io::stdout(), "{text}")),
+        }
+    }
+
+    /// What is not part of the table goes to standard error.
+    fn aside(&self, text: &str) {
+        let write = || drop(writeln!(std::io::stderr(), "{text}"));
+        match &self.totals_line {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn write_csv(&mut self, row: &Row) -> std::io::Result<()> {
+        let image = self.image(row.part).map(|p| p.display().to_string());
+        let Some((_, csv)) = &mut self.csv else {
+            return Ok(());
+        };
+        let verdict = row.verdict.as_ref();
+        let pulse_error_ms = match row.pulse {
+            Pulse::Seen { error_us } => format!("{:.3}", error_us as f64 / 1e3),
+            _ => String::new(),
+        };
+        // One write a row, unbuffered: whoever pulls the plug keeps the rows so far.
+        let row = format!(
+            "{},{},{},{},{},{},{},{pulse_error_ms}\n",
+            row.part,
+            quoted(&image.unwrap_or_default()),
+            row.cause.name(),
+            verdict.map(|v| v.score.to_string()).unwrap_or_default(),
+            verdict.map(|v| v.p_value.to_string()).unwrap_or_default(),
+            verdict.map(|v| v.branch.to_string()).unwrap_or_default(),
+            verdict
+                .map(|v| format!("{:.3}", v.latency.as_secs_f64() * 1e3))
+                .unwrap_or_default(),
+        );
+        csv.write_all(row.as_bytes())
+    }
+}
+
+/// A CSV field as RFC 4180 wants it.
+fn quoted(field: &str) -> String {
+    if field.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.into()
+    }
+}
+
+fn unwritable(path: &Path, source: std::io::Error) -> Error {
+    let path = path.into();
+    Error::Unwritable { path, source }
+}
+
+fn columns(row: &Row) -> String {
+    let pulse = match row.pulse {
+        Pulse::None => "-".to_string(),
+        Pulse::Seen { error_us } => format!("seen, {:+.1} ms", error_us as f64 / 1e3),
+        Pulse::Waiting => "no report yet".to_string(),
+        Pulse::Unconfirmed => "NOT SEEN".to_string(),
+        Pulse::Impossible => "NOT POSSIBLE".to_string(),
+    };
+    let cause = row.cause.name();
+    match &row.verdict {
+        Some(v) => format!(
+            "{:>6}  {cause:<12}  {:>9.3}  {:>7.4}  {:<9}  {:>5.1} ms  {pulse}",
+            row.part,
+            v.score,
+            v.p_value,
+            v.branch,
+            v.latency.as_secs_f64() * 1e3,
+        ),
+        None => format!(
+            "{:>6}  {cause:<12}  {:>9}  {:>7}  {:<9}  {:>8}  {pulse}",
+            row.part, "-", "-", "-", "-"
+        ),
+    }
+}
+
+fn summary(totals: &Totals) -> [String; 3] {
+    [
+        format!(
+            "{} parts: {} good, {} bad, {} without a verdict ({} late, {} queue full, {} engine error, {} no frame)",
+            totals.parts,
+            totals.good,
+            totals.bad,
+            totals.late + totals.queue_full + totals.engine_error + totals.no_frame,
+            totals.late,
+            totals.queue_full,
+            totals.engine_error,
+            totals.no_frame,
+        ),
+        format!(
+            "{} pulses seen by the actuator, {} not reported, {} not possible",
+            totals.pulsed, totals.unconfirmed, totals.impossible
+        ),
+        format!("{} alarms", totals.alarms),
+    ]
+}

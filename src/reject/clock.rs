@@ -1,0 +1,80 @@
+//! The actuator's clock seen from here: from the round trips of acknowledged messages, as NTP does it.
+
+use std::time::{Duration, Instant};
+
+/// Two crystal clocks drift apart by no more than this.
+const DRIFT_PPM: u32 = 200;
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    here: Instant,
+    there_us: u64,
+    /// Half the round trip: the sample is no further off than this.
+    uncertainty: Duration,
+}
+
+/// Keeps the sample that says most, the drift since then counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeerClock {
+    best: Option<Sample>,
+}
+
+impl PeerClock {
+    /// A message left here at `sent`, arrived there at `there_us`, and its answer was here at `received`.
+    pub fn sample(&mut self, sent: Instant, received: Instant, there_us: u64) {
+        let uncertainty = received.saturating_duration_since(sent) / 2;
+        let here = sent + uncertainty;
+        let keep = self.best.is_some_and(|best| {
+            let drift = here.saturating_duration_since(best.here) / 1_000_000 * DRIFT_PPM;
+            best.uncertainty + drift < uncertainty
+        });
+        if !keep {
+            self.best = Some(Sample {
+                here,
+                there_us,
+                uncertainty,
+            });
+        }
+    }
+
+    /// The moment here at which the actuator's clock stood at `there_us`.
+    pub fn here(&self, there_us: u64) -> Option<Instant> {
+        let best = self.best?;
+        match there_us.checked_sub(best.there_us) {
+            Some(later) => best.here.checked_add(Duration::from_micros(later)),
+            None => best
+                .here
+                .checked_sub(Duration::from_micros(best.there_us - there_us)),
+        }
+    }
+
+    /// What one way over the link takes, as far as it is known.
+    pub fn one_way(&self) -> Duration {
+        self.best.map_or(Duration::ZERO, |best| best.uncertainty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_quick_round_trip_outweighs_a_slow_one_until_drift_says_otherwise() {
+        let start = Instant::now();
+        let mut clock = PeerClock::default();
+        assert_eq!(clock.here(0), None);
+        clock.sample(start, start + 2 * MS, 1_000_000);
+        assert_eq!(clock.here(1_000_000), Some(start + MS));
+        assert_eq!(clock.here(999_000), Some(start));
+        // A round trip of 100 ms with an answer at one end of it.
+        clock.sample(start + 100 * MS, start + 200 * MS, 1_100_000);
+        assert_eq!(clock.here(1_010_000), Some(start + 11 * MS));
+        assert_eq!(clock.one_way(), MS);
+        // Ten minutes on, 200 ppm are 120 ms: the old sample knows less than a new slow one.
+        let later = start + Duration::from_secs(600);
+        clock.sample(later, later + 100 * MS, 700_000_000);
+        assert_eq!(clock.here(700_000_000), Some(later + 50 * MS));
+    }
+}

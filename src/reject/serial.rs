@@ -1,0 +1,104 @@
+//! Opens a serial port and says plainly why it can't. The port never blocks: a write that finds no room fails instead of
+//! holding the line up.
+
+use std::fs::OpenOptions;
+use std::io::IsTerminal;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use serialport::{ErrorKind, TTYPort};
+
+use super::RejectError;
+
+/// How long a read waits for the first byte. Closing a connection can take as long.
+pub const READ_WAIT: Duration = Duration::from_millis(50);
+
+/// Opens `device` raw, exclusively, 8N1.
+pub fn open(device: &Path, baud: u32) -> Result<TTYPort, RejectError> {
+    let name = device.display().to_string();
+    let Ok(metadata) = device.metadata() else {
+        return Err(RejectError::Missing(name));
+    };
+    // A pipe would block on opening, and a file would accept rejects for ever.
+    if !metadata.file_type().is_char_device() {
+        return Err(RejectError::NotATerminal(name));
+    }
+    let port = TTYPort::open(&serialport::new(&*name, baud).timeout(READ_WAIT))
+        .map_err(|error| explain(device, &name, &error))?;
+    never_block(&port).map_err(|errno| RejectError::Unusable {
+        device: name,
+        reason: errno.to_string(),
+    })?;
+    Ok(port)
+}
+
+/// The time-out of `serialport` bounds the wait for room, not the write itself.
+pub fn never_block(port: &TTYPort) -> nix::Result<()> {
+    fcntl(port.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map(drop)
+}
+
+fn explain(device: &Path, name: &str, error: &serialport::Error) -> RejectError {
+    match error.kind() {
+        // `serialport` says "no device" for one that is locked.
+        ErrorKind::NoDevice => RejectError::Busy(name.into()),
+        ErrorKind::Io(std::io::ErrorKind::NotFound) => RejectError::Missing(name.into()),
+        ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {
+            RejectError::NoPermission(name.into())
+        }
+        _ if !is_terminal(device) => RejectError::NotATerminal(name.into()),
+        _ => RejectError::Unusable {
+            device: name.into(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn is_terminal(device: &Path) -> bool {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(device)
+        .is_ok_and(|file| file.is_terminal())
+}
+
+#[cfg(test)]
+mod tests {
+    use serialport::SerialPort;
+
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("ttyUSB0");
+        let error = open(&absent, 115_200).unwrap_err();
+        assert!(matches!(error, RejectError::Missing(_)), "{error}");
+
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for device in [file.as_path(), Path::new("/dev/null"), folder.path()] {
+            let error = open(device, 115_200).unwrap_err();
+            assert!(matches!(error, RejectError::NotATerminal(_)), "{error}");
+        }
+
+        let (_master, slave) = TTYPort::pair().unwrap();
+        let name = slave.name().unwrap();
+        let held = open(Path::new(&name), 115_200).unwrap();
+        let error = open(Path::new(&name), 115_200).unwrap_err();
+        assert!(matches!(error, RejectError::Busy(_)), "{error}");
+        drop(held);
+        open(Path::new(&name), 115_200).unwrap();
+    }
+
+    #[test]
+    fn a_write_to_a_peer_that_never_reads_fails_instead_of_blocking() {
+        use std::io::Write;
+        let (_master, slave) = TTYPort::pair().unwrap();
+        let mut port = open(Path::new(&slave.name().unwrap()), 115_200).unwrap();
+        let full = (0..100_000).find_map(|_| port.write_all(&[1; 32]).err());
+        assert!(full.is_some());
+    }
+}

@@ -1,0 +1,148 @@
+//! An actuator on a pseudo-terminal: the same state machine as the firmware's, on its own clock, with a log for an output.
+
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aecsad_link::{Actuator, Decoder, Edge, Envelope, MAX_FRAME, ToActuator, encode};
+use serialport::{SerialPort, TTYPort};
+
+use super::serial::never_block;
+
+/// How long it may take until a request to stop is seen.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    #[error(
+        "no pseudo-terminal could be opened ({0}): check that /dev/pts is mounted and not exhausted"
+    )]
+    NoTerminal(String),
+    #[error(
+        "the link {path} to the pseudo-terminal can't be made ({source}): remove what is there or name another path"
+    )]
+    Link {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the pseudo-terminal failed ({0}): start the simulator again")]
+    Terminal(std::io::Error),
+    #[error("the pulse can't be logged ({0}): check the disk and who reads the output")]
+    Log(std::io::Error),
+}
+
+pub struct Simulator {
+    port: TTYPort,
+    /// Held open so that the terminal outlives each station that opens it.
+    _station_side: TTYPort,
+    device: PathBuf,
+    link: Option<PathBuf>,
+}
+
+impl Simulator {
+    /// Opens a pseudo-terminal, and a symbolic link to it if asked for, replacing an earlier link.
+    pub fn open(link: Option<&Path>) -> Result<Self, SimulatorError> {
+        let no_terminal = |e: serialport::Error| SimulatorError::NoTerminal(e.to_string());
+        let (port, station_side) = TTYPort::pair().map_err(no_terminal)?;
+        never_block(&port).map_err(|e| SimulatorError::NoTerminal(e.to_string()))?;
+        let device = PathBuf::from(station_side.name().unwrap_or_default());
+        if let Some(path) = link {
+            if path.is_symlink() {
+                let _ = std::fs::remove_file(path);
+            }
+            std::os::unix::fs::symlink(&device, path).map_err(|source| SimulatorError::Link {
+                path: path.into(),
+                source,
+            })?;
+        }
+        Ok(Simulator {
+            port,
+            _station_side: station_side,
+            device,
+            link: link.map(Into::into),
+        })
+    }
+
+    /// What a station opens.
+    pub fn device(&self) -> &Path {
+        &self.device
+    }
+
+    /// Plays the actuator until `stop`. After `silent_after` pulses it answers and pulses no more, as if its power had gone.
+    pub fn run(
+        &mut self,
+        silent_after: Option<u32>,
+        stop: &AtomicBool,
+        mut on_edge: impl FnMut(Edge) -> std::io::Result<()>,
+    ) -> Result<(), SimulatorError> {
+        let start = Instant::now();
+        let clock_us = || start.elapsed().as_micros() as u64;
+        let mut actuator = Actuator::new();
+        let mut decoder = Decoder::new();
+        let mut bytes = [0; 256];
+        let mut pulses = 0;
+        while !stop.load(Ordering::Relaxed) {
+            while silent_after.is_none_or(|limit| pulses < limit)
+                && let Some(edge) = actuator.next_edge(clock_us())
+            {
+                on_edge(edge).map_err(SimulatorError::Log)?;
+                if let Edge::On { part, at_us, .. } = edge {
+                    pulses += 1;
+                    self.say(&actuator.pulsed(part, at_us))?;
+                }
+            }
+            let silent = silent_after.is_some_and(|limit| pulses >= limit);
+            if silent {
+                actuator = Actuator::new();
+            }
+            let due = actuator.wake_us().map_or(LONGEST_WAIT, |wake_us| {
+                Duration::from_micros(wake_us.saturating_sub(clock_us())).min(LONGEST_WAIT)
+            });
+            let _ = self.port.set_timeout(due);
+            let length = match self.port.read(&mut bytes) {
+                Ok(length) => length,
+                Err(error) if is_passing(&error) => continue,
+                Err(error) => return Err(SimulatorError::Terminal(error)),
+            };
+            let now_us = clock_us();
+            for &byte in &bytes[..length] {
+                if let Some(Ok(message)) = decoder.push::<Envelope<ToActuator>>(byte)
+                    && !silent
+                {
+                    let answer = actuator.receive(now_us, message);
+                    self.say(&answer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, message: &Envelope<aecsad_link::FromActuator>) -> Result<(), SimulatorError> {
+        let mut frame = [0; MAX_FRAME];
+        let frame = encode(message, &mut frame)
+            .map_err(|e| SimulatorError::Terminal(std::io::Error::other(e)))?;
+        match self.port.write(frame) {
+            // Nobody reads: lost, as on a wire.
+            Err(error) if !is_passing(&error) => Err(SimulatorError::Terminal(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        if let Some(link) = &self.link
+            && std::fs::read_link(link).is_ok_and(|target| target == self.device)
+        {
+            let _ = std::fs::remove_file(link);
+        }
+    }
+}
+
+fn is_passing(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,293 @@
+//! Puts what a station tells in order: one row for each part once everything about it is known, the totals, and a sentence
+//! for each alarm.
+
+use std::collections::BTreeMap;
+
+use super::{Evidence, LineEvent};
+use crate::inspector::Verdict;
+use crate::line::{Action, Cause, Fate, Finding};
+use crate::reject::RejectEvent;
+
+/// Rows that may wait for an earlier one. More means that something about the earlier one was lost.
+const WAITING: usize = 512;
+
+/// What became of a part's reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulse {
+    /// The part was to pass.
+    None,
+    /// Asked for, nothing heard yet.
+    Waiting,
+    /// Seen by the actuator, so many microseconds after the moment asked for.
+    Seen { error_us: i64 },
+    /// The actuator did not report it.
+    Unconfirmed,
+    /// It could not be asked for, in time or at all.
+    Impossible,
+}
+
+/// All about one part.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub part: u32,
+    pub cause: Cause,
+    pub verdict: Option<Verdict>,
+    pub pulse: Pulse,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub parts: u32,
+    pub good: u32,
+    pub bad: u32,
+    pub late: u32,
+    pub queue_full: u32,
+    pub engine_error: u32,
+    pub no_frame: u32,
+    /// Pulses the actuator reported.
+    pub pulsed: u32,
+    /// Rejects without such a report.
+    pub unconfirmed: u32,
+    /// Rejects that could not be asked for.
+    pub impossible: u32,
+    pub alarms: u32,
+}
+
+/// What a [`Ledger`] hands on.
+#[derive(Debug)]
+pub enum Entry<'a> {
+    Row(&'a Row),
+    /// One sentence for a person.
+    Alarm(String),
+    /// Good news about the link, likewise.
+    Notice(&'static str),
+}
+
+#[derive(Default)]
+pub struct Ledger {
+    open: BTreeMap<u32, Row>,
+    written: u32,
+    pub totals: Totals,
+}
+
+impl Ledger {
+    pub fn note(&mut self, event: LineEvent, write: &mut impl FnMut(Entry<'_>)) {
+        match event {
+            LineEvent::Decided { fate, evidence } => self.decided(&fate, evidence, write),
+            LineEvent::NotScheduled { part, error } => {
+                self.totals.impossible += 1;
+                self.settle(part, Pulse::Impossible);
+                self.alarm(error.to_string(), write);
+            }
+            LineEvent::Gate(RejectEvent::Up) => write(Entry::Notice("the actuator answers")),
+            LineEvent::Gate(RejectEvent::Down(error)) => self.alarm(error.to_string(), write),
+            LineEvent::Gate(RejectEvent::Pulsed { part, error_us }) => {
+                self.totals.pulsed += 1;
+                self.settle(part, Pulse::Seen { error_us });
+            }
+            LineEvent::Gate(RejectEvent::Unconfirmed { part }) => {
+                self.totals.unconfirmed += 1;
+                self.settle(part, Pulse::Unconfirmed);
+                self.alarm(
+                    format!("the actuator did not report a pulse for part {part}: it may have passed, look for it"),
+                    write,
+                );
+            }
+            LineEvent::Gate(RejectEvent::Refused { part, answer }) => {
+                self.totals.impossible += 1;
+                self.settle(part, Pulse::Impossible);
+                self.alarm(
+                    format!("the actuator refused to reject part {part} ({answer:?}): it passed, look for it"),
+                    write,
+                );
+            }
+        }
+        self.write_settled(write);
+    }
+
+    /// Writes what is still waiting: nothing more will be heard.
+    pub fn close(&mut self, write: &mut impl FnMut(Entry<'_>)) {
+        for row in std::mem::take(&mut self.open).values() {
+            write(Entry::Row(row));
+        }
+    }
+
+    fn decided(&mut self, fate: &Fate, evidence: Evidence, write: &mut impl FnMut(Entry<'_>)) {
+        let totals = &mut self.totals;
+        totals.parts += 1;
+        *match fate.cause {
+            Cause::Found(Finding::Good) => &mut totals.good,
+            Cause::Found(Finding::Bad) => &mut totals.bad,
+            Cause::Found(Finding::QueueFull) => &mut totals.queue_full,
+            Cause::Found(Finding::EngineError) => &mut totals.engine_error,
+            Cause::Found(Finding::NoFrame) => &mut totals.no_frame,
+            Cause::Late => &mut totals.late,
+        } += 1;
+        let pulse = match fate.action {
+            Action::Pass => Pulse::None,
+            Action::Pulse { .. } => Pulse::Waiting,
+            Action::Missed { .. } => {
+                totals.impossible += 1;
+                Pulse::Impossible
+            }
+        };
+        if fate.alarm() {
+            self.alarm(sentence(fate, &evidence), write);
+        }
+        let part = fate.part.id;
+        let row = Row {
+            part,
+            cause: fate.cause,
+            verdict: match evidence {
+                Evidence::Verdict(verdict) => Some(verdict),
+                Evidence::Failure(_) | Evidence::Nothing => None,
+            },
+            pulse,
+        };
+        self.open.insert(part, row);
+    }
+
+    fn settle(&mut self, part: u32, pulse: Pulse) {
+        if let Some(row) = self.open.get_mut(&part) {
+            row.pulse = pulse;
+        }
+    }
+
+    fn alarm(&mut self, sentence: String, write: &mut impl FnMut(Entry<'_>)) {
+        self.totals.alarms += 1;
+        write(Entry::Alarm(sentence));
+    }
+
+    fn write_settled(&mut self, write: &mut impl FnMut(Entry<'_>)) {
+        while let Some(first) = self.open.first_entry() {
+            let settled = first.get().pulse != Pulse::Waiting && *first.key() == self.written + 1;
+            if !settled && self.open.len() <= WAITING {
+                return;
+            }
+            if let Some((part, row)) = self.open.pop_first() {
+                self.written = part;
+                write(Entry::Row(&row));
+            }
+        }
+    }
+}
+
+fn sentence(fate: &Fate, evidence: &Evidence) -> String {
+    let part = fate.part.id;
+    let reason = match (fate.cause, evidence) {
+        (_, Evidence::Failure(error)) => error.to_string(),
+        (Cause::Late, _) => "its verdict did not come in time".into(),
+        (Cause::Found(Finding::QueueFull), _) => {
+            "its picture found no room before the engine".into()
+        }
+        (cause, _) => cause.name().into(),
+    };
+    let outcome = match fate.action {
+        Action::Pass => "passes".into(),
+        Action::Pulse { .. } => "is rejected".into(),
+        Action::Missed { by } => format!(
+            "should be rejected, but its moment was over by {} ms: look for it",
+            by.as_millis()
+        ),
+    };
+    let stop = if fate.stop {
+        ", and the station stops"
+    } else {
+        ""
+    };
+    format!("part {part} {outcome}{stop}: {reason}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::line::Part;
+
+    fn decided(id: u32, finding: Finding, action: Action) -> LineEvent {
+        let fate = Fate {
+            part: Part {
+                id,
+                captured: Instant::now(),
+            },
+            cause: Cause::Found(finding),
+            action,
+            stop: false,
+        };
+        LineEvent::Decided {
+            fate,
+            evidence: Evidence::Nothing,
+        }
+    }
+
+    #[test]
+    fn rows_come_in_order_and_complete() {
+        let mut ledger = Ledger::default();
+        let (mut rows, mut alarms) = (Vec::new(), 0);
+        let mut write = |entry: Entry<'_>| match entry {
+            Entry::Row(row) => rows.push((row.part, row.pulse)),
+            Entry::Alarm(_) => alarms += 1,
+            Entry::Notice(_) => {}
+        };
+        let fire_at = Instant::now();
+        let pulsed = |part| LineEvent::Gate(RejectEvent::Pulsed { part, error_us: 7 });
+        ledger.note(decided(2, Finding::Good, Action::Pass), &mut write);
+        ledger.note(
+            decided(1, Finding::Bad, Action::Pulse { fire_at }),
+            &mut write,
+        );
+        ledger.note(
+            decided(3, Finding::NoFrame, Action::Pulse { fire_at }),
+            &mut write,
+        );
+        ledger.note(pulsed(1), &mut write);
+        let by = Duration::from_millis(3);
+        ledger.note(decided(4, Finding::Bad, Action::Missed { by }), &mut write);
+        ledger.note(
+            LineEvent::Gate(RejectEvent::Unconfirmed { part: 3 }),
+            &mut write,
+        );
+        ledger.note(
+            decided(6, Finding::Bad, Action::Pulse { fire_at }),
+            &mut write,
+        );
+        ledger.close(&mut write);
+        assert_eq!(
+            rows,
+            [
+                (1, Pulse::Seen { error_us: 7 }),
+                (2, Pulse::None),
+                (3, Pulse::Unconfirmed),
+                (4, Pulse::Impossible),
+                (6, Pulse::Waiting),
+            ]
+        );
+        assert_eq!(alarms, 3);
+        let expected = Totals {
+            parts: 5,
+            good: 1,
+            bad: 3,
+            no_frame: 1,
+            pulsed: 1,
+            unconfirmed: 1,
+            impossible: 1,
+            alarms: 3,
+            ..Totals::default()
+        };
+        assert_eq!(ledger.totals, expected);
+    }
+
+    #[test]
+    fn a_lost_event_holds_the_rows_up_only_so_long() {
+        let mut ledger = Ledger::default();
+        let mut rows = 0;
+        for part in 2..1_000 {
+            ledger.note(decided(part, Finding::Good, Action::Pass), &mut |_| {
+                rows += 1
+            });
+        }
+        assert!(rows >= 1_000 - WAITING - 3, "{rows}");
+        assert!(ledger.open.len() <= WAITING);
+    }
+}

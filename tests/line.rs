@@ -1,0 +1,417 @@
+//! A station from its file to the actuator's log, through real processes and real pseudo-terminals: what goes wrong on a
+//! line must be said in one sentence, leave with its own exit code, and never stop the line where it can go on.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use aecsad::camera::Frame;
+use aecsad::cli;
+use aecsad::inspector::Verdict;
+use aecsad::score::Branch;
+use aecsad::station::{Heatmap, Judge};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const AECSAD: &str = env!("CARGO_BIN_EXE_aecsad");
+
+/// A judge that needs no bundle: bright parts are bad, and strange where they are bright.
+#[derive(Default)]
+struct Brightness {
+    map: Vec<f32>,
+    width: u32,
+}
+
+impl Judge for Brightness {
+    fn judge(&mut self, frame: &Frame) -> aecsad::Result<Verdict> {
+        self.width = frame.width;
+        self.map.clear();
+        self.map
+            .extend(frame.rgb.chunks_exact(3).map(|p| f32::from(p[0])));
+        let score = self.map.iter().sum::<f32>() / self.map.len() as f32;
+        Ok(Verdict {
+            score,
+            reject: score > 127.0,
+            p_value: 0.5,
+            branch: Branch::Pooled,
+            branches: heapless::Vec::new(),
+            latency: Duration::ZERO,
+        })
+    }
+
+    fn heatmap(&self) -> Option<Heatmap<'_>> {
+        Some(Heatmap {
+            width: self.width,
+            height: self.map.len() as u32 / self.width,
+            values: &self.map,
+        })
+    }
+}
+
+fn load_brightness(_: &Path) -> aecsad::Result<Box<dyn Judge>> {
+    Ok(Box::new(Brightness::default()))
+}
+
+/// Not a test of its own: the process that [`Line::station`] starts, `aecsad` with a judge that needs no bundle.
+#[test]
+#[ignore = "a process of other tests"]
+fn station_process() {
+    use clap::Parser;
+    let Ok(command) = std::env::var("AECSAD_TEST_COMMAND") else {
+        return;
+    };
+    let done = match cli::Cli::parse_from(command.split('\n')).command {
+        cli::Command::Run(args) => cli::run::run(&args, &load_brightness),
+        cli::Command::Check(args) => cli::check::run(&args, &load_brightness),
+        cli::Command::Demo(args) => {
+            cli::demo::run_with_actuator(&args, &load_brightness, Path::new(AECSAD))
+        }
+        cli::Command::SimulateRejector(_) => return,
+    };
+    let code = done.err().map_or(0, |error| {
+        eprintln!("aecsad: {error}");
+        error.exit_code() as i32
+    });
+    std::process::exit(code);
+}
+
+/// A folder with a station file, pictures and a place for the actuator's terminal.
+struct Line {
+    folder: tempfile::TempDir,
+}
+
+impl Line {
+    /// Every fifth of `parts` pictures is of a bad part, the third first.
+    fn new(parts: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("frames")).unwrap();
+        let mut labels = String::from("image,label\n");
+        for part in 1..=parts {
+            let bad = part % 5 == 3;
+            let level = if bad { 220 } else { 30 };
+            let name = format!("{part:03}.png");
+            let picture = image::RgbImage::from_pixel(32, 24, image::Rgb([level; 3]));
+            picture
+                .save(folder.path().join("frames").join(&name))
+                .unwrap();
+            labels += &format!("{name},{}\n", if bad { "scratch" } else { "good" });
+        }
+        let line = Line { folder };
+        std::fs::write(line.path("parts.csv"), labels).unwrap();
+        line.configure(
+            "[bundle]\npath = \"none.aecsad\"\n\
+             [camera]\nkind = \"folder\"\npath = \"frames\"\nrate_per_min = 600\n\
+             [conveyor]\ntravel_ms = 1000\n\
+             [reject]\nkind = \"framed\"\ndevice = \"gate\"\npulse_ms = 20\nlead_ms = 5\nmargin_ms = 300\n",
+        );
+        line
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn configure(&self, text: &str) {
+        std::fs::write(self.path("station.toml"), text).unwrap();
+    }
+
+    fn change(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path("station.toml")).unwrap();
+        assert!(text.contains(from));
+        self.configure(&text.replace(from, to));
+    }
+
+    /// The product's own binary with `command` on this line's station file.
+    fn aecsad(&self, command: &str) -> Output {
+        Command::new(AECSAD)
+            .args([command, "--config"])
+            .arg(self.path("station.toml"))
+            .output()
+            .unwrap()
+    }
+
+    /// `aecsad` with the judge of this file.
+    fn station(&self, command: &str, flags: &[&str]) -> Child {
+        let config = self.path("station.toml");
+        let mut words = vec!["aecsad", command, "--config", config.to_str().unwrap()];
+        words.extend(flags);
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "station_process", "--ignored", "--nocapture"])
+            .env("AECSAD_TEST_COMMAND", words.join("\n"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn actuator(&self, log: &str, flags: &[&str]) -> Actuator {
+        let mut process = Command::new(AECSAD)
+            .args(["simulate-rejector", "--pty-link"])
+            .arg(self.path("gate"))
+            .arg("--log")
+            .arg(self.path(log))
+            .args(flags)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut first).unwrap();
+        assert!(first.starts_with("pty,/dev/"), "{first}");
+        Actuator { process }
+    }
+
+    /// The parts that the actuator was energised for.
+    fn pulsed(&self, log: &str) -> Vec<u32> {
+        let text = std::fs::read_to_string(self.path(log)).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("part,at_us,pulse_us"));
+        lines
+            .map(|line| line.split(',').next().unwrap().parse().unwrap())
+            .collect()
+    }
+}
+
+struct Actuator {
+    process: Child,
+}
+
+impl Drop for Actuator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn send(signal: Signal, process: &Child) {
+    kill(Pid::from_raw(process.id() as i32), signal).unwrap();
+}
+
+fn until(what: &str, mut seen: impl FnMut() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while !seen() {
+        assert!(Instant::now() < give_up, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The exit code and what was said on standard error.
+fn said(output: &Output) -> (i32, String) {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().unwrap(), text)
+}
+
+/// The one sentence with which the command failed.
+fn sentence(output: &Output, code: i32) -> String {
+    let (left_with, text) = said(output);
+    assert_eq!(left_with, code, "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    let line = Line::new(1);
+    line.change("pulse_ms", "puls_ms");
+    let text = sentence(&line.aecsad("run"), 5);
+    assert!(
+        text.contains("`reject.puls_ms`") && text.contains("`reject.pulse_ms`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_value_out_of_range_is_refused_with_the_range() {
+    let line = Line::new(1);
+    line.change("rate_per_min = 600", "rate_per_min = 60000");
+    let text = sentence(&line.aecsad("run"), 5);
+    assert!(
+        text.contains("is 60000 parts/min, allowed is 1 to 6000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_missing_station_file_is_named() {
+    let line = Line::new(1);
+    std::fs::remove_file(line.path("station.toml")).unwrap();
+    let text = sentence(&line.aecsad("run"), 5);
+    assert!(
+        text.contains("station.toml") && text.contains("--config"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_folder_without_images_is_refused() {
+    let line = Line::new(0);
+    let text = sentence(&line.aecsad("run"), 3);
+    assert!(text.contains("no image in"), "{text}");
+}
+
+#[test]
+fn a_device_that_is_missing_busy_or_no_terminal_has_its_own_sentence() {
+    let line = Line::new(1);
+    let missing = sentence(&line.aecsad("run"), 6);
+    assert!(missing.contains("there is no serial device"), "{missing}");
+
+    std::fs::write(line.path("gate"), "").unwrap();
+    let file = sentence(&line.aecsad("run"), 6);
+    assert!(file.contains("is not a serial device"), "{file}");
+    std::fs::remove_file(line.path("gate")).unwrap();
+
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let held = aecsad::reject::serial::open(&line.path("gate"), 115_200).unwrap();
+    let busy = sentence(&line.aecsad("run"), 6);
+    assert!(busy.contains("is in use by another program"), "{busy}");
+    drop(held);
+}
+
+#[test]
+fn check_names_what_is_missing_and_passes_when_nothing_is() {
+    let line = Line::new(2);
+    let (code, _) = said(&line.aecsad("check"));
+    assert_eq!(code, 10);
+    let output = line.station("check", &[]).wait_with_output().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("ok    camera    2 images"), "{report}");
+    assert!(
+        report.contains("FAIL  rejector  there is no serial device"),
+        "{report}"
+    );
+    assert_eq!(output.status.code(), Some(10));
+
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let output = line.station("check", &[]).wait_with_output().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        report.contains("ok    rejector") && !report.contains("FAIL"),
+        "{report}"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn each_bad_part_is_pulsed_once_and_stands_in_the_csv() {
+    let line = Line::new(20);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let csv = line.path("rows.csv");
+    let station = line.station("run", &["--limit", "15", "--csv", csv.to_str().unwrap()]);
+    let output = station.wait_with_output().unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, 0, "{text}");
+    assert!(!text.contains("ALARM"), "{text}");
+    assert_eq!(line.pulsed("pulses.csv"), [3, 8, 13]);
+    let rows = std::fs::read_to_string(csv).unwrap();
+    assert_eq!(rows.lines().count(), 16, "{rows}");
+    assert!(rows.starts_with("part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms\n"));
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        table.contains("15 parts: 12 good, 3 bad, 0 without a verdict"),
+        "{table}"
+    );
+    assert!(
+        table.contains("3 pulses seen by the actuator, 0 not reported"),
+        "{table}"
+    );
+}
+
+#[test]
+fn the_line_goes_on_without_its_actuator_and_finds_it_again() {
+    let line = Line::new(80);
+    let actuator = line.actuator("before.csv", &[]);
+    let station = line.station("run", &[]);
+    until("the first pulse", || !line.pulsed("before.csv").is_empty());
+    drop(actuator);
+    std::thread::sleep(Duration::from_millis(1_500));
+    let _actuator = line.actuator("after.csv", &[]);
+    let output = station.wait_with_output().unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(text.matches("was lost").count(), 1, "{text}");
+    assert!(
+        text.contains("the actuator did not report a pulse for part"),
+        "{text}"
+    );
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("80 parts: 64 good, 16 bad"), "{table}");
+    let after = line.pulsed("after.csv");
+    assert!(after.ends_with(&[73, 78]), "{after:?}");
+    assert!(after.iter().all(|part| part % 5 == 3), "{after:?}");
+}
+
+#[test]
+fn a_silent_actuator_is_an_alarm_and_the_line_goes_on() {
+    let line = Line::new(60);
+    let _actuator = line.actuator("pulses.csv", &["--silent-after", "1"]);
+    let output = line.station("run", &[]).wait_with_output().unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(line.pulsed("pulses.csv"), [3]);
+    assert!(text.contains("is silent: check its power"), "{text}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("60 parts: 48 good, 12 bad"), "{table}");
+    assert!(
+        table.contains("1 pulses seen by the actuator, 11 not reported"),
+        "{table}"
+    );
+}
+
+#[test]
+fn ctrl_c_and_sigterm_leave_nothing_scheduled() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let line = Line::new(60);
+        line.change("travel_ms = 1000", "travel_ms = 5000");
+        let _actuator = line.actuator("pulses.csv", &[]);
+        let csv = line.path("rows.csv");
+        let mut station = line.station("run", &["--csv", csv.to_str().unwrap()]);
+        // Parts 1 and 2 have passed the engine, and 3 will be scheduled a moment later.
+        until("the second row", || {
+            std::fs::read_to_string(&csv).is_ok_and(|rows| rows.lines().count() >= 3)
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        send(signal, &station);
+        assert_eq!(station.wait().unwrap().code(), Some(130));
+        std::thread::sleep(Duration::from_secs(6));
+        assert_eq!(line.pulsed("pulses.csv"), [0; 0]);
+    }
+}
+
+#[test]
+fn the_simulator_ends_on_request_and_takes_its_link_along() {
+    let line = Line::new(0);
+    let mut actuator = line.actuator("pulses.csv", &[]);
+    assert!(line.path("gate").exists());
+    send(Signal::SIGTERM, &actuator.process);
+    assert_eq!(actuator.process.wait().unwrap().code(), Some(130));
+    assert!(!line.path("gate").is_symlink());
+}
+
+#[test]
+fn the_demo_compares_pulses_with_what_is_known() {
+    let line = Line::new(20);
+    let out = line.path("out");
+    let parts = line.path("parts.csv");
+    let flags = [
+        "--parts",
+        parts.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let output = line.station("demo", &flags).wait_with_output().unwrap();
+    let (code, text) = said(&output);
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(code, 0, "{text}\n{table}");
+    assert!(
+        table.contains("known bad parts: 4 of 4 rejected"),
+        "{table}"
+    );
+    assert!(
+        table.contains("known good parts: 0 of 16 rejected"),
+        "{table}"
+    );
+    assert!(table.contains("exactly one pulse in its window"), "{table}");
+    let sheet = image::open(out.join("heatmaps.png")).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (1440, 288));
+}
