@@ -36,6 +36,7 @@ pub enum Error {
     Image(#[from] crate::camera::ImageError),
     #[error(transparent)]
     Inspector(#[from] crate::inspector::InspectorError),
+    #[error(transparent)]
     Camera(#[from] crate::camera::CameraError),
     #[error(transparent)]
     Config(#[from] crate::station::config::ConfigError),

@@ -39,12 +39,10 @@ pub enum Branch {
     Patch,
     /// Mahalanobis distance of the pooled deep feature.
     Pooled,
-    /// Per-position Gaussian on what the local student cannot explain.
-    Residual,
 }
 
 impl Branch {
-    pub const ALL: [Branch; 8] = [
+    pub const ALL: [Branch; 7] = [
         Branch::Histogram,
         Branch::Layout,
         Branch::Local,
@@ -52,7 +50,6 @@ impl Branch {
         Branch::Position,
         Branch::Patch,
         Branch::Pooled,
-        Branch::Residual,
     ];
 
     /// The name in the CSV's header, the manifest and every table.
@@ -65,7 +62,6 @@ impl Branch {
             Branch::Position => "position",
             Branch::Patch => "patch",
             Branch::Pooled => "pooled",
-            Branch::Residual => "residual",
         }
     }
 }

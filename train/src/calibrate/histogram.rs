@@ -19,7 +19,11 @@ pub fn fit(maps: &[Array2<u8>], classes: usize, grid: usize, variants: bool) -> 
     } else {
         Reference::Gaussian(shrinkage::gaussian(&samples))
     };
-    HistogramModel { classes, grid, reference }
+    HistogramModel {
+        classes,
+        grid,
+        reference,
+    }
 }
 
 /// The mean normal layout (paper, eq. 3).
@@ -27,7 +31,11 @@ pub fn fit_layout(maps: &[Array2<u8>], classes: usize, grid: usize) -> LayoutMod
     let samples = histograms(maps, classes, grid);
     let cells = samples.slice(s![.., classes - 1..]);
     let mean = cells.mean_axis(Axis(0)).unwrap_or_default();
-    LayoutModel { classes, grid, mean }
+    LayoutModel {
+        classes,
+        grid,
+        mean,
+    }
 }
 
 fn histograms(maps: &[Array2<u8>], classes: usize, grid: usize) -> Array2<f32> {

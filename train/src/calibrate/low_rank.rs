@@ -4,7 +4,6 @@ use aecsad::score::low_rank::{LowRank, STACKED};
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2};
 
-
 /// From stacks of good images (`[GRID², STACKED]` each) to the `rank` strongest directions, whitened.
 pub fn fit(stacks: &[Array2<f32>], rank: usize) -> LowRank {
     let count = stacks.iter().map(|s| s.nrows()).sum::<usize>() as f64;

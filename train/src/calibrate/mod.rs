@@ -11,5 +11,5 @@ mod shrinkage;
 mod statistics;
 mod student_error;
 
-pub use decide::{Planted, Selection, decide};
-pub use statistics::{Good, fit};
+pub use decide::{BranchChoice, Planted, PlantedAuroc, Selection, decide};
+pub use statistics::{Fitter, Good};

@@ -2,62 +2,70 @@
 
 use aecsad::score::low_rank::GRID;
 use aecsad::score::position_gaussian::PositionGaussian;
+use nalgebra::{DMatrix, DVector};
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
 /// Fits one Gaussian a position. `samples` are `[GRID², rank]` each, at least two; every position also learns from
 /// its neighbours up to `reach` cells away, so that a part may lie a little off. To each covariance's diagonal goes
 /// `ridge` × the mean variance over all positions, which bounds what a direction that never varied can score.
 pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> PositionGaussian {
-    let rank = samples[0].ncols();
+    let rank = samples.first().map_or(0, |s| s.ncols());
     let cells = GRID * GRID;
+    let moments: Vec<(DVector<f64>, DMatrix<f64>)> = (0..cells)
+        .into_par_iter()
+        .map(|position| moments(samples, &neighbours(position, reach), rank))
+        .collect();
+    let total: f64 = moments.iter().map(|(_, c)| c.trace()).sum();
+    let floor = ridge as f64 * total / (cells * rank.max(1)) as f64 + 1e-6;
     let mut mean = Array2::<f32>::zeros((cells, rank));
-    let mut covariances = Vec::with_capacity(cells);
-    for position in 0..cells {
-        let near = neighbours(position, reach);
-        let count = (near.len() * samples.len()) as f64;
-        let mut centre = nalgebra::DVector::<f64>::zeros(rank);
-        for vector in near
-            .iter()
-            .flat_map(|&p| samples.iter().map(move |s| s.row(p)))
-        {
-            for (c, x) in centre.iter_mut().zip(vector) {
-                *c += *x as f64 / count;
-            }
-        }
-        let mut deviations = nalgebra::DMatrix::<f64>::zeros(rank, near.len() * samples.len());
-        let vectors = near
-            .iter()
-            .flat_map(|&p| samples.iter().map(move |s| s.row(p)));
-        for (mut column, vector) in deviations.column_iter_mut().zip(vectors) {
-            for (i, x) in vector.iter().enumerate() {
-                column[i] = *x as f64 - centre[i];
-            }
-        }
-        covariances.push(&deviations * deviations.transpose() / count);
+    let mut whitening = Array2::<f32>::zeros((cells, rank * (rank + 1) / 2));
+    for (position, (centre, mut covariance)) in moments.into_iter().enumerate() {
         for (m, c) in mean.row_mut(position).iter_mut().zip(centre.iter()) {
             *m = *c as f32;
         }
-    }
-    let total: f64 = covariances.iter().map(|c| c.trace()).sum();
-    let floor = ridge as f64 * total / (cells * rank) as f64 + 1e-6;
-    let mut whitening = Array2::<f32>::zeros((cells, rank * (rank + 1) / 2));
-    for (position, mut covariance) in covariances.into_iter().enumerate() {
         for i in 0..rank {
             covariance[(i, i)] += floor;
         }
+        let identity = DMatrix::identity(rank, rank);
         let inverse = nalgebra::Cholesky::new(covariance)
-            .and_then(|c| {
-                c.l()
-                    .solve_lower_triangular(&nalgebra::DMatrix::identity(rank, rank))
-            })
-            .unwrap_or_else(|| nalgebra::DMatrix::identity(rank, rank) / floor.sqrt());
-        let mut packed = whitening.row_mut(position);
+            .and_then(|c| c.l().solve_lower_triangular(&identity))
+            .unwrap_or_else(|| identity / floor.sqrt());
         let lower = (0..rank).flat_map(|i| (0..=i).map(move |j| (i, j)));
-        for (w, (i, j)) in packed.iter_mut().zip(lower) {
+        for (w, (i, j)) in whitening.row_mut(position).iter_mut().zip(lower) {
             *w = inverse[(i, j)] as f32;
         }
     }
     PositionGaussian { mean, whitening }
+}
+
+/// Mean and covariance of the vectors at `cells`, over all samples.
+fn moments(
+    samples: &[ArrayView2<'_, f32>],
+    cells: &[usize],
+    rank: usize,
+) -> (DVector<f64>, DMatrix<f64>) {
+    let vectors = || {
+        cells
+            .iter()
+            .flat_map(|&c| samples.iter().map(move |s| s.row(c)))
+    };
+    let count = (cells.len() * samples.len()) as f64;
+    let mut centre = DVector::<f64>::zeros(rank);
+    for vector in vectors() {
+        for (c, x) in centre.iter_mut().zip(vector) {
+            *c += *x as f64 / count;
+        }
+    }
+    let mut deviations = Array2::<f32>::zeros((cells.len() * samples.len(), rank));
+    for (mut row, vector) in deviations.rows_mut().into_iter().zip(vectors()) {
+        for ((d, x), c) in row.iter_mut().zip(vector).zip(centre.iter()) {
+            *d = x - *c as f32;
+        }
+    }
+    let product = deviations.t().dot(&deviations);
+    let covariance = DMatrix::from_fn(rank, rank, |i, j| product[[i, j]] as f64 / count);
+    (centre, covariance)
 }
 
 fn neighbours(position: usize, reach: usize) -> Vec<usize> {

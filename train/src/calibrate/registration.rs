@@ -35,12 +35,18 @@ pub fn fit(train: &[Features], held_out: &[Features]) -> Outcome {
         };
         poses = train
             .par_iter()
-            .map_init(|| next.scratch(), |scratch, f| next.find(f.stride4.view(), scratch))
+            .map_init(
+                || next.scratch(),
+                |scratch, f| next.find(f.stride4.view(), scratch),
+            )
             .collect();
         registration = Some(next);
     }
     let Some(registration) = registration else {
-        return Outcome { registration: None, why: "off".into() };
+        return Outcome {
+            registration: None,
+            why: "off".into(),
+        };
     };
     let (mut before, mut after) = (0.0, 0.0);
     let mut scratch = registration.scratch();
@@ -60,7 +66,9 @@ pub fn fit(train: &[Features], held_out: &[Features]) -> Outcome {
     }
     Outcome {
         registration: None,
-        why: format!("off: it would take only {percent:.0} % off the mismatch of held-out good parts"),
+        why: format!(
+            "off: it would take only {percent:.0} % off the mismatch of held-out good parts"
+        ),
     }
 }
 
@@ -77,7 +85,9 @@ fn projection(train: &[Features]) -> Array2<f32> {
             covariance[(i, j)] += *v as f64;
         }
     }
-    let std: Vec<f64> = (0..size).map(|c| covariance[(c, c)].sqrt() + 1e-9).collect();
+    let std: Vec<f64> = (0..size)
+        .map(|c| covariance[(c, c)].sqrt() + 1e-9)
+        .collect();
     let correlation = DMatrix::from_fn(size, size, |i, j| covariance[(i, j)] / (std[i] * std[j]));
     let eigen = SymmetricEigen::new(correlation);
     let mut order: Vec<usize> = (0..size).collect();

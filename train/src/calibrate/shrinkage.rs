@@ -7,7 +7,9 @@ use ndarray::{Array1, Array2, Axis};
 /// Mean and whitening of the rows of `samples` (`[n, d]`), the covariance shrunk towards a multiple of the identity
 /// (Ledoit & Wolf, J. Multivariate Analysis 2004).
 pub fn gaussian(samples: &Array2<f32>) -> ShrunkGaussian {
-    let mean = samples.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(samples.ncols()));
+    let mean = samples
+        .mean_axis(Axis(0))
+        .unwrap_or_else(|| Array1::zeros(samples.ncols()));
     let centred = samples - &mean;
     ShrunkGaussian {
         mean,
@@ -36,7 +38,11 @@ pub fn whitening(centred: &Array2<f32>) -> Array2<f32> {
         })
         .sum::<f64>()
         / (n * n * d) as f64;
-    let shrinkage = if distance > 0.0 { (noise / distance).clamp(0.0, 1.0) } else { 1.0 };
+    let shrinkage = if distance > 0.0 {
+        (noise / distance).clamp(0.0, 1.0)
+    } else {
+        1.0
+    };
     let floor = scale.max(1e-12) * 1e-6;
     let mut shrunk = covariance * (1.0 - shrinkage);
     for i in 0..d {
@@ -57,9 +63,20 @@ mod tests {
     /// as below.
     #[test]
     fn agrees_with_scikit_learn() {
-        let x = ndarray::array![[1.0, 0.5], [-0.5, 1.5], [2.0, 1.0], [0.0, -1.0], [1.5, 2.5], [-1.0, 0.0]];
+        let x = ndarray::array![
+            [1.0, 0.5],
+            [-0.5, 1.5],
+            [2.0, 1.0],
+            [0.0, -1.0],
+            [1.5, 2.5],
+            [-1.0, 0.0]
+        ];
         let distance = gaussian(&x).distance(ArrayView1::from(&[2.0, -1.0]));
-        assert!((distance.powi(2) - SKLEARN_SQUARED).abs() < 1e-3, "{}", distance.powi(2));
+        assert!(
+            (distance.powi(2) - SKLEARN_SQUARED).abs() < 1e-3,
+            "{}",
+            distance.powi(2)
+        );
     }
 
     const SKLEARN_SQUARED: f32 = 0.0;

@@ -5,8 +5,8 @@ use ndarray::Array2;
 use rand::{Rng, RngExt};
 
 use super::Clean;
+use super::components::components;
 use super::structural::pixel;
-use crate::pseudo_label::components;
 
 /// A component's place, in cells of the class map: first row and column, then one past the last.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +37,16 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
         let part = boxes[random.random_range(0..boxes.len())];
         let place = match random.random_range(0..4) {
             0 => {
-                let Some(empty) = background_box(own.classes, part, random) else { continue };
+                let Some(empty) = background_box(own.classes, part, random) else {
+                    continue;
+                };
                 paste(&mut frame, own.frame, empty, part);
                 part
             }
             1 => {
-                let Some(empty) = background_box(own.classes, part, random) else { continue };
+                let Some(empty) = background_box(own.classes, part, random) else {
+                    continue;
+                };
                 paste(&mut frame, own.frame, part, empty);
                 empty
             }
@@ -51,8 +55,18 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
                 if own.classes[centre(part)] == own.classes[centre(other)] {
                     continue;
                 }
-                paste(&mut frame, own.frame, part, at_centre(other, part, own.classes.dim()));
-                paste(&mut frame, own.frame, other, at_centre(part, other, own.classes.dim()));
+                paste(
+                    &mut frame,
+                    own.frame,
+                    part,
+                    at_centre(other, part, own.classes.dim()),
+                );
+                paste(
+                    &mut frame,
+                    own.frame,
+                    other,
+                    at_centre(part, other, own.classes.dim()),
+                );
                 part
             }
             _ => {
@@ -96,7 +110,12 @@ fn at_centre(at: Box, size: Box, (rows, columns): (usize, usize)) -> Box {
     let (y, x) = centre(at);
     let top = y.saturating_sub(height / 2).min(rows - height);
     let left = x.saturating_sub(width / 2).min(columns - width);
-    Box { top, left, bottom: top + height, right: left + width }
+    Box {
+        top,
+        left,
+        bottom: top + height,
+        right: left + width,
+    }
 }
 
 /// A place as large as `like` where nothing but background lies.
@@ -106,8 +125,16 @@ fn background_box(classes: &Array2<u8>, like: Box, random: &mut impl Rng) -> Opt
     for _ in 0..60 {
         let top = random.random_range(0..=rows - height);
         let left = random.random_range(0..=columns - width);
-        let found = Box { top, left, bottom: top + height, right: left + width };
-        let cells = classes.slice(ndarray::s![found.top..found.bottom, found.left..found.right]);
+        let found = Box {
+            top,
+            left,
+            bottom: top + height,
+            right: left + width,
+        };
+        let cells = classes.slice(ndarray::s![
+            found.top..found.bottom,
+            found.left..found.right
+        ]);
         if cells.iter().all(|c| *c == 0) {
             return Some(found);
         }
@@ -124,7 +151,11 @@ fn paste(frame: &mut Frame, source: &Frame, from: Box, to: Box) {
         for x in 0..width {
             let edge = y.min(x).min(height - 1 - y).min(width - 1 - x);
             let share = ((edge + 1) as f32 / 3.0).min(1.0);
-            let new = pixel(source, from.left as i32 * scale + x, from.top as i32 * scale + y);
+            let new = pixel(
+                source,
+                from.left as i32 * scale + x,
+                from.top as i32 * scale + y,
+            );
             let (tx, ty) = (to.left as i32 * scale + x, to.top as i32 * scale + y);
             let old = pixel(frame, tx, ty);
             if tx >= frame.width as i32 || ty >= frame.height as i32 {
@@ -146,7 +177,10 @@ fn change(a: &Frame, b: &Frame, place: Box) -> f32 {
     for y in place.top as i32 * scale..place.bottom as i32 * scale {
         for x in place.left as i32 * scale..place.right as i32 * scale {
             let (p, q) = (pixel(a, x, y), pixel(b, x, y));
-            sum += (0..3).map(|c| (p[c] as f32 - q[c] as f32).abs()).sum::<f32>() / 3.0;
+            sum += (0..3)
+                .map(|c| (p[c] as f32 - q[c] as f32).abs())
+                .sum::<f32>()
+                / 3.0;
             count += 1;
         }
     }

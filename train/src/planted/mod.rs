@@ -1,6 +1,7 @@
 //! Anomalies planted on good validation images, so that the choice of branches rests on numbers without ever seeing
 //! a test image. They are crude on purpose: nothing about the real defects is known at training time.
 
+mod components;
 mod logical;
 mod structural;
 
@@ -33,9 +34,15 @@ pub fn plant(clean: &[Clean<'_>], each: usize, seed: u64) -> Vec<Plant> {
         random.set_stream(index as u64);
         for _ in 0..each {
             let frame = structural::plant(&clean[index], &mut random);
-            plants.push(Plant { kind: Kind::Structural, frame });
+            plants.push(Plant {
+                kind: Kind::Structural,
+                frame,
+            });
             if let Some(frame) = logical::plant(clean, index, &mut random) {
-                plants.push(Plant { kind: Kind::Logical, frame });
+                plants.push(Plant {
+                    kind: Kind::Logical,
+                    frame,
+                });
             }
         }
     }

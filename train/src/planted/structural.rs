@@ -73,7 +73,14 @@ fn wander(
     }
 }
 
-fn line(frame: &mut Frame, at: (f32, f32), colour: [f32; 3], share: f32, bend: f32, random: &mut impl Rng) {
+fn line(
+    frame: &mut Frame,
+    at: (f32, f32),
+    colour: [f32; 3],
+    share: f32,
+    bend: f32,
+    random: &mut impl Rng,
+) {
     let length = random.random_range(14.0..60.0);
     let half_width = random.random_range(0.5..1.4f32);
     let reach = half_width.ceil() as i32;
@@ -101,7 +108,10 @@ fn fibre(frame: &mut Frame, at: (f32, f32), random: &mut impl Rng) {
 }
 
 fn stain(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
-    let (rx, ry) = (random.random_range(4.0..14.0f32), random.random_range(4.0..14.0f32));
+    let (rx, ry) = (
+        random.random_range(4.0..14.0f32),
+        random.random_range(4.0..14.0f32),
+    );
     let colour = std::array::from_fn(|_| random.random_range(0.0..255.0));
     let share = random.random_range(0.2..0.65);
     let waves: [f32; 3] = std::array::from_fn(|_| random.random_range(0.0..std::f32::consts::TAU));
@@ -109,9 +119,8 @@ fn stain(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
     for dy in -reach..=reach {
         for dx in -reach..=reach {
             let angle = (dy as f32).atan2(dx as f32);
-            let edge = 1.0
-                + 0.2 * (2.0 * angle + waves[0]).sin()
-                + 0.1 * (5.0 * angle + waves[1]).sin();
+            let edge =
+                1.0 + 0.2 * (2.0 * angle + waves[0]).sin() + 0.1 * (5.0 * angle + waves[1]).sin();
             let distance = ((dx as f32 / rx).powi(2) + (dy as f32 / ry).powi(2)).sqrt() / edge;
             let cover = ((1.0 - distance) * 3.0).clamp(0.0, 1.0);
             blend(frame, cx as i32 + dx, cy as i32 + dy, colour, share * cover);

@@ -1,0 +1,201 @@
+//! All statistics of good parts in one place, each fitted on images that the threshold will never see.
+
+use aecsad::network::{Features, Percept};
+use aecsad::score::error_scale::ErrorScale;
+use aecsad::score::low_rank::{GRID, LowRank, STACKED, stack};
+use aecsad::score::pooled;
+use aecsad::score::reference::Reference;
+use aecsad::score::registration::{Pose, Registration};
+use aecsad::score::scorer::{Statistics, classes_through_pose, through_pose, vectors};
+use ndarray::{Array1, Array2, ArrayView2};
+use rayon::prelude::*;
+
+use super::{histogram, low_rank, patch, position, registration, shrinkage, student_error};
+
+/// Directions kept of the stacked features; fewer where there are few images to learn their spread from.
+const RANK: usize = 40;
+const SMALL_RANK: usize = 24;
+const SMALL: usize = 40;
+/// Patches remembered.
+const PATCHES: usize = 1500;
+/// Added to each position's covariance, in mean variances.
+const RIDGE: f32 = 0.05;
+
+/// What good parts look like to the networks.
+pub struct Good<'a> {
+    pub train: &'a [Percept],
+    /// Indices into `train` whose labels were reliable (D_L); all where nothing was labelled.
+    pub labelled: &'a [usize],
+    /// Good parts that trained nothing; only consulted on whether registration is worth it.
+    pub held_out: &'a [Percept],
+    /// Background included; none where the product has no components.
+    pub classes: Option<usize>,
+    pub students: bool,
+    pub seed: u64,
+}
+
+/// Good parts, registered and projected: fits each branch.
+pub struct Fitter<'a> {
+    good: &'a Good<'a>,
+    registration: Option<Registration>,
+    pub registration_why: String,
+    low_rank: LowRank,
+    vectors: Vec<Array2<f32>>,
+    poses: Vec<Pose>,
+    classes: Vec<Array2<u8>>,
+}
+
+impl<'a> Fitter<'a> {
+    pub fn new(good: &'a Good<'a>) -> Self {
+        let train: Vec<Features> = good.train.iter().map(|p| p.features.clone()).collect();
+        let held_out: Vec<Features> = good.held_out.iter().map(|p| p.features.clone()).collect();
+        let outcome = registration::fit(&train, &held_out);
+        let poses: Vec<Pose> = match &outcome.registration {
+            Some(registration) => train
+                .par_iter()
+                .map_init(
+                    || registration.scratch(),
+                    |scratch, f| registration.find(f.stride4.view(), scratch),
+                )
+                .collect(),
+            None => vec![Pose::default(); train.len()],
+        };
+        let stacks: Vec<Array2<f32>> = train
+            .par_iter()
+            .zip(&poses)
+            .map(|(features, pose)| {
+                let mut stacked = Array2::zeros((GRID * GRID, STACKED));
+                stack(features, pose, &mut stacked);
+                stacked
+            })
+            .collect();
+        let rank = if train.len() < SMALL {
+            SMALL_RANK
+        } else {
+            RANK
+        };
+        let low_rank = low_rank::fit(&stacks, rank);
+        drop(stacks);
+        let vectors = good
+            .train
+            .par_iter()
+            .zip(&poses)
+            .map(|(percept, pose)| vectors(percept, pose, &low_rank))
+            .collect();
+        let classes = good
+            .labelled
+            .iter()
+            .map(|&i| {
+                let mut seen = Array2::zeros(good.train[i].classes.raw_dim());
+                classes_through_pose(&good.train[i].classes, &poses[i], &mut seen);
+                seen
+            })
+            .collect();
+        Fitter {
+            good,
+            registration: outcome.registration,
+            registration_why: outcome.why,
+            low_rank,
+            vectors,
+            poses,
+            classes,
+        }
+    }
+
+    /// No branch yet, only what all of them need.
+    pub fn base(&self) -> Statistics {
+        Statistics {
+            registration: self.registration.clone(),
+            low_rank: self.low_rank.clone(),
+            position: None,
+            patch: None,
+            pooled: None,
+            histogram: None,
+            layout: None,
+            local: None,
+            global: None,
+            ranges: Vec::new(),
+        }
+    }
+
+    pub fn position(&self, reach: usize) -> Statistics {
+        let samples: Vec<ArrayView2<f32>> = self.vectors.iter().map(|v| v.view()).collect();
+        Statistics {
+            position: Some(position::fit(&samples, reach, RIDGE)),
+            ..self.base()
+        }
+    }
+
+    pub fn patch(&self) -> Statistics {
+        let samples: Vec<ArrayView2<f32>> = self.vectors.iter().map(|v| v.view()).collect();
+        Statistics {
+            patch: Some(patch::fit(&samples, PATCHES, self.good.seed)),
+            ..self.base()
+        }
+    }
+
+    pub fn pooled(&self) -> Statistics {
+        let mut samples = Array2::zeros((self.good.train.len(), pooled::LENGTH));
+        for (percept, mut row) in self.good.train.iter().zip(samples.rows_mut()) {
+            let mut extremes = Array1::zeros(pooled::LENGTH);
+            pooled::extremes(&percept.features, &mut extremes);
+            row.assign(&extremes);
+        }
+        Statistics {
+            pooled: Some(Reference::Gaussian(shrinkage::gaussian(&samples))),
+            ..self.base()
+        }
+    }
+
+    /// None where the product has no components.
+    pub fn histogram(&self, grid: usize, variants: bool) -> Option<Statistics> {
+        let classes = self.good.classes?;
+        Some(Statistics {
+            histogram: Some(histogram::fit(&self.classes, classes, grid, variants)),
+            ..self.base()
+        })
+    }
+
+    pub fn layout(&self) -> Option<Statistics> {
+        let classes = self.good.classes?;
+        Some(Statistics {
+            layout: Some(histogram::fit_layout(
+                &self.classes,
+                classes,
+                histogram::GRID,
+            )),
+            ..self.base()
+        })
+    }
+
+    pub fn local(&self) -> Option<Statistics> {
+        let local = self.good.students.then(|| self.errors(|p| &p.local));
+        local.map(|local| Statistics {
+            local: Some(local),
+            ..self.base()
+        })
+    }
+
+    pub fn global(&self) -> Option<Statistics> {
+        let global = self.good.students.then(|| self.errors(|p| &p.global));
+        global.map(|global| Statistics {
+            global: Some(global),
+            ..self.base()
+        })
+    }
+
+    fn errors(&self, map: impl Fn(&Percept) -> &Vec<f32>) -> ErrorScale {
+        let maps: Vec<Vec<f32>> = self
+            .good
+            .train
+            .iter()
+            .zip(&self.poses)
+            .map(|(percept, pose)| {
+                let mut seen = vec![0.0; map(percept).len()];
+                through_pose(map(percept), pose, &mut seen);
+                seen
+            })
+            .collect();
+        student_error::fit(&maps)
+    }
+}
