@@ -272,7 +272,7 @@ impl Graph {
         name
     }
 
-    fn constant_f32(&mut self, shape: &[usize], values: &[f32]) -> Value {
+    pub fn constant_f32(&mut self, shape: &[usize], values: &[f32]) -> Value {
         let raw = values
             .iter()
             .flat_map(|value| value.to_le_bytes())

@@ -2,7 +2,7 @@
 //! it reproduces it must have understood as a whole; an arrangement never seen comes out as one that was.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::activation::relu;
@@ -37,6 +37,10 @@ pub struct GlobalStudentConfig {
     /// Sizes the map is brought to, each before a convolution; the last is the size of the output.
     #[config(default = "vec![2, 4, 8, 16, 32, 32, 64]")]
     pub decoder: Vec<usize>,
+    /// Where the decoder first has this many cells a side it adds a learned map: a decoder that grows from one cell
+    /// has nothing but its padding to tell it where it is, and takes thousands of steps to make use of that.
+    #[config(default = 16)]
+    pub position: usize,
     /// Self-attention after the 3rd and 5th decoder convolution too; quadratic in the cells.
     #[config(default = false)]
     pub decoder_attention: bool,
@@ -55,6 +59,8 @@ pub struct GlobalStudent<B: Backend> {
     /// One for each decoder size.
     decoder: Vec<Conv2d<B>>,
     decoder_attention: Vec<SelfAttention<B>>,
+    /// `[1, width, position, position]`.
+    position: Param<Tensor<B, 4>>,
     head: Conv2d<B>,
     sizes: Vec<usize>,
     dropout: f64,
@@ -94,6 +100,10 @@ impl GlobalStudentConfig {
             } else {
                 Vec::new()
             },
+            position: Param::from_tensor(Tensor::zeros(
+                [1, self.width, self.position, self.position],
+                device,
+            )),
             head: Conv2dConfig::new([self.head_width, self.channels], [1, 1]).init(device),
             sizes: self.decoder.clone(),
             dropout: self.dropout,
@@ -122,8 +132,13 @@ impl<B: Backend> GlobalStudent<B> {
         }
         map = self.bottleneck.forward(map);
         let last = self.sizes.len().saturating_sub(1);
+        let placed = self.placed();
         for (index, (layer, &size)) in self.decoder.iter().zip(&self.sizes).enumerate() {
-            map = relu(layer.forward(resize(map, size)));
+            map = resize(map, size);
+            if Some(index) == placed {
+                map = map + self.position.val();
+            }
+            map = relu(layer.forward(map));
             if let Some(attention) = attention_after(index, [2, 4], &self.decoder_attention) {
                 map = attention.forward(map);
             }
@@ -132,6 +147,12 @@ impl<B: Backend> GlobalStudent<B> {
             }
         }
         self.head.forward(map)
+    }
+
+    /// The decoder stage that is told where it is.
+    fn placed(&self) -> Option<usize> {
+        let cells = self.position.dims()[2];
+        self.sizes.iter().position(|&size| size == cells)
     }
 
     /// F_G as ONNX nodes.
@@ -145,8 +166,14 @@ impl<B: Backend> GlobalStudent<B> {
             }
         }
         map = graph.convolution(&map, &layers::convolution(&self.bottleneck));
+        let placed = self.placed();
         for (index, (layer, &size)) in self.decoder.iter().zip(&self.sizes).enumerate() {
             map = graph.resize(&map, [size; 2]);
+            if Some(index) == placed {
+                let position = self.position.val();
+                let position = graph.constant_f32(&position.dims(), &layers::values(&position));
+                map = graph.add(&map, &position);
+            }
             map = graph.convolution(&map, &layers::convolution(layer));
             map = graph.relu(&map);
             if let Some(attention) = attention_after(index, [2, 4], &self.decoder_attention) {

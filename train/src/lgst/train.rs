@@ -51,7 +51,7 @@ impl LgstConfig {
             schedule: Schedule {
                 steps: 400,
                 batch: 8,
-                learning_rate: 1e-3,
+                learning_rate: 3e-3,
                 final_learning_rate: 1e-6,
                 weight_decay: 1e-4,
                 shards: 2,
