@@ -18,7 +18,7 @@ pub enum Source {
 pub struct Args {
     /// Category folder in MVTec LOCO AD's layout, or a folder of good images.
     pub dir: PathBuf,
-    /// Folder for the overlays, the contact sheet and labels.json.
+    /// Folder for the overlays, the contact sheet and the list of labelled images.
     #[arg(long)]
     pub out: PathBuf,
     /// Source of the regions.

@@ -10,7 +10,7 @@ use ndarray::Array2;
 use aecsad::camera::Frame;
 
 use super::canvas::{Canvas, SIDE};
-use super::{CELLS, Error, Labels, Result};
+use super::{CELLS, Error, Labels, Reliability, Result};
 
 const COLUMNS: usize = 8;
 const MAX_ON_SHEET: usize = 48;
@@ -43,7 +43,8 @@ pub fn colour(class: usize) -> [u8; 3] {
     }
 }
 
-/// Writes `overlays/NAME.png` for each image and `contact_sheet.png` into `folder`, which is created.
+/// Writes `overlays/NAME.png` for each image, `contact_sheet.png`, and `labelled.csv` (which images are labels to
+/// learn from, and why) into `folder`, which is created.
 ///
 /// # Errors
 /// The folder or a picture can't be written; a frame is malformed.
@@ -51,14 +52,27 @@ pub fn write(folder: &Path, names: &[String], frames: &[Frame], labels: &Labels)
     let overlays = folder.join("overlays");
     std::fs::create_dir_all(&overlays).map_err(|e| not_written(&overlays, e.to_string()))?;
     let mut sheet_pictures = Vec::new();
+    let mut list = String::from("image,labelled,reason\n");
     for (i, (frame, map)) in frames.iter().zip(&labels.maps).enumerate() {
         let picture = overlay(&Canvas::from_frame(i, frame)?, map);
         let name = names.get(i).cloned().unwrap_or_else(|| format!("{i:03}"));
+        if let Some(Reliability { labelled, reason }) = labels.reliability.get(i) {
+            // No reason holds a comma or a quote; a file name may.
+            let quoted = name.replace('"', "\"\"");
+            let field = if name.contains([',', '"']) {
+                format!("\"{quoted}\"")
+            } else {
+                quoted
+            };
+            list += &format!("{field},{labelled},{reason}\n");
+        }
         save(&picture, &overlays.join(format!("{name}.png")))?;
         if i < MAX_ON_SHEET {
             sheet_pictures.push(picture);
         }
     }
+    let path = folder.join("labelled.csv");
+    std::fs::write(&path, list).map_err(|e| not_written(&path, e.to_string()))?;
     save(
         &contact_sheet(&sheet_pictures, labels),
         &folder.join("contact_sheet.png"),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use image::{Rgb, RgbImage};
 use ndarray::Array3;
-use rand::{Rng, RngExt};
+use rand::RngExt;
 use tiny_skia::{Color, FillRule, Paint, PathBuilder, Pixmap, Rect, Transform};
 use tract_onnx::prelude::*;
 
@@ -102,7 +102,7 @@ fn loose_parts(rng: &mut ChaCha8Rng) -> RgbImage {
 }
 
 /// Random ripples that fill the picture.
-fn ripples(rng: &mut impl Rng) -> RgbImage {
+fn ripples(rng: &mut ChaCha8Rng) -> RgbImage {
     let waves: Vec<[f32; 4]> = (0..24)
         .map(|_| {
             let angle = rng.random_range(0.0..TAU);
@@ -164,6 +164,8 @@ fn loose_parts_get_the_same_class_wherever_they_lie() {
     let names: Vec<String> = (0..frames.len()).map(|i| format!("part{i}")).collect();
     overlay::write(folder.path(), &names, &frames, &labels).unwrap();
     assert!(folder.path().join("overlays/part23.png").exists());
+    let list = std::fs::read_to_string(folder.path().join("labelled.csv")).unwrap();
+    assert!(list.starts_with("image,labelled,reason\npart0,") && list.lines().count() == 25);
     let sheet = image::open(folder.path().join("contact_sheet.png"))
         .unwrap()
         .to_rgb8();
@@ -174,7 +176,7 @@ fn loose_parts_get_the_same_class_wherever_they_lie() {
 
 #[test]
 fn a_texture_has_no_components() {
-    let frames = frames(|rng| ripples(rng));
+    let frames = frames(ripples);
     let labels = label(&frames, &features(&frames), &Config::default()).unwrap();
     assert!(
         matches!(labels.usable, Usable::No(_)),
@@ -224,7 +226,7 @@ fn drawn_masks_become_classes_and_images_without_stay_unlabelled() {
 
 #[test]
 fn malformed_input_is_named() {
-    let good = frames(|rng| ripples(rng)).swap_remove(0);
+    let good = frames(ripples).swap_remove(0);
     let features = features(std::slice::from_ref(&good));
     let short = Frame {
         rgb: vec![0; 10],
@@ -232,7 +234,7 @@ fn malformed_input_is_named() {
     };
     let message = label(&[short], &features, &Config::default()).unwrap_err();
     assert!(message.to_string().contains("10 bytes"));
-    let message = label(&[good.clone()], &[], &Config::default()).unwrap_err();
+    let message = label(std::slice::from_ref(&good), &[], &Config::default()).unwrap_err();
     assert!(matches!(message, Error::CountMismatch { features: 0, .. }));
     let mut wrong = features;
     wrong[0].stride8 = Array3::zeros((40, 16, 16));
