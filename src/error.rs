@@ -51,8 +51,6 @@ pub enum Error {
         path: std::path::PathBuf,
         source: std::io::Error,
     },
-    #[error("this build has no engine to load {0} with: install a released build")]
-    NoEngine(std::path::PathBuf),
     #[error("{failed} of {total} checks failed: do what their lines say, then check again")]
     ChecksFailed { failed: usize, total: usize },
     #[error(transparent)]
@@ -79,7 +77,6 @@ impl Error {
             Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,
             Error::Station(StationError::Interrupted) => ExitCode::Interrupted,
             Error::Station(_) => ExitCode::Engine,
-            Error::NoEngine(_) => ExitCode::Engine,
             Error::Unwritable { .. } => ExitCode::Storage,
             Error::ChecksFailed { .. } | Error::Demo(_) => ExitCode::Check,
         }

@@ -1,10 +1,11 @@
-<<<<<<< HEAD
 //! Reads the command line, does what it says, and leaves with an exit code that tells scripts what went wrong.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
+use aecsad::inspector::Inspector;
+use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
 use clap::Parser;
 
@@ -26,8 +27,5 @@ fn main() -> ExitCode {
 }
 
 fn load_judge(bundle: &Path) -> aecsad::Result<Box<dyn Judge>> {
-    Err(aecsad::Error::NoEngine(bundle.into()))
+    Ok(Box::new(Inspector::load(bundle)?))
 }
-=======
-fn main(){}
->>>>>>> nets

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The reject link: what a station and the microcontroller at the reject gate say to each other.
 //!
 //! One enum for each direction, framed so that either side finds its way back after noise, and the actuator's whole
@@ -69,5 +68,3 @@ pub enum Answer {
     /// The two sides speak different protocols.
     WrongProtocol,
 }
-=======
->>>>>>> nets

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod export;
 pub mod lgst;
+pub mod maps;
 pub mod planted;
 pub mod pseudo_label;
 pub mod segmentation;
