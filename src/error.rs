@@ -1,6 +1,9 @@
 //! The library's one error type. Each module has its own enum with the context in it; this one gathers them and
 //! knows the exit code, so that a script can tell a bad image from a bad bundle.
 
+use crate::inspector::InspectorError;
+use crate::network::NetworkError;
+
 /// What a failed command leaves with. 0 is success, 2 is the command line's own (unknown option).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -46,12 +49,12 @@ pub enum Error {
         path: std::path::PathBuf,
         source: std::io::Error,
     },
-    #[error("this build has no engine to load {0} with: install a released build")]
-    NoEngine(std::path::PathBuf),
     #[error("{failed} of {total} checks failed: do what their lines say, then check again")]
     ChecksFailed { failed: usize, total: usize },
     #[error(transparent)]
     Demo(#[from] crate::cli::demo::DemoError),
+    #[error(transparent)]
+    Inspector(#[from] crate::inspector::InspectorError),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -67,9 +70,15 @@ impl Error {
             Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,
             Error::Station(StationError::Interrupted) => ExitCode::Interrupted,
             Error::Station(_) => ExitCode::Engine,
-            Error::NoEngine(_) => ExitCode::Engine,
             Error::Unwritable { .. } => ExitCode::Storage,
             Error::ChecksFailed { .. } | Error::Demo(_) => ExitCode::Check,
+            Error::Inspector(e) => match e {
+                InspectorError::Bundle(e) if e.is_storage() => ExitCode::Storage,
+                InspectorError::Bundle(_) | InspectorError::Statistics { .. } => ExitCode::Bundle,
+                InspectorError::Network(NetworkError::Load { .. }) => ExitCode::Bundle,
+                InspectorError::Network(_) => ExitCode::Engine,
+                InspectorError::Optics(_) => ExitCode::Input,
+            },
         }
     }
 }

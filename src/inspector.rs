@@ -1,8 +1,42 @@
 //! Bundle + frame → verdict: the one way in which any command judges a part.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
+use crate::bundle::{Bundle, BundleError, Manifest, Trust};
+use crate::camera::Frame;
+use crate::network::{Encoder, Network, NetworkError, Percept, Perception, Segmentation};
+use crate::optics::{Optics, OpticsError, Region};
 use crate::score::Branch;
+use crate::score::conformal::Conformal;
+use crate::score::decision::{BranchScores, Decision, Voice};
+use crate::score::heat::HeatMap;
+use crate::score::scorer::{RawScores, Scorer, Statistics};
+use crate::score::statistics_file::StatisticsError;
+use crate::score::trimmed_z::TrimmedZ;
+
+/// Names of a bundle's entries.
+pub const ENCODER: &str = "networks/encoder.onnx";
+pub const SEGMENTATION: &str = "networks/segmentation.onnx";
+pub const STUDENTS: &str = "networks/students.onnx";
+pub const STATISTICS: &str = "statistics.safetensors";
+/// Name of the array of good calibration scores in [`STATISTICS`].
+pub const CALIBRATION: &str = "calibration.scores";
+
+#[derive(Debug, thiserror::Error)]
+pub enum InspectorError {
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("{bundle}: {source}")]
+    Statistics {
+        bundle: String,
+        source: StatisticsError,
+    },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Optics(#[from] OpticsError),
+}
 
 /// What is known of one part.
 #[derive(Clone, Debug)]
@@ -15,7 +49,138 @@ pub struct Verdict {
     /// The branch that contributed most to the score.
     pub branch: Branch,
     /// Each active branch's normalised score, in the order of [`Branch::ALL`].
-    pub branches: heapless::Vec<(Branch, f32), { Branch::ALL.len() }>,
+    pub branches: BranchScores,
     /// From the frame in memory to this verdict.
     pub latency: Duration,
+    /// The same, stage by stage.
+    pub stages: Stages,
+}
+
+/// Where a frame's time went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stages {
+    pub optics: Duration,
+    pub networks: Duration,
+    pub scores: Duration,
+}
+
+/// A bundle, ready to judge.
+pub struct Inspector {
+    optics: Optics,
+    perception: Perception,
+    scorer: Scorer,
+    decision: Decision,
+    percept: Percept,
+}
+
+impl Inspector {
+    /// Reads a bundle, signed or not, and makes it ready.
+    pub fn load(path: &Path) -> Result<Self, InspectorError> {
+        Self::from_bundle(&Bundle::read(path, &Trust::Anyone)?, None)
+    }
+
+    /// `region` is the part of the frame to look at; all of it if none.
+    pub fn from_bundle(bundle: &Bundle, region: Option<Region>) -> Result<Self, InspectorError> {
+        let statistics_error = |source| InspectorError::Statistics {
+            bundle: bundle.name().to_owned(),
+            source,
+        };
+        let arrays = bundle.arrays(STATISTICS)?;
+        let statistics = Statistics::from_arrays(&arrays).map_err(statistics_error)?;
+        let calibration = arrays
+            .get::<f32>(CALIBRATION)
+            .ok_or_else(|| statistics_error(StatisticsError::Missing(CALIBRATION.into())))?;
+        let manifest = &bundle.manifest;
+        let decision = Decision {
+            voices: voices(manifest),
+            threshold: manifest.threshold.value,
+            calibration: Conformal::new(calibration.iter().copied().collect()),
+        };
+        let has = |name: &str| manifest.entries.iter().any(|e| e.path == name);
+        let load = |name: &str| -> Result<Option<Network>, InspectorError> {
+            if !has(name) {
+                return Ok(None);
+            }
+            Ok(Some(Network::load(name, bundle.entry(name)?)?))
+        };
+        let perception = Perception {
+            encoder: Encoder::load(bundle.entry(ENCODER)?)?,
+            segmentation: load(SEGMENTATION)?.map(|network| Segmentation {
+                network,
+                classes: manifest.classes.len(),
+            }),
+            students: load(STUDENTS)?,
+        };
+        Ok(Self::new(
+            Optics::new(manifest.input.clone(), region),
+            perception,
+            Scorer::new(statistics),
+            decision,
+        ))
+    }
+
+    pub fn new(optics: Optics, perception: Perception, scorer: Scorer, decision: Decision) -> Self {
+        Inspector {
+            optics,
+            perception,
+            scorer,
+            decision,
+            percept: Percept::empty(),
+        }
+    }
+
+    /// Judges one frame.
+    pub fn inspect(&mut self, frame: &Frame) -> Result<Verdict, InspectorError> {
+        let start = Instant::now();
+        let tensor = self.optics.tensor(frame)?;
+        let seen = Instant::now();
+        self.perception.perceive(tensor, &mut self.percept)?;
+        let perceived = Instant::now();
+        let raw = self.scorer.score(&self.percept);
+        let judged = self.decision.judge(&raw);
+        let end = Instant::now();
+        Ok(Verdict {
+            score: judged.score,
+            reject: judged.reject,
+            p_value: judged.p_value,
+            branch: judged.branch,
+            branches: judged.branches,
+            latency: end - start,
+            stages: Stages {
+                optics: seen - start,
+                networks: perceived - seen,
+                scores: end - perceived,
+            },
+        })
+    }
+
+    /// The raw branch scores of one frame, before normalisation: what golden vectors compare.
+    pub fn raw_scores(&mut self, frame: &Frame) -> Result<RawScores, InspectorError> {
+        let tensor = self.optics.tensor(frame)?;
+        self.perception.perceive(tensor, &mut self.percept)?;
+        Ok(self.scorer.score(&self.percept))
+    }
+
+    /// What is strange where in the latest frame.
+    pub fn heat(&mut self) -> &HeatMap {
+        self.scorer.heat()
+    }
+
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+}
+
+fn voices(manifest: &Manifest) -> heapless::Vec<Voice, { Branch::ALL.len() }> {
+    let on = manifest.branches.iter().filter(|b| b.on && b.weight > 0.0);
+    on.take(Branch::ALL.len())
+        .map(|b| Voice {
+            branch: b.name,
+            weight: b.weight,
+            z: TrimmedZ {
+                mean: b.mean,
+                std: b.std,
+            },
+        })
+        .collect()
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
+use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
 use clap::Parser;
 
@@ -25,5 +26,5 @@ fn main() -> ExitCode {
 }
 
 fn load_judge(bundle: &Path) -> aecsad::Result<Box<dyn Judge>> {
-    Err(aecsad::Error::NoEngine(bundle.into()))
+    Ok(Box::new(Inspector::load(bundle)?))
 }

@@ -9,7 +9,7 @@ pub enum BundleError {
     Open { path: PathBuf, source: io::Error },
     #[error("{bundle}: {fault}")]
     Refused { bundle: String, fault: Fault },
-    #[error("{}: the bundle can't be written ({source}); nothing was changed there", path.display())]
+    #[error("{}: the bundle can't be written ({source}); free some space or name another place", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("{}: the bundle was not written because {fault}", path.display())]
     Unwritable { path: PathBuf, fault: Fault },

@@ -11,6 +11,7 @@ use super::archive::check_name;
 use super::error::Fault;
 use super::{MANIFEST_NAME, SIGNATURE_NAME};
 use super::{MAX_BUNDLE_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES, hex_sha256};
+use crate::optics::InputGeometry;
 use crate::score::Branch;
 
 /// The format this version writes, and the only one it reads.
@@ -33,7 +34,7 @@ pub struct Manifest {
     pub created_by: String,
     /// Names of the segmentation's classes, by class index.
     pub classes: Vec<String>,
-    pub input: Input,
+    pub input: InputGeometry,
     pub threshold: Threshold,
     pub tolerance: Tolerance,
     #[serde(rename = "branch", default)]
@@ -52,18 +53,6 @@ pub enum Profile {
     Edge,
     /// The paper's networks.
     Paper,
-}
-
-/// What the networks expect: `(pixel / 255 − mean) / std` per channel, at `width × height`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    pub width: u32,
-    pub height: u32,
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
-    /// The training images were grey: the three channels are equal.
-    pub mono: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,7 +158,7 @@ impl Manifest {
     }
 
     fn check_numbers(&self) -> Result<(), Fault> {
-        let Input {
+        let InputGeometry {
             width,
             height,
             mean,

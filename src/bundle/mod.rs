@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use archive::ArchiveReader;
 pub use arrays::{Array, Arrays, Element};
 pub use error::{BundleError, Fault};
-pub use manifest::{BranchStats, Entry, FORMAT, Input, Manifest, Profile, Threshold, Tolerance};
+pub use manifest::{BranchStats, Entry, FORMAT, Manifest, Profile, Threshold, Tolerance};
 pub use signature::{PublicKey, Trust, UNTRUSTED_COMMENT};
 pub use write::{Signer, write_bundle};
 

@@ -2,10 +2,12 @@
 //! only where the network itself does.
 
 mod features;
+mod perception;
 
 use tract_onnx::prelude::*;
 
 pub use features::{Encoder, Features};
+pub use perception::{MAP_SIDE, Percept, Perception, Segmentation};
 
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {

@@ -1,8 +1,9 @@
 //! The three feature scales as one map of short vectors: stacked on a common grid, standardised and projected onto
 //! the directions in which good parts vary. Position, patch and pooled scores all read this map.
 
-use ndarray::{Array1, Array2, ArrayView3};
+use ndarray::{Array1, Array2};
 
+use super::registration::{Bilinear, Pose};
 use crate::network::Features;
 
 /// Side of the common grid; stride 8 sees it natively.
@@ -10,49 +11,21 @@ pub const GRID: usize = 32;
 /// Channels of the stack: strides 4, 8 and 16 in that order.
 pub const STACKED: usize = 24 + 40 + 112;
 
-/// Writes the stack as `[GRID², STACKED]`, position-major. Stride 4 is averaged 2×2, stride 16 is interpolated
-/// bilinearly (half-pixel centres). The outermost cells, which the padding of the convolutions reaches most, repeat
-/// their inner neighbours.
-pub fn stack(features: &Features, out: &mut Array2<f32>) {
-    let mut first = 0;
-    for scale in features.scales() {
-        write_scale(scale, first, out);
-        first += scale.shape()[0];
-    }
-    for y in 0..GRID {
-        for x in 0..GRID {
-            let (inner_y, inner_x) = (y.clamp(1, GRID - 2), x.clamp(1, GRID - 2));
-            if (inner_y, inner_x) != (y, x) {
-                let source = inner_y * GRID + inner_x;
-                for c in 0..STACKED {
-                    out[[y * GRID + x, c]] = out[[source, c]];
-                }
+/// Writes the stack as `[GRID², STACKED]`, position-major, seen through `pose`. The outermost cells of the frame,
+/// which the padding of the convolutions reaches most, repeat their inner neighbours.
+pub fn stack(features: &Features, pose: &Pose, out: &mut Array2<f32>) {
+    let inner = |v: f32| v.clamp(1.5 / GRID as f32, 1.0 - 1.5 / GRID as f32);
+    for (cell, mut vector) in out.rows_mut().into_iter().enumerate() {
+        let centre = |i: usize| (i as f32 + 0.5) / GRID as f32;
+        let (x, y) = pose.to_frame(centre(cell % GRID), centre(cell / GRID));
+        let mut values = vector.iter_mut();
+        for scale in features.scales() {
+            let at = Bilinear::new(inner(x), inner(y), scale.dim().1);
+            for (channel, value) in values.by_ref().take(scale.dim().0).enumerate() {
+                *value = at.sample(scale, channel);
             }
         }
     }
-}
-
-fn write_scale(scale: ArrayView3<'_, f32>, first: usize, out: &mut Array2<f32>) {
-    let (channels, side, _) = scale.dim();
-    for y in 0..GRID {
-        let (y0, ty) = source_cell(y, side);
-        for x in 0..GRID {
-            let (x0, tx) = source_cell(x, side);
-            for c in 0..channels {
-                let top = scale[[c, y0, x0]] * (1.0 - tx) + scale[[c, y0, x0 + 1]] * tx;
-                let bottom = scale[[c, y0 + 1, x0]] * (1.0 - tx) + scale[[c, y0 + 1, x0 + 1]] * tx;
-                out[[y * GRID + x, first + c]] = top * (1.0 - ty) + bottom * ty;
-            }
-        }
-    }
-}
-
-/// The left of the two cells to blend, and the right one's share. At twice the grid this is the plain 2×2 mean.
-fn source_cell(cell: usize, side: usize) -> (usize, f32) {
-    let centre =
-        ((cell as f32 + 0.5) * side as f32 / GRID as f32 - 0.5).clamp(0.0, (side - 1) as f32);
-    let left = (centre as usize).min(side - 2);
-    (left, centre - left as f32)
 }
 
 /// Standardise and project, as one affine map from the stack to `rank` whitened directions.

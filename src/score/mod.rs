@@ -4,11 +4,19 @@
 pub mod anomaly_map;
 pub mod class_histogram;
 pub mod conformal;
+pub mod decision;
+pub mod error_scale;
+pub mod heat;
+pub mod layout;
 pub mod low_rank;
 pub mod patch_memory;
+pub mod pooled;
 pub mod position_gaussian;
+pub mod reference;
 pub mod registration;
+pub mod scorer;
 pub mod shrunk_gaussian;
+pub mod statistics_file;
 pub mod trimmed_z;
 
 use serde::{Deserialize, Serialize};

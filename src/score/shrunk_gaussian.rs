@@ -13,8 +13,11 @@ pub struct ShrunkGaussian {
 
 impl ShrunkGaussian {
     pub fn distance(&self, x: ArrayView1<'_, f32>) -> f32 {
-        let centred = &x - &self.mean;
-        let whitened = centred.dot(&self.whitening);
+        let whitened = self.whiten(x);
         whitened.dot(&whitened).sqrt()
+    }
+
+    pub fn whiten(&self, x: ArrayView1<'_, f32>) -> Array1<f32> {
+        (&x - &self.mean).dot(&self.whitening)
     }
 }

@@ -19,9 +19,10 @@ use heapless::spsc::Queue;
 
 use crate::camera::{CameraError, Frame, FrameSource};
 use crate::error::{Error, Result};
-use crate::inspector::Verdict;
+use crate::inspector::{Inspector, Verdict};
 use crate::line::{Cause, Conveyor, Fate, Part, Policies};
 use crate::reject::{RejectError, RejectEvent, Rejector};
+use crate::score::heat::HeatMap;
 use queue::Outlet;
 
 /// Frames that may wait for the engine, less one. More would only make every verdict late.
@@ -38,7 +39,21 @@ pub trait Judge: Send {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict>;
 
     /// Where the last judged frame is strange, if the judge can say.
-    fn heatmap(&self) -> Option<Heatmap<'_>>;
+    fn heatmap(&mut self) -> Option<Heatmap<'_>>;
+}
+
+impl Judge for Inspector {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
+        Ok(self.inspect(frame)?)
+    }
+
+    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+        Some(Heatmap {
+            width: HeatMap::SIDE as u32,
+            height: HeatMap::SIDE as u32,
+            values: &self.heat().values,
+        })
+    }
 }
 
 /// A map over the frame, row by row; larger is stranger.

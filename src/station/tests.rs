@@ -46,10 +46,11 @@ impl Judge for Brightness {
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             latency: start.elapsed(),
+            stages: Default::default(),
         })
     }
 
-    fn heatmap(&self) -> Option<Heatmap<'_>> {
+    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
         None
     }
 }

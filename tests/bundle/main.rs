@@ -9,8 +9,9 @@ mod write;
 use std::io::Write;
 
 use aecsad::bundle::{
-    BranchStats, Bundle, BundleError, Fault, Input, Manifest, Profile, Threshold, Tolerance, Trust,
+    BranchStats, Bundle, BundleError, Fault, Manifest, Profile, Threshold, Tolerance, Trust,
 };
+use aecsad::optics::InputGeometry;
 use aecsad::score::Branch;
 use sha2::{Digest, Sha256};
 
@@ -23,7 +24,7 @@ fn manifest() -> Manifest {
         profile: Profile::Edge,
         created_by: "aecsad-train 0.1.0".into(),
         classes: vec!["background".into(), "gear".into()],
-        input: Input {
+        input: InputGeometry {
             width: 256,
             height: 256,
             mean: [0.485, 0.456, 0.406],

@@ -6,6 +6,8 @@ use aecsad::bundle::{Bundle, BundleError, Fault, Manifest, Trust, write_bundle};
 
 use super::{entries, manifest, unsigned};
 
+type Entries = Vec<(String, Vec<u8>)>;
+
 fn files_in(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().unwrap();
     let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -33,7 +35,7 @@ fn what_would_be_refused_is_not_written_and_the_old_file_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("part.aecsad");
     std::fs::write(&path, "the one before").unwrap();
-    let attempts: [fn(&mut Manifest, &mut Vec<(String, Vec<u8>)>); 4] = [
+    let attempts: [fn(&mut Manifest, &mut Entries); 4] = [
         |_, entries| entries[0].0 = "../escape".into(),
         |_, entries| entries[0].0 = entries[1].0.clone(),
         |manifest, _| manifest.threshold.value = f32::NAN,

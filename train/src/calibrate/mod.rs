@@ -1,3 +1,15 @@
-//! Statistics of good parts and what they say of a new one.
+//! Statistics of good parts, and which branches may speak: from features of good images to everything a bundle says
+//! beyond its networks.
 
+mod decide;
+mod histogram;
+mod low_rank;
+mod patch;
 mod position;
+mod registration;
+mod shrinkage;
+mod statistics;
+mod student_error;
+
+pub use decide::{Planted, Selection, decide};
+pub use statistics::{Good, fit};

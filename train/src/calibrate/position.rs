@@ -16,13 +16,18 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Positio
         let near = neighbours(position, reach);
         let count = (near.len() * samples.len()) as f64;
         let mut centre = nalgebra::DVector::<f64>::zeros(rank);
-        for vector in near.iter().flat_map(|&p| samples.iter().map(move |s| s.row(p))) {
+        for vector in near
+            .iter()
+            .flat_map(|&p| samples.iter().map(move |s| s.row(p)))
+        {
             for (c, x) in centre.iter_mut().zip(vector) {
                 *c += *x as f64 / count;
             }
         }
         let mut deviations = nalgebra::DMatrix::<f64>::zeros(rank, near.len() * samples.len());
-        let vectors = near.iter().flat_map(|&p| samples.iter().map(move |s| s.row(p)));
+        let vectors = near
+            .iter()
+            .flat_map(|&p| samples.iter().map(move |s| s.row(p)));
         for (mut column, vector) in deviations.column_iter_mut().zip(vectors) {
             for (i, x) in vector.iter().enumerate() {
                 column[i] = *x as f64 - centre[i];
@@ -41,7 +46,10 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Positio
             covariance[(i, i)] += floor;
         }
         let inverse = nalgebra::Cholesky::new(covariance)
-            .and_then(|c| c.l().solve_lower_triangular(&nalgebra::DMatrix::identity(rank, rank)))
+            .and_then(|c| {
+                c.l()
+                    .solve_lower_triangular(&nalgebra::DMatrix::identity(rank, rank))
+            })
             .unwrap_or_else(|| nalgebra::DMatrix::identity(rank, rank) / floor.sqrt());
         let mut packed = whitening.row_mut(position);
         let lower = (0..rank).flat_map(|i| (0..=i).map(move |j| (i, j)));

@@ -1,0 +1,92 @@
+//! Everything the networks say of one frame: features, class map, student errors. The encoder runs once; the rest
+//! reads what it saw.
+
+use ndarray::Array2;
+
+use super::{Encoder, Features, Network, NetworkError};
+
+/// Side of class and student maps.
+pub const MAP_SIDE: usize = 64;
+const MAP_CELLS: usize = MAP_SIDE * MAP_SIDE;
+
+/// One frame as the networks see it.
+#[derive(Clone, Debug)]
+pub struct Percept {
+    pub features: Features,
+    /// `[64, 64]`; all 0 without a segmentation network.
+    pub classes: Array2<u8>,
+    /// Mean over channels of (F_T − F_L)², 64×64, row by row; 0 without students.
+    pub local: Vec<f32>,
+    /// Mean over channels of (F_G − F_LG)², likewise.
+    pub global: Vec<f32>,
+}
+
+impl Percept {
+    pub fn empty() -> Self {
+        Percept {
+            features: Features::empty(),
+            classes: Array2::zeros((MAP_SIDE, MAP_SIDE)),
+            local: vec![0.0; MAP_CELLS],
+            global: vec![0.0; MAP_CELLS],
+        }
+    }
+}
+
+/// The networks of a bundle; segmentation and students only where a branch that is on needs them.
+pub struct Perception {
+    pub encoder: Encoder,
+    pub segmentation: Option<Segmentation>,
+    pub students: Option<Network>,
+}
+
+/// The segmentation network and how many classes it tells apart, background included.
+pub struct Segmentation {
+    pub network: Network,
+    pub classes: usize,
+}
+
+impl Perception {
+    /// `tensor` is `[3, 256, 256]`. Writes into `percept`.
+    pub fn perceive(&mut self, tensor: &[f32], percept: &mut Percept) -> Result<(), NetworkError> {
+        self.encoder.encode(tensor, &mut percept.features)?;
+        self.interpret(tensor, percept)
+    }
+
+    /// What follows the encoder: `percept.features` are already those of `tensor`.
+    pub fn interpret(&mut self, tensor: &[f32], percept: &mut Percept) -> Result<(), NetworkError> {
+        let features = &percept.features;
+        let stride8: super::Input = (&[1, 40, 32, 32], flat(features.stride8.as_slice()));
+        let stride16: super::Input = (&[1, 112, 16, 16], flat(features.stride16.as_slice()));
+        if let Some(segmentation) = &mut self.segmentation {
+            let stride4: super::Input = (&[1, 24, 64, 64], flat(features.stride4.as_slice()));
+            let outputs = segmentation.network.run(&[stride4, stride16])?;
+            let logits = outputs.slice(0, segmentation.classes * MAP_CELLS)?;
+            for (cell, class) in percept.classes.iter_mut().enumerate() {
+                *class = strongest(logits, cell, segmentation.classes);
+            }
+        }
+        if let Some(students) = &mut self.students {
+            let image: super::Input = (&[1, 3, 256, 256], tensor);
+            let outputs = students.run(&[image, stride8, stride16])?;
+            percept.local.copy_from_slice(outputs.slice(0, MAP_CELLS)?);
+            percept.global.copy_from_slice(outputs.slice(1, MAP_CELLS)?);
+        }
+        Ok(())
+    }
+}
+
+/// Feature maps are made contiguous and stay so.
+fn flat(values: Option<&[f32]>) -> &[f32] {
+    values.unwrap_or(&[])
+}
+
+fn strongest(logits: &[f32], cell: usize, classes: usize) -> u8 {
+    let mut best = (f32::NEG_INFINITY, 0);
+    for class in 0..classes {
+        let logit = logits[class * MAP_CELLS + cell];
+        if logit > best.0 {
+            best = (logit, class as u8);
+        }
+    }
+    best.1
+}

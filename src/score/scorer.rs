@@ -1,0 +1,255 @@
+//! From what the networks saw to one raw score a branch, and the heat map. Holds the statistics of good parts.
+
+use ndarray::{Array1, Array2, Array3};
+
+use super::anomaly_map::top_mean;
+use super::class_histogram::{histogram, length};
+use super::error_scale::ErrorScale;
+use super::heat::{HeatMap, Range};
+use super::low_rank::{GRID, LowRank, STACKED, stack};
+use super::patch_memory::PatchMemory;
+use super::position_gaussian::PositionGaussian;
+use super::reference::Reference;
+use super::registration::{self, Bilinear, Pose, Registration};
+use super::{Branch, layout, pooled};
+use crate::network::{MAP_SIDE, Percept};
+
+/// Share of a map's cells whose mean is its image score.
+const TOP_SHARE: f32 = 0.01;
+
+/// Class histograms and what good ones look like.
+#[derive(Clone, Debug)]
+pub struct HistogramModel {
+    pub classes: usize,
+    pub grid: usize,
+    pub reference: Reference,
+}
+
+/// The mean normal layout, `[grid²·(classes − 1)]`.
+#[derive(Clone, Debug)]
+pub struct LayoutModel {
+    pub classes: usize,
+    pub grid: usize,
+    pub mean: Array1<f32>,
+}
+
+/// The statistics of good parts; a branch without its statistics has no score.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    pub registration: Option<Registration>,
+    pub low_rank: LowRank,
+    pub position: Option<PositionGaussian>,
+    pub patch: Option<PatchMemory>,
+    pub pooled: Option<Reference>,
+    pub histogram: Option<HistogramModel>,
+    pub layout: Option<LayoutModel>,
+    pub local: Option<ErrorScale>,
+    pub global: Option<ErrorScale>,
+    /// How each map-making branch enters the heat map.
+    pub ranges: Vec<(Branch, Range)>,
+}
+
+/// One raw score a branch, in the order of [`Branch::ALL`].
+pub type RawScores = [Option<f32>; Branch::ALL.len()];
+
+/// Statistics and the buffers that a frame needs.
+pub struct Scorer {
+    statistics: Statistics,
+    registration: Option<registration::Scratch>,
+    stacked: Array2<f32>,
+    vectors: Array2<f32>,
+    products: Array2<f32>,
+    position_map: Vec<f32>,
+    patch_map: Vec<f32>,
+    local_map: Vec<f32>,
+    global_map: Vec<f32>,
+    classes: Array2<u8>,
+    shares: Vec<f32>,
+    pooled: Array1<f32>,
+    sorted: Vec<f32>,
+    heat: HeatMap,
+    pose: Pose,
+}
+
+impl Scorer {
+    pub fn new(statistics: Statistics) -> Self {
+        let cells = GRID * GRID;
+        let patches = statistics.patch.as_ref();
+        Scorer {
+            registration: statistics.registration.as_ref().map(Registration::scratch),
+            stacked: Array2::zeros((cells, STACKED)),
+            vectors: Array2::zeros((cells, statistics.low_rank.rank())),
+            products: patches.map_or_else(|| Array2::zeros((0, 0)), |p| p.scratch(cells)),
+            position_map: vec![0.0; cells],
+            patch_map: vec![0.0; cells],
+            local_map: vec![0.0; MAP_SIDE * MAP_SIDE],
+            global_map: vec![0.0; MAP_SIDE * MAP_SIDE],
+            classes: Array2::zeros((MAP_SIDE, MAP_SIDE)),
+            shares: Vec::new(),
+            pooled: Array1::zeros(pooled::LENGTH),
+            sorted: Vec::with_capacity(MAP_SIDE * MAP_SIDE),
+            heat: HeatMap::new(),
+            pose: Pose::default(),
+            statistics,
+        }
+    }
+
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// For training, which fits one statistic on what the others make of good parts.
+    pub fn into_statistics(self) -> Statistics {
+        self.statistics
+    }
+
+    pub fn score(&mut self, percept: &Percept) -> RawScores {
+        let mut raw: RawScores = [None; Branch::ALL.len()];
+        self.register(percept);
+        let s = &self.statistics;
+        if s.position.is_some() || s.patch.is_some() {
+            stack(&percept.features, &self.pose, &mut self.stacked);
+            s.low_rank.project(&self.stacked, &mut self.vectors);
+        }
+        if let Some(position) = &s.position {
+            position.map(&self.vectors, &mut self.position_map);
+            raw[Branch::Position as usize] = Some(top_mean(
+                &self.position_map,
+                GRID,
+                TOP_SHARE,
+                &mut self.sorted,
+            ));
+        }
+        if let Some(patch) = &s.patch {
+            patch.map(&self.vectors, &mut self.products, &mut self.patch_map);
+            raw[Branch::Patch as usize] =
+                Some(top_mean(&self.patch_map, GRID, TOP_SHARE, &mut self.sorted));
+        }
+        if let Some(reference) = &s.pooled {
+            pooled::extremes(&percept.features, &mut self.pooled);
+            raw[Branch::Pooled as usize] = Some(reference.distance(self.pooled.view()));
+        }
+        for (branch, scale, source, map) in [
+            (Branch::Local, &s.local, &percept.local, &mut self.local_map),
+            (
+                Branch::Global,
+                &s.global,
+                &percept.global,
+                &mut self.global_map,
+            ),
+        ] {
+            if let Some(scale) = scale {
+                through_pose(source, &self.pose, map);
+                scale.apply(map);
+                raw[branch as usize] = Some(top_mean(map, MAP_SIDE, TOP_SHARE, &mut self.sorted));
+            }
+        }
+        if s.histogram.is_some() || s.layout.is_some() {
+            classes_through_pose(&percept.classes, &self.pose, &mut self.classes);
+        }
+        if let Some(model) = &s.histogram {
+            self.shares.resize(length(model.classes, model.grid), 0.0);
+            histogram(
+                self.classes.view(),
+                model.classes,
+                model.grid,
+                &mut self.shares,
+            );
+            let shares = ndarray::ArrayView1::from(&self.shares);
+            raw[Branch::Histogram as usize] = Some(model.reference.distance(shares));
+        }
+        if let Some(model) = &s.layout {
+            self.shares.resize(length(model.classes, model.grid), 0.0);
+            histogram(
+                self.classes.view(),
+                model.classes,
+                model.grid,
+                &mut self.shares,
+            );
+            let kept = model.classes.saturating_sub(1);
+            let cells = ndarray::ArrayView1::from(&self.shares[kept..]);
+            raw[Branch::Layout as usize] = Some(layout::deviation(cells, &model.mean, kept));
+        }
+        raw
+    }
+
+    /// The map of a branch for the latest frame, in the template's coordinates: values and side. None for branches
+    /// that have no map, or no statistics.
+    pub fn map(&self, branch: Branch) -> Option<(&[f32], usize)> {
+        let s = &self.statistics;
+        match branch {
+            Branch::Position => s.position.as_ref().map(|_| (&self.position_map[..], GRID)),
+            Branch::Patch => s.patch.as_ref().map(|_| (&self.patch_map[..], GRID)),
+            Branch::Local => s.local.as_ref().map(|_| (&self.local_map[..], MAP_SIDE)),
+            Branch::Global => s.global.as_ref().map(|_| (&self.global_map[..], MAP_SIDE)),
+            _ => None,
+        }
+    }
+
+    /// Where the part of the latest frame lies.
+    pub fn pose(&self) -> Pose {
+        self.pose
+    }
+
+    /// What is strange where, in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up.
+    pub fn heat(&mut self) -> &HeatMap {
+        let mut heat = std::mem::take(&mut self.heat);
+        heat.clear();
+        for (branch, range) in &self.statistics.ranges {
+            if let Some((map, side)) = self.map(*branch) {
+                heat.add(map, side, *range, &self.pose);
+            }
+        }
+        self.heat = heat;
+        &self.heat
+    }
+
+    fn register(&mut self, percept: &Percept) {
+        self.pose = match (&self.statistics.registration, &mut self.registration) {
+            (Some(registration), Some(scratch)) => {
+                registration.find(percept.features.stride4.view(), scratch)
+            }
+            _ => Pose::default(),
+        };
+    }
+}
+
+/// The registered vectors that [`Scorer::score`] would compare, for fitting: `[GRID², rank]`.
+pub fn vectors(percept: &Percept, pose: &Pose, low_rank: &LowRank) -> Array2<f32> {
+    let mut stacked = Array2::zeros((GRID * GRID, STACKED));
+    stack(&percept.features, pose, &mut stacked);
+    let mut vectors = Array2::zeros((GRID * GRID, low_rank.rank()));
+    low_rank.project(&stacked, &mut vectors);
+    vectors
+}
+
+/// A 64×64 map as it would look if the part lay as the template does.
+pub fn through_pose(source: &[f32], pose: &Pose, out: &mut [f32]) {
+    if *pose == Pose::default() {
+        out.copy_from_slice(source);
+        return;
+    }
+    let Ok(map) = ndarray::ArrayView3::from_shape((1, MAP_SIDE, MAP_SIDE), source) else {
+        return;
+    };
+    let centre = |i: usize| (i as f32 + 0.5) / MAP_SIDE as f32;
+    for (cell, value) in out.iter_mut().enumerate() {
+        let (x, y) = pose.to_frame(centre(cell % MAP_SIDE), centre(cell / MAP_SIDE));
+        *value = Bilinear::new(x, y, MAP_SIDE).sample(map, 0);
+    }
+}
+
+/// The same for a class map, nearest cell.
+pub fn classes_through_pose(source: &Array2<u8>, pose: &Pose, out: &mut Array2<u8>) {
+    let centre = |i: usize| (i as f32 + 0.5) / MAP_SIDE as f32;
+    let cell = |v: f32| ((v * MAP_SIDE as f32) as usize).min(MAP_SIDE - 1);
+    for ((y, x), class) in out.indexed_iter_mut() {
+        let (fx, fy) = pose.to_frame(centre(x), centre(y));
+        *class = source[[cell(fy.max(0.0)), cell(fx.max(0.0))]];
+    }
+}
+
+/// `[channels, 64, 64]` of zeros, for a template in the making.
+pub fn empty_template(channels: usize) -> Array3<f32> {
+    Array3::zeros((channels, registration::SIDE, registration::SIDE))
+}

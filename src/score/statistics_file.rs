@@ -1,0 +1,292 @@
+//! The statistics of good parts as named arrays, for the bundle.
+
+use ndarray::{Array, Array1, Array2, Dimension, Ix1, Ix3, array};
+
+use super::Branch;
+use super::error_scale::ErrorScale;
+use super::heat::Range;
+use super::low_rank::{GRID, LowRank, STACKED};
+use super::patch_memory::PatchMemory;
+use super::pooled;
+use super::position_gaussian::{MAX_RANK, PositionGaussian};
+use super::reference::Reference;
+use super::registration::{self, Registration};
+use super::scorer::{HistogramModel, LayoutModel, Statistics};
+use super::shrunk_gaussian::ShrunkGaussian;
+use crate::bundle::Arrays;
+use crate::network::{Features, MAP_SIDE};
+
+/// Largest number of classes, and cells a side of the layout grid, that a bundle may ask for.
+const MAX_CLASSES: usize = 64;
+const MAX_GRID: usize = 16;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StatisticsError {
+    #[error("the statistics lack the array `{0}`: the bundle was not written by this product")]
+    Missing(String),
+    #[error("the array `{name}` has shape {found:?} instead of {wanted}")]
+    Shape {
+        name: String,
+        found: Vec<usize>,
+        wanted: String,
+    },
+    #[error("the array `{0}` holds values that are not numbers")]
+    NotFinite(String),
+}
+
+impl Statistics {
+    pub fn to_arrays(&self) -> Arrays {
+        let mut arrays = Arrays::new();
+        arrays.insert("low_rank.matrix", self.low_rank.matrix.clone());
+        arrays.insert("low_rank.offset", self.low_rank.offset.clone());
+        if let Some(registration) = &self.registration {
+            arrays.insert("registration.projection", registration.projection().clone());
+            arrays.insert("registration.template", registration.template().clone());
+        }
+        if let Some(position) = &self.position {
+            arrays.insert("position.mean", position.mean.clone());
+            arrays.insert("position.whitening", position.whitening.clone());
+        }
+        if let Some(patch) = &self.patch {
+            arrays.insert("patch.patches", patch.patches().clone());
+        }
+        if let Some(reference) = &self.pooled {
+            write_reference(&mut arrays, "pooled", reference);
+        }
+        if let Some(model) = &self.histogram {
+            let sizes = array![model.classes as f32, model.grid as f32];
+            arrays.insert("histogram.sizes", sizes);
+            write_reference(&mut arrays, "histogram", &model.reference);
+        }
+        if let Some(model) = &self.layout {
+            arrays.insert(
+                "layout.sizes",
+                array![model.classes as f32, model.grid as f32],
+            );
+            arrays.insert("layout.mean", model.mean.clone());
+        }
+        for (branch, scale) in [(Branch::Local, &self.local), (Branch::Global, &self.global)] {
+            if let Some(scale) = scale {
+                arrays.insert(format!("{branch}.mean"), scale.mean.clone());
+                arrays.insert(format!("{branch}.std"), scale.std.clone());
+            }
+        }
+        for (branch, range) in &self.ranges {
+            arrays.insert(format!("{branch}.range"), array![range.q900, range.q995]);
+        }
+        arrays
+    }
+
+    pub fn from_arrays(arrays: &Arrays) -> Result<Self, StatisticsError> {
+        let source = Source(arrays);
+        let matrix: Array2<f32> = source.get("low_rank.matrix")?;
+        let rank = matrix.ncols();
+        source.check("low_rank.matrix", &matrix, &[STACKED, rank])?;
+        if rank == 0 || rank > MAX_RANK {
+            return Err(source.shape(
+                "low_rank.matrix",
+                &matrix,
+                format!("1 to {MAX_RANK} columns"),
+            ));
+        }
+        let low_rank = LowRank {
+            matrix,
+            offset: source.exact("low_rank.offset", &[rank])?,
+        };
+        let cells = GRID * GRID;
+        let packed = rank * (rank + 1) / 2;
+        let registration = source.when("registration.template", || {
+            let projection: Array2<f32> = source.get("registration.projection")?;
+            let channels = projection.nrows();
+            source.check(
+                "registration.projection",
+                &projection,
+                &[channels, Features::STRIDE4.0],
+            )?;
+            let shape = [channels, registration::SIDE, registration::SIDE];
+            let template = source.exact::<Ix3>("registration.template", &shape)?;
+            Registration::new(projection, template)
+                .ok_or_else(|| StatisticsError::NotFinite("registration.template".into()))
+        })?;
+        let position = source.when("position.mean", || {
+            Ok(PositionGaussian {
+                mean: source.exact("position.mean", &[cells, rank])?,
+                whitening: source.exact("position.whitening", &[cells, packed])?,
+            })
+        })?;
+        let patch = source.when("patch.patches", || {
+            let patches: Array2<f32> = source.get("patch.patches")?;
+            source.check("patch.patches", &patches, &[patches.nrows().max(1), rank])?;
+            Ok(PatchMemory::new(patches))
+        })?;
+        let pooled = source.when("pooled.mean", || source.reference("pooled", pooled::LENGTH))?;
+        let histogram = source.when("histogram.sizes", || {
+            let (classes, grid) = source.sizes("histogram.sizes")?;
+            let length = super::class_histogram::length(classes, grid);
+            let reference = source.reference("histogram", length)?;
+            Ok(HistogramModel {
+                classes,
+                grid,
+                reference,
+            })
+        })?;
+        let layout = source.when("layout.sizes", || {
+            let (classes, grid) = source.sizes("layout.sizes")?;
+            let length = super::class_histogram::length(classes, grid);
+            let mean = source.exact::<Ix1>("layout.mean", &[length - (classes - 1)])?;
+            Ok(LayoutModel {
+                classes,
+                grid,
+                mean,
+            })
+        })?;
+        let error_scale = |branch: Branch| {
+            let (mean, std) = (format!("{branch}.mean"), format!("{branch}.std"));
+            source.when(&mean, || {
+                Ok(ErrorScale {
+                    mean: source.exact(&mean, &[MAP_SIDE, MAP_SIDE])?,
+                    std: source.exact(&std, &[MAP_SIDE, MAP_SIDE])?,
+                })
+            })
+        };
+        let mut ranges = Vec::new();
+        for branch in Branch::ALL {
+            let name = format!("{branch}.range");
+            if let Some(range) = source.when(&name, || source.exact::<Ix1>(&name, &[2]))? {
+                ranges.push((
+                    branch,
+                    Range {
+                        q900: range[0],
+                        q995: range[1],
+                    },
+                ));
+            }
+        }
+        Ok(Statistics {
+            registration,
+            low_rank,
+            position,
+            patch,
+            pooled,
+            histogram,
+            layout,
+            local: error_scale(Branch::Local)?,
+            global: error_scale(Branch::Global)?,
+            ranges,
+        })
+    }
+}
+
+fn write_reference(arrays: &mut Arrays, name: &str, reference: &Reference) {
+    let space = match reference {
+        Reference::Gaussian(gaussian) => gaussian,
+        Reference::Nearest { space, good } => {
+            arrays.insert(format!("{name}.good"), good.clone());
+            space
+        }
+    };
+    arrays.insert(format!("{name}.mean"), space.mean.clone());
+    arrays.insert(format!("{name}.whitening"), space.whitening.clone());
+}
+
+/// Arrays from a file that may be anything.
+struct Source<'a>(&'a Arrays);
+
+impl Source<'_> {
+    fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, StatisticsError> {
+        let array = self
+            .0
+            .get::<f32>(name)
+            .ok_or_else(|| StatisticsError::Missing(name.into()))?;
+        if !array.iter().all(|v| v.is_finite()) {
+            return Err(StatisticsError::NotFinite(name.into()));
+        }
+        array
+            .as_standard_layout()
+            .into_owned()
+            .into_dimensionality()
+            .map_err(|_| StatisticsError::Shape {
+                name: name.into(),
+                found: array.shape().to_vec(),
+                wanted: format!("{:?} dimensions", D::NDIM),
+            })
+    }
+
+    fn exact<D: Dimension>(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Array<f32, D>, StatisticsError> {
+        let array = self.get::<D>(name)?;
+        self.check(name, &array, shape)?;
+        Ok(array)
+    }
+
+    fn check<D: Dimension>(
+        &self,
+        name: &str,
+        array: &Array<f32, D>,
+        shape: &[usize],
+    ) -> Result<(), StatisticsError> {
+        if array.shape() == shape {
+            return Ok(());
+        }
+        Err(self.shape(name, array, format!("{shape:?}")))
+    }
+
+    fn shape<D: Dimension>(
+        &self,
+        name: &str,
+        array: &Array<f32, D>,
+        wanted: String,
+    ) -> StatisticsError {
+        StatisticsError::Shape {
+            name: name.into(),
+            found: array.shape().to_vec(),
+            wanted,
+        }
+    }
+
+    fn when<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce() -> Result<T, StatisticsError>,
+    ) -> Result<Option<T>, StatisticsError> {
+        let there = self.0.names().any(|n| n == name);
+        there.then(read).transpose()
+    }
+
+    fn sizes(&self, name: &str) -> Result<(usize, usize), StatisticsError> {
+        let sizes: Array1<f32> = self.exact(name, &[2])?;
+        let (classes, grid) = (sizes[0] as usize, sizes[1] as usize);
+        if !(2..=MAX_CLASSES).contains(&classes) || !(1..=MAX_GRID).contains(&grid) {
+            return Err(self.shape(
+                name,
+                &sizes,
+                format!("2 to {MAX_CLASSES} classes and 1 to {MAX_GRID} cells"),
+            ));
+        }
+        Ok((classes, grid))
+    }
+
+    fn reference(&self, name: &str, length: usize) -> Result<Reference, StatisticsError> {
+        let whitening_name = format!("{name}.whitening");
+        let whitening: Array2<f32> = self.get(&whitening_name)?;
+        let kept = whitening.ncols();
+        self.check(&whitening_name, &whitening, &[length, kept])?;
+        let space = ShrunkGaussian {
+            mean: self.exact(&format!("{name}.mean"), &[length])?,
+            whitening,
+        };
+        let good_name = format!("{name}.good");
+        let good = self.when(&good_name, || {
+            let good: Array2<f32> = self.get(&good_name)?;
+            self.check(&good_name, &good, &[good.nrows().max(1), kept])?;
+            Ok(good)
+        })?;
+        Ok(match good {
+            Some(good) => Reference::Nearest { space, good },
+            None => Reference::Gaussian(space),
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! The directions in which patches of good parts vary: standardise each channel, then principal components.
+
+use aecsad::score::low_rank::{LowRank, STACKED};
+use nalgebra::{DMatrix, SymmetricEigen};
+use ndarray::{Array1, Array2};
+
+
+/// From stacks of good images (`[GRID², STACKED]` each) to the `rank` strongest directions, whitened.
+pub fn fit(stacks: &[Array2<f32>], rank: usize) -> LowRank {
+    let count = stacks.iter().map(|s| s.nrows()).sum::<usize>() as f64;
+    let mut mean = Array1::<f64>::zeros(STACKED);
+    let mut square = DMatrix::<f64>::zeros(STACKED, STACKED);
+    for stack in stacks {
+        for row in stack.rows() {
+            for (m, v) in mean.iter_mut().zip(row) {
+                *m += *v as f64 / count;
+            }
+        }
+        // f32 products of one image, summed over images in f64
+        let product = stack.t().dot(stack);
+        for ((i, j), v) in product.indexed_iter() {
+            square[(i, j)] += *v as f64 / count;
+        }
+    }
+    let std: Vec<f64> = (0..STACKED)
+        .map(|c| (square[(c, c)] - mean[c] * mean[c]).max(0.0).sqrt() + 1e-6)
+        .collect();
+    let correlation = DMatrix::from_fn(STACKED, STACKED, |i, j| {
+        (square[(i, j)] - mean[i] * mean[j]) / (std[i] * std[j])
+    });
+    let eigen = SymmetricEigen::new(correlation);
+    let mut order: Vec<usize> = (0..STACKED).collect();
+    order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+    let mut matrix = Array2::<f32>::zeros((STACKED, rank));
+    let mut offset = Array1::<f32>::zeros(rank);
+    for (k, &source) in order.iter().take(rank).enumerate() {
+        let vector = eigen.eigenvectors.column(source);
+        let scale = (eigen.eigenvalues[source].max(0.0) + 1e-4).sqrt();
+        let mut shift = 0.0;
+        for c in 0..STACKED {
+            let weight = vector[c] / (std[c] * scale);
+            matrix[[c, k]] = weight as f32;
+            shift -= weight * mean[c];
+        }
+        offset[k] = shift as f32;
+    }
+    LowRank { matrix, offset }
+}

@@ -1,0 +1,43 @@
+//! Anomalies planted on good validation images, so that the choice of branches rests on numbers without ever seeing
+//! a test image. They are crude on purpose: nothing about the real defects is known at training time.
+
+mod logical;
+mod structural;
+
+use aecsad::camera::Frame;
+use ndarray::Array2;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::evaluate::Kind;
+
+/// One good image as planting needs it.
+pub struct Clean<'a> {
+    /// At the network's input size.
+    pub frame: &'a Frame,
+    /// `[64, 64]`; all 0 where the product has no components.
+    pub classes: &'a Array2<u8>,
+}
+
+/// A planted anomaly.
+pub struct Plant {
+    pub kind: Kind,
+    pub frame: Frame,
+}
+
+/// Up to `each` anomalies of either kind on each image; logical ones only where there are components to play with.
+pub fn plant(clean: &[Clean<'_>], each: usize, seed: u64) -> Vec<Plant> {
+    let mut plants = Vec::new();
+    for index in 0..clean.len() {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(index as u64);
+        for _ in 0..each {
+            let frame = structural::plant(&clean[index], &mut random);
+            plants.push(Plant { kind: Kind::Structural, frame });
+            if let Some(frame) = logical::plant(clean, index, &mut random) {
+                plants.push(Plant { kind: Kind::Logical, frame });
+            }
+        }
+    }
+    plants
+}

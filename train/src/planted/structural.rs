@@ -1,0 +1,166 @@
+//! Damage: a scratch, a stain, a fibre, a dent, a piece of something else.
+
+use aecsad::camera::Frame;
+use ndarray::Array2;
+use rand::{Rng, RngExt};
+
+use super::Clean;
+
+/// One kind of damage at random strength, on the product where it is known where that is.
+pub fn plant(clean: &Clean<'_>, random: &mut impl Rng) -> Frame {
+    let mut frame = clean.frame.clone();
+    let centre = place(clean.classes, &frame, random);
+    match random.random_range(0..5) {
+        0 => scratch(&mut frame, centre, random),
+        1 => stain(&mut frame, centre, random),
+        2 => fibre(&mut frame, centre, random),
+        3 => dent(&mut frame, centre, random),
+        _ => foreign_piece(&mut frame, centre, random),
+    }
+    frame
+}
+
+fn place(classes: &Array2<u8>, frame: &Frame, random: &mut impl Rng) -> (f32, f32) {
+    let (rows, columns) = classes.dim();
+    let inner = |i: usize, length: usize| (length / 8..length - length / 8).contains(&i);
+    let on_parts: Vec<(usize, usize)> = classes
+        .indexed_iter()
+        .filter(|((y, x), class)| **class > 0 && inner(*y, rows) && inner(*x, columns))
+        .map(|(at, _)| at)
+        .collect();
+    let jitter = random.random_range(0.0..1.0f32);
+    let (y, x) = match on_parts.len() {
+        0..16 => (
+            random.random_range(0.15..0.85) * rows as f32,
+            random.random_range(0.15..0.85) * columns as f32,
+        ),
+        count => {
+            let (y, x) = on_parts[random.random_range(0..count)];
+            (y as f32 + jitter, x as f32 + jitter)
+        }
+    };
+    (
+        x * frame.width as f32 / columns as f32,
+        y * frame.height as f32 / rows as f32,
+    )
+}
+
+/// Blends `colour` into a pixel; outside the frame nothing happens.
+fn blend(frame: &mut Frame, x: i32, y: i32, colour: [f32; 3], share: f32) {
+    if x < 0 || y < 0 || x >= frame.width as i32 || y >= frame.height as i32 {
+        return;
+    }
+    let at = (y as usize * frame.width as usize + x as usize) * 3;
+    for (value, colour) in frame.rgb[at..at + 3].iter_mut().zip(colour) {
+        *value = (*value as f32 * (1.0 - share) + colour * share).clamp(0.0, 255.0) as u8;
+    }
+}
+
+/// Walks a line that bends, `length` pixels long, and calls `dot` at each step.
+fn wander(
+    (mut x, mut y): (f32, f32),
+    length: f32,
+    bend: f32,
+    random: &mut impl Rng,
+    mut dot: impl FnMut(f32, f32),
+) {
+    let mut heading = random.random_range(0.0..std::f32::consts::TAU);
+    for _ in 0..(length * 2.0) as usize {
+        dot(x, y);
+        heading += random.random_range(-bend..=bend);
+        x += 0.5 * heading.cos();
+        y += 0.5 * heading.sin();
+    }
+}
+
+fn line(frame: &mut Frame, at: (f32, f32), colour: [f32; 3], share: f32, bend: f32, random: &mut impl Rng) {
+    let length = random.random_range(14.0..60.0);
+    let half_width = random.random_range(0.5..1.4f32);
+    let reach = half_width.ceil() as i32;
+    wander(at, length, bend, random, |x, y| {
+        for dy in -reach..=reach {
+            for dx in -reach..=reach {
+                let distance = ((dx * dx + dy * dy) as f32).sqrt();
+                let cover = (half_width + 0.5 - distance).clamp(0.0, 1.0);
+                blend(frame, x as i32 + dx, y as i32 + dy, colour, share * cover);
+            }
+        }
+    });
+}
+
+fn scratch(frame: &mut Frame, at: (f32, f32), random: &mut impl Rng) {
+    let level = if random.random_bool(0.5) { 225.0 } else { 25.0 };
+    let share = random.random_range(0.15..0.6);
+    line(frame, at, [level; 3], share, 0.02, random);
+}
+
+fn fibre(frame: &mut Frame, at: (f32, f32), random: &mut impl Rng) {
+    let colour = std::array::from_fn(|_| random.random_range(0.0..255.0));
+    let share = random.random_range(0.25..0.8);
+    line(frame, at, colour, share, 0.12, random);
+}
+
+fn stain(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
+    let (rx, ry) = (random.random_range(4.0..14.0f32), random.random_range(4.0..14.0f32));
+    let colour = std::array::from_fn(|_| random.random_range(0.0..255.0));
+    let share = random.random_range(0.2..0.65);
+    let waves: [f32; 3] = std::array::from_fn(|_| random.random_range(0.0..std::f32::consts::TAU));
+    let reach = 18;
+    for dy in -reach..=reach {
+        for dx in -reach..=reach {
+            let angle = (dy as f32).atan2(dx as f32);
+            let edge = 1.0
+                + 0.2 * (2.0 * angle + waves[0]).sin()
+                + 0.1 * (5.0 * angle + waves[1]).sin();
+            let distance = ((dx as f32 / rx).powi(2) + (dy as f32 / ry).powi(2)).sqrt() / edge;
+            let cover = ((1.0 - distance) * 3.0).clamp(0.0, 1.0);
+            blend(frame, cx as i32 + dx, cy as i32 + dy, colour, share * cover);
+        }
+    }
+}
+
+/// Pulls the surface towards a point: outlines bend, texture is squeezed.
+fn dent(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
+    let radius = random.random_range(8.0..22.0f32);
+    let heading = random.random_range(0.0..std::f32::consts::TAU);
+    let pull = random.random_range(0.3..0.7) * radius;
+    let source = frame.clone();
+    let reach = radius as i32;
+    for dy in -reach..=reach {
+        for dx in -reach..=reach {
+            let distance = ((dx * dx + dy * dy) as f32).sqrt() / radius;
+            let strength = pull * (1.0 - distance * distance).max(0.0).powi(2);
+            let (x, y) = (cx as i32 + dx, cy as i32 + dy);
+            let from_x = x as f32 + heading.cos() * strength;
+            let from_y = y as f32 + heading.sin() * strength;
+            let colour = pixel(&source, from_x as i32, from_y as i32).map(f32::from);
+            blend(frame, x, y, colour, 1.0);
+        }
+    }
+}
+
+/// A piece of the same image, turned, where it does not belong.
+fn foreign_piece(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
+    let (half_x, half_y) = (random.random_range(3..12), random.random_range(3..12));
+    let from_x = random.random_range(0.1..0.9) * frame.width as f32;
+    let from_y = random.random_range(0.1..0.9) * frame.height as f32;
+    let (sin, cos) = random.random_range(0.0..std::f32::consts::TAU).sin_cos();
+    let source = frame.clone();
+    for dy in -half_y..=half_y {
+        for dx in -half_x..=half_x {
+            let (u, v) = (dx as f32, dy as f32);
+            let x = from_x + cos * u - sin * v;
+            let y = from_y + sin * u + cos * v;
+            let colour = pixel(&source, x as i32, y as i32).map(f32::from);
+            blend(frame, cx as i32 + dx, cy as i32 + dy, colour, 1.0);
+        }
+    }
+}
+
+/// The nearest pixel inside the frame.
+pub(super) fn pixel(frame: &Frame, x: i32, y: i32) -> [u8; 3] {
+    let x = x.clamp(0, frame.width as i32 - 1) as usize;
+    let y = y.clamp(0, frame.height as i32 - 1) as usize;
+    let at = (y * frame.width as usize + x) * 3;
+    [frame.rgb[at], frame.rgb[at + 1], frame.rgb[at + 2]]
+}
