@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
 use aecsad::inspector::Inspector;
-use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
 use clap::Parser;
 

@@ -37,10 +37,11 @@ impl Judge for Brightness {
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             latency: Duration::ZERO,
+            stages: Default::default(),
         })
     }
 
-    fn heatmap(&self) -> Option<Heatmap<'_>> {
+    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
         Some(Heatmap {
             width: self.width,
             height: self.map.len() as u32 / self.width,
@@ -266,6 +267,17 @@ fn a_device_that_is_missing_busy_or_no_terminal_has_its_own_sentence() {
     let busy = sentence(&line.aecsad("run"), 6);
     assert!(busy.contains("is in use by another program"), "{busy}");
     drop(held);
+}
+
+#[test]
+fn a_bundle_that_is_missing_or_damaged_is_refused_before_the_line_starts() {
+    let line = Line::new(1);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let missing = sentence(&line.aecsad("run"), 4);
+    assert!(missing.contains("none.aecsad"), "{missing}");
+    std::fs::write(line.path("none.aecsad"), [7; 4096]).unwrap();
+    let damaged = sentence(&line.aecsad("run"), 4);
+    assert!(damaged.contains("none.aecsad"), "{damaged}");
 }
 
 #[test]
