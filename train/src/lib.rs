@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod engine;
 pub mod evaluate;
 pub mod export;
+pub mod fit;
 pub mod lgst;
 pub mod maps;
 pub mod planted;

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::Failure;
+use crate::fit::{self, LabelOptions};
+use crate::pseudo_label::Usable;
+
 /// Where the regions come from that become classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Source {
@@ -30,4 +34,28 @@ pub struct Args {
     /// Seed of every random choice.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let options = LabelOptions {
+        category: args.dir.clone(),
+        masks: args.masks.clone(),
+        out: args.out.clone(),
+        seed: args.seed,
+    };
+    let labels = fit::label_only(&options).map_err(|e| Failure::new(&e, e.exit_code()))?;
+    let labelled = labels.reliability.iter().filter(|r| r.labelled).count();
+    println!("{} of {} images labelled", labelled, labels.maps.len());
+    for (class, info) in labels.classes.iter().enumerate().skip(1) {
+        println!(
+            "component {class}: {:.1} % of the image, in {:.0} % of the images",
+            100.0 * info.share,
+            100.0 * info.presence
+        );
+    }
+    if let Usable::No(why) = &labels.usable {
+        println!("not used for training: {why}");
+    }
+    println!("pictures: {}", args.out.display());
+    Ok(())
 }

@@ -1,12 +1,19 @@
 //! The command line of `aecsad-train`: one file a subcommand.
 
+mod evaluate;
+mod fit;
+pub mod keygen;
+mod label;
+pub mod sign;
+mod synth;
+
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
-mod keygen;
-mod sign;
-mod synth;
+use crate::export::signing::SigningError;
 
 /// Trains an aecsad bundle from good images.
 #[derive(Parser)]
@@ -18,12 +25,73 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Train, calibrate and pack a bundle from good images.
+    Fit(fit::Args),
+    /// Measure a bundle on a category's test images.
+    Evaluate(evaluate::Args),
+    /// Find a product's components and show them, without training anything.
+    Label(label::Args),
     /// Render products with known anomalies, in MVTec LOCO AD's layout.
     Synth(synth::Args),
+    /// Make a key pair to sign bundles with.
+    Keygen(keygen::KeygenArgs),
+    /// Sign a bundle, replacing a signature it has.
+    Sign(sign::SignArgs),
+}
+
+/// What any command fails with: a sentence, and the exit code for scripts.
+pub(crate) struct Failure {
+    message: String,
+    code: aecsad::error::ExitCode,
+}
+
+impl Failure {
+    fn new(error: impl std::fmt::Display, code: aecsad::error::ExitCode) -> Self {
+        Failure {
+            message: error.to_string(),
+            code,
+        }
+    }
+}
+
+impl From<aecsad::Error> for Failure {
+    fn from(error: aecsad::Error) -> Self {
+        Failure::new(&error, error.exit_code())
+    }
 }
 
 pub fn run(arguments: &Arguments) -> ExitCode {
-    match &arguments.command {
-        Command::Synth(args) => synth::run(args),
+    let done = match &arguments.command {
+        Command::Fit(args) => fit::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Label(args) => label::run(args),
+        Command::Synth(args) => return synth::run(args),
+        Command::Keygen(args) => keygen::run(args).map_err(signing_failure),
+        Command::Sign(args) => sign::run(args).map_err(|error| match error {
+            sign::SignError::Key(error) => signing_failure(error),
+            sign::SignError::Bundle(error) => aecsad::Error::from(error).into(),
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("aecsad-train: {}", failure.message);
+            ExitCode::from(failure.code as u8)
+        }
     }
+}
+
+fn signing_failure(error: SigningError) -> Failure {
+    Failure::new(error, aecsad::error::ExitCode::Input)
+}
+
+/// Set by Ctrl-C and SIGTERM from here on; a second one ends the program at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
+    }
+    Ok(stop)
 }

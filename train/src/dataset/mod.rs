@@ -22,6 +22,8 @@ pub use error::DatasetError;
 pub use load::{Good, Loaded, load};
 pub use mask::{Mask, mask_size, read_mask};
 
+pub use crate::evaluate::Kind;
+
 /// Fewer good images than this say too little about what is normal.
 pub const MIN_GOOD: usize = 20;
 /// A threshold needs some good images of its own.
@@ -52,26 +54,6 @@ pub struct TestImage {
     pub masks: Vec<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    Good,
-    /// Every part is fine, their combination isn't.
-    Logical,
-    /// Something is there that no good part shows: a scratch, a dent.
-    Structural,
-}
-
-impl Kind {
-    /// The kind that a folder under `test/` stands for: any that isn't known is a kind of damage.
-    fn of_folder(name: &str) -> Kind {
-        match name {
-            "good" => Kind::Good,
-            "logical_anomalies" => Kind::Logical,
-            _ => Kind::Structural,
-        }
-    }
-}
-
 /// Something passed over. `why` is a whole sentence with the path in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
@@ -82,6 +64,17 @@ pub struct Skipped {
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)
+    }
+}
+
+impl Kind {
+    /// The kind that a folder under `test/` stands for: any that isn't known is a kind of damage.
+    fn of_folder(name: &str) -> Kind {
+        match name {
+            "good" => Kind::Good,
+            "logical_anomalies" => Kind::Logical,
+            _ => Kind::Structural,
+        }
     }
 }
 

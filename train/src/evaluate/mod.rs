@@ -24,7 +24,7 @@ pub use ranking::{Roc, auroc, average_precision};
 pub use report::{ByKind, Choice, Report, Share, Subject};
 
 /// What a test image is known to show. The names are those of MVTec LOCO AD's folders under `test/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Good,

@@ -1,0 +1,146 @@
+//! `aecsad-train fit CATEGORY_DIR --out FILE`: good images in, one bundle out.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use super::label::Source;
+use crate::fit::{FitOptions, Fitted, fit};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Category in MVTec LOCO AD's layout (train/good, validation/good), or a plain folder of good images
+    #[arg(value_name = "CATEGORY_DIR")]
+    category: PathBuf,
+    /// The bundle to write; a file that is there is replaced as a whole or not at all
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Checkpoints, label pictures and metrics; the same command goes on from here [default: OUT.work]
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+    /// Networks: `edge` runs on a CPU beside the line
+    #[arg(long, value_enum, default_value_t = Profile::Edge)]
+    profile: Profile,
+    /// Where to train
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    device: Device,
+    /// Where the regions come from that become components
+    #[arg(long, value_enum, default_value_t = Source::Builtin)]
+    proposals: Source,
+    /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask
+    #[arg(long, value_name = "DIR", required_if_eq("proposals", "masks"))]
+    masks: Option<PathBuf>,
+    /// Share of good parts that may be rejected; needs 1/RATE good validation images to be kept
+    #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = rate)]
+    false_reject_rate: f64,
+    /// The line's camera is greyscale: colour is removed before anything is learnt
+    #[arg(long)]
+    mono: bool,
+    /// Product name in the bundle [default: the folder's name]
+    #[arg(long, value_name = "NAME")]
+    product: Option<String>,
+    /// Version in the bundle; stations refuse to go back
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    bundle_version: u64,
+    /// Sign the bundle with this secret key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Training steps, in percent of the profile's own: fewer are quicker and worse
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    effort: u16,
+    /// The same seed, images and machine give the same bundle
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Profile {
+    Edge,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Device {
+    Cpu,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    match rate > 0.0 && rate <= 0.5 {
+        true => Ok(rate),
+        false => Err("must be above 0 and at most 0.5".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let cancel = super::stop_on_signal()?;
+    let mut work = args.out.clone().into_os_string();
+    work.push(".work");
+    let options = FitOptions {
+        category: args.category.clone(),
+        out: args.out.clone(),
+        work: args.work.clone().unwrap_or_else(|| work.into()),
+        product: args.product.clone(),
+        version: args.bundle_version,
+        masks: args.masks.clone(),
+        false_reject_rate: args.false_reject_rate,
+        mono: args.mono,
+        seed: args.seed,
+        key: args.key.clone(),
+        effort_percent: args.effort.into(),
+    };
+    let fitted = fit(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
+    report(&options, &fitted);
+    Ok(())
+}
+
+fn report(options: &FitOptions, fitted: &Fitted) {
+    let selection = &fitted.selection;
+    println!(
+        "{}: {} in {:.1} minutes",
+        options.out.display(),
+        fitted.product,
+        fitted.minutes
+    );
+    match &fitted.components {
+        Ok(classes) => println!("components: {} kinds", classes - 1),
+        Err(why) => println!("components: none, {why}"),
+    }
+    println!("registration: {}", fitted.registration);
+    println!(
+        "{:10} {:>4} {:>8} {:>10}  why",
+        "branch", "", "logical", "structural"
+    );
+    let figure = |f: Option<f64>| f.map_or("-".to_owned(), |f| format!("{f:.3}"));
+    for b in &selection.branches {
+        println!(
+            "{:10} {:>4} {:>8} {:>10}  {}",
+            b.branch,
+            if b.on { "on" } else { "off" },
+            figure(b.planted.logical),
+            figure(b.planted.structural),
+            b.why
+        );
+    }
+    let (logical, structural) = (selection.planted.logical, selection.planted.structural);
+    println!(
+        "{:15} {:>8} {:>10}  AUROC on planted anomalies",
+        "fused",
+        figure(logical),
+        figure(structural)
+    );
+    println!(
+        "threshold: {:.3}, set on {} good parts that trained nothing, for {:.1} % of good parts rejected",
+        selection.decision.threshold,
+        fitted.validation_parts,
+        100.0 * selection.rate
+    );
+    if selection.rate > options.false_reject_rate {
+        let needed = aecsad::score::conformal::Conformal::needed(options.false_reject_rate);
+        eprintln!(
+            "so few good parts support no lower rate than {:.1} %: for the {:.1} % asked, {} more good validation \
+             images are needed",
+            100.0 * selection.rate,
+            100.0 * options.false_reject_rate,
+            needed - fitted.validation_parts.min(needed)
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Why a fit stopped, and with which exit code.
+
+use std::path::PathBuf;
+
+use aecsad::error::ExitCode;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    #[error(transparent)]
+    Dataset(#[from] crate::dataset::DatasetError),
+    #[error(transparent)]
+    Labels(#[from] crate::pseudo_label::Error),
+    #[error(transparent)]
+    Segmentation(#[from] crate::segmentation::Error),
+    #[error(transparent)]
+    Students(#[from] crate::lgst::Error),
+    #[error(transparent)]
+    Network(#[from] aecsad::network::NetworkError),
+    #[error(transparent)]
+    Optics(#[from] aecsad::optics::OpticsError),
+    #[error(transparent)]
+    Inspector(#[from] aecsad::inspector::InspectorError),
+    #[error(transparent)]
+    Bundle(#[from] aecsad::bundle::BundleError),
+    #[error(transparent)]
+    Key(#[from] crate::export::signing::SigningError),
+    #[error("the statistics can't be packed: {0}")]
+    Pack(String),
+    #[error("the work folder {} can't be used ({source}): make room there or name another with --work", path.display())]
+    WorkFolder {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} can't be written ({source}): make room there or name another file with --out", path.display())]
+    Output {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("interrupted: run the same command again to go on from here")]
+    Interrupted,
+}
+
+impl FitError {
+    pub fn exit_code(&self) -> ExitCode {
+        use crate::engine;
+        match self {
+            FitError::Dataset(_) => ExitCode::Training,
+            FitError::Labels(crate::pseudo_label::Error::NotWritten { .. })
+            | FitError::WorkFolder { .. }
+            | FitError::Output { .. } => ExitCode::Storage,
+            FitError::Labels(_) => ExitCode::Input,
+            FitError::Segmentation(crate::segmentation::Error::Training(e))
+            | FitError::Students(crate::lgst::Error::Training(e)) => match e {
+                engine::Error::Interrupted { .. } => ExitCode::Interrupted,
+                engine::Error::WorkFolder { .. } | engine::Error::Checkpoint { .. } => {
+                    ExitCode::Storage
+                }
+                engine::Error::Diverged { .. } => ExitCode::Training,
+            },
+            FitError::Segmentation(_) | FitError::Students(_) => ExitCode::Training,
+            FitError::Optics(_) => ExitCode::Input,
+            FitError::Network(_) | FitError::Inspector(_) => ExitCode::Engine,
+            FitError::Bundle(e) if e.is_storage() => ExitCode::Storage,
+            FitError::Bundle(_) | FitError::Pack(_) => ExitCode::Bundle,
+            FitError::Key(_) => ExitCode::Input,
+            FitError::Interrupted => ExitCode::Interrupted,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The stage that looks for components, alone or as part of a fit.
+
+use std::path::{Path, PathBuf};
+
+use aecsad::camera::Frame;
+use aecsad::optics::InputGeometry;
+
+use super::FitError;
+use super::images::{self, Image, Images};
+use crate::dataset::Category;
+use crate::pseudo_label::{self, Config, Labels, Proposals, masks};
+
+/// What to label, and where the pictures go.
+#[derive(Clone, Debug)]
+pub struct LabelOptions {
+    pub category: PathBuf,
+    pub masks: Option<PathBuf>,
+    pub out: PathBuf,
+    pub seed: u64,
+}
+
+/// Labels a category without training anything.
+///
+/// # Errors
+/// As [`super::fit`].
+pub fn label_only(options: &LabelOptions) -> Result<Labels, FitError> {
+    let category = Category::open(&options.category, options.seed)?;
+    let images = images::load(&category, &InputGeometry::lite0(false))?;
+    label(
+        &images,
+        options.masks.as_deref(),
+        &options.out,
+        options.seed,
+    )
+}
+
+/// Labels the training images and writes overlays of them into `folder`.
+pub fn label(
+    images: &Images,
+    drawn: Option<&Path>,
+    folder: &Path,
+    seed: u64,
+) -> Result<Labels, FitError> {
+    let mut config = Config {
+        seed,
+        ..Default::default()
+    };
+    if let Some(drawn) = drawn {
+        let target = |image: &Image| masks::Target {
+            stem: image.stem(),
+            width: image.original.0,
+            height: image.original.1,
+        };
+        let targets: Vec<masks::Target> = images.train.iter().map(target).collect();
+        config.proposals = Proposals::Masks(masks::read(drawn, &targets)?);
+    }
+    let frames: Vec<Frame> = images.train.iter().map(|i| i.frame.clone()).collect();
+    let features: Vec<_> = images.train.iter().map(|i| i.features.clone()).collect();
+    let labels = pseudo_label::label(&frames, &features, &config)?;
+    let names: Vec<String> = images.train.iter().map(Image::stem).collect();
+    pseudo_label::overlay::write(folder, &names, &frames, &labels)?;
+    Ok(labels)
+}

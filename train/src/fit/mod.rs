@@ -1,0 +1,222 @@
+//! The whole way from good images to a bundle, stage by stage. What a stage made lies in the work folder, so that a
+//! run that was stopped goes on where it was.
+
+mod error;
+mod images;
+mod labels;
+mod networks;
+mod pack;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use aecsad::network::Percept;
+use aecsad::optics::InputGeometry;
+
+use crate::calibrate::{self, Fitter, Good, Planted, Selection};
+use crate::dataset::Category;
+use crate::planted::{self, Clean};
+use crate::pseudo_label;
+
+pub use error::FitError;
+pub use labels::{LabelOptions, label_only};
+
+/// Anomalies of each kind planted on each validation image.
+const PLANTS_PER_IMAGE: usize = 3;
+
+/// What to fit, and into what.
+#[derive(Clone, Debug)]
+pub struct FitOptions {
+    /// A category folder, or a plain folder of good images.
+    pub category: PathBuf,
+    pub out: PathBuf,
+    /// Keeps checkpoints, pictures of the labels and metrics.
+    pub work: PathBuf,
+    pub product: Option<String>,
+    pub version: u64,
+    /// Indexed masks by any labelling tool, instead of proposals of our own.
+    pub masks: Option<PathBuf>,
+    /// Share of good parts that may be rejected.
+    pub false_reject_rate: f64,
+    pub mono: bool,
+    pub seed: u64,
+    /// Secret key to sign with.
+    pub key: Option<PathBuf>,
+    /// Steps of each training, in percent of the profile's own.
+    pub effort_percent: usize,
+}
+
+/// What came of it, for a person.
+pub struct Fitted {
+    pub product: String,
+    pub selection: Selection,
+    pub registration: String,
+    /// Classes found, background included; why there are none otherwise.
+    pub components: Result<usize, String>,
+    pub validation_parts: usize,
+    pub minutes: f64,
+}
+
+/// Trains, calibrates and writes the bundle.
+///
+/// # Errors
+/// Each names what can't be used and what to do; nothing is written to `options.out` then.
+pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError> {
+    let start = Instant::now();
+    pack::check_writable(&options.out)?;
+    std::fs::create_dir_all(&options.work).map_err(|source| FitError::WorkFolder {
+        path: options.work.clone(),
+        source,
+    })?;
+    let category = Category::open(&options.category, options.seed)?;
+    category
+        .skipped
+        .iter()
+        .for_each(|s| log::warn!("skipped: {s}"));
+    let geometry = InputGeometry::lite0(options.mono);
+    stage("images", "reading and encoding");
+    let images = images::load(&category, &geometry)?;
+    stopped(cancel)?;
+
+    stage("labels", "looking for components");
+    let labels = labels::label(
+        &images,
+        options.masks.as_deref(),
+        &options.work.join("labels"),
+        options.seed,
+    )?;
+    let usable = match &labels.usable {
+        pseudo_label::Usable::Yes => Ok(labels.classes.len()),
+        pseudo_label::Usable::No(why) => Err(why.clone()),
+    };
+    match &usable {
+        Ok(classes) => stage(
+            "labels",
+            &format!(
+                "{} kinds of component; see {}",
+                classes - 1,
+                options.work.join("labels").display()
+            ),
+        ),
+        Err(why) => stage(
+            "labels",
+            &format!("no components, trained without them: {why}"),
+        ),
+    }
+    stopped(cancel)?;
+
+    let segmentation = match &usable {
+        Ok(classes) => Some(networks::segmentation(
+            options, &images, &labels, *classes, cancel,
+        )?),
+        Err(_) => None,
+    };
+    let students = networks::students(options, &images, cancel)?;
+
+    stage("calibration", "fitting what good parts look like");
+    let seen = networks::Trained {
+        segmentation,
+        students,
+    };
+    let mut perception = seen.perception(true, true)?;
+    let train = perceive(&mut perception, &images.train, cancel)?;
+    let validation = perceive(&mut perception, &images.validation, cancel)?;
+    let planted = plant(
+        options,
+        &images,
+        &validation,
+        &mut perception,
+        &geometry,
+        cancel,
+    )?;
+    let labelled: Vec<usize> = (0..train.len())
+        .filter(|&i| usable.is_err() || labels.reliability[i].labelled)
+        .collect();
+    let good = Good {
+        train: &train,
+        labelled: &labelled,
+        held_out: &validation,
+        classes: usable.as_ref().ok().copied(),
+        students: true,
+        seed: options.seed,
+    };
+    let fitter = Fitter::new(&good);
+    let selection = calibrate::decide(&fitter, &validation, &planted, options.false_reject_rate);
+    stopped(cancel)?;
+
+    let minutes = start.elapsed().as_secs_f64() / 60.0;
+    let fitted = Fitted {
+        product: options
+            .product
+            .clone()
+            .unwrap_or_else(|| category.name.clone()),
+        registration: fitter.registration_why.clone(),
+        selection,
+        components: usable,
+        validation_parts: validation.len(),
+        minutes,
+    };
+    stage("bundle", "packing and checking golden vectors");
+    pack::write(options, &fitted, &seen, &images, &geometry)?;
+    Ok(fitted)
+}
+
+fn stage(name: &str, what: &str) {
+    eprintln!("{name}: {what}");
+}
+
+fn stopped(cancel: &AtomicBool) -> Result<(), FitError> {
+    match cancel.load(Ordering::Relaxed) {
+        true => Err(FitError::Interrupted),
+        false => Ok(()),
+    }
+}
+
+fn perceive(
+    perception: &mut aecsad::network::Perception,
+    images: &[images::Image],
+    cancel: &AtomicBool,
+) -> Result<Vec<Percept>, FitError> {
+    let mut percepts = Vec::with_capacity(images.len());
+    for image in images {
+        stopped(cancel)?;
+        let mut percept = Percept::empty();
+        percept.features = image.features.clone();
+        perception.interpret(&image.tensor, &mut percept)?;
+        percepts.push(percept);
+    }
+    Ok(percepts)
+}
+
+fn plant(
+    options: &FitOptions,
+    images: &images::Images,
+    validation: &[Percept],
+    perception: &mut aecsad::network::Perception,
+    geometry: &InputGeometry,
+    cancel: &AtomicBool,
+) -> Result<Vec<Planted>, FitError> {
+    let clean: Vec<Clean> = images
+        .validation
+        .iter()
+        .zip(validation)
+        .map(|(image, percept)| Clean {
+            frame: &image.frame,
+            classes: &percept.classes,
+        })
+        .collect();
+    let mut optics = aecsad::optics::Optics::new(geometry.clone(), None);
+    let mut planted = Vec::new();
+    for plant in planted::plant(&clean, PLANTS_PER_IMAGE, options.seed) {
+        stopped(cancel)?;
+        let tensor = optics.tensor(&plant.frame)?;
+        let mut percept = Percept::empty();
+        perception.perceive(tensor, &mut percept)?;
+        planted.push(Planted {
+            kind: plant.kind,
+            percept,
+        });
+    }
+    Ok(planted)
+}

@@ -1,0 +1,109 @@
+//! Training the decoder and the students, or taking them from the work folder where they are already done.
+
+use std::sync::atomic::AtomicBool;
+
+use aecsad::network::{Encoder, Features, Network, NetworkError, Perception, Segmentation};
+use ndarray::{Array2, Array3};
+
+use super::images::Images;
+use super::{FitError, FitOptions, stage};
+use crate::pseudo_label::Labels;
+use crate::segmentation::{SegmentationConfig, TrainingSet};
+use crate::{lgst, segmentation};
+
+/// The frozen backbone that ships in every edge bundle.
+pub const ENCODER: &[u8] = include_bytes!("../../../models/efficientnet-lite0/encoder.onnx");
+
+/// Trained networks as ONNX.
+pub struct Trained {
+    /// The file and its number of classes, background included.
+    pub segmentation: Option<(Vec<u8>, usize)>,
+    pub students: Vec<u8>,
+}
+
+impl Trained {
+    /// Ready to run, with only what is asked for.
+    pub fn perception(
+        &self,
+        segmentation: bool,
+        students: bool,
+    ) -> Result<Perception, NetworkError> {
+        let segmentation = match &self.segmentation {
+            Some((onnx, classes)) if segmentation => Some(Segmentation {
+                network: Network::load("segmentation.onnx", onnx)?,
+                classes: *classes,
+            }),
+            _ => None,
+        };
+        let students = match students {
+            true => Some(Network::load("students.onnx", &self.students)?),
+            false => None,
+        };
+        Ok(Perception {
+            encoder: Encoder::load(ENCODER)?,
+            segmentation,
+            students,
+        })
+    }
+}
+
+/// The decoder, trained on D_L and D_U, and its number of classes.
+pub fn segmentation(
+    options: &FitOptions,
+    images: &Images,
+    labels: &Labels,
+    classes: usize,
+    cancel: &AtomicBool,
+) -> Result<(Vec<u8>, usize), FitError> {
+    let (mut labelled, mut masks, mut unlabelled): (Vec<Features>, Vec<Array2<u8>>, Vec<Features>) =
+        Default::default();
+    for (i, image) in images.train.iter().enumerate() {
+        if labels.reliability[i].labelled {
+            labelled.push(image.features.clone());
+            masks.push(labels.maps[i].clone());
+        } else {
+            unlabelled.push(image.features.clone());
+        }
+    }
+    stage(
+        "segmentation",
+        &format!(
+            "{} labelled and {} unlabelled images",
+            labelled.len(),
+            unlabelled.len()
+        ),
+    );
+    let set = TrainingSet {
+        labelled: &labelled,
+        masks: &masks,
+        unlabelled: &unlabelled,
+    };
+    let mut config = SegmentationConfig::edge(classes, options.seed);
+    config.schedule.steps = effort(config.schedule.steps, options);
+    let trained = segmentation::train(set, &config, &options.work, cancel)?;
+    Ok((trained.to_onnx(), classes))
+}
+
+/// The local and the global student.
+pub fn students(
+    options: &FitOptions,
+    images: &Images,
+    cancel: &AtomicBool,
+) -> Result<Vec<u8>, FitError> {
+    let side = 256;
+    let tensors: Vec<Array3<f32>> = images
+        .train
+        .iter()
+        .filter_map(|i| Array3::from_shape_vec((3, side, side), i.tensor.clone()).ok())
+        .collect();
+    let features: Vec<Features> = images.train.iter().map(|i| i.features.clone()).collect();
+    stage("students", &format!("{} images", tensors.len()));
+    let mut config = lgst::LgstConfig::edge(options.seed);
+    config.schedule.steps = effort(config.schedule.steps, options);
+    let trained = lgst::train(&tensors, &features, &config, &options.work, cancel)?;
+    Ok(trained.to_onnx(false))
+}
+
+fn effort(steps: usize, options: &FitOptions) -> usize {
+    (steps * options.effort_percent / 100).max(2)
+}
