@@ -1,6 +1,8 @@
 //! The library's one error type. Each module has its own enum with the context in it; this one gathers them and
 //! knows the exit code, so that a script can tell a bad image from a bad bundle.
 
+use crate::cli::inspect::InspectError;
+use crate::golden::GoldenError;
 use crate::inspector::InspectorError;
 use crate::network::NetworkError;
 
@@ -46,7 +48,7 @@ pub enum Error {
     Simulator(#[from] crate::reject::simulator::SimulatorError),
     #[error(transparent)]
     Station(#[from] crate::station::StationError),
-    #[error("{path} can't be written ({source}): free space there or name another place")]
+    #[error("{} can't be written ({source}): free space there or name another place", path.display())]
     Unwritable {
         path: std::path::PathBuf,
         source: std::io::Error,
@@ -55,6 +57,12 @@ pub enum Error {
     ChecksFailed { failed: usize, total: usize },
     #[error(transparent)]
     Demo(#[from] crate::cli::demo::DemoError),
+    #[error(transparent)]
+    Inspect(#[from] crate::cli::inspect::InspectError),
+    #[error(transparent)]
+    Golden(#[from] crate::golden::GoldenError),
+    #[error(transparent)]
+    Bench(#[from] crate::cli::bench::BenchError),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -65,13 +73,17 @@ impl Error {
         match self {
             Error::Bundle(e) if e.is_storage() => ExitCode::Storage,
             Error::Bundle(_) => ExitCode::Bundle,
-            Error::Inspector(e) => match e {
+            Error::Inspector(e) | Error::Golden(GoldenError::Inspector(e)) => match e {
                 InspectorError::Bundle(e) if e.is_storage() => ExitCode::Storage,
                 InspectorError::Bundle(_) | InspectorError::Statistics { .. } => ExitCode::Bundle,
                 InspectorError::Network(NetworkError::Load { .. }) => ExitCode::Bundle,
                 InspectorError::Network(_) => ExitCode::Engine,
                 InspectorError::Optics(_) => ExitCode::Input,
             },
+            Error::Golden(_) => ExitCode::Bundle,
+            Error::Inspect(InspectError::Interrupted { .. }) => ExitCode::Interrupted,
+            Error::Inspect(InspectError::NoThread(_)) => ExitCode::Engine,
+            Error::Inspect(_) | Error::Bench(_) => ExitCode::Input,
             Error::Image(_) | Error::Camera(_) => ExitCode::Input,
             Error::Config(_) => ExitCode::Config,
             Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,

@@ -2,18 +2,23 @@
 //!
 //! The modules stand in the order in which a frame passes through them: `camera` → `optics` → `network` →
 //! `score` → `inspector` (a verdict) → `line` (where is the part) → `reject` (the pulse). `station` joins them
-//! with threads; `bundle` is the file that carries a trained model. No module uses one to its right.
+//! with threads; `bundle` is the file that carries a trained model, `golden` what proves its scores on this machine.
+//! No module uses one to its right.
 
 pub mod bundle;
 pub mod camera;
 pub mod cli;
 pub mod error;
+pub mod golden;
+pub mod heatmap;
 pub mod inspector;
 pub mod line;
 pub mod network;
+mod npy;
 pub mod optics;
 pub mod reject;
 pub mod score;
 pub mod station;
+mod whole_file;
 
 pub use error::{Error, Result};

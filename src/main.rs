@@ -12,6 +12,9 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let done = match Cli::parse().command {
         Command::Run(args) => cli::run::run(&args, &load_judge),
+        Command::Inspect(args) => cli::inspect::run(&args),
+        Command::Verify(args) => cli::verify::run(&args),
+        Command::Bench(args) => cli::bench::run(&args),
         Command::Check(args) => cli::check::run(&args, &load_judge),
         Command::Demo(args) => cli::demo::run(&args, &load_judge),
         Command::SimulateRejector(args) => cli::simulate_rejector::run(&args),

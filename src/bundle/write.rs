@@ -1,15 +1,14 @@
 //! Writes a bundle: the same manifest and entries always give the same bytes, and the place it goes to holds
 //! either the whole new file or what was there before.
 
-use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::archive::{CLOSING, canonical_header, padding};
 use super::error::{BundleError, Fault};
 use super::manifest::{Entry, Manifest};
 use super::{MANIFEST_NAME, SIGNATURE_NAME, hex_sha256};
+use crate::whole_file::WholeFile;
 
 /// Turns the manifest's bytes into the text of its minisign signature.
 pub type Signer<'a> = &'a dyn Fn(&[u8]) -> Result<String, Box<dyn std::error::Error + Send + Sync>>;
@@ -48,39 +47,21 @@ pub fn write_bundle(
     for (name, content) in &files {
         headers.push(canonical_header(name, content.len() as u64).map_err(unwritable)?);
     }
-    replace_file(path, |file| {
-        let mut out = BufWriter::new(file);
+    let write = || -> io::Result<()> {
+        let mut file = WholeFile::create(path)?;
+        let mut out = BufWriter::new(&mut file);
         for (header, (_, content)) in headers.iter().zip(&files) {
             out.write_all(header.as_bytes())?;
             out.write_all(content)?;
             out.write_all(padding(content.len()))?;
         }
         out.write_all(&CLOSING)?;
-        out.flush()
-    })
-    .map_err(|source| BundleError::Write {
+        out.flush()?;
+        drop(out);
+        file.commit_durably()
+    };
+    write().map_err(|source| BundleError::Write {
         path: path.into(),
         source,
     })
-}
-
-/// Fills a temporary file beside `path`, makes it durable and renames it over `path`. On any failure the temporary
-/// file is gone and `path` is as it was.
-fn replace_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".aecsad-")
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder)?;
-    fill(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The rename itself is durable only once the folder is.
-    File::open(folder)?.sync_all()
 }

@@ -7,6 +7,7 @@ use image::{Rgb, RgbImage};
 
 use crate::camera::read_image;
 use crate::error::{Error, Result};
+use crate::heatmap;
 use crate::station::Judge;
 
 const COLUMNS: u32 = 10;
@@ -55,18 +56,11 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
             rejected: verdict.reject,
         });
     }
-    // One scale for the whole sheet, so that a good part looks calm beside a bad one.
-    let values = tiles.iter().filter_map(|t| t.map.as_ref()).flatten();
-    let (low, high) = values.fold((f32::MAX, f32::MIN), |(low, high), &v| {
-        (low.min(v), high.max(v))
-    });
     let rows = (tiles.len() as u32).div_ceil(COLUMNS).max(1);
     let mut sheet = RgbImage::new(COLUMNS * TILE, rows * TILE);
     for (index, tile) in tiles.iter_mut().enumerate() {
         if let Some(map) = &tile.map {
-            for (pixel, value) in tile.picture.pixels_mut().zip(map) {
-                heat(pixel, (value - low) / (high - low).max(f32::MIN_POSITIVE));
-            }
+            heatmap::overlay(&mut tile.picture, map);
         }
         let colour = if tile.rejected { REJECTED } else { PASSED };
         let mut framed = RgbImage::from_pixel(TILE, TILE, colour);
@@ -80,12 +74,4 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
             path: out.into(),
             source: std::io::Error::other(error),
         })
-}
-
-/// Lays red over a pixel, more of it the stranger the place (0 to 1).
-fn heat(pixel: &mut Rgb<u8>, strangeness: f32) {
-    let strength = 0.7 * strangeness.clamp(0.0, 1.0);
-    for (channel, red) in pixel.0.iter_mut().zip([255.0, 40.0, 0.0]) {
-        *channel = (f32::from(*channel) * (1.0 - strength) + red * strength) as u8;
-    }
 }

@@ -1,12 +1,18 @@
 //! The command line: one file a subcommand, each with its flags and a `run`. No other module sees a flag.
 
+pub mod bench;
 pub mod check;
 mod contact_sheet;
 pub mod demo;
+mod findings;
+mod images;
+pub mod inspect;
 pub mod run;
 pub mod simulate_rejector;
 mod table;
+pub mod verify;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,6 +34,12 @@ pub struct Cli {
 pub enum Command {
     /// Inspect the parts of a line and reject the bad ones.
     Run(run::RunArgs),
+    /// Judge images from files.
+    Inspect(inspect::InspectArgs),
+    /// Prove that a bundle is whole and that its scores hold on this machine.
+    Verify(verify::VerifyArgs),
+    /// Measure how long a verdict takes on this machine.
+    Bench(bench::BenchArgs),
     /// Say what keeps a station from working, and what to do about it.
     Check(check::CheckArgs),
     /// Show the whole way from frame to reject pulse, without a camera or an actuator.
@@ -46,4 +58,18 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(StationError::NoSignals)?;
     }
     Ok(stop)
+}
+
+/// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.
+fn print_all(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout();
+    let printed = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(findings::unwritable(Path::new("standard output"), error))
+        }
+        _ => Ok(()),
+    }
 }

@@ -56,7 +56,7 @@ impl Judge for Inspector {
     }
 }
 
-/// A map over the frame, row by row; larger is stranger.
+/// A map over the frame, row by row, on the scale of [`HeatMap`]: about 0 is an ordinary place of a good part.
 #[derive(Clone, Copy, Debug)]
 pub struct Heatmap<'a> {
     pub width: u32,

@@ -1,0 +1,224 @@
+//! `aecsad bench`: how long a verdict takes on this machine, stage by stage, on one thread. Figures only; what is fast
+//! enough depends on the line.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{images, print_all};
+use crate::bundle::{Bundle, Trust};
+use crate::camera::{Frame, read_image_by_content};
+use crate::error::Result;
+use crate::golden;
+use crate::inspector::{Inspector, Verdict};
+use crate::score::trimmed_z::quantile;
+
+/// Frames before the clock counts: caches fill, buffers grow to their size.
+const WARM_UP: u32 = 5;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    #[error("{bundle}: there are no golden images in this bundle; name a folder with --images")]
+    NoImages { bundle: String },
+}
+
+#[derive(Args)]
+pub struct BenchArgs {
+    /// The bundle
+    #[arg(long, value_name = "FILE")]
+    pub bundle: PathBuf,
+    /// Images to judge, over and over; the bundle's golden images if not given
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// How many frames are measured
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub frames: u32,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let start = Instant::now();
+    let bundle = Bundle::read(&args.bundle, &Trust::Anyone)?;
+    let mut inspector = Inspector::from_bundle(&bundle, None)?;
+    let load = start.elapsed();
+    let source = match &args.images {
+        Some(folder) => {
+            let images = images::gather(std::slice::from_ref(folder))?;
+            Source::Files(images.into_iter().map(|i| i.file).collect())
+        }
+        None => Source::Golden(golden::images(&bundle)?.into_iter().map(|g| g.1).collect()),
+    };
+    if source.len() == 0 {
+        let bundle = bundle.name().to_owned();
+        return Err(BenchError::NoImages { bundle }.into());
+    }
+    // A running line doesn't hold it either.
+    drop(bundle);
+    let first = source.judge(0, &mut inspector)?.latency;
+    for frame in 1..WARM_UP {
+        source.judge(frame, &mut inspector)?;
+    }
+    let mut times = Times::default();
+    for frame in 0..args.frames {
+        times.add(&source.judge(frame, &mut inspector)?);
+    }
+    let figures = Figures {
+        frames: args.frames,
+        load_ms: ms(load),
+        first_verdict_ms: ms(load + first),
+        stages: times.figures(),
+        memory: memory(),
+        cpu: cpu_features(),
+    };
+    if args.json {
+        // Numbers and strings only, which always serialise.
+        let json = serde_json::to_string(&figures).unwrap_or_default();
+        return print_all(&format!("{json}\n"));
+    }
+    print_all(&figures.table())
+}
+
+enum Source {
+    /// Read anew for each frame, so that memory doesn't grow with the folder.
+    Files(Vec<PathBuf>),
+    Golden(Vec<Frame>),
+}
+
+impl Source {
+    fn len(&self) -> usize {
+        match self {
+            Source::Files(files) => files.len(),
+            Source::Golden(frames) => frames.len(),
+        }
+    }
+
+    /// `frame` wraps around; there is at least one image.
+    fn judge(&self, frame: u32, inspector: &mut Inspector) -> Result<Verdict> {
+        let index = frame as usize % self.len();
+        Ok(match self {
+            Source::Files(files) => inspector.inspect(&read_image_by_content(&files[index])?)?,
+            Source::Golden(frames) => inspector.inspect(&frames[index])?,
+        })
+    }
+}
+
+/// Times of all frames in milliseconds, by stage.
+#[derive(Default)]
+struct Times {
+    verdict: Vec<f64>,
+    optics: Vec<f64>,
+    networks: Vec<f64>,
+    scores: Vec<f64>,
+}
+
+impl Times {
+    fn add(&mut self, verdict: &Verdict) {
+        self.verdict.push(ms(verdict.latency));
+        self.optics.push(ms(verdict.stages.optics));
+        self.networks.push(ms(verdict.stages.networks));
+        self.scores.push(ms(verdict.stages.scores));
+    }
+
+    fn figures(self) -> Vec<StageFigures> {
+        let stages = [
+            ("frame to verdict", self.verdict),
+            ("optics", self.optics),
+            ("networks", self.networks),
+            ("scores", self.scores),
+        ];
+        let figures = stages.map(|(stage, mut times)| {
+            times.sort_by(f64::total_cmp);
+            StageFigures {
+                stage,
+                min_ms: quantile(&times, 0.0),
+                p50_ms: quantile(&times, 0.5),
+                p99_ms: quantile(&times, 0.99),
+            }
+        });
+        figures.into()
+    }
+}
+
+#[derive(Serialize)]
+struct StageFigures {
+    stage: &'static str,
+    min_ms: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    frames: u32,
+    load_ms: f64,
+    /// From the start of loading.
+    first_verdict_ms: f64,
+    stages: Vec<StageFigures>,
+    memory: BTreeMap<&'static str, f64>,
+    cpu: Vec<&'static str>,
+}
+
+impl Figures {
+    fn table(&self) -> String {
+        let mut text = format!(
+            "{:<18}{:>10}{:>10}{:>10}   ms over {} frames on one thread\n",
+            "", "p50", "p99", "min", self.frames
+        );
+        for s in &self.stages {
+            let _ = writeln!(
+                text,
+                "{:<18}{:>10.3}{:>10.3}{:>10.3}",
+                s.stage, s.p50_ms, s.p99_ms, s.min_ms
+            );
+        }
+        let _ = writeln!(
+            text,
+            "loaded in {:.0} ms, first verdict after {:.0} ms",
+            self.load_ms, self.first_verdict_ms
+        );
+        for (what, mb) in &self.memory {
+            let _ = writeln!(text, "{what} {mb:.1} MB");
+        }
+        let _ = writeln!(text, "CPU: {}", self.cpu.join(" "));
+        text
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Resident memory now and at its peak (loading included), MB; empty where the system doesn't tell.
+fn memory() -> BTreeMap<&'static str, f64> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    let fields = [("resident", "VmRSS:"), ("resident at peak", "VmHWM:")];
+    let found = fields
+        .iter()
+        .filter_map(|(what, field)| Some((*what, kib(field)? * 1024.0 / 1e6)));
+    found.collect()
+}
+
+/// The instruction sets that decide how fast the networks are, of those that are there.
+fn cpu_features() -> Vec<&'static str> {
+    let mut there = vec![std::env::consts::ARCH];
+    macro_rules! note {
+        ($detected:ident: $($feature:tt),*) => {
+            $(if std::arch::$detected!($feature) { there.push($feature); })*
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
+    note!(is_x86_feature_detected: "sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512vnni", "avxvnni");
+    #[cfg(target_arch = "aarch64")]
+    note!(is_aarch64_feature_detected: "neon", "fp16", "dotprod", "i8mm", "sve");
+    there
+}

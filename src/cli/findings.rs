@@ -1,0 +1,295 @@
+//! What was found of each image, told as a table, CSV or JSON lines on standard output, and in a CSV file. Everything
+//! that is not a finding goes to standard error.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::camera::ImageError;
+use crate::error::{Error, Result};
+use crate::inspector::Verdict;
+use crate::score::Branch;
+use crate::whole_file::WholeFile;
+
+const COLUMNS: [&str; 6] = [
+    "path",
+    "score",
+    "verdict",
+    "p_value",
+    "branch",
+    "latency_ms",
+];
+
+/// One image and what came of it.
+pub struct Finding {
+    pub name: PathBuf,
+    pub outcome: Result<Verdict, ImageError>,
+    /// What the user should know although the image was judged.
+    pub warning: Option<String>,
+}
+
+impl Finding {
+    fn verdict_name(&self) -> &'static str {
+        match &self.outcome {
+            Ok(verdict) if verdict.reject => "bad",
+            Ok(_) => "good",
+            Err(_) => "unreadable",
+        }
+    }
+
+    /// The fields of [`header`].
+    fn record(&self) -> Vec<String> {
+        let verdict = self.outcome.as_ref().ok();
+        let mut fields = vec![
+            self.name.display().to_string(),
+            verdict.map(|v| v.score.to_string()).unwrap_or_default(),
+            self.verdict_name().to_owned(),
+            verdict.map(|v| v.p_value.to_string()).unwrap_or_default(),
+            verdict.map(|v| v.branch.to_string()).unwrap_or_default(),
+            verdict
+                .map(|v| format!("{:.3}", v.latency.as_secs_f64() * 1e3))
+                .unwrap_or_default(),
+        ];
+        fields.extend(Branch::ALL.map(|branch| {
+            let mut scores = verdict.into_iter().flat_map(|v| &v.branches);
+            let score = scores.find(|(of, _)| *of == branch);
+            score.map(|(_, z)| z.to_string()).unwrap_or_default()
+        }));
+        fields
+    }
+
+    fn table_line(&self) -> String {
+        let (name, verdict) = (self.name.display(), self.verdict_name());
+        match &self.outcome {
+            Ok(v) => format!(
+                "{verdict:<10}  {:>9.3}  {:>7.4}  {:<9}  {:>7.1} ms  {name}",
+                v.score,
+                v.p_value,
+                v.branch,
+                v.latency.as_secs_f64() * 1e3,
+            ),
+            Err(_) => format!(
+                "{verdict:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {name}",
+                "-", "-", "-", "-"
+            ),
+        }
+    }
+
+    fn json_line(&self) -> String {
+        let verdict = self.outcome.as_ref().ok();
+        let line = JsonLine {
+            path: self.name.display().to_string(),
+            verdict: self.verdict_name(),
+            score: verdict.map(|v| v.score),
+            p_value: verdict.map(|v| v.p_value),
+            branch: verdict.map(|v| v.branch),
+            latency_ms: verdict.map(|v| v.latency.as_secs_f64() * 1e3),
+            branches: verdict.map(|v| v.branches.iter().copied().collect()),
+            error: self.outcome.as_ref().err().map(ImageError::to_string),
+        };
+        // Strings and numbers only, which always serialise.
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+}
+
+/// A score that is not finite is `null`, as JSON has no word for it.
+#[derive(Serialize)]
+struct JsonLine {
+    path: String,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p_value: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<Branch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branches: Option<BTreeMap<Branch, f32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+fn header() -> Vec<&'static str> {
+    let branches = Branch::ALL.iter().map(|b| b.name());
+    COLUMNS.into_iter().chain(branches).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+impl Format {
+    /// Off a terminal a machine reads; a CSV file takes the place of CSV on standard output.
+    pub fn choose(json: bool, csv_file: bool) -> Option<Self> {
+        match (json, io::stdout().is_terminal()) {
+            (true, _) => Some(Format::Json),
+            (false, true) => Some(Format::Table),
+            (false, false) => (!csv_file).then_some(Format::Csv),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub good: usize,
+    pub bad: usize,
+    pub unreadable: usize,
+}
+
+/// Where findings go.
+pub struct Findings {
+    /// None once nobody reads it any more.
+    stdout: Option<Format>,
+    csv: Option<(PathBuf, csv::Writer<WholeFile>)>,
+    bar: ProgressBar,
+    pub counts: Counts,
+}
+
+impl Findings {
+    pub fn open(stdout: Option<Format>, csv: Option<&Path>, images: usize) -> Result<Self> {
+        let csv = match csv {
+            None => None,
+            Some(path) => {
+                let file = WholeFile::create(path).map_err(|e| unwritable(path, e))?;
+                Some((path.to_owned(), csv::Writer::from_writer(file)))
+            }
+        };
+        let bar = ProgressBar::new(images as u64);
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} images, {eta} left {msg}")
+        {
+            bar.set_style(style);
+        }
+        let mut findings = Findings {
+            stdout,
+            csv,
+            bar,
+            counts: Counts::default(),
+        };
+        findings.write_csv(&header())?;
+        match stdout {
+            Some(Format::Table) => findings.print(format!(
+                "{:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {}",
+                "verdict", "score", "p", "branch", "latency", "image"
+            ))?,
+            Some(Format::Csv) => findings.print(csv_line(&header()))?,
+            _ => {}
+        }
+        Ok(findings)
+    }
+
+    pub fn write(&mut self, finding: &Finding) -> Result<()> {
+        match &finding.outcome {
+            Ok(verdict) if verdict.reject => self.counts.bad += 1,
+            Ok(_) => self.counts.good += 1,
+            Err(error) => {
+                self.counts.unreadable += 1;
+                self.aside(&error.to_string());
+            }
+        }
+        if let Some(warning) = &finding.warning {
+            self.aside(&format!("warning: {warning}"));
+        }
+        self.write_csv(&finding.record())?;
+        match self.stdout {
+            Some(Format::Table) => self.print(finding.table_line())?,
+            Some(Format::Csv) => self.print(csv_line(&finding.record()))?,
+            Some(Format::Json) => self.print(finding.json_line())?,
+            None => {}
+        }
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// Whether anyone still wants to know.
+    pub fn wanted(&self) -> bool {
+        self.stdout.is_some() || self.csv.is_some()
+    }
+
+    /// Puts the CSV file in its place.
+    pub fn close(mut self) -> Result<Counts> {
+        if let Some((path, csv)) = self.csv.take() {
+            let flushed = csv.into_inner().map_err(|e| e.into_error());
+            flushed
+                .and_then(WholeFile::commit_durably)
+                .map_err(|e| unwritable(&path, e))?;
+        }
+        self.bar.finish_and_clear();
+        let Counts {
+            good,
+            bad,
+            unreadable,
+        } = self.counts;
+        let total = good + bad + unreadable;
+        self.aside(&format!(
+            "{total} images: {good} good, {bad} bad, {unreadable} unreadable"
+        ));
+        Ok(self.counts)
+    }
+
+    fn write_csv<T: AsRef<[u8]>>(&mut self, record: &[T]) -> Result<()> {
+        match &mut self.csv {
+            Some((path, csv)) => csv
+                .write_record(record)
+                .map_err(|e| unwritable(path, e.into())),
+            None => Ok(()),
+        }
+    }
+
+    fn print(&mut self, mut line: String) -> Result<()> {
+        line.push('\n');
+        let write = || {
+            let mut stdout = io::stdout();
+            stdout.write_all(line.as_bytes())?;
+            stdout.flush()
+        };
+        match self.bar.suspend(write) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.stdout = None;
+                Ok(())
+            }
+            Err(error) => Err(unwritable(Path::new("standard output"), error)),
+        }
+    }
+
+    fn aside(&self, text: &str) {
+        // Nobody has to read it.
+        self.bar
+            .suspend(|| drop(writeln!(io::stderr(), "aecsad: {text}")));
+    }
+}
+
+fn csv_line<T: AsRef<[u8]>>(record: &[T]) -> String {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    // Writing to memory can't fail.
+    let _ = writer.write_record(record);
+    let bytes = writer.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim_end().to_owned()
+}
+
+pub(super) fn unwritable(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    Error::Unwritable { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_field_whatever_is_in_it() {
+        assert_eq!(
+            csv_line(&["a,\"b\".png", "", "x"]),
+            "\"a,\"\"b\"\".png\",,x"
+        );
+    }
+}

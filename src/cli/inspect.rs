@@ -1,0 +1,272 @@
+//! `aecsad inspect`: verdicts on images from files, their heat maps as arrays and as pictures.
+//!
+//! Each thread has its own networks and takes every n-th image; the findings come out in the images' order. At most two
+//! findings a thread wait, so that memory doesn't grow with the number of images.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use clap::Args;
+use image::codecs::png::PngEncoder;
+use image::{ImageEncoder, RgbImage};
+
+use super::findings::{Finding, Findings, Format, unwritable};
+use super::images::{self, InputImage};
+use super::stop_on_signal;
+use crate::bundle::{Bundle, Trust};
+use crate::camera::{Frame, ImageError, read_image, read_image_by_content};
+use crate::error::Result;
+use crate::inspector::Inspector;
+use crate::score::anomaly_map;
+use crate::score::heat::HeatMap;
+use crate::station::StationError;
+use crate::whole_file::WholeFile;
+use crate::{heatmap, npy};
+
+/// Findings that a thread may be ahead of the output.
+const AHEAD: usize = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    #[error("there are no images in {}: PNG, JPEG, BMP and TIFF are read, in sub-folders too", folder.display())]
+    NoImages { folder: PathBuf },
+    #[error("{count} of {total} images could not be read; the lines above say which and why")]
+    Unreadable { count: usize, total: usize },
+    #[error("two images named {} would share one map file: rename one or inspect them apart", name.display())]
+    SameName { name: PathBuf },
+    #[error("the pictures in {} would overwrite images such as {}: name another folder", folder.display(), image.display())]
+    OverImages { folder: PathBuf, image: PathBuf },
+    #[error(
+        "stopped by request after {done} of {total} images: what was printed and the maps written so far are whole, a CSV \
+         file was not written"
+    )]
+    Interrupted { done: usize, total: usize },
+    #[error("a thread can't be started ({0}): free memory or ask for fewer --threads")]
+    NoThread(std::io::Error),
+}
+
+#[derive(Args)]
+pub struct InspectArgs {
+    /// The bundle to judge with
+    #[arg(long, value_name = "FILE")]
+    pub bundle: PathBuf,
+    /// Images, and folders with images in them or their sub-folders
+    #[arg(required = true, value_name = "IMAGE|DIR")]
+    pub inputs: Vec<PathBuf>,
+    /// Write a line for each image to this file, once all are judged
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Write each image's map as float32 .npy at the image's size, in folders as under the input
+    #[arg(long, value_name = "DIR")]
+    pub maps: Option<PathBuf>,
+    /// Write each image with its map over it as PNG, likewise
+    #[arg(long, value_name = "DIR")]
+    pub heatmaps: Option<PathBuf>,
+    /// Print one JSON object a line instead of a table (or, off a terminal, CSV)
+    #[arg(long)]
+    pub json: bool,
+    /// Images judged at the same time; one is what a camera does, and what latency is meant for
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: u16,
+}
+
+pub fn run(args: &InspectArgs) -> Result<()> {
+    let stop = stop_on_signal()?;
+    let images = images::gather(&args.inputs)?;
+    let writer = MapWriter {
+        maps: args.maps.as_deref(),
+        pictures: args.heatmaps.as_deref(),
+    };
+    writer.prepare(&images)?;
+    let stdout = Format::choose(args.json, args.csv.is_some());
+    let bundle = Bundle::read(&args.bundle, &Trust::Anyone)?;
+    let mut inspectors = Vec::new();
+    for _ in 0..usize::from(args.threads).min(images.len()) {
+        inspectors.push(Inspector::from_bundle(&bundle, None)?);
+    }
+    drop(bundle);
+    let mut findings = Findings::open(stdout, args.csv.as_deref(), images.len())?;
+    judge_all(&images, inspectors, writer, &stop, &mut findings)?;
+    let counts = findings.close()?;
+    if counts.unreadable > 0 {
+        return Err(InspectError::Unreadable {
+            count: counts.unreadable,
+            total: images.len(),
+        }
+        .into());
+    }
+    Ok(())
+}
+
+fn judge_all(
+    images: &[InputImage],
+    inspectors: Vec<Inspector>,
+    writer: MapWriter<'_>,
+    stop: &AtomicBool,
+    findings: &mut Findings,
+) -> Result<()> {
+    thread::scope(|scope| {
+        let threads = inspectors.len();
+        let (mut outlets, mut handles) = (Vec::new(), Vec::new());
+        for (first, inspector) in inspectors.into_iter().enumerate() {
+            let (outlet, findings) = sync_channel(AHEAD);
+            let turn = images.iter().skip(first).step_by(threads);
+            let work = move || judge(turn, inspector, writer, stop, &outlet);
+            let started = thread::Builder::new().spawn_scoped(scope, work);
+            handles.push(started.map_err(InspectError::NoThread)?);
+            outlets.push(findings);
+        }
+        let collected = collect(images.len(), &outlets, writer, stop, findings);
+        // Threads that still judge find nobody listening, and end.
+        drop(outlets);
+        for handle in handles {
+            let _ = handle.join();
+        }
+        collected
+    })
+}
+
+/// Takes the findings from the threads in turn.
+fn collect(
+    total: usize,
+    outlets: &[Receiver<Result<Finding>>],
+    writer: MapWriter<'_>,
+    stop: &AtomicBool,
+    findings: &mut Findings,
+) -> Result<()> {
+    for (done, outlet) in outlets.iter().cycle().take(total).enumerate() {
+        match outlet.recv() {
+            Ok(finding) => findings.write(&finding?)?,
+            Err(_) if stop.load(Ordering::Relaxed) => {
+                return Err(InspectError::Interrupted { done, total }.into());
+            }
+            Err(_) => return Err(StationError::EngineBrokeOff.into()),
+        }
+        if !findings.wanted() && !writer.wanted() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One thread's work.
+fn judge<'i>(
+    images: impl Iterator<Item = &'i InputImage>,
+    mut inspector: Inspector,
+    writer: MapWriter<'_>,
+    stop: &AtomicBool,
+    outlet: &SyncSender<Result<Finding>>,
+) {
+    for image in images {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let finding = judge_one(image, &mut inspector, writer);
+        let failed = finding.is_err();
+        if outlet.send(finding).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn judge_one(
+    image: &InputImage,
+    inspector: &mut Inspector,
+    writer: MapWriter<'_>,
+) -> Result<Finding> {
+    let mut warning = None;
+    let read = read_image(&image.file).or_else(|error| match error {
+        ImageError::Mislabelled { .. } => {
+            warning = Some(format!("{error}; it is read as what it holds"));
+            read_image_by_content(&image.file)
+        }
+        error => Err(error),
+    });
+    let outcome = match read {
+        Ok(frame) => {
+            let verdict = inspector.inspect(&frame)?;
+            if writer.wanted() {
+                writer.write(&image.name, frame, inspector.heat())?;
+            }
+            Ok(verdict)
+        }
+        Err(error) => Err(error),
+    };
+    Ok(Finding {
+        name: image.name.clone(),
+        outcome,
+        warning,
+    })
+}
+
+/// Where the maps go.
+#[derive(Clone, Copy)]
+struct MapWriter<'a> {
+    maps: Option<&'a Path>,
+    pictures: Option<&'a Path>,
+}
+
+impl MapWriter<'_> {
+    fn wanted(self) -> bool {
+        self.maps.is_some() || self.pictures.is_some()
+    }
+
+    /// Finds out what can be known before the first image.
+    fn prepare(self, images: &[InputImage]) -> Result<()> {
+        if self.wanted() {
+            images::check_names(images)?;
+        }
+        for folder in [self.maps, self.pictures].into_iter().flatten() {
+            std::fs::create_dir_all(folder)
+                .and_then(|()| tempfile::tempfile_in(folder))
+                .map_err(|e| unwritable(folder, e))?;
+        }
+        if let Some(pictures) = self.pictures {
+            images::check_apart(images, pictures)?;
+        }
+        Ok(())
+    }
+
+    fn write(self, name: &Path, frame: Frame, heat: &HeatMap) -> Result<()> {
+        let (width, height) = (frame.width, frame.height);
+        let mut map = Vec::new();
+        let (w, h) = (width as usize, height as usize);
+        anomaly_map::resize(&heat.values, HeatMap::SIDE, w, h, &mut map);
+        if let Some(folder) = self.maps {
+            write_whole(&folder.join(name.with_extension("npy")), |file| {
+                npy::write(file, &map, height, width)
+            })?;
+        }
+        let picture = RgbImage::from_raw(width, height, frame.rgb);
+        if let (Some(folder), Some(mut picture)) = (self.pictures, picture) {
+            heatmap::overlay(&mut picture, &map);
+            write_whole(&folder.join(name.with_extension("png")), |file| {
+                PngEncoder::new(file)
+                    .write_image(&picture, width, height, image::ExtendedColorType::Rgb8)
+                    .map_err(std::io::Error::other)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn write_whole(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut WholeFile>) -> std::io::Result<()>,
+) -> Result<()> {
+    let write = || {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = WholeFile::create(path)?;
+        let mut out = BufWriter::new(&mut file);
+        fill(&mut out)?;
+        out.flush()?;
+        drop(out);
+        file.commit()
+    };
+    write().map_err(|e| unwritable(path, e))
+}

@@ -1,0 +1,80 @@
+//! `aecsad verify`: a bundle is what its manifest says, signed by whom it should be, and comes to the same scores on
+//! this machine as where it was trained.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::print_all;
+use crate::bundle::{Bundle, PublicKey, Trust};
+use crate::error::Result;
+use crate::golden::{self, Comparison};
+use crate::inspector::Inspector;
+
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// The bundle
+    #[arg(value_name = "FILE")]
+    pub bundle: PathBuf,
+    /// Accept only bundles signed with the key whose public half is in this file; may be given several times
+    #[arg(long, value_name = "PUBKEY")]
+    pub key: Vec<PathBuf>,
+}
+
+pub fn run(args: &VerifyArgs) -> Result<()> {
+    let keys = args.key.iter().map(|path| PublicKey::from_file(path));
+    let trust = match keys.collect::<Result<Vec<_>, _>>()? {
+        keys if keys.is_empty() => Trust::Anyone,
+        keys => Trust::Keys(keys),
+    };
+    let bundle = Bundle::read(&args.bundle, &trust)?;
+    let mut inspector = Inspector::from_bundle(&bundle, None)?;
+    let comparison = golden::verify(&bundle, &mut inspector)?;
+    print_all(&report(&bundle, &comparison))?;
+    comparison.check()?;
+    let images = comparison.images.len();
+    print_all(&format!(
+        "whole, and its scores hold on this machine ({images} golden images)\n"
+    ))
+}
+
+fn report(bundle: &Bundle, comparison: &Comparison) -> String {
+    let manifest = &bundle.manifest;
+    let signed = match bundle.signed_by() {
+        Some(key) => format!("signed with key {key}"),
+        None => "signature not checked".into(),
+    };
+    let mut text = format!(
+        "{} version {}, {signed}\nsha256 {}\n",
+        manifest.product,
+        manifest.version,
+        bundle.sha256()
+    );
+    let _ = writeln!(
+        text,
+        "{:<16}  {:>12}  {:>12}  {:>10}  worst branch",
+        "image", "expected", "found", "difference"
+    );
+    for image in &comparison.images {
+        let score = image.score;
+        let worst = match image.worst() {
+            Some((branch, pair)) => format!("{branch} {:.2e}", pair.difference()),
+            None => "-".into(),
+        };
+        let _ = writeln!(
+            text,
+            "{:<16}  {:>12.6}  {:>12.6}  {:>10.2e}  {worst}",
+            image.image,
+            score.expected,
+            score.found,
+            score.difference(),
+        );
+    }
+    let _ = writeln!(
+        text,
+        "tolerance {:e}, relative where a score is above 1",
+        comparison.tolerance
+    );
+    text
+}

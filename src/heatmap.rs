@@ -1,0 +1,69 @@
+//! The picture a person looks at: the part in grey, and over it, in colour, what is strange about it. The one renderer
+//! of heat maps, on one scale: a good part looks calm wherever it is shown.
+
+use colorous::PLASMA;
+use image::{Rgb, RgbImage};
+
+/// Heat below this is invisible: what one part in two hundred good ones reaches somewhere (see
+/// [`Range`](crate::score::heat::Range)).
+const FAINTEST: f32 = 0.1;
+/// Heat from this on has the full colour.
+const HOTTEST: f32 = 0.8;
+/// Some of the part shows through even the hottest place.
+const DENSEST: f32 = 0.85;
+/// The colour map's dark purple start would be lost on dark parts.
+const COLOURS_FROM: f32 = 0.3;
+
+/// Lays `heat`, one value a pixel, over the picture it belongs to. Lightness rises with the heat, from purple over
+/// orange to yellow, so the colours are told apart by people of any colour vision.
+pub fn overlay(picture: &mut RgbImage, heat: &[f32]) {
+    for (pixel, heat) in picture.pixels_mut().zip(heat) {
+        tint(pixel, *heat);
+    }
+}
+
+fn tint(pixel: &mut Rgb<u8>, heat: f32) {
+    let [red, green, blue] = pixel.0.map(f32::from);
+    let grey = 0.299 * red + 0.587 * green + 0.114 * blue;
+    let place = if heat.is_nan() {
+        1.0
+    } else {
+        ((heat - FAINTEST) / (HOTTEST - FAINTEST)).clamp(0.0, 1.0)
+    };
+    let colour = PLASMA.eval_continuous(f64::from(COLOURS_FROM + (1.0 - COLOURS_FROM) * place));
+    let opacity = DENSEST * place.sqrt();
+    for (channel, colour) in pixel.0.iter_mut().zip(colour.as_array()) {
+        *channel = (grey + opacity * (f32::from(colour) - grey)).round() as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tinted(heat: f32) -> [u8; 3] {
+        let mut picture = RgbImage::from_pixel(4, 2, Rgb([90, 120, 60]));
+        overlay(&mut picture, &[heat; 8]);
+        assert!(picture.pixels().all(|p| p == picture.get_pixel(0, 0)));
+        picture.get_pixel(0, 0).0
+    }
+
+    #[test]
+    fn what_good_parts_show_stays_grey() {
+        for heat in [f32::NEG_INFINITY, -1.0, 0.0, FAINTEST] {
+            assert_eq!(tinted(heat), [104; 3]);
+        }
+    }
+
+    #[test]
+    fn hotter_is_more_colourful_up_to_a_bound() {
+        let colourfulness = |heat| {
+            let pixel = tinted(heat);
+            pixel.iter().max().unwrap() - pixel.iter().min().unwrap()
+        };
+        assert!(colourfulness(0.15) < colourfulness(0.3));
+        assert!(colourfulness(0.3) < colourfulness(0.6));
+        assert_eq!(tinted(HOTTEST), tinted(f32::INFINITY));
+        assert_eq!(tinted(HOTTEST), tinted(f32::NAN));
+    }
+}
