@@ -56,7 +56,7 @@ impl Decision {
         }
         Judgement {
             score,
-            reject: !(score <= self.threshold),
+            reject: score.is_nan() || score > self.threshold,
             p_value: self.calibration.p_value(score),
             branch: strongest.1,
             branches,

@@ -33,7 +33,7 @@ pub fn whitening(centred: &Array2<f32>) -> Array2<f32> {
         .row_iter()
         .map(|row| {
             let norm = row.norm_squared();
-            let cross = (&row * &covariance * row.transpose())[0];
+            let cross = (row * &covariance * row.transpose())[0];
             norm * norm - 2.0 * cross + covariance.norm_squared()
         })
         .sum::<f64>()

@@ -1,0 +1,37 @@
+# What a person types. Each target is one line of work; the rest is in scripts/.
+
+BUNDLE ?= models/demo.aecsad
+# Category folders to measure the peers on as well: make bench PEERS="data/solar-cells"
+PEERS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint figures
+
+help:
+	@echo 'make demo     build, then pass 60 parts over a simulated line and show what is rejected'
+	@echo 'make test     install what testing needs, then run every test'
+	@echo 'make bench    how long a frame takes, stage by stage; PEERS="DIR..." measures PaDiM and PatchCore too'
+	@echo 'make lint     formatting, clippy, file sizes'
+	@echo 'make figures  train and measure everything behind the table in README.md (hours)'
+
+demo:
+	cargo build --release
+	target/release/aecsad demo
+
+test:
+	scripts/test.sh
+
+bench:
+	cargo build --release
+	target/release/aecsad bench --bundle $(BUNDLE)
+ifneq ($(strip $(PEERS)),)
+	benches/peers/run.sh $(PEERS)
+endif
+
+lint:
+	cargo fmt --all --check
+	cargo lints
+	scripts/check-sizes.sh
+
+figures:
+	scripts/figures.sh

