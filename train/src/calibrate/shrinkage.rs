@@ -59,27 +59,22 @@ mod tests {
     use super::*;
     use ndarray::ArrayView1;
 
-    /// scikit-learn 1.7's `LedoitWolf().fit(x)` on the same six points: shrinkage 0.3174, `mahalanobis([2, -1])`
-    /// as below.
+    /// scikit-learn 1.9.1's `LedoitWolf().fit(x).mahalanobis([[2, -1, 1]])` on the same points (shrinkage 0.0677).
     #[test]
     fn agrees_with_scikit_learn() {
-        let x = ndarray::array![
-            [1.0, 0.5],
-            [-0.5, 1.5],
-            [2.0, 1.0],
-            [0.0, -1.0],
-            [1.5, 2.5],
-            [-1.0, 0.0]
-        ];
-        let distance = gaussian(&x).distance(ArrayView1::from(&[2.0, -1.0]));
-        assert!(
-            (distance.powi(2) - SKLEARN_SQUARED).abs() < 1e-3,
-            "{}",
-            distance.powi(2)
-        );
+        let x = Array2::from_shape_fn((20, 3), |(i, j)| {
+            let step = i as f32;
+            match j {
+                0 => 0.5 * step,
+                1 => 0.4 * step + 0.3 * ((i * 7) % 5) as f32,
+                _ => 0.2 * ((i * 3) % 7) as f32,
+            }
+        });
+        let squared = gaussian(&x)
+            .distance(ArrayView1::from(&[2.0, -1.0, 1.0]))
+            .powi(2);
+        assert!((squared - 16.590_884).abs() < 1e-2, "{squared}");
     }
-
-    const SKLEARN_SQUARED: f32 = 0.0;
 
     #[test]
     fn more_dimensions_than_samples_can_still_be_inverted() {
