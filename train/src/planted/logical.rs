@@ -19,9 +19,11 @@ struct Box {
 }
 
 /// Tries per image before giving up.
-const TRIES: usize = 12;
+const TRIES: usize = 30;
 /// Cells that a component must have to be worth moving.
 const MIN_CELLS: usize = 8;
+/// Share of a box's rim that must show what the component lies on.
+const CLEAN_RIM: f32 = 0.7;
 /// Mean absolute difference, of 255, under which a change is none.
 const MIN_CHANGE: f32 = 10.0;
 
@@ -36,16 +38,19 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
     for _ in 0..TRIES {
         let mut frame = own.frame.clone();
         let part = boxes[random.random_range(0..boxes.len())];
+        let Some(host) = host(own.classes, part) else {
+            continue;
+        };
         let place = match random.random_range(0..4) {
             0 => {
-                let Some(empty) = background_box(own.classes, part, random) else {
+                let Some(empty) = empty_box(own.classes, host, part, random) else {
                     continue;
                 };
                 paste(&mut frame, own.frame, empty, part);
                 part
             }
             1 => {
-                let Some(empty) = background_box(own.classes, part, random) else {
+                let Some(empty) = empty_box(own.classes, host, part, random) else {
                     continue;
                 };
                 paste(&mut frame, own.frame, part, empty);
@@ -53,7 +58,8 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
             }
             2 => {
                 let other = boxes[random.random_range(0..boxes.len())];
-                if own.classes[centre(part)] == own.classes[centre(other)] {
+                let same_kind = own.classes[centre(part)] == own.classes[centre(other)];
+                if same_kind || self::host(own.classes, other) != Some(host) {
                     continue;
                 }
                 paste(
@@ -72,6 +78,9 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
             }
             _ => {
                 let other = &clean[random.random_range(0..clean.len())];
+                if self::host(other.classes, part) != Some(host) {
+                    continue;
+                }
                 paste(&mut frame, other.frame, part, part);
                 part
             }
@@ -125,11 +134,28 @@ fn at_centre(at: Box, size: Box, (rows, columns): (usize, usize)) -> Box {
     }
 }
 
-/// A place as large as `like` where nothing but background lies.
-fn background_box(classes: &Array2<u8>, like: Box, random: &mut impl Rng) -> Option<Box> {
+/// The class that a component lies on: what nearly all of its box's rim shows. None where other things are so near
+/// that cutting the box out would cut through them.
+fn host(classes: &Array2<u8>, b: Box) -> Option<u8> {
+    let mut counts = [0usize; 256];
+    let mut rim = 0;
+    for y in b.top..b.bottom {
+        for x in b.left..b.right {
+            if y == b.top || x == b.left || y + 1 == b.bottom || x + 1 == b.right {
+                counts[classes[[y, x]] as usize] += 1;
+                rim += 1;
+            }
+        }
+    }
+    let (host, count) = counts.iter().enumerate().max_by_key(|(_, count)| **count)?;
+    (*count as f32 >= CLEAN_RIM * rim as f32).then_some(host as u8)
+}
+
+/// A place as large as `like` where nothing but `host` lies.
+fn empty_box(classes: &Array2<u8>, host: u8, like: Box, random: &mut impl Rng) -> Option<Box> {
     let (rows, columns) = classes.dim();
     let (height, width) = (like.bottom - like.top, like.right - like.left);
-    for _ in 0..60 {
+    for _ in 0..200 {
         let top = random.random_range(0..=rows - height);
         let left = random.random_range(0..=columns - width);
         let found = Box {
@@ -142,7 +168,7 @@ fn background_box(classes: &Array2<u8>, like: Box, random: &mut impl Rng) -> Opt
             found.top..found.bottom,
             found.left..found.right
         ]);
-        if cells.iter().all(|c| *c == 0) {
+        if cells.iter().all(|c| *c == host) {
             return Some(found);
         }
     }
