@@ -69,7 +69,7 @@ pub struct Threshold {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tolerance {
-    /// Largest absolute difference of a score from its golden value.
+    /// Largest difference of a normalised score from its golden value, relative where that is above 1.
     pub golden: f32,
 }
 

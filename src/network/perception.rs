@@ -1,7 +1,7 @@
 //! Everything the networks say of one frame: features, class map, student errors. The encoder runs once; the rest
 //! reads what it saw.
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
 use super::{Encoder, Features, Network, NetworkError};
 
@@ -15,6 +15,8 @@ pub struct Percept {
     pub features: Features,
     /// `[64, 64]`; all 0 without a segmentation network.
     pub classes: Array2<u8>,
+    /// `[classes, 64, 64]`; no classes without a segmentation network.
+    pub probabilities: Array3<f32>,
     /// Mean over channels of (F_T − F_L)², 64×64, row by row; 0 without students.
     pub local: Vec<f32>,
     /// Mean over channels of (F_G − F_LG)², likewise.
@@ -26,6 +28,7 @@ impl Percept {
         Percept {
             features: Features::empty(),
             classes: Array2::zeros((MAP_SIDE, MAP_SIDE)),
+            probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
             local: vec![0.0; MAP_CELLS],
             global: vec![0.0; MAP_CELLS],
         }
@@ -61,8 +64,14 @@ impl Perception {
             let stride4: super::Input = (&[1, 24, 64, 64], flat(features.stride4.as_slice()));
             let outputs = segmentation.network.run(&[stride4, stride16])?;
             let logits = outputs.slice(0, segmentation.classes * MAP_CELLS)?;
-            for (cell, class) in percept.classes.iter_mut().enumerate() {
-                *class = strongest(logits, cell, segmentation.classes);
+            if percept.probabilities.dim().0 != segmentation.classes {
+                percept.probabilities = Array3::zeros((segmentation.classes, MAP_SIDE, MAP_SIDE));
+            }
+            if let Some(probabilities) = percept.probabilities.as_slice_mut() {
+                probabilities.copy_from_slice(logits);
+                for (cell, class) in percept.classes.iter_mut().enumerate() {
+                    *class = softmax(probabilities, cell);
+                }
             }
         }
         if let Some(students) = &mut self.students {
@@ -80,13 +89,23 @@ fn flat(values: Option<&[f32]>) -> &[f32] {
     values.unwrap_or(&[])
 }
 
-fn strongest(logits: &[f32], cell: usize, classes: usize) -> u8 {
+/// Turns one cell's logits into probabilities, in place; gives the most probable class.
+fn softmax(values: &mut [f32], cell: usize) -> u8 {
+    let of_cell = || (cell..).step_by(MAP_CELLS);
+    let classes = values.len() / MAP_CELLS;
     let mut best = (f32::NEG_INFINITY, 0);
-    for class in 0..classes {
-        let logit = logits[class * MAP_CELLS + cell];
-        if logit > best.0 {
-            best = (logit, class as u8);
+    for (class, at) in of_cell().take(classes).enumerate() {
+        if values[at] > best.0 {
+            best = (values[at], class as u8);
         }
+    }
+    let mut sum = 0.0;
+    for at in of_cell().take(classes) {
+        values[at] = (values[at] - best.0).exp();
+        sum += values[at];
+    }
+    for at in of_cell().take(classes) {
+        values[at] /= sum;
     }
     best.1
 }

@@ -1,25 +1,31 @@
-//! Class shares of a segmentation map: over the whole image and over the cells of a grid (paper, section III-E).
+//! Class shares of a segmentation (paper, section III-E): over the whole image and over the cells of a grid. Shares
+//! are summed from probabilities, not from the most probable class: a cell that a part half covers counts half.
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView3};
 
-/// Shares of classes `1..classes` over the whole map, then over each cell of a `grid`×`grid` division in raster
-/// order; background (class 0) is left out, the shares say it already. `classes` above every label in `map`.
-/// The square root makes small parts count: its variance hardly depends on the share.
-pub fn histogram(map: ArrayView2<'_, u8>, classes: usize, grid: usize, out: &mut [f32]) {
+use super::pieces;
+
+/// Pieces of fewer cells are noise.
+const MIN_PIECE: usize = 4;
+/// A root of a piece count in units that compare with the root of a share.
+const PIECE_UNIT: f32 = 0.2;
+
+/// Root shares of classes `1..classes` over the whole map, then over each cell of a `grid`×`grid` division in raster
+/// order; background (class 0) is left out, the shares say it already. `probabilities` is `[classes, side, side]`.
+/// The root makes small parts count: its variance hardly depends on the share.
+pub fn shares(probabilities: ArrayView3<'_, f32>, grid: usize, out: &mut [f32]) {
     out.fill(0.0);
-    let (height, width) = map.dim();
+    let (classes, height, width) = probabilities.dim();
     let kept = classes.saturating_sub(1);
     let whole = 1.0 / (height * width) as f32;
     let cell_share = whole * (grid * grid) as f32;
-    for ((y, x), &class) in map.indexed_iter() {
-        let class = class as usize;
-        if class == 0 || class >= classes {
-            continue;
-        }
-        out[class - 1] += whole;
-        if grid > 1 {
-            let cell = (y * grid / height) * grid + x * grid / width;
-            out[kept * (1 + cell) + class - 1] += cell_share;
+    for (class, plane) in probabilities.outer_iter().enumerate().skip(1) {
+        for ((y, x), probability) in plane.indexed_iter() {
+            out[class - 1] += whole * probability;
+            if grid > 1 {
+                let cell = (y * grid / height) * grid + x * grid / width;
+                out[kept * (1 + cell) + class - 1] += cell_share * probability;
+            }
         }
     }
     for share in out.iter_mut() {
@@ -27,26 +33,56 @@ pub fn histogram(map: ArrayView2<'_, u8>, classes: usize, grid: usize, out: &mut
     }
 }
 
-/// Length of [`histogram`]'s output.
+/// Length of [`shares`].
 pub fn length(classes: usize, grid: usize) -> usize {
     let cells = if grid > 1 { grid * grid } else { 0 };
     classes.saturating_sub(1) * (1 + cells)
 }
 
+/// How many pieces of each class `1..classes` there are, as `PIECE_UNIT · √count`. `out` has `classes − 1` values.
+pub fn piece_counts(map: &Array2<u8>, scratch: &mut pieces::Scratch, out: &mut [f32]) {
+    out.fill(0.0);
+    pieces::for_each(map, scratch, |class, cells| {
+        if let Some(count) = out.get_mut(class as usize - 1)
+            && cells.len() >= MIN_PIECE
+        {
+            *count += 1.0;
+        }
+    });
+    for count in out.iter_mut() {
+        *count = PIECE_UNIT * count.sqrt();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+    use ndarray::{Array3, array};
 
     #[test]
-    fn counts_classes_over_the_whole_and_each_quarter() {
+    fn shares_of_the_whole_and_of_each_quarter() {
         let map = array![[0u8, 1], [1, 2]];
+        let mut probabilities = Array3::zeros((3, 2, 2));
+        for ((y, x), class) in map.indexed_iter() {
+            probabilities[[*class as usize, y, x]] = 1.0;
+        }
         let mut out = vec![9.0; length(3, 2)];
-        histogram(map.view(), 3, 2, &mut out);
+        shares(probabilities.view(), 2, &mut out);
         let squared: Vec<f32> = out.iter().map(|s| s * s).collect();
         let wanted = [0.5, 0.25, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0];
         for (found, wanted) in squared.iter().zip(wanted) {
             assert!((found - wanted).abs() < 1e-6, "{squared:?}");
         }
+    }
+
+    #[test]
+    fn small_specks_are_no_pieces() {
+        let mut map = Array2::zeros((8, 8));
+        for (y, x) in [(0, 0), (0, 1), (1, 0), (1, 1), (5, 5)] {
+            map[[y, x]] = 1u8;
+        }
+        let mut counts = [9.0; 2];
+        piece_counts(&map, &mut pieces::Scratch::default(), &mut counts);
+        assert_eq!(counts, [PIECE_UNIT, 0.0]);
     }
 }

@@ -10,6 +10,7 @@ pub mod heat;
 pub mod layout;
 pub mod low_rank;
 pub mod patch_memory;
+pub mod pieces;
 pub mod pooled;
 pub mod position_gaussian;
 pub mod reference;

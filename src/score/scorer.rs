@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array3};
 
 use super::anomaly_map::top_mean;
-use super::class_histogram::{histogram, length};
+use super::class_histogram::{length, piece_counts, shares};
 use super::error_scale::ErrorScale;
 use super::heat::{HeatMap, Range};
 use super::low_rank::{GRID, LowRank, STACKED, stack};
@@ -11,7 +11,7 @@ use super::patch_memory::PatchMemory;
 use super::position_gaussian::PositionGaussian;
 use super::reference::Reference;
 use super::registration::{self, Bilinear, Pose, Registration};
-use super::{Branch, layout, pooled};
+use super::{Branch, layout, pieces, pooled};
 use crate::network::{MAP_SIDE, Percept};
 
 /// Share of a map's cells whose mean is its image score.
@@ -22,6 +22,8 @@ const TOP_SHARE: f32 = 0.01;
 pub struct HistogramModel {
     pub classes: usize,
     pub grid: usize,
+    /// Whether the number of pieces of each class counts beside their shares.
+    pub pieces: bool,
     pub reference: Reference,
 }
 
@@ -63,8 +65,9 @@ pub struct Scorer {
     patch_map: Vec<f32>,
     local_map: Vec<f32>,
     global_map: Vec<f32>,
-    classes: Array2<u8>,
+    probabilities: Array3<f32>,
     shares: Vec<f32>,
+    pieces: pieces::Scratch,
     pooled: Array1<f32>,
     sorted: Vec<f32>,
     heat: HeatMap,
@@ -84,8 +87,9 @@ impl Scorer {
             patch_map: vec![0.0; cells],
             local_map: vec![0.0; MAP_SIDE * MAP_SIDE],
             global_map: vec![0.0; MAP_SIDE * MAP_SIDE],
-            classes: Array2::zeros((MAP_SIDE, MAP_SIDE)),
+            probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
             shares: Vec::new(),
+            pieces: pieces::Scratch::default(),
             pooled: Array1::zeros(pooled::LENGTH),
             sorted: Vec::with_capacity(MAP_SIDE * MAP_SIDE),
             heat: HeatMap::new(),
@@ -145,29 +149,29 @@ impl Scorer {
             }
         }
         if s.histogram.is_some() || s.layout.is_some() {
-            classes_through_pose(&percept.classes, &self.pose, &mut self.classes);
+            probabilities_through_pose(percept, &self.pose, &mut self.probabilities);
         }
         if let Some(model) = &s.histogram {
-            self.shares.resize(length(model.classes, model.grid), 0.0);
-            histogram(
-                self.classes.view(),
-                model.classes,
-                model.grid,
+            let vector = histogram(
+                percept,
+                self.probabilities.view(),
+                (model.grid, model.pieces),
+                &mut self.pieces,
                 &mut self.shares,
             );
-            let shares = ndarray::ArrayView1::from(&self.shares);
-            raw[Branch::Histogram as usize] = Some(model.reference.distance(shares));
+            let vector = ndarray::ArrayView1::from(vector);
+            raw[Branch::Histogram as usize] = Some(model.reference.distance(vector));
         }
         if let Some(model) = &s.layout {
-            self.shares.resize(length(model.classes, model.grid), 0.0);
-            histogram(
-                self.classes.view(),
-                model.classes,
-                model.grid,
+            let vector = histogram(
+                percept,
+                self.probabilities.view(),
+                (model.grid, false),
+                &mut self.pieces,
                 &mut self.shares,
             );
             let kept = model.classes.saturating_sub(1);
-            let cells = ndarray::ArrayView1::from(&self.shares[kept..]);
+            let cells = ndarray::ArrayView1::from(&vector[kept..]);
             raw[Branch::Layout as usize] = Some(layout::deviation(cells, &model.mean, kept));
         }
         raw
@@ -239,14 +243,42 @@ pub fn through_pose(source: &[f32], pose: &Pose, out: &mut [f32]) {
     }
 }
 
-/// The same for a class map, nearest cell.
-pub fn classes_through_pose(source: &Array2<u8>, pose: &Pose, out: &mut Array2<u8>) {
-    let centre = |i: usize| (i as f32 + 0.5) / MAP_SIDE as f32;
-    let cell = |v: f32| ((v * MAP_SIDE as f32) as usize).min(MAP_SIDE - 1);
-    for ((y, x), class) in out.indexed_iter_mut() {
-        let (fx, fy) = pose.to_frame(centre(x), centre(y));
-        *class = source[[cell(fy.max(0.0)), cell(fx.max(0.0))]];
+/// The class probabilities as they would be if the part lay as the template does; `out` is resized to their shape.
+pub fn probabilities_through_pose(percept: &Percept, pose: &Pose, out: &mut Array3<f32>) {
+    let source = &percept.probabilities;
+    if out.raw_dim() != source.raw_dim() {
+        *out = Array3::zeros(source.raw_dim());
     }
+    for (from, mut to) in source.outer_iter().zip(out.outer_iter_mut()) {
+        if let (Some(from), Some(to)) = (from.as_slice(), to.as_slice_mut()) {
+            through_pose(from, pose, to);
+        }
+    }
+}
+
+/// The class histogram of a part: root shares over the whole and a grid, then, if asked, the pieces of each class.
+/// `vector` is the buffer that the result stands in.
+pub fn histogram<'a>(
+    percept: &Percept,
+    probabilities: ndarray::ArrayView3<'_, f32>,
+    (grid, pieces): (usize, bool),
+    scratch: &mut pieces::Scratch,
+    vector: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    let classes = probabilities.dim().0;
+    let share_count = length(classes, grid);
+    vector.resize(histogram_length(classes, grid, pieces), 0.0);
+    let (share_part, piece_part) = vector.split_at_mut(share_count);
+    shares(probabilities, grid, share_part);
+    if pieces {
+        piece_counts(&percept.classes, scratch, piece_part);
+    }
+    vector
+}
+
+/// Length of [`histogram`].
+pub fn histogram_length(classes: usize, grid: usize, pieces: bool) -> usize {
+    length(classes, grid) + if pieces { classes.saturating_sub(1) } else { 0 }
 }
 
 /// `[channels, 64, 64]` of zeros, for a template in the making.

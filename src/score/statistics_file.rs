@@ -11,7 +11,7 @@ use super::pooled;
 use super::position_gaussian::{MAX_RANK, PositionGaussian};
 use super::reference::Reference;
 use super::registration::{self, Registration};
-use super::scorer::{HistogramModel, LayoutModel, Statistics};
+use super::scorer::{HistogramModel, LayoutModel, Statistics, histogram_length};
 use super::shrunk_gaussian::ShrunkGaussian;
 use crate::bundle::Arrays;
 use crate::network::{Features, MAP_SIDE};
@@ -54,14 +54,15 @@ impl Statistics {
             write_reference(&mut arrays, "pooled", reference);
         }
         if let Some(model) = &self.histogram {
-            let sizes = array![model.classes as f32, model.grid as f32];
+            let pieces = model.pieces as u8 as f32;
+            let sizes = array![model.classes as f32, model.grid as f32, pieces];
             arrays.insert("histogram.sizes", sizes);
             write_reference(&mut arrays, "histogram", &model.reference);
         }
         if let Some(model) = &self.layout {
             arrays.insert(
                 "layout.sizes",
-                array![model.classes as f32, model.grid as f32],
+                array![model.classes as f32, model.grid as f32, 0.0],
             );
             arrays.insert("layout.mean", model.mean.clone());
         }
@@ -121,17 +122,18 @@ impl Statistics {
         })?;
         let pooled = source.when("pooled.mean", || source.reference("pooled", pooled::LENGTH))?;
         let histogram = source.when("histogram.sizes", || {
-            let (classes, grid) = source.sizes("histogram.sizes")?;
-            let length = super::class_histogram::length(classes, grid);
+            let (classes, grid, pieces) = source.sizes("histogram.sizes")?;
+            let length = histogram_length(classes, grid, pieces);
             let reference = source.reference("histogram", length)?;
             Ok(HistogramModel {
                 classes,
                 grid,
+                pieces,
                 reference,
             })
         })?;
         let layout = source.when("layout.sizes", || {
-            let (classes, grid) = source.sizes("layout.sizes")?;
+            let (classes, grid, _) = source.sizes("layout.sizes")?;
             let length = super::class_histogram::length(classes, grid);
             let mean = source.exact::<Ix1>("layout.mean", &[length - (classes - 1)])?;
             Ok(LayoutModel {
@@ -256,8 +258,9 @@ impl Source<'_> {
         there.then(read).transpose()
     }
 
-    fn sizes(&self, name: &str) -> Result<(usize, usize), StatisticsError> {
-        let sizes: Array1<f32> = self.exact(name, &[2])?;
+    /// Classes, cells a side of the grid, and whether pieces count.
+    fn sizes(&self, name: &str) -> Result<(usize, usize, bool), StatisticsError> {
+        let sizes: Array1<f32> = self.exact(name, &[3])?;
         let (classes, grid) = (sizes[0] as usize, sizes[1] as usize);
         if !(2..=MAX_CLASSES).contains(&classes) || !(1..=MAX_GRID).contains(&grid) {
             return Err(self.shape(
@@ -266,7 +269,7 @@ impl Source<'_> {
                 format!("2 to {MAX_CLASSES} classes and 1 to {MAX_GRID} cells"),
             ));
         }
-        Ok((classes, grid))
+        Ok((classes, grid, sizes[2] != 0.0))
     }
 
     fn reference(&self, name: &str, length: usize) -> Result<Reference, StatisticsError> {

@@ -11,6 +11,7 @@ use aecsad::score::heat::Range;
 use aecsad::score::scorer::{RawScores, Scorer, Statistics};
 use aecsad::score::trimmed_z::{TrimmedZ, quantile};
 
+use super::histogram::View;
 use super::statistics::Fitter;
 use crate::evaluate::{Kind, auroc};
 
@@ -163,16 +164,7 @@ fn best_of_each(
     planted: &[Planted],
 ) -> Vec<Candidate> {
     let mut ways: Vec<(Branch, Vec<(Statistics, String)>)> = Vec::new();
-    let grids = GRIDS.into_iter().flat_map(|g| [(g, false), (g, true)]);
-    let histograms = grids.filter_map(|(grid, variants)| {
-        let model = if variants {
-            "nearest good histograms"
-        } else {
-            "one Gaussian"
-        };
-        let statistics = fitter.histogram(grid, variants)?;
-        Some((statistics, format!("{model}, {grid}×{grid} cells")))
-    });
+    let histograms = views().filter_map(|view| Some((fitter.histogram(view)?, view.to_string())));
     ways.push((Branch::Histogram, histograms.collect()));
     let single = |s: Option<Statistics>| s.map(|s| (s, String::new())).into_iter().collect();
     ways.push((Branch::Layout, single(fitter.layout())));
@@ -201,6 +193,17 @@ fn best_of_each(
         }));
     }
     best
+}
+
+fn views() -> impl Iterator<Item = View> {
+    let flags = [(false, false), (false, true), (true, false), (true, true)];
+    GRIDS.into_iter().flat_map(move |grid| {
+        flags.map(|(variants, pieces)| View {
+            grid,
+            variants,
+            pieces,
+        })
+    })
 }
 
 fn measure(

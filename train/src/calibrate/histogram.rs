@@ -1,34 +1,63 @@
 //! What good class histograms look like: one Gaussian, or neighbours where the product comes in variants.
 
-use aecsad::score::class_histogram::{histogram, length};
+use aecsad::network::Percept;
 use aecsad::score::reference::{NEIGHBOURS, Reference};
-use aecsad::score::scorer::{HistogramModel, LayoutModel};
+use aecsad::score::scorer::{HistogramModel, LayoutModel, histogram, histogram_length};
 use aecsad::score::shrunk_gaussian::ShrunkGaussian;
-use ndarray::{Array1, Array2, ArrayView1, Axis, s};
+use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
 
 use super::shrinkage;
 
 /// Cells a side of the grid over which shares are taken beside the whole.
 pub const GRID: usize = 2;
 
-/// `maps` are the class maps of D_L as the trained network sees them, registered.
-pub fn fit(maps: &[Array2<u8>], classes: usize, grid: usize, variants: bool) -> HistogramModel {
-    let samples = histograms(maps, classes, grid);
-    let reference = if variants {
+/// A part of D_L as the trained network sees it, and its class probabilities after registration.
+pub struct Segmented<'a> {
+    pub percept: &'a Percept,
+    pub probabilities: Array3<f32>,
+}
+
+/// One way to look at class histograms.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// Cells a side of the grid.
+    pub grid: usize,
+    /// Nearest good histograms instead of one Gaussian.
+    pub variants: bool,
+    /// The number of pieces counts beside the shares.
+    pub pieces: bool,
+}
+
+impl std::fmt::Display for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let model = if self.variants {
+            "nearest good histograms"
+        } else {
+            "one Gaussian"
+        };
+        let pieces = if self.pieces { " and pieces" } else { "" };
+        write!(f, "{model} of shares{pieces}, {0}×{0} cells", self.grid)
+    }
+}
+
+pub fn fit(parts: &[Segmented<'_>], classes: usize, view: View) -> HistogramModel {
+    let samples = histograms(parts, classes, view.grid, view.pieces);
+    let reference = if view.variants {
         neighbours(&samples)
     } else {
         Reference::Gaussian(shrinkage::gaussian(&samples))
     };
     HistogramModel {
         classes,
-        grid,
+        grid: view.grid,
+        pieces: view.pieces,
         reference,
     }
 }
 
 /// The mean normal layout (paper, eq. 3).
-pub fn fit_layout(maps: &[Array2<u8>], classes: usize, grid: usize) -> LayoutModel {
-    let samples = histograms(maps, classes, grid);
+pub fn fit_layout(parts: &[Segmented<'_>], classes: usize, grid: usize) -> LayoutModel {
+    let samples = histograms(parts, classes, grid, false);
     let cells = samples.slice(s![.., classes - 1..]);
     let mean = cells.mean_axis(Axis(0)).unwrap_or_default();
     LayoutModel {
@@ -38,12 +67,19 @@ pub fn fit_layout(maps: &[Array2<u8>], classes: usize, grid: usize) -> LayoutMod
     }
 }
 
-fn histograms(maps: &[Array2<u8>], classes: usize, grid: usize) -> Array2<f32> {
-    let mut samples = Array2::zeros((maps.len(), length(classes, grid)));
-    for (map, mut row) in maps.iter().zip(samples.rows_mut()) {
-        if let Some(row) = row.as_slice_mut() {
-            histogram(map.view(), classes, grid, row);
-        }
+fn histograms(parts: &[Segmented<'_>], classes: usize, grid: usize, pieces: bool) -> Array2<f32> {
+    let mut samples = Array2::zeros((parts.len(), histogram_length(classes, grid, pieces)));
+    let (mut scratch, mut buffer) = Default::default();
+    for (part, mut row) in parts.iter().zip(samples.rows_mut()) {
+        let view = part.probabilities.view();
+        let vector = histogram(
+            part.percept,
+            view,
+            (grid, pieces),
+            &mut scratch,
+            &mut buffer,
+        );
+        row.assign(&ArrayView1::from(vector));
     }
     samples
 }

@@ -6,10 +6,11 @@ use aecsad::score::low_rank::{GRID, LowRank, STACKED, stack};
 use aecsad::score::pooled;
 use aecsad::score::reference::Reference;
 use aecsad::score::registration::{Pose, Registration};
-use aecsad::score::scorer::{Statistics, classes_through_pose, through_pose, vectors};
-use ndarray::{Array1, Array2, ArrayView2};
+use aecsad::score::scorer::{Statistics, probabilities_through_pose, through_pose, vectors};
+use ndarray::{Array1, Array2, Array3, ArrayView2};
 use rayon::prelude::*;
 
+use super::histogram::{Segmented, View};
 use super::{histogram, low_rank, patch, position, registration, shrinkage, student_error};
 
 /// Directions kept of the stacked features; fewer where there are few images to learn their spread from.
@@ -42,7 +43,7 @@ pub struct Fitter<'a> {
     low_rank: LowRank,
     vectors: Vec<Array2<f32>>,
     poses: Vec<Pose>,
-    classes: Vec<Array2<u8>>,
+    segmented: Vec<Segmented<'a>>,
 }
 
 impl<'a> Fitter<'a> {
@@ -82,13 +83,16 @@ impl<'a> Fitter<'a> {
             .zip(&poses)
             .map(|(percept, pose)| vectors(percept, pose, &low_rank))
             .collect();
-        let classes = good
+        let segmented = good
             .labelled
             .iter()
             .map(|&i| {
-                let mut seen = Array2::zeros(good.train[i].classes.raw_dim());
-                classes_through_pose(&good.train[i].classes, &poses[i], &mut seen);
-                seen
+                let mut probabilities = Array3::zeros((0, 0, 0));
+                probabilities_through_pose(&good.train[i], &poses[i], &mut probabilities);
+                Segmented {
+                    percept: &good.train[i],
+                    probabilities,
+                }
             })
             .collect();
         Fitter {
@@ -98,7 +102,7 @@ impl<'a> Fitter<'a> {
             low_rank,
             vectors,
             poses,
-            classes,
+            segmented,
         }
     }
 
@@ -148,10 +152,10 @@ impl<'a> Fitter<'a> {
     }
 
     /// None where the product has no components.
-    pub fn histogram(&self, grid: usize, variants: bool) -> Option<Statistics> {
+    pub fn histogram(&self, view: View) -> Option<Statistics> {
         let classes = self.good.classes?;
         Some(Statistics {
-            histogram: Some(histogram::fit(&self.classes, classes, grid, variants)),
+            histogram: Some(histogram::fit(&self.segmented, classes, view)),
             ..self.base()
         })
     }
@@ -160,7 +164,7 @@ impl<'a> Fitter<'a> {
         let classes = self.good.classes?;
         Some(Statistics {
             layout: Some(histogram::fit_layout(
-                &self.classes,
+                &self.segmented,
                 classes,
                 histogram::GRID,
             )),

@@ -23,6 +23,8 @@ pub enum FitError {
     #[error(transparent)]
     Bundle(#[from] aecsad::bundle::BundleError),
     #[error(transparent)]
+    Golden(#[from] aecsad::golden::GoldenError),
+    #[error(transparent)]
     Key(#[from] crate::export::signing::SigningError),
     #[error("the statistics can't be packed: {0}")]
     Pack(String),
@@ -59,7 +61,7 @@ impl FitError {
             },
             FitError::Segmentation(_) | FitError::Students(_) => ExitCode::Training,
             FitError::Optics(_) => ExitCode::Input,
-            FitError::Network(_) | FitError::Inspector(_) => ExitCode::Engine,
+            FitError::Network(_) | FitError::Inspector(_) | FitError::Golden(_) => ExitCode::Engine,
             FitError::Bundle(e) if e.is_storage() => ExitCode::Storage,
             FitError::Bundle(_) | FitError::Pack(_) => ExitCode::Bundle,
             FitError::Key(_) => ExitCode::Input,

@@ -70,6 +70,7 @@ pub fn write(
         .take(GOLDEN)
         .map(|i| i.frame.clone())
         .collect();
+    entries.extend(aecsad::golden::write(&frames, &mut inspector)?);
 
     match &options.key {
         Some(key) => {

@@ -1,11 +1,12 @@
 //! Wrong arrangements of right parts: one missing, one too many, two exchanged, one from another part's image.
 
 use aecsad::camera::Frame;
+use aecsad::network::MAP_SIDE;
+use aecsad::score::pieces;
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 
 use super::Clean;
-use super::components::components;
 use super::structural::pixel;
 
 /// A component's place, in cells of the class map: first row and column, then one past the last.
@@ -84,20 +85,26 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
 
 fn boxes(classes: &Array2<u8>) -> Vec<Box> {
     let (rows, columns) = classes.dim();
-    components(classes)
-        .into_iter()
-        .filter(|cells| cells.len() >= MIN_CELLS && cells.len() * 3 < rows * columns)
-        .filter_map(|cells| {
-            let ys = cells.iter().map(|c| c.0);
-            let xs = cells.iter().map(|c| c.1);
-            Some(Box {
-                top: ys.clone().min()?.saturating_sub(1),
-                left: xs.clone().min()?.saturating_sub(1),
-                bottom: (ys.max()? + 2).min(rows),
-                right: (xs.max()? + 2).min(columns),
-            })
-        })
-        .collect()
+    let mut boxes = Vec::new();
+    pieces::for_each(classes, &mut pieces::Scratch::default(), |_, cells| {
+        if cells.len() < MIN_CELLS || cells.len() * 3 >= rows * columns {
+            return;
+        }
+        let span = |of: fn(usize, usize) -> usize, length: usize| {
+            let low = cells.iter().map(|c| of(*c, columns)).min().unwrap_or(0);
+            let high = cells.iter().map(|c| of(*c, columns)).max().unwrap_or(0);
+            (low.saturating_sub(1), (high + 2).min(length))
+        };
+        let (top, bottom) = span(|cell, columns| cell / columns, rows);
+        let (left, right) = span(|cell, columns| cell % columns, columns);
+        boxes.push(Box {
+            top,
+            left,
+            bottom,
+            right,
+        });
+    });
+    boxes
 }
 
 fn centre(b: Box) -> (usize, usize) {
@@ -142,29 +149,65 @@ fn background_box(classes: &Array2<u8>, like: Box, random: &mut impl Rng) -> Opt
     None
 }
 
-/// Copies `from` of one image over `to` of another; the edges fade over two pixels.
+/// Copies `from` of one image over `to` of another, without a seam: the difference at the border is spread over the
+/// inside as a membrane (Pérez, Gangnet & Blake, Poisson image editing, SIGGRAPH 2003). A seam would be damage, and
+/// damage is planted elsewhere.
 fn paste(frame: &mut Frame, source: &Frame, from: Box, to: Box) {
-    let scale = frame.width as i32 / aecsad::network::MAP_SIDE as i32;
-    let height = (to.bottom - to.top) as i32 * scale;
-    let width = (to.right - to.left) as i32 * scale;
+    let scale = frame.width as i32 / MAP_SIDE as i32;
+    let height = (to.bottom - to.top) * scale as usize;
+    let width = (to.right - to.left) * scale as usize;
+    let new = |y: usize, x: usize| {
+        pixel(
+            source,
+            from.left as i32 * scale + x as i32,
+            from.top as i32 * scale + y as i32,
+        )
+    };
+    let target = |y: usize, x: usize| {
+        (
+            to.left as i32 * scale + x as i32,
+            to.top as i32 * scale + y as i32,
+        )
+    };
+    let mut membrane = ndarray::Array3::<f32>::zeros((3, height, width));
+    for ((c, y, x), offset) in membrane.indexed_iter_mut() {
+        if y == 0 || x == 0 || y + 1 == height || x + 1 == width {
+            let (tx, ty) = target(y, x);
+            *offset = pixel(frame, tx, ty)[c] as f32 - new(y, x)[c] as f32;
+        }
+    }
+    relax(&mut membrane);
     for y in 0..height {
         for x in 0..width {
-            let edge = y.min(x).min(height - 1 - y).min(width - 1 - x);
-            let share = ((edge + 1) as f32 / 3.0).min(1.0);
-            let new = pixel(
-                source,
-                from.left as i32 * scale + x,
-                from.top as i32 * scale + y,
-            );
-            let (tx, ty) = (to.left as i32 * scale + x, to.top as i32 * scale + y);
-            let old = pixel(frame, tx, ty);
+            let (tx, ty) = target(y, x);
             if tx >= frame.width as i32 || ty >= frame.height as i32 {
                 continue;
             }
             let at = (ty as usize * frame.width as usize + tx as usize) * 3;
             for c in 0..3 {
-                let mixed = new[c] as f32 * share + old[c] as f32 * (1.0 - share);
-                frame.rgb[at + c] = mixed as u8;
+                let value = new(y, x)[c] as f32 + membrane[[c, y, x]];
+                frame.rgb[at + c] = value.clamp(0.0, 255.0) as u8;
+            }
+        }
+    }
+}
+
+/// Solves Laplace's equation inside, the border held: Gauss–Seidel with over-relaxation.
+fn relax(membrane: &mut ndarray::Array3<f32>) {
+    const SWEEPS: usize = 80;
+    const OVER: f32 = 1.8;
+    let (channels, height, width) = membrane.dim();
+    for _ in 0..SWEEPS {
+        for c in 0..channels {
+            for y in 1..height.saturating_sub(1) {
+                for x in 1..width.saturating_sub(1) {
+                    let around = membrane[[c, y - 1, x]]
+                        + membrane[[c, y + 1, x]]
+                        + membrane[[c, y, x - 1]]
+                        + membrane[[c, y, x + 1]];
+                    let value = &mut membrane[[c, y, x]];
+                    *value += OVER * (around / 4.0 - *value);
+                }
             }
         }
     }
@@ -172,7 +215,7 @@ fn paste(frame: &mut Frame, source: &Frame, from: Box, to: Box) {
 
 /// Mean absolute difference inside a box.
 fn change(a: &Frame, b: &Frame, place: Box) -> f32 {
-    let scale = a.width as i32 / aecsad::network::MAP_SIDE as i32;
+    let scale = a.width as i32 / MAP_SIDE as i32;
     let (mut sum, mut count) = (0.0, 0u32);
     for y in place.top as i32 * scale..place.bottom as i32 * scale {
         for x in place.left as i32 * scale..place.right as i32 * scale {

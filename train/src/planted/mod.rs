@@ -1,7 +1,6 @@
 //! Anomalies planted on good validation images, so that the choice of branches rests on numbers without ever seeing
 //! a test image. They are crude on purpose: nothing about the real defects is known at training time.
 
-mod components;
 mod logical;
 mod structural;
 

@@ -1,0 +1,143 @@
+//! From a folder of good images to a bundle that the runtime accepts, through the real program; and what it refuses.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use aecsad::bundle::{Bundle, Trust};
+use aecsad::inspector::Inspector;
+
+fn train(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aecsad-train"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The one sentence of a refusal, and its exit code.
+fn refusal(arguments: &[&str]) -> (String, i32) {
+    let output = train(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let last = stderr.lines().last().unwrap_or_default().to_owned();
+    (last, output.status.code().unwrap())
+}
+
+/// A few training steps only: what is tested is the way, not how good the networks get. The position branch needs no
+/// steps, and it must tell obvious planted test anomalies from good parts.
+#[test]
+fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = folder.path().join("products");
+    let rendered = train(&[
+        "synth",
+        text(&products),
+        "--products",
+        "fuse_box",
+        "--train",
+        "24",
+        "--validation",
+        "12",
+        "--test",
+        "8",
+        "--size",
+        "192",
+        "--seed",
+        "3",
+    ]);
+    assert!(rendered.status.success(), "{rendered:?}");
+    let category = products.join("fuse_box");
+    let bundle = folder.path().join("fuse_box.aecsad");
+    let fit = [
+        "fit",
+        text(&category),
+        "--out",
+        text(&bundle),
+        "--effort",
+        "1",
+        "--false-reject-rate",
+        "0.01",
+    ];
+    let fitted = train(&fit);
+    let stderr = String::from_utf8_lossy(&fitted.stderr);
+    assert!(fitted.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("87 more good validation images are needed"),
+        "{stderr}"
+    );
+    assert!(
+        folder
+            .path()
+            .join("fuse_box.aecsad.work/labels/contact_sheet.png")
+            .is_file()
+    );
+
+    let read = Bundle::read(&bundle, &Trust::Anyone).unwrap();
+    assert_eq!(read.manifest.product, "fuse_box");
+    assert_eq!(read.manifest.threshold.calibration_parts, 12);
+    let mut inspector = Inspector::from_bundle(&read, None).unwrap();
+    aecsad::golden::verify(&read, &mut inspector)
+        .unwrap()
+        .check()
+        .unwrap();
+
+    let json = folder.path().join("report.json");
+    let evaluated = train(&[
+        "evaluate",
+        "--bundle",
+        text(&bundle),
+        text(&category),
+        "--json",
+        text(&json),
+    ]);
+    assert!(evaluated.status.success(), "{evaluated:?}");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let logical = report["auroc"]["logical"].as_f64().unwrap();
+    assert!(
+        logical > 0.7,
+        "AUROC {logical} on missing and exchanged fuses"
+    );
+
+    // The same command again finds the trained networks in the work folder and comes to the same bundle.
+    let first = read.entry("statistics.safetensors").unwrap().to_vec();
+    assert!(train(&fit).status.success());
+    let second = Bundle::read(&bundle, &Trust::Anyone).unwrap();
+    assert!(first == second.entry("statistics.safetensors").unwrap());
+}
+
+#[test]
+fn unusable_input_is_refused_in_one_sentence_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("x.aecsad");
+    let nowhere = folder.path().join("nowhere");
+    let (sentence, code) = refusal(&["fit", text(&nowhere), "--out", text(&out)]);
+    assert!(
+        sentence.contains("nowhere") && code == 9,
+        "{sentence} ({code})"
+    );
+
+    let few = folder.path().join("few");
+    std::fs::create_dir(&few).unwrap();
+    for i in 0..5 {
+        image::RgbImage::new(64, 64)
+            .save(few.join(format!("{i}.png")))
+            .unwrap();
+    }
+    let (sentence, code) = refusal(&["fit", text(&few), "--out", text(&out)]);
+    assert!(sentence.contains("20") && code == 9, "{sentence} ({code})");
+
+    let (sentence, code) = refusal(&["fit", text(&few), "--out", "/proc/x.aecsad"]);
+    assert!(
+        sentence.contains("/proc/x.aecsad") && code == 7,
+        "{sentence} ({code})"
+    );
+
+    let (sentence, code) = refusal(&["evaluate", "--bundle", text(&few.join("0.png")), text(&few)]);
+    assert!(
+        sentence.contains("0.png") && code == 4,
+        "{sentence} ({code})"
+    );
+    assert!(!out.exists());
+}
