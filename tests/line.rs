@@ -68,7 +68,11 @@ fn station_process() {
         cli::Command::Demo(args) => {
             cli::demo::run_with_actuator(&args, &load_brightness, Path::new(AECSAD))
         }
-        cli::Command::SimulateRejector(_) => return,
+        // Not a station's: nothing here starts them.
+        cli::Command::SimulateRejector(_)
+        | cli::Command::Inspect(_)
+        | cli::Command::Verify(_)
+        | cli::Command::Bench(_) => return,
     };
     let code = done.err().map_or(0, |error| {
         eprintln!("aecsad: {error}");
