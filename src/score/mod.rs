@@ -4,6 +4,7 @@
 pub mod anomaly_map;
 pub mod class_histogram;
 pub mod conformal;
+pub mod context;
 pub mod decision;
 pub mod error_scale;
 pub mod heat;
@@ -40,10 +41,12 @@ pub enum Branch {
     Patch,
     /// Mahalanobis distance of the pooled deep feature.
     Pooled,
+    /// Per-position Gaussian on what the rest of the part does not predict.
+    Context,
 }
 
 impl Branch {
-    pub const ALL: [Branch; 7] = [
+    pub const ALL: [Branch; 8] = [
         Branch::Histogram,
         Branch::Layout,
         Branch::Local,
@@ -51,6 +54,7 @@ impl Branch {
         Branch::Position,
         Branch::Patch,
         Branch::Pooled,
+        Branch::Context,
     ];
 
     /// The name in the CSV's header, the manifest and every table.
@@ -63,6 +67,7 @@ impl Branch {
             Branch::Position => "position",
             Branch::Patch => "patch",
             Branch::Pooled => "pooled",
+            Branch::Context => "context",
         }
     }
 }

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, Array3};
 
 use super::anomaly_map::top_mean;
 use super::class_histogram::{length, piece_counts, shares};
+use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::{HeatMap, Range};
 use super::low_rank::{GRID, LowRank, STACKED, stack};
@@ -43,6 +44,7 @@ pub struct Statistics {
     pub position: Option<PositionGaussian>,
     pub patch: Option<PatchMemory>,
     pub pooled: Option<Reference>,
+    pub context: Option<Context>,
     pub histogram: Option<HistogramModel>,
     pub layout: Option<LayoutModel>,
     pub local: Option<ErrorScale>,
@@ -63,6 +65,8 @@ pub struct Scorer {
     products: Array2<f32>,
     position_map: Vec<f32>,
     patch_map: Vec<f32>,
+    rebuilt: Array2<f32>,
+    context_map: Vec<f32>,
     local_map: Vec<f32>,
     global_map: Vec<f32>,
     probabilities: Array3<f32>,
@@ -85,6 +89,8 @@ impl Scorer {
             products: patches.map_or_else(|| Array2::zeros((0, 0)), |p| p.scratch(cells)),
             position_map: vec![0.0; cells],
             patch_map: vec![0.0; cells],
+            rebuilt: Array2::zeros((cells, statistics.low_rank.rank())),
+            context_map: vec![0.0; cells],
             local_map: vec![0.0; MAP_SIDE * MAP_SIDE],
             global_map: vec![0.0; MAP_SIDE * MAP_SIDE],
             probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
@@ -111,7 +117,7 @@ impl Scorer {
         let mut raw: RawScores = [None; Branch::ALL.len()];
         self.register(percept);
         let s = &self.statistics;
-        if s.position.is_some() || s.patch.is_some() {
+        if s.position.is_some() || s.patch.is_some() || s.context.is_some() {
             stack(&percept.features, &self.pose, &mut self.stacked);
             s.low_rank.project(&self.stacked, &mut self.vectors);
         }
@@ -128,6 +134,15 @@ impl Scorer {
             patch.map(&self.vectors, &mut self.products, &mut self.patch_map);
             raw[Branch::Patch as usize] =
                 Some(top_mean(&self.patch_map, GRID, TOP_SHARE, &mut self.sorted));
+        }
+        if let Some(context) = &s.context {
+            context.map(&self.vectors, &mut self.rebuilt, &mut self.context_map);
+            raw[Branch::Context as usize] = Some(top_mean(
+                &self.context_map,
+                GRID,
+                TOP_SHARE,
+                &mut self.sorted,
+            ));
         }
         if let Some(reference) = &s.pooled {
             pooled::extremes(&percept.features, &mut self.pooled);
@@ -184,6 +199,7 @@ impl Scorer {
         match branch {
             Branch::Position => s.position.as_ref().map(|_| (&self.position_map[..], GRID)),
             Branch::Patch => s.patch.as_ref().map(|_| (&self.patch_map[..], GRID)),
+            Branch::Context => s.context.as_ref().map(|_| (&self.context_map[..], GRID)),
             Branch::Local => s.local.as_ref().map(|_| (&self.local_map[..], MAP_SIDE)),
             Branch::Global => s.global.as_ref().map(|_| (&self.global_map[..], MAP_SIDE)),
             _ => None,

@@ -3,6 +3,7 @@
 use ndarray::{Array, Array1, Array2, Dimension, Ix1, Ix3, array};
 
 use super::Branch;
+use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::Range;
 use super::low_rank::{GRID, LowRank, STACKED};
@@ -49,6 +50,15 @@ impl Statistics {
         }
         if let Some(patch) = &self.patch {
             arrays.insert("patch.patches", patch.patches().clone());
+        }
+        if let Some(context) = &self.context {
+            arrays.insert("context.mean", context.mean.clone());
+            arrays.insert("context.basis", context.basis.clone());
+            arrays.insert("context.residual.mean", context.residual.mean.clone());
+            arrays.insert(
+                "context.residual.whitening",
+                context.residual.whitening.clone(),
+            );
         }
         if let Some(reference) = &self.pooled {
             write_reference(&mut arrays, "pooled", reference);
@@ -115,6 +125,18 @@ impl Statistics {
                 whitening: source.exact("position.whitening", &[cells, packed])?,
             })
         })?;
+        let context = source.when("context.mean", || {
+            let basis: Array2<f32> = source.get("context.basis")?;
+            source.check("context.basis", &basis, &[basis.nrows(), cells * rank])?;
+            Ok(Context {
+                mean: source.exact("context.mean", &[cells * rank])?,
+                basis,
+                residual: PositionGaussian {
+                    mean: source.exact("context.residual.mean", &[cells, rank])?,
+                    whitening: source.exact("context.residual.whitening", &[cells, packed])?,
+                },
+            })
+        })?;
         let patch = source.when("patch.patches", || {
             let patches: Array2<f32> = source.get("patch.patches")?;
             source.check("patch.patches", &patches, &[patches.nrows().max(1), rank])?;
@@ -170,6 +192,7 @@ impl Statistics {
             position,
             patch,
             pooled,
+            context,
             histogram,
             layout,
             local: error_scale(Branch::Local)?,

@@ -182,6 +182,7 @@ fn fit(onnx: &[u8]) -> (Statistics, Vec<f32>) {
         position: Some(PositionGaussian { mean, whitening }),
         patch: None,
         pooled: None,
+        context: None,
         histogram: None,
         layout: None,
         local: None,

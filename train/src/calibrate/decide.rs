@@ -18,6 +18,7 @@ use crate::evaluate::{Kind, auroc};
 /// A further branch must raise the mean AUROC on planted anomalies by this much to have a say.
 const WORTHWHILE: f64 = 0.002;
 const REACHES: [usize; 3] = [0, 1, 2];
+const CODES: [usize; 3] = [2, 5, 12];
 const GRIDS: [usize; 3] = [1, 2, 4];
 
 /// A planted anomaly as the networks see it.
@@ -179,6 +180,8 @@ fn best_of_each(
     ways.push((Branch::Position, reaches.into()));
     ways.push((Branch::Patch, single(Some(fitter.patch()))));
     ways.push((Branch::Pooled, single(Some(fitter.pooled()))));
+    let codes = CODES.map(|c| (fitter.context(c), format!("a code of {c} numbers")));
+    ways.push((Branch::Context, codes.into()));
     let mut best = Vec::new();
     for (branch, ways) in ways {
         let candidates = ways
@@ -335,6 +338,7 @@ fn merge(
             Branch::Position => merged.position = s.position,
             Branch::Patch => merged.patch = s.patch,
             Branch::Pooled => merged.pooled = s.pooled,
+            Branch::Context => merged.context = s.context,
         }
     }
     let mut scorer = Scorer::new(merged);

@@ -1,6 +1,7 @@
 //! Statistics of good parts, and which branches may speak: from features of good images to everything a bundle says
 //! beyond its networks.
 
+mod context;
 mod decide;
 mod histogram;
 mod low_rank;

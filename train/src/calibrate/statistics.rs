@@ -11,7 +11,9 @@ use ndarray::{Array1, Array2, Array3, ArrayView2};
 use rayon::prelude::*;
 
 use super::histogram::{Segmented, View};
-use super::{histogram, low_rank, patch, position, registration, shrinkage, student_error};
+use super::{
+    context, histogram, low_rank, patch, position, registration, shrinkage, student_error,
+};
 
 /// Directions kept of the stacked features; fewer where there are few images to learn their spread from.
 const RANK: usize = 40;
@@ -114,6 +116,7 @@ impl<'a> Fitter<'a> {
             position: None,
             patch: None,
             pooled: None,
+            context: None,
             histogram: None,
             layout: None,
             local: None,
@@ -134,6 +137,15 @@ impl<'a> Fitter<'a> {
         let samples: Vec<ArrayView2<f32>> = self.vectors.iter().map(|v| v.view()).collect();
         Statistics {
             patch: Some(patch::fit(&samples, PATCHES, self.good.seed)),
+            ..self.base()
+        }
+    }
+
+    /// `codes` directions for the part as a whole.
+    pub fn context(&self, codes: usize) -> Statistics {
+        let samples: Vec<ArrayView2<f32>> = self.vectors.iter().map(|v| v.view()).collect();
+        Statistics {
+            context: Some(context::fit(&samples, codes)),
             ..self.base()
         }
     }

@@ -78,7 +78,7 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
             }
             _ => {
                 let other = &clean[random.random_range(0..clean.len())];
-                if self::host(other.classes, part) != Some(host) {
+                if self::host(other.classes, part).is_none() {
                     continue;
                 }
                 paste(&mut frame, other.frame, part, part);
