@@ -30,7 +30,10 @@ fn an_unreadable_image_among_good_ones_is_named_and_the_others_are_judged() {
         .filter_map(|row| row.split(',').nth(2))
         .collect();
     assert_eq!(verdicts, ["good", "unreadable", "good", "unreadable"]);
-    assert!(rows.contains("\n001.png,,unreadable,,,,,,,,,,\n"), "{rows}");
+    assert!(
+        rows.contains("\n001.png,,unreadable,,,,,,,,,,,\n"),
+        "{rows}"
+    );
 }
 
 #[test]
