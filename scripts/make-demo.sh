@@ -9,7 +9,7 @@ work=${WORK:-out/make-demo}
 "$train" synth "$work/train" --products juice_bottle --size 256 --seed 21 --validation 60 --test 10
 "$train" synth "$work/parts" --products juice_bottle --size 256 --seed 22 --train 20 --validation 10 --test 45
 "$train" fit "$work/train/juice_bottle" --out models/demo.aecsad --work "$work/fit" --seed 1 \
-    --product "juice bottle (demo)" --effort 25 --false-reject-rate 0.02
+    --product "juice bottle (demo)" --effort 25 --false-reject-rate 0.05
 
 rm -rf models/demo-parts
 mkdir -p models/demo-parts

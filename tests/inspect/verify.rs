@@ -24,6 +24,41 @@ fn a_bundle_holds_where_it_was_made() {
     );
 }
 
+/// The bundle that ships was trained on another machine, or at least in another build.
+#[test]
+fn the_demo_bundle_holds_here_and_tells_its_bad_parts_from_good_ones() {
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let bundle = models.join("demo.aecsad");
+    let run = aecsad(&[&"verify", &bundle]);
+    assert!(run.status.success(), "{}", stderr(&run));
+
+    let parts = models.join("demo-parts");
+    let run = aecsad(&[&"inspect", &"--bundle", &bundle, &parts]);
+    assert!(run.status.success(), "{}", stderr(&run));
+    let verdict_of = |name: &str| {
+        let row = stdout(&run)
+            .lines()
+            .find(|l| l.starts_with(name))
+            .map(str::to_owned);
+        row.and_then(|row| row.split(',').nth(2).map(str::to_owned))
+    };
+    let known = std::fs::read_to_string(parts.join("parts.csv")).unwrap();
+    let (mut right, mut all) = (0, 0);
+    for (name, label) in known
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(','))
+    {
+        let expected = if label == "good" { "good" } else { "bad" };
+        right += (verdict_of(name).as_deref() == Some(expected)) as u32;
+        all += 1;
+    }
+    assert!(
+        all == 60 && right >= 54,
+        "{right} of {all} verdicts are right"
+    );
+}
+
 /// One bit in the stored expectation, as a copy that went wrong.
 #[test]
 fn a_flipped_bit_is_found_by_its_hash() {
