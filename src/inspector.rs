@@ -111,6 +111,17 @@ impl Inspector {
             }),
             students: load(STUDENTS)?,
         };
+        let segmentation = perception.segmentation.as_ref().map_or(0, |s| s.classes);
+        let histogram = statistics.histogram.as_ref().map(|m| m.classes);
+        let layout = statistics.layout.as_ref().map(|m| m.classes);
+        for counted in [histogram, layout].into_iter().flatten() {
+            if counted != segmentation {
+                return Err(statistics_error(StatisticsError::Classes {
+                    statistics: counted,
+                    segmentation,
+                }));
+            }
+        }
         Ok(Self::new(
             Optics::new(manifest.input.clone(), region),
             perception,

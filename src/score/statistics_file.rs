@@ -31,6 +31,14 @@ pub enum StatisticsError {
         found: Vec<usize>,
         wanted: String,
     },
+    #[error(
+        "the statistics count {statistics} classes and the bundle's segmentation {segmentation}: it was not written \
+         by this product"
+    )]
+    Classes {
+        statistics: usize,
+        segmentation: usize,
+    },
     #[error("the array `{0}` holds values that are not numbers")]
     NotFinite(String),
 }
