@@ -13,6 +13,8 @@ if ! has cargo; then
 fi
 # The inference engine has kernels in assembly, which the C compiler's driver translates
 has cc || packages+=(gcc libc6-dev)
+# The bindings of the camera's interface are made from the kernel's header, which libclang reads
+ldconfig -p | grep -q libclang || packages+=(libclang1)
 has python3 || packages+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 has minisign || packages+=(minisign)
