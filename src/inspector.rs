@@ -71,6 +71,7 @@ pub struct Inspector {
     scorer: Scorer,
     decision: Decision,
     percept: Percept,
+    identity: String,
 }
 
 impl Inspector {
@@ -122,12 +123,14 @@ impl Inspector {
                 }));
             }
         }
-        Ok(Self::new(
+        let mut inspector = Self::new(
             Optics::new(manifest.input.clone(), region),
             perception,
             Scorer::new(statistics),
             decision,
-        ))
+        );
+        inspector.identity = format!("{} {}", manifest.product, manifest.version);
+        Ok(inspector)
     }
 
     pub fn new(optics: Optics, perception: Perception, scorer: Scorer, decision: Decision) -> Self {
@@ -137,6 +140,7 @@ impl Inspector {
             scorer,
             decision,
             percept: Percept::empty(),
+            identity: String::new(),
         }
     }
 
@@ -163,6 +167,11 @@ impl Inspector {
                 scores: end - perceived,
             },
         })
+    }
+
+    /// Product and version of the bundle.
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// The raw branch scores of one frame, before normalisation: what golden vectors compare.

@@ -2,7 +2,7 @@
 //!
 //! The modules stand in the order in which a frame passes through them: `camera` → `optics` → `network` →
 //! `score` → `inspector` (a verdict) → `line` (where is the part) → `reject` (the pulse). `station` joins them
-//! with threads; `bundle` is the file that carries a trained model, `golden` what proves its scores on this machine.
+//! with threads, and `journal` and `monitor` look on; `bundle` is the file that carries a trained model, `golden` what proves its scores on this machine.
 //! No module uses one to its right.
 
 pub mod bundle;
@@ -12,7 +12,9 @@ pub mod error;
 pub mod golden;
 pub mod heatmap;
 pub mod inspector;
+pub mod journal;
 pub mod line;
+pub mod monitor;
 pub mod network;
 mod npy;
 pub mod optics;

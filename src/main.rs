@@ -1,11 +1,12 @@
 //! Reads the command line, does what it says, and leaves with an exit code that tells scripts what went wrong.
 
-use std::path::Path;
 use std::process::ExitCode;
 
+use aecsad::bundle::{Bundle, Trust};
 use aecsad::cli::{self, Cli, Command};
 use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
+use aecsad::station::config::StationConfig;
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
+        Command::History(args) => cli::history::run(&args),
         Command::Check(args) => cli::check::run(&args, &load_judge),
         Command::Demo(args) => cli::demo::run(&args, &load_judge),
         Command::SimulateRejector(args) => cli::simulate_rejector::run(&args),
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn load_judge(bundle: &Path) -> aecsad::Result<Box<dyn Judge>> {
-    Ok(Box::new(Inspector::load(bundle)?))
+fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
+    let bundle = Bundle::read(&config.bundle, &Trust::Anyone)?;
+    Ok(Box::new(Inspector::from_bundle(&bundle, config.region)?))
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::LoadJudge;
-use crate::camera::PacedFolder;
+use crate::camera::{PacedFolder, v4l2};
 use crate::error::{Error, Result};
-use crate::reject::framed::FramedSerial;
-use crate::reject::{RejectError, RejectEvent, Rejector};
+use crate::reject::{RejectError, RejectEvent};
 use crate::station::config::{CameraConfig, StationConfig};
+use crate::station::devices::open_rejector;
 
 /// An actuator that has not answered by then is silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -33,13 +33,21 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
     });
     if let Some(config) = config {
         let shown = |path: &Path| path.display().to_string();
-        report.line("bundle", load(&config.bundle), |_| shown(&config.bundle));
-        let CameraConfig::Folder { path, period } = &config.camera;
-        report.line("camera", PacedFolder::open(path, *period), |source| {
-            format!("{} images in {}", source.images().len(), shown(path))
-        });
+        report.line("bundle", load(&config), |_| shown(&config.bundle));
+        match &config.camera {
+            CameraConfig::Folder { path, period } => {
+                report.line("camera", PacedFolder::open(path, *period), |source| {
+                    format!("{} images in {}", source.images().len(), shown(path))
+                });
+            }
+            CameraConfig::V4l2(settings) => {
+                report.line("camera", v4l2::probe(settings), |granted| {
+                    granted.to_string()
+                });
+            }
+        }
         report.line("rejector", greet(&config), |took| {
-            let device = shown(&config.reject.device);
+            let device = shown(config.reject.device());
             format!("{device} answers after {:.1} ms", took.as_secs_f64() * 1e3)
         });
     }
@@ -91,7 +99,7 @@ impl Report {
 /// How long the actuator took to answer. Nothing is energised.
 fn greet(config: &StationConfig) -> Result<Duration, RejectError> {
     let start = Instant::now();
-    let mut rejector = FramedSerial::open(config.reject.clone())?;
+    let mut rejector = open_rejector(config)?;
     while start.elapsed() < ANSWER_WITHIN {
         match rejector.poll(Instant::now()) {
             Some(RejectEvent::Up) => {
@@ -102,7 +110,7 @@ fn greet(config: &StationConfig) -> Result<Duration, RejectError> {
             _ => std::thread::park_timeout(Duration::from_millis(10)),
         }
     }
-    let device = config.reject.device.display().to_string();
+    let device = config.reject.device().display().to_string();
     Err(RejectError::Silent(device))
 }
 

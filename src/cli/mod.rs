@@ -5,8 +5,10 @@ pub mod check;
 mod contact_sheet;
 pub mod demo;
 mod findings;
+pub mod history;
 mod images;
 pub mod inspect;
+mod observers;
 pub mod run;
 pub mod simulate_rejector;
 mod table;
@@ -20,6 +22,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::station::config::StationConfig;
 use crate::station::{Judge, StationError};
 
 /// Finds bad parts on a production line, from good images alone, and rejects them.
@@ -40,6 +43,8 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Measure how long a verdict takes on this machine.
     Bench(bench::BenchArgs),
+    /// Show what became of each part, from the station's journal.
+    History(history::HistoryArgs),
     /// Say what keeps a station from working, and what to do about it.
     Check(check::CheckArgs),
     /// Show the whole way from frame to reject pulse, without a camera or an actuator.
@@ -48,8 +53,8 @@ pub enum Command {
     SimulateRejector(simulate_rejector::SimulateRejectorArgs),
 }
 
-/// How a command gets from a bundle's path to verdicts.
-pub type LoadJudge<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Judge>>;
+/// How a command gets from a station file's bundle to verdicts.
+pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
 /// Set by Ctrl-C and SIGTERM from here on.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
