@@ -33,6 +33,9 @@ else
     skipped+=("the peers' arithmetic: their Python packages could not be fetched (no network?)")
 fi
 
+step "a Modbus server of somebody else's"
+tests/modbus/fetch.sh || skipped+=("the gate on Modbus: pymodbus could not be fetched (no network?)")
+
 step "examples in the documentation"
 cargo test --workspace --doc || failed+=("examples in the documentation")
 

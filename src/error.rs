@@ -1,6 +1,7 @@
 //! The library's one error type. Each module has its own enum with the context in it; this one gathers them and
 //! knows the exit code, so that a script can tell a bad image from a bad bundle.
 
+use crate::calibration::CalibrationError;
 use crate::camera::CameraError;
 use crate::cli::inspect::InspectError;
 use crate::golden::GoldenError;
@@ -50,6 +51,8 @@ pub enum Error {
     Simulator(#[from] crate::reject::simulator::SimulatorError),
     #[error(transparent)]
     Station(#[from] crate::station::StationError),
+    #[error(transparent)]
+    Calibration(#[from] crate::calibration::CalibrationError),
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
     #[error(transparent)]
@@ -102,6 +105,10 @@ impl Error {
             Error::Journal(JournalError::NotKept(_)) => ExitCode::Config,
             Error::Journal(JournalError::NoThread(_)) => ExitCode::Engine,
             Error::Journal(_) => ExitCode::Storage,
+            Error::Calibration(
+                CalibrationError::Unreadable { .. } | CalibrationError::OtherBundle { .. },
+            ) => ExitCode::Config,
+            Error::Calibration(_) => ExitCode::Input,
             Error::Monitor(_) | Error::Watchdog(_) => ExitCode::Device,
             Error::Station(StationError::Interrupted) => ExitCode::Interrupted,
             Error::Station(_) => ExitCode::Engine,

@@ -11,6 +11,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
 use crate::score::heat::HeatMap;
+use crate::score::registration::Pose;
 use crate::score::scorer::{RawScores, Scorer, Statistics};
 use crate::score::statistics_file::StatisticsError;
 use crate::score::trimmed_z::TrimmedZ;
@@ -186,8 +187,18 @@ impl Inspector {
         self.scorer.heat()
     }
 
+    /// Where the part of the latest frame lies.
+    pub fn pose(&self) -> Pose {
+        self.scorer.pose()
+    }
+
     pub fn decision(&self) -> &Decision {
         &self.decision
+    }
+
+    /// Judges by another scale and threshold from here on, as fitted to a station's own light.
+    pub fn decide_by(&mut self, decision: Decision) {
+        self.decision = decision;
     }
 }
 

@@ -6,6 +6,7 @@
 //! No module uses one to its right.
 
 pub mod bundle;
+pub mod calibration;
 pub mod camera;
 pub mod cli;
 pub mod error;

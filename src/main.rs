@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use aecsad::bundle::{Bundle, Trust};
+use aecsad::calibration;
 use aecsad::cli::{self, Cli, Command};
 use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
+        Command::Calibrate(args) => cli::calibrate::run(&args),
         Command::History(args) => cli::history::run(&args),
         Command::Check(args) => cli::check::run(&args, &load_judge),
         Command::Demo(args) => cli::demo::run(&args, &load_judge),
@@ -32,5 +34,9 @@ fn main() -> ExitCode {
 
 fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
     let bundle = Bundle::read(&config.bundle, &Trust::Anyone)?;
-    Ok(Box::new(Inspector::from_bundle(&bundle, config.region)?))
+    let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
+    if let Some(path) = &config.calibration {
+        calibration::apply(path, &mut inspector)?;
+    }
+    Ok(Box::new(inspector))
 }

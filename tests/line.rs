@@ -72,6 +72,7 @@ fn station_process() {
         // Not a station's: nothing here starts them.
         cli::Command::SimulateRejector(_)
         | cli::Command::Inspect(_)
+        | cli::Command::Calibrate(_)
         | cli::Command::History(_)
         | cli::Command::Verify(_)
         | cli::Command::Bench(_) => return,

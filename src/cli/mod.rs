@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its flags and a `run`. No other module sees a flag.
 
 pub mod bench;
+pub mod calibrate;
 pub mod check;
 mod contact_sheet;
 pub mod demo;
@@ -43,6 +44,8 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Measure how long a verdict takes on this machine.
     Bench(bench::BenchArgs),
+    /// Fit scale and threshold to the light of this station, from good parts.
+    Calibrate(calibrate::CalibrateArgs),
     /// Show what became of each part, from the station's journal.
     History(history::HistoryArgs),
     /// Say what keeps a station from working, and what to do about it.

@@ -113,6 +113,7 @@ impl<'p> Checker<'p> {
         )?;
         Ok(StationConfig {
             bundle: self.here.join(file.bundle.path),
+            calibration: file.bundle.calibration.map(|path| self.here.join(path)),
             camera,
             trigger,
             region,

@@ -33,6 +33,7 @@ pub struct StationFile {
 #[derive(Deserialize)]
 pub struct BundleSection {
     pub path: PathBuf,
+    pub calibration: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

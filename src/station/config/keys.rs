@@ -5,8 +5,9 @@ use std::path::Path;
 use super::ConfigError;
 
 /// As `section.key`. What is in `camera.controls` is the camera's own.
-pub const KEYS: [&str; 57] = [
+pub const KEYS: [&str; 58] = [
     "bundle.path",
+    "bundle.calibration",
     "camera.kind",
     "camera.path",
     "camera.rate_per_min",

@@ -53,6 +53,8 @@ pub enum ConfigError {
 #[derive(Clone, Debug)]
 pub struct StationConfig {
     pub bundle: PathBuf,
+    /// This station's own scale and threshold, by `aecsad calibrate`.
+    pub calibration: Option<PathBuf>,
     pub camera: CameraConfig,
     pub trigger: TriggerConfig,
     /// What the inspector looks at; all of the frame if none.
