@@ -27,18 +27,26 @@ const MAX_BYTES: u64 = 4 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrationError {
-    #[error("{found} usable parts are too few to calibrate on, {needed} are needed: let more good parts pass")]
+    #[error(
+        "{found} usable parts are too few to calibrate on, {needed} are needed: let more good parts pass"
+    )]
     TooFew { found: usize, needed: usize },
-    #[error("the parts don't look like this bundle's product, by {strange} of {voices} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens")]
+    #[error(
+        "the parts don't look like this bundle's product, by {strange} of {voices} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens"
+    )]
     WrongProduct {
         strange: usize,
         voices: usize,
         worst: Branch,
         off: f64,
     },
-    #[error("the parts are shifted by {shift_percent:.0} % of the picture and turned by {degrees:.0}° against those the bundle was trained on: the camera was moved, put it back or train on pictures from here")]
+    #[error(
+        "the parts are shifted by {shift_percent:.0} % of the picture and turned by {degrees:.0}° against those the bundle was trained on: the camera was moved, put it back or train on pictures from here"
+    )]
     CameraMoved { shift_percent: f64, degrees: f64 },
-    #[error("the parts differ from the bundle's in {branch} by {off:.0} standard deviations, more than a change of light explains: look at parts, light and camera, or train on pictures from here")]
+    #[error(
+        "the parts differ from the bundle's in {branch} by {off:.0} standard deviations, more than a change of light explains: look at parts, light and camera, or train on pictures from here"
+    )]
     Strange { branch: Branch, off: f64 },
     #[error("the calibration {} can't be read ({reason}): calibrate again with `aecsad calibrate`", path.display())]
     Unreadable { path: PathBuf, reason: String },
@@ -88,7 +96,10 @@ impl Calibration {
     ) -> Result<Self, CalibrationError> {
         let needed = FEWEST.max(Conformal::needed(rate));
         let whole = |sample: &&Sample| {
-            decision.voices.iter().all(|v| sample.raw[v.branch as usize].is_some_and(f32::is_finite))
+            decision
+                .voices
+                .iter()
+                .all(|v| sample.raw[v.branch as usize].is_some_and(f32::is_finite))
         };
         let samples: Vec<&Sample> = samples.iter().filter(whole).collect();
         if samples.len() < needed {
@@ -107,10 +118,15 @@ impl Calibration {
                 std: voice.z.std,
             });
         }
-        let scores = samples.iter().map(|sample| fitted.judge(&sample.raw).score).collect();
+        let scores = samples
+            .iter()
+            .map(|sample| fitted.judge(&sample.raw).score)
+            .collect();
         let conformal = Conformal::new(scores);
         let found = samples.len();
-        let threshold = conformal.threshold(rate).ok_or(CalibrationError::TooFew { found, needed })?;
+        let threshold = conformal
+            .threshold(rate)
+            .ok_or(CalibrationError::TooFew { found, needed })?;
         Ok(Calibration {
             bundle: bundle.into(),
             parts: samples.len() as u32,
@@ -134,7 +150,11 @@ impl Calibration {
                 ..*voice
             })
         };
-        let voices = decision.voices.iter().map(rescaled).collect::<Option<_>>()?;
+        let voices = decision
+            .voices
+            .iter()
+            .map(rescaled)
+            .collect::<Option<_>>()?;
         let usable = self.threshold.is_finite() && self.scores.iter().all(|s| s.is_finite());
         usable.then(|| Decision {
             voices,
@@ -149,7 +169,10 @@ impl Calibration {
             path: path.into(),
             reason,
         };
-        let length = path.metadata().map_err(|e| unreadable(e.to_string()))?.len();
+        let length = path
+            .metadata()
+            .map_err(|e| unreadable(e.to_string()))?
+            .len();
         if length > MAX_BYTES {
             return Err(unreadable(format!("{length} bytes are too many")));
         }
@@ -169,7 +192,10 @@ impl Calibration {
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let text = toml::to_string(self).map_err(std::io::Error::other)?;
         let mut file = WholeFile::create(path)?;
-        writeln!(file, "# Written by aecsad calibrate; the station file names it as bundle.calibration.")?;
+        writeln!(
+            file,
+            "# Written by aecsad calibrate; the station file names it as bundle.calibration."
+        )?;
         file.write_all(text.as_bytes())?;
         file.commit_durably()
     }
@@ -178,16 +204,22 @@ impl Calibration {
 /// Lets the inspector judge by the calibration in this file.
 pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<(), CalibrationError> {
     let calibration = Calibration::read(path, inspector.identity())?;
-    let decision = calibration.apply(inspector.decision()).ok_or_else(|| CalibrationError::Unreadable {
-        path: path.into(),
-        reason: "it lacks a branch of the bundle, or holds a number that is none".into(),
-    })?;
+    let decision =
+        calibration
+            .apply(inspector.decision())
+            .ok_or_else(|| CalibrationError::Unreadable {
+                path: path.into(),
+                reason: "it lacks a branch of the bundle, or holds a number that is none".into(),
+            })?;
     inspector.decide_by(decision);
     Ok(())
 }
 
 fn column(samples: &[&Sample], branch: Branch) -> Vec<f32> {
-    samples.iter().filter_map(|s| s.raw[branch as usize]).collect()
+    samples
+        .iter()
+        .filter_map(|s| s.raw[branch as usize])
+        .collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -196,7 +228,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn refuse_moved(samples: &[&Sample]) -> Result<(), CalibrationError> {
-    let of_poses = |value: fn(&Pose) -> f32| median(samples.iter().map(|s| f64::from(value(&s.pose))).collect());
+    let of_poses = |value: fn(&Pose) -> f32| {
+        median(samples.iter().map(|s| f64::from(value(&s.pose))).collect())
+    };
     let (x, y) = (of_poses(|p| p.shift_x), of_poses(|p| p.shift_y));
     let shift = x.hypot(y);
     let degrees = of_poses(|p| p.turn).to_degrees();
@@ -211,7 +245,9 @@ fn refuse_moved(samples: &[&Sample]) -> Result<(), CalibrationError> {
 
 fn refuse_strange(decision: &Decision, samples: &[&Sample]) -> Result<(), CalibrationError> {
     let off = |voice: &Voice| {
-        let z = column(samples, voice.branch).into_iter().map(|s| f64::from(voice.z.apply(s)));
+        let z = column(samples, voice.branch)
+            .into_iter()
+            .map(|s| f64::from(voice.z.apply(s)));
         (voice.branch, median(z.collect()))
     };
     let off: Vec<(Branch, f64)> = decision.voices.iter().map(off).collect();
@@ -246,7 +282,10 @@ mod tests {
         let voice = |branch| Voice {
             branch,
             weight: 1.0,
-            z: TrimmedZ { mean: 10.0, std: 1.0 },
+            z: TrimmedZ {
+                mean: 10.0,
+                std: 1.0,
+            },
         };
         Decision {
             voices: BRANCHES.into_iter().map(voice).collect(),
@@ -278,32 +317,60 @@ mod tests {
         let parts = samples(200, [3.0, 0.0, 5.0], &still);
         let calibration = fit(&parts).unwrap();
         let fitted = calibration.apply(&decision()).unwrap();
-        let rejected = |decision: &Decision| parts.iter().filter(|s| decision.judge(&s.raw).reject).count();
+        let rejected = |decision: &Decision| {
+            parts
+                .iter()
+                .filter(|s| decision.judge(&s.raw).reject)
+                .count()
+        };
         assert!(rejected(&decision()) > 100);
         assert!(rejected(&fitted) <= 10);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("calibration.toml");
         calibration.write(&path).unwrap();
         assert_eq!(Calibration::read(&path, "bottle 3").unwrap(), calibration);
-        let error = Calibration::read(&path, "bottle 4").unwrap_err().to_string();
-        assert!(error.contains("is for bottle 3, but the bundle is bottle 4"), "{error}");
+        let error = Calibration::read(&path, "bottle 4")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("is for bottle 3, but the bundle is bottle 4"),
+            "{error}"
+        );
         std::fs::write(&path, "threshold = 1").unwrap();
-        assert!(matches!(Calibration::read(&path, "bottle 3"), Err(CalibrationError::Unreadable { .. })));
+        assert!(matches!(
+            Calibration::read(&path, "bottle 3"),
+            Err(CalibrationError::Unreadable { .. })
+        ));
     }
 
     #[test]
     fn what_is_not_this_station_s_is_refused_with_its_reason() {
         let still = Pose::default();
-        assert!(matches!(fit(&samples(19, [0.0; 3], &still)), Err(CalibrationError::TooFew { found: 19, needed: 20 })));
+        assert!(matches!(
+            fit(&samples(19, [0.0; 3], &still)),
+            Err(CalibrationError::TooFew {
+                found: 19,
+                needed: 20
+            })
+        ));
         assert!(matches!(
             fit(&samples(50, [90.0; 3], &still)),
             Err(CalibrationError::WrongProduct { strange: 3, .. })
         ));
         assert!(matches!(
             fit(&samples(50, [0.0, 40.0, 0.0], &still)),
-            Err(CalibrationError::Strange { branch: Branch::Position, .. })
+            Err(CalibrationError::Strange {
+                branch: Branch::Position,
+                ..
+            })
         ));
-        let shifted = Pose { shift_x: 0.1, ..Pose::default() };
-        assert!(matches!(fit(&samples(50, [0.0; 3], &shifted)), Err(CalibrationError::CameraMoved { .. })));
+        let shifted = Pose {
+            shift_x: 0.1,
+            ..Pose::default()
+        };
+        assert!(matches!(
+            fit(&samples(50, [0.0; 3], &shifted)),
+            Err(CalibrationError::CameraMoved { .. })
+        ));
     }
 }

@@ -160,7 +160,9 @@ fn a_warm_station_allocates_nothing_for_a_frame() {
         priority: 0,
     };
     let mut events = 0;
-    station.run(&AtomicBool::new(false), |_| events += 1).unwrap();
+    station
+        .run(&AtomicBool::new(false), |_| events += 1)
+        .unwrap();
     assert!(rejector.scheduled >= PARTS / 3, "{}", rejector.scheduled);
     assert!(events > PARTS);
     assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), 0);

@@ -48,8 +48,12 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     let config = StationConfig::load(&args.config)?;
     let bundle = Bundle::read(&config.bundle, &Trust::Anyone)?;
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
-    let rate = args.false_reject_rate.unwrap_or(bundle.manifest.threshold.false_reject_rate);
-    let wanted = args.parts.map_or(FEWEST.max(Conformal::needed(rate)), |parts| parts as usize);
+    let rate = args
+        .false_reject_rate
+        .unwrap_or(bundle.manifest.threshold.false_reject_rate);
+    let wanted = args
+        .parts
+        .map_or(FEWEST.max(Conformal::needed(rate)), |parts| parts as usize);
     let (mut source, _) = open_source(&config)?;
     let bar = ProgressBar::new(wanted as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} good parts {msg}") {
@@ -69,13 +73,17 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
                 samples.push(Sample { raw, pose });
                 bar.inc(1);
             }
-            Some(Sighting::Unseen(error) | Sighting::Blind(error)) => bar.println(error.to_string()),
+            Some(Sighting::Unseen(error) | Sighting::Blind(error)) => {
+                bar.println(error.to_string())
+            }
             Some(Sighting::Nothing | Sighting::Sees) => {}
         }
     }
     bar.finish_and_clear();
     let calibration = Calibration::fit(inspector.identity(), inspector.decision(), &samples, rate)?;
-    calibration.write(&args.out).map_err(|source| unwritable(&args.out, source))?;
+    calibration
+        .write(&args.out)
+        .map_err(|source| unwritable(&args.out, source))?;
     let was = inspector.decision().threshold;
     println!(
         "{} parts; at most {:.1} % of good parts are rejected at {:.3} (the bundle's own threshold is {was:.3})",
@@ -83,6 +91,9 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         rate * 100.0,
         calibration.threshold
     );
-    println!("written to {}: name it as `calibration` under [bundle] in the station file", args.out.display());
+    println!(
+        "written to {}: name it as `calibration` under [bundle] in the station file",
+        args.out.display()
+    );
     Ok(())
 }

@@ -49,18 +49,29 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
             }
         }
         if !matches!(config.trigger, TriggerConfig::Frame) {
-            report.line("trigger", open_trigger(&config.trigger), |_| "the part sensor is there".into());
+            report.line("trigger", open_trigger(&config.trigger), |_| {
+                "the part sensor is there".into()
+            });
         }
         report.line("rejector", greet(&config), |took| {
             let device = shown(config.reject.device());
             format!("{device} answers after {:.1} ms", took.as_secs_f64() * 1e3)
         });
         if let Some(path) = &config.watchdog.device {
-            report.line("watchdog", watchdog_there(path), |_| format!("{} can be opened", shown(path)));
+            report.line("watchdog", watchdog_there(path), |_| {
+                format!("{} can be opened", shown(path))
+            });
         }
         report.line("system", system::permitted(&config.system), |()| {
-            let SystemConfig { priority, lock_memory } = config.system;
-            let locked = if lock_memory { "memory locked" } else { "memory not locked" };
+            let SystemConfig {
+                priority,
+                lock_memory,
+            } = config.system;
+            let locked = if lock_memory {
+                "memory locked"
+            } else {
+                "memory not locked"
+            };
             format!("priority {priority}, {locked}")
         });
         if let Some(address) = config.monitor {
@@ -73,7 +84,9 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
             });
         }
     }
-    report.line("disk", free_disk_mb(Path::new(".")), |free| format!("{free} MB free here"));
+    report.line("disk", free_disk_mb(Path::new(".")), |free| {
+        format!("{free} MB free here")
+    });
     report.line("clock", clock_step(), |step| {
         format!("monotonic, in steps of {} ns", step.as_nanos())
     });
@@ -144,7 +157,12 @@ fn watchdog_there(path: &Path) -> Result<(), String> {
 fn journal_there(folder: &Path) -> Result<u64, String> {
     std::fs::create_dir_all(folder)
         .and_then(|()| tempfile::tempfile_in(folder))
-        .map_err(|e| format!("{} can't be written ({e}): correct `journal.path`, or its permissions", folder.display()))?;
+        .map_err(|e| {
+            format!(
+                "{} can't be written ({e}): correct `journal.path`, or its permissions",
+                folder.display()
+            )
+        })?;
     free_disk_mb(folder)
 }
 
@@ -152,7 +170,9 @@ fn free_disk_mb(folder: &Path) -> Result<u64, String> {
     let place = folder.display();
     let free = nix::sys::statvfs::statvfs(folder)
         .map(|fs| fs.blocks_available() * fs.fragment_size() / 1_000_000)
-        .map_err(|errno| format!("the disk of {place} can't be asked ({errno}): start from another directory"))?;
+        .map_err(|errno| {
+            format!("the disk of {place} can't be asked ({errno}): start from another directory")
+        })?;
     if free < ENOUGH_DISK_MB {
         return Err(format!(
             "{free} MB free in {place}, {ENOUGH_DISK_MB} are needed: delete what is not needed"

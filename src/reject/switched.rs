@@ -25,6 +25,8 @@ const CHECK_EACH: Duration = Duration::from_secs(1);
 const ASK_EACH: Duration = Duration::from_millis(20);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// The schedule's clock starts so long ago, so that a moment that is over can be told from its start.
+const PAST: Duration = Duration::from_secs(60);
 /// More than are ever told between two looks of the owner.
 const UNTOLD: usize = 512;
 
@@ -65,7 +67,9 @@ impl Switched {
             orders: ordered,
             told,
             owner: thread::current(),
-            start: Instant::now(),
+            start: Instant::now()
+                .checked_sub(PAST)
+                .unwrap_or_else(Instant::now),
             schedule: Actuator::new(),
             up: None,
             retry_at: Instant::now(),

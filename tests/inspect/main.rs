@@ -20,7 +20,9 @@ fn a_bundle_for_the_virtual_machine() {
         aecsad::camera::Frame {
             width: 320,
             height: 180,
-            rgb: (0..320 * 180 * 3).map(|_| level - random.u8(0..4)).collect(),
+            rgb: (0..320 * 180 * 3)
+                .map(|_| level - random.u8(0..4))
+                .collect(),
             captured: std::time::Instant::now(),
         }
     };

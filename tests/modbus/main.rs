@@ -98,7 +98,10 @@ impl Server {
                 let _ = tell.send(line);
             }
         });
-        assert_eq!(said.recv_timeout(Duration::from_secs(30)).as_deref(), Ok("ready"));
+        assert_eq!(
+            said.recv_timeout(Duration::from_secs(30)).as_deref(),
+            Ok("ready")
+        );
         Server { process, said }
     }
 
@@ -166,7 +169,8 @@ fn a_coil_is_switched_for_each_pulse_and_the_fallen_part_is_seen() {
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     let now = Instant::now();
     for part in 1..=3 {
-        gate.schedule(part, Moment::At(now + part * 500 * MS), now).unwrap();
+        gate.schedule(part, Moment::At(now + part * 500 * MS), now)
+            .unwrap();
     }
     let mut seen = Vec::new();
     for _ in 1..=3 {
@@ -184,7 +188,14 @@ fn a_coil_is_switched_for_each_pulse_and_the_fallen_part_is_seen() {
     let mut changes = server.coil_changes();
     // A try at the start may have been answered too late, and was made again.
     changes.dedup();
-    assert_eq!(changes, ["coil 3 0", "coil 3 1"].repeat(3).into_iter().chain(["coil 3 0"]).collect::<Vec<_>>());
+    assert_eq!(
+        changes,
+        ["coil 3 0", "coil 3 1"]
+            .repeat(3)
+            .into_iter()
+            .chain(["coil 3 0"])
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -195,14 +206,21 @@ fn a_coil_that_is_not_there_is_said_at_the_start_and_a_dead_unit_found_again() {
     let wire = Wire::new();
     let server = Server::start(&python, &wire.server);
     drop(open(&wire.station));
-    let error = Switched::open(settings(&wire.station, COIL + 1)).err().unwrap();
+    let error = Switched::open(settings(&wire.station, COIL + 1))
+        .err()
+        .unwrap();
     let text = error.to_string();
-    assert!(matches!(error, RejectError::BoardRefuses { .. }) && text.contains("no such coil"), "{text}");
+    assert!(
+        matches!(error, RejectError::BoardRefuses { .. }) && text.contains("no such coil"),
+        "{text}"
+    );
 
     let mut gate = open(&wire.station);
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     drop(server);
-    until(&mut gate, |e| matches!(e, RejectEvent::Down(RejectError::Silent(_))));
+    until(&mut gate, |e| {
+        matches!(e, RejectEvent::Down(RejectError::Silent(_)))
+    });
     let _server = Server::start(&python, &wire.server);
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     gate.stop().unwrap();

@@ -250,5 +250,8 @@ fn what_does_not_fit_together_is_named() {
 #[test]
 fn the_station_file_that_is_deployed_is_valid() {
     let deployed = include_str!("../../../deploy/station.toml");
-    assert!(matches!(parse(deployed).unwrap().camera, CameraConfig::V4l2(_)));
+    assert!(matches!(
+        parse(deployed).unwrap().camera,
+        CameraConfig::V4l2(_)
+    ));
 }
