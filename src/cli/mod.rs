@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its flags and a `run`. No other module sees a flag.
 
 pub mod bench;
+mod bench_line;
 pub mod calibrate;
 pub mod check;
 mod contact_sheet;

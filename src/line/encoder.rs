@@ -6,8 +6,10 @@ use heapless::Deque;
 
 /// Readings kept: at fifty a second, more than the five seconds in which a frame's verdict comes.
 const READINGS: usize = 256;
-/// Between and after readings further apart than this the belt may have done anything.
-const TRUST: Duration = Duration::from_millis(250);
+/// Between readings further apart than this a belt may have changed its speed by more than a part's length allows.
+const TRUST: Duration = Duration::from_millis(70);
+/// After so long without a reading nobody knows where the belt is.
+const SILENT: Duration = Duration::from_millis(250);
 /// Speed is taken over at least this long.
 const SPAN: Duration = Duration::from_millis(15);
 
@@ -70,7 +72,7 @@ impl Encoder {
         let from = self.readings.get(before)?;
         let since = at - from.at;
         let Some(to) = self.readings.get(before + 1) else {
-            if since > TRUST {
+            if since > SILENT {
                 return None;
             }
             return Some(from.count as f64 + self.speed() * since.as_secs_f64());

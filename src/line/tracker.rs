@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use heapless::{Deque, HistoryBuf, Vec};
 
 use super::fate::{Action, Cause, Fate, Finding, OnTrouble, Policies, StopReason};
-use super::{Belt, Left, Part, Position};
+use super::{Belt, Left, Part, Position, Travel};
 
 /// Neighbours looked at for a pulse that hits more than its own part.
 const NEIGHBOURS: usize = 16;
@@ -18,6 +18,8 @@ struct Tracked {
     /// By the encoder; final once readings from both sides of the capture are there.
     gate: Option<Position>,
     settled: bool,
+    /// What was found out before that.
+    finding: Option<Finding>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +66,8 @@ impl<const N: usize> Tracker<N> {
         let mut tracked = Tracked {
             part,
             gate: None,
-            settled: false,
+            settled: matches!(self.belt.conveyor().travel, Travel::Time(_)),
+            finding: None,
         };
         tracked.settle(&self.belt);
         // A part without a picture can be told later than its successor.
@@ -81,30 +84,39 @@ impl<const N: usize> Tracker<N> {
         }
     }
 
-    /// Something was found out about a part. `None` if it was decided before, by its deadline.
+    /// Something was found out about a part. `None` if it was decided before, by its deadline, or will be by
+    /// [`Tracker::due`] once its place on the belt is sure.
     pub fn found(&mut self, id: u32, finding: Finding, now: Instant) -> Option<Fate> {
         let index = self.undecided.iter().position(|t| t.part.id == id)?;
-        let mut tracked = self.undecided.remove(index);
+        let over = self.is_over(&self.undecided[index], now);
+        let tracked = &mut self.undecided[index];
         tracked.settle(&self.belt);
-        let cause = if self.is_over(&tracked, now) {
-            Cause::Late
-        } else {
-            Cause::Found(finding)
+        if !tracked.settled && !over {
+            tracked.finding.get_or_insert(finding);
+            return None;
+        }
+        let tracked = self.undecided.remove(index);
+        let cause = match (over, tracked.finding) {
+            (_, Some(finding)) => Cause::Found(finding),
+            (true, None) => Cause::Late,
+            (false, None) => Cause::Found(finding),
         };
         Some(self.fate(tracked, cause, now))
     }
 
-    /// The next part whose deadline is over. Call until `None`.
-    pub fn overdue(&mut self, now: Instant) -> Option<Fate> {
+    /// The next part that can be decided now, or whose deadline is over. Call until `None`.
+    pub fn due(&mut self, now: Instant) -> Option<Fate> {
         for tracked in &mut self.undecided {
             tracked.settle(&self.belt);
         }
-        let index = self.undecided.iter().position(|t| self.is_over(t, now))?;
+        let ready = |t: &Tracked| t.settled && t.finding.is_some() || self.is_over(t, now);
+        let index = self.undecided.iter().position(ready)?;
         let tracked = self.undecided.remove(index);
-        Some(self.fate(tracked, Cause::Late, now))
+        let cause = tracked.finding.map_or(Cause::Late, Cause::Found);
+        Some(self.fate(tracked, cause, now))
     }
 
-    /// When [`Tracker::overdue`] must be called next, if the belt keeps its speed.
+    /// When [`Tracker::due`] must be called next, if the belt keeps its speed.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let margin = self.belt.conveyor().margin;
         let first = self.undecided.first()?;
@@ -178,7 +190,8 @@ impl<const N: usize> Tracker<N> {
 
     fn reject(&self, tracked: &Tracked, now: Instant) -> Action {
         let Tracked { part, gate, .. } = *tracked;
-        let Some(fire) = self.belt.fire(part, gate) else {
+        let fire = self.belt.fire(part, gate).filter(|_| tracked.settled);
+        let Some(fire) = fire else {
             return Action::Astray;
         };
         match self.belt.left(part, gate, now) {

@@ -14,6 +14,8 @@ const READ_EACH: Duration = Duration::from_millis(1);
 const READ_IDLE: Duration = Duration::from_millis(10);
 /// Rejects between camera and gate.
 const HELD: usize = 64;
+/// A reject is handed over so long before its moment: what the wire takes, and too short for a belt to change its speed.
+const HAND_OVER: Duration = Duration::from_millis(20);
 /// A pulse that could only come later than this after its moment would hit another part.
 const LATE: Duration = Duration::from_millis(2);
 
@@ -120,17 +122,23 @@ impl Counted {
                 .encoder
                 .left(held.at.count, now)
                 .unwrap_or(f64::INFINITY);
-            let speed = self.encoder.speed();
-            let lead = speed.max(0.0) * held.lead.as_secs_f64();
-            if left > lead {
+            let speed = self.encoder.speed().max(0.0);
+            let lead = speed * held.lead.as_secs_f64();
+            if left - lead > speed * HAND_OVER.as_secs_f64() {
                 index += 1;
                 continue;
             }
+            let fire_in_s = if speed > 0.0 {
+                (left - lead).max(0.0) / speed
+            } else {
+                0.0
+            };
             let Held { part, at, .. } = self.held.swap_remove(index);
             // A belt that stands has its part in front of the gate only at the very count.
-            let late = lead - left > speed.max(0.0) * LATE.as_secs_f64() + 1.0;
+            let late = lead - left > speed * LATE.as_secs_f64() + 1.0;
+            let fire_at = now + Duration::from_secs_f64(fire_in_s);
             let lost = late || at.epoch != self.encoder.epoch();
-            if lost || self.gate.schedule(part, Moment::At(now), now).is_err() {
+            if lost || self.gate.schedule(part, Moment::At(fire_at), now).is_err() {
                 self.tell(RejectEvent::Unconfirmed { part });
             }
         }

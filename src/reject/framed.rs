@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aecsad_link::{Answer, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, When};
+use aecsad_link::{Answer, FromActuator, MAX_FRAME, MAX_SCHEDULED, PROTOCOL, ToActuator, When};
 use heapless::Deque;
 
 use super::clock::PeerClock;
@@ -31,6 +31,10 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_millis(500);
 /// An actuator's clock that is further off than this was started anew, and its encoder with it.
 const SAME_CLOCK_US: u64 = 1_000_000;
+/// A greeting that is answered later than this, the wire's time not counted, is repeated before its clock is trusted ...
+const PROMPT: Duration = Duration::from_millis(20);
+/// ... so often, before a link is taken for one that is always slow.
+const SLOW_GREETINGS: u32 = 10;
 /// A message leads to no more events.
 const TOLD_AT_ONCE: usize = 8;
 
@@ -66,6 +70,7 @@ pub struct FramedSerial {
     told_up: Option<bool>,
     to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
     waiting: heapless::Vec<Waiting, MAX_SCHEDULED>,
+    slow_greetings: u32,
 }
 
 impl FramedSerial {
@@ -100,6 +105,7 @@ impl FramedSerial {
             told_up: None,
             to_tell: Deque::new(),
             waiting: heapless::Vec::new(),
+            slow_greetings: 0,
         })
     }
 
@@ -209,6 +215,14 @@ impl FramedSerial {
             self.down(error, now);
             return;
         }
+        // Half the round trip is how far the clock may be off.
+        let slow = now.saturating_duration_since(sent) > PROMPT + self.wire_time();
+        if slow && self.slow_greetings < SLOW_GREETINGS {
+            self.slow_greetings += 1;
+            self.greet_again(now);
+            return;
+        }
+        self.slow_greetings = 0;
         let expected_us = self.clock.there_us(now);
         self.clock = PeerClock::default();
         self.clock.sample(sent, now, at_us);
@@ -224,6 +238,13 @@ impl FramedSerial {
         if self.told_up.replace(true) != Some(true) {
             self.tell(RejectEvent::Up);
         }
+    }
+
+    /// What a greeting and its answer take on the wire, at 10 bits a byte.
+    fn wire_time(&self) -> Duration {
+        Duration::from_secs_f64(
+            2.0 * MAX_FRAME as f64 * 10.0 / f64::from(self.settings.baud.max(1)),
+        )
     }
 
     fn reject_answered(&mut self, part: u32, answer: Answer) {

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use heapless::LinearMap;
+
 use super::{Evidence, LineEvent, PARTS};
 use crate::camera::CameraError;
 use crate::error::Result;
@@ -13,6 +15,8 @@ use crate::line::{
 };
 use crate::reject::{RejectError, RejectEvent, Rejector};
 
+/// Verdicts that come before the encoder's next reading.
+const UNSURE: usize = 16;
 /// A belt's encoder that says nothing for so long is an alarm.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 
@@ -33,6 +37,8 @@ pub struct Gatekeeper<'r> {
     tracker: Tracker<PARTS>,
     rejector: &'r mut dyn Rejector,
     confirmations: Option<Confirmations>,
+    /// What was found out about parts whose place is not sure yet.
+    evidence: LinearMap<u32, Evidence, UNSURE>,
     /// The part at which a stop was asked for, if one was, and why.
     pub stop: Option<(Option<u32>, StopReason)>,
     /// The gate can be reached.
@@ -52,6 +58,7 @@ impl<'r> Gatekeeper<'r> {
             tracker: Tracker::new(Belt::new(conveyor), policies),
             rejector,
             confirmations: confirm_within.map(Confirmations::new),
+            evidence: LinearMap::new(),
             stop: None,
             up: false,
             encoder_silent: false,
@@ -95,12 +102,15 @@ impl<'r> Gatekeeper<'r> {
             Ok(_) => Finding::Good,
             Err(_) => Finding::EngineError,
         };
+        let evidence = match outcome {
+            Ok(verdict) => Evidence::Verdict(verdict),
+            Err(error) => Evidence::Failure(error),
+        };
         if let Some(fate) = self.tracker.found(id, finding, now) {
-            let evidence = match outcome {
-                Ok(verdict) => Evidence::Verdict(verdict),
-                Err(error) => Evidence::Failure(error),
-            };
             self.act(fate, evidence, now, tell);
+        } else if self.tracker.is_undecided(id) {
+            // Its place on the belt is sure a moment later.
+            let _ = self.evidence.insert(id, evidence);
         }
     }
 
@@ -109,8 +119,12 @@ impl<'r> Gatekeeper<'r> {
         while let Some(event) = self.rejector.poll(now) {
             self.hear(event, tell);
         }
-        while let Some(fate) = self.tracker.overdue(now) {
-            self.act(fate, Evidence::Nothing, now, tell);
+        while let Some(fate) = self.tracker.due(now) {
+            let evidence = self
+                .evidence
+                .remove(&fate.part.id)
+                .unwrap_or(Evidence::Nothing);
+            self.act(fate, evidence, now, tell);
         }
         if let Some(confirmations) = &mut self.confirmations {
             while let Some(part) = confirmations.missing(now) {

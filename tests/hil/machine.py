@@ -13,7 +13,7 @@ import time
 HERE = pathlib.Path(__file__).parent
 MODULES = (
     "mc videodev videobuf2-common videobuf2-v4l2 rc-core cec v4l2-dv-timings v4l2-tpg videobuf2-memops "
-    "videobuf2-dma-contig videobuf2-vmalloc vivid i6300esb"
+    "videobuf2-dma-contig videobuf2-vmalloc vivid watchdog i6300esb"
 ).split()
 # Emulated on a busy machine, everything takes long.
 PATIENCE_S = 180
@@ -103,11 +103,16 @@ class Actuator:
 
     def answer(self):
         while True:
-            said = os.read(self.terminal, 256)
+            try:
+                said = os.read(self.terminal, 256)
+            except OSError:
+                # The actuator was stopped.
+                return
             if self.connected and not self.silent.is_set():
                 try:
                     self.connected.sendall(said)
                 except OSError:
+                    # The machine is being reset.
                     pass
 
     def pulsed(self):

@@ -86,7 +86,7 @@ fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
                 };
                 decided.extend(tracker.found(id, finding, now));
             }
-            Happening::Look => decided.extend(std::iter::from_fn(|| tracker.overdue(now))),
+            Happening::Look => decided.extend(std::iter::from_fn(|| tracker.due(now))),
         }
         for fate in decided {
             if let Action::Pulse {
@@ -297,7 +297,7 @@ fn a_part_on_a_standing_belt_is_never_late_and_one_that_is_lost_is_told() {
         let ms = 500 + minute * 60_000;
         read(&mut tracker, ms, 400);
         read(&mut tracker, ms + 20, 400);
-        assert_eq!(tracker.overdue(start + (ms + 30) * MS), None);
+        assert_eq!(tracker.due(start + (ms + 30) * MS), None);
     }
     let now = 3_600_000;
     read(&mut tracker, now, 400);
@@ -352,10 +352,10 @@ proptest! {
                     tracker.belt.encoder.read(now, count);
                 }
             }
-            fates.extend(std::iter::from_fn(|| tracker.overdue(now)));
+            fates.extend(std::iter::from_fn(|| tracker.due(now)));
         }
         now += Duration::from_secs(60);
-        fates.extend(std::iter::from_fn(|| tracker.overdue(now)));
+        fates.extend(std::iter::from_fn(|| tracker.due(now)));
         let mut ids: Vec<u32> = fates.iter().map(|f| f.part.id).collect();
         ids.sort_unstable();
         prop_assert_eq!(ids, (1..=entered).collect::<Vec<_>>());
