@@ -172,7 +172,12 @@ impl Rejector for Counted {
             self.read(now);
             self.fire(now);
         }
-        self.to_tell.pop_front().or_else(|| self.gate.poll(now))
+        if let Some(event) = self.to_tell.pop_front() {
+            return Some(event);
+        }
+        // An encoder of the actuator's is not the belt's here.
+        std::iter::from_fn(|| self.gate.poll(now))
+            .find(|event| !matches!(event, RejectEvent::Count { .. } | RejectEvent::CountsAnew))
     }
 
     fn wake_at(&self) -> Instant {
