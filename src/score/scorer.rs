@@ -8,7 +8,7 @@ use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::{HeatMap, Range};
 use super::low_rank::{GRID, LowRank, STACKED, stack};
-use super::patch_memory::PatchMemory;
+use super::patch_memory::{self, PatchMemory};
 use super::position_gaussian::PositionGaussian;
 use super::reference::Reference;
 use super::registration::{self, Bilinear, Pose, Registration};
@@ -62,7 +62,7 @@ pub struct Scorer {
     registration: Option<registration::Scratch>,
     stacked: Array2<f32>,
     vectors: Array2<f32>,
-    products: Array2<f32>,
+    patches: Option<patch_memory::Scratch>,
     position_map: Vec<f32>,
     patch_map: Vec<f32>,
     rebuilt: Array2<f32>,
@@ -81,12 +81,11 @@ pub struct Scorer {
 impl Scorer {
     pub fn new(statistics: Statistics) -> Self {
         let cells = GRID * GRID;
-        let patches = statistics.patch.as_ref();
         Scorer {
             registration: statistics.registration.as_ref().map(Registration::scratch),
             stacked: Array2::zeros((cells, STACKED)),
             vectors: Array2::zeros((cells, statistics.low_rank.rank())),
-            products: patches.map_or_else(|| Array2::zeros((0, 0)), |p| p.scratch(cells)),
+            patches: statistics.patch.as_ref().map(PatchMemory::scratch),
             position_map: vec![0.0; cells],
             patch_map: vec![0.0; cells],
             rebuilt: Array2::zeros((cells, statistics.low_rank.rank())),
@@ -130,8 +129,8 @@ impl Scorer {
                 &mut self.sorted,
             ));
         }
-        if let Some(patch) = &s.patch {
-            patch.map(&self.vectors, &mut self.products, &mut self.patch_map);
+        if let (Some(patch), Some(scratch)) = (&s.patch, &mut self.patches) {
+            patch.map(&self.stacked, scratch, &mut self.patch_map);
             raw[Branch::Patch as usize] =
                 Some(top_mean(&self.patch_map, GRID, TOP_SHARE, &mut self.sorted));
         }

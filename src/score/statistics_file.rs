@@ -7,7 +7,7 @@ use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::Range;
 use super::low_rank::{GRID, LowRank, STACKED};
-use super::patch_memory::PatchMemory;
+use super::patch_memory::{COARSE, PatchMemory};
 use super::pooled;
 use super::position_gaussian::{MAX_RANK, PositionGaussian};
 use super::reference::Reference;
@@ -57,6 +57,7 @@ impl Statistics {
             arrays.insert("position.whitening", position.whitening.clone());
         }
         if let Some(patch) = &self.patch {
+            arrays.insert("patch.directions", patch.directions().clone());
             arrays.insert("patch.patches", patch.patches().clone());
         }
         if let Some(context) = &self.context {
@@ -147,8 +148,14 @@ impl Statistics {
         })?;
         let patch = source.when("patch.patches", || {
             let patches: Array2<f32> = source.get("patch.patches")?;
-            source.check("patch.patches", &patches, &[patches.nrows().max(1), rank])?;
-            Ok(PatchMemory::new(patches))
+            let described = patches.ncols();
+            source.check(
+                "patch.patches",
+                &patches,
+                &[patches.nrows().max(1), described],
+            )?;
+            let directions = source.exact("patch.directions", &[COARSE, described])?;
+            Ok(PatchMemory::new(directions, patches))
         })?;
         let pooled = source.when("pooled.mean", || source.reference("pooled", pooled::LENGTH))?;
         let histogram = source.when("histogram.sizes", || {
