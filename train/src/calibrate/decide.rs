@@ -151,7 +151,7 @@ pub fn decide(
 }
 
 /// With too few parts for the asked rate, the largest score stands for the rate that so many parts allow.
-fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
+pub(super) fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
     if let Some(threshold) = calibration.threshold(rate) {
         return (threshold, rate);
     }
@@ -359,6 +359,7 @@ fn merge(
             Branch::Patch => merged.patch = s.patch,
             Branch::Pooled => merged.pooled = s.pooled,
             Branch::Context => merged.context = s.context,
+            Branch::Lgst => merged.lgst = s.lgst,
         }
     }
     let mut scorer = Scorer::new(merged);

@@ -112,7 +112,7 @@ impl<'a> Fitter<'a> {
     pub fn base(&self) -> Statistics {
         Statistics {
             registration: self.registration.clone(),
-            low_rank: self.low_rank.clone(),
+            low_rank: Some(self.low_rank.clone()),
             position: None,
             patch: None,
             pooled: None,
@@ -121,6 +121,7 @@ impl<'a> Fitter<'a> {
             layout: None,
             local: None,
             global: None,
+            lgst: None,
             ranges: Vec::new(),
         }
     }
