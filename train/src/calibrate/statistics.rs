@@ -104,7 +104,7 @@ impl<'a> Fitter<'a> {
     pub fn base(&self) -> Statistics {
         Statistics {
             registration: self.registration.clone(),
-            low_rank: self.low_rank.clone(),
+            low_rank: Some(self.low_rank.clone()),
             position: None,
             patch: None,
             pooled: None,
@@ -113,6 +113,7 @@ impl<'a> Fitter<'a> {
             layout: None,
             local: None,
             global: None,
+            lgst: None,
             ranges: Vec::new(),
         }
     }
