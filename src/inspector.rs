@@ -113,6 +113,10 @@ impl Inspector {
             }),
             students: load(STUDENTS)?,
         };
+        let channels = perception.encoder.channels();
+        if statistics.read_features() && channels != Encoder::LITE0 {
+            return Err(statistics_error(StatisticsError::Encoder { channels }));
+        }
         let segmentation = perception.segmentation.as_ref().map_or(0, |s| s.classes);
         let histogram = statistics.histogram.as_ref().map(|m| m.classes);
         let layout = statistics.layout.as_ref().map(|m| m.classes);

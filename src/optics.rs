@@ -30,6 +30,17 @@ impl InputGeometry {
             mono,
         }
     }
+
+    /// As torchvision's networks were trained on ImageNet.
+    pub fn imagenet(mono: bool) -> Self {
+        InputGeometry {
+            width: 256,
+            height: 256,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            mono,
+        }
+    }
 }
 
 /// The part of the frame that is looked at, in pixels of the frame.

@@ -53,8 +53,29 @@ impl Network {
         }
     }
 
+    /// Another state of the same network, to run beside this one on another thread; the weights are shared.
+    pub fn fork(&self) -> Result<Self, NetworkError> {
+        match self.state.plan().spawn() {
+            Ok(state) => Ok(Network {
+                name: self.name.clone(),
+                state,
+            }),
+            Err(why) => Err(NetworkError::Load {
+                name: self.name.clone(),
+                why: format!("{why:#}"),
+            }),
+        }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The shape of an output; empty if there is no such output or its shape isn't fixed.
+    pub fn output_shape(&self, index: usize) -> Vec<usize> {
+        let fact = self.state.model().output_fact(index);
+        let shape = fact.ok().and_then(|fact| fact.shape.as_concrete());
+        shape.unwrap_or_default().to_vec()
     }
 
     /// Inputs in the graph's own order; outputs likewise.

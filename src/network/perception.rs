@@ -49,6 +49,22 @@ pub struct Segmentation {
 }
 
 impl Perception {
+    /// The same networks, to run beside these on another thread; the weights are shared.
+    pub fn fork(&self) -> Result<Self, NetworkError> {
+        let segmentation = match &self.segmentation {
+            Some(segmentation) => Some(Segmentation {
+                network: segmentation.network.fork()?,
+                classes: segmentation.classes,
+            }),
+            None => None,
+        };
+        Ok(Perception {
+            encoder: self.encoder.fork()?,
+            segmentation,
+            students: self.students.as_ref().map(Network::fork).transpose()?,
+        })
+    }
+
     /// `tensor` is `[3, 256, 256]`. Writes into `percept`.
     pub fn perceive(&mut self, tensor: &[f32], percept: &mut Percept) -> Result<(), NetworkError> {
         self.encoder.encode(tensor, &mut percept.features)?;
@@ -58,10 +74,12 @@ impl Perception {
     /// What follows the encoder: `percept.features` are already those of `tensor`.
     pub fn interpret(&mut self, tensor: &[f32], percept: &mut Percept) -> Result<(), NetworkError> {
         let features = &percept.features;
-        let stride8: super::Input = (&[1, 40, 32, 32], flat(features.stride8.as_slice()));
-        let stride16: super::Input = (&[1, 112, 16, 16], flat(features.stride16.as_slice()));
+        let [shape4, shape8, shape16] =
+            [&features.stride4, &features.stride8, &features.stride16].map(batch_of_one);
+        let stride8: super::Input = (&shape8, flat(features.stride8.as_slice()));
+        let stride16: super::Input = (&shape16, flat(features.stride16.as_slice()));
         if let Some(segmentation) = &mut self.segmentation {
-            let stride4: super::Input = (&[1, 24, 64, 64], flat(features.stride4.as_slice()));
+            let stride4: super::Input = (&shape4, flat(features.stride4.as_slice()));
             let outputs = segmentation.network.run(&[stride4, stride16])?;
             let logits = outputs.slice(0, segmentation.classes * MAP_CELLS)?;
             if percept.probabilities.dim().0 != segmentation.classes {
@@ -82,6 +100,11 @@ impl Perception {
         }
         Ok(())
     }
+}
+
+fn batch_of_one(map: &Array3<f32>) -> [usize; 4] {
+    let (channels, height, width) = map.dim();
+    [1, channels, height, width]
 }
 
 /// Feature maps are made contiguous and stay so.

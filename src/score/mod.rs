@@ -9,6 +9,7 @@ pub mod decision;
 pub mod error_scale;
 pub mod heat;
 pub mod layout;
+pub mod lgst;
 pub mod low_rank;
 pub mod patch_memory;
 pub mod pieces;
@@ -43,10 +44,12 @@ pub enum Branch {
     Pooled,
     /// Per-position Gaussian on what the rest of the part does not predict.
     Context,
+    /// Both students as the paper reads them: the largest value of the sum of their scaled error maps.
+    Lgst,
 }
 
 impl Branch {
-    pub const ALL: [Branch; 8] = [
+    pub const ALL: [Branch; 9] = [
         Branch::Histogram,
         Branch::Layout,
         Branch::Local,
@@ -55,6 +58,7 @@ impl Branch {
         Branch::Patch,
         Branch::Pooled,
         Branch::Context,
+        Branch::Lgst,
     ];
 
     /// The name in the CSV's header, the manifest and every table.
@@ -68,6 +72,7 @@ impl Branch {
             Branch::Patch => "patch",
             Branch::Pooled => "pooled",
             Branch::Context => "context",
+            Branch::Lgst => "lgst",
         }
     }
 }

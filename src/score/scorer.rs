@@ -7,8 +7,9 @@ use super::class_histogram::{length, piece_counts, shares};
 use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::{HeatMap, Range};
+use super::lgst::LgstScale;
 use super::low_rank::{GRID, LowRank, STACKED, stack};
-use super::patch_memory::PatchMemory;
+use super::patch_memory::{self, PatchMemory};
 use super::position_gaussian::PositionGaussian;
 use super::reference::Reference;
 use super::registration::{self, Bilinear, Pose, Registration};
@@ -40,7 +41,8 @@ pub struct LayoutModel {
 #[derive(Clone, Debug)]
 pub struct Statistics {
     pub registration: Option<Registration>,
-    pub low_rank: LowRank,
+    /// What position, patch and context compare; none in a bundle without these branches.
+    pub low_rank: Option<LowRank>,
     pub position: Option<PositionGaussian>,
     pub patch: Option<PatchMemory>,
     pub pooled: Option<Reference>,
@@ -49,6 +51,7 @@ pub struct Statistics {
     pub layout: Option<LayoutModel>,
     pub local: Option<ErrorScale>,
     pub global: Option<ErrorScale>,
+    pub lgst: Option<LgstScale>,
     /// How each map-making branch enters the heat map.
     pub ranges: Vec<(Branch, Range)>,
 }
@@ -62,13 +65,14 @@ pub struct Scorer {
     registration: Option<registration::Scratch>,
     stacked: Array2<f32>,
     vectors: Array2<f32>,
-    products: Array2<f32>,
+    patches: Option<patch_memory::Scratch>,
     position_map: Vec<f32>,
     patch_map: Vec<f32>,
     rebuilt: Array2<f32>,
     context_map: Vec<f32>,
     local_map: Vec<f32>,
     global_map: Vec<f32>,
+    lgst_map: Vec<f32>,
     probabilities: Array3<f32>,
     shares: Vec<f32>,
     pieces: pieces::Scratch,
@@ -81,18 +85,19 @@ pub struct Scorer {
 impl Scorer {
     pub fn new(statistics: Statistics) -> Self {
         let cells = GRID * GRID;
-        let patches = statistics.patch.as_ref();
+        let rank = statistics.low_rank.as_ref().map_or(0, LowRank::rank);
         Scorer {
             registration: statistics.registration.as_ref().map(Registration::scratch),
             stacked: Array2::zeros((cells, STACKED)),
-            vectors: Array2::zeros((cells, statistics.low_rank.rank())),
-            products: patches.map_or_else(|| Array2::zeros((0, 0)), |p| p.scratch(cells)),
+            vectors: Array2::zeros((cells, rank)),
+            patches: statistics.patch.as_ref().map(PatchMemory::scratch),
             position_map: vec![0.0; cells],
             patch_map: vec![0.0; cells],
-            rebuilt: Array2::zeros((cells, statistics.low_rank.rank())),
+            rebuilt: Array2::zeros((cells, rank)),
             context_map: vec![0.0; cells],
             local_map: vec![0.0; MAP_SIDE * MAP_SIDE],
             global_map: vec![0.0; MAP_SIDE * MAP_SIDE],
+            lgst_map: vec![0.0; MAP_SIDE * MAP_SIDE],
             probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
             shares: Vec::new(),
             pieces: pieces::Scratch::default(),
@@ -117,9 +122,13 @@ impl Scorer {
         let mut raw: RawScores = [None; Branch::ALL.len()];
         self.register(percept);
         let s = &self.statistics;
-        if s.position.is_some() || s.patch.is_some() || s.context.is_some() {
+        if s.low_rank.is_some() || s.patch.is_some() {
             stack(&percept.features, &self.pose, &mut self.stacked);
-            s.low_rank.project(&self.stacked, &mut self.vectors);
+        }
+        if let Some(low_rank) = &s.low_rank
+            && (s.position.is_some() || s.context.is_some())
+        {
+            low_rank.project(&self.stacked, &mut self.vectors);
         }
         if let Some(position) = &s.position {
             position.map(&self.vectors, &mut self.position_map);
@@ -130,8 +139,8 @@ impl Scorer {
                 &mut self.sorted,
             ));
         }
-        if let Some(patch) = &s.patch {
-            patch.map(&self.vectors, &mut self.products, &mut self.patch_map);
+        if let (Some(patch), Some(scratch)) = (&s.patch, &mut self.patches) {
+            patch.map(&self.stacked, scratch, &mut self.patch_map);
             raw[Branch::Patch as usize] =
                 Some(top_mean(&self.patch_map, GRID, TOP_SHARE, &mut self.sorted));
         }
@@ -162,6 +171,10 @@ impl Scorer {
                 scale.apply(map);
                 raw[branch as usize] = Some(top_mean(map, MAP_SIDE, TOP_SHARE, &mut self.sorted));
             }
+        }
+        if let Some(scale) = &s.lgst {
+            let score = scale.apply(&percept.local, &percept.global, &mut self.lgst_map);
+            raw[Branch::Lgst as usize] = Some(score);
         }
         if s.histogram.is_some() || s.layout.is_some() {
             probabilities_through_pose(percept, &self.pose, &mut self.probabilities);
@@ -202,6 +215,7 @@ impl Scorer {
             Branch::Context => s.context.as_ref().map(|_| (&self.context_map[..], GRID)),
             Branch::Local => s.local.as_ref().map(|_| (&self.local_map[..], MAP_SIDE)),
             Branch::Global => s.global.as_ref().map(|_| (&self.global_map[..], MAP_SIDE)),
+            Branch::Lgst => s.lgst.as_ref().map(|_| (&self.lgst_map[..], MAP_SIDE)),
             _ => None,
         }
     }

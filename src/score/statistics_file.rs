@@ -6,8 +6,9 @@ use super::Branch;
 use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::Range;
+use super::lgst::LgstScale;
 use super::low_rank::{GRID, LowRank, STACKED};
-use super::patch_memory::PatchMemory;
+use super::patch_memory::{COARSE, PatchMemory};
 use super::pooled;
 use super::position_gaussian::{MAX_RANK, PositionGaussian};
 use super::reference::Reference;
@@ -39,15 +40,27 @@ pub enum StatisticsError {
         statistics: usize,
         segmentation: usize,
     },
+    #[error(
+        "the statistics are of EfficientNet-Lite0's features and the bundle's encoder gives {channels:?} channels: it was \
+         not written by this product"
+    )]
+    Encoder { channels: [usize; 3] },
     #[error("the array `{0}` holds values that are not numbers")]
     NotFinite(String),
 }
 
 impl Statistics {
+    /// Whether something here reads an encoder's features as they are; what does is made for EfficientNet-Lite0's.
+    pub fn read_features(&self) -> bool {
+        self.registration.is_some() || self.low_rank.is_some() || self.pooled.is_some()
+    }
+
     pub fn to_arrays(&self) -> Arrays {
         let mut arrays = Arrays::new();
-        arrays.insert("low_rank.matrix", self.low_rank.matrix.clone());
-        arrays.insert("low_rank.offset", self.low_rank.offset.clone());
+        if let Some(low_rank) = &self.low_rank {
+            arrays.insert("low_rank.matrix", low_rank.matrix.clone());
+            arrays.insert("low_rank.offset", low_rank.offset.clone());
+        }
         if let Some(registration) = &self.registration {
             arrays.insert("registration.projection", registration.projection().clone());
             arrays.insert("registration.template", registration.template().clone());
@@ -57,6 +70,7 @@ impl Statistics {
             arrays.insert("position.whitening", position.whitening.clone());
         }
         if let Some(patch) = &self.patch {
+            arrays.insert("patch.directions", patch.directions().clone());
             arrays.insert("patch.patches", patch.patches().clone());
         }
         if let Some(context) = &self.context {
@@ -90,6 +104,10 @@ impl Statistics {
                 arrays.insert(format!("{branch}.std"), scale.std.clone());
             }
         }
+        if let Some(LgstScale { local, global }) = &self.lgst {
+            let scale = array![local.q900, local.q995, global.q900, global.q995];
+            arrays.insert("lgst.scale", scale);
+        }
         for (branch, range) in &self.ranges {
             arrays.insert(format!("{branch}.range"), array![range.q900, range.q995]);
         }
@@ -98,20 +116,12 @@ impl Statistics {
 
     pub fn from_arrays(arrays: &Arrays) -> Result<Self, StatisticsError> {
         let source = Source(arrays);
-        let matrix: Array2<f32> = source.get("low_rank.matrix")?;
-        let rank = matrix.ncols();
-        source.check("low_rank.matrix", &matrix, &[STACKED, rank])?;
-        if rank == 0 || rank > MAX_RANK {
-            return Err(source.shape(
-                "low_rank.matrix",
-                &matrix,
-                format!("1 to {MAX_RANK} columns"),
-            ));
+        let low_rank = source.when("low_rank.matrix", || source.low_rank())?;
+        let rank = low_rank.as_ref().map_or(0, LowRank::rank);
+        let vectors = ["position.mean", "context.mean", "patch.patches"];
+        if low_rank.is_none() && arrays.names().any(|name| vectors.contains(&name)) {
+            return Err(StatisticsError::Missing("low_rank.matrix".into()));
         }
-        let low_rank = LowRank {
-            matrix,
-            offset: source.exact("low_rank.offset", &[rank])?,
-        };
         let cells = GRID * GRID;
         let packed = rank * (rank + 1) / 2;
         let registration = source.when("registration.template", || {
@@ -147,8 +157,14 @@ impl Statistics {
         })?;
         let patch = source.when("patch.patches", || {
             let patches: Array2<f32> = source.get("patch.patches")?;
-            source.check("patch.patches", &patches, &[patches.nrows().max(1), rank])?;
-            Ok(PatchMemory::new(patches))
+            let described = patches.ncols();
+            source.check(
+                "patch.patches",
+                &patches,
+                &[patches.nrows().max(1), described],
+            )?;
+            let directions = source.exact("patch.directions", &[COARSE, described])?;
+            Ok(PatchMemory::new(directions, patches))
         })?;
         let pooled = source.when("pooled.mean", || source.reference("pooled", pooled::LENGTH))?;
         let histogram = source.when("histogram.sizes", || {
@@ -205,6 +221,7 @@ impl Statistics {
             layout,
             local: error_scale(Branch::Local)?,
             global: error_scale(Branch::Global)?,
+            lgst: source.when("lgst.scale", || source.lgst())?,
             ranges,
         })
     }
@@ -301,6 +318,32 @@ impl Source<'_> {
             ));
         }
         Ok((classes, grid, sizes[2] != 0.0))
+    }
+
+    fn low_rank(&self) -> Result<LowRank, StatisticsError> {
+        let matrix: Array2<f32> = self.get("low_rank.matrix")?;
+        let rank = matrix.ncols();
+        self.check("low_rank.matrix", &matrix, &[STACKED, rank])?;
+        if rank == 0 || rank > MAX_RANK {
+            let wanted = format!("1 to {MAX_RANK} columns");
+            return Err(self.shape("low_rank.matrix", &matrix, wanted));
+        }
+        Ok(LowRank {
+            matrix,
+            offset: self.exact("low_rank.offset", &[rank])?,
+        })
+    }
+
+    fn lgst(&self) -> Result<LgstScale, StatisticsError> {
+        let scale = self.exact::<Ix1>("lgst.scale", &[4])?;
+        let range = |at: usize| Range {
+            q900: scale[at],
+            q995: scale[at + 1],
+        };
+        Ok(LgstScale {
+            local: range(0),
+            global: range(2),
+        })
     }
 
     fn reference(&self, name: &str, length: usize) -> Result<Reference, StatisticsError> {

@@ -183,7 +183,7 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
     let whitening = Array2::from_shape_fn((GRID * GRID, identity.len()), |(_, i)| identity[i]);
     let mut statistics = Statistics {
         registration: None,
-        low_rank,
+        low_rank: Some(low_rank),
         position: Some(PositionGaussian { mean, whitening }),
         patch: None,
         pooled: None,
@@ -192,6 +192,7 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
         layout: None,
         local: None,
         global: None,
+        lgst: None,
         ranges: Vec::new(),
     };
     let mut scorer = Scorer::new(statistics.clone());

@@ -1,6 +1,7 @@
 //! The host side of aecsad: good images in, one signed bundle out. Trains the networks, calibrates the scores and
 //! packs what the runtime needs; nothing in it runs on the camera.
 
+pub mod backbone;
 pub mod calibrate;
 pub mod cli;
 pub mod dataset;
@@ -14,3 +15,4 @@ pub mod planted;
 pub mod pseudo_label;
 pub mod segmentation;
 pub mod synth;
+pub mod weights;

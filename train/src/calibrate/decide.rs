@@ -18,9 +18,10 @@ use crate::evaluate::{Kind, auroc};
 /// A further branch must raise the mean AUROC on planted anomalies by this much to have a say.
 const WORTHWHILE: f64 = 0.002;
 /// A branch whose error (1 − AUROC) is at most this many times the best one's, and clearly below a coin's, may join
-/// even if it lowers the fused AUROC by up to `NEXT_TO_NOTHING`.
+/// even if it adds to the fused error `NEXT_TO_NOTHING` and this share of it.
 const NEARLY_AS_GOOD: f64 = 1.5;
 const NEXT_TO_NOTHING: f64 = 0.002;
+const NEXT_TO_NOTHING_SHARE: f64 = 0.1;
 const MAX_ERROR: f64 = 0.25;
 const REACHES: [usize; 3] = [0, 1, 2];
 const CODES: [usize; 3] = [2, 5, 12];
@@ -151,7 +152,7 @@ pub fn decide(
 }
 
 /// With too few parts for the asked rate, the largest score stands for the rate that so many parts allow.
-fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
+pub(super) fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
     if let Some(threshold) = calibration.threshold(rate) {
         return (threshold, rate);
     }
@@ -256,7 +257,7 @@ fn choose(candidates: &[Candidate]) -> Vec<(usize, f64)> {
             Some(&(best, _))
                 if error(i) <= NEARLY_AS_GOOD * error(best) && error(i) < MAX_ERROR =>
             {
-                reached - NEXT_TO_NOTHING
+                reached - NEXT_TO_NOTHING - NEXT_TO_NOTHING_SHARE * (1.0 - reached)
             }
             _ => reached + WORTHWHILE,
         };
@@ -359,6 +360,7 @@ fn merge(
             Branch::Patch => merged.patch = s.patch,
             Branch::Pooled => merged.pooled = s.pooled,
             Branch::Context => merged.context = s.context,
+            Branch::Lgst => merged.lgst = s.lgst,
         }
     }
     let mut scorer = Scorer::new(merged);

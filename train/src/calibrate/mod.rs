@@ -5,6 +5,7 @@ mod context;
 mod decide;
 mod histogram;
 mod low_rank;
+mod paper;
 mod patch;
 mod position;
 mod registration;
@@ -13,4 +14,5 @@ mod statistics;
 mod student_error;
 
 pub use decide::{BranchChoice, Planted, PlantedAuroc, Selection, decide};
+pub use paper::decide_as_the_paper;
 pub use statistics::{Fitter, Good};

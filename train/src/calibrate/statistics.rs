@@ -63,15 +63,7 @@ impl<'a> Fitter<'a> {
                 .collect(),
             None => vec![Pose::default(); train.len()],
         };
-        let stacks: Vec<Array2<f32>> = train
-            .par_iter()
-            .zip(&poses)
-            .map(|(features, pose)| {
-                let mut stacked = Array2::zeros((GRID * GRID, STACKED));
-                stack(features, pose, &mut stacked);
-                stacked
-            })
-            .collect();
+        let stacks = stacks(good.train, &poses);
         let rank = if train.len() < SMALL {
             SMALL_RANK
         } else {
@@ -112,7 +104,7 @@ impl<'a> Fitter<'a> {
     pub fn base(&self) -> Statistics {
         Statistics {
             registration: self.registration.clone(),
-            low_rank: self.low_rank.clone(),
+            low_rank: Some(self.low_rank.clone()),
             position: None,
             patch: None,
             pooled: None,
@@ -121,6 +113,7 @@ impl<'a> Fitter<'a> {
             layout: None,
             local: None,
             global: None,
+            lgst: None,
             ranges: Vec::new(),
         }
     }
@@ -134,9 +127,9 @@ impl<'a> Fitter<'a> {
     }
 
     pub fn patch(&self) -> Statistics {
-        let samples: Vec<ArrayView2<f32>> = self.vectors.iter().map(|v| v.view()).collect();
+        let stacks = stacks(self.good.train, &self.poses);
         Statistics {
-            patch: Some(patch::fit(&samples, PATCHES, self.good.seed)),
+            patch: Some(patch::fit(&stacks, PATCHES, self.good.seed)),
             ..self.base()
         }
     }
@@ -214,4 +207,17 @@ impl<'a> Fitter<'a> {
             .collect();
         student_error::fit(&maps)
     }
+}
+
+/// The features of each part as its pose shows them, `[GRID², STACKED]` each.
+fn stacks(parts: &[Percept], poses: &[Pose]) -> Vec<Array2<f32>> {
+    parts
+        .par_iter()
+        .zip(poses)
+        .map(|(percept, pose)| {
+            let mut stacked = Array2::zeros((GRID * GRID, STACKED));
+            stack(&percept.features, pose, &mut stacked);
+            stacked
+        })
+        .collect()
 }

@@ -1,6 +1,5 @@
 //! `aecsad-train evaluate --bundle FILE CATEGORY_DIR`: what a bundle is worth on test images.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use aecsad::bundle::{Bundle, Manifest, Profile, Trust};
@@ -11,18 +10,18 @@ use aecsad::score::heat::HeatMap;
 use indicatif::ProgressBar;
 use ndarray::Array2;
 
-use super::Failure;
+use super::{Failure, write_whole};
 use crate::dataset::Category;
-use crate::evaluate::{Choice, Defects, Judged, Kind, Report, Subject};
+use crate::evaluate::{Choice, Defects, Judged, Kind, Report, Subject, page_of, summary};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The bundle to measure
-    #[arg(long, value_name = "FILE")]
+    /// The bundle to measure; for several categories a folder with a bundle for each, NAME.aecsad for folder NAME
+    #[arg(long, value_name = "FILE|DIR")]
     bundle: PathBuf,
-    /// Category in MVTec LOCO AD's layout, with test images
-    #[arg(value_name = "CATEGORY_DIR")]
-    category: PathBuf,
+    /// Category in MVTec LOCO AD's layout, with test images; several give the tables of a whole data set
+    #[arg(value_name = "CATEGORY_DIR", required = true)]
+    categories: Vec<PathBuf>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -32,10 +31,90 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let bundle = Bundle::read(&args.bundle, &Trust::Anyone).map_err(aecsad::Error::from)?;
-    let mut inspector = Inspector::from_bundle(&bundle, None).map_err(aecsad::Error::from)?;
-    let category =
-        Category::open(&args.category, 0).map_err(|e| Failure::new(e, ExitCode::Input))?;
+    if let ([category], true) = (&args.categories[..], args.bundle.is_file()) {
+        return one(args, category);
+    }
+    let categories = args
+        .categories
+        .iter()
+        .map(|folder| open(folder))
+        .collect::<Result<Vec<_>, _>>()?;
+    let bundles: Vec<PathBuf> = categories
+        .iter()
+        .map(|category| args.bundle.join(format!("{}.aecsad", category.name)))
+        .collect();
+    // An hour of evaluation must not end for want of the last bundle.
+    if let Some(missing) = bundles.iter().find(|bundle| !bundle.is_file()) {
+        let message = format!(
+            "{} is not there: for several categories --bundle names a folder that holds a bundle for each",
+            missing.display()
+        );
+        return Err(Failure::new(message, ExitCode::Input));
+    }
+    let (mut reports, mut sections) = (Vec::new(), Vec::new());
+    for (category, bundle) in categories.iter().zip(&bundles) {
+        let (report, judged) = measure(&read(bundle)?, category)?;
+        if args.html.is_some() {
+            sections.push(report.section(&judged, &category.path).map_err(input)?);
+        }
+        reports.push(report);
+    }
+    print!("{}", summary::text(&reports));
+    let tables = summary::tables(&reports);
+    write_json(
+        args,
+        &serde_json::json!({ "categories": reports, "tables": tables }),
+    )?;
+    match &args.html {
+        Some(path) => write_whole(path, page_of(&reports, &sections).as_bytes()),
+        None => Ok(()),
+    }
+}
+
+fn one(args: &Args, folder: &Path) -> Result<(), Failure> {
+    let bundle = read(&args.bundle)?;
+    let category = open(folder)?;
+    let (report, judged) = measure(&bundle, &category)?;
+    print!("{}", report.text());
+    write_json(args, &report)?;
+    match &args.html {
+        Some(path) => {
+            let page = report.html(&judged, &category.path).map_err(input)?;
+            write_whole(path, page.as_bytes())
+        }
+        None => Ok(()),
+    }
+}
+
+fn write_json(args: &Args, figures: &impl serde::Serialize) -> Result<(), Failure> {
+    match &args.json {
+        Some(path) => {
+            let json = serde_json::to_vec_pretty(figures)
+                .map_err(|e| Failure::new(e, ExitCode::Engine))?;
+            write_whole(path, &json)
+        }
+        None => Ok(()),
+    }
+}
+
+fn open(folder: &Path) -> Result<Category, Failure> {
+    let category = Category::open(folder, 0).map_err(|e| Failure::new(e, ExitCode::Input))?;
+    if category.test.is_empty() {
+        let message = format!(
+            "{} has no test images: the folders test/good and test/logical_anomalies or test/structural_anomalies are needed",
+            folder.display()
+        );
+        return Err(Failure::new(message, ExitCode::Input));
+    }
+    Ok(category)
+}
+
+fn read(path: &Path) -> Result<Bundle, Failure> {
+    Ok(Bundle::read(path, &Trust::Anyone).map_err(aecsad::Error::from)?)
+}
+
+fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>), Failure> {
+    let mut inspector = Inspector::from_bundle(bundle, None).map_err(aecsad::Error::from)?;
     let defects = Defects::open(&category.path).map_err(input)?;
     let progress = ProgressBar::new(category.test.len() as u64);
     let mut judged = Vec::with_capacity(category.test.len());
@@ -71,22 +150,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     progress.finish_and_clear();
     let report =
         Report::measure(subject(&bundle.manifest), &category.name, &judged).map_err(input)?;
-    print!("{}", report.text());
-    if let Some(path) = &args.json {
-        let json =
-            serde_json::to_vec_pretty(&report).map_err(|e| Failure::new(e, ExitCode::Engine))?;
-        write(path, &json)?;
-    }
-    if let Some(path) = &args.html {
-        write(
-            path,
-            report
-                .html(&judged, &category.path)
-                .map_err(input)?
-                .as_bytes(),
-        )?;
-    }
-    Ok(())
+    Ok((report, judged))
 }
 
 fn input(error: crate::evaluate::Error) -> Failure {
@@ -122,23 +186,4 @@ fn subject(manifest: &Manifest) -> Subject {
             })
             .collect(),
     }
-}
-
-/// The whole file or nothing.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.persist(path).map(drop).map_err(|e| e.error)
-    });
-    written.map_err(|e| {
-        let message = format!(
-            "{} can't be written ({e}): name a place with room",
-            path.display()
-        );
-        Failure::new(message, ExitCode::Storage)
-    })
 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::label::Source;
-use crate::fit::{FitOptions, Fitted, fit};
+use crate::engine::Device;
+use crate::fit::{FitOptions, Fitted, Networks, PaperOptions, fit};
+use crate::segmentation::{Augmentation, Symmetry};
+use crate::weights;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,12 +20,30 @@ pub struct Args {
     /// Checkpoints, label pictures and metrics; the same command goes on from here [default: OUT.work]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
-    /// Networks: `edge` runs on a CPU beside the line
+    /// Networks: `edge` runs on a CPU beside the line, `paper` wants a GPU to train and a fast computer to run
     #[arg(long, value_enum, default_value_t = Profile::Edge)]
     profile: Profile,
-    /// Where to train
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    /// Where the `paper` profile trains: cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
+    /// Weights of WideResNet-50-2 for the `paper` profile [default: those of `aecsad-train weights fetch`]
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Rounds over the images in each training of the `paper` profile
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..))]
+    epochs: u16,
+    /// Folder of pictures of other things: the `paper` profile's local student is trained to say nothing of them
+    #[arg(long, value_name = "DIR")]
+    strangers: Option<PathBuf>,
+    /// The `paper` profile's local student learns from the hardest 0.1 % of the features alone
+    #[arg(long)]
+    hard_features: bool,
+    /// Which changed images of the product are good parts too; the segmentation then learns from them as well
+    #[arg(long, value_enum, default_value_t = Symmetry::None)]
+    symmetry: Symmetry,
+    /// Copies of each labelled image with components moved about, for the `edge` profile's segmentation
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=20))]
+    moved_copies: u8,
     /// Where the regions come from that become components
     #[arg(long, value_enum, default_value_t = Source::Builtin)]
     proposals: Source,
@@ -44,6 +65,9 @@ pub struct Args {
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Leave the `edge` profile's students out: most of the training time saved, without their branches to choose from
+    #[arg(long)]
+    no_students: bool,
     /// Training steps, in percent of the profile's own: fewer are quicker and worse
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     effort: u16,
@@ -55,12 +79,11 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Profile {
     Edge,
+    Paper,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Device {
-    Cpu,
-}
+/// Share of the features that `--hard-features` leaves (CSAD's).
+const HARDEST: f64 = 0.001;
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
@@ -85,11 +108,41 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         mono: args.mono,
         seed: args.seed,
         key: args.key.clone(),
+        students: !args.no_students,
         effort_percent: args.effort.into(),
+        networks: networks(args)?,
+        augmentation: Augmentation {
+            symmetry: args.symmetry,
+            ..Augmentation::default()
+        },
+        moved_copies: args.moved_copies.into(),
     };
     let fitted = fit(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
     report(&options, &fitted);
     Ok(())
+}
+
+fn networks(args: &Args) -> Result<Networks, Failure> {
+    let input = aecsad::error::ExitCode::Input;
+    if matches!(args.profile, Profile::Edge) {
+        if args.device != Device::Cpu {
+            let message =
+                "the edge profile trains on the CPU: leave --device out, or add --profile paper";
+            return Err(Failure::new(message, input));
+        }
+        return Ok(Networks::Edge);
+    }
+    let weights = match &args.weights {
+        Some(path) => path.clone(),
+        None => weights::cached().map_err(|e| Failure::new(&e, e.exit_code()))?,
+    };
+    Ok(Networks::Paper(Box::new(PaperOptions {
+        device: args.device,
+        epochs: args.epochs.into(),
+        strangers: args.strangers.clone(),
+        hardest: args.hard_features.then_some(HARDEST),
+        ..PaperOptions::new(weights)
+    })))
 }
 
 fn report(options: &FitOptions, fitted: &Fitted) {

@@ -2,11 +2,15 @@
 
 mod evaluate;
 mod fit;
+mod gpu_check;
 pub mod keygen;
 mod label;
 pub mod sign;
 mod synth;
+mod weights;
 
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,6 +37,10 @@ enum Command {
     Label(label::Args),
     /// Render products with known anomalies, in MVTec LOCO AD's layout.
     Synth(synth::Args),
+    /// Bring the weights of the paper's backbone to this machine.
+    Weights(weights::Args),
+    /// Compare a GPU with the CPU and time the paper's training steps on it.
+    GpuCheck(gpu_check::Args),
     /// Make a key pair to sign bundles with.
     Keygen(keygen::KeygenArgs),
     /// Sign a bundle, replacing a signature it has.
@@ -66,6 +74,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Label(args) => label::run(args),
         Command::Synth(args) => return synth::run(args),
+        Command::GpuCheck(args) => gpu_check::run(args),
+        Command::Weights(args) => weights::run(args),
         Command::Keygen(args) => keygen::run(args).map_err(signing_failure),
         Command::Sign(args) => sign::run(args).map_err(|error| match error {
             sign::SignError::Key(error) => signing_failure(error),
@@ -94,4 +104,23 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
             .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
     }
     Ok(stop)
+}
+
+/// The whole file or nothing.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.persist(path).map(drop).map_err(|e| e.error)
+    });
+    written.map_err(|e| {
+        let message = format!(
+            "{} can't be written ({e}): name a place with room",
+            path.display()
+        );
+        Failure::new(message, aecsad::error::ExitCode::Storage)
+    })
 }

@@ -10,12 +10,20 @@ pub struct Fingerprint(Sha256);
 impl Fingerprint {
     /// `config` is any text that changes whenever a setting does.
     pub fn new(config: &str) -> Self {
-        let mut digest = Sha256::new();
-        digest.update((config.len() as u64).to_le_bytes());
-        digest.update(config);
+        let mut fingerprint = Self(Sha256::new());
+        fingerprint.text(config);
         // Another version may build another network from the same settings.
-        digest.update(env!("CARGO_PKG_VERSION"));
-        Self(digest)
+        fingerprint.0.update(env!("CARGO_PKG_VERSION"));
+        fingerprint
+    }
+
+    pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
     }
 
     pub fn array<T: Copy + Into<f32>, D: Dimension>(&mut self, array: &Array<T, D>) {

@@ -3,6 +3,8 @@
 
 mod backend;
 mod checkpoint;
+mod curves;
+mod device;
 mod fingerprint;
 mod initial;
 mod metrics;
@@ -13,6 +15,9 @@ mod training;
 use std::path::PathBuf;
 
 pub use backend::{Cpu, CpuTraining, stack};
+#[cfg(feature = "cuda")]
+pub use backend::{Gpu, GpuTraining};
+pub use device::{Device, DeviceError, PAPER_BYTES};
 pub use fingerprint::Fingerprint;
 pub use initial::{rectified, seeded_init};
 pub use sampling::{batch, noise_source};

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use burn::module::{AutodiffModule, Module};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams, Optimizer};
+use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{ElementConversion, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, CheckpointFile};
 use super::metrics::Metrics;
 use super::progress::Progress;
-use super::{Error, Fingerprint};
+use super::{Error, Fingerprint, curves};
 
 /// How long and how fast to learn.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +36,22 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// As the paper trains every network: Adam from 1e-4 along a cosine to 1e-6, weight decay 1e-4, 16 images a step,
+    /// `epochs` rounds over `images` images.
+    pub fn paper(images: usize, epochs: usize, seed: u64) -> Self {
+        let batch = 16;
+        Self {
+            steps: epochs * images.div_ceil(batch),
+            batch,
+            learning_rate: 1e-4,
+            final_learning_rate: 1e-6,
+            weight_decay: 1e-4,
+            shards: 1,
+            seed,
+            checkpoint_every: Duration::from_secs(60),
+        }
+    }
+
     fn learning_rate_at(&self, step: usize) -> f64 {
         let done = step as f64 / self.steps.max(1) as f64;
         let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
@@ -63,6 +79,26 @@ impl Shard {
 pub struct Loss<B: AutodiffBackend> {
     pub total: Tensor<B, 1>,
     pub terms: Vec<(&'static str, Tensor<B::InnerBackend, 1>)>,
+}
+
+impl<B: AutodiffBackend> Loss<B> {
+    /// The weighted sum of at least one named term.
+    pub fn weighted(terms: Vec<(&'static str, Tensor<B, 1>, f32)>) -> Self {
+        let mut total = None;
+        let mut recorded = Vec::with_capacity(terms.len());
+        for (name, value, weight) in terms {
+            recorded.push((name, value.clone().inner()));
+            let part = value.mul_scalar(weight);
+            total = Some(match total {
+                Some(sum) => sum + part,
+                None => part,
+            });
+        }
+        Self {
+            total: total.expect("a loss has terms"),
+            terms: recorded,
+        }
+    }
 }
 
 /// What a network is trained for.
@@ -122,10 +158,9 @@ where
         }
     }
 
-    let mut metrics = Metrics::open(
-        place.folder.join(format!("{}.metrics.jsonl", place.stage)),
-        first_step,
-    )?;
+    let metrics_path = place.folder.join(format!("{}.metrics.jsonl", place.stage));
+    let picture = place.folder.join(format!("{}.losses.svg", place.stage));
+    let mut metrics = Metrics::open(metrics_path.clone(), first_step)?;
     let mut progress = Progress::start(place.stage, first_step, schedule.steps);
     let mut last_save = Instant::now();
     let shards = schedule.shards.clamp(1, schedule.batch.max(1));
@@ -154,6 +189,7 @@ where
         if let Some(snapshot) = snapshot {
             file.save::<B, _, _>(snapshot)?;
             metrics.flush()?;
+            curves::write(place.stage, &metrics_path, &picture);
             last_save = Instant::now();
         }
         if last {
@@ -189,44 +225,35 @@ where
     B: AutodiffBackend,
     T: Objective<B>,
 {
-    let run = |copy: T::Model, index: usize| {
-        let loss = objective.loss(
-            &copy,
-            Shard {
-                step,
-                index,
-                of: shards,
-            },
-        );
-        let value: f32 = loss.total.clone().into_scalar().elem();
-        let terms: Vec<(&'static str, f32)> = loss
-            .terms
-            .into_iter()
-            .map(|(name, term)| (name, term.into_scalar().elem::<f32>()))
-            .collect();
-        let gradients = loss.total.div_scalar(shards as f32).backward();
-        (value, terms, GradientsParams::from_grads(gradients, &copy))
+    let shard = |index| Shard {
+        step,
+        index,
+        of: shards,
     };
-    // Each fork has a graph of its own, so that the threads don't wait for each other.
-    let copies: Vec<T::Model> = (0..shards).map(|_| model.clone().fork(device)).collect();
-    let results: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = copies
-            .into_iter()
-            .enumerate()
-            .map(|(index, copy)| {
-                let run = &run;
-                scope.spawn(move || run(copy, index))
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    });
+    // A single shard stays on this thread: on a GPU another thread would be another stream.
+    let results = if shards == 1 {
+        vec![shard_gradients(model, objective, shard(0))]
+    } else {
+        // Each fork has a graph of its own, so that the threads don't wait for each other.
+        let copies: Vec<T::Model> = (0..shards).map(|_| model.clone().fork(device)).collect();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = copies
+                .into_iter()
+                .enumerate()
+                .map(|(index, copy)| {
+                    scope.spawn(move || shard_gradients(&copy, objective, shard(index)))
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        })
+    };
     // Folds what each thread saw into the running statistics of batch normalisation.
     let _ = model.valid();
 
@@ -236,16 +263,40 @@ where
         gradients: GradientsParams::new(),
     };
     let mut sum = GradientsAccumulator::new();
-    for (loss, terms, gradients) in results {
-        outcome.loss += loss / shards as f32;
-        for (index, (name, value)) in terms.into_iter().enumerate() {
+    for result in results {
+        outcome.loss += result.loss / shards as f32;
+        for (index, (name, value)) in result.terms.into_iter().enumerate() {
             match outcome.terms.get_mut(index) {
                 Some(term) => term.1 += value / shards as f32,
                 None => outcome.terms.push((name, value / shards as f32)),
             }
         }
-        sum.accumulate(model, gradients);
+        sum.accumulate(model, result.gradients);
     }
     outcome.gradients = sum.grads();
     outcome
+}
+
+/// One shard's share of the gradients. The loss is read last and at once: each reading waits for the device.
+fn shard_gradients<B, T>(model: &T::Model, objective: &T, shard: Shard) -> Outcome
+where
+    B: AutodiffBackend,
+    T: Objective<B>,
+{
+    let loss = objective.loss(model, shard);
+    let (names, terms): (Vec<&'static str>, Vec<_>) = loss.terms.into_iter().unzip();
+    let total = std::iter::once(loss.total.clone().inner());
+    let values = Tensor::cat(total.chain(terms).collect(), 0);
+    let gradients = loss.total.div_scalar(shard.of as f32).backward();
+    let gradients = GradientsParams::from_grads(gradients, model);
+    let mut values = values
+        .into_data()
+        .iter::<f32>()
+        .collect::<Vec<_>>()
+        .into_iter();
+    Outcome {
+        loss: values.next().unwrap_or(f32::NAN),
+        terms: names.into_iter().zip(values).collect(),
+        gradients,
+    }
 }

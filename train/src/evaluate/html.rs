@@ -7,7 +7,7 @@ use super::anomaly_map::quantile;
 use super::picture::{Scale, data_uri, heatmap, thumbnail};
 use super::report::{ByKind, Report, scores};
 use super::text::figure;
-use super::{Error, Judged, Kind, svg};
+use super::{Error, Judged, Kind, summary, svg};
 
 const STYLE: &str = include_str!("page.css");
 /// Images shown of each sort.
@@ -16,17 +16,28 @@ const SHOWN: usize = 6;
 impl Report {
     /// The page, pictures and charts inside it. `category` is the folder that the paths in `judged` are relative to.
     pub fn html(&self, judged: &[Judged], category: &Path) -> Result<String, Error> {
+        Ok(page(&self.title(), &self.section(judged, category)?))
+    }
+
+    fn title(&self) -> String {
+        format!(
+            "{} on {}",
+            escape(&self.subject.product),
+            escape(&self.category)
+        )
+    }
+
+    /// What [`html`](Self::html) shows, to stand in a page with others.
+    pub fn section(&self, judged: &[Judged], category: &Path) -> Result<String, Error> {
         let subject = &self.subject;
         let by_kind: Vec<svg::Scores> = [Kind::Structural, Kind::Logical, Kind::Good]
             .into_iter()
             .map(|kind| (kind, scores(judged, kind)))
             .collect();
-        let title = format!("{} on {}", escape(&subject.product), escape(&self.category));
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n\
+        let mut section = format!(
+            "<h1>{}</h1>\n\
              <p>Version {}, profile {}. Checkpoint: {}.</p>\n{}\n<div class=\"charts\">{}{}</div>\n{KEY}\n{}\n",
+            self.title(),
             subject.version,
             escape(&subject.profile),
             escape(&subject.checkpoint),
@@ -44,11 +55,10 @@ impl Report {
             // The two ends must not show one image twice
             let rest = &ranked[strangest.len()..];
             let calmest: Vec<&Judged> = rest.iter().rev().take(SHOWN).copied().collect();
-            page += &gallery.section(&format!("Strangest {} parts", kind.name()), strangest)?;
-            page += &gallery.section(&format!("Calmest {} parts", kind.name()), &calmest)?;
+            section += &gallery.section(&format!("Strangest {} parts", kind.name()), strangest)?;
+            section += &gallery.section(&format!("Calmest {} parts", kind.name()), &calmest)?;
         }
-        page.push_str("</body></html>\n");
-        Ok(page)
+        Ok(section)
     }
 
     fn figures(&self) -> String {
@@ -58,6 +68,7 @@ impl Report {
             ("AUROC", self.auroc),
             ("Average precision", self.average_precision),
             ("sPRO at 5 %", self.spro),
+            ("PRO at 5 %", self.pro_at_5),
             ("PRO at 30 %", self.pro),
         ] {
             rows += &row(name, figures);
@@ -91,6 +102,25 @@ impl Report {
         }
         format!("<h2>Branches</h2><table>{rows}</table>")
     }
+}
+
+/// Several categories on one page: the tables over all of them, then each one's section.
+pub fn page_of(reports: &[Report], sections: &[String]) -> String {
+    let title = format!("{} categories", reports.len());
+    let body = format!(
+        "<h1>{title}</h1>\n{}{}",
+        summary::html(reports),
+        sections.concat()
+    );
+    page(&title, &body)
+}
+
+fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body>\n{body}</body></html>\n"
+    )
 }
 
 const KEY: &str = "<p class=\"key\"><span class=\"good\">good</span> <span class=\"logical\">logical</span> \
@@ -163,7 +193,7 @@ impl<'a> Gallery<'a> {
 }
 
 /// Text that may hold anything, such as a file's name, made safe within an element.
-fn escape(text: impl Display) -> String {
+pub(super) fn escape(text: impl Display) -> String {
     text.to_string()
         .replace('&', "&amp;")
         .replace('<', "&lt;")

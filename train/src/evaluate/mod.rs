@@ -9,6 +9,7 @@ mod overlap;
 mod picture;
 mod ranking;
 mod report;
+pub mod summary;
 mod svg;
 mod text;
 
@@ -19,6 +20,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 pub use defects::{Defects, Region};
+pub use html::page_of;
 pub use overlap::{Located, pro, spro};
 pub use ranking::{Roc, auroc, average_precision};
 pub use report::{ByKind, Choice, Report, Share, Subject};

@@ -96,6 +96,8 @@ pub struct Report {
     pub spro: ByKind,
     /// At 30 %.
     pub pro: ByKind,
+    /// At 5 %, as sPRO.
+    pub pro_at_5: ByKind,
     pub good_rejected: Share,
     pub logical_missed: Share,
     pub structural_missed: Share,
@@ -119,6 +121,7 @@ impl Report {
                 .collect(),
             spro: ByKind::of(|kind| spro(&located(judged, kind), SPRO_LIMIT)),
             pro: ByKind::of(|kind| pro(&located(judged, kind), PRO_LIMIT)),
+            pro_at_5: ByKind::of(|kind| pro(&located(judged, kind), SPRO_LIMIT)),
             good_rejected: Share::of(judged, Kind::Good, |image| image.reject),
             logical_missed: missed(Kind::Logical),
             structural_missed: missed(Kind::Structural),

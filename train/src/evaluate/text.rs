@@ -13,6 +13,7 @@ impl Report {
         row(&mut text, "AUROC", self.auroc);
         row(&mut text, "avg. precision", self.average_precision);
         row(&mut text, "sPRO at 5 %", self.spro);
+        row(&mut text, "PRO at 5 %", self.pro_at_5);
         row(&mut text, "PRO at 30 %", self.pro);
         text.push_str("AUROC by branch\n");
         for (branch, figures) in &self.branch_auroc {
@@ -89,6 +90,7 @@ bottle version 3 (edge) on bottles
 AUROC            0.889    –           0.889
 avg. precision   0.917    –           0.917
 sPRO at 5 %      0.983    –           0.983
+PRO at 5 %       0.983    –           0.983
 PRO at 30 %      0.997    –           0.997
 AUROC by branch
   position       0.111    –           0.111

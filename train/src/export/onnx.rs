@@ -141,9 +141,67 @@ impl Graph {
 
     /// Joins along the channels.
     pub fn concat(&mut self, inputs: &[&Value]) -> Value {
-        let name = self.node("Concat", inputs, vec![int("axis", 1)]);
+        self.concat_along(1, inputs)
+    }
+
+    pub fn concat_along(&mut self, axis: usize, inputs: &[&Value]) -> Value {
+        let name = self.node("Concat", inputs, vec![int("axis", axis as i64)]);
         let mut shape = inputs[0].shape.clone();
-        shape[1] = inputs.iter().map(|input| input.shape[1]).sum();
+        shape[axis] = inputs.iter().map(|input| input.shape[axis]).sum();
+        Value { name, shape }
+    }
+
+    /// Rows `from..to` of every channel.
+    pub fn rows(&mut self, input: &Value, from: usize, to: usize) -> Value {
+        let bounds = [from, to, 2].map(|bound| self.constant_i64(&[bound]));
+        let [from_row, to_row, axis] = &bounds;
+        let name = self.node("Slice", &[input, from_row, to_row, axis], Vec::new());
+        let mut shape = input.shape.clone();
+        shape[2] = to - from;
+        Value { name, shape }
+    }
+
+    pub fn max_pool(
+        &mut self,
+        input: &Value,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+    ) -> Value {
+        self.pool("MaxPool", input, [kernel, stride, padding], Vec::new())
+    }
+
+    /// The mean, padding counted in: burn's `avg_pool2d` with `count_include_pad`.
+    pub fn average_pool(
+        &mut self,
+        input: &Value,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+    ) -> Value {
+        let counted = vec![int("count_include_pad", 1)];
+        self.pool("AveragePool", input, [kernel, stride, padding], counted)
+    }
+
+    fn pool(
+        &mut self,
+        op: &str,
+        input: &Value,
+        [kernel, stride, padding]: [[usize; 2]; 3],
+        mut attributes: Vec<pb::AttributeProto>,
+    ) -> Value {
+        let [vertical, horizontal] = padding;
+        attributes.extend([
+            ints("kernel_shape", &kernel),
+            ints("strides", &stride),
+            ints("pads", &[vertical, horizontal, vertical, horizontal]),
+        ]);
+        let name = self.node(op, &[input], attributes);
+        let mut shape = input.shape.clone();
+        for axis in 0..2 {
+            shape[2 + axis] =
+                (shape[2 + axis] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1;
+        }
         Value { name, shape }
     }
 

@@ -15,6 +15,12 @@ pub enum FitError {
     #[error(transparent)]
     Students(#[from] crate::lgst::Error),
     #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
+    #[error(transparent)]
+    Device(#[from] crate::engine::DeviceError),
+    #[error("{}: no image in it can be read: name a folder of pictures of other things", path.display())]
+    NoStrangers { path: PathBuf },
+    #[error(transparent)]
     Network(#[from] aecsad::network::NetworkError),
     #[error(transparent)]
     Optics(#[from] aecsad::optics::OpticsError),
@@ -46,6 +52,9 @@ impl FitError {
     pub fn exit_code(&self) -> ExitCode {
         use crate::engine;
         match self {
+            FitError::Weights(e) => e.exit_code(),
+            FitError::Device(_) => ExitCode::Device,
+            FitError::NoStrangers { .. } => ExitCode::Input,
             FitError::Dataset(_) => ExitCode::Training,
             FitError::Labels(crate::pseudo_label::Error::NotWritten { .. })
             | FitError::WorkFolder { .. }

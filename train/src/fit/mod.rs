@@ -6,6 +6,7 @@ mod images;
 mod labels;
 mod networks;
 mod pack;
+mod paper;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +19,11 @@ use crate::calibrate::{self, Fitter, Good, Planted, Selection};
 use crate::dataset::Category;
 use crate::planted::{self, Clean};
 use crate::pseudo_label;
+use crate::segmentation::Augmentation;
 
 pub use error::FitError;
 pub use labels::{LabelOptions, label_only};
+pub use paper::{PaperNetworks, PaperOptions};
 
 /// Anomalies of each kind planted on each validation image.
 const PLANTS_PER_IMAGE: usize = 3;
@@ -43,8 +46,24 @@ pub struct FitOptions {
     pub seed: u64,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
+    /// Whether the `edge` profile trains its students, which take most of the time.
+    pub students: bool,
     /// Steps of each training, in percent of the profile's own.
     pub effort_percent: usize,
+    pub networks: Networks,
+    /// How labelled images are changed before the segmentation sees them.
+    pub augmentation: Augmentation,
+    /// Changed copies of each labelled image that join the `edge` profile's training; `paper` changes every image
+    /// each time.
+    pub moved_copies: usize,
+}
+
+/// The profile.
+#[derive(Clone, Debug)]
+pub enum Networks {
+    /// Small ones, trained and run on a CPU.
+    Edge,
+    Paper(Box<PaperOptions>),
 }
 
 /// What came of it, for a person.
@@ -56,6 +75,8 @@ pub struct Fitted {
     pub components: Result<usize, String>,
     pub validation_parts: usize,
     pub minutes: f64,
+    /// SHA-256 of the backbone's weights, where they don't come with this program.
+    pub backbone: Option<String>,
 }
 
 /// Trains, calibrates and writes the bundle.
@@ -69,6 +90,9 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         path: options.work.clone(),
         source,
     })?;
+    if let Networks::Paper(paper) = &options.networks {
+        paper.check()?;
+    }
     let category = Category::open(&options.category, options.seed)?;
     category
         .skipped
@@ -106,16 +130,36 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     }
     stopped(cancel)?;
 
+    if let Networks::Paper(paper) = &options.networks {
+        let product = options.product.clone().unwrap_or(category.name);
+        let (fitted, trained) = paper::fit(
+            options,
+            paper,
+            &images,
+            &labels,
+            usable,
+            (product, start),
+            cancel,
+        )?;
+        stage("bundle", "packing and checking golden vectors");
+        let geometry = InputGeometry::imagenet(options.mono);
+        pack::write(options, &fitted, &trained, &images, &geometry)?;
+        return Ok(fitted);
+    }
     let segmentation = match &usable {
         Ok(classes) => Some(networks::segmentation(
             options, &images, &labels, *classes, cancel,
         )?),
         Err(_) => None,
     };
-    let students = networks::students(options, &images, cancel)?;
+    let students = match options.students {
+        true => Some(networks::students(options, &images, cancel)?),
+        false => None,
+    };
 
     stage("calibration", "fitting what good parts look like");
     let seen = networks::Trained {
+        encoder: networks::ENCODER.to_vec(),
         segmentation,
         students,
     };
@@ -138,7 +182,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         labelled: &labelled,
         held_out: &validation,
         classes: usable.as_ref().ok().copied(),
-        students: true,
+        students: options.students,
         seed: options.seed,
     };
     let fitter = Fitter::new(&good);
@@ -156,6 +200,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         components: usable,
         validation_parts: validation.len(),
         minutes,
+        backbone: None,
     };
     stage("bundle", "packing and checking golden vectors");
     pack::write(options, &fitted, &seen, &images, &geometry)?;

@@ -3,10 +3,12 @@
 use std::sync::atomic::AtomicBool;
 
 use aecsad::network::{Encoder, Features, Network, NetworkError, Perception, Segmentation};
+use aecsad::optics::{InputGeometry, Optics};
 use ndarray::{Array2, Array3};
 
 use super::images::Images;
 use super::{FitError, FitOptions, stage};
+use crate::engine::noise_source;
 use crate::pseudo_label::Labels;
 use crate::segmentation::{SegmentationConfig, TrainingSet};
 use crate::{lgst, segmentation};
@@ -16,9 +18,10 @@ pub const ENCODER: &[u8] = include_bytes!("../../../models/efficientnet-lite0/en
 
 /// Trained networks as ONNX.
 pub struct Trained {
+    pub encoder: Vec<u8>,
     /// The file and its number of classes, background included.
     pub segmentation: Option<(Vec<u8>, usize)>,
-    pub students: Vec<u8>,
+    pub students: Option<Vec<u8>>,
 }
 
 impl Trained {
@@ -35,12 +38,12 @@ impl Trained {
             }),
             _ => None,
         };
-        let students = match students {
-            true => Some(Network::load("students.onnx", &self.students)?),
-            false => None,
+        let students = match &self.students {
+            Some(onnx) if students => Some(Network::load("students.onnx", onnx)?),
+            _ => None,
         };
         Ok(Perception {
-            encoder: Encoder::load(ENCODER)?,
+            encoder: Encoder::load(&self.encoder)?,
             segmentation,
             students,
         })
@@ -73,6 +76,11 @@ pub fn segmentation(
             unlabelled.len()
         ),
     );
+    let copies = moved_copies(options, images, labels)?;
+    for (features, mask) in copies {
+        labelled.push(features);
+        masks.push(mask);
+    }
     let set = TrainingSet {
         labelled: &labelled,
         masks: &masks,
@@ -82,6 +90,34 @@ pub fn segmentation(
     config.schedule.steps = effort(config.schedule.steps, options);
     let trained = segmentation::train(set, &config, &options.work, cancel)?;
     Ok((trained.to_onnx(), classes))
+}
+
+/// Labelled images with components moved about, encoded once: to encode them anew for each step would take longer
+/// than the training.
+fn moved_copies(
+    options: &FitOptions,
+    images: &Images,
+    labels: &Labels,
+) -> Result<Vec<(Features, Array2<u8>)>, FitError> {
+    let mut noise = noise_source(options.seed, 0, 0);
+    let mut optics = Optics::new(InputGeometry::lite0(options.mono), None);
+    let mut encoder = Encoder::load(ENCODER)?;
+    let mut copies = Vec::new();
+    for (i, image) in images.train.iter().enumerate() {
+        if !labels.reliability[i].labelled {
+            continue;
+        }
+        for _ in 0..options.moved_copies {
+            let (frame, mask) =
+                options
+                    .augmentation
+                    .apply(&image.frame, &labels.maps[i], &mut noise);
+            let mut features = Features::empty();
+            encoder.encode(optics.tensor(&frame)?, &mut features)?;
+            copies.push((features, mask));
+        }
+    }
+    Ok(copies)
 }
 
 /// The local and the global student.
@@ -104,6 +140,6 @@ pub fn students(
     Ok(trained.to_onnx(false))
 }
 
-fn effort(steps: usize, options: &FitOptions) -> usize {
+pub(super) fn effort(steps: usize, options: &FitOptions) -> usize {
     (steps * options.effort_percent / 100).max(2)
 }

@@ -12,8 +12,8 @@ use aecsad::optics::InputGeometry;
 use aecsad::score::Branch;
 
 use super::images::Images;
-use super::networks::{self, Trained};
-use super::{FitError, FitOptions, Fitted};
+use super::networks::Trained;
+use super::{FitError, FitOptions, Fitted, Networks};
 use crate::export::signing::SigningKey;
 
 /// Good validation images that go into the bundle with their scores.
@@ -88,14 +88,16 @@ fn entries(fitted: &Fitted, trained: &Trained) -> Result<Vec<(String, Vec<u8>)>,
         let voices = &fitted.selection.decision.voices;
         voices.iter().any(|v| branches.contains(&v.branch))
     };
-    let mut entries = vec![(ENCODER.to_owned(), networks::ENCODER.to_vec())];
+    let mut entries = vec![(ENCODER.to_owned(), trained.encoder.clone())];
     if let Some((onnx, _)) = &trained.segmentation
         && on(&[Branch::Histogram, Branch::Layout])
     {
         entries.push((SEGMENTATION.to_owned(), onnx.clone()));
     }
-    if on(&[Branch::Local, Branch::Global]) {
-        entries.push((STUDENTS.to_owned(), trained.students.clone()));
+    if let Some(onnx) = &trained.students
+        && on(&[Branch::Local, Branch::Global, Branch::Lgst])
+    {
+        entries.push((STUDENTS.to_owned(), onnx.clone()));
     }
     let mut arrays: Arrays = fitted.selection.statistics.to_arrays();
     let calibration = fitted.selection.decision.calibration.scores().to_vec();
@@ -147,12 +149,18 @@ fn manifest(
             Err(why) => format!("none: {why}").into(),
         },
     );
+    if let Some(backbone) = &fitted.backbone {
+        note("backbone_sha256", backbone.clone().into());
+    }
     note("effort_percent", (options.effort_percent as i64).into());
     Manifest {
         format: FORMAT,
         product: fitted.product.clone(),
         version: options.version,
-        profile: Profile::Edge,
+        profile: match options.networks {
+            Networks::Edge => Profile::Edge,
+            Networks::Paper(_) => Profile::Paper,
+        },
         created_by: concat!("aecsad-train ", env!("CARGO_PKG_VERSION")).to_owned(),
         classes: names.collect(),
         input: geometry.clone(),

@@ -11,6 +11,10 @@ use burn::tensor::backend::Backend;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 
+/// Queries that the exported graph answers at once: with the 64×64 cells of the largest map their affinities take
+/// 8 MB, where all at once would take 64.
+const QUERIES_AT_ONCE: usize = 512;
+
 #[derive(Config, Debug)]
 pub struct SelfAttentionConfig {
     /// Channels in and out.
@@ -69,7 +73,8 @@ impl<B: Backend> SelfAttention<B> {
     }
 
     /// The same for one image, with no transposition: `Gemm` reads its operands either way round. The scale 1/√d_k
-    /// and the gain are folded into the projections.
+    /// and the gain are folded into the projections. A map of many cells is answered a few rows at a time, so that
+    /// the affinities of all cells to all cells never stand in memory together.
     pub fn write(&self, graph: &mut Graph, map: &Value) -> Value {
         let mut query = layers::convolution(&self.query);
         let mut value = layers::convolution(&self.value);
@@ -81,17 +86,32 @@ impl<B: Backend> SelfAttention<B> {
         value.rescale(&vec![gain; channels], &vec![0.0; channels]);
 
         let shape = map.shape().to_vec();
-        let cells = shape[2] * shape[3];
+        let [height, width] = [shape[2], shape[3]];
         let queries = graph.convolution(map, &query);
-        let queries = graph.reshape(&queries, &[depth, cells]);
         let keys = graph.convolution(map, &layers::convolution(&self.key));
-        let keys = graph.reshape(&keys, &[depth, cells]);
+        let keys = graph.reshape(&keys, &[depth, height * width]);
         let values = graph.convolution(map, &value);
-        let values = graph.reshape(&values, &[channels, cells]);
-        let affinity = graph.transposed_product(&queries, &keys);
-        let weights = graph.softmax(&affinity);
-        let attended = graph.product_transposed(&values, &weights);
-        let attended = graph.reshape(&attended, &shape);
+        let values = graph.reshape(&values, &[channels, height * width]);
+
+        let rows = (QUERIES_AT_ONCE / width).clamp(1, height);
+        let mut attended = Vec::new();
+        for from in (0..height).step_by(rows) {
+            let to = (from + rows).min(height);
+            let asked = if to - from == height {
+                queries.clone()
+            } else {
+                graph.rows(&queries, from, to)
+            };
+            let asked = graph.reshape(&asked, &[depth, (to - from) * width]);
+            let affinity = graph.transposed_product(&asked, &keys);
+            let weights = graph.softmax(&affinity);
+            let answer = graph.product_transposed(&values, &weights);
+            attended.push(graph.reshape(&answer, &[1, channels, to - from, width]));
+        }
+        let attended = match &attended[..] {
+            [whole] => whole.clone(),
+            parts => graph.concat_along(2, &parts.iter().collect::<Vec<_>>()),
+        };
         graph.add(map, &attended)
     }
 }

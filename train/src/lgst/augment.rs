@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Jitter {
     /// The factor is drawn from 1 ± this.
     pub strength: f32,
-    /// What a black pixel is after normalisation, the same in all channels.
-    pub black: f32,
+    /// What a black pixel is after normalisation, in each channel.
+    pub black: [f32; 3],
 }
 
 impl Default for Jitter {
@@ -19,18 +19,32 @@ impl Default for Jitter {
     fn default() -> Self {
         Self {
             strength: 0.2,
-            black: -127.0 / 128.0,
+            black: [-127.0 / 128.0; 3],
         }
     }
 }
 
 impl Jitter {
+    /// For images normalised by `mean` and `std`, as [`aecsad::optics::InputGeometry`] has them.
+    pub fn normalised(mean: [f32; 3], std: [f32; 3]) -> Self {
+        Self {
+            black: std::array::from_fn(|channel| -mean[channel] / std[channel]),
+            ..Self::default()
+        }
+    }
+
     /// `image` is `[3, H, W]`, normalised.
     pub fn apply(&self, image: &Array3<f32>, noise: &mut impl Rng) -> Array3<f32> {
         let factor = noise.random_range(1.0 - self.strength..=1.0 + self.strength);
         let towards = |origin: f32| move |value: f32| origin + factor * (value - origin);
         match noise.random_range(0..3) {
-            0 => image.mapv(towards(self.black)),
+            0 => {
+                let mut out = image.clone();
+                for (mut channel, black) in out.outer_iter_mut().zip(self.black) {
+                    channel.mapv_inplace(towards(black));
+                }
+                out
+            }
             1 => image.mapv(towards(image.mean().unwrap_or(0.0))),
             _ => {
                 let Some(grey) = image.mean_axis(Axis(0)) else {

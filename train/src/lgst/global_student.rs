@@ -7,7 +7,7 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Distribution, Tensor, TensorData};
 use rand::Rng;
 use rand::RngExt;
 
@@ -37,13 +37,23 @@ pub struct GlobalStudentConfig {
     /// Sizes the map is brought to, each before a convolution; the last is the size of the output.
     #[config(default = "vec![2, 4, 8, 16, 32, 32, 64]")]
     pub decoder: Vec<usize>,
+    /// Side of the decoder's kernels but the last; an even one makes the map a cell larger (15 cells become 16).
+    #[config(default = 3)]
+    pub decoder_kernel: usize,
+    /// Side of the kernel that makes the output.
+    #[config(default = 1)]
+    pub head_kernel: usize,
     /// Where the decoder first has this many cells a side it adds a learned map: a decoder that grows from one cell
-    /// has nothing but its padding to tell it where it is, and takes thousands of steps to make use of that.
+    /// has nothing but its padding to tell it where it is, and takes thousands of steps to make use of that. 0, as in
+    /// the paper: nowhere.
     #[config(default = 16)]
     pub position: usize,
     /// Self-attention after the 3rd and 5th decoder convolution too; quadratic in the cells.
     #[config(default = false)]
     pub decoder_attention: bool,
+    /// d_k: channels of the attention's queries and keys.
+    #[config(default = 16)]
+    pub key_channels: usize,
     #[config(default = 0.2)]
     pub dropout: f64,
     /// Channels of the map it imitates.
@@ -60,13 +70,31 @@ pub struct GlobalStudent<B: Backend> {
     decoder: Vec<Conv2d<B>>,
     decoder_attention: Vec<SelfAttention<B>>,
     /// `[1, width, position, position]`.
-    position: Param<Tensor<B, 4>>,
+    position: Option<Param<Tensor<B, 4>>>,
     head: Conv2d<B>,
     sizes: Vec<usize>,
     dropout: f64,
 }
 
 impl GlobalStudentConfig {
+    /// The paper's network for a teacher map of `channels`.
+    pub fn paper(channels: usize) -> Self {
+        Self {
+            encoder: [32, 32, 64, 64, 64],
+            bottleneck_kernel: 8,
+            width: 64,
+            head_width: 64,
+            decoder: vec![3, 8, 15, 32, 63, 127, 64],
+            decoder_kernel: 4,
+            head_kernel: 3,
+            position: 0,
+            decoder_attention: true,
+            key_channels: 64,
+            dropout: 0.2,
+            channels,
+        }
+    }
+
     pub fn init<B: Backend>(&self, device: &B::Device) -> GlobalStudent<B> {
         let mut input = 3;
         let mut halvings = Vec::with_capacity(HALVINGS);
@@ -77,7 +105,11 @@ impl GlobalStudentConfig {
             halvings.push(rectified(halving, device));
             input = output;
         }
-        let attention = |channels| SelfAttentionConfig::new(channels).init(device);
+        let attention = |channels| {
+            SelfAttentionConfig::new(channels)
+                .with_key_channels(self.key_channels)
+                .init(device)
+        };
         let last = self.decoder.len().saturating_sub(1);
         let decoder = (0..self.decoder.len()).map(|index| {
             let output = if index == last {
@@ -85,9 +117,12 @@ impl GlobalStudentConfig {
             } else {
                 self.width
             };
-            let layer = Conv2dConfig::new([self.width, output], [3, 3])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
-            rectified(layer, device)
+            let kernel = if index == last {
+                3
+            } else {
+                self.decoder_kernel
+            };
+            rectified(padded([self.width, output], kernel), device)
         });
         let kernel = self.bottleneck_kernel;
         GlobalStudent {
@@ -100,11 +135,13 @@ impl GlobalStudentConfig {
             } else {
                 Vec::new()
             },
-            position: Param::from_tensor(Tensor::zeros(
-                [1, self.width, self.position, self.position],
-                device,
-            )),
-            head: Conv2dConfig::new([self.head_width, self.channels], [1, 1]).init(device),
+            position: (self.position > 0).then(|| {
+                Param::from_tensor(Tensor::zeros(
+                    [1, self.width, self.position, self.position],
+                    device,
+                ))
+            }),
+            head: padded([self.head_width, self.channels], self.head_kernel).init(device),
             sizes: self.decoder.clone(),
             dropout: self.dropout,
         }
@@ -117,12 +154,16 @@ impl GlobalStudentConfig {
 }
 
 impl<B: Backend> GlobalStudent<B> {
-    /// F_G. With `noise` dropout acts; without it the network is as it will be used.
+    /// F_G. With `dropout` some cells are dropped; without it the network is as it will be used.
     ///
     /// # Shapes
     /// - `image`: `[B, 3, H, W]`, normalised
     /// - output: `[B, D, S, S]`, where S is the last decoder size
-    pub fn forward<R: Rng>(&self, image: Tensor<B, 4>, mut noise: Option<&mut R>) -> Tensor<B, 4> {
+    pub fn forward<R: Rng>(
+        &self,
+        image: Tensor<B, 4>,
+        mut dropout: Option<Dropout<'_, R>>,
+    ) -> Tensor<B, 4> {
         let mut map = image;
         for (index, layer) in self.halvings.iter().enumerate() {
             map = relu(layer.forward(map));
@@ -135,15 +176,15 @@ impl<B: Backend> GlobalStudent<B> {
         let placed = self.placed();
         for (index, (layer, &size)) in self.decoder.iter().zip(&self.sizes).enumerate() {
             map = resize(map, size);
-            if Some(index) == placed {
-                map = map + self.position.val();
+            if let Some(position) = self.position.as_ref().filter(|_| Some(index) == placed) {
+                map = map + position.val();
             }
             map = relu(layer.forward(map));
             if let Some(attention) = attention_after(index, [2, 4], &self.decoder_attention) {
                 map = attention.forward(map);
             }
-            if let Some(noise) = noise.as_deref_mut().filter(|_| index != last) {
-                map = drop_out(map, self.dropout, noise);
+            if let Some(dropout) = dropout.as_mut().filter(|_| index != last) {
+                map = dropout.apply(map, self.dropout);
             }
         }
         self.head.forward(map)
@@ -151,7 +192,7 @@ impl<B: Backend> GlobalStudent<B> {
 
     /// The decoder stage that is told where it is.
     fn placed(&self) -> Option<usize> {
-        let cells = self.position.dims()[2];
+        let cells = self.position.as_ref()?.dims()[2];
         self.sizes.iter().position(|&size| size == cells)
     }
 
@@ -169,8 +210,8 @@ impl<B: Backend> GlobalStudent<B> {
         let placed = self.placed();
         for (index, (layer, &size)) in self.decoder.iter().zip(&self.sizes).enumerate() {
             map = graph.resize(&map, [size; 2]);
-            if Some(index) == placed {
-                let position = self.position.val();
+            if let Some(position) = self.position.as_ref().filter(|_| Some(index) == placed) {
+                let position = position.val();
                 let position = graph.constant_f32(&position.dims(), &layers::values(&position));
                 map = graph.add(&map, &position);
             }
@@ -184,6 +225,13 @@ impl<B: Backend> GlobalStudent<B> {
     }
 }
 
+/// A kernel that keeps the map's size, or makes it a cell larger if its side is even.
+fn padded(channels: [usize; 2], kernel: usize) -> Conv2dConfig {
+    let pad = kernel / 2;
+    Conv2dConfig::new(channels, [kernel, kernel])
+        .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+}
+
 fn attention_after<B: Backend>(
     index: usize,
     places: [usize; 2],
@@ -193,13 +241,29 @@ fn attention_after<B: Backend>(
     blocks.get(place)
 }
 
-/// Dropout from a generator of ours: burn's is one per process and would make shards depend on each other.
-fn drop_out<B: Backend, R: Rng>(map: Tensor<B, 4>, share: f64, noise: &mut R) -> Tensor<B, 4> {
-    let kept = (1.0 / (1.0 - share)) as f32;
-    let shape = map.dims();
-    let mask: Vec<f32> = (0..shape.iter().product())
-        .map(|_| if noise.random_bool(share) { 0.0 } else { kept })
-        .collect();
-    let device = map.device();
-    map * Tensor::from_data(TensorData::new(mask, shape), &device)
+/// Where the random numbers of dropout come from.
+pub enum Dropout<'a, R> {
+    /// A generator of ours: burn's is one per process and would make shards on several threads depend on each other.
+    Host(&'a mut R),
+    /// burn's own, which on a GPU draws where the numbers are needed. The caller has seeded it.
+    Device,
+}
+
+impl<R: Rng> Dropout<'_, R> {
+    /// Zeroes `share` of the cells and makes up for it in the others.
+    fn apply<B: Backend>(&mut self, map: Tensor<B, 4>, share: f64) -> Tensor<B, 4> {
+        let kept = 1.0 / (1.0 - share);
+        let shape = map.dims();
+        let device = map.device();
+        let mask = match self {
+            Dropout::Host(noise) => {
+                let mask: Vec<f32> = (0..shape.iter().product())
+                    .map(|_| if noise.random_bool(share) { 0.0 } else { 1.0 })
+                    .collect();
+                Tensor::from_data(TensorData::new(mask, shape), &device)
+            }
+            Dropout::Device => Tensor::random(shape, Distribution::Bernoulli(1.0 - share), &device),
+        };
+        map * mask.mul_scalar(kept)
+    }
 }

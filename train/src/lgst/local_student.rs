@@ -1,6 +1,5 @@
 //! The local student: a shallow network whose receptive field is at most 33 pixels. It cannot know the arrangement
-//! of the parts, so what it fails to imitate is a local flaw. Strided convolutions stand where the paper has
-//! pooling: a quarter of the work at the same field.
+//! of the parts, so what it fails to imitate is a local flaw.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -9,27 +8,35 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
+use burn::tensor::module::avg_pool2d;
 
 use crate::engine::rectified;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
+use crate::maps::{MAP_SIZE, resize};
 
 #[derive(Config, Debug)]
 pub struct LocalStudentConfig {
-    /// Channels after the first convolution, at half the image's resolution.
+    /// The paper's network: each of the two first convolutions is followed by a 2×2 mean, and the last one is 4×4. It
+    /// sees 33×33 pixels. Without, they have stride 2 instead: 26×26 pixels for a quarter of the work.
+    #[config(default = false)]
+    pub pooling: bool,
+    /// Channels after the first convolution.
     #[config(default = 32)]
     pub stem: usize,
-    /// Channels of everything behind it, at a quarter.
+    /// Channels of everything behind it.
     #[config(default = 64)]
     pub width: usize,
     /// Channels of the map it imitates.
     pub channels: usize,
 }
 
-/// Two 4×4 stride-2 convolutions, a 1×1, two 3×3 and two heads; it sees 26×26 pixels.
+/// Two 4×4 convolutions that halve the map, a 1×1, two more and two heads.
 #[derive(Module, Debug)]
 pub struct LocalStudent<B: Backend> {
     trunk: Vec<Conv2d<B>>,
+    /// How many of the first convolutions are followed by a 2×2 mean.
+    pooled: usize,
     teacher_head: Conv2d<B>,
     global_head: Conv2d<B>,
 }
@@ -37,31 +44,42 @@ pub struct LocalStudent<B: Backend> {
 impl LocalStudentConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> LocalStudent<B> {
         let Self {
+            pooling,
             stem,
             width,
             channels,
         } = *self;
-        let halving = |input, output| {
-            Conv2dConfig::new([input, output], [4, 4])
-                .with_stride([2, 2])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        let layer = |input, output, kernel: usize, pad: usize| {
+            Conv2dConfig::new([input, output], [kernel, kernel])
+                .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
         };
-        let pointwise = |input, output| Conv2dConfig::new([input, output], [1, 1]);
-        let neighbourhood = Conv2dConfig::new([width, width], [3, 3])
-            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
-        LocalStudent {
-            trunk: [
-                halving(3, stem),
-                halving(stem, width),
-                pointwise(width, width),
-                neighbourhood.clone(),
-                neighbourhood,
+        let trunk = if pooling {
+            // 3 cells of padding here and none at the end bring 256 pixels to 64 cells exactly, cell i centred on
+            // pixel 4i.
+            vec![
+                layer(3, stem, 4, 3),
+                layer(stem, width, 4, 3),
+                layer(width, width, 1, 0),
+                layer(width, width, 3, 1),
+                layer(width, width, 4, 0),
             ]
-            .into_iter()
-            .map(|layer| rectified(layer, device))
-            .collect(),
-            teacher_head: pointwise(width, channels).init(device),
-            global_head: pointwise(width, channels).init(device),
+        } else {
+            vec![
+                layer(3, stem, 4, 1).with_stride([2, 2]),
+                layer(stem, width, 4, 1).with_stride([2, 2]),
+                layer(width, width, 1, 0),
+                layer(width, width, 3, 1),
+                layer(width, width, 3, 1),
+            ]
+        };
+        LocalStudent {
+            trunk: trunk
+                .into_iter()
+                .map(|layer| rectified(layer, device))
+                .collect(),
+            pooled: if pooling { 2 } else { 0 },
+            teacher_head: layer(width, channels, 1, 0).init(device),
+            global_head: layer(width, channels, 1, 0).init(device),
         }
     }
 }
@@ -71,12 +89,16 @@ impl<B: Backend> LocalStudent<B> {
     ///
     /// # Shapes
     /// - `image`: `[B, 3, H, W]`, normalised
-    /// - outputs: `[B, D, H/4, W/4]` each
+    /// - outputs: `[B, D, 64, 64]` each
     pub fn forward(&self, image: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
-        let seen = self
-            .trunk
-            .iter()
-            .fold(image, |map, layer| relu(layer.forward(map)));
+        let mut seen = image;
+        for (index, layer) in self.trunk.iter().enumerate() {
+            seen = relu(layer.forward(seen));
+            if index < self.pooled {
+                seen = avg_pool2d(seen, [2, 2], [2, 2], [1, 1], true, false);
+            }
+        }
+        let seen = resize(seen, MAP_SIZE);
         (
             self.teacher_head.forward(seen.clone()),
             self.global_head.forward(seen),
@@ -86,10 +108,14 @@ impl<B: Backend> LocalStudent<B> {
     /// F_L and F_LG as ONNX nodes.
     pub fn write(&self, graph: &mut Graph, image: &Value) -> (Value, Value) {
         let mut seen = image.clone();
-        for layer in &self.trunk {
+        for (index, layer) in self.trunk.iter().enumerate() {
             seen = graph.convolution(&seen, &layers::convolution(layer));
             seen = graph.relu(&seen);
+            if index < self.pooled {
+                seen = graph.average_pool(&seen, [2, 2], [2, 2], [1, 1]);
+            }
         }
+        let seen = graph.resize(&seen, [MAP_SIZE; 2]);
         (
             graph.convolution(&seen, &layers::convolution(&self.teacher_head)),
             graph.convolution(&seen, &layers::convolution(&self.global_head)),
@@ -104,23 +130,17 @@ mod tests {
     use super::*;
     use crate::engine::{CpuTraining, seeded_init};
 
-    #[test]
-    fn sees_at_most_33_pixels() {
+    /// How many pixels one cell depends on, by the gradient of its value.
+    fn receptive_field(config: LocalStudentConfig) -> (usize, usize) {
         type B = CpuTraining;
         let device = Default::default();
-        let student = seeded_init(3, &device, |device| {
-            LocalStudentConfig::new(8)
-                .with_stem(8)
-                .with_width(8)
-                .init::<B>(device)
-        });
+        let student = seeded_init(3, &device, |device| config.init::<B>(device));
         let image =
-            Tensor::<B, 4>::random([1, 3, 96, 96], Distribution::Default, &device).require_grad();
+            Tensor::<B, 4>::random([1, 3, 256, 256], Distribution::Default, &device).require_grad();
         let (imitation, _) = student.forward(image.clone());
-        let cell = imitation.slice([0..1, 0..8, 12..13, 12..13]).sum();
+        let cell = imitation.slice([0..1, 0..8, 30..31, 30..31]).sum();
         let gradients = cell.backward();
         let gradient = layers::values(&image.grad(&gradients).expect("the image has a gradient"));
-
         let touched: Vec<usize> = (0..gradient.len())
             .filter(|&pixel| gradient[pixel] != 0.0)
             .collect();
@@ -128,11 +148,23 @@ mod tests {
             let places: Vec<usize> = touched.iter().map(|&pixel| of(pixel)).collect();
             places.iter().max().unwrap() - places.iter().min().unwrap() + 1
         };
-        let (height, width) = (extent(|pixel| pixel / 96 % 96), extent(|pixel| pixel % 96));
-        assert!(height <= 33 && width <= 33, "sees {width}×{height} pixels");
-        assert!(
-            height >= 22 && width >= 22,
-            "sees only {width}×{height} pixels"
-        );
+        (
+            extent(|pixel| pixel / 256 % 256),
+            extent(|pixel| pixel % 256),
+        )
+    }
+
+    fn narrow() -> LocalStudentConfig {
+        LocalStudentConfig::new(8).with_stem(8).with_width(8)
+    }
+
+    #[test]
+    fn the_paper_s_student_sees_33_pixels() {
+        assert_eq!(receptive_field(narrow().with_pooling(true)), (33, 33));
+    }
+
+    #[test]
+    fn the_strided_student_sees_26_pixels() {
+        assert_eq!(receptive_field(narrow()), (26, 26));
     }
 }

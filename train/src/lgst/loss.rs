@@ -1,4 +1,5 @@
-//! What the students are trained for (paper, eq. 4 and 6 to 8), with hard-feature mining as an option.
+//! What the students are trained for (paper, eq. 4 and 6 to 8), with CSAD's two additions as options: hard-feature
+//! mining, and a penalty on imitating what is out of the product's domain.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
@@ -15,6 +16,8 @@ pub struct LgstLossConfig {
     pub fusion: f32,
     /// Mean over this share of the largest local errors instead of over all; `None` is the paper's eq. 4.
     pub hardest: Option<f64>,
+    /// Weight of the mean square of what the local student says of a stranger's image, where there are any.
+    pub penalty: f32,
 }
 
 impl Default for LgstLossConfig {
@@ -24,6 +27,7 @@ impl Default for LgstLossConfig {
             global: 1.0,
             fusion: 1.0,
             hardest: None,
+            penalty: 1.0,
         }
     }
 }
@@ -36,6 +40,8 @@ pub struct LgstTerms<B: AutodiffBackend> {
     pub local: (Tensor<B, 4>, Tensor<B, 4>),
     /// F_G.
     pub global: Tensor<B, 4>,
+    /// F_L of an image that shows no such product.
+    pub stranger: Option<Tensor<B, 4>>,
 }
 
 impl LgstLossConfig {
@@ -51,16 +57,15 @@ impl LgstLossConfig {
         };
         let global = squared(&maps.teacher, &maps.global).mean();
         let fusion = squared(&maps.global, &maps.local.1).mean();
-        Loss {
-            terms: vec![
-                ("local", local.clone().inner()),
-                ("global", global.clone().inner()),
-                ("fusion", fusion.clone().inner()),
-            ],
-            total: local.mul_scalar(self.local)
-                + global.mul_scalar(self.global)
-                + fusion.mul_scalar(self.fusion),
+        let mut terms = vec![
+            ("local", local, self.local),
+            ("global", global, self.global),
+            ("fusion", fusion, self.fusion),
+        ];
+        if let Some(said) = maps.stranger {
+            terms.push(("penalty", said.square().mean(), self.penalty));
         }
+        Loss::weighted(terms)
     }
 }
 
@@ -97,6 +102,7 @@ mod tests {
             teacher: map([1.0, 2.0, 3.0, 4.0]),
             local: (map([1.0, 2.0, 3.0, 0.0]), map([0.0, 0.0, 0.0, 0.0])),
             global: map([2.0, 2.0, 2.0, 2.0]),
+            stranger: None,
         }
     }
 
@@ -106,7 +112,7 @@ mod tests {
             local: 1.0,
             global: 2.0,
             fusion: 0.5,
-            hardest: None,
+            ..Default::default()
         };
         let loss = config.loss(maps());
         let terms: Vec<f32> = loss
@@ -118,6 +124,20 @@ mod tests {
         assert_eq!(terms, [4.0, 1.5, 4.0]);
         let total: f32 = loss.total.into_scalar().elem();
         assert_eq!(total, 4.0 + 2.0 * 1.5 + 0.5 * 4.0);
+    }
+
+    #[test]
+    fn what_is_said_of_a_stranger_is_punished() {
+        let config = LgstLossConfig {
+            penalty: 0.5,
+            ..Default::default()
+        };
+        let without: f32 = config.loss(maps()).total.into_scalar().elem();
+        let stranger = Some(map([1.0, 1.0, 3.0, 1.0]));
+        let loss = config.loss(LgstTerms { stranger, ..maps() });
+        assert_eq!(loss.terms[3].0, "penalty");
+        let with: f32 = loss.total.into_scalar().elem();
+        assert_eq!(with, without + 0.5 * 3.0);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The teacher map F_T: the frozen encoder's stride-8 and stride-16 features brought to one resolution, smoothed,
 //! projected to a few channels by fixed random weights and standardised over the training set.
 
-use aecsad::network::Features;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::engine::{seeded_init, stack};
+use super::lessons::Lesson;
+use crate::engine::seeded_init;
 use crate::export::layers;
 use crate::export::matrix::Matrix;
 use crate::export::onnx::{Graph, Value};
@@ -31,10 +31,10 @@ pub struct Teacher<B: Backend> {
 }
 
 impl<B: Backend> Teacher<B> {
-    /// Draws the projection from `seed` and standardises it over `features`.
-    pub fn fit(features: &[Features], channels: usize, seed: u64, device: &B::Device) -> Self {
-        let (from8, from16) = features.first().map_or((1, 1), |first| {
-            (first.stride8.dim().0, first.stride16.dim().0)
+    /// Draws the projection from `seed` and standardises it over `lessons`.
+    pub fn fit(lessons: &[Lesson<B>], channels: usize, seed: u64, device: &B::Device) -> Self {
+        let (from8, from16) = lessons.first().map_or((1, 1), |first| {
+            (first.stride8.dims()[1], first.stride16.dims()[1])
         });
         let deviation = 1.0 / ((from8 + from16) as f64).sqrt();
         let projection = |input: usize, bias: bool| {
@@ -50,15 +50,15 @@ impl<B: Backend> Teacher<B> {
             stride16: projection(from16, true).init(device),
         });
         teacher.stride16.bias = Some(Param::from_tensor(Tensor::zeros([channels], device)));
-        teacher.standardise(features, channels, device);
+        teacher.standardise(lessons, channels, device);
         teacher
     }
 
-    fn standardise(&mut self, features: &[Features], channels: usize, device: &B::Device) {
+    fn standardise(&mut self, lessons: &[Lesson<B>], channels: usize, device: &B::Device) {
         let mut sum = vec![0.0f64; channels];
         let mut squares = vec![0.0f64; channels];
-        for image in features {
-            let map = layers::values(&self.map_of(image, device));
+        for lesson in lessons {
+            let map = layers::values(&self.map_of(lesson));
             for (channel, cells) in map.chunks(MAP_SIZE * MAP_SIZE).enumerate() {
                 for &cell in cells {
                     sum[channel] += cell as f64;
@@ -66,7 +66,7 @@ impl<B: Backend> Teacher<B> {
                 }
             }
         }
-        let count = (features.len() * MAP_SIZE * MAP_SIZE).max(1) as f64;
+        let count = (lessons.len() * MAP_SIZE * MAP_SIZE).max(1) as f64;
         let mut scale = Vec::with_capacity(channels);
         let mut shift = Vec::with_capacity(channels);
         for channel in 0..channels {
@@ -93,11 +93,8 @@ impl<B: Backend> Teacher<B> {
     }
 
     /// F_T of one image, `[1, D, 64, 64]`.
-    pub fn map_of(&self, features: &Features, device: &B::Device) -> Tensor<B, 4> {
-        self.forward(
-            stack([&features.stride8].into_iter(), device),
-            stack([&features.stride16].into_iter(), device),
-        )
+    pub fn map_of(&self, lesson: &Lesson<B>) -> Tensor<B, 4> {
+        self.forward(lesson.stride8.clone(), lesson.stride16.clone())
     }
 
     /// F_T.

@@ -6,24 +6,25 @@ use std::time::Duration;
 
 use aecsad::network::Features;
 use burn::module::{AutodiffModule, Module};
+use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorData};
 use ndarray::Array3;
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::augment::Jitter;
-use super::global_student::{GlobalStudent, GlobalStudentConfig};
+use super::global_student::{Dropout, GlobalStudent, GlobalStudentConfig};
+use super::lessons::{Lesson, TeacherMaps};
 use super::local_student::{LocalStudent, LocalStudentConfig};
 use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
+use crate::backbone::WideResNet;
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace, noise_source,
     seeded_init, stack,
 };
-use crate::export::layers;
-use crate::maps::MAP_SIZE;
 
 const STAGE: &str = "students";
 
@@ -58,6 +59,25 @@ impl LgstConfig {
                 seed,
                 checkpoint_every: Duration::from_secs(30),
             },
+        }
+    }
+}
+
+impl LgstConfig {
+    /// The networks of the `paper` profile, `epochs` rounds over
+    /// `images` images.
+    pub fn paper(images: usize, epochs: usize, jitter: Jitter, seed: u64) -> Self {
+        let channels = 512;
+        Self {
+            channels,
+            local: LocalStudentConfig::new(channels)
+                .with_pooling(true)
+                .with_stem(256)
+                .with_width(512),
+            global: GlobalStudentConfig::paper(channels),
+            loss: LgstLossConfig::default(),
+            jitter,
+            schedule: Schedule::paper(images, epochs, seed),
         }
     }
 }
@@ -114,28 +134,94 @@ pub fn train_on<B: AutodiffBackend>(
     cancel: &AtomicBool,
     device: &B::Device,
 ) -> Result<TrainedLgst<B::InnerBackend>, Error> {
-    check(images, features, config)?;
-    let seed = config.schedule.seed;
-    let teacher = Teacher::<B::InnerBackend>::fit(features, config.channels, seed, device);
-    let objective = Imitation {
+    check_features(images, features)?;
+    check_images(images, config)?;
+    let mut fingerprint = fingerprint(images, config);
+    for image in features {
+        fingerprint.array(&image.stride8);
+        fingerprint.array(&image.stride16);
+    }
+    let lessons = features
+        .iter()
+        .map(|image| Lesson::from_features(image, device))
+        .collect();
+    let pupils = Pupils {
         images,
-        teacher_maps: features
-            .iter()
-            .map(|image| layers::values(&teacher.map_of(image, device)))
-            .collect(),
+        strangers: &[],
+        lessons,
+    };
+    teach::<B>(pupils, config, fingerprint, work_dir, cancel, device)
+}
+
+/// The images of a training whose features the encoder computes on the device itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// Good parts, normalised, `[3, 256, 256]`.
+    pub good: &'a [Array3<f32>],
+    /// Images of anything else, for the penalty on what is out of the product's domain; may be empty.
+    pub strangers: &'a [Array3<f32>],
+    /// Tells encoders apart, so that no checkpoint of another one is continued: a digest of the weights.
+    pub encoder: &'a str,
+}
+
+/// As [`train_on`], with the features computed by `encoder` on `device`.
+///
+/// # Errors
+/// As [`train_on`].
+pub fn train_with_encoder<B: AutodiffBackend>(
+    images: Images,
+    encoder: &WideResNet<B::InnerBackend>,
+    config: &LgstConfig,
+    work_dir: &Path,
+    cancel: &AtomicBool,
+    device: &B::Device,
+) -> Result<TrainedLgst<B::InnerBackend>, Error> {
+    check_images(images.good, config)?;
+    if !images.strangers.is_empty() {
+        check_images(images.strangers, config)?;
+    }
+    let mut fingerprint = fingerprint(images.good, config);
+    fingerprint.text(images.encoder);
+    for image in images.strangers {
+        fingerprint.array(image);
+    }
+    let pupils = Pupils {
+        images: images.good,
+        strangers: images.strangers,
+        lessons: Lesson::encode(images.good, encoder, device),
+    };
+    teach::<B>(pupils, config, fingerprint, work_dir, cancel, device)
+}
+
+struct Pupils<'a, B: Backend> {
+    images: &'a [Array3<f32>],
+    strangers: &'a [Array3<f32>],
+    lessons: Vec<Lesson<B>>,
+}
+
+fn teach<B: AutodiffBackend>(
+    pupils: Pupils<B::InnerBackend>,
+    config: &LgstConfig,
+    fingerprint: Fingerprint,
+    work_dir: &Path,
+    cancel: &AtomicBool,
+    device: &B::Device,
+) -> Result<TrainedLgst<B::InnerBackend>, Error> {
+    let seed = config.schedule.seed;
+    let teacher = Teacher::<B::InnerBackend>::fit(&pupils.lessons, config.channels, seed, device);
+    let objective = Imitation::<B> {
+        images: pupils.images,
+        strangers: pupils.strangers,
+        teacher_maps: TeacherMaps::new(&teacher, pupils.lessons, config.channels),
         config,
         device: device.clone(),
     };
-    let students = seeded_init(seed, device, |device| Students::<B> {
-        local: config.local.init(device),
-        global: config.global.init(device),
-    });
+    let students = config.init::<B>(device);
     let place = Workplace {
         stage: STAGE,
         folder: work_dir,
         cancel,
     };
-    let fingerprint = fingerprint(images, features, config);
     let students = engine::train(
         students,
         &objective,
@@ -151,10 +237,20 @@ pub fn train_on<B: AutodiffBackend>(
     })
 }
 
+impl LgstConfig {
+    /// Untrained students, the same for the same seed.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Students<B> {
+        seeded_init(self.schedule.seed, device, |device| Students {
+            local: self.local.init(device),
+            global: self.global.init(device),
+        })
+    }
+}
+
 struct Imitation<'a, B: AutodiffBackend> {
     images: &'a [Array3<f32>],
-    /// F_T of each image, row-major.
-    teacher_maps: Vec<Vec<f32>>,
+    strangers: &'a [Array3<f32>],
+    teacher_maps: TeacherMaps<B::InnerBackend>,
     config: &'a LgstConfig,
     device: B::Device,
 }
@@ -182,69 +278,61 @@ impl<B: AutodiffBackend> Objective<B> for Imitation<'_, B> {
             &self.device,
         );
         let changed = stack(changed.iter(), &self.device);
-        let teacher: Vec<f32> = samples
-            .iter()
-            .flat_map(|&sample| self.teacher_maps[sample].iter().copied())
-            .collect();
-        let shape = [samples.len(), self.config.channels, MAP_SIZE, MAP_SIZE];
+        let stranger = (!self.strangers.is_empty()).then(|| {
+            let index = noise.random_range(0..self.strangers.len());
+            let image = stack([&self.strangers[index]].into_iter(), &self.device);
+            students.local.forward(image).0
+        });
+        let dropout = if shard.of == 1 {
+            // The device draws faster than a million numbers an image could be sent to it.
+            B::seed(&self.device, noise.random());
+            Dropout::Device
+        } else {
+            Dropout::Host(&mut noise)
+        };
         self.config.loss.loss(LgstTerms {
-            teacher: Tensor::from_data(TensorData::new(teacher, shape), &self.device),
+            teacher: Tensor::from_inner(self.teacher_maps.batch(samples)),
             local: students.local.forward(images),
-            global: students.global.forward(changed, Some(&mut noise)),
+            global: students.global.forward(changed, Some(dropout)),
+            stranger,
         })
     }
 }
 
-fn fingerprint(images: &[Array3<f32>], features: &[Features], config: &LgstConfig) -> Fingerprint {
+fn fingerprint(images: &[Array3<f32>], config: &LgstConfig) -> Fingerprint {
     let mut fingerprint = Fingerprint::new(&format!("{config:?}"));
     for image in images {
         fingerprint.array(image);
     }
-    for image in features {
-        fingerprint.array(&image.stride8);
-        fingerprint.array(&image.stride16);
-    }
     fingerprint
 }
 
-fn check(images: &[Array3<f32>], features: &[Features], config: &LgstConfig) -> Result<(), Error> {
+fn check_features(images: &[Array3<f32>], features: &[Features]) -> Result<(), Error> {
     if images.len() != features.len() {
         return Err(Error::CountMismatch {
             images: images.len(),
             features: features.len(),
         });
     }
-    let (Some(first_image), Some(first_features)) = (images.first(), features.first()) else {
+    let Some(first) = features.first() else {
         return Err(Error::NoImages);
     };
-    let same = |index, what, expected: &Array3<f32>, found: &Array3<f32>| {
-        if expected.dim() == found.dim() {
-            return Ok(());
-        }
-        let shape = |array: &Array3<f32>| <[usize; 3]>::from(array.dim());
-        Err(Error::ShapeMismatch {
-            index,
-            what,
-            expected: shape(expected),
-            found: shape(found),
-        })
-    };
-    for (index, (image, features)) in images.iter().zip(features).enumerate() {
-        same(index, "pixels", first_image, image)?;
-        same(
-            index,
-            "stride-8 features",
-            &first_features.stride8,
-            &features.stride8,
-        )?;
-        same(
-            index,
-            "stride-16 features",
-            &first_features.stride16,
-            &features.stride16,
-        )?;
+    for (index, features) in features.iter().enumerate() {
+        let found = (&features.stride8, &features.stride16);
+        same(index, "stride-8 features", &first.stride8, found.0)?;
+        same(index, "stride-16 features", &first.stride16, found.1)?;
     }
-    let (channels, height, width) = first_image.dim();
+    Ok(())
+}
+
+fn check_images(images: &[Array3<f32>], config: &LgstConfig) -> Result<(), Error> {
+    let Some(first) = images.first() else {
+        return Err(Error::NoImages);
+    };
+    for (index, image) in images.iter().enumerate() {
+        same(index, "pixels", first, image)?;
+    }
+    let (channels, height, width) = first.dim();
     let side = config.global.image_size();
     if (channels, height, width) != (3, side, side) {
         return Err(Error::ImageSize {
@@ -253,4 +341,22 @@ fn check(images: &[Array3<f32>], features: &[Features], config: &LgstConfig) -> 
         });
     }
     Ok(())
+}
+
+fn same(
+    index: usize,
+    what: &'static str,
+    expected: &Array3<f32>,
+    found: &Array3<f32>,
+) -> Result<(), Error> {
+    if expected.dim() == found.dim() {
+        return Ok(());
+    }
+    let shape = |array: &Array3<f32>| <[usize; 3]>::from(array.dim());
+    Err(Error::ShapeMismatch {
+        index,
+        what,
+        expected: shape(expected),
+        found: shape(found),
+    })
 }

@@ -1,4 +1,4 @@
-//! A slim DeepLabV3+ decoder: atrous spatial pyramid pooling where the map is small, then the detail of the
+//! A DeepLabV3+ decoder (Chen et al., 2018): atrous spatial pyramid pooling where the map is small, then the detail of the
 //! stride-4 features, then classes at a quarter of the image's resolution, where the histograms are counted.
 
 use burn::config::Config;

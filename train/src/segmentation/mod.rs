@@ -1,13 +1,17 @@
-//! The segmentation network: a slim DeepLabV3+ decoder on the frozen encoder's features. It learns the pseudo-labels
+//! The segmentation network: a DeepLabV3+ decoder on the frozen encoder's features. It learns the pseudo-labels
 //! of the clear images and carries them over to the unclear ones.
 
+mod augment;
 mod decoder;
 mod losses;
+mod source;
 mod train;
 
+pub use augment::{Augmentation, Symmetry};
 pub use decoder::{Decoder, DecoderConfig};
 pub use losses::{LossWeights, Probabilities, Target};
-pub use train::{SegmentationConfig, TrainedDecoder, TrainingSet, train, train_on};
+pub use source::{Encoded, Encoding, Source, TrainingSet};
+pub use train::{SegmentationConfig, TrainedDecoder, train, train_on, train_with_encoder};
 
 use crate::engine;
 use crate::maps::MAP_SIZE;

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use aecsad::network::Features;
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -15,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::decoder::{Decoder, DecoderConfig};
 use super::losses::{LossWeights, Probabilities, Target};
+use super::source::{Encoded, Encoding, Prepared, Source, TrainingSet};
 use super::{Error, IGNORE};
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace, noise_source,
-    seeded_init, stack,
+    seeded_init,
 };
 use crate::maps::MAP_SIZE;
 
@@ -57,19 +57,24 @@ impl SegmentationConfig {
         }
     }
 
+    /// The paper's decoder and its 120 epochs over `labelled` images, the first 40 on those alone.
+    pub fn paper(classes: usize, labelled: usize, epochs: usize, seed: u64) -> Self {
+        Self {
+            decoder: DecoderConfig::new(classes)
+                .with_encoder([256, 1024])
+                .with_branch(256)
+                .with_width(256)
+                .with_detail(48)
+                .with_rates([6, 12, 18]),
+            weights: LossWeights::default(),
+            supervised_share: 1.0 / 3.0,
+            schedule: Schedule::paper(labelled, epochs, seed),
+        }
+    }
+
     fn sees_unlabelled(&self, step: usize) -> bool {
         step as f64 >= self.supervised_share * self.schedule.steps as f64
     }
-}
-
-/// What the decoder learns from. Masks are 64×64, class 0 is background, [`IGNORE`](super::IGNORE) is unknown.
-#[derive(Clone, Copy, Debug)]
-pub struct TrainingSet<'a> {
-    /// D_L. Augmented samples (a part cut out and pasted elsewhere, then encoded) are further entries.
-    pub labelled: &'a [Features],
-    pub masks: &'a [Array2<u8>],
-    /// D_U; may be empty.
-    pub unlabelled: &'a [Features],
 }
 
 /// The decoder as it will be used, on a backend without gradients.
@@ -110,12 +115,50 @@ pub fn train_on<B: AutodiffBackend>(
     cancel: &AtomicBool,
     device: &B::Device,
 ) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
-    check(set, config)?;
+    check_count(set.labelled.len(), set.masks.len())?;
+    check_masks(set.masks, config)?;
+    check_features(set, config)?;
+    let device = device.clone();
+    train_from::<B>(
+        &Prepared {
+            set,
+            device: device.clone(),
+        },
+        config,
+        work_dir,
+        cancel,
+        &device,
+    )
+}
+
+/// As [`train_on`], each batch changed and encoded when its turn comes.
+///
+/// # Errors
+/// As [`train_on`].
+pub fn train_with_encoder<B: AutodiffBackend>(
+    images: &Encoding<'_, B::InnerBackend>,
+    config: &SegmentationConfig,
+    work_dir: &Path,
+    cancel: &AtomicBool,
+    device: &B::Device,
+) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
+    check_count(images.labelled.len(), images.masks.len())?;
+    check_masks(images.masks, config)?;
+    train_from::<B>(images, config, work_dir, cancel, device)
+}
+
+fn train_from<B: AutodiffBackend>(
+    source: &dyn Source<B::InnerBackend>,
+    config: &SegmentationConfig,
+    work_dir: &Path,
+    cancel: &AtomicBool,
+    device: &B::Device,
+) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
     let decoder = seeded_init(config.schedule.seed, device, |device| {
         config.decoder.init::<B>(device)
     });
     let objective = Labelling::<B> {
-        set,
+        source,
         config,
         device: device.clone(),
     };
@@ -124,7 +167,7 @@ pub fn train_on<B: AutodiffBackend>(
         folder: work_dir,
         cancel,
     };
-    let fingerprint = fingerprint(set, config);
+    let fingerprint = fingerprint(source, config);
     let decoder = engine::train(
         decoder,
         &objective,
@@ -139,24 +182,13 @@ pub fn train_on<B: AutodiffBackend>(
 }
 
 struct Labelling<'a, B: AutodiffBackend> {
-    set: TrainingSet<'a>,
+    source: &'a dyn Source<B::InnerBackend>,
     config: &'a SegmentationConfig,
     device: B::Device,
 }
 
 impl<B: AutodiffBackend> Labelling<'_, B> {
-    fn features<'a>(
-        &self,
-        images: impl ExactSizeIterator<Item = &'a Features> + Clone,
-    ) -> (Tensor<B, 4>, Tensor<B, 4>) {
-        (
-            stack(images.clone().map(|image| &image.stride4), &self.device),
-            stack(images.map(|image| &image.stride16), &self.device),
-        )
-    }
-
-    fn target(&self, samples: &[usize]) -> Target<B> {
-        let masks = samples.iter().map(|&sample| &self.set.masks[sample]);
+    fn target<'m>(&self, masks: impl ExactSizeIterator<Item = &'m Array2<u8>>) -> Target<B> {
         Target::new(masks, self.config.decoder.classes, &self.device)
     }
 }
@@ -165,33 +197,31 @@ impl<B: AutodiffBackend> Objective<B> for Labelling<'_, B> {
     type Model = Decoder<B>;
 
     fn loss(&self, decoder: &Decoder<B>, shard: Shard) -> Loss<B> {
-        let TrainingSet {
-            labelled,
-            unlabelled,
-            ..
-        } = self.set;
+        let masks = self.source.masks();
+        let unlabelled = self.source.unlabelled();
         let seed = self.config.schedule.seed;
         let weights = &self.config.weights;
         let size = self.config.schedule.batch;
+        let mut noise = noise_source(seed, shard.step, shard.index);
 
-        let batch = engine::batch(labelled.len(), size, shard.step, seed);
+        let batch = engine::batch(masks.len(), size, shard.step, seed);
         let samples = shard.part(&batch);
-        let both = !unlabelled.is_empty() && self.config.sees_unlabelled(shard.step);
+        let both = unlabelled > 0 && self.config.sees_unlabelled(shard.step);
         let other_batch = if both {
-            engine::batch(unlabelled.len(), size, shard.step, seed ^ UNLABELLED_SEED)
+            engine::batch(unlabelled, size, shard.step, seed ^ UNLABELLED_SEED)
         } else {
             Vec::new()
         };
         let others = shard.part(&other_batch);
 
         // One pass for both: batch normalisation sees the mixture that the camera will see.
-        let images: Vec<&Features> = samples
-            .iter()
-            .map(|&sample| &labelled[sample])
-            .chain(others.iter().map(|&sample| &unlabelled[sample]))
-            .collect();
-        let (stride4, stride16) = self.features(images.into_iter());
-        let logits = decoder.forward(stride4, stride16);
+        let (encoded, labels) = self.source.labelled_batch(samples, &mut noise);
+        let mut parts = vec![encoded];
+        if !others.is_empty() {
+            parts.push(self.source.unlabelled_batch(others));
+        }
+        let Encoded { stride4, stride16 } = Encoded::cat(parts);
+        let logits = decoder.forward(Tensor::from_inner(stride4), Tensor::from_inner(stride16));
         let [all, classes, height, width] = logits.dims();
         let part = |from: usize, to: usize| {
             Probabilities::new(
@@ -201,7 +231,7 @@ impl<B: AutodiffBackend> Objective<B> for Labelling<'_, B> {
             )
         };
 
-        let target = self.target(samples);
+        let target = self.target(labels.iter());
         let known = part(0, samples.len());
         let mut terms = vec![
             (
@@ -213,59 +243,47 @@ impl<B: AutodiffBackend> Objective<B> for Labelling<'_, B> {
             ("focal", known.focal(&target), weights.focal),
         ];
         if !others.is_empty() {
-            let mut noise = noise_source(seed, shard.step, shard.index);
-            let models: Vec<usize> = others
+            let models: Vec<&Array2<u8>> = others
                 .iter()
-                .map(|_| noise.random_range(0..labelled.len()))
+                .map(|_| &masks[noise.random_range(0..masks.len())])
                 .collect();
             let unknown = part(samples.len(), all);
             terms.push((
                 "histogram",
-                unknown.histogram(&self.target(&models)),
+                unknown.histogram(&self.target(models.into_iter())),
                 weights.histogram,
             ));
             terms.push(("entropy", unknown.entropy(), weights.entropy));
         }
-        let mut total = Tensor::zeros([1], &self.device);
-        let mut recorded = Vec::with_capacity(terms.len());
-        for (name, value, weight) in terms {
-            recorded.push((name, value.clone().inner()));
-            total = total + value * weight;
-        }
-        Loss {
-            total,
-            terms: recorded,
-        }
+        Loss::weighted(terms)
     }
 }
 
-fn fingerprint(set: TrainingSet, config: &SegmentationConfig) -> Fingerprint {
+fn fingerprint<B: Backend>(source: &dyn Source<B>, config: &SegmentationConfig) -> Fingerprint {
     let mut fingerprint = Fingerprint::new(&format!("{config:?}"));
-    for image in set.labelled.iter().chain(set.unlabelled) {
-        fingerprint.array(&image.stride4);
-        fingerprint.array(&image.stride16);
-    }
-    for mask in set.masks {
+    source.describe(&mut fingerprint);
+    for mask in source.masks() {
         fingerprint.array(mask);
     }
     fingerprint
 }
 
-fn check(set: TrainingSet, config: &SegmentationConfig) -> Result<(), Error> {
+fn check_count(images: usize, masks: usize) -> Result<(), Error> {
+    match images == masks {
+        true => Ok(()),
+        false => Err(Error::CountMismatch { images, masks }),
+    }
+}
+
+fn check_masks(masks: &[Array2<u8>], config: &SegmentationConfig) -> Result<(), Error> {
     let classes = config.decoder.classes;
     if !(2..=IGNORE as usize).contains(&classes) {
         return Err(Error::ClassCount { classes });
     }
-    if set.labelled.is_empty() {
+    if masks.is_empty() {
         return Err(Error::NoLabels);
     }
-    if set.labelled.len() != set.masks.len() {
-        return Err(Error::CountMismatch {
-            images: set.labelled.len(),
-            masks: set.masks.len(),
-        });
-    }
-    for (index, mask) in set.masks.iter().enumerate() {
+    for (index, mask) in masks.iter().enumerate() {
         if mask.dim() != (MAP_SIZE, MAP_SIZE) {
             return Err(Error::MaskSize {
                 index,
@@ -281,6 +299,10 @@ fn check(set: TrainingSet, config: &SegmentationConfig) -> Result<(), Error> {
             });
         }
     }
+    Ok(())
+}
+
+fn check_features(set: TrainingSet, config: &SegmentationConfig) -> Result<(), Error> {
     let [channels4, channels16] = config.decoder.encoder;
     let needed = |index, what, expected: [usize; 3], found: &Array3<f32>| {
         let found = <[usize; 3]>::from(found.dim());

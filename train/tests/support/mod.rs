@@ -1,4 +1,5 @@
 //! Small scenes with features, and an exported graph run by the engine the camera uses.
+#![allow(dead_code)] // each test program uses a part of it
 
 use std::path::Path;
 

@@ -1,0 +1,128 @@
+//! The paper's own score: the class histogram and both students, always both, added (eq. 10). Nothing is chosen, so
+//! that its tables can be reproduced.
+
+use std::collections::BTreeMap;
+
+use aecsad::network::Percept;
+use aecsad::score::Branch;
+use aecsad::score::conformal::Conformal;
+use aecsad::score::decision::{Decision, Voice};
+use aecsad::score::heat::Range;
+use aecsad::score::lgst::LgstScale;
+use aecsad::score::registration::Pose;
+use aecsad::score::scorer::{Scorer, Statistics, probabilities_through_pose};
+use aecsad::score::trimmed_z::{TrimmedZ, quantile};
+use ndarray::Array3;
+
+use super::decide::{BranchChoice, PlantedAuroc, Selection, threshold};
+use super::histogram::{self, Segmented, View};
+
+/// One Gaussian over shares of the whole and a 2×2 grid.
+const VIEW: View = View {
+    grid: histogram::GRID,
+    variants: false,
+    pieces: false,
+};
+
+/// `labelled` are the parts of D_L, `validation` good parts that trained nothing; `classes` counts the background in
+/// and is None for a product without components, which the students then judge alone. `rate` is the wanted share of
+/// good parts rejected.
+pub fn decide_as_the_paper(
+    labelled: &[Percept],
+    validation: &[Percept],
+    classes: Option<usize>,
+    rate: f64,
+) -> Selection {
+    let local = range(validation.iter().map(|percept| &percept.local));
+    let global = range(validation.iter().map(|percept| &percept.global));
+    let statistics = Statistics {
+        registration: None,
+        low_rank: None,
+        position: None,
+        patch: None,
+        pooled: None,
+        context: None,
+        histogram: classes.map(|classes| histogram::fit(&segmented(labelled), classes, VIEW)),
+        layout: None,
+        local: None,
+        global: None,
+        lgst: Some(LgstScale { local, global }),
+        ranges: vec![(
+            Branch::Lgst,
+            Range {
+                q900: 0.0,
+                q995: 0.1,
+            },
+        )],
+    };
+    let mut scorer = Scorer::new(statistics);
+    let mut raw: BTreeMap<Branch, Vec<f32>> = BTreeMap::new();
+    for percept in validation {
+        let scores = scorer.score(percept);
+        for branch in Branch::ALL {
+            if let Some(score) = scores[branch as usize] {
+                raw.entry(branch).or_default().push(score);
+            }
+        }
+    }
+    let z: Vec<(Branch, TrimmedZ)> = raw
+        .iter()
+        .map(|(branch, scores)| (*branch, TrimmedZ::fit(scores)))
+        .collect();
+    let fused = (0..validation.len())
+        .map(|part| z.iter().map(|(branch, z)| z.apply(raw[branch][part])).sum())
+        .collect();
+    let calibration = Conformal::new(fused);
+    let (threshold, rate) = threshold(&calibration, rate);
+    let branches = z
+        .iter()
+        .map(|(branch, z)| BranchChoice {
+            branch: *branch,
+            on: true,
+            z: *z,
+            planted: PlantedAuroc::default(),
+            why: "the paper's score (eq. 10)".to_owned(),
+        })
+        .collect();
+    let voices = z
+        .into_iter()
+        .map(|(branch, z)| Voice {
+            branch,
+            weight: 1.0,
+            z,
+        })
+        .collect();
+    Selection {
+        statistics: scorer.into_statistics(),
+        decision: Decision {
+            voices,
+            threshold,
+            calibration,
+        },
+        branches,
+        planted: PlantedAuroc::default(),
+        rate,
+    }
+}
+
+fn segmented(parts: &[Percept]) -> Vec<Segmented<'_>> {
+    let whole = |percept| {
+        let mut probabilities = Array3::zeros((0, 0, 0));
+        probabilities_through_pose(percept, &Pose::default(), &mut probabilities);
+        Segmented {
+            percept,
+            probabilities,
+        }
+    };
+    parts.iter().map(whole).collect()
+}
+
+/// The quantiles of all cells of all maps.
+fn range<'a>(maps: impl Iterator<Item = &'a Vec<f32>>) -> Range {
+    let mut cells: Vec<f64> = maps.flatten().map(|cell| f64::from(*cell)).collect();
+    cells.sort_by(f64::total_cmp);
+    Range {
+        q900: quantile(&cells, 0.90) as f32,
+        q995: quantile(&cells, 0.995) as f32,
+    }
+}

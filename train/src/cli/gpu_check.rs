@@ -1,0 +1,307 @@
+//! `aecsad-train gpu-check`: whether a GPU computes what the CPU computes, and how long a training step takes there.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use aecsad::error::ExitCode;
+use burn::module::AutodiffModule;
+use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::store::ModuleSnapshot;
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Distribution, ElementConversion};
+use ndarray::Array2;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::backbone::{WideResNet, WideResNetConfig, random_state};
+use crate::engine::{CpuTraining, Device, Loss, PAPER_BYTES};
+use crate::fit::PaperNetworks;
+use crate::lgst::{Dropout, Jitter, LgstConfig, LgstTerms, Students};
+use crate::maps::MAP_SIZE;
+use crate::segmentation::{Decoder, DecoderConfig, LossWeights, Probabilities, Target};
+
+const SEED: u64 = 7;
+const CLASSES: usize = 8;
+const BATCH: usize = 16;
+/// Steps before the clock starts: kernels are compiled and chosen in them.
+const WARM_UP: usize = 5;
+const TIMED: usize = 20;
+
+/// Compare a GPU with the CPU and time the paper's training steps on it
+///
+/// The backbone has random weights: what is compared is arithmetic. Prints JSON.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to train: cuda, cuda:N, or cpu to try this command out
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cuda(0))]
+    device: Device,
+    /// Narrow networks and two images a step, to try this command out
+    #[arg(long)]
+    narrow: bool,
+    /// Write the random weights, for a `fit --weights` on a machine without the real ones, and do nothing else
+    #[arg(long, value_name = "FILE")]
+    random_weights: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(path) = &args.random_weights {
+        let state = random_state(&WideResNetConfig::new(), SEED);
+        let bytes = state
+            .to_safetensors()
+            .map_err(|e| Failure::new(&e, e.exit_code()))?;
+        return super::write_whole(path, &bytes);
+    }
+    args.device
+        .check(if args.narrow { 0 } else { PAPER_BYTES })
+        .map_err(|e| Failure::new(e, ExitCode::Device))?;
+    let scale = Scale::new(args.narrow);
+    let figures = match args.device {
+        Device::Cpu => scale.compare::<CpuTraining>(&Default::default()),
+        #[cfg(feature = "cuda")]
+        Device::Cuda(index) => {
+            use crate::engine::GpuTraining;
+            scale.compare::<GpuTraining>(&burn::backend::cuda::CudaDevice::new(index))
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(_) => unreachable!("its check fails in this build"),
+    };
+    println!("{figures:#}");
+    Ok(())
+}
+
+/// The networks and the number of images a step.
+struct Scale {
+    networks: PaperNetworks,
+    lgst: LgstConfig,
+    batch: usize,
+}
+
+/// All networks on one device.
+struct Networks<B: AutodiffBackend> {
+    encoder: WideResNet<B::InnerBackend>,
+    decoder: Decoder<B>,
+    students: Students<B>,
+    device: B::Device,
+}
+
+impl Scale {
+    fn new(narrow: bool) -> Self {
+        let mut networks = PaperNetworks::default();
+        let mut lgst = LgstConfig::paper(1, 1, Jitter::default(), SEED);
+        if narrow {
+            networks.backbone = networks.backbone.with_stem(4).with_blocks([1, 1, 1, 1]);
+            networks.decoder = networks
+                .decoder
+                .with_encoder([16, 64])
+                .with_branch(8)
+                .with_width(8);
+            lgst.channels = 8;
+            lgst.local = lgst.local.with_stem(8).with_width(8);
+            lgst.local.channels = 8;
+            lgst.global.width = 8;
+            lgst.global.head_width = 8;
+            lgst.global.channels = 8;
+        }
+        networks.decoder = DecoderConfig {
+            classes: CLASSES,
+            ..networks.decoder
+        };
+        Self {
+            networks,
+            lgst,
+            batch: if narrow { 2 } else { BATCH },
+        }
+    }
+
+    /// Outputs, losses and times of `B` beside those of the CPU.
+    fn compare<B: AutodiffBackend>(&self, device: &B::Device) -> Value {
+        let on_cpu = self.networks::<CpuTraining>(&Default::default());
+        let on_device = self.moved::<B>(&on_cpu, device);
+        let [expected, found] = [self.outputs(&on_cpu), self.outputs(&on_device)];
+        let differences: serde_json::Map<String, Value> = expected
+            .iter()
+            .zip(&found)
+            .map(|((name, expected), (_, found))| {
+                (name.to_string(), json!(difference(expected, found)))
+            })
+            .collect();
+        json!({
+            "batch": self.batch,
+            "relative_difference_from_cpu": differences,
+            "students_step_ms": self.students_step(&on_device),
+            "segmentation_step_ms": self.segmentation_step(on_device),
+        })
+    }
+
+    fn networks<B: AutodiffBackend>(&self, device: &B::Device) -> Networks<B> {
+        let state = random_state(&self.networks.backbone, SEED);
+        Networks {
+            encoder: self
+                .networks
+                .backbone
+                .load(state, device)
+                .expect("random weights are made for this network"),
+            decoder: self.networks.decoder.init(device),
+            students: self.lgst.init(device),
+            device: device.clone(),
+        }
+    }
+
+    /// The same weights on another device.
+    fn moved<B: AutodiffBackend>(
+        &self,
+        from: &Networks<CpuTraining>,
+        device: &B::Device,
+    ) -> Networks<B> {
+        let mut to = self.networks::<B>(device);
+        let (decoder, students) = (&from.decoder, &from.students);
+        to.decoder
+            .apply(decoder.collect(None, None, true), None, None, true);
+        to.students
+            .apply(students.collect(None, None, true), None, None, true);
+        to
+    }
+
+    /// One image through everything, without dropout.
+    fn outputs<B: AutodiffBackend>(&self, networks: &Networks<B>) -> Vec<(&'static str, Vec<f32>)> {
+        let image = self.images::<B::InnerBackend>(1, &networks.device);
+        let maps = networks.encoder.forward(image.clone());
+        let decoder = networks.decoder.valid();
+        let logits = decoder.forward(maps.stride4.clone(), maps.stride16.clone());
+        let students = networks.students.valid();
+        let (local, _) = students.local.forward(image.clone());
+        let no_dropout = None::<Dropout<'_, ChaCha8Rng>>;
+        let global = students.global.forward(image.clone(), no_dropout);
+        let loss = self.students_loss(networks);
+        vec![
+            ("stride16", values(maps.stride16)),
+            ("logits", values(logits)),
+            ("local_student", values(local)),
+            ("global_student", values(global)),
+            ("students_loss", values(loss.total)),
+        ]
+    }
+
+    /// Pictures that are the same everywhere: burn's generators differ from device to device.
+    fn images<B: Backend>(&self, count: usize, device: &B::Device) -> Tensor<B, 4> {
+        let side = self.lgst.global.image_size();
+        wave([count, 3, side, side], device)
+    }
+
+    /// Of one image, without dropout.
+    fn students_loss<B: AutodiffBackend>(&self, networks: &Networks<B>) -> Loss<B> {
+        let Networks {
+            students, device, ..
+        } = networks;
+        let image = self.images::<B>(1, device);
+        self.lgst.loss.loss(LgstTerms {
+            teacher: wave([1, self.lgst.channels, MAP_SIZE, MAP_SIZE], device),
+            local: students.local.forward(image.clone()),
+            global: students
+                .global
+                .forward(image, None::<Dropout<'_, ChaCha8Rng>>),
+            stranger: None,
+        })
+    }
+
+    fn students_step<B: AutodiffBackend>(&self, networks: &Networks<B>) -> f64 {
+        let mut optimiser = AdamConfig::new().init::<B, Students<B>>();
+        let mut students = networks.students.clone();
+        let images = self.images::<B>(self.batch, &networks.device);
+        let teacher = Tensor::<B, 4>::random(
+            [self.batch, self.lgst.channels, MAP_SIZE, MAP_SIZE],
+            Distribution::Default,
+            &networks.device,
+        );
+        timed(|| {
+            let loss = self.lgst.loss.loss(LgstTerms {
+                teacher: teacher.clone(),
+                local: students.local.forward(images.clone()),
+                global: students
+                    .global
+                    .forward(images.clone(), Some(Dropout::<ChaCha8Rng>::Device)),
+                stranger: None,
+            });
+            let value = loss.total.clone().inner();
+            let gradients = GradientsParams::from_grads(loss.total.backward(), &students);
+            students = optimiser.step(1e-4, students.clone(), gradients);
+            let _: f32 = value.into_scalar().elem();
+        })
+    }
+
+    /// The backbone on the batch, then the decoder's losses on labelled images.
+    fn segmentation_step<B: AutodiffBackend>(&self, networks: Networks<B>) -> f64 {
+        let Networks {
+            encoder,
+            mut decoder,
+            device,
+            ..
+        } = networks;
+        let mut optimiser = AdamConfig::new().init::<B, Decoder<B>>();
+        let images = self.images::<B::InnerBackend>(self.batch, &device);
+        let masks: Vec<Array2<u8>> = (0..self.batch)
+            .map(|image| {
+                Array2::from_shape_fn((MAP_SIZE, MAP_SIZE), |(y, x)| {
+                    ((image + y / 8 + x / 8) % CLASSES) as u8
+                })
+            })
+            .collect();
+        let weights = LossWeights::default();
+        timed(|| {
+            let target = Target::<B>::new(masks.iter(), CLASSES, &device);
+            let maps = encoder.forward(images.clone());
+            let logits = decoder.forward(
+                Tensor::from_inner(maps.stride4),
+                Tensor::from_inner(maps.stride16),
+            );
+            let known = Probabilities::new(logits);
+            let loss = known.cross_entropy(&target) * weights.cross_entropy
+                + known.dice(&target) * weights.dice
+                + known.focal(&target) * weights.focal;
+            let value = loss.clone().inner();
+            let gradients = GradientsParams::from_grads(loss.backward(), &decoder);
+            decoder = optimiser.step(1e-4, decoder.clone(), gradients);
+            let _: f32 = value.into_scalar().elem();
+        })
+    }
+}
+
+/// The median of some steps, in milliseconds. Each step waits for its loss, as training does.
+fn timed(mut step: impl FnMut()) -> f64 {
+    (0..WARM_UP).for_each(|_| step());
+    let mut times: Vec<f64> = (0..TIMED)
+        .map(|_| {
+            let start = Instant::now();
+            step();
+            1e3 * start.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[TIMED / 2]
+}
+
+fn wave<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|index| (index as f32 * 0.37).sin())
+        .collect();
+    Tensor::from_data(burn::tensor::TensorData::new(values, shape), device)
+}
+
+fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().iter().collect()
+}
+
+/// The largest difference, relative to the largest value.
+fn difference(expected: &[f32], found: &[f32]) -> f32 {
+    let largest = expected
+        .iter()
+        .fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    let differences = expected.iter().zip(found).map(|(e, f)| (e - f).abs());
+    // NaN must not pass for agreement.
+    differences.fold(
+        0.0f32,
+        |most, d| if d > most || d.is_nan() { d } else { most },
+    ) / largest
+}

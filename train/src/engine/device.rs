@@ -1,0 +1,188 @@
+//! Which machine part trains. A GPU is looked at before burn touches it: what it lacks is said in one sentence,
+//! where burn would end the program.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What the paper's students take at 16 images a step, with room for what is kept between steps.
+pub const PAPER_BYTES: usize = 12 << 30;
+/// The oldest driver interface that the kernels are written for, as CUDA counts: 12.0.
+#[cfg(feature = "cuda")]
+const OLDEST_DRIVER: i32 = 12_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Device {
+    #[default]
+    Cpu,
+    /// The n-th GPU, from 0.
+    Cuda(usize),
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Device::Cpu),
+            None if text == "cuda" => Ok(Device::Cuda(0)),
+            Some(("cuda", number)) => number
+                .parse()
+                .map(Device::Cuda)
+                .map_err(|_| format!("`{number}` is not the number of a GPU")),
+            _ => Err("must be cpu, cuda or cuda:N".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error(
+        "this program was built without CUDA: build it with `cargo build --release --workspace --features \
+         aecsad-train/cuda`, or train with --device cpu"
+    )]
+    NotBuilt,
+    #[error(
+        "there is no NVIDIA driver on this machine (libcuda.so was not found): install one, or train with --device cpu"
+    )]
+    NoDriver,
+    #[error(
+        "the NVIDIA driver doesn't start ({why}): restart the machine, or train with --device cpu"
+    )]
+    Driver { why: String },
+    #[error(
+        "the NVIDIA driver supports CUDA {}.{} and 12.0 is needed: update the driver, or train with --device cpu",
+        version / 1000, version % 1000 / 10
+    )]
+    OldDriver { version: i32 },
+    #[error(
+        "there is no GPU {index}, this machine has {count}: choose another with --device, or use --device cpu"
+    )]
+    NoGpu { index: usize, count: i32 },
+    #[error(
+        "CUDA's run-time compiler (libnvrtc.so) was not found: install NVIDIA's nvrtc package and name its folder in \
+         LD_LIBRARY_PATH"
+    )]
+    NoCompiler,
+    #[error(
+        "CUDA's headers (cuda_runtime.h) were not found in {}: install NVIDIA's cuda-runtime headers and name the \
+         folder above `include` in CUDA_PATH", looked.display()
+    )]
+    NoHeaders { looked: PathBuf },
+    #[error(
+        "GPU {index} has {} MB free and {} MB are needed: end what else runs on it, or choose another",
+        free >> 20, needed >> 20
+    )]
+    Memory {
+        index: usize,
+        free: usize,
+        needed: usize,
+    },
+}
+
+impl Device {
+    /// Whether this device can train with `needed` bytes of memory of its own.
+    pub fn check(self, needed: usize) -> Result<(), DeviceError> {
+        match self {
+            Device::Cpu => Ok(()),
+            Device::Cuda(index) => check_gpu(index, needed),
+        }
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn check_gpu(_: usize, _: usize) -> Result<(), DeviceError> {
+    Err(DeviceError::NotBuilt)
+}
+
+#[cfg(feature = "cuda")]
+fn check_gpu(index: usize, needed: usize) -> Result<(), DeviceError> {
+    use cudarc::driver::{CudaContext, result, sys};
+    // SAFETY: both only look for a shared library of that name.
+    let (driver, compiler) = unsafe {
+        (
+            sys::is_culib_present(),
+            cudarc::nvrtc::sys::is_culib_present(),
+        )
+    };
+    if !driver {
+        return Err(DeviceError::NoDriver);
+    }
+    let failed = |error: result::DriverError| DeviceError::Driver {
+        why: error.to_string(),
+    };
+    match result::init() {
+        Ok(()) => {}
+        Err(result::DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => {
+            return Err(DeviceError::NoGpu { index, count: 0 });
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    let mut version = 0;
+    // SAFETY: the driver writes one integer to the place it is given.
+    unsafe { sys::cuDriverGetVersion(&mut version) }
+        .result()
+        .map_err(failed)?;
+    if version < OLDEST_DRIVER {
+        return Err(DeviceError::OldDriver { version });
+    }
+    let count = CudaContext::device_count().map_err(failed)?;
+    if index >= count.max(0) as usize {
+        return Err(DeviceError::NoGpu { index, count });
+    }
+    if !compiler {
+        return Err(DeviceError::NoCompiler);
+    }
+    let toolkit = toolkit();
+    if !toolkit.join("include/cuda_runtime.h").is_file() {
+        return Err(DeviceError::NoHeaders { looked: toolkit });
+    }
+    let context = CudaContext::new(index).map_err(failed)?;
+    let (free, _) = context.mem_get_info().map_err(failed)?;
+    if free < needed {
+        return Err(DeviceError::Memory {
+            index,
+            free,
+            needed,
+        });
+    }
+    Ok(())
+}
+
+/// Where burn's kernels look for headers.
+#[cfg(feature = "cuda")]
+fn toolkit() -> PathBuf {
+    if let Some(path) = std::env::var_os("CUDA_PATH") {
+        return path.into();
+    }
+    let usual = ["/usr/local/cuda", "/opt/cuda"].map(PathBuf::from);
+    let [first, _] = usual.clone();
+    usual
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named_as_on_the_command_line() {
+        for text in ["cpu", "cuda:0", "cuda:3"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        for text in ["gpu", "cuda:", "cuda:x", "cpu:0", ""] {
+            assert!(text.parse::<Device>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The `paper` profile: the paper's networks on WideResNet-50-2, trained on a GPU or, slowly, on a CPU, and its score.
+//! Components are looked for as in every profile; training, calibration and camera then share the new backbone.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use aecsad::camera::list_images;
+use aecsad::network::{Percept, Perception};
+use aecsad::optics::{InputGeometry, Optics};
+use burn::tensor::backend::AutodiffBackend;
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use super::images::{Image, Images};
+use super::networks::{Trained, effort};
+use super::{FitError, FitOptions, Fitted, stage, stopped};
+use crate::backbone::{WideResNet, WideResNetConfig};
+use crate::calibrate;
+use crate::dataset;
+use crate::engine::{CpuTraining, Device, PAPER_BYTES};
+use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
+use crate::pseudo_label::Labels;
+use crate::segmentation::{self, DecoderConfig, Encoding, SegmentationConfig};
+use crate::weights;
+
+/// What only this profile asks.
+#[derive(Clone, Debug)]
+pub struct PaperOptions {
+    /// Of the backbone.
+    pub weights: PathBuf,
+    pub device: Device,
+    /// Rounds over the images in each training.
+    pub epochs: usize,
+    /// Pictures of other things, for the penalty on imitating them.
+    pub strangers: Option<PathBuf>,
+    /// Share of the local errors that count, see [`lgst::LgstLossConfig`].
+    pub hardest: Option<f64>,
+    pub networks: PaperNetworks,
+}
+
+impl PaperOptions {
+    /// As the paper has it, on the CPU.
+    pub fn new(weights: PathBuf) -> Self {
+        Self {
+            weights,
+            device: Device::Cpu,
+            epochs: 120,
+            strangers: None,
+            hardest: None,
+            networks: PaperNetworks::default(),
+        }
+    }
+
+    /// Finds out before anything else whether there is something to train with.
+    pub fn check(&self) -> Result<(), FitError> {
+        self.device.check(PAPER_BYTES)?;
+        if !self.weights.is_file() {
+            return Err(FitError::Weights(weights::WeightsError::Unreadable {
+                path: self.weights.clone(),
+                source: std::io::ErrorKind::NotFound.into(),
+            }));
+        }
+        Ok(())
+    }
+}
+
+/// How wide the networks are; narrower than the paper's only to try things out.
+#[derive(Clone, Debug)]
+pub struct PaperNetworks {
+    pub backbone: WideResNetConfig,
+    pub decoder: DecoderConfig,
+    /// Channels of the teacher map.
+    pub channels: usize,
+    pub local: LocalStudentConfig,
+    pub global: GlobalStudentConfig,
+}
+
+impl Default for PaperNetworks {
+    fn default() -> Self {
+        let (decoder, lgst) = (
+            SegmentationConfig::paper(2, 1, 1, 0).decoder,
+            LgstConfig::paper(1, 1, Jitter::default(), 0),
+        );
+        Self {
+            backbone: WideResNetConfig::new(),
+            decoder,
+            channels: lgst.channels,
+            local: lgst.local,
+            global: lgst.global,
+        }
+    }
+}
+
+/// From labels to everything a bundle says. `named` is the product and when the fit began.
+pub fn fit(
+    options: &FitOptions,
+    paper: &PaperOptions,
+    images: &Images,
+    labels: &Labels,
+    usable: Result<usize, String>,
+    named: (String, Instant),
+    cancel: &AtomicBool,
+) -> Result<(Fitted, Trained), FitError> {
+    let task = Task {
+        options,
+        paper,
+        images,
+        labels,
+        classes: usable.as_ref().ok().copied(),
+        geometry: InputGeometry::imagenet(options.mono),
+        weights: weights::digest(&paper.weights)?,
+    };
+    let trained = match paper.device {
+        Device::Cpu => task.train::<CpuTraining>(&Default::default(), cancel)?,
+        #[cfg(feature = "cuda")]
+        Device::Cuda(index) => {
+            use crate::engine::GpuTraining;
+            task.train::<GpuTraining>(&burn::backend::cuda::CudaDevice::new(index), cancel)?
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(_) => return Err(crate::engine::DeviceError::NotBuilt.into()),
+    };
+    stopped(cancel)?;
+
+    stage("calibration", "fitting what good parts look like");
+    let perception = trained.perception(true, true)?;
+    let train = task.perceive(&perception, &images.train, cancel)?;
+    let validation = task.perceive(&perception, &images.validation, cancel)?;
+    let labelled: Vec<Percept> = train
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| labels.reliability[*i].labelled)
+        .map(|(_, percept)| percept)
+        .collect();
+    let selection = calibrate::decide_as_the_paper(
+        &labelled,
+        &validation,
+        task.classes,
+        options.false_reject_rate,
+    );
+    let (product, start) = named;
+    let fitted = Fitted {
+        product,
+        selection,
+        registration: "off: the paper has none".into(),
+        components: usable,
+        validation_parts: validation.len(),
+        minutes: start.elapsed().as_secs_f64() / 60.0,
+        backbone: Some(task.weights),
+    };
+    Ok((fitted, trained))
+}
+
+struct Task<'a> {
+    options: &'a FitOptions,
+    paper: &'a PaperOptions,
+    images: &'a Images,
+    labels: &'a Labels,
+    /// Background included; None without components.
+    classes: Option<usize>,
+    geometry: InputGeometry,
+    /// SHA-256 of the backbone's weights.
+    weights: String,
+}
+
+impl Task<'_> {
+    fn train<B: AutodiffBackend>(
+        &self,
+        device: &B::Device,
+        cancel: &AtomicBool,
+    ) -> Result<Trained, FitError> {
+        let state = weights::read_checked(&self.paper.weights)?;
+        let encoder = self.paper.networks.backbone.load(state, device)?;
+        let segmentation = match self.classes {
+            Some(classes) => {
+                let onnx = self.segmentation::<B>(&encoder, classes, device, cancel)?;
+                Some((onnx, classes))
+            }
+            None => None,
+        };
+        let students = self.students::<B>(&encoder, device, cancel)?;
+        Ok(Trained {
+            encoder: encoder.to_onnx(),
+            segmentation,
+            students: Some(students),
+        })
+    }
+
+    fn segmentation<B: AutodiffBackend>(
+        &self,
+        encoder: &WideResNet<B::InnerBackend>,
+        classes: usize,
+        device: &B::Device,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<u8>, FitError> {
+        let (mut labelled, mut masks, mut unlabelled) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, image) in self.images.train.iter().enumerate() {
+            if self.labels.reliability[i].labelled {
+                labelled.push(&image.frame);
+                masks.push(self.labels.maps[i].clone());
+            } else {
+                unlabelled.push(&image.frame);
+            }
+        }
+        let counts = (labelled.len(), unlabelled.len());
+        stage(
+            "segmentation",
+            &format!(
+                "{} labelled and {} unlabelled images on {}",
+                counts.0, counts.1, self.paper.device
+            ),
+        );
+        let seed = self.options.seed;
+        let mut config = SegmentationConfig::paper(classes, counts.0, self.paper.epochs, seed);
+        config.decoder = DecoderConfig {
+            classes,
+            ..self.paper.networks.decoder.clone()
+        };
+        config.schedule.steps = effort(config.schedule.steps, self.options);
+        let source = Encoding {
+            labelled,
+            masks: &masks,
+            unlabelled,
+            augmentation: self.options.augmentation.clone(),
+            geometry: &self.geometry,
+            encoder,
+            encoder_name: &self.weights,
+            device: device.clone(),
+        };
+        let work = &self.options.work;
+        let trained =
+            segmentation::train_with_encoder::<B>(&source, &config, work, cancel, device)?;
+        Ok(trained.to_onnx())
+    }
+
+    fn students<B: AutodiffBackend>(
+        &self,
+        encoder: &WideResNet<B::InnerBackend>,
+        device: &B::Device,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<u8>, FitError> {
+        let good: Vec<Array3<f32>> = self
+            .images
+            .train
+            .iter()
+            .map(|image| self.tensor(&image.frame))
+            .collect::<Result<_, _>>()?;
+        let strangers = match &self.paper.strangers {
+            Some(folder) => self.strangers(folder)?,
+            None => Vec::new(),
+        };
+        stage(
+            "students",
+            &format!("{} images on {}", good.len(), self.paper.device),
+        );
+        let InputGeometry { mean, std, .. } = self.geometry;
+        let jitter = Jitter::normalised(mean, std);
+        let mut config =
+            LgstConfig::paper(good.len(), self.paper.epochs, jitter, self.options.seed);
+        let networks = &self.paper.networks;
+        config.channels = networks.channels;
+        config.local = networks.local.clone();
+        config.global = networks.global.clone();
+        config.loss.hardest = self.paper.hardest;
+        config.schedule.steps = effort(config.schedule.steps, self.options);
+        let images = lgst::Images {
+            good: &good,
+            strangers: &strangers,
+            encoder: &self.weights,
+        };
+        let work = &self.options.work;
+        let trained =
+            lgst::train_with_encoder::<B>(images, encoder, &config, work, cancel, device)?;
+        Ok(trained.to_onnx(false))
+    }
+
+    fn tensor(&self, frame: &aecsad::camera::Frame) -> Result<Array3<f32>, FitError> {
+        let mut optics = Optics::new(self.geometry.clone(), None);
+        let tensor = optics.tensor(frame)?.to_vec();
+        let (width, height) = (self.geometry.width as usize, self.geometry.height as usize);
+        // Optics give as many values as their geometry says.
+        Ok(Array3::from_shape_vec((3, height, width), tensor).unwrap_or_default())
+    }
+
+    fn strangers(&self, folder: &Path) -> Result<Vec<Array3<f32>>, FitError> {
+        let paths = list_images(folder).map_err(dataset::DatasetError::from)?;
+        let loaded = dataset::load(&paths, |frame| self.tensor(&frame));
+        loaded
+            .skipped
+            .iter()
+            .for_each(|skipped| log::warn!("skipped: {skipped}"));
+        if loaded.items.is_empty() {
+            return Err(FitError::NoStrangers {
+                path: folder.to_owned(),
+            });
+        }
+        loaded.items.into_iter().collect()
+    }
+
+    /// What the bundle's own networks say of each image; the features are dropped, no branch of this profile reads
+    /// them.
+    fn perceive(
+        &self,
+        perception: &Perception,
+        images: &[Image],
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Percept>, FitError> {
+        let threads = rayon::current_num_threads().min(images.len()).max(1);
+        let forks = (0..threads)
+            .map(|_| perception.fork())
+            .collect::<Result<Vec<_>, _>>()?;
+        let share = images.len().div_ceil(threads).max(1);
+        let parts: Vec<Result<Vec<Percept>, FitError>> = images
+            .chunks(share)
+            .zip(forks)
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|(images, mut perception)| {
+                let mut optics = Optics::new(self.geometry.clone(), None);
+                let mut seen = Percept::empty();
+                let mut percepts = Vec::with_capacity(images.len());
+                for image in images {
+                    stopped(cancel)?;
+                    perception.perceive(optics.tensor(&image.frame)?, &mut seen)?;
+                    percepts.push(Percept {
+                        classes: seen.classes.clone(),
+                        probabilities: seen.probabilities.clone(),
+                        local: seen.local.clone(),
+                        global: seen.global.clone(),
+                        ..Percept::empty()
+                    });
+                }
+                Ok(percepts)
+            })
+            .collect();
+        let mut all = Vec::with_capacity(images.len());
+        for part in parts {
+            all.extend(part?);
+        }
+        Ok(all)
+    }
+}

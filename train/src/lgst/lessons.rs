@@ -1,0 +1,90 @@
+//! What the frozen encoder says of the training images, kept on the device that trains: a student's step then costs
+//! neither an encoding nor a copy.
+
+use aecsad::network::Features;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use ndarray::Array3;
+
+use super::teacher::Teacher;
+use crate::backbone::WideResNet;
+use crate::engine::stack;
+use crate::maps::MAP_SIZE;
+
+/// Images that are encoded at once.
+const AT_ONCE: usize = 8;
+/// Teacher maps are kept if all of them take no more than this; else they are projected anew for each batch from the
+/// features, which for the paper's widths are a third as large.
+const MAPS_KEPT_BYTES: usize = 1 << 30;
+
+/// The encoder's features of one image, `[1, C, size, size]` each.
+#[derive(Clone, Debug)]
+pub struct Lesson<B: Backend> {
+    pub stride8: Tensor<B, 4>,
+    pub stride16: Tensor<B, 4>,
+}
+
+impl<B: Backend> Lesson<B> {
+    pub fn from_features(features: &Features, device: &B::Device) -> Self {
+        Self {
+            stride8: stack([&features.stride8].into_iter(), device),
+            stride16: stack([&features.stride16].into_iter(), device),
+        }
+    }
+
+    /// Encodes normalised images, `[3, H, W]` each.
+    pub fn encode(
+        images: &[Array3<f32>],
+        encoder: &WideResNet<B>,
+        device: &B::Device,
+    ) -> Vec<Self> {
+        let mut lessons = Vec::with_capacity(images.len());
+        for images in images.chunks(AT_ONCE) {
+            let maps = encoder.forward(stack(images.iter(), device));
+            let of = |map: &Tensor<B, 4>, index: usize| map.clone().slice([index..index + 1]);
+            lessons.extend((0..images.len()).map(|index| Self {
+                stride8: of(&maps.stride8, index),
+                stride16: of(&maps.stride16, index),
+            }));
+        }
+        lessons
+    }
+}
+
+/// The teacher maps of all training images.
+pub enum TeacherMaps<B: Backend> {
+    /// `[1, D, 64, 64]` each.
+    Kept(Vec<Tensor<B, 4>>),
+    Projected(Teacher<B>, Vec<Lesson<B>>),
+}
+
+impl<B: Backend> TeacherMaps<B> {
+    pub fn new(teacher: &Teacher<B>, lessons: Vec<Lesson<B>>, channels: usize) -> Self {
+        let bytes = lessons.len() * channels * MAP_SIZE * MAP_SIZE * size_of::<f32>();
+        if bytes <= MAPS_KEPT_BYTES {
+            return Self::Kept(
+                lessons
+                    .iter()
+                    .map(|lesson| teacher.map_of(lesson))
+                    .collect(),
+            );
+        }
+        Self::Projected(teacher.clone(), lessons)
+    }
+
+    /// F_T of a batch, `[B, D, 64, 64]`.
+    pub fn batch(&self, samples: &[usize]) -> Tensor<B, 4> {
+        match self {
+            Self::Kept(maps) => Tensor::cat(samples.iter().map(|&s| maps[s].clone()).collect(), 0),
+            Self::Projected(teacher, lessons) => {
+                let of = |map: fn(&Lesson<B>) -> &Tensor<B, 4>| {
+                    Tensor::cat(
+                        samples.iter().map(|&s| map(&lessons[s]).clone()).collect(),
+                        0,
+                    )
+                };
+                teacher.forward(of(|l| &l.stride8), of(|l| &l.stride16))
+            }
+        }
+    }
+}

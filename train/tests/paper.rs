@@ -1,0 +1,203 @@
+//! The `paper` profile end to end with narrow networks on a random backbone: from a rendered product to a bundle that
+//! the runtime proves, resumed after an interruption, better than chance on logical anomalies nobody trained on.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aecsad::bundle::{Bundle, Profile, Trust};
+use aecsad::camera::read_image;
+use aecsad::inspector::Inspector;
+use aecsad::score::Branch;
+use aecsad_train::backbone::{WideResNetConfig, random_state};
+use aecsad_train::evaluate::auroc;
+use aecsad_train::fit::{FitError, FitOptions, Networks, PaperNetworks, PaperOptions, fit};
+use aecsad_train::segmentation::Augmentation;
+
+/// How far above a coin's 0.5 the AUROC on logical anomalies must be.
+const MARGIN: f64 = 0.15;
+
+fn render(folder: &Path) -> std::path::PathBuf {
+    let rendered = Command::new(env!("CARGO_BIN_EXE_aecsad-train"))
+        .args([
+            "synth",
+            folder.to_str().unwrap(),
+            "--products",
+            "fuse_box",
+            "--train",
+            "24",
+        ])
+        .args([
+            "--validation",
+            "12",
+            "--test",
+            "8",
+            "--size",
+            "192",
+            "--seed",
+            "3",
+        ])
+        .output()
+        .unwrap();
+    assert!(rendered.status.success(), "{rendered:?}");
+    folder.join("fuse_box")
+}
+
+fn narrow(weights: std::path::PathBuf) -> PaperOptions {
+    let mut networks = PaperNetworks::default();
+    networks.backbone = WideResNetConfig::new()
+        .with_stem(8)
+        .with_blocks([1, 1, 1, 1]);
+    let [stride4, _, stride16, _] = networks.backbone.channels();
+    networks.decoder = networks
+        .decoder
+        .with_encoder([stride4, stride16])
+        .with_branch(16)
+        .with_width(24)
+        .with_detail(12);
+    networks.channels = 16;
+    networks.local = networks.local.with_stem(8).with_width(16);
+    networks.local.channels = 16;
+    networks.global.encoder = [8, 8, 16, 16, 16];
+    networks.global.width = 16;
+    networks.global.head_width = 16;
+    networks.global.key_channels = 4;
+    networks.global.channels = 16;
+    PaperOptions {
+        epochs: 60,
+        networks,
+        ..PaperOptions::new(weights)
+    }
+}
+
+fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
+    FitOptions {
+        category: category.to_owned(),
+        out: folder.join("fuse_box.aecsad"),
+        work: folder.join("work"),
+        product: None,
+        version: 1,
+        masks: None,
+        false_reject_rate: 0.1,
+        mono: false,
+        seed: 1,
+        key: None,
+        effort_percent: 100,
+        networks: Networks::Paper(Box::new(paper)),
+        augmentation: Augmentation::default(),
+        moved_copies: 0,
+    }
+}
+
+#[test]
+fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let category = render(&folder.path().join("products"));
+    let weights = folder.path().join("weights.safetensors");
+    let backbone = WideResNetConfig::new()
+        .with_stem(8)
+        .with_blocks([1, 1, 1, 1]);
+    std::fs::write(
+        &weights,
+        random_state(&backbone, 5).to_safetensors().unwrap(),
+    )
+    .unwrap();
+    let options = options(&category, folder.path(), narrow(weights));
+
+    // Stopped once the students have begun, then run again.
+    let cancel = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| fit(&options, &cancel).map(drop));
+        let begun = options.work.join("students.metrics.jsonl");
+        while !begun.exists() && !run.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        cancel.store(true, Ordering::Relaxed);
+        match run.join().unwrap() {
+            Err(FitError::Students(_) | FitError::Interrupted) => {}
+            other => panic!("{:?}", other.map_err(|e| e.to_string())),
+        }
+    });
+    let fitted = fit(&options, &AtomicBool::new(false)).unwrap();
+    assert!(fitted.components.is_ok(), "{:?}", fitted.components);
+    for picture in ["segmentation.losses.svg", "students.losses.svg"] {
+        assert!(options.work.join(picture).is_file(), "{picture}");
+    }
+
+    let bundle = Bundle::read(&options.out, &Trust::Anyone).unwrap();
+    assert_eq!(bundle.manifest.profile, Profile::Paper);
+    let on: Vec<Branch> = bundle.manifest.branches.iter().map(|b| b.name).collect();
+    assert_eq!(on, [Branch::Histogram, Branch::Lgst]);
+    let mut inspector = Inspector::from_bundle(&bundle, None).unwrap();
+    aecsad::golden::verify(&bundle, &mut inspector)
+        .unwrap()
+        .check()
+        .unwrap();
+
+    let mut scores = |kind: &str| -> Vec<f64> {
+        aecsad::camera::list_images(&category.join("test").join(kind))
+            .unwrap()
+            .iter()
+            .map(|path| {
+                inspector
+                    .inspect(&read_image(path).unwrap())
+                    .unwrap()
+                    .score
+                    .into()
+            })
+            .collect()
+    };
+    let (good, logical) = (scores("good"), scores("logical_anomalies"));
+    let found = auroc(&good, &logical).unwrap();
+    assert!(found > 0.5 + MARGIN, "AUROC {found} on logical anomalies");
+}
+
+#[test]
+fn what_is_missing_for_the_paper_s_profile_is_said_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let refusal = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_aecsad-train"))
+            .args(["fit", "/nowhere", "--out"])
+            .arg(folder.path().join("x.aecsad"))
+            .args(arguments)
+            .env("XDG_CACHE_HOME", folder.path())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (
+            stderr.lines().last().unwrap_or_default().to_owned(),
+            output.status.code().unwrap(),
+        )
+    };
+    let (sentence, code) = refusal(&["--profile", "paper"]);
+    assert!(
+        sentence.contains("aecsad-train weights fetch") && code == 3,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = refusal(&["--profile", "paper", "--weights", "/nowhere.pth"]);
+    assert!(
+        sentence.contains("/nowhere.pth") && code == 3,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = refusal(&["--device", "cuda"]);
+    assert!(
+        sentence.contains("--profile paper") && code == 3,
+        "{sentence} ({code})"
+    );
+    let (_, code) = refusal(&["--device", "gpu"]);
+    assert_eq!(code, 2);
+    // Here without a GPU, or without CUDA in this build: either is one sentence that says what to do.
+    let (sentence, code) = refusal(&[
+        "--profile",
+        "paper",
+        "--weights",
+        "/nowhere.pth",
+        "--device",
+        "cuda:99",
+    ]);
+    assert!(
+        sentence.contains("cpu") || sentence.contains("choose another"),
+        "{sentence}"
+    );
+    assert_eq!(code, 6, "{sentence}");
+}
