@@ -6,6 +6,7 @@ PEERS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test hil bench lint figures gpu-check
+
 help:
 	@echo 'make demo     build, then pass 60 parts over a simulated line and show what is rejected'
 	@echo 'make test     install what testing needs, then run every test'
