@@ -23,7 +23,8 @@ use crate::station::{Heatmap, Judge, Station};
 
 /// Frames that may wait for the engine: one is judged while the next is there.
 const AHEAD: u32 = 2;
-const TRAVEL: Duration = Duration::from_millis(500);
+/// Long enough for a slow engine, short enough for the actuator's schedule.
+const TRAVEL: Duration = Duration::from_secs(2);
 
 #[derive(serde::Serialize)]
 pub struct LineFigures {
@@ -85,7 +86,9 @@ pub fn measure(inspector: &mut Inspector, frames: Vec<Frame>, parts: u32) -> Res
     let mut latencies: Vec<f64> = arrived
         .iter()
         .filter_map(|(part, at)| {
-            Some((*at - *verdicts.get(*part as usize - 1)?).as_secs_f64() * 1e3)
+            // A part that was late was rejected before its verdict.
+            let took = at.checked_duration_since(*verdicts.get(*part as usize - 1)?)?;
+            Some(took.as_secs_f64() * 1e3)
         })
         .collect();
     latencies.sort_by(f64::total_cmp);
