@@ -83,7 +83,7 @@ impl Judge for EveryThird {
         COUNTED.set(self.0 > WARM_UP && self.0 < PARTS);
         Ok(Verdict {
             score: 1.0,
-            reject: self.0 % 3 == 0,
+            reject: self.0.is_multiple_of(3),
             p_value: 0.5,
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),

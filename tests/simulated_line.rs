@@ -35,17 +35,17 @@ fn run(counting: Counting, parts: u32, seed: u64) -> Outcome {
 
 #[test]
 fn by_time() {
-    run(Counting::ByTime, 450_000, 1);
+    run(Counting::Time, 450_000, 1);
 }
 
 #[test]
 fn by_the_actuator_s_encoder() {
-    let outcome = run(Counting::ByActuator, 450_000, 2);
+    let outcome = run(Counting::Actuators, 450_000, 2);
     assert!(outcome.belt_stops > 1_000);
 }
 
 #[test]
 fn by_a_counter_of_the_station() {
-    let outcome = run(Counting::ByStation, 100_000, 3);
+    let outcome = run(Counting::Stations, 100_000, 3);
     assert!(outcome.belt_stops > 100);
 }

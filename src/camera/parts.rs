@@ -38,7 +38,7 @@ pub enum Trigger {
     /// The camera runs freely; a part is there when the picture says so.
     Presence(Presence),
     /// The camera runs freely; a sensor says when a part is in front of it.
-    Sensor(SensorTrigger),
+    Sensor(Box<SensorTrigger>),
 }
 
 pub struct SensorTrigger {
@@ -359,7 +359,10 @@ mod tests {
         let signals = Signals(VecDeque::from([start + 5 * MS, start + 300 * MS]));
         let shots = (0..12).map(|i| (start + 10 * MS * i, 1, taken(0)));
         let trigger = SensorTrigger::new(Box::new(signals), 20 * MS, 15 * MS);
-        let mut parts = Parts::new(Box::new(Script(shots.collect())), Trigger::Sensor(trigger));
+        let mut parts = Parts::new(
+            Box::new(Script(shots.collect())),
+            Trigger::Sensor(Box::new(trigger)),
+        );
         parts.sensor_lag = Duration::from_secs(3_600);
         assert_eq!(told(&mut parts, start, 12), [("part", 25)]);
         parts.sensor_lag = 100 * MS;

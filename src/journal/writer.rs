@@ -115,7 +115,7 @@ impl Desk {
                 Ok(record) => {
                     self.keep(record);
                     write_at.get_or_insert_with(|| Instant::now() + BATCH_WAIT);
-                    if self.waiting.len() % BATCH != 0 {
+                    if !self.waiting.len().is_multiple_of(BATCH) {
                         continue;
                     }
                 }

@@ -7,7 +7,7 @@ mod lcus;
 mod modbus;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -225,14 +225,9 @@ impl Switch {
                         return self.release();
                     }
                     // All that wait, before the next edge.
-                    loop {
-                        match self.orders.try_recv() {
-                            Ok(order) => {
-                                if self.obey(order) {
-                                    return self.release();
-                                }
-                            }
-                            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                    while let Ok(order) = self.orders.try_recv() {
+                        if self.obey(order) {
+                            return self.release();
                         }
                     }
                 }

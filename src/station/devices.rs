@@ -39,19 +39,19 @@ pub fn open_trigger(config: &TriggerConfig) -> Result<Trigger, CameraError> {
             wait,
         } => {
             let sensor = GpioSensor::open(chip, *line, *edge, *debounce)?;
-            Trigger::Sensor(SensorTrigger::new(
+            Trigger::Sensor(Box::new(SensorTrigger::new(
                 Box::new(sensor),
                 wait.delay,
                 wait.patience,
-            ))
+            )))
         }
         TriggerConfig::Serial { device, baud, wait } => {
             let sensor = SerialSensor::open(device, *baud)?;
-            Trigger::Sensor(SensorTrigger::new(
+            Trigger::Sensor(Box::new(SensorTrigger::new(
                 Box::new(sensor),
                 wait.delay,
                 wait.patience,
-            ))
+            )))
         }
     })
 }

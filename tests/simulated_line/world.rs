@@ -34,9 +34,11 @@ const SETTLED_US: u64 = 40_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counting {
-    ByTime,
-    ByActuator,
-    ByStation,
+    Time,
+    /// The actuator has the encoder.
+    Actuators,
+    /// This machine has a counter.
+    Stations,
 }
 
 #[derive(Debug, Default)]
@@ -120,7 +122,7 @@ impl World {
             start,
             now_us: 0,
             rng: fastrand::Rng::with_seed(seed),
-            belt: Belt::new(counting == Counting::ByTime),
+            belt: Belt::new(counting == Counting::Time),
             cable: SharedCable::new(start, seed + 100),
             count: Arc::default(),
             actuator: Actuator::new(),
@@ -142,7 +144,7 @@ impl World {
 
     fn conveyor(&self) -> Conveyor {
         let travel = match self.counting {
-            Counting::ByTime => Travel::Time(Duration::from_secs_f64(DISTANCE / TOP_SPEED)),
+            Counting::Time => Travel::Time(Duration::from_secs_f64(DISTANCE / TOP_SPEED)),
             _ => Travel::Counts {
                 counts: (DISTANCE * COUNTS_PER_MM) as i64,
                 top_speed: (TOP_SPEED * COUNTS_PER_MM) as u32,
@@ -164,7 +166,7 @@ impl World {
         };
         let dial = Box::new(self.cable.clone());
         let framed = Box::new(FramedSerial::dial(settings, dial, 7, self.start).unwrap());
-        if self.counting != Counting::ByStation {
+        if self.counting != Counting::Stations {
             return framed;
         }
         let counter = Box::new(SharedCount(Arc::clone(&self.count)));
@@ -306,7 +308,7 @@ impl World {
         // Its crystal is 80 ppm fast.
         let clock_us = (now_us - self.booted.0) + (now_us - self.booted.0) / 12_500;
         let count = (self.belt.place * COUNTS_PER_MM) as i64 - self.booted.1;
-        let counts = self.counting == Counting::ByActuator;
+        let counts = self.counting == Counting::Actuators;
         if counts {
             self.actuator.count(clock_us, count);
         }
