@@ -63,6 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ["work", "aecsad", "bundle"]:
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
+    parser.add_argument("--only", nargs="+", help="the names of the trials that are wanted")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     files = {"station.toml": STATION.replace("FORMAT", "YUYV"), "watched.toml": WATCHED, "frames.toml": FRAMES}
@@ -73,6 +74,9 @@ def main():
         ("a station started by hand", False, [formats, refusals, parts, camera_faults, unplugged, silence, full_disk]),
         ("a station watched over", True, [watchdog]),
     ]:
+        trials = [trial for trial in trials if not arguments.only or trial.__name__ in arguments.only]
+        if not trials:
+            continue
         print(f"== {title}", flush=True)
         actuator = machine.Actuator(work, arguments.aecsad.resolve())
         virtual = None
