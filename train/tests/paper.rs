@@ -56,19 +56,19 @@ fn narrow(weights: std::path::PathBuf) -> PaperOptions {
         .with_width(24)
         .with_detail(12);
     networks.channels = 16;
-    networks.local = networks.local.with_stem(8).with_width(16);
+    networks.local = networks.local.with_stem(4).with_width(8);
     networks.local.channels = 16;
-    networks.global.encoder = [8, 8, 16, 16, 16];
-    networks.global.width = 16;
-    networks.global.head_width = 16;
+    networks.global.encoder = [4, 4, 8, 8, 8];
+    networks.global.width = 8;
+    networks.global.head_width = 8;
     networks.global.key_channels = 4;
     networks.global.channels = 16;
     // Attention over 16×16 cells where the paper has 64×64: on a CPU that alone would take the time of all else.
     networks.global.decoder = vec![3, 8, 15, 16, 15, 32, 64];
     PaperOptions {
-        epochs: 8,
+        epochs: 10,
         batch: 4,
-        learning_rate: 2e-3,
+        learning_rate: 5e-3,
         networks,
         ..PaperOptions::new(weights)
     }
