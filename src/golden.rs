@@ -97,6 +97,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Of any score of any image.
+    pub fn largest_difference(&self) -> f32 {
+        let of = |image: &ImageComparison| {
+            let branch = image.worst().map_or(0.0, |(_, pair)| pair.difference());
+            branch.max(image.score.difference())
+        };
+        self.images.iter().map(of).fold(0.0, f32::max)
+    }
+
     /// The first difference beyond the tolerance, branches before the score they add up to.
     pub fn check(&self) -> Result<(), GoldenError> {
         for image in &self.images {

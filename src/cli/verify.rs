@@ -26,7 +26,7 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     let keys = args.key.iter().map(|path| PublicKey::from_file(path));
     let trust = match keys.collect::<Result<Vec<_>, _>>()? {
         keys if keys.is_empty() => Trust::Anyone,
-        keys => Trust::Keys(keys),
+        keys => Trust::Keys(keys.into()),
     };
     let bundle = Bundle::read(&args.bundle, &trust)?;
     let mut inspector = Inspector::from_bundle(&bundle, None)?;
