@@ -125,6 +125,14 @@ impl SimulatedDisk {
         content.synced = content.now.clone();
     }
 
+    /// Puts other content into a file that is there.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let mut inner = self.0.borrow_mut();
+        let id = inner.folder[name];
+        inner.files[id].now = bytes.to_vec();
+        inner.files[id].synced = bytes.to_vec();
+    }
+
     pub fn names(&self) -> Vec<String> {
         self.0.borrow().folder.keys().cloned().collect()
     }

@@ -1,11 +1,20 @@
 //! The slots of a station: power cuts and failures at every storage operation, attacks, and the commands themselves.
 
+mod attacks;
+mod commands;
 mod disk;
+// Each of the two uses a part of it.
+#[allow(dead_code)]
+#[path = "../inspect/fixture.rs"]
+mod fixture;
+#[path = "../bundle/packing.rs"]
+mod packing;
 mod power_cut;
 mod station;
 
 use aecsad::bundle::{
-    BranchStats, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust, write_bundle,
+    BranchStats, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust, UNTRUSTED_COMMENT,
+    write_bundle,
 };
 use aecsad::optics::InputGeometry;
 use aecsad::score::Branch;
@@ -59,4 +68,11 @@ fn flash<S: Storage>(slots: &Slots<S>, bytes: &[u8]) -> Result<Flashed, SlotsErr
         add_product: true,
     };
     slots.flash(bytes, "some.aecsad", &request, &mut |_| Ok(()))
+}
+
+/// The signature's text, as `aecsad-train sign` makes it.
+fn sign(key: &minisign::KeyPair, manifest: &[u8]) -> String {
+    let comment = Some("file:manifest.toml");
+    let signature = minisign::sign(None, &key.sk, manifest, comment, Some(UNTRUSTED_COMMENT));
+    signature.unwrap().into_string()
 }

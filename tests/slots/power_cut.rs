@@ -227,7 +227,7 @@ fn whatever_happens_the_old_or_the_new_is_there_whole() {
     let nut = bundle("nut", 1, None);
     let start: Change<'_> = &|slots| slots.start(&Trust::Anyone).map(drop);
     let flash_third: Change<'_> = &|slots| flash(slots, &third).map(drop);
-    let cases: [(&str, SimulatedDisk, Change<'_>); 13] = [
+    let cases: [(&str, SimulatedDisk, Change<'_>); 14] = [
         ("the first flash", SimulatedDisk::default(), flash_third),
         ("flash", station(), flash_third),
         ("flash during a trial", on_trial(), &|slots| {
@@ -254,6 +254,9 @@ fn whatever_happens_the_old_or_the_new_is_there_whole() {
         ("start, slot damaged at rest", damaged, start),
         ("confirm", on_trial(), &|slots| {
             slots.confirm(&sha256_on_trial).map(drop)
+        }),
+        ("failed trial", on_trial(), &|slots| {
+            slots.fail_trial(&sha256_on_trial, "no reason").map(drop)
         }),
         ("rollback", station(), &|slots| slots.roll_back().map(drop)),
         ("select", station(), &|slots| slots.select("bolt")),
