@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::station::config::StationConfig;
 use crate::station::{Judge, StationError};
 
 /// Finds bad parts on a production line, from good images alone, and rejects them.
@@ -60,8 +61,8 @@ pub enum Command {
     SimulateRejector(simulate_rejector::SimulateRejectorArgs),
 }
 
-/// How a command gets from a bundle's path to verdicts.
-pub type LoadJudge<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Judge>>;
+/// How a command gets from a station file's bundle to verdicts.
+pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
 /// Set by Ctrl-C and SIGTERM from here on.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {

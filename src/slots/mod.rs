@@ -14,6 +14,7 @@ pub mod trial;
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 pub use error::SlotsError;
 pub use flash::{Flashed, Request};
@@ -21,6 +22,9 @@ pub use start::Started;
 use state::{Condition, State};
 pub use state_file::COPIES as STATE_FILES;
 use storage::{DiskFolder, Storage};
+
+/// How long to wait for another program that is changing the slots.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The slots of a station.
 pub struct Slots<S> {
@@ -38,9 +42,21 @@ impl Slots<DiskFolder> {
         Ok(Slots { storage })
     }
 
-    /// To change; nobody else can until this value is dropped.
+    /// To change; nobody else can until this value is dropped. Waits a while for whoever is at it: a station at work
+    /// looks in for an instant now and then.
     pub fn lock(folder: &Path) -> Result<Self, SlotsError> {
-        let storage = DiskFolder::open_locked(folder).map_err(|source| match source.kind() {
+        let asked = Instant::now();
+        let storage = loop {
+            match DiskFolder::open_locked(folder) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && asked.elapsed() < PATIENCE =>
+                {
+                    std::thread::sleep(PATIENCE / 100);
+                }
+                opened => break opened,
+            }
+        };
+        let storage = storage.map_err(|source| match source.kind() {
             io::ErrorKind::WouldBlock => SlotsError::Busy {
                 path: folder.into(),
             },

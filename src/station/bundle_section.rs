@@ -1,12 +1,14 @@
 //! The `[bundle]` section of the station file: where the trained product comes from and whose signature it needs.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::config::ConfigError;
-use crate::bundle::{BundleError, KeyRing, PublicKey, Trust};
-use crate::slots::trial;
+use crate::bundle::{Bundle, BundleError, KeyRing, PublicKey, Trust};
+use crate::error::Result;
+use crate::slots::{Slots, trial};
 
 /// A checked section. Paths are as seen from the working directory.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +120,15 @@ impl BundleConfig {
         only.bundle.check(path)
     }
 
+    /// The bundle that the station would start with, without starting anything.
+    pub fn read(&self) -> Result<Bundle> {
+        let trust = self.trust()?;
+        match &self.source {
+            BundleSource::File(path) => Ok(Bundle::read(path, &trust)?),
+            BundleSource::Slots { folder, .. } => Ok(Slots::look(folder)?.start(&trust)?.bundle),
+        }
+    }
+
     /// Whose bundles this station accepts, as its key folder says now.
     pub fn trust(&self) -> Result<Trust, BundleError> {
         match &self.keys {
@@ -130,6 +141,17 @@ impl BundleConfig {
             }
             None if self.demo => Ok(Trust::Anyone),
             None => Ok(Trust::AnyoneButDemo),
+        }
+    }
+}
+
+impl fmt::Display for BundleConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            BundleSource::File(path) => path.display().fmt(f),
+            BundleSource::Slots { folder, .. } => {
+                write!(f, "current in the slots {}", folder.display())
+            }
         }
     }
 }

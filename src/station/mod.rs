@@ -5,6 +5,7 @@
 //! without consequence.
 
 pub mod bundle_section;
+pub mod changeover;
 pub mod config;
 mod gate;
 mod inference;

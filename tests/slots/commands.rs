@@ -262,3 +262,60 @@ fn unsigned_damaged_and_missing_files_have_their_exit_codes() {
     ]);
     assert!(stdout(&run).contains("signed with key"), "{}", stderr(&run));
 }
+
+/// SIGKILL at any moment of a flash, on a real file system. The page cache survives it, unlike a power cut's: what is not
+/// synced is for the simulated disk to show.
+#[test]
+fn killed_at_any_moment_the_station_has_the_old_or_the_new_bundle_whole() {
+    let mut station = Station::new();
+    let first = station.version(1);
+    assert!(station.run(&[&"flash", &first]).status.success());
+    station.confirm();
+    let second = station.version(2);
+    let flash = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aecsad"));
+        command
+            .arg("flash")
+            .arg(&second)
+            .arg("--config")
+            .arg(&station.config);
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let began = std::time::Instant::now();
+    assert!(flash().wait().unwrap().success());
+    let whole = began.elapsed();
+    assert!(station.run(&[&"rollback"]).status.success());
+    let trust = aecsad::bundle::Trust::Anyone;
+    let (mut old, mut new) = (0, 0);
+    for round in 1..=20 {
+        let mut child = flash();
+        std::thread::sleep(whole * round / 18);
+        let _ = child.kill();
+        child.wait().unwrap();
+        let slots = Slots::lock(&station.fixture.at("slots")).unwrap();
+        assert!(
+            slots
+                .inspect(&trust)
+                .unwrap()
+                .iter()
+                .all(|(_, _, whole)| whole.is_ok())
+        );
+        let started = slots.start(&trust).unwrap();
+        assert_eq!(started.alarms, Vec::<String>::new());
+        match started.bundle.manifest.version {
+            1 => old += 1,
+            2 => {
+                new += 1;
+                slots.roll_back().unwrap();
+            }
+            other => panic!("version {other}"),
+        }
+    }
+    println!(
+        "20 flashes killed: {old} times the old bundle, {new} times the new one, never half of one"
+    );
+}

@@ -1,12 +1,14 @@
 //! The slots of a station: power cuts and failures at every storage operation, attacks, and the commands themselves.
 
 mod attacks;
+mod changeover;
 mod commands;
 mod disk;
 // Each of the two uses a part of it.
 #[allow(dead_code)]
 #[path = "../inspect/fixture.rs"]
 mod fixture;
+mod networks;
 #[path = "../bundle/packing.rs"]
 mod packing;
 mod power_cut;
