@@ -4,7 +4,7 @@ use aecsad::network::Network;
 
 /// A field of a protobuf message that is bytes or a message itself.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
+    let mut bytes = varint(u64::from(number) << 3 | 2);
     bytes.extend(varint(content.len() as u64));
     bytes.extend(content);
     bytes
@@ -21,7 +21,7 @@ fn varint(mut value: u64) -> Vec<u8> {
 }
 
 fn number(number: u8, value: u64) -> Vec<u8> {
-    [vec![number << 3], varint(value)].concat()
+    [varint(u64::from(number) << 3), varint(value)].concat()
 }
 
 fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[u8]) -> Vec<u8> {
