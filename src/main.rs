@@ -1,11 +1,11 @@
 //! Reads the command line, does what it says, and leaves with an exit code that tells scripts what went wrong.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
 use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
+use aecsad::station::config::StationConfig;
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -14,6 +14,10 @@ fn main() -> ExitCode {
         Command::Run(args) => cli::run::run(&args, &load_judge),
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
+        Command::Flash(args) => cli::flash::run(&args),
+        Command::Slots(args) => cli::slots::run(&args),
+        Command::Rollback(args) => cli::rollback::run(&args),
+        Command::Select(args) => cli::select::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
         Command::Check(args) => cli::check::run(&args, &load_judge),
         Command::Demo(args) => cli::demo::run(&args, &load_judge),
@@ -28,6 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn load_judge(bundle: &Path) -> aecsad::Result<Box<dyn Judge>> {
-    Ok(Box::new(Inspector::load(bundle)?))
+fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
+    let bundle = config.bundle.read()?;
+    Ok(Box::new(Inspector::from_bundle(&bundle, None)?))
 }

@@ -10,6 +10,7 @@ use aecsad::camera::Frame;
 use aecsad::cli;
 use aecsad::inspector::Verdict;
 use aecsad::score::Branch;
+use aecsad::station::config::StationConfig;
 use aecsad::station::{Heatmap, Judge};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -50,7 +51,7 @@ impl Judge for Brightness {
     }
 }
 
-fn load_brightness(_: &Path) -> aecsad::Result<Box<dyn Judge>> {
+fn load_brightness(_: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
     Ok(Box::new(Brightness::default()))
 }
 
@@ -69,10 +70,7 @@ fn station_process() {
             cli::demo::run_with_actuator(&args, &load_brightness, Path::new(AECSAD))
         }
         // Not a station's: nothing here starts them.
-        cli::Command::SimulateRejector(_)
-        | cli::Command::Inspect(_)
-        | cli::Command::Verify(_)
-        | cli::Command::Bench(_) => return,
+        _ => return,
     };
     let code = done.err().map_or(0, |error| {
         eprintln!("aecsad: {error}");

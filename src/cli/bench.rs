@@ -13,7 +13,7 @@ use super::{images, print_all};
 use crate::bundle::{Bundle, Trust};
 use crate::camera::{Frame, read_image_by_content};
 use crate::error::Result;
-use crate::golden;
+use crate::golden::{self, GoldenError};
 use crate::inspector::{Inspector, Verdict};
 use crate::score::trimmed_z::quantile;
 
@@ -42,6 +42,13 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+fn golden_frames(bundle: &Bundle) -> Result<Vec<Frame>, GoldenError> {
+    match golden::images(bundle) {
+        Err(GoldenError::None { .. }) => Ok(Vec::new()),
+        images => images?.map(|image| Ok(image?.1)).collect(),
+    }
+}
+
 pub fn run(args: &BenchArgs) -> Result<()> {
     let start = Instant::now();
     let bundle = Bundle::read(&args.bundle, &Trust::Anyone)?;
@@ -52,7 +59,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             let images = images::gather(std::slice::from_ref(folder))?;
             Source::Files(images.into_iter().map(|i| i.file).collect())
         }
-        None => Source::Golden(golden::images(&bundle)?.into_iter().map(|g| g.1).collect()),
+        None => Source::Golden(golden_frames(&bundle)?),
     };
     if source.len() == 0 {
         let bundle = bundle.name().to_owned();

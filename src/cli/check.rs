@@ -33,7 +33,7 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
     });
     if let Some(config) = config {
         let shown = |path: &Path| path.display().to_string();
-        report.line("bundle", load(&config.bundle), |_| shown(&config.bundle));
+        report.line("bundle", load(&config), |_| config.bundle.to_string());
         let CameraConfig::Folder { path, period } = &config.camera;
         report.line("camera", PacedFolder::open(path, *period), |source| {
             format!("{} images in {}", source.images().len(), shown(path))

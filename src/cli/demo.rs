@@ -56,7 +56,7 @@ pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -
         path: args.out.clone(),
         source,
     })?;
-    let mut judge = load(&config.bundle)?;
+    let mut judge = load(&config)?;
 
     let log = args.out.join("pulses.csv");
     let actuator = SimulatedActuator::start(program, &log)?;

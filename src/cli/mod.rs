@@ -5,10 +5,14 @@ pub mod check;
 mod contact_sheet;
 pub mod demo;
 mod findings;
+pub mod flash;
 mod images;
 pub mod inspect;
+pub mod rollback;
 pub mod run;
+pub mod select;
 pub mod simulate_rejector;
+pub mod slots;
 mod table;
 pub mod verify;
 
@@ -20,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::station::config::StationConfig;
 use crate::station::{Judge, StationError};
 
 /// Finds bad parts on a production line, from good images alone, and rejects them.
@@ -38,6 +43,14 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Prove that a bundle is whole and that its scores hold on this machine.
     Verify(verify::VerifyArgs),
+    /// Put a new bundle on this station: checked, proven, on trial, and back by itself if it fails.
+    Flash(flash::FlashArgs),
+    /// Show what is installed, on trial and active.
+    Slots(slots::ListArgs),
+    /// Go back to the bundle in the other slot.
+    Rollback(slots::SlotsArgs),
+    /// Change over to another installed product.
+    Select(select::SelectArgs),
     /// Measure how long a verdict takes on this machine.
     Bench(bench::BenchArgs),
     /// Say what keeps a station from working, and what to do about it.
@@ -48,8 +61,8 @@ pub enum Command {
     SimulateRejector(simulate_rejector::SimulateRejectorArgs),
 }
 
-/// How a command gets from a bundle's path to verdicts.
-pub type LoadJudge<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Judge>>;
+/// How a command gets from a station file's bundle to verdicts.
+pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
 /// Set by Ctrl-C and SIGTERM from here on.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {

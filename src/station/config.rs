@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::bundle_section::{BundleConfig, BundleSection};
 use crate::line::{Conveyor, OnTrouble, Policies};
 use crate::reject::framed::FramedSettings;
 
@@ -46,7 +47,7 @@ pub enum ConfigError {
 /// A checked station file. Paths are as seen from the working directory.
 #[derive(Clone, Debug)]
 pub struct StationConfig {
-    pub bundle: PathBuf,
+    pub bundle: BundleConfig,
     pub camera: CameraConfig,
     pub conveyor: Conveyor,
     pub reject: FramedSettings,
@@ -67,11 +68,6 @@ struct StationFile {
     reject: RejectSection,
     #[serde(default)]
     policy: PolicySection,
-}
-
-#[derive(Deserialize)]
-struct BundleSection {
-    path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -119,8 +115,12 @@ struct PolicySection {
 }
 
 /// Every key there is, as `section.key`.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 20] = [
     "bundle.path",
+    "bundle.slots",
+    "bundle.keys",
+    "bundle.trial_parts",
+    "bundle.demo",
     "camera.kind",
     "camera.path",
     "camera.rate_per_min",
@@ -259,7 +259,7 @@ impl StationFile {
         }
 
         Ok(StationConfig {
-            bundle: here.join(self.bundle.path),
+            bundle: self.bundle.check(path)?,
             camera: CameraConfig::Folder {
                 path: here.join(folder),
                 period,
@@ -321,6 +321,7 @@ fn reject_unknown_keys(table: &toml::Table, path: &Path) -> Result<(), ConfigErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::station::bundle_section::BundleSource;
 
     const SAMPLE: &str = include_str!("../../calibration/station.toml");
 
@@ -340,7 +341,8 @@ mod tests {
     #[test]
     fn the_sample_is_valid_and_documents_every_key() {
         let config = parse(SAMPLE).unwrap();
-        assert_eq!(config.bundle, Path::new("line 3/product.aecsad"));
+        let bundle = BundleSource::File("line 3/product.aecsad".into());
+        assert_eq!(config.bundle.source, bundle);
         assert_eq!(config.reject.device, Path::new("/dev/ttyUSB0"));
         assert_eq!(config.conveyor.travel, Duration::from_millis(2_000));
         let mut section = "";
@@ -419,6 +421,6 @@ mod tests {
         let error = sentence("[bundle]", "[bundle");
         assert!(error.contains("line "), "{error}");
         let error = sentence("path = \"product.aecsad\"", "");
-        assert!(error.contains("path"), "{error}");
+        assert!(error.contains("give either `bundle.path`"), "{error}");
     }
 }
