@@ -1,20 +1,15 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks: Debian packages where root runs it, cargo-nextest for anyone.
-# What only some tests need may stay missing; they are skipped then, and the tests' own report says so.
+# Installs what the tests need and this machine lacks, beyond what the build needs: Debian packages where root runs it,
+# cargo-nextest for anyone. What only some tests need may stay missing; they are skipped then, and the tests' own report
+# says so.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/install-build-tools.sh
 
 nextest=0.9.143
 packages=()
 has() { command -v "$1" >/dev/null; }
-
-if ! has cargo; then
-    echo "cargo is missing: install Rust 1.90 or later from https://rustup.rs, then run this again" >&2
-    exit 1
-fi
-# The inference engine has kernels in assembly, which the C compiler's driver translates
-has cc || packages+=(gcc libc6-dev)
-# The bindings of the camera's interface are made from the kernel's header, which libclang reads
-ldconfig -p | grep -q libclang || packages+=(libclang1)
 has python3 || packages+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 has minisign || packages+=(minisign)
@@ -29,10 +24,6 @@ if [ ${#packages[@]} -gt 0 ]; then
     else
         echo "${packages[*]} are missing: install them as root, on Debian with: apt install ${packages[*]}" >&2
     fi
-fi
-if ! has cc; then
-    echo "there is no C compiler, so nothing can be built: install one, on Debian with: apt install gcc libc6-dev" >&2
-    exit 1
 fi
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "building cargo-nextest $nextest, once" >&2

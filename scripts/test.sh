@@ -33,11 +33,22 @@ else
     skipped+=("the peers' arithmetic: their Python packages could not be fetched (no network?)")
 fi
 
+step "a Modbus server of somebody else's"
+tests/modbus/fetch.sh || skipped+=("the gate on Modbus: pymodbus could not be fetched (no network?)")
+
 step "examples in the documentation"
 cargo test --workspace --doc || failed+=("examples in the documentation")
 
 step "the workspace"
 cargo nextest run --workspace || failed+=("the workspace")
+
+step "the station in a virtual machine"
+AECSAD=${CARGO_TARGET_DIR:-target}/debug/aecsad tests/hil/run.sh
+case $? in
+    0) ;;
+    "$unfetched") skipped+=("the station in a virtual machine: qemu and a kernel could not be fetched (no Debian on amd64, or no network?)") ;;
+    *) failed+=("the station in a virtual machine") ;;
+esac
 
 echo
 for what in "${skipped[@]}"; do echo "skipped: $what"; done

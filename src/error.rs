@@ -1,9 +1,12 @@
 //! The library's one error type. Each module has its own enum with the context in it; this one gathers them and
 //! knows the exit code, so that a script can tell a bad image from a bad bundle.
 
+use crate::calibration::CalibrationError;
+use crate::camera::CameraError;
 use crate::cli::inspect::InspectError;
 use crate::golden::GoldenError;
 use crate::inspector::InspectorError;
+use crate::journal::JournalError;
 use crate::network::NetworkError;
 use crate::slots::SlotsError;
 
@@ -55,6 +58,14 @@ pub enum Error {
     Simulator(#[from] crate::reject::simulator::SimulatorError),
     #[error(transparent)]
     Station(#[from] crate::station::StationError),
+    #[error(transparent)]
+    Calibration(#[from] crate::calibration::CalibrationError),
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    #[error(transparent)]
+    Monitor(#[from] crate::monitor::MonitorError),
+    #[error(transparent)]
+    Watchdog(#[from] crate::station::watchdog::WatchdogError),
     #[error("{} can't be written ({source}): free space there or name another place", path.display())]
     Unwritable {
         path: std::path::PathBuf,
@@ -110,9 +121,21 @@ impl Error {
             Error::Inspect(InspectError::Interrupted { .. }) => ExitCode::Interrupted,
             Error::Inspect(InspectError::NoThread(_)) => ExitCode::Engine,
             Error::Inspect(_) | Error::Bench(_) => ExitCode::Input,
-            Error::Image(_) | Error::Camera(_) => ExitCode::Input,
+            Error::Image(_) | Error::Camera(CameraError::NoImages(_) | CameraError::Image(_)) => {
+                ExitCode::Input
+            }
+            Error::Camera(_) => ExitCode::Device,
             Error::Config(_) => ExitCode::Config,
             Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,
+            Error::Journal(JournalError::NoTime(_) | JournalError::Missing(_)) => ExitCode::Input,
+            Error::Journal(JournalError::NotKept(_)) => ExitCode::Config,
+            Error::Journal(JournalError::NoThread(_)) => ExitCode::Engine,
+            Error::Journal(_) => ExitCode::Storage,
+            Error::Calibration(
+                CalibrationError::Unreadable { .. } | CalibrationError::OtherBundle { .. },
+            ) => ExitCode::Config,
+            Error::Calibration(_) => ExitCode::Input,
+            Error::Monitor(_) | Error::Watchdog(_) => ExitCode::Device,
             Error::Station(StationError::Interrupted) => ExitCode::Interrupted,
             Error::Station(_) => ExitCode::Engine,
             Error::Unwritable { .. } => ExitCode::Storage,

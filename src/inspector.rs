@@ -11,6 +11,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
 use crate::score::heat::HeatMap;
+use crate::score::registration::Pose;
 use crate::score::scorer::{RawScores, Scorer, Statistics};
 use crate::score::statistics_file::StatisticsError;
 use crate::score::trimmed_z::TrimmedZ;
@@ -71,6 +72,7 @@ pub struct Inspector {
     scorer: Scorer,
     decision: Decision,
     percept: Percept,
+    identity: String,
 }
 
 impl Inspector {
@@ -126,12 +128,14 @@ impl Inspector {
                 }));
             }
         }
-        Ok(Self::new(
+        let mut inspector = Self::new(
             Optics::new(manifest.input.clone(), region),
             perception,
             Scorer::new(statistics),
             decision,
-        ))
+        );
+        inspector.identity = format!("{} {}", manifest.product, manifest.version);
+        Ok(inspector)
     }
 
     pub fn new(optics: Optics, perception: Perception, scorer: Scorer, decision: Decision) -> Self {
@@ -141,6 +145,7 @@ impl Inspector {
             scorer,
             decision,
             percept: Percept::empty(),
+            identity: String::new(),
         }
     }
 
@@ -169,6 +174,11 @@ impl Inspector {
         })
     }
 
+    /// Product and version of the bundle.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
     /// The raw branch scores of one frame, before normalisation: what golden vectors compare.
     pub fn raw_scores(&mut self, frame: &Frame) -> Result<RawScores, InspectorError> {
         let tensor = self.optics.tensor(frame)?;
@@ -181,8 +191,18 @@ impl Inspector {
         self.scorer.heat()
     }
 
+    /// Where the part of the latest frame lies.
+    pub fn pose(&self) -> Pose {
+        self.scorer.pose()
+    }
+
     pub fn decision(&self) -> &Decision {
         &self.decision
+    }
+
+    /// Judges by another scale and threshold from here on, as fitted to a station's own light.
+    pub fn decide_by(&mut self, decision: Decision) {
+        self.decision = decision;
     }
 }
 

@@ -2,18 +2,21 @@
 //!
 //! The modules stand in the order in which a frame passes through them: `camera` → `optics` → `network` →
 //! `score` → `inspector` (a verdict) → `line` (where is the part) → `reject` (the pulse). `station` joins them
-//! with threads; `bundle` is the file that carries a trained model, `golden` what proves its scores on this machine,
-//! `slots` the place where a station keeps its bundles.
+//! with threads, and `journal` and `monitor` look on; `bundle` is the file that carries a trained model, `golden` what
+//! proves its scores on this machine, `slots` the place where a station keeps its bundles.
 //! No module uses one to its right.
 
 pub mod bundle;
+pub mod calibration;
 pub mod camera;
 pub mod cli;
 pub mod error;
 pub mod golden;
 pub mod heatmap;
 pub mod inspector;
+pub mod journal;
 pub mod line;
+pub mod monitor;
 pub mod network;
 mod npy;
 pub mod optics;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
-use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
+use aecsad::station::changeover::Loaded;
 use aecsad::station::config::StationConfig;
 use clap::Parser;
 
@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         Command::Rollback(args) => cli::rollback::run(&args),
         Command::Select(args) => cli::select::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
+        Command::Calibrate(args) => cli::calibrate::run(&args),
+        Command::History(args) => cli::history::run(&args),
         Command::Check(args) => cli::check::run(&args, &load_judge),
         Command::Demo(args) => cli::demo::run(&args, &load_judge),
         Command::SimulateRejector(args) => cli::simulate_rejector::run(&args),
@@ -34,5 +36,5 @@ fn main() -> ExitCode {
 
 fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
     let bundle = config.bundle.read()?;
-    Ok(Box::new(Inspector::from_bundle(&bundle, None)?))
+    Ok(Loaded::inspector(&bundle, config)?.judge)
 }

@@ -5,14 +5,17 @@
 
 use heapless::{HistoryBuf, Vec};
 
-use crate::{Answer, Envelope, FromActuator, PROTOCOL, ToActuator};
+use crate::belt::Belt;
+use crate::{Answer, Envelope, FromActuator, PROTOCOL, ToActuator, When};
 
 /// Pulses that can be waiting at once.
 pub const MAX_SCHEDULED: usize = 64;
 /// No pulse is longer: a coil or valve stays on for no more than this after a single message.
 pub const MAX_PULSE_US: u32 = 5_000_000;
 /// No pulse lies further ahead: beyond it, the message is more likely wrong than the conveyor long.
-pub const MAX_DELAY_US: u32 = 600_000_000;
+pub const MAX_DELAY_US: u64 = 600_000_000;
+/// A pulse that would come later than this after its moment is not given: it would hit another part.
+pub const LATE_US: u32 = 2_000;
 
 /// A change of the output, in the order in which they happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +34,14 @@ pub enum Edge {
 #[derive(Clone, Copy)]
 struct Pulse {
     part: u32,
-    on_us: u64,
+    when: When,
     pulse_us: u32,
 }
 
 #[derive(Default)]
 pub struct Actuator {
     session: Option<u32>,
+    belt: Belt,
     scheduled: Vec<Pulse, MAX_SCHEDULED>,
     /// Parts already pulsed: a repeated message must not pulse the neighbour.
     pulsed: HistoryBuf<u32, MAX_SCHEDULED>,
@@ -53,6 +57,11 @@ impl Actuator {
     /// The level that the output must have now.
     pub fn energised(&self) -> bool {
         self.off_us.is_some()
+    }
+
+    /// Takes a reading of the belt's encoder. Read it at least every few milliseconds, and also while it stands.
+    pub fn count(&mut self, now_us: u64, count: i64) {
+        self.belt.read(now_us, count);
     }
 
     /// Takes one message that arrived at `now_us` and returns what to answer.
@@ -79,9 +88,9 @@ impl Actuator {
             }
             ToActuator::Reject {
                 part,
-                delay_us,
+                when,
                 pulse_us,
-            } => self.schedule(now_us, part, delay_us, pulse_us),
+            } => self.schedule(now_us, part, when, pulse_us),
         };
         self.say(FromActuator::Ack {
             seq: received.seq,
@@ -92,17 +101,17 @@ impl Actuator {
 
     /// The next change of the output that is due, at the time it was due. Call until `None`.
     pub fn next_edge(&mut self, now_us: u64) -> Option<Edge> {
-        let due = self.earliest();
-        let on = due.map(|i| self.scheduled[i]).filter(|p| p.on_us <= now_us);
+        let due = self.earliest(now_us);
+        let on = due.filter(|&(_, on_us)| on_us <= now_us);
         if let Some(off_us) = self.off_us
             && off_us <= now_us
-            && on.is_none_or(|pulse| off_us < pulse.on_us)
+            && on.is_none_or(|(_, on_us)| off_us < on_us)
         {
             self.off_us = None;
             return Some(Edge::Off { at_us: off_us });
         }
-        let (pulse, index) = (on?, due?);
-        self.scheduled.swap_remove(index);
+        let (index, _) = on?;
+        let pulse = self.scheduled.swap_remove(index);
         self.pulsed.write(pulse.part);
         // Counted from now, not from when it was due: a late owner still gives the whole pulse.
         let ends = now_us.saturating_add(u64::from(pulse.pulse_us));
@@ -114,9 +123,9 @@ impl Actuator {
         })
     }
 
-    /// When [`Actuator::next_edge`] must be called next.
-    pub fn wake_us(&self) -> Option<u64> {
-        let on = self.earliest().map(|i| self.scheduled[i].on_us);
+    /// When [`Actuator::next_edge`] must be called next, as far as the belt's present speed tells.
+    pub fn wake_us(&self, now_us: u64) -> Option<u64> {
+        let on = self.earliest(now_us).map(|(_, on_us)| on_us);
         match (on, self.off_us) {
             (Some(on), Some(off)) => Some(on.min(off)),
             (on, off) => on.or(off),
@@ -125,11 +134,26 @@ impl Actuator {
 
     /// The report that belongs to an [`Edge::On`].
     pub fn pulsed(&mut self, part: u32, at_us: u64) -> Envelope<FromActuator> {
-        self.say(FromActuator::Pulsed { part, at_us })
+        let count = self.belt.count_at(at_us);
+        self.say(FromActuator::Pulsed { part, at_us, count })
     }
 
-    fn schedule(&mut self, now_us: u64, part: u32, delay_us: u32, pulse_us: u32) -> Answer {
-        if delay_us > MAX_DELAY_US || pulse_us == 0 || pulse_us > MAX_PULSE_US {
+    /// The regular report of the encoder, if there is one.
+    pub fn counted(&mut self, now_us: u64) -> Option<Envelope<FromActuator>> {
+        let count = self.belt.count_at(now_us)?;
+        Some(self.say(FromActuator::Count {
+            at_us: now_us,
+            count,
+        }))
+    }
+
+    /// The report of a rejected part that the sensor behind the gate saw.
+    pub fn confirmed(&mut self, at_us: u64) -> Envelope<FromActuator> {
+        self.say(FromActuator::Confirmed { at_us })
+    }
+
+    fn schedule(&mut self, now_us: u64, part: u32, when: When, pulse_us: u32) -> Answer {
+        if pulse_us == 0 || pulse_us > MAX_PULSE_US {
             return Answer::OutOfRange;
         }
         if self.scheduled.iter().any(|p| p.part == part)
@@ -137,9 +161,31 @@ impl Actuator {
         {
             return Answer::AlreadyKnown;
         }
+        match when {
+            When::At { at_us } => {
+                if at_us.saturating_sub(now_us) > MAX_DELAY_US {
+                    return Answer::OutOfRange;
+                }
+                if now_us.saturating_sub(at_us) > u64::from(LATE_US) {
+                    return Answer::TooLate;
+                }
+            }
+            When::AtCount { count, lead_us } => {
+                let Some(here) = self.belt.count_at(now_us) else {
+                    return Answer::NoEncoder;
+                };
+                if u64::from(lead_us) > MAX_DELAY_US {
+                    return Answer::OutOfRange;
+                }
+                let from = here.saturating_add(self.belt.ahead(lead_us));
+                if from > count.saturating_add(self.belt.ahead(LATE_US)) {
+                    return Answer::TooLate;
+                }
+            }
+        }
         let pulse = Pulse {
             part,
-            on_us: now_us.saturating_add(u64::from(delay_us)),
+            when,
             pulse_us,
         };
         match self.scheduled.push(pulse) {
@@ -148,8 +194,33 @@ impl Actuator {
         }
     }
 
-    fn earliest(&self) -> Option<usize> {
-        (0..self.scheduled.len()).min_by_key(|&i| self.scheduled[i].on_us)
+    /// Which pulse comes first, and when. One on a belt that stands short of it has no moment.
+    fn earliest(&self, now_us: u64) -> Option<(usize, u64)> {
+        let moments = self.scheduled.iter().enumerate();
+        moments
+            .filter_map(|(index, pulse)| Some((index, self.on_us(pulse, now_us)?)))
+            .min_by_key(|&(_, on_us)| on_us)
+    }
+
+    fn on_us(&self, pulse: &Pulse, now_us: u64) -> Option<u64> {
+        match pulse.when {
+            When::At { at_us } => Some(at_us),
+            When::AtCount { count, lead_us } => {
+                let here = self.belt.count_at(now_us)?;
+                let left = count
+                    .saturating_sub(here)
+                    .saturating_sub(self.belt.ahead(lead_us));
+                if left <= 0 {
+                    return Some(now_us);
+                }
+                let speed = self.belt.speed();
+                // Rounded up: one microsecond early would be one wake-up too many.
+                (speed > 0).then(|| {
+                    let left_us = left.saturating_mul(1_000_000) / speed + 1;
+                    now_us.saturating_add(left_us as u64)
+                })
+            }
+        }
     }
 
     fn clear(&mut self) {
@@ -190,10 +261,10 @@ mod tests {
         }
     }
 
-    fn reject(part: u32, delay_us: u32) -> ToActuator {
+    fn reject(part: u32, at_us: u64) -> ToActuator {
         ToActuator::Reject {
             part,
-            delay_us,
+            when: When::At { at_us },
             pulse_us: 100,
         }
     }
@@ -211,8 +282,8 @@ mod tests {
     #[test]
     fn a_pulse_comes_at_its_delay_and_ends() {
         let mut actuator = greeted();
-        assert_eq!(tell(&mut actuator, 10, reject(7, 500)), Answer::Done);
-        assert_eq!(actuator.wake_us(), Some(510));
+        assert_eq!(tell(&mut actuator, 10, reject(7, 510)), Answer::Done);
+        assert_eq!(actuator.wake_us(10), Some(510));
         assert_eq!(edges(&mut actuator, 509), []);
         assert!(!actuator.energised());
         let on = Edge::On {
@@ -222,7 +293,7 @@ mod tests {
         };
         assert_eq!(edges(&mut actuator, 510), [on]);
         assert!(actuator.energised());
-        assert_eq!(actuator.wake_us(), Some(610));
+        assert_eq!(actuator.wake_us(510), Some(610));
         assert_eq!(edges(&mut actuator, 700), [Edge::Off { at_us: 610 }]);
         assert!(!actuator.energised());
     }
@@ -231,20 +302,20 @@ mod tests {
     fn a_repeated_message_gives_one_pulse() {
         let mut actuator = greeted();
         assert_eq!(tell(&mut actuator, 0, reject(7, 500)), Answer::Done);
-        assert_eq!(tell(&mut actuator, 9, reject(7, 490)), Answer::AlreadyKnown);
+        assert_eq!(tell(&mut actuator, 9, reject(7, 499)), Answer::AlreadyKnown);
         assert_eq!(edges(&mut actuator, 10_000).len(), 1);
         assert_eq!(
-            tell(&mut actuator, 10_001, reject(7, 0)),
+            tell(&mut actuator, 10_001, reject(7, 500)),
             Answer::AlreadyKnown
         );
         // The same over a reconnection within the session, but not in another session.
         assert_eq!(tell(&mut actuator, 10_002, hello(1)), Answer::Done);
         assert_eq!(
-            tell(&mut actuator, 10_003, reject(7, 0)),
+            tell(&mut actuator, 10_003, reject(7, 500)),
             Answer::AlreadyKnown
         );
         assert_eq!(tell(&mut actuator, 10_004, hello(2)), Answer::Done);
-        assert_eq!(tell(&mut actuator, 10_005, reject(7, 0)), Answer::Done);
+        assert_eq!(tell(&mut actuator, 10_005, reject(7, 10_005)), Answer::Done);
     }
 
     #[test]
@@ -257,7 +328,7 @@ mod tests {
             assert!(actuator.energised());
             assert_eq!(tell(&mut actuator, 30, end), Answer::Done);
             assert!(!actuator.energised());
-            assert_eq!(actuator.wake_us(), None);
+            assert_eq!(actuator.wake_us(30), None);
         }
     }
 
@@ -305,12 +376,12 @@ mod tests {
 
         let mut actuator = greeted();
         assert_eq!(
-            tell(&mut actuator, 0, reject(1, u32::MAX)),
+            tell(&mut actuator, 0, reject(1, u64::MAX)),
             Answer::OutOfRange
         );
         let endless = ToActuator::Reject {
             part: 1,
-            delay_us: 0,
+            when: When::At { at_us: 10 },
             pulse_us: u32::MAX,
         };
         assert_eq!(tell(&mut actuator, 0, endless), Answer::OutOfRange);
@@ -318,5 +389,68 @@ mod tests {
             assert_eq!(tell(&mut actuator, 0, reject(part, 10)), Answer::Done);
         }
         assert_eq!(tell(&mut actuator, 0, reject(9_999, 10)), Answer::Full);
+    }
+
+    #[test]
+    fn what_arrives_after_its_moment_pulses_nobody() {
+        let mut actuator = greeted();
+        let just = u64::from(LATE_US);
+        assert_eq!(
+            tell(&mut actuator, 5_000, reject(1, 5_000 - just)),
+            Answer::Done
+        );
+        assert_eq!(
+            tell(&mut actuator, 5_000, reject(2, 4_999 - just)),
+            Answer::TooLate
+        );
+        assert_eq!(edges(&mut actuator, 5_000).len(), 1);
+    }
+
+    fn reject_at_count(part: u32, count: i64, lead_us: u32) -> ToActuator {
+        ToActuator::Reject {
+            part,
+            when: When::AtCount { count, lead_us },
+            pulse_us: 100,
+        }
+    }
+
+    #[test]
+    fn a_pulse_at_a_count_waits_for_a_belt_that_stops() {
+        let mut actuator = greeted();
+        assert_eq!(
+            tell(&mut actuator, 0, reject_at_count(1, 100, 0)),
+            Answer::NoEncoder
+        );
+        // One count a millisecond until 60, a pause of a second, then two.
+        let count = |ms: u64| match ms {
+            0..60 => ms as i64,
+            60..1_060 => 60,
+            _ => 60 + 2 * (ms as i64 - 1_060),
+        };
+        actuator.count(0, 0);
+        assert_eq!(
+            tell(&mut actuator, 0, reject_at_count(1, 100, 5_000)),
+            Answer::Done
+        );
+        let mut on_ms = None;
+        for ms in 0..1_200 {
+            actuator.count(ms * 1_000, count(ms));
+            if let Some(Edge::On { part: 1, .. }) = actuator.next_edge(ms * 1_000) {
+                assert_eq!(on_ms.replace(ms), None);
+            }
+            if ms == 1_000 {
+                assert_eq!(actuator.wake_us(ms * 1_000), None, "the belt stands");
+            }
+        }
+        // At two counts a millisecond it is at 90, 5 ms before 100, at 1,075 ms; the speed is known a little later.
+        let on_ms = on_ms.unwrap();
+        assert!((1_075..=1_079).contains(&on_ms), "{on_ms}");
+        let late = tell(&mut actuator, 1_200_000, reject_at_count(2, 100, 5_000));
+        assert_eq!(late, Answer::TooLate);
+        let pulsed = actuator.pulsed(1, 1_200_000).message;
+        assert!(
+            matches!(pulsed, FromActuator::Pulsed { count: Some(c), .. } if c >= 338),
+            "{pulsed:?}"
+        );
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::{Answer, Envelope, FromActuator, PROTOCOL, ToActuator};
+    use crate::{Answer, Envelope, FromActuator, PROTOCOL, ToActuator, When};
 
     type Message = Envelope<ToActuator>;
 
@@ -124,7 +124,15 @@ mod tests {
             1 => ToActuator::Heartbeat,
             2 => ToActuator::Reject {
                 part: number(9),
-                delay_us: number(22),
+                when: match number(1) {
+                    0 => When::At {
+                        at_us: u64::from(number(32)) << 16,
+                    },
+                    _ => When::AtCount {
+                        count: -i64::from(number(30)),
+                        lead_us: number(22),
+                    },
+                },
                 pulse_us: number(18),
             },
             _ => ToActuator::Cancel,
@@ -141,29 +149,36 @@ mod tests {
 
     #[test]
     fn the_longest_messages_fit() {
-        let ack = FromActuator::Ack {
-            seq: u16::MAX,
-            at_us: u64::MAX,
-            answer: Answer::WrongProtocol,
-        };
-        let reject = ToActuator::Reject {
-            part: u32::MAX,
-            delay_us: u32::MAX,
-            pulse_us: u32::MAX,
-        };
         let seq = u16::MAX;
         let mut out = [0; MAX_FRAME];
-        assert!(encode(&Envelope { seq, message: ack }, &mut out).is_ok());
-        assert!(
-            encode(
-                &Envelope {
-                    seq,
-                    message: reject
-                },
-                &mut out
-            )
-            .is_ok()
-        );
+        let longest = [
+            FromActuator::Ack {
+                seq,
+                at_us: u64::MAX,
+                answer: Answer::WrongProtocol,
+            },
+            FromActuator::Pulsed {
+                part: u32::MAX,
+                at_us: u64::MAX,
+                count: Some(i64::MIN),
+            },
+            FromActuator::Count {
+                at_us: u64::MAX,
+                count: i64::MIN,
+            },
+        ];
+        for message in longest {
+            assert!(encode(&Envelope { seq, message }, &mut out).is_ok());
+        }
+        let message = ToActuator::Reject {
+            part: u32::MAX,
+            when: When::AtCount {
+                count: i64::MIN,
+                lead_us: u32::MAX,
+            },
+            pulse_us: u32::MAX,
+        };
+        assert!(encode(&Envelope { seq, message }, &mut out).is_ok());
     }
 
     #[test]

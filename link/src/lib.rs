@@ -6,15 +6,16 @@
 #![no_std]
 
 mod actuator;
+mod belt;
 mod frame;
 
-pub use actuator::{Actuator, Edge, MAX_DELAY_US, MAX_PULSE_US, MAX_SCHEDULED};
+pub use actuator::{Actuator, Edge, LATE_US, MAX_DELAY_US, MAX_PULSE_US, MAX_SCHEDULED};
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 
 use serde::{Deserialize, Serialize};
 
 /// Raised when a message changes in a way that the other side would misread.
-pub const PROTOCOL: u8 = 1;
+pub const PROTOCOL: u8 = 2;
 
 /// A message under the sender's running number. The number wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,14 +31,24 @@ pub enum ToActuator {
     Hello { session: u32, protocol: u8 },
     /// "I am still here", once a second.
     Heartbeat,
-    /// Energise the output `delay_us` after this arrives, for `pulse_us`. Sent again for the same part it changes nothing.
+    /// Energise the output for `pulse_us` at a moment that does not depend on when this arrives. Sent again for the same
+    /// part it changes nothing.
     Reject {
         part: u32,
-        delay_us: u32,
+        when: When,
         pulse_us: u32,
     },
     /// Output off, schedule emptied; the session stays.
     Cancel,
+}
+
+/// The moment of a pulse, by what the actuator has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum When {
+    /// When its clock stands there.
+    At { at_us: u64 },
+    /// So long before the belt's encoder stands there, however the belt stops and starts until then.
+    AtCount { count: i64, lead_us: u32 },
 }
 
 /// What the actuator says. Times are microseconds on its own clock, from any start.
@@ -49,8 +60,16 @@ pub enum FromActuator {
         at_us: u64,
         answer: Answer,
     },
-    /// The output was energised for this part at `at_us`.
-    Pulsed { part: u32, at_us: u64 },
+    /// The output was energised for this part at `at_us`, with the encoder there if it has one.
+    Pulsed {
+        part: u32,
+        at_us: u64,
+        count: Option<i64>,
+    },
+    /// The belt's encoder stood there. Sent fifty times a second by an actuator that has one.
+    Count { at_us: u64, count: i64 },
+    /// The sensor behind the gate saw a rejected part.
+    Confirmed { at_us: u64 },
 }
 
 /// How a message was taken.
@@ -61,6 +80,10 @@ pub enum Answer {
     AlreadyKnown,
     /// No room in the schedule.
     Full,
+    /// The moment is over: a pulse now would hit another part.
+    TooLate,
+    /// A pulse at a count was asked for, but there is no encoder.
+    NoEncoder,
     /// Delay or pulse is longer than the actuator allows.
     OutOfRange,
     /// No `Hello` since power-up.

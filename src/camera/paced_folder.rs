@@ -1,19 +1,20 @@
 //! The images of a folder at a steady rate, as if a camera had taken them: the same timing as on the line, without one.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{CameraError, Frame, FrameSource, list_images_flat, read_image};
-
-/// How long it may take until a request to stop is seen.
-const LONGEST_SLEEP: Duration = Duration::from_millis(20);
+use super::{
+    CameraError, Frame, FrameSource, ImageError, LONGEST_WAIT, Sighting, list_images_flat,
+    read_image,
+};
 
 pub struct PacedFolder {
     images: Vec<PathBuf>,
     period: Duration,
     next: usize,
+    /// The next picture, read ahead of its moment.
+    read: Option<Result<Frame, ImageError>>,
     /// When the first frame was taken.
     start: Option<Instant>,
 }
@@ -29,6 +30,7 @@ impl PacedFolder {
             images,
             period,
             next: 0,
+            read: None,
             start: None,
         })
     }
@@ -40,23 +42,28 @@ impl PacedFolder {
 }
 
 impl FrameSource for PacedFolder {
-    fn next(&mut self, frame: &mut Frame, stop: &AtomicBool) -> Option<Result<(), CameraError>> {
+    fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
         let path = self.images.get(self.next)?;
         // Read before the frame's moment, so that the file's decoding does not count as inspection.
-        let read = read_image(path).map(|read| *frame = read);
+        let read = self.read.take().unwrap_or_else(|| read_image(path));
         let start = *self.start.get_or_insert_with(Instant::now);
         let at = start + self.period * self.next as u32;
-        while let Some(left) = at.checked_duration_since(Instant::now())
-            && !left.is_zero()
-        {
-            if stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            thread::sleep(left.min(LONGEST_SLEEP));
+        let left = at.saturating_duration_since(Instant::now());
+        thread::sleep(left.min(LONGEST_WAIT));
+        if left > LONGEST_WAIT {
+            self.read = Some(read);
+            return Some(Sighting::Nothing);
         }
         self.next += 1;
+        let sighting = match read {
+            Ok(read) => {
+                *frame = read;
+                Sighting::Part
+            }
+            Err(error) => Sighting::Unseen(error.into()),
+        };
         frame.captured = Instant::now();
-        Some(read.map_err(CameraError::from))
+        Some(sighting)
     }
 }
 
@@ -75,24 +82,19 @@ mod tests {
         std::fs::write(folder.path().join("parts.csv"), "").unwrap();
         let period = Duration::from_millis(30);
         let mut source = PacedFolder::open(folder.path(), period).unwrap();
-        let stop = AtomicBool::new(false);
-        let mut frame = Frame {
-            width: 0,
-            height: 0,
-            rgb: Vec::new(),
-            captured: Instant::now(),
-        };
+        let mut frame = Frame::empty();
         let mut captured: Vec<Instant> = Vec::new();
         for expected in [Some(10), Some(20), None, Some(30)] {
-            let read = source.next(&mut frame, &stop).unwrap();
-            assert_eq!(read.is_ok(), expected.is_some());
+            let sighting = std::iter::repeat_with(|| source.next(&mut frame).unwrap())
+                .find(|s| !matches!(s, Sighting::Nothing));
+            assert_eq!(matches!(sighting, Some(Sighting::Part)), expected.is_some());
             if let Some(level) = expected {
                 assert_eq!((frame.width, frame.height), (20, 16));
                 assert_eq!(frame.rgb, [level; 20 * 16 * 3]);
             }
             captured.push(frame.captured);
         }
-        assert!(source.next(&mut frame, &stop).is_none());
+        assert!(source.next(&mut frame).is_none());
         for (i, at) in captured.iter().enumerate() {
             assert!(*at >= captured[0] + period * i as u32 - Duration::from_millis(1));
         }

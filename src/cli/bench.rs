@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
+use super::bench_line::{self, LineFigures};
 use super::{images, print_all};
 use crate::bundle::{Bundle, Trust};
 use crate::camera::{Frame, read_image_by_content};
@@ -37,6 +38,9 @@ pub struct BenchArgs {
     /// How many frames are measured
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub frames: u32,
+    /// Then run a whole station on the bundle's golden images, as fast as it goes: parts a minute, verdict to reject byte
+    #[arg(long)]
+    pub line: bool,
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
@@ -65,6 +69,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let bundle = bundle.name().to_owned();
         return Err(BenchError::NoImages { bundle }.into());
     }
+    let mut line_frames = Vec::new();
+    if args.line {
+        line_frames = golden_frames(&bundle)?;
+        if line_frames.is_empty() {
+            let bundle = bundle.name().to_owned();
+            return Err(BenchError::NoImages { bundle }.into());
+        }
+    }
     // A running line doesn't hold it either.
     drop(bundle);
     let first = source.judge(0, &mut inspector)?.latency;
@@ -75,7 +87,16 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     for frame in 0..args.frames {
         times.add(&source.judge(frame, &mut inspector)?);
     }
+    let line = match args.line {
+        true => Some(bench_line::measure(
+            &mut inspector,
+            line_frames,
+            args.frames,
+        )?),
+        false => None,
+    };
     let figures = Figures {
+        line,
         frames: args.frames,
         load_ms: ms(load),
         first_verdict_ms: ms(load + first),
@@ -162,6 +183,8 @@ struct StageFigures {
 
 #[derive(Serialize)]
 struct Figures {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<LineFigures>,
     frames: u32,
     load_ms: f64,
     /// From the start of loading.
@@ -189,6 +212,13 @@ impl Figures {
             "loaded in {:.0} ms, first verdict after {:.0} ms",
             self.load_ms, self.first_verdict_ms
         );
+        if let Some(line) = &self.line {
+            let _ = writeln!(
+                text,
+                "station: {:.0} parts/min; verdict to reject message at the far end of a pseudo-terminal: p50 {:.3} ms, p99.9 {:.3} ms, most {:.3} ms over {} rejects",
+                line.parts_per_min, line.p50_ms, line.p999_ms, line.most_ms, line.rejects
+            );
+        }
         for (what, mb) in &self.memory {
             let _ = writeln!(text, "{what} {mb:.1} MB");
         }

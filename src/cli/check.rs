@@ -1,16 +1,18 @@
 //! `aecsad check`: one line for each thing a station needs, and for each that fails what to do about it.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::LoadJudge;
-use crate::camera::PacedFolder;
+use crate::camera::{PacedFolder, v4l2};
 use crate::error::{Error, Result};
-use crate::reject::framed::FramedSerial;
-use crate::reject::{RejectError, RejectEvent, Rejector};
-use crate::station::config::{CameraConfig, StationConfig};
+use crate::reject::{RejectError, RejectEvent};
+use crate::station::config::{CameraConfig, StationConfig, SystemConfig, TriggerConfig};
+use crate::station::devices::{open_rejector, open_trigger};
+use crate::station::system;
 
 /// An actuator that has not answered by then is silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -34,16 +36,55 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
     if let Some(config) = config {
         let shown = |path: &Path| path.display().to_string();
         report.line("bundle", load(&config), |_| config.bundle.to_string());
-        let CameraConfig::Folder { path, period } = &config.camera;
-        report.line("camera", PacedFolder::open(path, *period), |source| {
-            format!("{} images in {}", source.images().len(), shown(path))
-        });
+        match &config.camera {
+            CameraConfig::Folder { path, period } => {
+                report.line("camera", PacedFolder::open(path, *period), |source| {
+                    format!("{} images in {}", source.images().len(), shown(path))
+                });
+            }
+            CameraConfig::V4l2(settings) => {
+                report.line("camera", v4l2::probe(settings), |granted| {
+                    granted.to_string()
+                });
+            }
+        }
+        if !matches!(config.trigger, TriggerConfig::Frame) {
+            report.line("trigger", open_trigger(&config.trigger), |_| {
+                "the part sensor is there".into()
+            });
+        }
         report.line("rejector", greet(&config), |took| {
-            let device = shown(&config.reject.device);
+            let device = shown(config.reject.device());
             format!("{device} answers after {:.1} ms", took.as_secs_f64() * 1e3)
         });
+        if let Some(path) = &config.watchdog.device {
+            report.line("watchdog", watchdog_there(path), |_| {
+                format!("{} can be opened", shown(path))
+            });
+        }
+        report.line("system", system::permitted(&config.system), |()| {
+            let SystemConfig {
+                priority,
+                lock_memory,
+            } = config.system;
+            let locked = if lock_memory {
+                "memory locked"
+            } else {
+                "memory not locked"
+            };
+            format!("priority {priority}, {locked}")
+        });
+        if let Some(address) = config.monitor {
+            let bound = TcpListener::bind(address).map_err(|e| format!("{address} can't be listened on ({e}): close the program that holds it, or correct `monitor.listen`"));
+            report.line("monitor", bound, |_| format!("http://{address}/metrics"));
+        }
+        if let Some(journal) = &config.journal {
+            report.line("journal", journal_there(&journal.path), |free| {
+                format!("{}, {free} MB free", shown(&journal.path))
+            });
+        }
     }
-    report.line("disk", free_disk_mb(), |free| {
+    report.line("disk", free_disk_mb(Path::new(".")), |free| {
         format!("{free} MB free here")
     });
     report.line("clock", clock_step(), |step| {
@@ -91,7 +132,7 @@ impl Report {
 /// How long the actuator took to answer. Nothing is energised.
 fn greet(config: &StationConfig) -> Result<Duration, RejectError> {
     let start = Instant::now();
-    let mut rejector = FramedSerial::open(config.reject.clone())?;
+    let mut rejector = open_rejector(config)?;
     while start.elapsed() < ANSWER_WITHIN {
         match rejector.poll(Instant::now()) {
             Some(RejectEvent::Up) => {
@@ -102,17 +143,39 @@ fn greet(config: &StationConfig) -> Result<Duration, RejectError> {
             _ => std::thread::park_timeout(Duration::from_millis(10)),
         }
     }
-    let device = config.reject.device.display().to_string();
+    let device = config.reject.device().display().to_string();
     Err(RejectError::Silent(device))
 }
 
-fn free_disk_mb() -> Result<u64, String> {
-    let free = nix::sys::statvfs::statvfs(".")
+/// Opening it would arm it.
+fn watchdog_there(path: &Path) -> Result<(), String> {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).map_err(|errno| {
+        format!("the watchdog {} can't be opened ({errno}): run as root, or give this user access as in deploy/99-aecsad.rules", path.display())
+    })
+}
+
+fn journal_there(folder: &Path) -> Result<u64, String> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| tempfile::tempfile_in(folder))
+        .map_err(|e| {
+            format!(
+                "{} can't be written ({e}): correct `journal.path`, or its permissions",
+                folder.display()
+            )
+        })?;
+    free_disk_mb(folder)
+}
+
+fn free_disk_mb(folder: &Path) -> Result<u64, String> {
+    let place = folder.display();
+    let free = nix::sys::statvfs::statvfs(folder)
         .map(|fs| fs.blocks_available() * fs.fragment_size() / 1_000_000)
-        .map_err(|errno| format!("the working directory's disk can't be asked ({errno}): start from another directory"))?;
+        .map_err(|errno| {
+            format!("the disk of {place} can't be asked ({errno}): start from another directory")
+        })?;
     if free < ENOUGH_DISK_MB {
         return Err(format!(
-            "{free} MB free here, {ENOUGH_DISK_MB} are needed: delete what is not needed"
+            "{free} MB free in {place}, {ENOUGH_DISK_MB} are needed: delete what is not needed"
         ));
     }
     Ok(free)

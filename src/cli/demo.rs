@@ -12,6 +12,7 @@ use clap::Args;
 use super::run::Line;
 use super::{LoadJudge, contact_sheet, stop_on_signal};
 use crate::error::{Error, Result};
+use crate::reject::RejectSettings;
 use crate::station::config::StationConfig;
 use crate::station::ledger::{Pulse, Row};
 
@@ -23,6 +24,10 @@ pub enum DemoError {
         "the simulated actuator can't be started ({0}): start `aecsad simulate-rejector` by hand to see why"
     )]
     NoActuator(String),
+    #[error(
+        "the demo plays an actuator on the framed link: give `reject.kind = \"framed\"` in its station file"
+    )]
+    NotFramed,
     #[error("the actuator's log {path} can't be read ({reason}): look at the disk it is on")]
     Log { path: PathBuf, reason: String },
     #[error("the pulses are wrong for {} parts ({}): this is a fault of aecsad, please report it", parts.len(), parts.join("; "))]
@@ -60,7 +65,10 @@ pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -
 
     let log = args.out.join("pulses.csv");
     let actuator = SimulatedActuator::start(program, &log)?;
-    config.reject.device = actuator.device.clone();
+    match &mut config.reject {
+        RejectSettings::Framed(settings) => settings.device = actuator.device.clone(),
+        RejectSettings::Switched(_) => return Err(DemoError::NotFramed.into()),
+    }
     let line = Line::open(&config)?;
     let images = line.images().to_vec();
     let mut rows = Vec::new();
@@ -71,7 +79,7 @@ pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -
     drop(actuator);
 
     let pulses = pulses(&log)?;
-    let wrong = compare(&rows, &pulses, config.reject.pulse.as_micros() as i64);
+    let wrong = compare(&rows, &pulses, config.conveyor.pulse.as_micros() as i64);
     print_known(&rows, &images, &labels, &pulses);
     let sheet = args.out.join("heatmaps.png");
     contact_sheet::write(judge.as_mut(), &images, &sheet)?;
@@ -242,8 +250,10 @@ mod tests {
         Row {
             part,
             cause,
+            captured: std::time::Instant::now(),
             verdict: None,
             pulse,
+            fallen: None,
         }
     }
 

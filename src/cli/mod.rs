@@ -1,13 +1,17 @@
 //! The command line: one file a subcommand, each with its flags and a `run`. No other module sees a flag.
 
 pub mod bench;
+mod bench_line;
+pub mod calibrate;
 pub mod check;
 mod contact_sheet;
 pub mod demo;
 mod findings;
 pub mod flash;
+pub mod history;
 mod images;
 pub mod inspect;
+mod observers;
 pub mod rollback;
 pub mod run;
 pub mod select;
@@ -53,6 +57,10 @@ pub enum Command {
     Select(select::SelectArgs),
     /// Measure how long a verdict takes on this machine.
     Bench(bench::BenchArgs),
+    /// Fit scale and threshold to the light of this station, from good parts.
+    Calibrate(calibrate::CalibrateArgs),
+    /// Show what became of each part, from the station's journal.
+    History(history::HistoryArgs),
     /// Say what keeps a station from working, and what to do about it.
     Check(check::CheckArgs),
     /// Show the whole way from frame to reject pulse, without a camera or an actuator.

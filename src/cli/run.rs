@@ -6,16 +6,18 @@ use std::thread;
 
 use clap::Args;
 
-use super::table::Table;
+use super::observers::{self, Journal, Observers};
 use super::{LoadJudge, stop_on_signal};
-use crate::camera::PacedFolder;
+use crate::bundle::Bundle;
+use crate::camera::FrameSource;
 use crate::error::Result;
-use crate::reject::framed::FramedSerial;
+use crate::reject::Rejector;
 use crate::station::bundle_section::BundleSource;
 use crate::station::changeover::{self, Loaded, News};
-use crate::station::config::{CameraConfig, StationConfig};
-use crate::station::ledger::{Entry, Ledger, Row, Totals};
-use crate::station::{Judge, Station, StationError};
+use crate::station::config::StationConfig;
+use crate::station::devices::{open_rejector, open_source};
+use crate::station::ledger::{Row, Totals};
+use crate::station::{Album, Judge, Station, StationError, system};
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -44,7 +46,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
         line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
         return Ok(());
     };
-    let load = &Loaded::inspector;
+    let load = &|bundle: &Bundle| Loaded::inspector(bundle, &config);
     let (mut judge, watcher) =
         changeover::start(folder, *trial_parts, &config.bundle, load, &mut tell)?;
     let over = AtomicBool::new(false);
@@ -70,26 +72,28 @@ fn tell(news: News) {
 /// The devices of a station, open and not yet at work.
 pub struct Line<'c> {
     config: &'c StationConfig,
-    source: PacedFolder,
-    rejector: FramedSerial,
+    source: Box<dyn FrameSource>,
+    images: Vec<PathBuf>,
+    rejector: Box<dyn Rejector>,
 }
 
 impl<'c> Line<'c> {
     pub fn open(config: &'c StationConfig) -> Result<Self> {
-        let CameraConfig::Folder { path, period } = &config.camera;
+        let (source, images) = open_source(config)?;
         Ok(Line {
             config,
-            source: PacedFolder::open(path, *period)?,
-            rejector: FramedSerial::open(config.reject.clone())?,
+            source,
+            images,
+            rejector: open_rejector(config)?,
         })
     }
 
-    /// The file of each part, the first part's first.
+    /// The file of each part, the first part's first, if parts are files.
     pub fn images(&self) -> &[PathBuf] {
-        self.source.images()
+        &self.images
     }
 
-    /// Runs the station with its table, and hands each finished row to `keep`.
+    /// Runs the station with all who watch it, and hands each finished row to `keep`.
     pub fn run(
         mut self,
         judge: &mut dyn Judge,
@@ -98,52 +102,37 @@ impl<'c> Line<'c> {
         stop: &AtomicBool,
         mut keep: impl FnMut(&Row),
     ) -> Result<Totals> {
-        let images = self.source.images().to_vec();
-        let parts = limit.map_or(images.len(), |limit| images.len().min(limit as usize));
-        let mut table = Table::open(csv, images, Some(parts as u64))?;
-        let mut ledger = Ledger::default();
+        let table = observers::table(csv, std::mem::take(&mut self.images), limit)?;
+        let (journal, mut pictures) = match &self.config.journal {
+            None => (None, None),
+            Some(journal) => {
+                let (journal, pictures) = Journal::open(journal, judge.bundle())?;
+                (Some(journal), Some(pictures))
+            }
+        };
+        let mut observers = Observers::start(self.config, table, journal, &mut keep)?;
+        if let Err(sentence) = system::permitted(&self.config.system) {
+            observers.alarm(sentence);
+        }
         let station = Station {
-            source: &mut self.source,
+            source: self.source.as_mut(),
             judge,
-            rejector: &mut self.rejector,
+            rejector: self.rejector.as_mut(),
             conveyor: self.config.conveyor,
             policies: self.config.policies,
+            confirm_within: self.config.confirm_within,
+            album: pictures.as_mut().map(|pictures| pictures as &mut dyn Album),
             limit,
+            priority: self.config.system.priority,
         };
-        let ended = station.run(stop, |event| {
-            ledger.note(event, &mut |entry| {
-                if let Entry::Row(row) = entry {
-                    keep(row);
-                }
-                table.write(entry);
-            });
-            table.show_totals(&ledger.totals);
-        });
-        ledger.close(&mut |entry| {
-            if let Entry::Row(row) = entry {
-                keep(row);
-            }
-            table.write(entry);
-        });
-        let ended = ended?;
-        if let Err(error) = ended.released {
-            ledger.totals.alarms += 1;
-            let sentence = format!("the actuator did not confirm that its output is off: {error}");
-            table.write(Entry::Alarm(sentence));
-        }
-        if ended.events_lost > 0 {
-            let lost = ended.events_lost;
-            table.write(Entry::Alarm(format!(
-                "{lost} lines of this table are missing, but no reject"
-            )));
-        }
-        table.close(&ledger.totals)?;
-        if let Some((part, cause)) = ended.stopped_by {
-            return Err(StationError::StoppedByPolicy { part, cause }.into());
+        let ended = station.run(stop, |news| observers.hear(news));
+        let totals = observers.close(ended.as_ref().ok())?;
+        if let Some(error) = ended?.stop_error() {
+            return Err(error.into());
         }
         if stop.load(Ordering::Relaxed) {
             return Err(StationError::Interrupted.into());
         }
-        Ok(ledger.totals)
+        Ok(totals)
     }
 }

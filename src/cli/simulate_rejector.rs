@@ -4,13 +4,14 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aecsad_link::Edge;
 use clap::Args;
 
 use super::stop_on_signal;
 use crate::error::{Error, Result};
-use crate::reject::simulator::Simulator;
+use crate::reject::simulator::{Play, Simulator};
 use crate::station::StationError;
 
 #[derive(Args)]
@@ -24,6 +25,12 @@ pub struct SimulateRejectorArgs {
     /// Fall silent after so many pulses, as an actuator without power does
     #[arg(long, value_name = "N")]
     pub silent_after: Option<u32>,
+    /// Have an encoder on a belt that moves by so many counts a second
+    #[arg(long, value_name = "N")]
+    pub counts_per_s: Option<f64>,
+    /// Have a sensor behind the gate that sees each rejected part so many milliseconds after its pulse
+    #[arg(long, value_name = "MS")]
+    pub confirm_after_ms: Option<u64>,
 }
 
 pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
@@ -43,7 +50,12 @@ pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "pty,{}", simulator.device().display());
     let _ = stdout.flush();
-    simulator.run(args.silent_after, &stop, |edge| {
+    let play = Play {
+        silent_after: args.silent_after,
+        counts_per_s: args.counts_per_s,
+        confirm_after: args.confirm_after_ms.map(Duration::from_millis),
+    };
+    simulator.run(play, &stop, |edge| {
         if let Edge::On {
             part,
             at_us,

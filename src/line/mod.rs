@@ -1,11 +1,20 @@
 //! Which part is at the reject gate when, and what becomes of a part whose verdict does not come in time.
 //!
-//! Position by time: a part is at the gate a fixed travel after its frame was captured. Nothing here reads a clock or
-//! touches a device; the station passes the time in, so that the same rules run against a virtual clock.
+//! A part is at the gate a fixed time after its frame was captured, or a fixed number of encoder counts, whatever the belt
+//! does meanwhile. Nothing here reads a clock or touches a device; the station passes the time in, so that the same rules
+//! run against a virtual clock.
 
+mod belt;
+mod confirm;
+mod encoder;
+mod fate;
 mod tracker;
 
-pub use tracker::{Action, Cause, Fate, Finding, OnTrouble, Policies, Tracker};
+pub use belt::{Belt, Left, Moment};
+pub use confirm::{Confirmations, MOST_AWAITED};
+pub use encoder::{Encoder, Position};
+pub use fate::{Action, Cause, Fate, Finding, OnTrouble, Policies, StopReason};
+pub use tracker::{TakenAlong, Tracker};
 
 use std::time::{Duration, Instant};
 
@@ -17,30 +26,22 @@ pub struct Part {
     pub captured: Instant,
 }
 
-/// A belt at constant speed between the camera and the gate.
+/// The way from the camera to the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Travel {
+    /// A belt at constant speed.
+    Time(Duration),
+    /// A belt with an encoder, which may stop and change its speed up to so many counts a second.
+    Counts { counts: i64, top_speed: u32 },
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conveyor {
-    /// From capture to the gate.
-    pub travel: Duration,
+    pub travel: Travel,
     /// From energising the actuator to its effect at the gate.
     pub lead: Duration,
     /// What the link needs to carry a reject safely, a repetition included.
     pub margin: Duration,
-}
-
-impl Conveyor {
-    /// When the part is in front of the rejector.
-    pub fn at_gate(&self, part: Part) -> Instant {
-        part.captured + self.travel
-    }
-
-    /// When the actuator must be energised to hit this part.
-    pub fn fire_at(&self, part: Part) -> Instant {
-        part.captured + self.travel.saturating_sub(self.lead)
-    }
-
-    /// The last moment at which a decision can still be sent with confidence.
-    pub fn deadline(&self, part: Part) -> Instant {
-        part.captured + self.travel.saturating_sub(self.lead + self.margin)
-    }
+    /// How long the actuator acts: a part at the gate within this time after another shares its fate.
+    pub pulse: Duration,
 }

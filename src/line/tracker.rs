@@ -2,382 +2,237 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use heapless::{Deque, HistoryBuf, Vec};
 
-use super::{Conveyor, Part};
+use super::fate::{Action, Cause, Fate, Finding, OnTrouble, Policies, StopReason};
+use super::{Belt, Left, Part, Position, Travel};
 
-/// What a station does with a part it has no verdict for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnTrouble {
-    /// Reject the part and go on.
-    #[default]
-    Reject,
-    /// Let the part pass and go on.
-    Pass,
-    /// Reject the part and stop the station.
-    Stop,
+/// Neighbours looked at for a pulse that hits more than its own part.
+const NEIGHBOURS: usize = 16;
+/// A part whose place nobody knows is given up after so long.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy)]
+struct Tracked {
+    part: Part,
+    /// By the encoder; final once readings from both sides of the capture are there.
+    gate: Option<Position>,
+    settled: bool,
+    /// What was found out before that.
+    finding: Option<Finding>,
 }
 
-/// One choice for each kind of trouble.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policies {
-    pub late: OnTrouble,
-    pub queue_full: OnTrouble,
-    /// The engine failed, or there was no usable frame.
-    pub engine_error: OnTrouble,
+#[derive(Clone, Copy)]
+struct Decided {
+    tracked: Tracked,
+    rejected: bool,
 }
 
-/// What was found out about a part.
+/// A part that was to pass stands so close to one to be rejected that the pulse may hit both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
-    Good,
-    Bad,
-    /// Its frame found no room before the engine.
-    QueueFull,
-    EngineError,
-    /// The camera gave no usable frame.
-    NoFrame,
-}
-
-/// Why a part got its fate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    Found(Finding),
-    /// No verdict by the deadline.
-    Late,
-}
-
-impl Cause {
-    /// The word in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::Found(Finding::Good) => "good",
-            Cause::Found(Finding::Bad) => "bad",
-            Cause::Found(Finding::QueueFull) => "queue_full",
-            Cause::Found(Finding::EngineError) => "engine_error",
-            Cause::Found(Finding::NoFrame) => "no_frame",
-            Cause::Late => "late",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Pass,
-    /// Energise the actuator at this moment.
-    Pulse {
-        fire_at: Instant,
-    },
-    /// It should have been rejected, but its moment is over: a pulse now would hit another part.
-    Missed {
-        by: Duration,
-    },
-}
-
-/// What happens to one part. Each part gets one, whatever goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fate {
-    pub part: Part,
-    pub cause: Cause,
-    pub action: Action,
-    /// The policy wants the station stopped.
-    pub stop: bool,
-}
-
-impl Fate {
-    /// Whether somebody has to know.
-    pub fn alarm(&self) -> bool {
-        !matches!(self.cause, Cause::Found(Finding::Good | Finding::Bad))
-            || matches!(self.action, Action::Missed { .. })
-    }
+pub struct TakenAlong {
+    pub part: u32,
+    pub with: u32,
 }
 
 /// Up to `N` undecided parts, in the order of their capture.
 pub struct Tracker<const N: usize> {
-    conveyor: Conveyor,
+    pub belt: Belt,
     policies: Policies,
-    undecided: heapless::Vec<Part, N>,
+    undecided: Vec<Tracked, N>,
+    decided: HistoryBuf<Decided, NEIGHBOURS>,
+    taken_along: Deque<TakenAlong, NEIGHBOURS>,
+    rejects_in_a_row: u32,
 }
 
 impl<const N: usize> Tracker<N> {
-    pub fn new(conveyor: Conveyor, policies: Policies) -> Self {
+    pub fn new(belt: Belt, policies: Policies) -> Self {
         Tracker {
-            conveyor,
+            belt,
             policies,
-            undecided: heapless::Vec::new(),
+            undecided: Vec::new(),
+            decided: HistoryBuf::new(),
+            taken_along: Deque::new(),
+            rejects_in_a_row: 0,
         }
+    }
+
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// A part has left the camera. With more than `N` on the way, it is decided at once.
     pub fn enter(&mut self, part: Part, now: Instant) -> Option<Fate> {
-        match self.undecided.push(part) {
+        let mut tracked = Tracked {
+            part,
+            gate: None,
+            settled: matches!(self.belt.conveyor().travel, Travel::Time(_)),
+            finding: None,
+        };
+        tracked.settle(&self.belt);
+        // A part without a picture can be told later than its successor.
+        let later = self
+            .undecided
+            .iter()
+            .rposition(|t| t.part.captured <= part.captured);
+        match self
+            .undecided
+            .insert(later.map_or(0, |index| index + 1), tracked)
+        {
             Ok(()) => None,
-            Err(part) => Some(self.fate(part, Cause::Found(Finding::QueueFull), now)),
+            Err(tracked) => Some(self.fate(tracked, Cause::Found(Finding::QueueFull), now)),
         }
     }
 
-    /// Something was found out about a part. `None` if it was decided before, by its deadline.
+    /// Something was found out about a part. `None` if it was decided before, by its deadline, or will be by
+    /// [`Tracker::due`] once its place on the belt is sure.
     pub fn found(&mut self, id: u32, finding: Finding, now: Instant) -> Option<Fate> {
-        let index = self.undecided.iter().position(|p| p.id == id)?;
-        let part = self.undecided.remove(index);
-        let cause = if now > self.conveyor.deadline(part) {
-            Cause::Late
-        } else {
-            Cause::Found(finding)
-        };
-        Some(self.fate(part, cause, now))
-    }
-
-    /// The next part whose deadline is over. Call until `None`.
-    pub fn overdue(&mut self, now: Instant) -> Option<Fate> {
-        let part = *self.undecided.first()?;
-        if now <= self.conveyor.deadline(part) {
+        let index = self.undecided.iter().position(|t| t.part.id == id)?;
+        let over = self.is_over(&self.undecided[index], now);
+        let tracked = &mut self.undecided[index];
+        tracked.settle(&self.belt);
+        if !tracked.settled && !over {
+            tracked.finding.get_or_insert(finding);
             return None;
         }
-        self.undecided.remove(0);
-        Some(self.fate(part, Cause::Late, now))
+        let tracked = self.undecided.remove(index);
+        let cause = match (over, tracked.finding) {
+            (_, Some(finding)) => Cause::Found(finding),
+            (true, None) => Cause::Late,
+            (false, None) => Cause::Found(finding),
+        };
+        Some(self.fate(tracked, cause, now))
     }
 
-    /// When [`Tracker::overdue`] must be called next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.undecided.first().map(|&p| self.conveyor.deadline(p))
+    /// The next part that can be decided now, or whose deadline is over. Call until `None`.
+    pub fn due(&mut self, now: Instant) -> Option<Fate> {
+        for tracked in &mut self.undecided {
+            tracked.settle(&self.belt);
+        }
+        let ready = |t: &Tracked| t.settled && t.finding.is_some() || self.is_over(t, now);
+        let index = self.undecided.iter().position(ready)?;
+        let tracked = self.undecided.remove(index);
+        let cause = tracked.finding.map_or(Cause::Late, Cause::Found);
+        Some(self.fate(tracked, cause, now))
+    }
+
+    /// When [`Tracker::due`] must be called next, if the belt keeps its speed.
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let margin = self.belt.conveyor().margin;
+        let first = self.undecided.first()?;
+        match self.belt.left(first.part, first.gate, now) {
+            Left::In(left) => Some(now + left.saturating_sub(margin)),
+            Left::Over(_) => Some(now),
+            Left::Standing | Left::Unknown => None,
+        }
     }
 
     pub fn is_undecided(&self, id: u32) -> bool {
-        self.undecided.iter().any(|p| p.id == id)
+        self.undecided.iter().any(|t| t.part.id == id)
     }
 
     pub fn is_empty(&self) -> bool {
         self.undecided.is_empty()
     }
 
-    fn fate(&self, part: Part, cause: Cause, now: Instant) -> Fate {
+    /// A part that a neighbour's pulse hits although it was to pass. Call until `None` after each fate.
+    pub fn taken_along(&mut self) -> Option<TakenAlong> {
+        self.taken_along.pop_front()
+    }
+
+    /// No decision can be sent with confidence any more.
+    fn is_over(&self, tracked: &Tracked, now: Instant) -> bool {
+        match self.belt.left(tracked.part, tracked.gate, now) {
+            Left::In(left) => left < self.belt.conveyor().margin,
+            Left::Over(_) => true,
+            Left::Standing => false,
+            Left::Unknown => now.saturating_duration_since(tracked.part.captured) > GIVEN_UP_AFTER,
+        }
+    }
+
+    fn fate(&mut self, tracked: Tracked, cause: Cause, now: Instant) -> Fate {
+        let policies = &self.policies;
         let trouble = match cause {
             Cause::Found(Finding::Good) => OnTrouble::Pass,
             Cause::Found(Finding::Bad) => OnTrouble::Reject,
-            Cause::Found(Finding::QueueFull) => self.policies.queue_full,
-            Cause::Found(Finding::EngineError | Finding::NoFrame) => self.policies.engine_error,
-            Cause::Late => self.policies.late,
+            Cause::Found(Finding::QueueFull) => policies.queue_full,
+            Cause::Found(Finding::EngineError | Finding::NoFrame) => policies.engine_error,
+            Cause::Late => policies.late,
         };
-        let fire_at = self.conveyor.fire_at(part);
-        let action = match (trouble, now.checked_duration_since(fire_at)) {
-            (OnTrouble::Pass, _) => Action::Pass,
-            (_, Some(by)) if !by.is_zero() => Action::Missed { by },
-            _ => Action::Pulse { fire_at },
+        let mut stop = (trouble == OnTrouble::Stop).then_some(StopReason::NoVerdict(cause));
+        let rejected = trouble != OnTrouble::Pass;
+        if rejected {
+            self.rejects_in_a_row += 1;
+            if let Some(most) = policies.rejects_in_a_row
+                && self.rejects_in_a_row >= most
+            {
+                stop = stop.or(Some(StopReason::RejectsInARow(self.rejects_in_a_row)));
+            }
+        } else if cause == Cause::Found(Finding::Good) {
+            self.rejects_in_a_row = 0;
+        }
+        let action = if rejected {
+            self.reject(&tracked, now)
+        } else {
+            Action::Pass
         };
+        self.note_neighbours(Decided {
+            tracked,
+            rejected: matches!(action, Action::Pulse { .. }),
+        });
         Fate {
-            part,
+            part: tracked.part,
             cause,
             action,
-            stop: trouble == OnTrouble::Stop,
+            stop,
+        }
+    }
+
+    fn reject(&self, tracked: &Tracked, now: Instant) -> Action {
+        let Tracked { part, gate, .. } = *tracked;
+        let fire = self.belt.fire(part, gate).filter(|_| tracked.settled);
+        let Some(fire) = fire else {
+            return Action::Astray;
+        };
+        match self.belt.left(part, gate, now) {
+            Left::Over(by) if !by.is_zero() => Action::Missed { by },
+            // Only for the moment: the encoder is silent, and the actuator will know.
+            Left::Unknown if gate.is_some_and(|g| g.epoch != self.belt.encoder.epoch()) => {
+                Action::Astray
+            }
+            _ => Action::Pulse { fire },
+        }
+    }
+
+    fn note_neighbours(&mut self, new: Decided) {
+        let place = |d: &Decided| (d.tracked.part, d.tracked.gate);
+        for old in self.decided.oldest_ordered() {
+            let one_of_them = old.rejected != new.rejected;
+            if one_of_them && self.belt.share_pulse(place(old), place(&new)) {
+                let (hit, hits) = if new.rejected {
+                    (old, &new)
+                } else {
+                    (&new, old)
+                };
+                let _ = self.taken_along.push_back(TakenAlong {
+                    part: hit.tracked.part.id,
+                    with: hits.tracked.part.id,
+                });
+            }
+        }
+        self.decided.write(new);
+    }
+}
+
+impl Tracked {
+    fn settle(&mut self, belt: &Belt) {
+        if !self.settled {
+            self.gate = belt.gate_position(self.part);
+            let latest = belt.encoder.latest();
+            self.settled = latest.is_some_and(|(at, _)| at >= self.part.captured);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BinaryHeap, HashMap};
-
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn conveyor() -> Conveyor {
-        Conveyor {
-            travel: 800 * MS,
-            lead: 20 * MS,
-            margin: 25 * MS,
-        }
-    }
-
-    /// What the virtual line does at one moment, earliest first.
-    #[derive(PartialEq, Eq, PartialOrd, Ord)]
-    enum Happening {
-        Captured(u32),
-        Found(u32),
-        /// The reject thread looks at its deadlines.
-        Look,
-    }
-
-    struct Outcome {
-        fates: HashMap<u32, Fate>,
-        /// Which parts were bad by their verdict.
-        bad: HashMap<u32, bool>,
-        /// When each verdict came, if it did.
-        verdict_at: HashMap<u32, Instant>,
-        parts: Vec<Part>,
-    }
-
-    /// Runs a line of parts at random distances and verdicts at random delays against a virtual clock. Between two looks
-    /// at the deadlines lie at most `stall`.
-    fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let start = Instant::now();
-        let mut happenings = BinaryHeap::new();
-        let mut at = start;
-        let mut parts = Vec::new();
-        let (mut bad, mut verdict_at) = (HashMap::new(), HashMap::new());
-        for id in 1..=400 {
-            at += Duration::from_micros(rng.u64(45_000..200_000));
-            parts.push(Part { id, captured: at });
-            happenings.push(std::cmp::Reverse((at, Happening::Captured(id))));
-            bad.insert(id, rng.u8(..4) == 0);
-            // Most verdicts come in time, some late, some very late, some never.
-            let delay_ms = match rng.u8(..20) {
-                0 => rng.u64(700..800),
-                1 => rng.u64(750..3_000),
-                2 => continue,
-                _ => rng.u64(5..600),
-            };
-            let found_at = at + Duration::from_millis(delay_ms);
-            verdict_at.insert(id, found_at);
-            happenings.push(std::cmp::Reverse((found_at, Happening::Found(id))));
-        }
-        let end = at + Duration::from_secs(5);
-        let mut look = start;
-        while look < end {
-            look += Duration::from_micros(rng.u64(1..=stall.as_micros() as u64));
-            happenings.push(std::cmp::Reverse((look, Happening::Look)));
-        }
-
-        let mut tracker = Tracker::<64>::new(conveyor(), policies);
-        let mut fates = HashMap::new();
-        while let Some(std::cmp::Reverse((now, happening))) = happenings.pop() {
-            let mut decided = Vec::new();
-            match happening {
-                Happening::Captured(id) => {
-                    decided.extend(tracker.enter(parts[id as usize - 1], now));
-                }
-                Happening::Found(id) => {
-                    let finding = if bad[&id] {
-                        Finding::Bad
-                    } else {
-                        Finding::Good
-                    };
-                    decided.extend(tracker.found(id, finding, now));
-                }
-                Happening::Look => decided.extend(std::iter::from_fn(|| tracker.overdue(now))),
-            }
-            for fate in decided {
-                if let Action::Pulse { fire_at } = fate.action {
-                    assert!(fire_at >= now, "a pulse was asked for in the past");
-                }
-                assert!(
-                    fates.insert(fate.part.id, fate).is_none(),
-                    "part {} has two fates",
-                    fate.part.id
-                );
-            }
-        }
-        assert!(tracker.is_empty());
-        Outcome {
-            fates,
-            bad,
-            verdict_at,
-            parts,
-        }
-    }
-
-    /// The parts that stand in front of the rejector while it acts.
-    fn hit(outcome: &Outcome, fate: &Fate) -> Vec<u32> {
-        let Action::Pulse { fire_at } = fate.action else {
-            return Vec::new();
-        };
-        let conveyor = conveyor();
-        let acts = fire_at + conveyor.lead..fire_at + conveyor.lead + 40 * MS;
-        outcome
-            .parts
-            .iter()
-            .filter(|&&p| acts.contains(&conveyor.at_gate(p)))
-            .map(|p| p.id)
-            .collect()
-    }
-
-    #[test]
-    fn every_pulse_hits_its_own_part_and_every_late_part_is_rejected_and_alarmed() {
-        let mut late = 0;
-        for seed in 0..50 {
-            // The look at the deadlines is never later than the margin allows.
-            let outcome = run(seed, Policies::default(), conveyor().margin);
-            assert_eq!(outcome.fates.len(), outcome.parts.len());
-            for part in &outcome.parts {
-                let fate = &outcome.fates[&part.id];
-                let deadline = conveyor().deadline(*part);
-                let in_time = outcome
-                    .verdict_at
-                    .get(&part.id)
-                    .is_some_and(|&at| at <= deadline);
-                let rejected = hit(&outcome, fate) == [part.id];
-                if in_time {
-                    assert_eq!(rejected, outcome.bad[&part.id], "{fate:?}");
-                    assert!(!fate.alarm());
-                } else {
-                    late += 1;
-                    assert!(rejected && fate.alarm(), "{fate:?}");
-                    assert_eq!(fate.cause, Cause::Late);
-                }
-            }
-        }
-        assert!(late > 1_000, "only {late} late parts were tried");
-    }
-
-    #[test]
-    fn a_stalled_station_never_pulses_at_another_part() {
-        let mut missed = 0;
-        for seed in 0..50 {
-            let outcome = run(seed, Policies::default(), 300 * MS);
-            for fate in outcome.fates.values() {
-                match fate.action {
-                    Action::Pass => {}
-                    Action::Pulse { .. } => assert_eq!(hit(&outcome, fate), [fate.part.id]),
-                    Action::Missed { .. } => {
-                        missed += 1;
-                        assert!(fate.alarm());
-                    }
-                }
-            }
-        }
-        assert!(missed > 100, "only {missed} parts were missed");
-    }
-
-    #[test]
-    fn each_trouble_follows_its_own_policy() {
-        let start = Instant::now();
-        let part = Part {
-            id: 1,
-            captured: start,
-        };
-        let findings = [Finding::QueueFull, Finding::EngineError, Finding::NoFrame];
-        for policy in [OnTrouble::Reject, OnTrouble::Pass, OnTrouble::Stop] {
-            for finding in findings {
-                let mut policies = Policies::default();
-                match finding {
-                    Finding::QueueFull => policies.queue_full = policy,
-                    _ => policies.engine_error = policy,
-                }
-                let mut tracker = Tracker::<4>::new(conveyor(), policies);
-                assert_eq!(tracker.enter(part, start), None);
-                let fate = tracker.found(1, finding, start + 10 * MS).unwrap();
-                assert!(fate.alarm());
-                assert_eq!(fate.stop, policy == OnTrouble::Stop);
-                assert_eq!(fate.action == Action::Pass, policy == OnTrouble::Pass);
-            }
-        }
-    }
-
-    #[test]
-    fn a_part_beyond_the_capacity_is_decided_at_once() {
-        let start = Instant::now();
-        let mut tracker = Tracker::<2>::new(conveyor(), Policies::default());
-        let part = |id| Part {
-            id,
-            captured: start,
-        };
-        assert_eq!(tracker.enter(part(1), start), None);
-        assert_eq!(tracker.enter(part(2), start), None);
-        let fate = tracker.enter(part(3), start).unwrap();
-        assert_eq!(fate.cause, Cause::Found(Finding::QueueFull));
-        assert!(matches!(fate.action, Action::Pulse { .. }));
-    }
-}
+mod tests;

@@ -48,9 +48,14 @@ impl PeerClock {
         }
     }
 
-    /// What one way over the link takes, as far as it is known.
-    pub fn one_way(&self) -> Duration {
-        self.best.map_or(Duration::ZERO, |best| best.uncertainty)
+    /// Where the actuator's clock stands at a moment here.
+    pub fn there_us(&self, here: Instant) -> Option<u64> {
+        let best = self.best?;
+        let micros = |d: Duration| d.as_micros() as u64;
+        match here.checked_duration_since(best.here) {
+            Some(later) => best.there_us.checked_add(micros(later)),
+            None => best.there_us.checked_sub(micros(best.here - here)),
+        }
     }
 }
 
@@ -64,14 +69,15 @@ mod tests {
     fn a_quick_round_trip_outweighs_a_slow_one_until_drift_says_otherwise() {
         let start = Instant::now();
         let mut clock = PeerClock::default();
-        assert_eq!(clock.here(0), None);
+        assert_eq!((clock.here(0), clock.there_us(start)), (None, None));
         clock.sample(start, start + 2 * MS, 1_000_000);
         assert_eq!(clock.here(1_000_000), Some(start + MS));
         assert_eq!(clock.here(999_000), Some(start));
+        assert_eq!(clock.there_us(start), Some(999_000));
+        assert_eq!(clock.there_us(start + 3 * MS), Some(1_002_000));
         // A round trip of 100 ms with an answer at one end of it.
         clock.sample(start + 100 * MS, start + 200 * MS, 1_100_000);
         assert_eq!(clock.here(1_010_000), Some(start + 11 * MS));
-        assert_eq!(clock.one_way(), MS);
         // Ten minutes on, 200 ppm are 120 ms: the old sample knows less than a new slow one.
         let later = start + Duration::from_secs(600);
         clock.sample(later, later + 100 * MS, 700_000_000);

@@ -3,17 +3,20 @@
 //! nor the wire can move it.
 
 mod connection;
+pub mod wire;
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aecsad_link::{Answer, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator};
-use serialport::TTYPort;
+use aecsad_link::{Answer, FromActuator, MAX_FRAME, MAX_SCHEDULED, PROTOCOL, ToActuator, When};
+use heapless::Deque;
 
 use super::clock::PeerClock;
-use super::{RejectError, RejectEvent, Rejector, serial};
-use connection::{Connection, Heard, Purpose};
+use super::{RejectError, RejectEvent, Rejector};
+use crate::line::{Encoder, Moment};
+use connection::{Connection, Purpose};
+use wire::{Dial, Heard, Terminal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Three periods without a word.
@@ -26,6 +29,14 @@ const CONFIRM_WITHIN: Duration = Duration::from_millis(250);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_millis(500);
+/// An actuator's clock that is further off than this was started anew, and its encoder with it.
+const SAME_CLOCK_US: u64 = 1_000_000;
+/// A greeting that is answered later than this, the wire's time not counted, is repeated before its clock is trusted ...
+const PROMPT: Duration = Duration::from_millis(20);
+/// ... so often, before a link is taken for one that is always slow.
+const SLOW_GREETINGS: u32 = 10;
+/// A message leads to no more events.
+const TOLD_AT_ONCE: usize = 8;
 
 #[derive(Clone, Debug)]
 pub struct FramedSettings {
@@ -39,50 +50,67 @@ pub struct FramedSettings {
 #[derive(Clone, Copy)]
 struct Waiting {
     part: u32,
-    fire_at: Instant,
+    fire: Moment,
     sent: Option<Instant>,
     accepted: bool,
+    /// When the moment was there, as far as it is known.
+    due: Option<Instant>,
 }
 
 pub struct FramedSerial {
     settings: FramedSettings,
     session: u32,
+    dial: Box<dyn Dial>,
     connection: Option<Connection>,
+    clock: PeerClock,
+    encoder: Encoder,
     retry_at: Instant,
     back_off: Duration,
     /// What the owner was told last.
     told_up: Option<bool>,
+    to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
     waiting: heapless::Vec<Waiting, MAX_SCHEDULED>,
+    slow_greetings: u32,
 }
 
 impl FramedSerial {
     /// Opens the device; the actuator itself is greeted by the first [`Rejector::poll`].
     pub fn open(settings: FramedSettings) -> Result<Self, RejectError> {
-        let now = Instant::now();
-        let port = serial::open(&settings.device, settings.baud)?;
-        let mut rejector = FramedSerial {
+        let terminal = Terminal {
+            device: settings.device.clone(),
+            baud: settings.baud,
+        };
+        // Any number that the last run is unlikely to have had.
+        let session = RandomState::new().hash_one(std::process::id()) as u32;
+        Self::dial(settings, Box::new(terminal), session, Instant::now())
+    }
+
+    /// The same over any wire.
+    pub fn dial(
+        settings: FramedSettings,
+        mut dial: Box<dyn Dial>,
+        session: u32,
+        now: Instant,
+    ) -> Result<Self, RejectError> {
+        let wire = dial.dial(now)?;
+        Ok(FramedSerial {
             settings,
-            // Any number that the last run is unlikely to have had.
-            session: RandomState::new().hash_one(std::process::id()) as u32,
-            connection: None,
+            session,
+            dial,
+            connection: Some(Connection::new(wire, now)),
+            clock: PeerClock::default(),
+            encoder: Encoder::default(),
             retry_at: now,
             back_off: FIRST_RETRY,
             told_up: None,
+            to_tell: Deque::new(),
             waiting: heapless::Vec::new(),
-        };
-        rejector.connection = Some(rejector.connect(port, now)?);
-        Ok(rejector)
+            slow_greetings: 0,
+        })
     }
 
     fn device(&self) -> String {
         self.settings.device.display().to_string()
-    }
-
-    fn connect(&self, port: TTYPort, now: Instant) -> Result<Connection, RejectError> {
-        Connection::new(port, now).map_err(|error| RejectError::Unusable {
-            device: self.device(),
-            reason: error.to_string(),
-        })
     }
 
     fn lost(&self, error: &std::io::Error) -> RejectError {
@@ -92,107 +120,197 @@ impl FramedSerial {
         }
     }
 
-    fn reconnect(&mut self, now: Instant) -> Option<RejectEvent> {
+    fn tell(&mut self, event: RejectEvent) {
+        let _ = self.to_tell.push_back(event);
+    }
+
+    fn reconnect(&mut self, now: Instant) {
         if now < self.retry_at {
-            return None;
+            return;
         }
-        let opened = serial::open(&self.settings.device, self.settings.baud);
-        match opened.and_then(|port| self.connect(port, now)) {
-            Ok(connection) => {
-                self.connection = Some(connection);
-                None
-            }
+        match self.dial.dial(now) {
+            Ok(wire) => self.connection = Some(Connection::new(wire, now)),
             Err(error) => self.down(error, now),
         }
     }
 
     /// Gives the connection up until the back-off is over.
-    fn down(&mut self, error: RejectError, now: Instant) -> Option<RejectEvent> {
+    fn down(&mut self, error: RejectError, now: Instant) {
         self.connection = None;
         self.retry_at = now + self.back_off;
         self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
+        self.send_all_again();
+        if self.told_up.replace(false) != Some(false) {
+            self.tell(RejectEvent::Down(error));
+        }
+    }
+
+    fn send_all_again(&mut self) {
         for waiting in &mut self.waiting {
             waiting.sent = None;
             waiting.accepted = false;
         }
-        (self.told_up.replace(false) != Some(false)).then_some(RejectEvent::Down(error))
     }
 
-    fn up(&mut self) -> Option<RejectEvent> {
-        self.back_off = FIRST_RETRY;
-        (self.told_up.replace(true) != Some(true)).then_some(RejectEvent::Up)
+    /// The encoder has lost its count with its power.
+    fn counts_anew(&mut self) {
+        self.encoder.restart();
+        self.tell(RejectEvent::CountsAnew);
     }
 
-    fn heard(&mut self, at: Instant, message: FromActuator) -> Option<RejectEvent> {
-        let connection = self.connection.as_mut()?;
+    fn heard(&mut self, at: Instant, message: FromActuator) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
         connection.heard_at = at;
         match message {
             FromActuator::Ack { seq, at_us, answer } => {
-                let sent = connection.answered(seq)?;
+                let Some(sent) = connection.answered(seq) else {
+                    return;
+                };
                 if answer == Answer::NoSession {
-                    // It has lost its power in between: schedule and clock are gone.
-                    connection.greeted = false;
-                    connection.beat_at = at;
-                    return None;
+                    self.greet_again(at);
+                    return;
                 }
                 if sent.purpose == Purpose::Hello {
-                    connection.clock = PeerClock::default();
+                    self.greeting_answered(sent.at, at, at_us, answer);
+                    return;
                 }
-                connection.clock.sample(sent.at, at, at_us);
-                match sent.purpose {
-                    Purpose::Hello => self.greeting_answered(at, answer),
-                    Purpose::Reject(part) => self.reject_answered(part, answer),
-                    Purpose::Heartbeat | Purpose::Cancel => None,
+                self.clock.sample(sent.at, at, at_us);
+                if let Purpose::Reject(part) = sent.purpose {
+                    self.reject_answered(part, answer);
                 }
             }
-            FromActuator::Pulsed { part, at_us } => {
-                let clock = connection.clock;
-                let index = self.waiting.iter().position(|w| w.part == part)?;
-                let fire_at = self.waiting.swap_remove(index).fire_at;
-                let pulsed_at = clock.here(at_us).unwrap_or(at);
-                let late = pulsed_at.saturating_duration_since(fire_at).as_micros() as i64;
-                let early = fire_at.saturating_duration_since(pulsed_at).as_micros() as i64;
-                let error_us = late - early;
-                Some(RejectEvent::Pulsed { part, error_us })
+            FromActuator::Pulsed { part, at_us, count } => {
+                let Some(index) = self.waiting.iter().position(|w| w.part == part) else {
+                    return;
+                };
+                let fire = self.waiting.swap_remove(index).fire;
+                let at = self.clock.here(at_us).unwrap_or(at);
+                let error_us = self.pulse_error_us(fire, at, count);
+                self.tell(RejectEvent::Pulsed { part, at, error_us });
+            }
+            FromActuator::Count { at_us, count } => self.counted(at, at_us, count),
+            FromActuator::Confirmed { at_us } => {
+                let at = self.clock.here(at_us).unwrap_or(at);
+                self.tell(RejectEvent::Fell { at });
             }
         }
     }
 
-    fn greeting_answered(&mut self, now: Instant, answer: Answer) -> Option<RejectEvent> {
+    /// It has lost its power in between: schedule and clock are gone.
+    fn greet_again(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.greeted = false;
+            connection.beat_at = now;
+        }
+    }
+
+    fn greeting_answered(&mut self, sent: Instant, now: Instant, at_us: u64, answer: Answer) {
         if answer != Answer::Done {
             let error = RejectError::WrongProtocol {
                 device: self.device(),
                 expected: PROTOCOL,
             };
-            return self.down(error, now);
+            self.down(error, now);
+            return;
         }
-        self.connection.as_mut()?.greeted = true;
+        // Half the round trip is how far the clock may be off.
+        let slow = now.saturating_duration_since(sent) > PROMPT + self.wire_time();
+        if slow && self.slow_greetings < SLOW_GREETINGS {
+            self.slow_greetings += 1;
+            self.greet_again(now);
+            return;
+        }
+        self.slow_greetings = 0;
+        let expected_us = self.clock.there_us(now);
+        self.clock = PeerClock::default();
+        self.clock.sample(sent, now, at_us);
+        if expected_us.is_some_and(|us| us.abs_diff(at_us) > SAME_CLOCK_US) {
+            self.counts_anew();
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.greeted = true;
+        }
         // The greeting emptied the actuator's schedule.
-        for waiting in &mut self.waiting {
-            waiting.sent = None;
-            waiting.accepted = false;
+        self.send_all_again();
+        self.back_off = FIRST_RETRY;
+        if self.told_up.replace(true) != Some(true) {
+            self.tell(RejectEvent::Up);
         }
-        self.up()
     }
 
-    fn reject_answered(&mut self, part: u32, answer: Answer) -> Option<RejectEvent> {
-        let index = self.waiting.iter().position(|w| w.part == part)?;
+    /// What a greeting and its answer take on the wire, at 10 bits a byte.
+    fn wire_time(&self) -> Duration {
+        Duration::from_secs_f64(
+            2.0 * MAX_FRAME as f64 * 10.0 / f64::from(self.settings.baud.max(1)),
+        )
+    }
+
+    fn reject_answered(&mut self, part: u32, answer: Answer) {
+        let Some(index) = self.waiting.iter().position(|w| w.part == part) else {
+            return;
+        };
         if matches!(answer, Answer::Done | Answer::AlreadyKnown) {
             self.waiting[index].accepted = true;
-            return None;
+            return;
         }
         self.waiting.swap_remove(index);
-        Some(RejectEvent::Refused { part, answer })
+        self.tell(RejectEvent::Refused { part, answer });
+    }
+
+    fn counted(&mut self, heard: Instant, at_us: u64, count: i64) {
+        if !self.connection.as_ref().is_some_and(|c| c.greeted) {
+            return;
+        }
+        let expected_us = self.clock.there_us(heard);
+        if expected_us.is_none_or(|us| us.abs_diff(at_us) > SAME_CLOCK_US) {
+            // The next heartbeat would find out too late.
+            self.greet_again(heard);
+            return;
+        }
+        let at = self.clock.here(at_us).unwrap_or(heard);
+        self.encoder.read(at, count);
+        let epoch = self.encoder.epoch();
+        for waiting in &mut self.waiting {
+            if let Moment::AtCount { at: place, .. } = waiting.fire
+                && (place.epoch != epoch || place.count <= count)
+            {
+                waiting.due.get_or_insert(at);
+            }
+        }
+        self.tell(RejectEvent::Count { at, count });
+    }
+
+    fn pulse_error_us(&self, fire: Moment, at: Instant, count: Option<i64>) -> i64 {
+        match fire {
+            Moment::At(fire_at) => {
+                let late = at.saturating_duration_since(fire_at).as_micros() as i64;
+                let early = fire_at.saturating_duration_since(at).as_micros() as i64;
+                late - early
+            }
+            Moment::AtCount { at: place, lead } => {
+                let speed = self.encoder.speed();
+                let Some(count) = count.filter(|_| speed >= 1.0) else {
+                    return 0;
+                };
+                let late_s = (count - place.count) as f64 / speed + lead.as_secs_f64();
+                (late_s * 1e6) as i64
+            }
+        }
     }
 
     /// Greeting, heartbeat and silence.
-    fn keep_alive(&mut self, now: Instant) -> Option<RejectEvent> {
-        let connection = self.connection.as_mut()?;
+    fn keep_alive(&mut self, now: Instant) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
         if now.saturating_duration_since(connection.heard_at) > SILENT_AFTER {
-            return self.down(RejectError::Silent(self.device()), now);
+            self.down(RejectError::Silent(self.device()), now);
+            return;
         }
         if now < connection.beat_at {
-            return None;
+            return;
         }
         let sent = if connection.greeted {
             connection.beat_at = now + HEARTBEAT;
@@ -205,41 +323,58 @@ impl FramedSerial {
             };
             connection.send(hello, Purpose::Hello, now)
         };
-        let error = sent.err()?;
-        self.down(self.lost(&error), now)
+        if let Err(error) = sent {
+            self.down(self.lost(&error), now);
+        }
     }
 
     /// Sends what has not been answered yet, if it can still come in time.
-    fn send_waiting(&mut self, now: Instant) -> Option<RejectEvent> {
-        let connection = self.connection.as_mut().filter(|c| c.greeted)?;
+    fn send_waiting(&mut self, now: Instant) {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.greeted) else {
+            return;
+        };
+        let mut failed = None;
         for waiting in &mut self.waiting {
             let due = waiting.sent.is_none_or(|sent| now >= sent + REJECT_AGAIN);
-            if waiting.accepted || !due || now > waiting.fire_at {
+            if waiting.accepted || !due || waiting.due.is_some_and(|due| now > due) {
                 continue;
             }
-            let delay = waiting
-                .fire_at
-                .saturating_duration_since(now + connection.clock.one_way());
+            let when = match waiting.fire {
+                Moment::At(at) => match self.clock.there_us(at) {
+                    Some(at_us) => When::At { at_us },
+                    None => continue,
+                },
+                Moment::AtCount { at, .. } if at.epoch != self.encoder.epoch() => continue,
+                Moment::AtCount { at, lead } => When::AtCount {
+                    count: at.count,
+                    lead_us: micros(lead),
+                },
+            };
             let reject = ToActuator::Reject {
                 part: waiting.part,
-                delay_us: micros(delay),
+                when,
                 pulse_us: micros(self.settings.pulse),
             };
             waiting.sent = Some(now);
             if let Err(error) = connection.send(reject, Purpose::Reject(waiting.part), now) {
-                return self.down(self.lost(&error), now);
+                failed = Some(error);
+                break;
             }
         }
-        None
+        if let Some(error) = failed {
+            self.down(self.lost(&error), now);
+        }
     }
 
-    fn give_up(&mut self, now: Instant) -> Option<RejectEvent> {
-        let index = self
-            .waiting
-            .iter()
-            .position(|w| now > w.fire_at + CONFIRM_WITHIN)?;
-        let part = self.waiting.swap_remove(index).part;
-        Some(RejectEvent::Unconfirmed { part })
+    fn give_up(&mut self, now: Instant) {
+        let over = |w: &Waiting| w.due.is_some_and(|due| now > due + CONFIRM_WITHIN);
+        while let Some(index) = self.waiting.iter().position(over) {
+            let part = self.waiting.swap_remove(index).part;
+            self.tell(RejectEvent::Unconfirmed { part });
+            if self.to_tell.is_full() {
+                return;
+            }
+        }
     }
 }
 
@@ -248,12 +383,17 @@ fn micros(duration: Duration) -> u32 {
 }
 
 impl Rejector for FramedSerial {
-    fn schedule(&mut self, part: u32, fire_at: Instant, now: Instant) -> Result<(), RejectError> {
+    fn schedule(&mut self, part: u32, fire: Moment, now: Instant) -> Result<(), RejectError> {
+        let due = match fire {
+            Moment::At(at) => Some(at),
+            Moment::AtCount { .. } => None,
+        };
         let waiting = Waiting {
             part,
-            fire_at,
+            fire,
             sent: None,
             accepted: false,
+            due,
         };
         if self.waiting.push(waiting).is_err() {
             return Err(RejectError::Overfull {
@@ -262,31 +402,30 @@ impl Rejector for FramedSerial {
                 waiting: self.waiting.len(),
             });
         }
-        match self.send_waiting(now) {
-            Some(RejectEvent::Down(error)) => Err(error),
-            _ => Ok(()),
-        }
+        self.send_waiting(now);
+        Ok(())
     }
 
     fn poll(&mut self, now: Instant) -> Option<RejectEvent> {
-        while let Some(connection) = &mut self.connection {
-            let event = match connection.hear() {
+        while self.to_tell.is_empty()
+            && let Some(connection) = &mut self.connection
+        {
+            match connection.hear(now) {
                 Ok(None) => break,
                 Ok(Some(Heard { at, message })) => self.heard(at, message),
                 Err(error) => self.down(self.lost(&error), now),
-            };
-            if event.is_some() {
-                return event;
             }
         }
-        let event = if self.connection.is_some() {
-            self.keep_alive(now)
-        } else {
-            self.reconnect(now)
-        };
-        event
-            .or_else(|| self.send_waiting(now))
-            .or_else(|| self.give_up(now))
+        if self.to_tell.is_empty() {
+            if self.connection.is_some() {
+                self.keep_alive(now);
+            } else {
+                self.reconnect(now);
+            }
+            self.send_waiting(now);
+            self.give_up(now);
+        }
+        self.to_tell.pop_front()
     }
 
     fn wake_at(&self) -> Instant {
@@ -296,11 +435,12 @@ impl Rejector for FramedSerial {
         };
         let greeted = self.connection.as_ref().is_some_and(|c| c.greeted);
         for waiting in &self.waiting {
-            let again = match waiting.sent {
-                Some(sent) if greeted && !waiting.accepted => sent + REJECT_AGAIN,
-                _ => waiting.fire_at + CONFIRM_WITHIN,
-            };
-            wake_at = wake_at.min(again.min(waiting.fire_at + CONFIRM_WITHIN));
+            if let (Some(sent), true, false) = (waiting.sent, greeted, waiting.accepted) {
+                wake_at = wake_at.min(sent + REJECT_AGAIN);
+            }
+            if let Some(due) = waiting.due {
+                wake_at = wake_at.min(due + CONFIRM_WITHIN);
+            }
         }
         wake_at
     }

@@ -5,13 +5,21 @@
 //! mend.
 
 pub mod clock;
+pub mod counted;
 pub mod framed;
 pub mod serial;
 pub mod simulator;
+pub mod switched;
 
+use std::path::Path;
 use std::time::Instant;
 
 pub use aecsad_link::Answer;
+
+use crate::line::Moment;
+use counted::{Counted, CounterFile};
+use framed::{FramedSerial, FramedSettings};
+use switched::{Switched, SwitchedSettings};
 
 /// What goes wrong between the station and the gate.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,6 +56,14 @@ pub enum RejectError {
         "the actuator on {device} speaks another protocol than {expected}: bring its firmware to this release"
     )]
     WrongProtocol { device: String, expected: u8 },
+    #[error(
+        "the board on {device} does not do as it is told ({reason}): check its wiring, and `kind`, `unit`, `coil` and `channel` in the station file"
+    )]
+    BoardRefuses { device: String, reason: String },
+    #[error(
+        "the belt's counter {path} can't be read ({reason}): check its driver, or correct `conveyor.encoder` in the station file"
+    )]
+    NoCounter { path: String, reason: String },
     #[error("{waiting} rejects are already waiting for {device}: part {part} can't be rejected")]
     Overfull {
         device: String,
@@ -64,16 +80,66 @@ pub enum RejectEvent {
     /// The actuator can't be reached. Reported once, until it is up again.
     Down(RejectError),
     /// The actuator was energised for this part, so many microseconds after (before, if negative) the moment asked for.
-    Pulsed { part: u32, error_us: i64 },
+    Pulsed {
+        part: u32,
+        at: Instant,
+        error_us: i64,
+    },
+    /// The sensor behind the gate saw something fall.
+    Fell { at: Instant },
+    /// The belt's encoder stood there.
+    Count { at: Instant, count: i64 },
+    /// The encoder counts anew: no earlier count means anything any more.
+    CountsAnew,
     /// No report of a pulse for this part: it may have passed.
     Unconfirmed { part: u32 },
     /// The actuator won't pulse for this part.
     Refused { part: u32, answer: Answer },
 }
 
+/// What is at the gate.
+#[derive(Clone, Debug)]
+pub enum RejectSettings {
+    Framed(FramedSettings),
+    Switched(SwitchedSettings),
+}
+
+impl RejectSettings {
+    pub fn device(&self) -> &Path {
+        match self {
+            RejectSettings::Framed(settings) => &settings.device,
+            RejectSettings::Switched(settings) => &settings.device,
+        }
+    }
+}
+
+/// Opens what is at the gate, with its output off. `counter` counts the belt if the actuator does not.
+pub fn open(
+    settings: &RejectSettings,
+    counter: Option<&Path>,
+) -> Result<Box<dyn Rejector>, RejectError> {
+    let gate: Box<dyn Rejector> = match settings {
+        RejectSettings::Framed(settings) => Box::new(FramedSerial::open(settings.clone())?),
+        RejectSettings::Switched(settings) => Box::new(Switched::open(settings.clone())?),
+    };
+    let Some(path) = counter else {
+        return Ok(gate);
+    };
+    let counter = CounterFile::open(path).map_err(|error| RejectError::NoCounter {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })?;
+    Ok(Box::new(Counted::new(
+        gate,
+        Box::new(counter),
+        path,
+        Instant::now(),
+    )))
+}
+
 pub trait Rejector: Send {
-    /// Asks for one pulse for `part` at `fire_at`.
-    fn schedule(&mut self, part: u32, fire_at: Instant, now: Instant) -> Result<(), RejectError>;
+    /// Asks for one pulse for `part`.
+    fn schedule(&mut self, part: u32, fire: Moment, now: Instant) -> Result<(), RejectError>;
 
     /// Lets the link work and returns the next report. Call until `None`.
     fn poll(&mut self, now: Instant) -> Option<RejectEvent>;

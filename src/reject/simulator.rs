@@ -1,5 +1,6 @@
 //! An actuator on a pseudo-terminal: the same state machine as the firmware's, on its own clock, with a log for an output.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,19 @@ use super::serial::never_block;
 
 /// How long it may take until a request to stop is seen.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
+const COUNT_WAIT: Duration = Duration::from_millis(2);
+const REPORT_US: u64 = 20_000;
+
+/// What the simulated actuator has, and what goes wrong with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Play {
+    /// After so many pulses it answers and pulses no more, as if its power had gone.
+    pub silent_after: Option<u32>,
+    /// It has an encoder on a belt of this speed.
+    pub counts_per_s: Option<f64>,
+    /// A sensor behind the gate sees each part so long after its pulse.
+    pub confirm_after: Option<Duration>,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
@@ -69,10 +83,10 @@ impl Simulator {
         &self.device
     }
 
-    /// Plays the actuator until `stop`. After `silent_after` pulses it answers and pulses no more, as if its power had gone.
+    /// Plays the actuator until `stop`.
     pub fn run(
         &mut self,
-        silent_after: Option<u32>,
+        play: Play,
         stop: &AtomicBool,
         mut on_edge: impl FnMut(Edge) -> std::io::Result<()>,
     ) -> Result<(), SimulatorError> {
@@ -82,24 +96,57 @@ impl Simulator {
         let mut decoder = Decoder::new();
         let mut bytes = [0; 256];
         let mut pulses = 0;
+        let mut report_us = 0;
+        // When the sensor behind the gate will see each part that was pulsed.
+        let mut falling: VecDeque<u64> = VecDeque::new();
         while !stop.load(Ordering::Relaxed) {
-            while silent_after.is_none_or(|limit| pulses < limit)
+            let silent = play.silent_after.is_some_and(|limit| pulses >= limit);
+            let now_us = clock_us();
+            if let Some(counts_per_s) = play.counts_per_s {
+                actuator.count(now_us, (counts_per_s * now_us as f64 / 1e6) as i64);
+                if now_us >= report_us && !silent {
+                    report_us = now_us + REPORT_US;
+                    if let Some(report) = actuator.counted(now_us) {
+                        self.say(&report)?;
+                    }
+                }
+            }
+            while let Some(&at_us) = falling.front()
+                && at_us <= now_us
+            {
+                falling.pop_front();
+                let report = actuator.confirmed(at_us);
+                self.say(&report)?;
+            }
+            while play.silent_after.is_none_or(|limit| pulses < limit)
                 && let Some(edge) = actuator.next_edge(clock_us())
             {
                 on_edge(edge).map_err(SimulatorError::Log)?;
                 if let Edge::On { part, at_us, .. } = edge {
                     pulses += 1;
+                    falling.extend(
+                        play.confirm_after
+                            .map(|after| at_us + after.as_micros() as u64),
+                    );
                     self.say(&actuator.pulsed(part, at_us))?;
                 }
             }
-            let silent = silent_after.is_some_and(|limit| pulses >= limit);
+            let silent = play.silent_after.is_some_and(|limit| pulses >= limit);
             if silent {
                 actuator = Actuator::new();
             }
-            let due = actuator.wake_us().map_or(LONGEST_WAIT, |wake_us| {
-                Duration::from_micros(wake_us.saturating_sub(clock_us())).min(LONGEST_WAIT)
-            });
-            let _ = self.port.set_timeout(due);
+            let due = actuator
+                .wake_us(clock_us())
+                .map_or(LONGEST_WAIT, |wake_us| {
+                    Duration::from_micros(wake_us.saturating_sub(clock_us())).min(LONGEST_WAIT)
+                });
+            // The belt's count is read every few milliseconds.
+            let longest = if play.counts_per_s.is_some() {
+                COUNT_WAIT
+            } else {
+                LONGEST_WAIT
+            };
+            let _ = self.port.set_timeout(due.min(longest));
             let length = match self.port.read(&mut bytes) {
                 Ok(length) => length,
                 Err(error) if is_passing(&error) => continue,

@@ -18,6 +18,8 @@ pub struct BundleConfig {
     pub keys: Option<PathBuf>,
     /// The demo's bundle is accepted as well.
     pub demo: bool,
+    /// The station's own scale and threshold: a file, with slots a folder of one file a product.
+    pub calibration: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,7 @@ pub(super) struct BundleSection {
     trial_parts: Option<u32>,
     #[serde(default)]
     demo: bool,
+    calibration: Option<PathBuf>,
 }
 
 const TRIAL_PARTS: std::ops::RangeInclusive<u32> = 1..=100_000;
@@ -94,6 +97,7 @@ impl BundleSection {
             source,
             keys: self.keys.map(|keys| here.join(keys)),
             demo: self.demo,
+            calibration: self.calibration.map(|path| here.join(path)),
         })
     }
 }
@@ -127,6 +131,20 @@ impl BundleConfig {
             BundleSource::File(path) => Ok(Bundle::read(path, &trust)?),
             BundleSource::Slots { folder, .. } => Ok(Slots::look(folder)?.start(&trust)?.bundle),
         }
+    }
+
+    /// The file with the station's own scale and threshold for `product`, where it has one.
+    pub fn calibration(&self, product: &str) -> Option<PathBuf> {
+        let place = self.calibration.as_ref()?;
+        if !self.has_slots() {
+            return Some(place.clone());
+        }
+        let of_product = place.join(format!("{product}.toml"));
+        of_product.is_file().then_some(of_product)
+    }
+
+    pub fn has_slots(&self) -> bool {
+        matches!(self.source, BundleSource::Slots { .. })
     }
 
     /// Whose bundles this station accepts, as its key folder says now.

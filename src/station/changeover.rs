@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{Heatmap, Judge};
 use crate::bundle::Bundle;
+use crate::calibration::{self, CalibrationError};
 use crate::camera::Frame;
 use crate::error::Result;
 use crate::inspector::{Inspector, Verdict};
@@ -18,6 +19,7 @@ use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Outcome, Trial};
 use crate::slots::{Slots, SlotsError, Started};
 use crate::station::bundle_section::BundleConfig;
+use crate::station::config::StationConfig;
 
 /// How soon a change in the slots is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -33,9 +35,24 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The real thing: an inspector on the whole frame.
-    pub fn inspector(bundle: &Bundle) -> Result<Self> {
-        let inspector = Inspector::from_bundle(bundle, None)?;
+    /// The real thing: an inspector of the station's region, with the station's own scale and threshold if it has them.
+    pub fn inspector(bundle: &Bundle, config: &StationConfig) -> Result<Self> {
+        let mut inspector = Inspector::from_bundle(bundle, config.region)?;
+        match config.bundle.calibration(&bundle.manifest.product) {
+            Some(path) => {
+                calibration::apply(&path, &mut inspector).or_else(|error| match error {
+                    // A new version of the product: the trial goes on with what the bundle brings.
+                    CalibrationError::OtherBundle { .. } if config.bundle.has_slots() => {
+                        log::warn!(
+                            "{error}; until then the bundle's own scale and threshold count"
+                        );
+                        Ok(())
+                    }
+                    other => Err(other),
+                })?
+            }
+            None => {}
+        }
         Ok(Loaded {
             calibration: inspector.decision().calibration.scores().to_vec(),
             judge: Box::new(inspector),
@@ -199,6 +216,10 @@ impl Judge for ChangingJudge {
         });
         self.judging = false;
         judged
+    }
+
+    fn bundle(&self) -> &str {
+        self.judge.bundle()
     }
 
     fn heatmap(&mut self) -> Option<Heatmap<'_>> {

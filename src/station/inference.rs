@@ -8,43 +8,52 @@ use std::time::Duration;
 use heapless::spsc::Producer;
 
 use super::queue::{Inlet, Outlet};
-use super::{Judge, Judged, LONGEST_SLEEP, Progress, StationError};
+use super::{Album, Judge, Judged, LONGEST_SLEEP, Progress, StationError};
 use crate::camera::Frame;
 use crate::line::Part;
 
-pub(super) fn run(
-    judge: &mut dyn Judge,
-    mut frames: Inlet<'_, (Part, Frame)>,
-    mut spare: Producer<'_, Frame>,
-    mut verdicts: Outlet<'_, Judged>,
-    stop: &AtomicBool,
-    progress: &Progress,
-) {
-    while !stop.load(Ordering::Relaxed) {
-        // Asked before the queue, so that the last frame is not left in it.
-        let over = progress.frames_over.load(Ordering::Acquire);
-        let Some((part, frame)) = frames.dequeue() else {
-            if over {
-                break;
+pub(super) struct Engine<'s, 'q> {
+    pub judge: &'s mut dyn Judge,
+    pub album: Option<&'s mut dyn Album>,
+    pub frames: Inlet<'q, (Part, Frame)>,
+    pub spare: Producer<'q, Frame>,
+    pub verdicts: Outlet<'q, Judged>,
+}
+
+impl Engine<'_, '_> {
+    pub fn run(mut self, stop: &AtomicBool, progress: &Progress) {
+        while !stop.load(Ordering::Relaxed) {
+            progress.engine.beat();
+            progress.queued.store(self.frames.len(), Ordering::Relaxed);
+            // Asked before the queue, so that the last frame is not left in it.
+            let over = progress.frames_over.load(Ordering::Acquire);
+            let Some((part, mut frame)) = self.frames.dequeue() else {
+                if over {
+                    break;
+                }
+                thread::park_timeout(LONGEST_SLEEP);
+                continue;
+            };
+            // A panic inside the engine costs this part's verdict, not the line.
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.judge.judge(&frame)))
+                .unwrap_or_else(|_| Err(StationError::EngineBrokeOff.into()));
+            let good = outcome.as_ref().is_ok_and(|verdict| !verdict.reject);
+            let id = part.id;
+            let mut judged = Judged { id, outcome };
+            while let Err(back) = self.verdicts.send(judged) {
+                if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                judged = back;
+                thread::sleep(Duration::from_millis(1));
             }
-            thread::park_timeout(LONGEST_SLEEP);
-            continue;
-        };
-        // A panic inside the engine costs this part's verdict, not the line.
-        let outcome = catch_unwind(AssertUnwindSafe(|| judge.judge(&frame)))
-            .unwrap_or_else(|_| Err(StationError::EngineBrokeOff.into()));
-        let id = part.id;
-        let mut judged = Judged { id, outcome };
-        while let Err(back) = verdicts.send(judged) {
-            if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
-                break;
+            if let Some(album) = self.album.as_mut().filter(|_| !good) {
+                album.keep(part, &mut frame, self.judge.heatmap());
             }
-            judged = back;
-            thread::sleep(Duration::from_millis(1));
+            // A frame too many is freed.
+            let _ = self.spare.enqueue(frame);
         }
-        // A frame too many is freed.
-        let _ = spare.enqueue(frame);
+        progress.verdicts_over.store(true, Ordering::Release);
+        self.verdicts.wake();
     }
-    progress.verdicts_over.store(true, Ordering::Release);
-    verdicts.wake();
 }

@@ -2,10 +2,11 @@
 //! for each alarm.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::{Evidence, LineEvent};
 use crate::inspector::Verdict;
-use crate::line::{Action, Cause, Fate, Finding};
+use crate::line::{Action, Cause, Fate, Finding, TakenAlong};
 use crate::reject::RejectEvent;
 
 /// Rows that may wait for an earlier one. More means that something about the earlier one was lost.
@@ -26,13 +27,29 @@ pub enum Pulse {
     Impossible,
 }
 
+impl Pulse {
+    /// The word in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pulse::None => "none",
+            Pulse::Waiting => "waiting",
+            Pulse::Seen { .. } => "seen",
+            Pulse::Unconfirmed => "unconfirmed",
+            Pulse::Impossible => "impossible",
+        }
+    }
+}
+
 /// All about one part.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub part: u32,
     pub cause: Cause,
+    pub captured: Instant,
     pub verdict: Option<Verdict>,
     pub pulse: Pulse,
+    /// Whether the sensor behind the gate saw it fall, if there is one and it was to.
+    pub fallen: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +67,12 @@ pub struct Totals {
     pub unconfirmed: u32,
     /// Rejects that could not be asked for.
     pub impossible: u32,
+    /// Parts that were to pass, hit by the pulse of a neighbour.
+    pub taken_along: u32,
+    /// Rejected parts seen by the sensor behind the gate, not seen there, and parts seen there that nobody rejected.
+    pub fallen: u32,
+    pub not_fallen: u32,
+    pub fell_unasked: u32,
     pub alarms: u32,
 }
 
@@ -66,11 +89,21 @@ pub enum Entry<'a> {
 #[derive(Default)]
 pub struct Ledger {
     open: BTreeMap<u32, Row>,
+    /// A row waits for what the sensor behind the gate says.
+    awaits_fall: bool,
     written: u32,
     pub totals: Totals,
 }
 
 impl Ledger {
+    /// `awaits_fall`: there is a sensor behind the gate.
+    pub fn new(awaits_fall: bool) -> Self {
+        Ledger {
+            awaits_fall,
+            ..Ledger::default()
+        }
+    }
+
     pub fn note(&mut self, event: LineEvent, write: &mut impl FnMut(Entry<'_>)) {
         match event {
             LineEvent::Decided { fate, evidence } => self.decided(&fate, evidence, write),
@@ -81,7 +114,7 @@ impl Ledger {
             }
             LineEvent::Gate(RejectEvent::Up) => write(Entry::Notice("the actuator answers")),
             LineEvent::Gate(RejectEvent::Down(error)) => self.alarm(error.to_string(), write),
-            LineEvent::Gate(RejectEvent::Pulsed { part, error_us }) => {
+            LineEvent::Gate(RejectEvent::Pulsed { part, error_us, .. }) => {
                 self.totals.pulsed += 1;
                 self.settle(part, Pulse::Seen { error_us });
             }
@@ -101,6 +134,45 @@ impl Ledger {
                     write,
                 );
             }
+            LineEvent::Gate(RejectEvent::CountsAnew) => self.alarm(
+                "the belt's encoder started to count anew: parts on the way to the gate are astray, look for them".into(),
+                write,
+            ),
+            // Used up at the gate.
+            LineEvent::Gate(RejectEvent::Count { .. } | RejectEvent::Fell { .. }) => {}
+            LineEvent::TakenAlong(TakenAlong { part, with }) => {
+                self.totals.taken_along += 1;
+                self.alarm(
+                    format!("part {part} is so close to part {with} that the pulse may hit both: space the parts wider or shorten `reject.pulse_ms`"),
+                    write,
+                );
+            }
+            LineEvent::Fallen { part } => {
+                self.totals.fallen += 1;
+                self.confirm(part, true);
+            }
+            LineEvent::NotFallen { part } => {
+                self.totals.not_fallen += 1;
+                self.confirm(part, false);
+                self.alarm(
+                    format!("part {part} was pulsed, but the sensor behind the gate saw nothing fall: look for it, then at the gate"),
+                    write,
+                );
+            }
+            LineEvent::FellUnasked => {
+                self.totals.fell_unasked += 1;
+                self.alarm(
+                    "the sensor behind the gate saw a part fall that was not rejected: look at the gate".into(),
+                    write,
+                );
+            }
+            LineEvent::Blind(error) => self.alarm(error.to_string(), write),
+            LineEvent::Sees => write(Entry::Notice("the camera sees the parts again")),
+            LineEvent::Encoder { silent: true } => self.alarm(
+                "the belt's encoder is silent: check its cable; without it no part can be rejected".into(),
+                write,
+            ),
+            LineEvent::Encoder { silent: false } => write(Entry::Notice("the belt's encoder counts")),
         }
         self.write_settled(write);
     }
@@ -126,7 +198,7 @@ impl Ledger {
         let pulse = match fate.action {
             Action::Pass => Pulse::None,
             Action::Pulse { .. } => Pulse::Waiting,
-            Action::Missed { .. } => {
+            Action::Missed { .. } | Action::Astray => {
                 totals.impossible += 1;
                 Pulse::Impossible
             }
@@ -138,11 +210,13 @@ impl Ledger {
         let row = Row {
             part,
             cause: fate.cause,
+            captured: fate.part.captured,
             verdict: match evidence {
                 Evidence::Verdict(verdict) => Some(verdict),
                 Evidence::Failure(_) | Evidence::Nothing => None,
             },
             pulse,
+            fallen: None,
         };
         self.open.insert(part, row);
     }
@@ -153,6 +227,12 @@ impl Ledger {
         }
     }
 
+    fn confirm(&mut self, part: u32, fallen: bool) {
+        if let Some(row) = self.open.get_mut(&part) {
+            row.fallen = Some(fallen);
+        }
+    }
+
     fn alarm(&mut self, sentence: String, write: &mut impl FnMut(Entry<'_>)) {
         self.totals.alarms += 1;
         write(Entry::Alarm(sentence));
@@ -160,7 +240,13 @@ impl Ledger {
 
     fn write_settled(&mut self, write: &mut impl FnMut(Entry<'_>)) {
         while let Some(first) = self.open.first_entry() {
-            let settled = first.get().pulse != Pulse::Waiting && *first.key() == self.written + 1;
+            let row = first.get();
+            let pulsed = match row.pulse {
+                Pulse::Waiting => false,
+                Pulse::Seen { .. } => !self.awaits_fall || row.fallen.is_some(),
+                _ => true,
+            };
+            let settled = pulsed && row.part == self.written + 1;
             if !settled && self.open.len() <= WAITING {
                 return;
             }
@@ -189,8 +275,9 @@ fn sentence(fate: &Fate, evidence: &Evidence) -> String {
             "should be rejected, but its moment was over by {} ms: look for it",
             by.as_millis()
         ),
+        Action::Astray => "should be rejected, but nobody knows where it is: look for it".into(),
     };
-    let stop = if fate.stop {
+    let stop = if fate.stop.is_some() {
         ", and the station stops"
     } else {
         ""
@@ -200,10 +287,10 @@ fn sentence(fate: &Fate, evidence: &Evidence) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
-    use crate::line::Part;
+    use crate::line::{Moment, Part};
 
     fn decided(id: u32, finding: Finding, action: Action) -> LineEvent {
         let fate = Fate {
@@ -213,7 +300,7 @@ mod tests {
             },
             cause: Cause::Found(finding),
             action,
-            stop: false,
+            stop: None,
         };
         LineEvent::Decided {
             fate,
@@ -231,16 +318,18 @@ mod tests {
             Entry::Notice(_) => {}
         };
         let fire_at = Instant::now();
-        let pulsed = |part| LineEvent::Gate(RejectEvent::Pulsed { part, error_us: 7 });
+        let fire = Moment::At(fire_at);
+        let pulse = Action::Pulse { fire };
+        let pulsed = |part| {
+            LineEvent::Gate(RejectEvent::Pulsed {
+                part,
+                at: fire_at,
+                error_us: 7,
+            })
+        };
         ledger.note(decided(2, Finding::Good, Action::Pass), &mut write);
-        ledger.note(
-            decided(1, Finding::Bad, Action::Pulse { fire_at }),
-            &mut write,
-        );
-        ledger.note(
-            decided(3, Finding::NoFrame, Action::Pulse { fire_at }),
-            &mut write,
-        );
+        ledger.note(decided(1, Finding::Bad, pulse), &mut write);
+        ledger.note(decided(3, Finding::NoFrame, pulse), &mut write);
         ledger.note(pulsed(1), &mut write);
         let by = Duration::from_millis(3);
         ledger.note(decided(4, Finding::Bad, Action::Missed { by }), &mut write);
@@ -248,10 +337,7 @@ mod tests {
             LineEvent::Gate(RejectEvent::Unconfirmed { part: 3 }),
             &mut write,
         );
-        ledger.note(
-            decided(6, Finding::Bad, Action::Pulse { fire_at }),
-            &mut write,
-        );
+        ledger.note(decided(6, Finding::Bad, pulse), &mut write);
         ledger.close(&mut write);
         assert_eq!(
             rows,

@@ -7,11 +7,16 @@
 pub mod bundle_section;
 pub mod changeover;
 pub mod config;
+pub mod devices;
 mod gate;
+pub mod gatekeeper;
 mod inference;
 pub mod ledger;
+mod progress;
 mod queue;
 mod source;
+pub mod system;
+pub mod watchdog;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -22,9 +27,12 @@ use heapless::spsc::Queue;
 use crate::camera::{CameraError, Frame, FrameSource};
 use crate::error::{Error, Result};
 use crate::inspector::{Inspector, Verdict};
-use crate::line::{Cause, Conveyor, Fate, Part, Policies};
+use crate::line::{Cause, Conveyor, Fate, Part, Policies, StopReason, TakenAlong};
 use crate::reject::{RejectError, RejectEvent, Rejector};
 use crate::score::heat::HeatMap;
+use gatekeeper::{Gatekeeper, Sight};
+pub use progress::Health;
+use progress::Progress;
 use queue::Outlet;
 
 /// Frames that may wait for the engine, less one. More would only make every verdict late.
@@ -40,6 +48,11 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 pub trait Judge: Send {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict>;
 
+    /// Which bundle judges, as the journal names it.
+    fn bundle(&self) -> &str {
+        ""
+    }
+
     /// Where the last judged frame is strange, if the judge can say.
     fn heatmap(&mut self) -> Option<Heatmap<'_>>;
 }
@@ -47,6 +60,10 @@ pub trait Judge: Send {
 impl Judge for Inspector {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
         Ok(self.inspect(frame)?)
+    }
+
+    fn bundle(&self) -> &str {
+        self.identity()
     }
 
     fn heatmap(&mut self) -> Option<Heatmap<'_>> {
@@ -74,6 +91,18 @@ pub enum StationError {
     EngineBrokeOff,
     #[error("part {part} has no verdict ({}), and the station file says to stop then: clear the line, then start again", cause.name())]
     StoppedByPolicy { part: u32, cause: Cause },
+    #[error(
+        "{count} parts in a row were to be rejected, part {part} last: look at the parts, the light and the camera, then start again"
+    )]
+    RejectsInARow { part: u32, count: u32 },
+    #[error(
+        "the camera sees no parts, and the station file says to stop then: mend it, then start again"
+    )]
+    StoppedBlind,
+    #[error(
+        "the gate can't be reached, and the station file says to stop then: mend the link, then start again"
+    )]
+    StoppedWithoutGate,
     #[error("a thread can't be started ({0}): free memory on this machine")]
     NoThread(std::io::Error),
     #[error("Ctrl-C can't be caught ({0}): start from a shell or a service manager")]
@@ -86,11 +115,36 @@ pub enum StationError {
 #[derive(Debug)]
 pub enum LineEvent {
     /// A part's fate, and what it rests on.
-    Decided { fate: Fate, evidence: Evidence },
+    Decided {
+        fate: Fate,
+        evidence: Evidence,
+    },
     /// From the gate.
     Gate(RejectEvent),
     /// A reject could not even be asked for.
-    NotScheduled { part: u32, error: RejectError },
+    NotScheduled {
+        part: u32,
+        error: RejectError,
+    },
+    /// A part that was to pass goes with its neighbour.
+    TakenAlong(TakenAlong),
+    /// The sensor behind the gate saw a rejected part fall.
+    Fallen {
+        part: u32,
+    },
+    /// The actuator was energised, but the sensor saw nothing.
+    NotFallen {
+        part: u32,
+    },
+    /// The sensor saw something fall that nobody rejected.
+    FellUnasked,
+    /// Parts may pass unseen from here on.
+    Blind(CameraError),
+    Sees,
+    /// The belt's encoder fell silent, or counts again.
+    Encoder {
+        silent: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -100,17 +154,11 @@ pub enum Evidence {
     Nothing,
 }
 
-/// What the camera's thread tells the gate's about each part, before the engine sees it.
-struct Announcement {
-    part: Part,
-    sight: Sight,
-}
-
-enum Sight {
-    /// Its frame is on the way to the engine.
-    Queued,
-    QueueFull,
-    NoFrame(CameraError),
+/// What the camera's thread tells the gate's.
+enum Seen {
+    Part(Part, Sight),
+    Blind(CameraError),
+    Again,
 }
 
 struct Judged {
@@ -125,31 +173,51 @@ pub struct Station<'a> {
     pub rejector: &'a mut dyn Rejector,
     pub conveyor: Conveyor,
     pub policies: Policies,
+    /// How long after its pulse a part is seen by the sensor behind the gate, if there is one.
+    pub confirm_within: Option<Duration>,
+    /// Keeps pictures of parts that are not good.
+    pub album: Option<&'a mut dyn Album>,
     /// Stop after so many parts.
     pub limit: Option<u32>,
+    /// Real-time priority of the three threads, 0 for none.
+    pub priority: u8,
 }
 
 /// How a run ended. In each case the output is off and nothing is scheduled, or `released` says why that is not sure.
 #[derive(Debug)]
 pub struct Ended {
     pub released: Result<(), RejectError>,
-    /// The part whose policy stopped the line.
-    pub stopped_by: Option<(u32, Cause)>,
+    /// Why the station stopped by itself, if it did, and at which part.
+    pub stopped_by: Option<(Option<u32>, StopReason)>,
     /// Events that found no room on their way to the caller.
     pub events_lost: u64,
 }
 
-/// What the threads tell each other apart from the queues.
-#[derive(Default)]
-struct Progress {
-    /// No further part is to be taken.
-    halt: AtomicBool,
-    /// No further frame will come.
-    frames_over: AtomicBool,
-    /// No further verdict will come.
-    verdicts_over: AtomicBool,
-    /// Nobody listens at the gate any more.
-    gate_over: AtomicBool,
+impl Ended {
+    /// The sentence for a station that stopped by itself.
+    pub fn stop_error(&self) -> Option<StationError> {
+        let (part, reason) = self.stopped_by?;
+        let part = part.unwrap_or_default();
+        Some(match reason {
+            StopReason::NoVerdict(cause) => StationError::StoppedByPolicy { part, cause },
+            StopReason::RejectsInARow(count) => StationError::RejectsInARow { part, count },
+            StopReason::Blind => StationError::StoppedBlind,
+            StopReason::NoGate => StationError::StoppedWithoutGate,
+        })
+    }
+}
+
+/// Whoever keeps pictures. Called on the engine's thread, so it must not wait.
+pub trait Album: Send {
+    /// May take the frame's buffer and leave another in its place.
+    fn keep(&mut self, part: Part, frame: &mut Frame, heat: Option<Heatmap<'_>>);
+}
+
+/// What a station tells the thread that runs it.
+pub enum News {
+    Event(LineEvent),
+    /// Some twenty times a second, whatever happens.
+    Turn(Health),
 }
 
 impl Station<'_> {
@@ -158,16 +226,16 @@ impl Station<'_> {
     pub fn run(
         self,
         stop: &AtomicBool,
-        mut observe: impl FnMut(LineEvent),
+        mut observe: impl FnMut(News),
     ) -> Result<Ended, StationError> {
         let mut frames = Queue::<(Part, Frame), FRAMES>::new();
         let mut spare = Queue::<Frame, { FRAMES + 2 }>::new();
-        let mut announcements = Queue::<Announcement, PARTS>::new();
+        let mut seen = Queue::<Seen, PARTS>::new();
         let mut verdicts = Queue::<Judged, PARTS>::new();
         let mut events = Box::new(Queue::<LineEvent, EVENTS>::new());
         let (frames_in, frames_out) = frames.split();
         let (spare_in, spare_out) = spare.split();
-        let (announcements_in, announcements_out) = announcements.split();
+        let (seen_in, seen_out) = seen.split();
         let (verdicts_in, verdicts_out) = verdicts.split();
         let (events_in, mut events_out) = events.split();
         let progress = Progress::default();
@@ -177,18 +245,21 @@ impl Station<'_> {
             rejector,
             conveyor,
             policies,
+            confirm_within,
+            album,
             limit,
+            priority,
         } = self;
+        // Where it is not permitted, the caller has said so.
+        let raise = move || drop(system::raise_priority(priority));
 
         thread::scope(|scope| {
-            let gate = gate::Gate::new(
-                conveyor,
-                policies,
-                rejector,
-                announcements_out,
-                verdicts_out,
-                Outlet::new(events_in, thread::current()),
-            );
+            let gate = gate::Gate {
+                keeper: Gatekeeper::new(conveyor, policies, confirm_within, rejector),
+                seen: seen_out,
+                verdicts: verdicts_out,
+                events: Outlet::new(events_in, thread::current()),
+            };
             let progress = &progress;
             // Whoever fails to start must not leave the others waiting.
             let halted = |error| {
@@ -198,25 +269,37 @@ impl Station<'_> {
             };
             let gate = thread::Builder::new()
                 .name("gate".into())
-                .spawn_scoped(scope, move || gate.run(stop, progress))
+                .spawn_scoped(scope, move || {
+                    raise();
+                    gate.run(stop, progress)
+                })
                 .map_err(halted)?;
             let verdicts_in = Outlet::new(verdicts_in, gate.thread().clone());
             let inference = thread::Builder::new()
                 .name("inference".into())
                 .spawn_scoped(scope, move || {
-                    inference::run(judge, frames_out, spare_in, verdicts_in, stop, progress);
+                    raise();
+                    inference::Engine {
+                        judge,
+                        album,
+                        frames: frames_out,
+                        spare: spare_in,
+                        verdicts: verdicts_in,
+                    }
+                    .run(stop, progress);
                 })
                 .map_err(halted)?;
             let frames_in = Outlet::new(frames_in, inference.thread().clone());
-            let announcements_in = Outlet::new(announcements_in, gate.thread().clone());
+            let seen_in = Outlet::new(seen_in, gate.thread().clone());
             thread::Builder::new()
                 .name("camera".into())
                 .spawn_scoped(scope, move || {
+                    raise();
                     source::Camera {
                         source,
                         frames: frames_in,
                         spare: spare_out,
-                        announcements: announcements_in,
+                        seen: seen_in,
                     }
                     .run(limit, stop, progress);
                 })
@@ -225,8 +308,9 @@ impl Station<'_> {
             loop {
                 let over = gate.is_finished();
                 while let Some(event) = events_out.dequeue() {
-                    observe(event);
+                    observe(News::Event(event));
                 }
+                observe(News::Turn(progress.health()));
                 if over {
                     progress.halt.store(true, Ordering::Relaxed);
                     progress.gate_over.store(true, Ordering::Relaxed);

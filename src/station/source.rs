@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::gatekeeper::Sight;
 use super::queue::{Inlet, Outlet};
-use super::{Announcement, Progress, Sight};
-use crate::camera::{Frame, FrameSource};
+use super::{Progress, Seen};
+use crate::camera::{Frame, FrameSource, Sighting};
 use crate::line::Part;
 
 pub(super) struct Camera<'q> {
@@ -14,33 +15,53 @@ pub(super) struct Camera<'q> {
     pub frames: Outlet<'q, (Part, Frame)>,
     /// Frames the engine is done with: their buffers are used again.
     pub spare: Inlet<'q, Frame>,
-    pub announcements: Outlet<'q, Announcement>,
+    pub seen: Outlet<'q, Seen>,
 }
 
 impl Camera<'_> {
     pub fn run(mut self, limit: Option<u32>, stop: &AtomicBool, progress: &Progress) {
         let mut kept = None;
-        for id in 1..=limit.unwrap_or(u32::MAX) {
+        let mut id = 0;
+        while id < limit.unwrap_or(u32::MAX) {
             if stop.load(Ordering::Relaxed) || progress.halt.load(Ordering::Relaxed) {
                 break;
             }
             let mut frame = kept
                 .take()
                 .or_else(|| self.spare.dequeue())
-                .unwrap_or_else(empty_frame);
-            let Some(read) = self.source.next(&mut frame, stop) else {
+                .unwrap_or_else(Frame::empty);
+            let Some(sighting) = self.source.next(&mut frame) else {
                 break;
             };
+            progress.camera.beat();
+            progress.faults.note(&self.source.faults());
+            let sight = match sighting {
+                Sighting::Nothing => {
+                    kept = Some(frame);
+                    continue;
+                }
+                Sighting::Blind(error) => {
+                    progress.camera_sees.store(false, Ordering::Relaxed);
+                    kept = Some(frame);
+                    self.tell(Seen::Blind(error), stop, progress);
+                    continue;
+                }
+                Sighting::Sees => {
+                    progress.camera_sees.store(true, Ordering::Relaxed);
+                    kept = Some(frame);
+                    self.tell(Seen::Again, stop, progress);
+                    continue;
+                }
+                Sighting::Unseen(error) => Sight::NoFrame(error),
+                Sighting::Part if self.frames.is_full() => Sight::QueueFull,
+                Sighting::Part => Sight::Queued,
+            };
+            id += 1;
             let captured = frame.captured;
             let part = Part { id, captured };
-            let sight = match read {
-                Err(error) => Sight::NoFrame(error),
-                Ok(()) if self.frames.is_full() => Sight::QueueFull,
-                Ok(()) => Sight::Queued,
-            };
             let queued = matches!(sight, Sight::Queued);
             // The gate hears of a part before its verdict can exist.
-            self.announce(Announcement { part, sight }, stop, progress);
+            self.tell(Seen::Part(part, sight), stop, progress);
             if queued {
                 kept = self
                     .frames
@@ -56,22 +77,13 @@ impl Camera<'_> {
     }
 
     /// No part goes unannounced. The gate's thread empties this queue at each turn, so there is room at once.
-    fn announce(&mut self, mut announcement: Announcement, stop: &AtomicBool, progress: &Progress) {
-        while let Err(back) = self.announcements.send(announcement) {
+    fn tell(&mut self, mut news: Seen, stop: &AtomicBool, progress: &Progress) {
+        while let Err(back) = self.seen.send(news) {
             if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
                 return;
             }
-            announcement = back;
+            news = back;
             thread::sleep(Duration::from_millis(1));
         }
-    }
-}
-
-fn empty_frame() -> Frame {
-    Frame {
-        width: 0,
-        height: 0,
-        rgb: Vec::new(),
-        captured: Instant::now(),
     }
 }

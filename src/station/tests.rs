@@ -11,9 +11,9 @@ use aecsad_link::Edge;
 use super::ledger::{Entry, Ledger, Pulse, Row};
 use super::*;
 use crate::camera::PacedFolder;
-use crate::line::OnTrouble;
+use crate::line::{Cause, OnTrouble, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
-use crate::reject::simulator::Simulator;
+use crate::reject::simulator::{Play, Simulator};
 use crate::score::Branch;
 
 const MS: Duration = Duration::from_millis(1);
@@ -67,7 +67,7 @@ fn gate(link: &Path, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<u32>> {
             }
             Ok(())
         };
-        simulator.run(None, &stop, log).unwrap();
+        simulator.run(Play::default(), &stop, log).unwrap();
         parts
     })
 }
@@ -107,12 +107,16 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         judge: &mut Brightness,
         rejector: &mut rejector,
         conveyor: Conveyor {
-            travel: 1_000 * MS,
+            travel: Travel::Time(1_000 * MS),
             lead: 10 * MS,
             margin: 300 * MS,
+            pulse: 20 * MS,
         },
         policies,
+        confirm_within: None,
+        album: None,
         limit: None,
+        priority: 0,
     };
     let stop = Arc::new(AtomicBool::new(false));
     if let Some(after) = stop_after {
@@ -130,7 +134,11 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         Entry::Notice(_) => {}
     };
     let ended = station
-        .run(&stop, |event| ledger.note(event, &mut write))
+        .run(&stop, |news| {
+            if let News::Event(event) = news {
+                ledger.note(event, &mut write);
+            }
+        })
         .unwrap();
     ledger.close(&mut write);
     if stop_after.is_some() {
@@ -222,7 +230,7 @@ fn the_stop_policy_rejects_the_part_and_ends_the_run() {
     let mut pictures = vec![GOOD; 60];
     pictures[2] = FAILS;
     let run = run(&pictures, policies, None);
-    assert_eq!(run.ended.stopped_by.map(|(part, _)| part), Some(3));
+    assert_eq!(run.ended.stopped_by.and_then(|(part, _)| part), Some(3));
     assert_eq!(run.pulsed, [3]);
     assert!(run.rows.len() < 60);
 }

@@ -39,11 +39,16 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new() -> Self {
+        Self::of(&(0..PARTS).map(part).collect::<Vec<_>>())
+    }
+
+    /// A bundle to which these frames are good parts.
+    pub fn of(frames: &[Frame]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let onnx =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("models/efficientnet-lite0/encoder.onnx");
         let onnx = std::fs::read(onnx).unwrap();
-        let (statistics, scores) = fit(&onnx);
+        let (statistics, scores) = fit(&onnx, frames);
         let mut arrays = statistics.to_arrays();
         arrays.insert(CALIBRATION, Array1::from(scores.clone()));
         let mut fixture = Fixture {
@@ -57,8 +62,7 @@ impl Fixture {
         let draft = fixture.write("draft.aecsad");
         let bundle = Bundle::read(&draft, &Trust::Anyone).unwrap();
         let mut inspector = Inspector::from_bundle(&bundle, None).unwrap();
-        let frames: Vec<Frame> = (0..PARTS).map(part).collect();
-        let golden = golden::write(&frames, &mut inspector).unwrap();
+        let golden = golden::write(frames, &mut inspector).unwrap();
         fixture.entries.extend(golden);
         fixture
     }
@@ -160,14 +164,15 @@ pub fn part(seed: u64) -> Frame {
     }
 }
 
-/// Statistics of the drawn parts, and the raw position scores they have under them.
-fn fit(onnx: &[u8]) -> (Statistics, Vec<f32>) {
+/// Statistics of these parts, and the raw position scores they have under them.
+fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
     let mut optics = Optics::new(InputGeometry::lite0(false), None);
     let mut encoder = Encoder::load(onnx).unwrap();
-    let percepts: Vec<Percept> = (0..PARTS)
-        .map(|seed| {
+    let percepts: Vec<Percept> = frames
+        .iter()
+        .map(|frame| {
             let mut percept = Percept::empty();
-            let tensor = optics.tensor(&part(seed)).unwrap().to_vec();
+            let tensor = optics.tensor(frame).unwrap().to_vec();
             encoder.encode(&tensor, &mut percept.features).unwrap();
             percept
         })
@@ -179,7 +184,7 @@ fn fit(onnx: &[u8]) -> (Statistics, Vec<f32>) {
     };
     let mut mean = Array2::<f32>::zeros((GRID * GRID, RANK));
     for percept in &percepts {
-        mean += &(vectors(percept, &Pose::default(), &low_rank) / PARTS as f32);
+        mean += &(vectors(percept, &Pose::default(), &low_rank) / frames.len() as f32);
     }
     let identity: Vec<f32> = (0..RANK)
         .flat_map(|row| (0..=row).map(move |column| (column == row) as u8 as f32))

@@ -7,3 +7,27 @@ mod fixture;
 mod inspect;
 mod refusals;
 mod verify;
+
+/// Not a test of its own: makes the bundle that `tests/hil` takes into its virtual machine, to which white pictures of the
+/// camera there are good.
+#[test]
+#[ignore = "asked for by tests/hil/run.sh"]
+fn a_bundle_for_the_virtual_machine() {
+    let Some(path) = std::env::var_os("AECSAD_HIL_BUNDLE") else {
+        return;
+    };
+    let white = |seed: u64| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let level = 255 - 2 * seed as u8;
+        aecsad::camera::Frame {
+            width: 320,
+            height: 180,
+            rgb: (0..320 * 180 * 3)
+                .map(|_| level - random.u8(0..4))
+                .collect(),
+            captured: std::time::Instant::now(),
+        }
+    };
+    let frames: Vec<_> = (0..5).map(white).collect();
+    std::fs::copy(fixture::Fixture::of(&frames).bundle(), path).unwrap();
+}

@@ -82,6 +82,7 @@ impl Station {
                 trial_parts: TRIAL,
             },
             keys: Some(keys),
+            calibration: None,
             demo: false,
         };
         let station = Station {

@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use aecsad_link::Edge;
 
 use super::*;
-use crate::reject::simulator::Simulator;
+use crate::line::Position;
+use crate::reject::simulator::{Play, Simulator};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -19,14 +20,14 @@ struct Gate {
 }
 
 impl Gate {
-    fn start(link: &std::path::Path, silent_after: Option<u32>) -> Self {
+    fn start(link: &std::path::Path, play: Play) -> Self {
         let mut simulator = Simulator::open(Some(link)).unwrap();
         let (outbox, edges) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let log = |edge| outbox.send(edge).map_err(std::io::Error::other);
-            simulator.run(silent_after, &stopped, log).unwrap();
+            simulator.run(play, &stopped, log).unwrap();
         });
         Gate {
             edges,
@@ -95,12 +96,14 @@ fn is_down(event: &RejectEvent) -> bool {
 fn each_reject_gives_one_pulse_which_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let gate = Gate::start(&device, None);
+    let gate = Gate::start(&device, Play::default());
     let mut rejector = rejector(&device);
     until(&mut rejector, is_up);
     let now = Instant::now();
     for part in 1..=5 {
-        rejector.schedule(part, now + part * 40 * MS, now).unwrap();
+        rejector
+            .schedule(part, Moment::At(now + part * 40 * MS), now)
+            .unwrap();
     }
     for expected in 1..=5 {
         let seen = until(&mut rejector, |e| matches!(e, RejectEvent::Pulsed { .. }));
@@ -118,11 +121,13 @@ fn each_reject_gives_one_pulse_which_is_reported() {
 fn stopping_takes_back_what_was_scheduled() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let gate = Gate::start(&device, None);
+    let gate = Gate::start(&device, Play::default());
     let mut rejector = rejector(&device);
     until(&mut rejector, is_up);
     let now = Instant::now();
-    rejector.schedule(1, now + 300 * MS, now).unwrap();
+    rejector
+        .schedule(1, Moment::At(now + 300 * MS), now)
+        .unwrap();
     rejector.stop().unwrap();
     thread::sleep(500 * MS);
     assert_eq!(gate.pulsed(), [0; 0]);
@@ -132,7 +137,7 @@ fn stopping_takes_back_what_was_scheduled() {
 fn an_unplugged_actuator_is_reported_once_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let gate = Gate::start(&device, None);
+    let gate = Gate::start(&device, Play::default());
     let mut rejector = rejector(&device);
     until(&mut rejector, is_up);
     drop(gate);
@@ -143,13 +148,15 @@ fn an_unplugged_actuator_is_reported_once_and_found_again() {
     );
     // What was to fire meanwhile is given up; what is still to come is sent once the link is back.
     let now = Instant::now();
-    rejector.schedule(1, now, now).unwrap();
-    rejector.schedule(2, now + 3_000 * MS, now).unwrap();
+    rejector.schedule(1, Moment::At(now), now).unwrap();
+    rejector
+        .schedule(2, Moment::At(now + 3_000 * MS), now)
+        .unwrap();
     let seen = until(&mut rejector, |e| {
         matches!(e, RejectEvent::Unconfirmed { part: 1 })
     });
     assert_eq!(seen.len(), 1, "{seen:?}");
-    let gate = Gate::start(&device, None);
+    let gate = Gate::start(&device, Play::default());
     let seen = until(&mut rejector, |e| {
         matches!(e, RejectEvent::Pulsed { part: 2, .. })
     });
@@ -161,12 +168,22 @@ fn an_unplugged_actuator_is_reported_once_and_found_again() {
 fn a_silent_actuator_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let _gate = Gate::start(&device, Some(1));
+    let _gate = Gate::start(
+        &device,
+        Play {
+            silent_after: Some(1),
+            ..Play::default()
+        },
+    );
     let mut rejector = rejector(&device);
     until(&mut rejector, is_up);
     let now = Instant::now();
-    rejector.schedule(1, now + 20 * MS, now).unwrap();
-    rejector.schedule(2, now + 600 * MS, now).unwrap();
+    rejector
+        .schedule(1, Moment::At(now + 20 * MS), now)
+        .unwrap();
+    rejector
+        .schedule(2, Moment::At(now + 600 * MS), now)
+        .unwrap();
     let seen = until(&mut rejector, is_down);
     assert!(
         matches!(
@@ -191,13 +208,15 @@ fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let log = |edge| outbox.send(edge).map_err(std::io::Error::other);
-            simulator.run(None, &off, log).unwrap();
-            simulator.run(None, &on, log).unwrap();
+            simulator.run(Play::default(), &off, log).unwrap();
+            simulator.run(Play::default(), &on, log).unwrap();
         });
         let mut rejector = rejector(&device);
         until(&mut rejector, is_up);
         let now = Instant::now();
-        rejector.schedule(1, now + 2_000 * MS, now).unwrap();
+        rejector
+            .schedule(1, Moment::At(now + 2_000 * MS), now)
+            .unwrap();
         let accepted = Instant::now() + 200 * MS;
         while Instant::now() < accepted {
             assert!(rejector.poll(Instant::now()).is_none());
@@ -218,4 +237,37 @@ fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
         .filter(|e| matches!(e, Edge::On { .. }))
         .count();
     assert_eq!(on, 1);
+}
+
+#[test]
+fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = folder.path().join("gate");
+    let play = Play {
+        counts_per_s: Some(10_000.0),
+        confirm_after: Some(30 * MS),
+        ..Play::default()
+    };
+    let gate = Gate::start(&device, play);
+    let mut rejector = rejector(&device);
+    let is_count = |e: &RejectEvent| matches!(e, RejectEvent::Count { .. });
+    // Two readings, so that there is a speed.
+    until(&mut rejector, is_count);
+    let seen = until(&mut rejector, is_count);
+    let Some(RejectEvent::Count { count, .. }) = seen.last() else {
+        panic!("{seen:?}");
+    };
+    let at = Position {
+        epoch: 0,
+        count: count + 3_000,
+    };
+    let fire = Moment::AtCount { at, lead: 20 * MS };
+    rejector.schedule(1, fire, Instant::now()).unwrap();
+    let seen = until(&mut rejector, |e| matches!(e, RejectEvent::Pulsed { .. }));
+    assert!(
+        matches!(seen.last(), Some(RejectEvent::Pulsed { part: 1, .. })),
+        "{seen:?}"
+    );
+    until(&mut rejector, |e| matches!(e, RejectEvent::Fell { .. }));
+    assert_eq!(gate.pulsed(), [1]);
 }

@@ -1,0 +1,19 @@
+//! Any buffer of any granted geometry: a picture or an error, never a panic.
+#![no_main]
+
+use aecsad::camera::Frame;
+use aecsad::camera::pixel_format::{Layout, PixelFormat, YuvEncoding};
+
+libfuzzer_sys::fuzz_target!(|input: (u8, u8, u8, u16, u8, &[u8])| {
+    let (format, width, height, stride, shift, bytes) = input;
+    let layout = Layout {
+        format: PixelFormat::ALL[usize::from(format) % PixelFormat::ALL.len()].0,
+        width: u32::from(width) + 1,
+        height: u32::from(height) + 1,
+        stride: stride.into(),
+        shift: u32::from(shift % 9),
+        yuv: YuvEncoding::default(),
+    };
+    let mut frame = Frame::empty();
+    let _ = layout.to_rgb(bytes, &mut frame);
+});

@@ -1,0 +1,368 @@
+//! From a camera's frames to parts: which frames show a part, and which parts have no frame.
+
+use std::time::{Duration, Instant};
+
+use super::presence::Presence;
+use super::sensor::Sensor;
+use super::{CameraError, Faults, Frame, FrameSource, Sighting};
+
+/// What a camera delivers, frame by frame.
+#[derive(Debug)]
+pub enum Shot {
+    /// The frame is filled.
+    Taken {
+        /// Frames that the driver skipped since the last one.
+        skipped: u32,
+    },
+    /// A frame came, but is of no use.
+    Spoilt(CameraError),
+    /// None yet.
+    Nothing,
+    /// The camera is gone, or gives nothing; it is being tried again.
+    Gone(CameraError),
+    /// It is back.
+    Back,
+}
+
+pub trait Camera: Send {
+    /// Waits a little for the next frame, at most [`super::LONGEST_WAIT`].
+    fn shoot(&mut self, frame: &mut Frame) -> Shot;
+
+    fn faults(&self) -> Faults;
+}
+
+/// How a part is told from an empty belt.
+pub enum Trigger {
+    /// The camera's own trigger input takes one frame of each part.
+    EachFrame,
+    /// The camera runs freely; a part is there when the picture says so.
+    Presence(Presence),
+    /// The camera runs freely; a sensor says when a part is in front of it.
+    Sensor(SensorTrigger),
+}
+
+pub struct SensorTrigger {
+    pub sensor: Box<dyn Sensor>,
+    /// From the sensor's signal until the part is in front of the camera.
+    pub delay: Duration,
+    /// How long after that a frame may come and still show the part.
+    pub patience: Duration,
+    /// The signals whose frame has not come yet.
+    expected: heapless::Deque<Instant, 16>,
+}
+
+impl SensorTrigger {
+    pub fn new(sensor: Box<dyn Sensor>, delay: Duration, patience: Duration) -> Self {
+        SensorTrigger {
+            sensor,
+            delay,
+            patience,
+            expected: heapless::Deque::new(),
+        }
+    }
+
+    /// The part that this frame shows, by the time at which it was in front of the camera.
+    fn shown(&mut self, captured: Instant) -> Option<Instant> {
+        let at = *self.expected.front()?;
+        let shown = captured >= at && captured <= at + self.patience;
+        if shown {
+            self.expected.pop_front()
+        } else {
+            None
+        }
+    }
+
+    fn given_up(&mut self, now: Instant) -> Option<Instant> {
+        let over = *self.expected.front()? + self.patience < now;
+        if over {
+            self.expected.pop_front()
+        } else {
+            None
+        }
+    }
+}
+
+/// A camera with its trigger.
+pub struct Parts {
+    camera: Box<dyn Camera>,
+    trigger: Trigger,
+    /// Parts whose frame the driver skipped: how many are still to be told, and the frame after them.
+    skipped: Option<Skipped>,
+    last: Option<Instant>,
+    /// Frames may take this long from the shutter to here; only then is a part without one given up.
+    sensor_lag: Duration,
+    sensor_failed: bool,
+}
+
+struct Skipped {
+    told: u32,
+    count: u32,
+    from: Instant,
+    after: Frame,
+}
+
+impl Parts {
+    pub fn new(camera: Box<dyn Camera>, trigger: Trigger) -> Self {
+        Parts {
+            camera,
+            trigger,
+            skipped: None,
+            last: None,
+            sensor_lag: Duration::from_millis(200),
+            sensor_failed: false,
+        }
+    }
+
+    /// The next of the skipped parts, evenly between the frames before and after, then the frame after.
+    fn tell_skipped(&mut self, frame: &mut Frame) -> Option<Sighting> {
+        let skipped = self.skipped.as_mut()?;
+        if skipped.told < skipped.count {
+            skipped.told += 1;
+            let span = skipped
+                .after
+                .captured
+                .saturating_duration_since(skipped.from);
+            frame.captured = skipped.from + span * skipped.told / (skipped.count + 1);
+            return Some(Sighting::Unseen(CameraError::Dropped));
+        }
+        let mut skipped = self.skipped.take()?;
+        std::mem::swap(frame, &mut skipped.after);
+        Some(Sighting::Part)
+    }
+
+    fn each_frame(&mut self, frame: &mut Frame, skipped: u32) -> Sighting {
+        let from = self.last.replace(frame.captured);
+        let (Some(from), true) = (from, skipped > 0) else {
+            return Sighting::Part;
+        };
+        let after = std::mem::replace(frame, Frame::empty());
+        self.skipped = Some(Skipped {
+            told: 0,
+            count: skipped.min(MOST_SKIPPED),
+            from,
+            after,
+        });
+        self.tell_skipped(frame).unwrap_or(Sighting::Nothing)
+    }
+
+    /// Signals of the sensor, and parts that it saw but no frame shows.
+    fn ask_sensor(&mut self, frame: &mut Frame) -> Option<Sighting> {
+        let Trigger::Sensor(trigger) = &mut self.trigger else {
+            return None;
+        };
+        loop {
+            match trigger.sensor.signal() {
+                Ok(None) => break,
+                Ok(Some(at)) => {
+                    self.sensor_failed = false;
+                    if trigger.expected.push_back(at + trigger.delay).is_err() {
+                        frame.captured = at + trigger.delay;
+                        return Some(Sighting::Unseen(CameraError::NoFrameForSensor));
+                    }
+                }
+                Err(error) => {
+                    // Told once; without its sensor a station sees nothing.
+                    if !std::mem::replace(&mut self.sensor_failed, true) {
+                        return Some(Sighting::Blind(error));
+                    }
+                    break;
+                }
+            }
+        }
+        let now = Instant::now();
+        let lost = trigger.given_up(now.checked_sub(self.sensor_lag)?)?;
+        frame.captured = lost;
+        Some(Sighting::Unseen(CameraError::NoFrameForSensor))
+    }
+}
+
+/// A longer gap is not so many parts but a driver that counts anew.
+const MOST_SKIPPED: u32 = 64;
+
+impl FrameSource for Parts {
+    fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
+        if let Some(sighting) = self.tell_skipped(frame) {
+            return Some(sighting);
+        }
+        if let Some(sighting) = self.ask_sensor(frame) {
+            return Some(sighting);
+        }
+        let shot = self.camera.shoot(frame);
+        Some(match (shot, &mut self.trigger) {
+            (Shot::Nothing, _) => Sighting::Nothing,
+            (Shot::Gone(error), _) => {
+                self.last = None;
+                Sighting::Blind(error)
+            }
+            (Shot::Back, _) => Sighting::Sees,
+            (Shot::Taken { skipped }, Trigger::EachFrame) => self.each_frame(frame, skipped),
+            (Shot::Spoilt(error), Trigger::EachFrame) => {
+                self.last = Some(frame.captured);
+                Sighting::Unseen(error)
+            }
+            (Shot::Taken { .. }, Trigger::Presence(presence)) => {
+                if presence.arrives(frame) {
+                    Sighting::Part
+                } else {
+                    Sighting::Nothing
+                }
+            }
+            // The next frame may still show the part.
+            (Shot::Spoilt(_), Trigger::Presence(_)) => Sighting::Nothing,
+            (Shot::Taken { .. }, Trigger::Sensor(trigger)) => {
+                match trigger.shown(frame.captured) {
+                    Some(at) => {
+                        // The sensor knows better than the frame's moment where the part is.
+                        frame.captured = at;
+                        Sighting::Part
+                    }
+                    None => Sighting::Nothing,
+                }
+            }
+            (Shot::Spoilt(_), Trigger::Sensor(_)) => Sighting::Nothing,
+        })
+    }
+
+    fn faults(&self) -> Faults {
+        self.camera.faults()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Plays a list of shots; each picture is of one brightness.
+    struct Script(VecDeque<(Instant, u8, Shot)>);
+
+    impl Camera for Script {
+        fn shoot(&mut self, frame: &mut Frame) -> Shot {
+            let Some((captured, level, shot)) = self.0.pop_front() else {
+                return Shot::Nothing;
+            };
+            if matches!(shot, Shot::Taken { .. }) {
+                (frame.width, frame.height) = (16, 16);
+                frame.rgb = vec![level; 16 * 16 * 3];
+            }
+            frame.captured = captured;
+            shot
+        }
+
+        fn faults(&self) -> Faults {
+            Faults::default()
+        }
+    }
+
+    struct Signals(VecDeque<Instant>);
+
+    impl Sensor for Signals {
+        fn signal(&mut self) -> Result<Option<Instant>, CameraError> {
+            Ok(self.0.pop_front())
+        }
+    }
+
+    /// What is told, with each part's time after `start` in ms.
+    fn told(parts: &mut Parts, start: Instant, calls: usize) -> Vec<(&'static str, u128)> {
+        let mut frame = Frame::empty();
+        let mut told = Vec::new();
+        for _ in 0..calls {
+            let name = match parts.next(&mut frame).unwrap() {
+                Sighting::Part => "part",
+                Sighting::Unseen(_) => "unseen",
+                Sighting::Nothing => continue,
+                Sighting::Blind(_) => "blind",
+                Sighting::Sees => "sees",
+            };
+            told.push((
+                name,
+                frame.captured.saturating_duration_since(start).as_millis(),
+            ));
+        }
+        told
+    }
+
+    fn taken(skipped: u32) -> Shot {
+        Shot::Taken { skipped }
+    }
+
+    #[test]
+    fn a_triggered_part_whose_frame_was_skipped_or_spoilt_is_told_at_its_place() {
+        let start = Instant::now();
+        let script = Script(VecDeque::from([
+            (start, 1, taken(0)),
+            (start + 90 * MS, 2, taken(2)),
+            (
+                start + 120 * MS,
+                0,
+                Shot::Spoilt(CameraError::Corrupt("".into())),
+            ),
+            (start + 150 * MS, 3, taken(0)),
+        ]));
+        let mut parts = Parts::new(Box::new(script), Trigger::EachFrame);
+        assert_eq!(
+            told(&mut parts, start, 8),
+            [
+                ("part", 0),
+                ("unseen", 30),
+                ("unseen", 60),
+                ("part", 90),
+                ("unseen", 120),
+                ("part", 150)
+            ]
+        );
+    }
+
+    #[test]
+    fn after_the_camera_was_gone_no_skipped_part_is_made_up() {
+        let start = Instant::now();
+        let gone = CameraError::Missing("it".into());
+        let script = Script(VecDeque::from([
+            (start, 1, taken(0)),
+            (start + 10 * MS, 0, Shot::Gone(gone)),
+            (start + 20 * MS, 0, Shot::Back),
+            (start + 30 * MS, 2, taken(7)),
+        ]));
+        let mut parts = Parts::new(Box::new(script), Trigger::EachFrame);
+        assert_eq!(
+            told(&mut parts, start, 4),
+            [("part", 0), ("blind", 10), ("sees", 20), ("part", 30)]
+        );
+    }
+
+    #[test]
+    fn a_part_that_passes_is_one_part_however_many_frames_show_it() {
+        let start = Instant::now();
+        let levels = [20, 20, 200, 200, 200, 20, 21, 200, 20];
+        let shots = levels
+            .iter()
+            .enumerate()
+            .map(|(i, &level)| (start + MS * i as u32, level, taken(0)));
+        let presence = Presence {
+            belt_level: 20,
+            contrast: 50,
+            ..Presence::default()
+        };
+        let mut parts = Parts::new(
+            Box::new(Script(shots.collect())),
+            Trigger::Presence(presence),
+        );
+        assert_eq!(told(&mut parts, start, 12), [("part", 2), ("part", 7)]);
+    }
+
+    #[test]
+    fn a_sensor_names_the_frame_and_a_part_without_one_is_told() {
+        let start = Instant::now().checked_sub(10_000 * MS).unwrap();
+        let signals = Signals(VecDeque::from([start + 5 * MS, start + 300 * MS]));
+        let shots = (0..12).map(|i| (start + 10 * MS * i, 1, taken(0)));
+        let trigger = SensorTrigger::new(Box::new(signals), 20 * MS, 15 * MS);
+        let mut parts = Parts::new(Box::new(Script(shots.collect())), Trigger::Sensor(trigger));
+        parts.sensor_lag = Duration::from_secs(3_600);
+        assert_eq!(told(&mut parts, start, 12), [("part", 25)]);
+        parts.sensor_lag = 100 * MS;
+        assert_eq!(told(&mut parts, start, 3), [("unseen", 320)]);
+    }
+}

@@ -1,0 +1,313 @@
+//! What V4L2 drivers put into a buffer → interleaved 8-bit RGB. Layouts as in the kernel's "Image Formats" chapter
+//! (docs.kernel.org/userspace-api/media/v4l/pixfmt.html).
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegDecoder;
+use image::{ColorType, ImageDecoder};
+
+use super::{CameraError, Frame};
+
+/// A pixel format that a station can ask its camera for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PixelFormat {
+    Grey,
+    /// 10 bits in two bytes, least significant first.
+    Y10,
+    /// 12 bits, likewise.
+    Y12,
+    Yuyv,
+    Uyvy,
+    /// A plane of luma, then one of interleaved chroma at half size.
+    Nv12,
+    Rgb24,
+    Mjpg,
+    /// One colour a pixel; named by the first two pixels of the first two rows.
+    Bayer(Bayer),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bayer {
+    Bggr,
+    Gbrg,
+    Grbg,
+    Rggb,
+}
+
+impl PixelFormat {
+    /// Each with its name in the station file and its V4L2 code.
+    pub const ALL: [(PixelFormat, &'static str, [u8; 4]); 12] = [
+        (PixelFormat::Grey, "GREY", *b"GREY"),
+        (PixelFormat::Y10, "Y10", *b"Y10 "),
+        (PixelFormat::Y12, "Y12", *b"Y12 "),
+        (PixelFormat::Yuyv, "YUYV", *b"YUYV"),
+        (PixelFormat::Uyvy, "UYVY", *b"UYVY"),
+        (PixelFormat::Nv12, "NV12", *b"NV12"),
+        (PixelFormat::Rgb24, "RGB24", *b"RGB3"),
+        (PixelFormat::Mjpg, "MJPG", *b"MJPG"),
+        (PixelFormat::Bayer(Bayer::Bggr), "BGGR8", *b"BA81"),
+        (PixelFormat::Bayer(Bayer::Gbrg), "GBRG8", *b"GBRG"),
+        (PixelFormat::Bayer(Bayer::Grbg), "GRBG8", *b"GRBG"),
+        (PixelFormat::Bayer(Bayer::Rggb), "RGGB8", *b"RGGB"),
+    ];
+
+    pub fn named(name: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(_, n, _)| *n == name)?;
+        Some(found.0)
+    }
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|f| f.0 == self).map_or("", |f| f.1)
+    }
+
+    pub fn fourcc(self) -> [u8; 4] {
+        Self::ALL
+            .iter()
+            .find(|f| f.0 == self)
+            .map_or([0; 4], |f| f.2)
+    }
+
+    /// Bytes of a row without padding, where rows have a length.
+    fn row_bytes(self, width: usize) -> usize {
+        match self {
+            PixelFormat::Grey | PixelFormat::Bayer(_) => width,
+            PixelFormat::Nv12 => width.div_ceil(2) * 2,
+            PixelFormat::Y10 | PixelFormat::Y12 => width * 2,
+            PixelFormat::Yuyv | PixelFormat::Uyvy => width.div_ceil(2) * 4,
+            PixelFormat::Rgb24 => width * 3,
+            PixelFormat::Mjpg => 0,
+        }
+    }
+}
+
+/// How luma and chroma stand for red, green and blue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct YuvEncoding {
+    /// ITU-R BT.709 instead of BT.601.
+    pub bt709: bool,
+    /// 0 to 255 instead of 16 to 235.
+    pub full_range: bool,
+}
+
+/// A buffer's geometry as the driver granted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub format: PixelFormat,
+    pub width: u32,
+    pub height: u32,
+    /// From one row to the next, in bytes.
+    pub stride: u32,
+    /// How far 10- and 12-bit values are shifted down to 8.
+    pub shift: u32,
+    pub yuv: YuvEncoding,
+}
+
+impl Layout {
+    /// Converts `bytes` into `frame`. A buffer that is too short, or no picture, is [`CameraError::Corrupt`].
+    pub fn to_rgb(&self, bytes: &[u8], frame: &mut Frame) -> Result<(), CameraError> {
+        let (width, height) = (self.width as usize, self.height as usize);
+        frame.width = self.width;
+        frame.height = self.height;
+        frame.rgb.resize(width * height * 3, 0);
+        if self.format == PixelFormat::Mjpg {
+            return self.jpeg(bytes, frame);
+        }
+        let stride = (self.stride as usize).max(self.format.row_bytes(width));
+        let last_row = self.format.row_bytes(width);
+        let rows = match self.format {
+            PixelFormat::Nv12 => height + height.div_ceil(2),
+            _ => height,
+        };
+        let needed = stride * (rows - 1) + last_row;
+        if bytes.len() < needed {
+            let length = bytes.len();
+            return Err(CameraError::Corrupt(format!("{length} bytes of {needed}")));
+        }
+        let row = |y: usize| &bytes[y * stride..y * stride + last_row];
+        let rgb_rows = frame.rgb.chunks_exact_mut(width * 3).enumerate();
+        match self.format {
+            PixelFormat::Rgb24 => rgb_rows.for_each(|(y, rgb)| rgb.copy_from_slice(row(y))),
+            PixelFormat::Grey => rgb_rows.for_each(|(y, rgb)| {
+                for (pixel, &grey) in rgb.chunks_exact_mut(3).zip(row(y)) {
+                    pixel.fill(grey);
+                }
+            }),
+            PixelFormat::Y10 | PixelFormat::Y12 => rgb_rows.for_each(|(y, rgb)| {
+                for (pixel, value) in rgb.chunks_exact_mut(3).zip(row(y).chunks_exact(2)) {
+                    let value = u16::from_le_bytes([value[0], value[1]]) >> self.shift;
+                    pixel.fill(value.min(255) as u8);
+                }
+            }),
+            PixelFormat::Yuyv | PixelFormat::Uyvy => {
+                // Two pixels share their chroma: Y U Y V, or U Y V Y.
+                let [luma, u, v] = if self.format == PixelFormat::Yuyv {
+                    [0, 1, 3]
+                } else {
+                    [1, 0, 2]
+                };
+                let convert = YuvToRgb::new(self.yuv);
+                rgb_rows.for_each(|(y, rgb)| {
+                    for (pixels, group) in rgb.chunks_mut(6).zip(row(y).chunks_exact(4)) {
+                        for (i, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+                            pixel.copy_from_slice(&convert.pixel(
+                                group[luma + 2 * i],
+                                group[u],
+                                group[v],
+                            ));
+                        }
+                    }
+                });
+            }
+            PixelFormat::Nv12 => {
+                let convert = YuvToRgb::new(self.yuv);
+                let chroma = &bytes[stride * height..];
+                rgb_rows.for_each(|(y, rgb)| {
+                    let chroma = &chroma[y / 2 * stride..];
+                    for (x, (pixel, &luma)) in rgb.chunks_exact_mut(3).zip(row(y)).enumerate() {
+                        let at = x / 2 * 2;
+                        pixel.copy_from_slice(&convert.pixel(luma, chroma[at], chroma[at + 1]));
+                    }
+                });
+            }
+            PixelFormat::Bayer(order) => {
+                demosaic(order, bytes, stride, width, height, &mut frame.rgb)
+            }
+            PixelFormat::Mjpg => {}
+        }
+        Ok(())
+    }
+
+    fn jpeg(&self, bytes: &[u8], frame: &mut Frame) -> Result<(), CameraError> {
+        let corrupt = |e: image::ImageError| CameraError::Corrupt(e.to_string());
+        let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
+        let (width, height) = decoder.dimensions();
+        if (width, height) != (self.width, self.height) {
+            return Err(CameraError::Corrupt(format!("a JPEG of {width}×{height}")));
+        }
+        let pixels = (width * height) as usize;
+        match decoder.color_type() {
+            ColorType::Rgb8 => decoder.read_image(&mut frame.rgb).map_err(corrupt),
+            ColorType::L8 => {
+                decoder
+                    .read_image(&mut frame.rgb[..pixels])
+                    .map_err(corrupt)?;
+                // From the end, so that no grey value is overwritten before it is used.
+                for i in (0..pixels).rev() {
+                    let grey = frame.rgb[i];
+                    frame.rgb[i * 3..i * 3 + 3].fill(grey);
+                }
+                Ok(())
+            }
+            other => Err(CameraError::Corrupt(format!("a JPEG in {other:?}"))),
+        }
+    }
+}
+
+/// The matrices of ITU-R BT.601 and BT.709 in 16-bit fixed point.
+struct YuvToRgb {
+    luma: i32,
+    black: i32,
+    red_v: i32,
+    green_u: i32,
+    green_v: i32,
+    blue_u: i32,
+}
+
+impl YuvToRgb {
+    fn new(encoding: YuvEncoding) -> Self {
+        let (kr, kb) = if encoding.bt709 {
+            (0.2126, 0.0722)
+        } else {
+            (0.299, 0.114)
+        };
+        let kg = 1.0 - kr - kb;
+        let (luma, chroma, black) = if encoding.full_range {
+            (1.0, 1.0, 0)
+        } else {
+            (255.0 / 219.0, 255.0 / 224.0, 16)
+        };
+        let fixed = |value: f64| (value * 65_536.0).round() as i32;
+        YuvToRgb {
+            luma: fixed(luma),
+            black,
+            red_v: fixed(2.0 * (1.0 - kr) * chroma),
+            green_u: fixed(2.0 * (1.0 - kb) * kb / kg * chroma),
+            green_v: fixed(2.0 * (1.0 - kr) * kr / kg * chroma),
+            blue_u: fixed(2.0 * (1.0 - kb) * chroma),
+        }
+    }
+
+    fn pixel(&self, y: u8, u: u8, v: u8) -> [u8; 3] {
+        let y = (i32::from(y) - self.black) * self.luma + 32_768;
+        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+        let clamp = |value: i32| (value >> 16).clamp(0, 255) as u8;
+        [
+            clamp(y + self.red_v * v),
+            clamp(y - self.green_u * u - self.green_v * v),
+            clamp(y + self.blue_u * u),
+        ]
+    }
+}
+
+/// Bilinear: a colour that a pixel lacks is the mean of its nearest neighbours that have it.
+fn demosaic(
+    order: Bayer,
+    bytes: &[u8],
+    stride: usize,
+    width: usize,
+    height: usize,
+    rgb: &mut [u8],
+) {
+    // Where the red pixel of each 2×2 cell is.
+    let (red_x, red_y) = match order {
+        Bayer::Rggb => (0, 0),
+        Bayer::Grbg => (1, 0),
+        Bayer::Gbrg => (0, 1),
+        Bayer::Bggr => (1, 1),
+    };
+    // Beyond an edge the picture is mirrored at its last pixel, which keeps the colours in step.
+    let mirror = |at: isize, size: usize| {
+        let last = size as isize - 1;
+        let at = at.abs();
+        if at > last {
+            (2 * last - at).max(0) as usize
+        } else {
+            at as usize
+        }
+    };
+    let mean = |x: usize, y: usize, offsets: &[(isize, isize)]| {
+        let sum: u32 = offsets
+            .iter()
+            .map(|(dx, dy)| {
+                let (x, y) = (
+                    mirror(x as isize + dx, width),
+                    mirror(y as isize + dy, height),
+                );
+                u32::from(bytes[y * stride + x])
+            })
+            .sum();
+        let count = offsets.len() as u32;
+        ((sum + count / 2) / count) as u8
+    };
+    const SIDES: [(isize, isize); 2] = [(-1, 0), (1, 0)];
+    const ENDS: [(isize, isize); 2] = [(0, -1), (0, 1)];
+    const CROSS: [(isize, isize); 4] = [(-1, 0), (1, 0), (0, -1), (0, 1)];
+    const CORNERS: [(isize, isize); 4] = [(-1, -1), (1, -1), (-1, 1), (1, 1)];
+    for y in 0..height {
+        for x in 0..width {
+            let own = bytes[y * stride + x];
+            let pixel = match (x % 2 == red_x, y % 2 == red_y) {
+                (true, true) => [own, mean(x, y, &CROSS), mean(x, y, &CORNERS)],
+                (false, false) => [mean(x, y, &CORNERS), mean(x, y, &CROSS), own],
+                // Green, in a row with red.
+                (false, true) => [mean(x, y, &SIDES), own, mean(x, y, &ENDS)],
+                (true, false) => [mean(x, y, &ENDS), own, mean(x, y, &SIDES)],
+            };
+            let at = (y * width + x) * 3;
+            rgb[at..at + 3].copy_from_slice(&pixel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! A V4L2 camera: opened as the station file says or refused, read through memory-mapped buffers, and opened again with
+//! back-off when it is unplugged or falls silent.
+
+pub mod clock;
+mod controls;
+mod device;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::parts::{Camera, Shot};
+use super::pixel_format::{Layout, PixelFormat};
+use super::{CameraError, Faults, Frame, LONGEST_WAIT};
+use clock::Monotonic;
+pub use device::Granted;
+use device::{Device, Received};
+
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// What a station file asks of its camera.
+#[derive(Clone, Debug)]
+pub struct V4l2Settings {
+    pub device: PathBuf,
+    pub width: u32,
+    pub height: u32,
+    pub format: PixelFormat,
+    /// How far 10- and 12-bit values are shifted down to 8.
+    pub shift: u32,
+    /// Frames a second; as the camera likes if none.
+    pub frame_rate: Option<f64>,
+    /// A camera that runs freely and gives no frame for so long has stalled. None for one that waits for a trigger.
+    pub stall: Option<Duration>,
+    /// Control names and the values they must have.
+    pub controls: Vec<(String, i64)>,
+}
+
+impl V4l2Settings {
+    fn name(&self) -> String {
+        self.device.display().to_string()
+    }
+}
+
+/// Opens the camera, sets it up and closes it again: what it grants.
+pub fn probe(settings: &V4l2Settings) -> Result<Granted, CameraError> {
+    Device::open(settings).map(|device| device.granted.clone())
+}
+
+pub struct V4l2Camera {
+    settings: V4l2Settings,
+    open: Option<Open>,
+    retry_at: Instant,
+    back_off: Duration,
+    faults: Faults,
+}
+
+struct Open {
+    device: Device,
+    sequence: Option<u32>,
+    /// When the last frame came, or the stream began.
+    fed: Instant,
+    /// Its first frame has not been told as [`Shot::Back`] yet.
+    told_back: bool,
+}
+
+impl V4l2Camera {
+    pub fn open(settings: V4l2Settings) -> Result<Self, CameraError> {
+        let device = Device::open(&settings)?;
+        Ok(V4l2Camera {
+            settings,
+            open: Some(Open::new(device, true)),
+            retry_at: Instant::now(),
+            back_off: FIRST_RETRY,
+            faults: Faults::default(),
+        })
+    }
+
+    fn lose(&mut self, now: Instant) {
+        self.open = None;
+        self.retry_at = now + self.back_off;
+        self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
+    }
+
+    fn reconnect(&mut self) -> Shot {
+        let now = Instant::now();
+        if now < self.retry_at {
+            std::thread::sleep((self.retry_at - now).min(LONGEST_WAIT));
+            return Shot::Nothing;
+        }
+        match Device::open(&self.settings) {
+            Ok(device) => self.open = Some(Open::new(device, false)),
+            Err(error) => {
+                log::debug!("{error}");
+                self.lose(now);
+            }
+        }
+        Shot::Nothing
+    }
+
+    fn failed(&mut self, error: &io::Error, told: bool) -> Shot {
+        self.faults.unplugged += u64::from(told);
+        self.lose(Instant::now());
+        if !told {
+            return Shot::Nothing;
+        }
+        Shot::Gone(CameraError::Lost {
+            device: self.settings.name(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl Open {
+    fn new(device: Device, told_back: bool) -> Self {
+        Open {
+            device,
+            sequence: None,
+            fed: Instant::now(),
+            told_back,
+        }
+    }
+}
+
+impl Camera for V4l2Camera {
+    fn shoot(&mut self, frame: &mut Frame) -> Shot {
+        let Some(open) = &mut self.open else {
+            return self.reconnect();
+        };
+        let layout: Layout = open.device.granted.layout;
+        let received = match open.device.receive(LONGEST_WAIT) {
+            Ok(received) => received,
+            Err(error) => {
+                let told = open.told_back;
+                return self.failed(&error, told);
+            }
+        };
+        let Some(Received {
+            bytes,
+            sequence,
+            stamp,
+            damaged,
+        }) = received
+        else {
+            let waited = open.fed.elapsed();
+            if self.settings.stall.is_none_or(|limit| waited < limit) {
+                return Shot::Nothing;
+            }
+            let told = open.told_back;
+            self.faults.stalled += u64::from(told);
+            self.lose(Instant::now());
+            return match told {
+                false => Shot::Nothing,
+                true => Shot::Gone(CameraError::Stalled {
+                    device: self.settings.name(),
+                    waited_ms: waited.as_millis(),
+                }),
+            };
+        };
+        open.fed = Instant::now();
+        frame.captured = stamp.map_or(open.fed, |stamp| Monotonic::now().instant(stamp));
+        if !open.told_back {
+            open.told_back = true;
+            open.sequence = Some(sequence);
+            self.back_off = FIRST_RETRY;
+            return Shot::Back;
+        }
+        let last = open.sequence.replace(sequence);
+        let skipped = last.map_or(0, |last| sequence.wrapping_sub(last).saturating_sub(1));
+        self.faults.dropped += u64::from(skipped);
+        if damaged {
+            self.faults.corrupt += 1;
+            return Shot::Spoilt(CameraError::Corrupt("marked by its driver".into()));
+        }
+        match layout.to_rgb(bytes, frame) {
+            Ok(()) => Shot::Taken { skipped },
+            Err(error) => {
+                self.faults.corrupt += 1;
+                Shot::Spoilt(error)
+            }
+        }
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(device: &str) -> V4l2Settings {
+        V4l2Settings {
+            device: device.into(),
+            width: 640,
+            height: 480,
+            format: PixelFormat::Yuyv,
+            shift: 0,
+            frame_rate: None,
+            stall: None,
+            controls: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_no_camera_is_named() {
+        let error = V4l2Camera::open(settings("/dev/video99")).err().unwrap();
+        assert!(matches!(error, CameraError::Missing(_)), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("video0");
+        std::fs::write(&file, "").unwrap();
+        for device in [file.to_str().unwrap(), "/dev/null"] {
+            let error = V4l2Camera::open(settings(device)).err().unwrap();
+            assert!(matches!(error, CameraError::NotACamera(_)), "{error}");
+        }
+    }
+}

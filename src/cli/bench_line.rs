@@ -1,0 +1,190 @@
+//! The second half of `aecsad bench`: the whole station as fast as it goes, on a pseudo-terminal. How many parts a minute it
+//! keeps up with, and how long a verdict takes to become bytes at the far end of the wire.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aecsad_link::{Actuator, Decoder, Envelope, MAX_FRAME, ToActuator, encode};
+use serialport::{SerialPort, TTYPort};
+
+use crate::camera::{Frame, FrameSource, Sighting};
+use crate::error::Result;
+use crate::inspector::{Inspector, Verdict};
+use crate::line::{Conveyor, Policies, Travel};
+use crate::reject::framed::{FramedSerial, FramedSettings};
+use crate::reject::serial::never_block;
+use crate::reject::simulator::SimulatorError;
+use crate::score::trimmed_z::quantile;
+use crate::station::{Heatmap, Judge, Station};
+
+/// Frames that may wait for the engine: one is judged while the next is there.
+const AHEAD: u32 = 2;
+const TRAVEL: Duration = Duration::from_millis(500);
+
+#[derive(serde::Serialize)]
+pub struct LineFigures {
+    pub rejects: u32,
+    pub parts_per_min: f64,
+    /// From the engine's verdict to the reject message at the far end, ms.
+    pub p50_ms: f64,
+    pub p999_ms: f64,
+    pub most_ms: f64,
+}
+
+/// Runs `parts` of these frames, each taken for bad, through a station.
+pub fn measure(inspector: &mut Inspector, frames: Vec<Frame>, parts: u32) -> Result<LineFigures> {
+    let no_terminal = |e: String| SimulatorError::NoTerminal(e);
+    let (far_end, near_end) = TTYPort::pair().map_err(|e| no_terminal(e.to_string()))?;
+    never_block(&far_end).map_err(|e| no_terminal(e.to_string()))?;
+    let device = near_end.name().unwrap_or_default();
+    let (stop, judged) = (AtomicBool::new(false), Arc::new(AtomicU32::new(0)));
+    let verdicts = Arc::new(Mutex::new(Vec::with_capacity(parts as usize)));
+    let mut source = AsFastAsItGoes {
+        frames,
+        taken: 0,
+        judged: Arc::clone(&judged),
+    };
+    let mut judge = Noting {
+        inspector,
+        judged,
+        verdicts: Arc::clone(&verdicts),
+    };
+    let mut rejector = FramedSerial::open(FramedSettings {
+        device: Path::new(&device).into(),
+        baud: 115_200,
+        pulse: Duration::from_millis(1),
+    })?;
+    let station = Station {
+        source: &mut source,
+        judge: &mut judge,
+        rejector: &mut rejector,
+        conveyor: Conveyor {
+            travel: Travel::Time(TRAVEL),
+            lead: Duration::ZERO,
+            margin: Duration::from_millis(40),
+            pulse: Duration::from_millis(1),
+        },
+        policies: Policies::default(),
+        confirm_within: None,
+        album: None,
+        limit: Some(parts),
+        priority: 0,
+    };
+    let arrived = thread::scope(|scope| {
+        let listener = scope.spawn(|| listen(far_end, &stop));
+        let ended = station.run(&AtomicBool::new(false), |_| {});
+        stop.store(true, Ordering::Relaxed);
+        let arrived = listener.join().unwrap_or_default();
+        ended.map(|_| arrived)
+    })?;
+    let verdicts = verdicts.lock().map(|v| v.clone()).unwrap_or_default();
+    let mut latencies: Vec<f64> = arrived
+        .iter()
+        .filter_map(|(part, at)| {
+            Some((*at - *verdicts.get(*part as usize - 1)?).as_secs_f64() * 1e3)
+        })
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    let span = match (verdicts.first(), verdicts.last()) {
+        (Some(first), Some(last)) => (*last - *first).as_secs_f64(),
+        _ => f64::NAN,
+    };
+    Ok(LineFigures {
+        rejects: latencies.len() as u32,
+        parts_per_min: (verdicts.len() as f64 - 1.0) / span * 60.0,
+        p50_ms: quantile(&latencies, 0.5),
+        p999_ms: quantile(&latencies, 0.999),
+        most_ms: quantile(&latencies, 1.0),
+    })
+}
+
+/// The next frame as soon as the engine has room for it.
+struct AsFastAsItGoes {
+    frames: Vec<Frame>,
+    taken: u32,
+    judged: Arc<AtomicU32>,
+}
+
+impl FrameSource for AsFastAsItGoes {
+    fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
+        if self.taken >= self.judged.load(Ordering::Relaxed) + AHEAD {
+            thread::sleep(Duration::from_micros(200));
+            return Some(Sighting::Nothing);
+        }
+        let next = &self.frames[self.taken as usize % self.frames.len()];
+        self.taken += 1;
+        frame.width = next.width;
+        frame.height = next.height;
+        frame.rgb.clone_from(&next.rgb);
+        frame.captured = Instant::now();
+        Some(Sighting::Part)
+    }
+}
+
+/// The inspector, with the moment of each verdict; every part is bad.
+struct Noting<'i> {
+    inspector: &'i mut Inspector,
+    judged: Arc<AtomicU32>,
+    verdicts: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Judge for Noting<'_> {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
+        let mut verdict = self.inspector.inspect(frame)?;
+        verdict.reject = true;
+        self.judged.fetch_add(1, Ordering::Relaxed);
+        if let Ok(mut verdicts) = self.verdicts.lock() {
+            verdicts.push(Instant::now());
+        }
+        Ok(verdict)
+    }
+
+    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+        None
+    }
+}
+
+/// Plays the actuator and notes when each part's reject came, the first time.
+fn listen(mut port: TTYPort, stop: &AtomicBool) -> Vec<(u32, Instant)> {
+    let start = Instant::now();
+    let (mut actuator, mut decoder) = (Actuator::new(), Decoder::new());
+    let mut arrived: Vec<(u32, Instant)> = Vec::new();
+    let mut bytes = [0; 256];
+    let clock_us = || start.elapsed().as_micros() as u64;
+    while !stop.load(Ordering::Relaxed) {
+        while let Some(edge) = actuator.next_edge(clock_us()) {
+            if let aecsad_link::Edge::On { part, at_us, .. } = edge {
+                say(&mut port, &actuator.pulsed(part, at_us));
+            }
+        }
+        let _ = port.set_timeout(Duration::from_millis(1));
+        let Ok(length) = port.read(&mut bytes) else {
+            continue;
+        };
+        let at = Instant::now();
+        for byte in &bytes[..length] {
+            let Some(Ok(message)) = decoder.push::<Envelope<ToActuator>>(*byte) else {
+                continue;
+            };
+            if let ToActuator::Reject { part, .. } = message.message
+                && arrived.last().is_none_or(|(last, _)| *last < part)
+            {
+                arrived.push((part, at));
+            }
+            say(&mut port, &actuator.receive(clock_us(), message));
+        }
+    }
+    arrived
+}
+
+fn say(port: &mut TTYPort, message: &Envelope<aecsad_link::FromActuator>) {
+    use std::io::Write;
+    if let Ok(frame) = encode(message, &mut [0; MAX_FRAME]) {
+        // A full wire loses it, as wires do.
+        let _ = port.write(frame);
+    }
+}

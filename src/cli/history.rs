@@ -1,0 +1,208 @@
+//! `aecsad history`: what became of each part, from the journal.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use super::findings::unwritable;
+use crate::error::Result;
+use crate::journal::{Database, Filter, JournalError, Record, parse_time, show_time};
+use crate::line::Cause;
+use crate::station::config::StationConfig;
+use crate::whole_file::WholeFile;
+
+const HEADER: [&str; 14] = [
+    "run",
+    "part",
+    "captured",
+    "cause",
+    "score",
+    "p_value",
+    "branch",
+    "branches",
+    "pulse",
+    "pulse_error_ms",
+    "fallen",
+    "latency_ms",
+    "bundle",
+    "picture",
+];
+
+#[derive(Args)]
+pub struct HistoryArgs {
+    /// The station file, which names the journal
+    #[arg(long, default_value = "station.toml")]
+    pub config: PathBuf,
+    /// The journal's folder, instead of the station file's
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+    /// Parts captured from then on: 2026-11-24, 2026-11-24T15:04 (UTC), or how long ago: 90m, 8h, 7d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Parts captured before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only parts decided so: good, bad, late, queue_full, engine_error, no_frame; several with commas
+    #[arg(long, value_delimiter = ',', value_parser = Cause::ALL.map(Cause::name))]
+    pub cause: Vec<String>,
+    /// Only this run of the station
+    #[arg(long)]
+    pub run: Option<i64>,
+    /// Only this part
+    #[arg(long)]
+    pub part: Option<u32>,
+    /// The latest so many; 50 on the screen and all in a file if not given
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Write all columns as CSV to this file, - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+}
+
+pub fn run(args: &HistoryArgs) -> Result<()> {
+    let folder = match &args.journal {
+        Some(folder) => folder.clone(),
+        None => {
+            let config = StationConfig::load(&args.config)?;
+            config
+                .journal
+                .ok_or_else(|| JournalError::NotKept(args.config.clone()))?
+                .path
+        }
+    };
+    let now_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as i64;
+    let time = |text: &Option<String>| {
+        text.as_deref()
+            .map(|text| parse_time(text, now_ms))
+            .transpose()
+    };
+    let filter = Filter {
+        since_ms: time(&args.since)?,
+        until_ms: time(&args.until)?,
+        causes: args.cause.clone(),
+        run: args.run,
+        part: args.part,
+        limit: args.limit.or(args.csv.is_none().then_some(50)),
+    };
+    let database = Database::read(&folder)?;
+    match &args.csv {
+        None => show(&database, &filter),
+        Some(path) if path == Path::new("-") => {
+            match export(&database, &filter, &folder, io::stdout().lock()) {
+                // Whoever reads has read enough.
+                Err(Export::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                Err(error) => Err(error.at(Path::new("standard output"))),
+                Ok(()) => Ok(()),
+            }
+        }
+        Some(path) => {
+            let mut file = WholeFile::create(path).map_err(|e| unwritable(path, e))?;
+            export(&database, &filter, &folder, &mut file).map_err(|e| e.at(path))?;
+            file.commit().map_err(|e| unwritable(path, e))
+        }
+    }
+}
+
+fn show(database: &Database, filter: &Filter) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let mut shown = 0;
+    let _ = writeln!(
+        out,
+        "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  fallen",
+        "captured", "run", "part", "cause", "score", "p", "branch", "pulse"
+    );
+    database.find(filter, |r| {
+        shown += 1;
+        let number = |value: Option<f64>, digits: usize| {
+            value.map_or("-".into(), |v| format!("{v:.digits$}"))
+        };
+        writeln!(
+            out,
+            "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  {}",
+            show_time(r.captured_ms),
+            r.run,
+            r.part,
+            r.cause,
+            number(r.score, 3),
+            number(r.p_value, 4),
+            r.branch.as_deref().unwrap_or("-"),
+            r.pulse,
+            fallen(&r, "-")
+        )
+        .is_ok()
+    })?;
+    if shown == 0 {
+        eprintln!("no part in the journal is like that");
+    }
+    Ok(())
+}
+
+enum Export {
+    Journal(JournalError),
+    Write(io::Error),
+}
+
+impl Export {
+    fn at(self, path: &Path) -> crate::Error {
+        match self {
+            Export::Journal(error) => error.into(),
+            Export::Write(error) => unwritable(path, error),
+        }
+    }
+}
+
+fn export(
+    database: &Database,
+    filter: &Filter,
+    folder: &Path,
+    out: impl Write,
+) -> Result<(), Export> {
+    let mut csv = csv::Writer::from_writer(out);
+    let mut written = csv.write_record(HEADER);
+    database
+        .find(filter, |r| {
+            if written.is_ok() {
+                written = csv.write_record(fields(&r, folder));
+            }
+            written.is_ok()
+        })
+        .map_err(Export::Journal)?;
+    written
+        .map_err(io::Error::from)
+        .and_then(|()| csv.flush())
+        .map_err(Export::Write)
+}
+
+fn fields(r: &Record, folder: &Path) -> [String; HEADER.len()] {
+    let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
+    [
+        r.run.to_string(),
+        r.part.to_string(),
+        show_time(r.captured_ms),
+        r.cause.clone(),
+        number(r.score),
+        number(r.p_value),
+        r.branch.clone().unwrap_or_default(),
+        r.branches.clone(),
+        r.pulse.clone(),
+        number(r.pulse_error_ms),
+        fallen(r, "").into(),
+        number(r.latency_ms),
+        r.bundle.clone(),
+        r.picture(folder)
+            .map_or(String::new(), |path| path.display().to_string()),
+    ]
+}
+
+fn fallen(r: &Record, unknown: &'static str) -> &'static str {
+    match r.fallen {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => unknown,
+    }
+}

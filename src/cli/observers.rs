@@ -1,0 +1,200 @@
+//! Whoever wants to know about a running line: the table on the screen, the journal, the metrics, the watchdogs. None of
+//! them holds the line up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::table::Table;
+use crate::error::Result;
+use crate::journal::{Database, JournalError, Pictures, Record, Writer};
+use crate::monitor::{Metrics, Server, Snapshot};
+use crate::station::config::{JournalConfig, StationConfig};
+use crate::station::ledger::{Entry, Ledger, Row, Totals};
+use crate::station::watchdog::Watchdog;
+use crate::station::{Ended, Health, News};
+
+const METRICS_EACH: Duration = Duration::from_secs(1);
+
+pub struct Observers<'k> {
+    ledger: Ledger,
+    outlets: Outlets<'k>,
+    watchdog: Watchdog,
+    metrics_at: Instant,
+    _server: Option<Server>,
+}
+
+/// Where a finished row goes.
+struct Outlets<'k> {
+    table: Table,
+    journal: Option<Journal>,
+    metrics: Option<Arc<Metrics>>,
+    keep: &'k mut dyn FnMut(&Row),
+}
+
+/// The journal of one run.
+pub struct Journal {
+    writer: Writer,
+    run: i64,
+    bundle: String,
+    pictures_shed: Arc<AtomicU64>,
+}
+
+impl Journal {
+    /// Opens the journal, and the pictures' album beside it.
+    pub fn open(config: &JournalConfig, bundle: &str) -> Result<(Self, Pictures)> {
+        std::fs::create_dir_all(&config.path).map_err(|source| JournalError::Folder {
+            path: config.path.clone(),
+            source,
+        })?;
+        let database = Database::open(&config.path)?;
+        let run = database.latest_run()? + 1;
+        let writer = Writer::start(database, config.records)?;
+        let pictures = Pictures::start(&config.path, run, config.images_bytes)?;
+        let journal = Journal {
+            writer,
+            run,
+            bundle: bundle.into(),
+            pictures_shed: Arc::clone(&pictures.shed),
+        };
+        Ok((journal, pictures))
+    }
+}
+
+impl<'k> Observers<'k> {
+    pub fn start(
+        config: &StationConfig,
+        table: Table,
+        journal: Option<Journal>,
+        keep: &'k mut dyn FnMut(&Row),
+    ) -> Result<Self> {
+        let now = Instant::now();
+        let metrics = config
+            .monitor
+            .map(|address| (address, Arc::new(Metrics::new())));
+        let server = match &metrics {
+            None => None,
+            Some((address, metrics)) => Some(Server::start(*address, Arc::clone(metrics))?),
+        };
+        Ok(Observers {
+            ledger: Ledger::new(config.confirm_within.is_some()),
+            outlets: Outlets {
+                table,
+                journal,
+                metrics: metrics.map(|(_, metrics)| metrics),
+                keep,
+            },
+            watchdog: Watchdog::start(&config.watchdog, now)?,
+            metrics_at: now,
+            _server: server,
+        })
+    }
+
+    pub fn hear(&mut self, news: News) {
+        match news {
+            News::Event(event) => {
+                self.ledger
+                    .note(event, &mut |entry| self.outlets.write(entry));
+                self.outlets.table.show_totals(&self.ledger.totals);
+            }
+            News::Turn(health) => self.turn(&health, Instant::now()),
+        }
+    }
+
+    pub fn alarm(&mut self, sentence: String) {
+        self.ledger.totals.alarms += 1;
+        self.outlets.write(Entry::Alarm(sentence));
+    }
+
+    fn turn(&mut self, health: &Health, now: Instant) {
+        if let Some(sentence) = self.watchdog.turn(health, now) {
+            self.alarm(sentence);
+        }
+        if now < self.metrics_at {
+            return;
+        }
+        self.metrics_at = now + METRICS_EACH;
+        let totals = &self.ledger.totals;
+        if let Some(metrics) = &self.outlets.metrics {
+            metrics.set(&snapshot(totals, health, self.outlets.journal.as_ref()));
+        }
+        self.watchdog.say(&format!(
+            "{} parts, {} bad, {} alarms",
+            totals.parts, totals.bad, totals.alarms
+        ));
+    }
+
+    /// Tells the rest. An error if the table's file is not complete.
+    pub fn close(mut self, ended: Option<&Ended>) -> Result<Totals> {
+        self.ledger.close(&mut |entry| self.outlets.write(entry));
+        if let Some(ended) = ended {
+            if let Err(error) = &ended.released {
+                self.alarm(format!(
+                    "the actuator did not confirm that its output is off: {error}"
+                ));
+            }
+            if ended.events_lost > 0 {
+                let lost = ended.events_lost;
+                self.alarm(format!(
+                    "{lost} lines of this table are missing, but no reject"
+                ));
+            }
+        }
+        // What is still on its way to the disk.
+        if let Some(Journal { writer, .. }) = self.outlets.journal.take() {
+            let report = writer.report.clone();
+            drop(writer);
+            if report.failing() || report.shed() > 0 {
+                self.alarm(format!(
+                    "the journal's disk did not take {} parts or more: free space there",
+                    report.shed()
+                ));
+            }
+        }
+        self.outlets.table.close(&self.ledger.totals)?;
+        Ok(self.ledger.totals)
+    }
+}
+
+impl Outlets<'_> {
+    fn write(&mut self, entry: Entry<'_>) {
+        if let Entry::Row(row) = entry {
+            (self.keep)(row);
+            if let Some(metrics) = &self.metrics {
+                metrics.note(row);
+            }
+            if let Some(journal) = &self.journal {
+                journal
+                    .writer
+                    .write(Record::new(row, journal.run, &journal.bundle));
+            }
+        }
+        self.table.write(entry);
+    }
+}
+
+fn snapshot(totals: &Totals, health: &Health, journal: Option<&Journal>) -> Snapshot {
+    Snapshot {
+        totals: *totals,
+        health: *health,
+        records_shed: journal.map_or(0, |j| j.writer.report.shed()),
+        pictures_shed: journal.map_or(0, |j| j.pictures_shed.load(Ordering::Relaxed)),
+        journal_failing: journal.is_some_and(|j| j.writer.report.failing()),
+    }
+}
+
+/// How many parts there will be, if that is known.
+pub fn expected(images: &[PathBuf], limit: Option<u32>) -> Option<u64> {
+    let files = (!images.is_empty()).then_some(images.len() as u64);
+    match (files, limit.map(u64::from)) {
+        (Some(files), Some(limit)) => Some(files.min(limit)),
+        (files, limit) => files.or(limit),
+    }
+}
+
+/// The table of a line whose parts are these files, if they are files.
+pub fn table(csv: Option<&Path>, images: Vec<PathBuf>, limit: Option<u32>) -> Result<Table> {
+    let parts = expected(&images, limit);
+    Table::open(csv, images, parts)
+}

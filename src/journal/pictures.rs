@@ -1,0 +1,340 @@
+//! Pictures of the parts that were not good, each as it was seen and with its heat over it, on a ring of files: when the
+//! room is used up, the oldest go.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ImageEncoder, RgbImage};
+
+use super::{JournalError, pictures_folder};
+use crate::camera::Frame;
+use crate::heatmap;
+use crate::line::Part;
+use crate::score::anomaly_map;
+use crate::station::{Album, Heatmap};
+
+/// Pictures on their way to the disk.
+const IN_FLIGHT: usize = 4;
+
+struct Picture {
+    part: u32,
+    frame: Frame,
+    /// As many rows as values in each; empty if nobody knows.
+    heat: Vec<f32>,
+    heat_side: usize,
+}
+
+/// The engine's end: it gives a frame and gets an empty one for it.
+pub struct Pictures {
+    full: Option<SyncSender<Picture>>,
+    empty: Receiver<Picture>,
+    thread: Option<JoinHandle<()>>,
+    /// Pictures not kept, because the disk was full or too slow.
+    pub shed: Arc<AtomicU64>,
+}
+
+impl Pictures {
+    /// Keeps pictures of this run under the journal's `folder`, in at most `bytes`.
+    pub fn start(folder: &Path, run: i64, bytes: u64) -> Result<Self, JournalError> {
+        let folder = pictures_folder(folder);
+        let ring = fs::create_dir_all(&folder)
+            .and_then(|()| Ring::open(&folder, bytes))
+            .map_err(|source| JournalError::Folder {
+                path: folder.clone(),
+                source,
+            })?;
+        let (full, inbox) = sync_channel(IN_FLIGHT);
+        let (returns, empty) = sync_channel(IN_FLIGHT);
+        for _ in 0..IN_FLIGHT {
+            let picture = Picture {
+                part: 0,
+                frame: Frame::empty(),
+                heat: Vec::new(),
+                heat_side: 0,
+            };
+            let _ = returns.try_send(picture);
+        }
+        let shed = Arc::new(AtomicU64::new(0));
+        let mut desk = Desk {
+            ring,
+            folder,
+            run,
+            shed: Arc::clone(&shed),
+            told: false,
+        };
+        let thread = thread::Builder::new()
+            .name("pictures".into())
+            .spawn(move || {
+                while let Ok(picture) = inbox.recv() {
+                    desk.keep(&picture);
+                    let _ = returns.try_send(picture);
+                }
+            })
+            .map_err(JournalError::NoThread)?;
+        Ok(Pictures {
+            full: Some(full),
+            empty,
+            thread: Some(thread),
+            shed,
+        })
+    }
+}
+
+impl Album for Pictures {
+    fn keep(&mut self, part: Part, frame: &mut Frame, heat: Option<Heatmap<'_>>) {
+        let Ok(mut picture) = self.empty.try_recv() else {
+            self.shed.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        picture.part = part.id;
+        std::mem::swap(&mut picture.frame, frame);
+        picture.heat.clear();
+        if let Some(heat) = heat {
+            picture.heat.extend_from_slice(heat.values);
+            picture.heat_side = heat.width as usize;
+        }
+        if let Some(full) = &self.full {
+            // As many as there are fit.
+            let _ = full.try_send(picture);
+        }
+    }
+}
+
+impl Drop for Pictures {
+    fn drop(&mut self) {
+        self.full = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+pub fn picture_path(folder: &Path, run: i64, part: u32) -> PathBuf {
+    folder.join(format!("{run:06}-{part:08}.png"))
+}
+
+struct Desk {
+    ring: Ring,
+    folder: PathBuf,
+    run: i64,
+    shed: Arc<AtomicU64>,
+    /// That nothing can be kept was said.
+    told: bool,
+}
+
+impl Desk {
+    fn keep(&mut self, picture: &Picture) {
+        let path = picture_path(&self.folder, self.run, picture.part);
+        let kept = encode(picture).and_then(|(seen, heated)| {
+            self.ring.put(&path, &seen)?;
+            match heated {
+                Some(heated) => self.ring.put(&path.with_extension("heat.png"), &heated),
+                None => Ok(()),
+            }
+        });
+        if let Err(error) = &kept {
+            self.shed.fetch_add(1, Ordering::Relaxed);
+            if !self.told {
+                log::warn!(
+                    "{}: no picture can be kept ({error}); free space there",
+                    self.folder.display()
+                );
+            }
+        }
+        self.told = kept.is_err();
+    }
+}
+
+/// The picture, and the picture with its heat, as PNG files.
+fn encode(picture: &Picture) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let Frame {
+        width, height, rgb, ..
+    } = &picture.frame;
+    let png = |rgb: &[u8]| -> io::Result<Vec<u8>> {
+        let mut file = Vec::new();
+        PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
+            .write_image(rgb, *width, *height, image::ExtendedColorType::Rgb8)
+            .map_err(io::Error::other)?;
+        Ok(file)
+    };
+    let seen = png(rgb)?;
+    let side = picture.heat_side;
+    let heated = match RgbImage::from_raw(*width, *height, rgb.clone()) {
+        Some(mut over) if side > 0 && picture.heat.len() == side * side => {
+            let mut heat = Vec::new();
+            anomaly_map::resize(
+                &picture.heat,
+                side,
+                *width as usize,
+                *height as usize,
+                &mut heat,
+            );
+            heatmap::overlay(&mut over, &heat);
+            Some(png(over.as_raw())?)
+        }
+        _ => None,
+    };
+    Ok((seen, heated))
+}
+
+/// Files in the order in which they came, in at most so many bytes.
+struct Ring {
+    files: VecDeque<(PathBuf, u64)>,
+    used: u64,
+    bytes: u64,
+}
+
+impl Ring {
+    fn open(folder: &Path, bytes: u64) -> io::Result<Self> {
+        let mut files = Vec::new();
+        for entry in folder.read_dir()? {
+            let entry = entry?;
+            let (path, metadata) = (entry.path(), entry.metadata()?);
+            if path.extension().is_some_and(|e| e == "part") {
+                // Begun before a power cut.
+                let _ = fs::remove_file(path);
+            } else if metadata.is_file() && path.extension().is_some_and(|e| e == "png") {
+                files.push((path, metadata.len()));
+            }
+        }
+        files.sort();
+        let used = files.iter().map(|f| f.1).sum();
+        let mut ring = Ring {
+            files: files.into(),
+            used,
+            bytes,
+        };
+        ring.make_room(0);
+        Ok(ring)
+    }
+
+    fn put(&mut self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let length = content.len() as u64;
+        if length > self.bytes {
+            return Ok(());
+        }
+        self.make_room(length);
+        let part = path.with_extension("part");
+        let written = fs::write(&part, content).and_then(|()| fs::rename(&part, path));
+        if let Err(error) = written {
+            let _ = fs::remove_file(&part);
+            // Somebody else filled the disk: the oldest picture makes room for the next.
+            self.let_oldest_go();
+            return Err(error);
+        }
+        self.files.push_back((path.into(), length));
+        self.used += length;
+        Ok(())
+    }
+
+    fn make_room(&mut self, length: u64) {
+        while self.used + length > self.bytes && !self.files.is_empty() {
+            self.let_oldest_go();
+        }
+    }
+
+    fn let_oldest_go(&mut self) {
+        if let Some((path, length)) = self.files.pop_front() {
+            self.used -= length;
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn files(folder: &Path) -> Vec<String> {
+        let names = folder
+            .join("pictures")
+            .read_dir()
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    fn keep(pictures: &mut Pictures, id: u32) {
+        let mut rng = fastrand::Rng::with_seed(u64::from(id));
+        let mut frame = Frame {
+            width: 32,
+            height: 24,
+            rgb: (0..32 * 24 * 3).map(|_| rng.u8(..)).collect(),
+            captured: Instant::now(),
+        };
+        let captured = frame.captured;
+        let values = [0.0, 0.0, 0.0, 1.0];
+        let heat = Heatmap {
+            width: 2,
+            height: 2,
+            values: &values,
+        };
+        pictures.keep(Part { id, captured }, &mut frame, Some(heat));
+        assert_eq!(frame.width, 0, "it got an empty one for it");
+    }
+
+    #[test]
+    fn a_picture_is_kept_with_its_heat() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pictures = Pictures::start(folder.path(), 3, 1 << 20).unwrap();
+        keep(&mut pictures, 1);
+        drop(pictures);
+        assert_eq!(
+            files(folder.path()),
+            ["000003-00000001.heat.png", "000003-00000001.png"]
+        );
+        let open = |name: &str| {
+            image::open(folder.path().join("pictures").join(name))
+                .unwrap()
+                .to_rgb8()
+        };
+        let (seen, heated) = (
+            open("000003-00000001.png"),
+            open("000003-00000001.heat.png"),
+        );
+        assert_eq!(seen.dimensions(), (32, 24));
+        let coloured = |x, y| {
+            let image::Rgb([r, g, b]) = *heated.get_pixel(x, y);
+            r != g || g != b
+        };
+        assert!(coloured(31, 23) && !coloured(0, 0));
+    }
+
+    #[test]
+    fn the_oldest_files_go_when_the_room_is_used_up() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("pictures")).unwrap();
+        let left = folder.path().join("pictures/000001-00000009.part");
+        fs::write(&left, "torn").unwrap();
+        let place = folder.path().join("pictures");
+        let mut ring = Ring::open(&place, 1_000).unwrap();
+        assert!(!left.exists());
+        for part in 1..=5 {
+            ring.put(&picture_path(&place, 1, part), &[0; 300]).unwrap();
+        }
+        assert_eq!(
+            files(folder.path()),
+            [
+                "000001-00000003.png",
+                "000001-00000004.png",
+                "000001-00000005.png"
+            ]
+        );
+        // A picture that never fits is none; a smaller room holds from the start.
+        ring.put(&picture_path(&place, 1, 6), &[0; 2_000]).unwrap();
+        assert_eq!(files(folder.path()).len(), 3);
+        drop(Ring::open(&place, 300).unwrap());
+        assert_eq!(files(folder.path()), ["000001-00000005.png"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! The belt as its encoder's readings show it: where it was at any recent moment, and when it will be somewhere.
+
+use std::time::{Duration, Instant};
+
+use heapless::Deque;
+
+/// Readings kept: at fifty a second, more than the five seconds in which a frame's verdict comes.
+const READINGS: usize = 256;
+/// Between readings further apart than this a belt may have changed its speed by more than a part's length allows.
+const TRUST: Duration = Duration::from_millis(70);
+/// After so long without a reading nobody knows where the belt is.
+const SILENT: Duration = Duration::from_millis(250);
+/// Speed is taken over at least this long.
+const SPAN: Duration = Duration::from_millis(15);
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    at: Instant,
+    count: i64,
+}
+
+/// A place on the belt. Places of different epochs can't be compared: the encoder counted anew in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub epoch: u32,
+    pub count: i64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Encoder {
+    readings: Deque<Reading, READINGS>,
+    epoch: u32,
+}
+
+impl Encoder {
+    pub fn read(&mut self, at: Instant, count: i64) {
+        // Reports can overtake each other on their way; the belt's past is not rewritten.
+        if self.readings.back().is_some_and(|last| at <= last.at) {
+            return;
+        }
+        if self.readings.is_full() {
+            self.readings.pop_front();
+        }
+        let _ = self.readings.push_back(Reading { at, count });
+    }
+
+    /// The encoder starts counting anew: what was measured before says nothing about what comes.
+    pub fn restart(&mut self) {
+        self.readings.clear();
+        self.epoch = self.epoch.wrapping_add(1);
+    }
+
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// When the latest reading was taken.
+    pub fn latest(&self) -> Option<(Instant, i64)> {
+        self.readings.back().map(|r| (r.at, r.count))
+    }
+
+    /// Where the belt was then. `None` if no readings near enough tell.
+    pub fn position(&self, at: Instant) -> Option<Position> {
+        let count = self.count(at)?.round() as i64;
+        let epoch = self.epoch;
+        Some(Position { epoch, count })
+    }
+
+    fn count(&self, at: Instant) -> Option<f64> {
+        // The newest reading not after `at`.
+        let before = self.readings.iter().rposition(|r| r.at <= at)?;
+        let from = self.readings.get(before)?;
+        let since = at - from.at;
+        let Some(to) = self.readings.get(before + 1) else {
+            if since > SILENT {
+                return None;
+            }
+            return Some(from.count as f64 + self.speed() * since.as_secs_f64());
+        };
+        let span = to.at - from.at;
+        // A belt that stood before and after a gap stood in it.
+        if span > TRUST && from.count != to.count {
+            return None;
+        }
+        let share = since.as_secs_f64() / span.as_secs_f64();
+        Some(from.count as f64 + (to.count - from.count) as f64 * share)
+    }
+
+    /// Counts a second, negative backwards.
+    pub fn speed(&self) -> f64 {
+        let Some(latest) = self.readings.back() else {
+            return 0.0;
+        };
+        let spaced = |r: &&Reading| latest.at - r.at >= SPAN;
+        let Some(from) = self.readings.iter().rev().find(spaced) else {
+            return 0.0;
+        };
+        (latest.count - from.count) as f64 / (latest.at - from.at).as_secs_f64()
+    }
+
+    /// Counts to go from the belt's place at `now` to this one; `None` if the encoder is silent.
+    pub fn left(&self, count: i64, now: Instant) -> Option<f64> {
+        Some(count as f64 - self.count(now)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// 2 counts a millisecond until 500 ms, then standing.
+    fn readings(start: Instant) -> Encoder {
+        let mut encoder = Encoder::default();
+        for ms in (0..=1_000u32).step_by(20) {
+            encoder.read(start + ms * MS, i64::from(ms.min(500)) * 2);
+        }
+        encoder
+    }
+
+    #[test]
+    fn a_place_is_found_between_readings_and_shortly_after_them() {
+        let start = Instant::now();
+        let encoder = readings(start);
+        let count = |ms: u32| encoder.position(start + ms * MS).map(|p| p.count);
+        assert_eq!(count(7), Some(14));
+        assert_eq!(count(490), Some(980));
+        assert_eq!(count(900), Some(1_000));
+        assert_eq!(count(1_200), Some(1_000));
+        assert_eq!(count(1_300), None, "silent for too long");
+        let earlier = start.checked_sub(MS).unwrap();
+        assert_eq!(encoder.position(earlier), None);
+        assert_eq!(encoder.left(1_500, start + 990 * MS), Some(500.0));
+        assert_eq!(encoder.speed(), 0.0);
+    }
+
+    #[test]
+    fn a_gap_is_bridged_only_for_a_belt_that_stood() {
+        let start = Instant::now();
+        let mut encoder = readings(start);
+        encoder.read(start + 3_000 * MS, 1_000);
+        assert_eq!(
+            encoder.position(start + 2_000 * MS).map(|p| p.count),
+            Some(1_000)
+        );
+        encoder.read(start + 5_000 * MS, 1_001);
+        assert_eq!(encoder.position(start + 4_000 * MS), None);
+        // What comes late changes nothing.
+        encoder.read(start + 4_500 * MS, 7);
+        assert_eq!(encoder.latest(), Some((start + 5_000 * MS, 1_001)));
+    }
+
+    #[test]
+    fn a_restart_is_another_epoch() {
+        let start = Instant::now();
+        let mut encoder = readings(start);
+        let before = encoder.position(start + 10 * MS).unwrap();
+        encoder.restart();
+        assert_eq!(encoder.position(start + 10 * MS), None);
+        encoder.read(start + 1_100 * MS, 20);
+        assert_ne!(
+            encoder.position(start + 1_100 * MS).unwrap().epoch,
+            before.epoch
+        );
+    }
+}

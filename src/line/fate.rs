@@ -1,0 +1,121 @@
+//! What can become of a part, and the choices that a station has where it does not know.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Moment, Part};
+
+/// What a station does with a part it has no verdict for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTrouble {
+    /// Reject the part and go on.
+    #[default]
+    Reject,
+    /// Let the part pass and go on.
+    Pass,
+    /// Reject the part and stop the station.
+    Stop,
+}
+
+/// One choice for each kind of trouble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policies {
+    pub late: OnTrouble,
+    pub queue_full: OnTrouble,
+    /// The engine failed, or there was no usable frame.
+    pub engine_error: OnTrouble,
+    /// Stop after so many rejects without a good part between them.
+    pub rejects_in_a_row: Option<u32>,
+    /// Stop while nobody sees the parts, instead of going on with an alarm.
+    pub stop_when_blind: bool,
+    /// Stop while the gate can't be reached, instead of going on with an alarm.
+    pub stop_without_gate: bool,
+}
+
+/// What was found out about a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    Good,
+    Bad,
+    /// Its frame found no room before the engine.
+    QueueFull,
+    EngineError,
+    /// The camera gave no usable frame.
+    NoFrame,
+}
+
+/// Why a part got its fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Found(Finding),
+    /// No verdict by the deadline.
+    Late,
+}
+
+impl Cause {
+    pub const ALL: [Cause; 6] = [
+        Cause::Found(Finding::Good),
+        Cause::Found(Finding::Bad),
+        Cause::Late,
+        Cause::Found(Finding::QueueFull),
+        Cause::Found(Finding::EngineError),
+        Cause::Found(Finding::NoFrame),
+    ];
+
+    /// The word in tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Found(Finding::Good) => "good",
+            Cause::Found(Finding::Bad) => "bad",
+            Cause::Found(Finding::QueueFull) => "queue_full",
+            Cause::Found(Finding::EngineError) => "engine_error",
+            Cause::Found(Finding::NoFrame) => "no_frame",
+            Cause::Late => "late",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Pass,
+    /// Energise the actuator then.
+    Pulse {
+        fire: Moment,
+    },
+    /// It should have been rejected, but its moment is over: a pulse now would hit another part.
+    Missed {
+        by: Duration,
+    },
+    /// It should be rejected, but nobody knows where it is.
+    Astray,
+}
+
+/// What happens to one part. Each part gets one, whatever goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    pub part: Part,
+    pub cause: Cause,
+    pub action: Action,
+    /// The policy wants the station stopped.
+    pub stop: Option<StopReason>,
+}
+
+impl Fate {
+    /// Whether somebody has to know.
+    pub fn alarm(&self) -> bool {
+        !matches!(self.cause, Cause::Found(Finding::Good | Finding::Bad))
+            || matches!(self.action, Action::Missed { .. } | Action::Astray)
+    }
+}
+
+/// Why a station stops by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// A part without a verdict.
+    NoVerdict(Cause),
+    RejectsInARow(u32),
+    Blind,
+    NoGate,
+}

@@ -1,0 +1,188 @@
+//! What carries frames to the actuator and messages back: a serial port with a thread that listens.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use aecsad_link::{Decoder, Envelope, FromActuator};
+use serialport::{ClearBuffer, SerialPort, TTYPort};
+
+use crate::reject::{RejectError, serial};
+
+/// The owner polls at least once a second, and an actuator sends some fifty messages a second.
+const UNHEARD: usize = 256;
+/// How long a write may wait for room in the port's buffer.
+const WRITE_WAIT: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    pub at: Instant,
+    pub message: FromActuator,
+}
+
+/// One open connection.
+pub trait Wire: Send {
+    /// A wire without room loses the frame; only one that is gone is an error.
+    fn write(&mut self, frame: &[u8]) -> io::Result<()>;
+
+    /// The next message that has arrived by `now`.
+    fn hear(&mut self, now: Instant) -> io::Result<Option<Heard>>;
+
+    /// The next message, waited for.
+    fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>>;
+}
+
+/// Makes a connection anew, as often as it is lost.
+pub trait Dial: Send {
+    fn dial(&mut self, now: Instant) -> Result<Box<dyn Wire>, RejectError>;
+}
+
+/// A terminal by its path.
+pub struct Terminal {
+    pub device: PathBuf,
+    pub baud: u32,
+}
+
+impl Dial for Terminal {
+    fn dial(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
+        let port = serial::open(&self.device, self.baud)?;
+        let wire = SerialWire::new(port).map_err(|error| RejectError::Unusable {
+            device: self.device.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        Ok(Box::new(wire))
+    }
+}
+
+struct SerialWire {
+    port: TTYPort,
+    /// Started by the owner's first look, so that it wakes the thread that really owns the connection.
+    listener: Option<Listener>,
+}
+
+impl SerialWire {
+    fn new(mut port: TTYPort) -> io::Result<Self> {
+        // Answers to an earlier run must not be taken for answers to this one.
+        port.clear(ClearBuffer::Input)?;
+        port.set_timeout(WRITE_WAIT)?;
+        Ok(SerialWire {
+            port,
+            listener: None,
+        })
+    }
+
+    fn listener(&mut self) -> io::Result<&Listener> {
+        let listener = match self.listener.take() {
+            Some(listener) => listener,
+            None => Listener::start(&self.port)?,
+        };
+        Ok(self.listener.insert(listener))
+    }
+}
+
+impl Wire for SerialWire {
+    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        match self.port.write(frame) {
+            Err(error) if !is_passing(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn hear(&mut self, _now: Instant) -> io::Result<Option<Heard>> {
+        match self.listener()?.inbox.try_recv() {
+            Ok(heard) => heard.map(Some),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>> {
+        match self.listener()?.inbox.recv_timeout(wait) {
+            Ok(heard) => heard.map(Some),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(ErrorKind::BrokenPipe.into()),
+        }
+    }
+}
+
+struct Listener {
+    inbox: Receiver<io::Result<Heard>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Listener {
+    fn start(port: &TTYPort) -> io::Result<Self> {
+        let mut port = port.try_clone_native()?;
+        port.set_timeout(serial::READ_WAIT)?;
+        let (outbox, inbox) = mpsc::sync_channel(UNHEARD);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, owner) = (Arc::clone(&stop), thread::current());
+        let thread = thread::Builder::new()
+            .name("reject-listen".into())
+            .spawn(move || listen(port, &outbox, &stopped, &owner))?;
+        Ok(Listener {
+            inbox,
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen(
+    mut port: TTYPort,
+    outbox: &SyncSender<io::Result<Heard>>,
+    stop: &AtomicBool,
+    owner: &Thread,
+) {
+    let mut decoder = Decoder::new();
+    let mut bytes = [0; 256];
+    while !stop.load(Ordering::Relaxed) {
+        let read = match port.read(&mut bytes) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            other => other,
+        };
+        match read {
+            Ok(length) => {
+                let at = Instant::now();
+                for &byte in &bytes[..length] {
+                    match decoder.push::<Envelope<FromActuator>>(byte) {
+                        None => {}
+                        Some(Err(error)) => log::debug!("{error}"),
+                        Some(Ok(Envelope { message, .. })) => {
+                            let _ = outbox.try_send(Ok(Heard { at, message }));
+                            owner.unpark();
+                        }
+                    }
+                }
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => {
+                let _ = outbox.try_send(Err(error));
+                owner.unpark();
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the port is only not ready.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,364 @@
+//! Outputs that are switched from here: a Modbus coil or a relay board. Such a board has no clock and no schedule, so a
+//! thread of this machine runs the same state machine as an actuator's firmware and switches the board at its edges.
+
+mod board;
+mod kmtronic;
+mod lcus;
+mod modbus;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use aecsad_link::{
+    Actuator, Answer, Edge, Envelope, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, When,
+};
+
+use super::{RejectError, RejectEvent, Rejector};
+use crate::line::Moment;
+pub use board::Board;
+use board::Output;
+
+const CHECK_EACH: Duration = Duration::from_secs(1);
+/// How often an input is asked for fallen parts.
+const ASK_EACH: Duration = Duration::from_millis(20);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// The schedule's clock starts so long ago, so that a moment that is over can be told from its start.
+const PAST: Duration = Duration::from_secs(60);
+/// More than are ever told between two looks of the owner.
+const UNTOLD: usize = 512;
+
+#[derive(Clone, Debug)]
+pub struct SwitchedSettings {
+    pub device: PathBuf,
+    pub baud: u32,
+    /// How long the output stays energised.
+    pub pulse: Duration,
+    pub board: Board,
+}
+
+enum Order {
+    Pulse { part: u32, at: Instant },
+    End,
+}
+
+pub struct Switched {
+    settings: SwitchedSettings,
+    /// Until the owner's first look starts the thread, so that it wakes the one that really owns it.
+    idle: Option<Switch>,
+    orders: SyncSender<Order>,
+    events: Receiver<RejectEvent>,
+    thread: Option<JoinHandle<Result<(), RejectError>>>,
+    pending: usize,
+}
+
+impl Switched {
+    /// Opens the board and switches its output off.
+    pub fn open(settings: SwitchedSettings) -> Result<Self, RejectError> {
+        let mut output = settings.board.open(&settings)?;
+        output.set(false)?;
+        let (orders, ordered) = sync_channel(MAX_SCHEDULED);
+        let (told, events) = sync_channel(UNTOLD);
+        let idle = Some(Switch {
+            settings: settings.clone(),
+            output: Some(output),
+            orders: ordered,
+            told,
+            owner: thread::current(),
+            start: Instant::now()
+                .checked_sub(PAST)
+                .unwrap_or_else(Instant::now),
+            schedule: Actuator::new(),
+            up: None,
+            retry_at: Instant::now(),
+            back_off: FIRST_RETRY,
+        });
+        Ok(Switched {
+            settings,
+            idle,
+            orders,
+            events,
+            thread: None,
+            pending: 0,
+        })
+    }
+
+    fn start(&mut self) {
+        let Some(mut switch) = self.idle.take() else {
+            return;
+        };
+        switch.owner = thread::current();
+        let started = thread::Builder::new()
+            .name("reject-switch".into())
+            .spawn(move || switch.run());
+        self.thread = started
+            .map_err(|error| log::error!("no thread for the gate: {error}"))
+            .ok();
+    }
+}
+
+impl Rejector for Switched {
+    fn schedule(&mut self, part: u32, fire: Moment, _now: Instant) -> Result<(), RejectError> {
+        let full = RejectError::Overfull {
+            device: self.settings.device.display().to_string(),
+            part,
+            waiting: self.pending,
+        };
+        // Counts are turned into moments before they come here.
+        let Moment::At(at) = fire else {
+            return Err(full);
+        };
+        self.orders
+            .try_send(Order::Pulse { part, at })
+            .map_err(|_| full)?;
+        self.pending += 1;
+        Ok(())
+    }
+
+    fn poll(&mut self, _now: Instant) -> Option<RejectEvent> {
+        self.start();
+        let event = self.events.try_recv().ok()?;
+        if matches!(
+            event,
+            RejectEvent::Pulsed { .. }
+                | RejectEvent::Unconfirmed { .. }
+                | RejectEvent::Refused { .. }
+        ) {
+            self.pending = self.pending.saturating_sub(1);
+        }
+        Some(event)
+    }
+
+    fn wake_at(&self) -> Instant {
+        // The thread wakes its owner.
+        Instant::now() + CHECK_EACH
+    }
+
+    fn pending(&self) -> usize {
+        self.pending
+    }
+
+    fn stop(&mut self) -> Result<(), RejectError> {
+        self.pending = 0;
+        if let Some(mut switch) = self.idle.take() {
+            return switch.release();
+        }
+        // A full queue is emptied by the thread, or the thread is gone.
+        let _ = self.orders.send(Order::End);
+        let lost = RejectError::Silent(self.settings.device.display().to_string());
+        self.thread.take().map_or(Err(lost.clone()), |thread| {
+            thread.join().unwrap_or(Err(lost))
+        })
+    }
+}
+
+impl Drop for Switched {
+    fn drop(&mut self) {
+        if self.idle.is_some() || self.thread.is_some() {
+            let _ = self.stop();
+        }
+    }
+}
+
+/// The thread's side.
+struct Switch {
+    settings: SwitchedSettings,
+    output: Option<Box<dyn Output>>,
+    orders: Receiver<Order>,
+    told: SyncSender<RejectEvent>,
+    owner: Thread,
+    start: Instant,
+    schedule: Actuator,
+    up: Option<bool>,
+    retry_at: Instant,
+    back_off: Duration,
+}
+
+impl Switch {
+    fn run(mut self) -> Result<(), RejectError> {
+        let hello = ToActuator::Hello {
+            session: 0,
+            protocol: PROTOCOL,
+        };
+        let message = Envelope {
+            seq: 0,
+            message: hello,
+        };
+        self.schedule.receive(0, message);
+        let mut check_at = Instant::now();
+        let mut ask_at = check_at;
+        loop {
+            let now = Instant::now();
+            self.switch_due();
+            if self.output.is_none() && now >= self.retry_at {
+                self.reconnect(now);
+            }
+            if now >= check_at && !self.schedule.energised() {
+                check_at = now + CHECK_EACH;
+                self.with_output(|output| output.check());
+                self.tell_up();
+            }
+            if now >= ask_at {
+                ask_at = now + ASK_EACH;
+                if let Some(true) = self.with_output(|output| output.fell()) {
+                    self.tell(RejectEvent::Fell { at: Instant::now() });
+                }
+            }
+            let mut wake_at = check_at;
+            if self.settings.board.has_input() {
+                wake_at = wake_at.min(ask_at);
+            }
+            if self.output.is_none() {
+                wake_at = wake_at.min(self.retry_at);
+            }
+            if let Some(edge_us) = self.schedule.wake_us(self.micros(now)) {
+                wake_at = wake_at.min(self.start + Duration::from_micros(edge_us));
+            }
+            match self
+                .orders
+                .recv_timeout(wake_at.saturating_duration_since(Instant::now()))
+            {
+                Ok(order) => {
+                    if self.obey(order) {
+                        return self.release();
+                    }
+                    // All that wait, before the next edge.
+                    loop {
+                        match self.orders.try_recv() {
+                            Ok(order) => {
+                                if self.obey(order) {
+                                    return self.release();
+                                }
+                            }
+                            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.release(),
+            }
+        }
+    }
+
+    /// Whether it was the order to end.
+    fn obey(&mut self, order: Order) -> bool {
+        let Order::Pulse { part, at } = order else {
+            return true;
+        };
+        let message = ToActuator::Reject {
+            part,
+            when: When::At {
+                at_us: self.micros(at),
+            },
+            pulse_us: u32::try_from(self.settings.pulse.as_micros()).unwrap_or(u32::MAX),
+        };
+        let now_us = self.micros(Instant::now());
+        let answer = self
+            .schedule
+            .receive(now_us, Envelope { seq: 0, message })
+            .message;
+        if let FromActuator::Ack { answer, .. } = answer
+            && answer != Answer::Done
+        {
+            self.tell(RejectEvent::Refused { part, answer });
+        }
+        false
+    }
+
+    fn switch_due(&mut self) {
+        loop {
+            let now_us = self.micros(Instant::now());
+            let due_us = self.schedule.wake_us(now_us);
+            let Some(edge) = self.schedule.next_edge(now_us) else {
+                return;
+            };
+            match edge {
+                Edge::On { part, .. } => {
+                    let done = self.with_output(|output| output.set(true)).is_some();
+                    let at = Instant::now();
+                    self.tell(if done {
+                        let error_us = self.micros(at) as i64 - due_us.unwrap_or(now_us) as i64;
+                        RejectEvent::Pulsed { part, at, error_us }
+                    } else {
+                        RejectEvent::Unconfirmed { part }
+                    });
+                }
+                Edge::Off { .. } => {
+                    self.with_output(|output| output.set(false));
+                }
+            }
+        }
+    }
+
+    /// Does something with the board if it is there; gives it up if that fails.
+    fn with_output<T>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Output) -> Result<T, RejectError>,
+    ) -> Option<T> {
+        match work(self.output.as_mut()?.as_mut()) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                self.down(error);
+                None
+            }
+        }
+    }
+
+    fn down(&mut self, error: RejectError) {
+        self.output = None;
+        self.retry_at = Instant::now() + self.back_off;
+        self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
+        if self.up.replace(false) != Some(false) {
+            self.tell(RejectEvent::Down(error));
+        }
+    }
+
+    fn reconnect(&mut self, now: Instant) {
+        let opened = self
+            .settings
+            .board
+            .open(&self.settings)
+            .and_then(|mut output| {
+                // Whatever it was left at, unless a pulse is on right now.
+                output.set(self.schedule.energised())?;
+                Ok(output)
+            });
+        match opened {
+            Ok(output) => {
+                self.output = Some(output);
+                self.back_off = FIRST_RETRY;
+                self.tell_up();
+            }
+            Err(error) => {
+                log::debug!("{error}");
+                self.retry_at = now + self.back_off;
+                self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
+            }
+        }
+    }
+
+    fn tell_up(&mut self) {
+        if self.output.is_some() && self.up.replace(true) != Some(true) {
+            self.tell(RejectEvent::Up);
+        }
+    }
+
+    fn release(&mut self) -> Result<(), RejectError> {
+        let silent = || RejectError::Silent(self.settings.device.display().to_string());
+        self.output.as_mut().ok_or_else(silent)?.set(false)
+    }
+
+    fn tell(&self, event: RejectEvent) {
+        let _ = self.told.try_send(event);
+        self.owner.unpark();
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.start).as_micros() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,472 @@
+//! From what is written to what a station can work with, or the sentence that says what is wrong.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::file::{
+    CameraSection, ControlValue, ConveyorSection, OnLoss, PolicySection, RejectKind, RejectSection,
+    StationFile, TriggerSection,
+};
+use super::{
+    CameraConfig, ConfigError, JournalConfig, SensorWait, StationConfig, SystemConfig,
+    TriggerConfig, WatchdogConfig,
+};
+use crate::camera::pixel_format::PixelFormat;
+use crate::camera::presence::Presence;
+use crate::camera::v4l2::V4l2Settings;
+use crate::line::{Conveyor, Policies, Travel};
+use crate::optics::Region;
+use crate::reject::RejectSettings;
+use crate::reject::framed::FramedSettings;
+use crate::reject::switched::{Board, SwitchedSettings};
+
+const RATE_PER_MIN: RangeInclusive<f64> = 1.0..=6_000.0;
+const SIDE: RangeInclusive<f64> = 16.0..=16_384.0;
+const FRAME_RATE: RangeInclusive<f64> = 0.1..=10_000.0;
+const SHIFT: RangeInclusive<f64> = 0.0..=8.0;
+const STALL_MS: RangeInclusive<f64> = 50.0..=600_000.0;
+const LEVEL: RangeInclusive<f64> = 0.0..=255.0;
+const CONTRAST: RangeInclusive<f64> = 1.0..=254.0;
+const SHARE: RangeInclusive<f64> = 0.01..=1.0;
+const PLACE: RangeInclusive<f64> = 0.0..=1.0;
+const DEBOUNCE_MS: RangeInclusive<f64> = 0.0..=1_000.0;
+const DELAY_MS: RangeInclusive<f64> = 0.0..=60_000.0;
+const WAIT_MS: RangeInclusive<f64> = 1.0..=10_000.0;
+const SPEED_MM_S: RangeInclusive<f64> = 1.0..=20_000.0;
+const DISTANCE_MM: RangeInclusive<f64> = 1.0..=100_000.0;
+const TRAVEL_MS: RangeInclusive<f64> = 10.0..=600_000.0;
+const COUNTS_PER_MM: RangeInclusive<f64> = 0.01..=10_000.0;
+const BAUD: RangeInclusive<f64> = 1_200.0..=4_000_000.0;
+const PULSE_MS: RangeInclusive<f64> = 1.0..=5_000.0;
+const LEAD_MS: RangeInclusive<f64> = 0.0..=5_000.0;
+const MARGIN_MS: RangeInclusive<f64> = 1.0..=5_000.0;
+const UNIT: RangeInclusive<f64> = 1.0..=247.0;
+const COIL: RangeInclusive<f64> = 0.0..=65_535.0;
+const CHANNEL: RangeInclusive<f64> = 1.0..=8.0;
+const CONFIRM_MS: RangeInclusive<f64> = 1.0..=60_000.0;
+const IN_A_ROW: RangeInclusive<f64> = 1.0..=100_000.0;
+const RECORDS: RangeInclusive<f64> = 1_000.0..=1e9;
+const IMAGES_MB: RangeInclusive<f64> = 0.0..=1e6;
+const PATIENCE_S: RangeInclusive<f64> = 5.0..=3_600.0;
+const PRIORITY: RangeInclusive<f64> = 0.0..=90.0;
+
+pub struct Checker<'p> {
+    path: &'p Path,
+    /// Where relative paths start.
+    here: &'p Path,
+}
+
+impl<'p> Checker<'p> {
+    pub fn new(path: &'p Path) -> Self {
+        let here = path.parent().unwrap_or(Path::new(""));
+        Checker { path, here }
+    }
+
+    pub fn check(&self, file: StationFile) -> Result<StationConfig, ConfigError> {
+        let camera = self.camera(file.camera)?;
+        let trigger = self.trigger(file.trigger, &camera)?;
+        let (travel, counter) = self.travel(&file.conveyor, file.reject.kind)?;
+        let (reject, conveyor, confirm_within) = self.reject(file.reject, travel)?;
+        if let CameraConfig::Folder { period, .. } = &camera
+            && conveyor.pulse >= *period
+        {
+            let ms = |d: &Duration| d.as_secs_f64() * 1e3;
+            return Err(self.contradiction(format!(
+                "`reject.pulse_ms` is {} ms, but parts come every {} ms: a longer pulse would hit the next part",
+                ms(&conveyor.pulse),
+                ms(period)
+            )));
+        }
+        let region = file.optics.region.map(|[left, top, width, height]| Region {
+            left,
+            top,
+            width,
+            height,
+        });
+        let journal = match file.journal {
+            None => None,
+            Some(section) => Some(JournalConfig {
+                path: self.here.join(section.path),
+                records: self.within("journal.records", section.records, RECORDS, "parts")? as u64,
+                images_bytes: (self.within(
+                    "journal.images_mb",
+                    section.images_mb,
+                    IMAGES_MB,
+                    "MB",
+                )? * 1e6) as u64,
+            }),
+        };
+        let monitor = match file.monitor.listen {
+            None => None,
+            Some(listen) => Some(listen.parse().map_err(|_| {
+                self.contradiction(format!(
+                    "`monitor.listen` is \"{listen}\": give an address and a port, like \"127.0.0.1:9464\""
+                ))
+            })?),
+        };
+        let patience_s = self.within(
+            "watchdog.patience_s",
+            file.watchdog.patience_s,
+            PATIENCE_S,
+            "s",
+        )?;
+        Ok(StationConfig {
+            bundle: file.bundle.check(self.path)?,
+            camera,
+            trigger,
+            region,
+            conveyor,
+            counter,
+            reject,
+            confirm_within,
+            policies: self.policies(&file.policy)?,
+            journal,
+            monitor,
+            watchdog: WatchdogConfig {
+                device: file.watchdog.device,
+                patience: Duration::from_secs_f64(patience_s),
+            },
+            system: SystemConfig {
+                priority: self.within("system.priority", file.system.priority, PRIORITY, "")? as u8,
+                lock_memory: file.system.lock_memory,
+            },
+        })
+    }
+
+    fn camera(&self, section: CameraSection) -> Result<CameraConfig, ConfigError> {
+        match section {
+            CameraSection::Folder { path, rate_per_min } => {
+                let rate = self.within(
+                    "camera.rate_per_min",
+                    rate_per_min,
+                    RATE_PER_MIN,
+                    "parts/min",
+                )?;
+                Ok(CameraConfig::Folder {
+                    path: self.here.join(path),
+                    period: Duration::from_secs_f64(60.0 / rate),
+                })
+            }
+            CameraSection::V4l2 {
+                device,
+                width,
+                height,
+                format,
+                frame_rate,
+                shift,
+                stall_ms,
+                controls,
+            } => {
+                let Some(format) = PixelFormat::named(&format) else {
+                    let names: Vec<&str> = PixelFormat::ALL.iter().map(|f| f.1).collect();
+                    return Err(self.contradiction(format!(
+                        "`camera.format` is \"{format}\": choose one of {}",
+                        names.join(", ")
+                    )));
+                };
+                let usual_shift = match format {
+                    PixelFormat::Y10 => 2.0,
+                    PixelFormat::Y12 => 4.0,
+                    _ => 0.0,
+                };
+                if shift.is_some() && usual_shift == 0.0 {
+                    return Err(self.contradiction(
+                        "`camera.shift` means something for the formats Y10 and Y12 only: remove it".into(),
+                    ));
+                }
+                let number = |(name, value)| match value {
+                    ControlValue::Switch(on) => (name, i64::from(on)),
+                    ControlValue::Number(number) => (name, number),
+                };
+                Ok(CameraConfig::V4l2(V4l2Settings {
+                    device: self.here.join(device),
+                    width: self.within("camera.width", width, SIDE, "pixels")? as u32,
+                    height: self.within("camera.height", height, SIDE, "pixels")? as u32,
+                    format,
+                    shift: self.within(
+                        "camera.shift",
+                        shift.unwrap_or(usual_shift),
+                        SHIFT,
+                        "bits",
+                    )? as u32,
+                    frame_rate: frame_rate
+                        .map(|rate| self.within("camera.frame_rate", rate, FRAME_RATE, "frames/s"))
+                        .transpose()?,
+                    stall: self.optional_ms("camera.stall_ms", stall_ms, STALL_MS)?,
+                    controls: controls.into_iter().map(number).collect(),
+                }))
+            }
+        }
+    }
+
+    fn trigger(
+        &self,
+        section: TriggerSection,
+        camera: &CameraConfig,
+    ) -> Result<TriggerConfig, ConfigError> {
+        let folder = matches!(camera, CameraConfig::Folder { .. });
+        if folder && !matches!(section, TriggerSection::Frame) {
+            return Err(self.contradiction(
+                "each image of a folder is a part: remove `trigger.kind`, or use a camera".into(),
+            ));
+        }
+        let wait = |delay_ms: f64, wait_ms: f64| -> Result<SensorWait, ConfigError> {
+            Ok(SensorWait {
+                delay: self.ms("trigger.delay_ms", delay_ms, DELAY_MS)?,
+                patience: self.ms("trigger.wait_ms", wait_ms, WAIT_MS)?,
+            })
+        };
+        Ok(match section {
+            TriggerSection::Frame => TriggerConfig::Frame,
+            TriggerSection::Presence {
+                belt_level,
+                contrast,
+                share,
+                at,
+                axis,
+            } => TriggerConfig::Presence(Presence {
+                belt_level: self.within("trigger.belt_level", belt_level, LEVEL, "levels")? as u8,
+                contrast: self.within("trigger.contrast", contrast, CONTRAST, "levels")? as u8,
+                share: self.within("trigger.share", share, SHARE, "of the strip")? as f32,
+                at: self.within("trigger.at", at, PLACE, "of the picture")? as f32,
+                axis,
+                there: false,
+            }),
+            TriggerSection::Gpio {
+                chip,
+                line,
+                edge,
+                debounce_ms,
+                delay_ms,
+                wait_ms,
+            } => TriggerConfig::Gpio {
+                chip: self.here.join(chip),
+                line,
+                edge,
+                debounce: self.ms("trigger.debounce_ms", debounce_ms, DEBOUNCE_MS)?,
+                wait: wait(delay_ms, wait_ms)?,
+            },
+            TriggerSection::Serial {
+                device,
+                baud,
+                delay_ms,
+                wait_ms,
+            } => TriggerConfig::Serial {
+                device: self.here.join(device),
+                baud: self.within("trigger.baud", f64::from(baud), BAUD, "baud")? as u32,
+                wait: wait(delay_ms, wait_ms)?,
+            },
+        })
+    }
+
+    /// The way to the gate, and the counter that measures it if it isn't the actuator's.
+    fn travel(
+        &self,
+        section: &ConveyorSection,
+        kind: RejectKind,
+    ) -> Result<(Travel, Option<PathBuf>), ConfigError> {
+        let ConveyorSection {
+            speed_mm_s,
+            distance_mm,
+            travel_ms,
+            encoder,
+            counts_per_mm,
+        } = section;
+        let distance = |mm: f64| self.within("conveyor.distance_mm", mm, DISTANCE_MM, "mm");
+        match (encoder, counts_per_mm, travel_ms, speed_mm_s, distance_mm) {
+            (None, None, Some(travel_ms), None, None) => {
+                let travel = self.ms("conveyor.travel_ms", *travel_ms, TRAVEL_MS)?;
+                Ok((Travel::Time(travel), None))
+            }
+            (None, None, None, Some(speed), Some(mm)) => {
+                let speed = self.within("conveyor.speed_mm_s", *speed, SPEED_MM_S, "mm/s")?;
+                let key = "conveyor.distance_mm / conveyor.speed_mm_s";
+                let travel = self.ms(key, distance(*mm)? / speed * 1e3, TRAVEL_MS)?;
+                Ok((Travel::Time(travel), None))
+            }
+            (Some(encoder), Some(counts), None, Some(speed), Some(mm)) => {
+                let counts = self.within("conveyor.counts_per_mm", *counts, COUNTS_PER_MM, "counts/mm")?;
+                let speed = self.within("conveyor.speed_mm_s", *speed, SPEED_MM_S, "mm/s")?;
+                let travel = Travel::Counts {
+                    counts: (distance(*mm)? * counts).round() as i64,
+                    top_speed: (speed * counts).ceil() as u32,
+                };
+                if encoder != Path::new("link") {
+                    return Ok((travel, Some(self.here.join(encoder))));
+                }
+                if kind != RejectKind::Framed {
+                    return Err(self.contradiction(
+                        "`conveyor.encoder = \"link\"` needs `reject.kind = \"framed\"`: only such an actuator reports its encoder".into(),
+                    ));
+                }
+                Ok((travel, None))
+            }
+            _ => Err(self.contradiction(
+                "give either `conveyor.travel_ms`, or `conveyor.speed_mm_s` with `conveyor.distance_mm`, or `conveyor.encoder` with `conveyor.counts_per_mm`, `conveyor.distance_mm` and the belt's highest `conveyor.speed_mm_s`".into(),
+            )),
+        }
+    }
+
+    fn reject(
+        &self,
+        section: RejectSection,
+        travel: Travel,
+    ) -> Result<(RejectSettings, Conveyor, Option<Duration>), ConfigError> {
+        let RejectSection {
+            kind,
+            device,
+            baud,
+            pulse_ms,
+            lead_ms,
+            margin_ms,
+            unit,
+            coil,
+            channel,
+            confirm_within_ms,
+            confirm_input,
+        } = section;
+        let usual_baud = match kind {
+            RejectKind::Framed | RejectKind::Modbus => 115_200,
+            RejectKind::Lcus | RejectKind::Kmtronic => 9_600,
+        };
+        let baud = self.within(
+            "reject.baud",
+            f64::from(baud.unwrap_or(usual_baud)),
+            BAUD,
+            "baud",
+        )? as u32;
+        let pulse = self.ms("reject.pulse_ms", pulse_ms, PULSE_MS)?;
+        let lead = self.ms("reject.lead_ms", lead_ms, LEAD_MS)?;
+        let margin = self.ms("reject.margin_ms", margin_ms, MARGIN_MS)?;
+        if let Travel::Time(travel) = travel
+            && lead + margin >= travel
+        {
+            return Err(self.contradiction(format!(
+                "a part is at the gate {} ms after its picture, but `reject.lead_ms` and `reject.margin_ms` together are {} ms: move the gate or lower them",
+                travel.as_secs_f64() * 1e3,
+                lead_ms + margin_ms
+            )));
+        }
+        let confirm_within =
+            self.optional_ms("reject.confirm_within_ms", confirm_within_ms, CONFIRM_MS)?;
+        let confirm_input = confirm_input
+            .map(|input| self.within("reject.confirm_input", input, COIL, ""))
+            .transpose()?
+            .map(|input| input as u16);
+        let needs_input = kind == RejectKind::Modbus;
+        let fits = match confirm_within {
+            None => confirm_input.is_none(),
+            Some(_) => {
+                kind == RejectKind::Framed && confirm_input.is_none()
+                    || needs_input && confirm_input.is_some()
+            }
+        };
+        if !fits {
+            return Err(self.contradiction(
+                "a sensor behind the gate is `reject.confirm_within_ms`, for a framed actuator alone, for Modbus with `reject.confirm_input`; a relay board has none".into(),
+            ));
+        }
+        let device = self.here.join(device);
+        let channel = || -> Result<u8, ConfigError> {
+            Ok(self.within("reject.channel", channel.unwrap_or(1.0), CHANNEL, "")? as u8)
+        };
+        let switched = |board| {
+            RejectSettings::Switched(SwitchedSettings {
+                device: device.clone(),
+                baud,
+                pulse,
+                board,
+            })
+        };
+        let reject = match kind {
+            RejectKind::Framed => RejectSettings::Framed(FramedSettings {
+                device: device.clone(),
+                baud,
+                pulse,
+            }),
+            RejectKind::Modbus => switched(Board::Modbus {
+                unit: self.within("reject.unit", unit.unwrap_or(1.0), UNIT, "")? as u8,
+                coil: self.within("reject.coil", coil.unwrap_or(0.0), COIL, "")? as u16,
+                confirm_input,
+            }),
+            RejectKind::Lcus => switched(Board::Lcus {
+                channel: channel()?,
+            }),
+            RejectKind::Kmtronic => switched(Board::Kmtronic {
+                channel: channel()?,
+            }),
+        };
+        let conveyor = Conveyor {
+            travel,
+            lead,
+            margin,
+            pulse,
+        };
+        Ok((reject, conveyor, confirm_within))
+    }
+
+    fn policies(&self, section: &PolicySection) -> Result<Policies, ConfigError> {
+        let in_a_row = section
+            .rejects_in_a_row
+            .map(|most| self.within("policy.rejects_in_a_row", most, IN_A_ROW, "parts"))
+            .transpose()?;
+        Ok(Policies {
+            late: section.late,
+            queue_full: section.queue_full,
+            engine_error: section.engine_error,
+            rejects_in_a_row: in_a_row.map(|most| most as u32),
+            stop_when_blind: section.camera_lost == OnLoss::Stop,
+            stop_without_gate: section.gate_lost == OnLoss::Stop,
+        })
+    }
+
+    fn contradiction(&self, sentence: String) -> ConfigError {
+        ConfigError::Contradiction {
+            path: self.path.into(),
+            sentence,
+        }
+    }
+
+    fn within(
+        &self,
+        key: &'static str,
+        value: f64,
+        allowed: RangeInclusive<f64>,
+        unit: &'static str,
+    ) -> Result<f64, ConfigError> {
+        // NaN is in no range.
+        if allowed.contains(&value) {
+            return Ok(value);
+        }
+        let (low, high) = allowed.into_inner();
+        Err(ConfigError::OutOfRange {
+            path: self.path.into(),
+            key,
+            value,
+            unit,
+            low,
+            high,
+        })
+    }
+
+    fn ms(
+        &self,
+        key: &'static str,
+        ms: f64,
+        allowed: RangeInclusive<f64>,
+    ) -> Result<Duration, ConfigError> {
+        Ok(Duration::from_secs_f64(
+            self.within(key, ms, allowed, "ms")? / 1e3,
+        ))
+    }
+
+    fn optional_ms(
+        &self,
+        key: &'static str,
+        ms: Option<f64>,
+        allowed: RangeInclusive<f64>,
+    ) -> Result<Option<Duration>, ConfigError> {
+        ms.map(|ms| self.ms(key, ms, allowed)).transpose()
+    }
+}

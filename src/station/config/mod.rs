@@ -1,0 +1,166 @@
+//! The station file: everything that differs from one line to the next. It is checked as a whole before anything starts,
+//! and each mistake is one sentence that names the key.
+
+mod check;
+mod file;
+mod keys;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::bundle_section::BundleConfig;
+use crate::camera::presence::Presence;
+use crate::camera::sensor::Edge;
+use crate::camera::v4l2::V4l2Settings;
+use crate::line::{Conveyor, Policies};
+use crate::optics::Region;
+use crate::reject::RejectSettings;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the station file {path} can't be read ({source}): name one with --config")]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path}, line {line}: {reason}")]
+    Malformed {
+        path: PathBuf,
+        line: usize,
+        reason: String,
+    },
+    #[error("{path}: unknown key `{key}`{hint}")]
+    UnknownKey {
+        path: PathBuf,
+        key: String,
+        /// Empty, or the nearest known key as the end of the sentence.
+        hint: String,
+    },
+    #[error("{path}: `{key}` is {value} {unit}, allowed is {low} to {high}: correct it there")]
+    OutOfRange {
+        path: PathBuf,
+        key: &'static str,
+        value: f64,
+        unit: &'static str,
+        low: f64,
+        high: f64,
+    },
+    #[error("{path}: {sentence}")]
+    Contradiction { path: PathBuf, sentence: String },
+}
+
+/// A checked station file. Paths are as seen from the working directory.
+#[derive(Clone, Debug)]
+pub struct StationConfig {
+    pub bundle: BundleConfig,
+    pub camera: CameraConfig,
+    pub trigger: TriggerConfig,
+    /// What the inspector looks at; all of the frame if none.
+    pub region: Option<Region>,
+    pub conveyor: Conveyor,
+    /// A counter of the kernel's that the belt's encoder is wired to, if it isn't wired to the actuator.
+    pub counter: Option<PathBuf>,
+    pub reject: RejectSettings,
+    /// How long after its pulse the sensor behind the gate sees a part, if there is one.
+    pub confirm_within: Option<Duration>,
+    pub policies: Policies,
+    pub journal: Option<JournalConfig>,
+    /// Where the metrics are served, if anywhere.
+    pub monitor: Option<SocketAddr>,
+    pub watchdog: WatchdogConfig,
+    pub system: SystemConfig,
+}
+
+#[derive(Clone, Debug)]
+pub enum CameraConfig {
+    /// The images of a folder, in the order of their names, at a steady rate.
+    Folder {
+        path: PathBuf,
+        period: Duration,
+    },
+    V4l2(V4l2Settings),
+}
+
+#[derive(Clone, Debug)]
+pub enum TriggerConfig {
+    /// Each frame is a part.
+    Frame,
+    Presence(Presence),
+    Gpio {
+        chip: PathBuf,
+        line: u32,
+        edge: Edge,
+        debounce: Duration,
+        wait: SensorWait,
+    },
+    Serial {
+        device: PathBuf,
+        baud: u32,
+        wait: SensorWait,
+    },
+}
+
+/// From a sensor's signal to the part's frame.
+#[derive(Clone, Copy, Debug)]
+pub struct SensorWait {
+    /// Until the part is in front of the camera.
+    pub delay: Duration,
+    /// How much later a frame may be and still show it.
+    pub patience: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct JournalConfig {
+    /// A folder of its own.
+    pub path: PathBuf,
+    /// Parts kept in the journal, the latest.
+    pub records: u64,
+    /// Room for pictures of rejected parts.
+    pub images_bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct WatchdogConfig {
+    /// The machine's watchdog, if it is to be used; systemd's always is where there is one.
+    pub device: Option<PathBuf>,
+    /// How long a thread, the camera or the gate may make no progress.
+    pub patience: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemConfig {
+    /// Real-time priority of the threads, 0 for none.
+    pub priority: u8,
+    pub lock_memory: bool,
+}
+
+impl StationConfig {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// `path` is where the text came from: relative paths in it start there.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let malformed = |error: toml::de::Error| {
+            let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+            ConfigError::Malformed {
+                path: path.into(),
+                line: before.matches('\n').count() + 1,
+                reason: error.message().replace('\n', " "),
+            }
+        };
+        let table: toml::Table = toml::from_str(text).map_err(malformed)?;
+        keys::reject_unknown(&table, path)?;
+        keys::reject_foreign(&table, path)?;
+        let file: file::StationFile = toml::from_str(text).map_err(malformed)?;
+        check::Checker::new(path).check(file)
+    }
+}
+
+#[cfg(test)]
+mod tests;

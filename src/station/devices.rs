@@ -1,0 +1,61 @@
+//! Opens what a station file names.
+
+use std::path::PathBuf;
+
+use super::config::{CameraConfig, StationConfig, TriggerConfig};
+use crate::camera::sensor::{GpioSensor, SerialSensor};
+use crate::camera::v4l2::V4l2Camera;
+use crate::camera::{CameraError, FrameSource, PacedFolder, Parts, SensorTrigger, Trigger};
+use crate::reject::{self, RejectError, Rejector};
+
+/// The camera with its trigger; for a folder also the file of each part, the first part's first.
+pub fn open_source(
+    config: &StationConfig,
+) -> Result<(Box<dyn FrameSource>, Vec<PathBuf>), CameraError> {
+    match &config.camera {
+        CameraConfig::Folder { path, period } => {
+            let folder = PacedFolder::open(path, *period)?;
+            let images = folder.images().to_vec();
+            Ok((Box::new(folder), images))
+        }
+        CameraConfig::V4l2(settings) => {
+            // A sensor that is missing is said before the camera starts.
+            let trigger = open_trigger(&config.trigger)?;
+            let camera = V4l2Camera::open(settings.clone())?;
+            Ok((Box::new(Parts::new(Box::new(camera), trigger)), Vec::new()))
+        }
+    }
+}
+
+pub fn open_trigger(config: &TriggerConfig) -> Result<Trigger, CameraError> {
+    Ok(match config {
+        TriggerConfig::Frame => Trigger::EachFrame,
+        TriggerConfig::Presence(presence) => Trigger::Presence(presence.clone()),
+        TriggerConfig::Gpio {
+            chip,
+            line,
+            edge,
+            debounce,
+            wait,
+        } => {
+            let sensor = GpioSensor::open(chip, *line, *edge, *debounce)?;
+            Trigger::Sensor(SensorTrigger::new(
+                Box::new(sensor),
+                wait.delay,
+                wait.patience,
+            ))
+        }
+        TriggerConfig::Serial { device, baud, wait } => {
+            let sensor = SerialSensor::open(device, *baud)?;
+            Trigger::Sensor(SensorTrigger::new(
+                Box::new(sensor),
+                wait.delay,
+                wait.patience,
+            ))
+        }
+    })
+}
+
+pub fn open_rejector(config: &StationConfig) -> Result<Box<dyn Rejector>, RejectError> {
+    reject::open(&config.reject, config.counter.as_deref())
+}

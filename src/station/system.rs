@@ -1,0 +1,56 @@
+//! What a station asks of the operating system: real-time priority for its threads, and all of its memory at hand.
+
+use nix::libc;
+use nix::sys::mman::{MlockAllFlags, mlockall};
+
+use super::config::SystemConfig;
+
+/// Keeps what is in memory now and will be in memory, so that no frame waits for a page from the disk.
+pub fn lock_memory(config: &SystemConfig) -> Result<(), String> {
+    if !config.lock_memory {
+        return Ok(());
+    }
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).map_err(|errno| {
+        format!("memory can't be locked ({errno}): set LimitMEMLOCK=infinity in the service, or run as root")
+    })
+}
+
+/// Raises the calling thread to this real-time priority, by the policy that lets it run until it waits.
+pub fn raise_priority(priority: u8) -> Result<(), String> {
+    if priority == 0 {
+        return Ok(());
+    }
+    // SAFETY: every bit pattern of this plain structure is valid, zero included; it outlives the call, and pid 0 is the
+    // calling thread.
+    let raised = unsafe {
+        let mut param: libc::sched_param = std::mem::zeroed();
+        param.sched_priority = priority.into();
+        libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const param)
+    };
+    if raised == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    Err(format!(
+        "no real-time priority {priority} ({error}): set LimitRTPRIO={priority} in the service, or run as root"
+    ))
+}
+
+/// Whether both are permitted, tried on a thread that ends at once.
+pub fn permitted(config: &SystemConfig) -> Result<(), String> {
+    let priority = config.priority;
+    std::thread::spawn(move || raise_priority(priority))
+        .join()
+        .unwrap_or_else(|_| Err("the thread that tried it broke off".into()))?;
+    lock_memory(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_asked_for_is_always_permitted() {
+        assert_eq!(permitted(&SystemConfig::default()), Ok(()));
+    }
+}

@@ -1,0 +1,173 @@
+//! The way of a frame through the station's threads allocates nothing of its own once it is warm: counted by an allocator
+//! that looks at the three threads. What the inference engine allocates inside is its own.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aecsad::camera::pixel_format::{self, PixelFormat, YuvEncoding};
+use aecsad::camera::{Camera, Faults, Frame, Parts, Shot, Trigger};
+use aecsad::inspector::Verdict;
+use aecsad::line::{Conveyor, Moment, Policies, Travel};
+use aecsad::reject::{RejectError, RejectEvent, Rejector};
+use aecsad::score::Branch;
+use aecsad::station::{Heatmap, Judge, Station};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// This thread is on the way of a frame, and warm.
+    static COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+// SAFETY: everything is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if COUNTED.try_with(Cell::get).unwrap_or(false) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const WARM_UP: u32 = 50;
+const PARTS: u32 = 500;
+
+/// A camera of one buffer, converted anew for each part.
+struct Still {
+    buffer: Vec<u8>,
+    taken: u32,
+}
+
+impl Camera for Still {
+    fn shoot(&mut self, frame: &mut Frame) -> Shot {
+        std::thread::sleep(Duration::from_millis(2));
+        self.taken += 1;
+        COUNTED.set(self.taken > WARM_UP && self.taken < PARTS);
+        let layout = pixel_format::Layout {
+            format: PixelFormat::Yuyv,
+            width: 64,
+            height: 48,
+            stride: 128,
+            shift: 0,
+            yuv: YuvEncoding::default(),
+        };
+        frame.captured = Instant::now();
+        match layout.to_rgb(&self.buffer, frame) {
+            Ok(()) => Shot::Taken { skipped: 0 },
+            Err(error) => Shot::Spoilt(error),
+        }
+    }
+
+    fn faults(&self) -> Faults {
+        Faults::default()
+    }
+}
+
+#[derive(Default)]
+struct EveryThird(u32);
+
+impl Judge for EveryThird {
+    fn judge(&mut self, _frame: &Frame) -> aecsad::Result<Verdict> {
+        self.0 += 1;
+        COUNTED.set(self.0 > WARM_UP && self.0 < PARTS);
+        Ok(Verdict {
+            score: 1.0,
+            reject: self.0 % 3 == 0,
+            p_value: 0.5,
+            branch: Branch::Pooled,
+            branches: heapless::Vec::new(),
+            latency: Duration::ZERO,
+            stages: Default::default(),
+        })
+    }
+
+    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+        None
+    }
+}
+
+/// A gate that pulses at once.
+#[derive(Default)]
+struct Prompt {
+    waiting: heapless::Deque<u32, 64>,
+    scheduled: u32,
+}
+
+impl Rejector for Prompt {
+    fn schedule(&mut self, part: u32, _fire: Moment, _now: Instant) -> Result<(), RejectError> {
+        self.scheduled += 1;
+        COUNTED.set(self.scheduled > WARM_UP / 3 && self.scheduled < PARTS / 3);
+        let _ = self.waiting.push_back(part);
+        Ok(())
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<RejectEvent> {
+        let part = self.waiting.pop_front()?;
+        Some(RejectEvent::Pulsed {
+            part,
+            at: now,
+            error_us: 0,
+        })
+    }
+
+    fn wake_at(&self) -> Instant {
+        Instant::now() + Duration::from_millis(20)
+    }
+
+    fn pending(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn stop(&mut self) -> Result<(), RejectError> {
+        COUNTED.set(false);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_warm_station_allocates_nothing_for_a_frame() {
+    let still = Still {
+        buffer: vec![100; 128 * 48],
+        taken: 0,
+    };
+    let mut source = Parts::new(Box::new(still), Trigger::EachFrame);
+    let (mut judge, mut rejector) = (EveryThird::default(), Prompt::default());
+    let station = Station {
+        source: &mut source,
+        judge: &mut judge,
+        rejector: &mut rejector,
+        conveyor: Conveyor {
+            travel: Travel::Time(Duration::from_secs(2)),
+            lead: Duration::ZERO,
+            margin: Duration::from_millis(100),
+            pulse: Duration::from_millis(1),
+        },
+        policies: Policies::default(),
+        confirm_within: None,
+        album: None,
+        limit: Some(PARTS),
+        priority: 0,
+    };
+    let mut events = 0;
+    station
+        .run(&AtomicBool::new(false), |_| events += 1)
+        .unwrap();
+    assert!(rejector.scheduled >= PARTS / 3, "{}", rejector.scheduled);
+    assert!(events > PARTS);
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), 0);
+    // The counting itself works.
+    COUNTED.set(true);
+    drop(std::hint::black_box(vec![1u8; 100]));
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), 1);
+}

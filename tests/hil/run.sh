@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The station in a virtual machine: a real V4L2 camera (the kernel's vivid), real serial lines, a real watchdog.
+# Prints what it skipped, and leaves with 75, where qemu can't be had.
+#     tests/hil/run.sh            builds and tries the release binary
+#     AECSAD=FILE BUNDLE=FILE tests/hil/run.sh
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-target}
+work=$target/hil
+
+skip() {
+    echo "skipped: the station in a virtual machine: $1"
+    exit 75
+}
+command -v python3 >/dev/null || skip "there is no python3"
+tests/hil/fetch.sh "$work" || skip "qemu and a kernel could not be fetched"
+if [ -z "${AECSAD:-}" ]; then
+    scripts/install-build-tools.sh
+    cargo build --release
+    AECSAD=$target/release/aecsad
+fi
+if [ -z "${BUNDLE:-}" ]; then
+    BUNDLE=$work/plain.aecsad
+    AECSAD_HIL_BUNDLE=$BUNDLE cargo nextest run --workspace --test inspect --run-ignored only -E 'test(a_bundle_for_the_virtual_machine)' >&2
+fi
+exec python3 tests/hil/station.py --work "$work" --aecsad "$AECSAD" --bundle "$BUNDLE" "$@"

@@ -1,0 +1,283 @@
+"""The station in a virtual machine, and everything that goes wrong around it.
+
+    station.py --work DIR --aecsad FILE --bundle FILE
+
+The camera is vivid at one frame a second; a part is there when its picture is not black. White pictures are good parts,
+checkers are bad ones.
+"""
+import argparse
+import csv
+import io
+import pathlib
+import sys
+import time
+
+import machine
+from machine import Hil, Machine
+
+BLACK, WHITE, CHECKERS = 5, 6, 10
+PULSE_MS = 200
+# An emulated engine is slow.
+TRAVEL_MS = 15000
+
+STATION = f"""
+[bundle]
+path = "bundle.aecsad"
+[camera]
+kind = "v4l2"
+device = "/dev/video0"
+width = 320
+height = 180
+format = "FORMAT"
+frame_rate = 1
+stall_ms = 4000
+controls = {{ osd_text_mode = 2 }}
+[trigger]
+kind = "presence"
+belt_level = 0
+contrast = 40
+[conveyor]
+travel_ms = {TRAVEL_MS}
+[reject]
+kind = "framed"
+device = "/dev/ttyS1"
+pulse_ms = {PULSE_MS}
+lead_ms = 20
+margin_ms = 300
+[journal]
+path = "/journal"
+images_mb = 1
+[monitor]
+listen = "127.0.0.1:9464"
+"""
+WATCHED = STATION.replace("FORMAT", "YUYV") + '[watchdog]\ndevice = "/dev/watchdog"\npatience_s = 5\n'
+# Each frame a part, as with a camera that is triggered.
+FRAMES = STATION.replace("FORMAT", "YUYV").replace(
+    'kind = "presence"\nbelt_level = 0\ncontrast = 40', 'kind = "frame"'
+)
+FORMATS = ["YUYV", "UYVY", "GREY", "Y10", "Y12", "NV12", "RGB24", "BGGR8", "GBRG8", "GRBG8", "RGGB8"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ["work", "aecsad", "bundle"]:
+        parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
+    arguments = parser.parse_args()
+    work = arguments.work.resolve()
+    files = {"station.toml": STATION.replace("FORMAT", "YUYV"), "watched.toml": WATCHED, "frames.toml": FRAMES}
+    files |= {f"{name}.toml": STATION.replace("FORMAT", name) for name in FORMATS}
+    image = machine.build_initramfs(work, arguments.aecsad.resolve(), arguments.bundle.resolve(), files)
+    failed = []
+    for title, auto, trials in [
+        ("a station started by hand", False, [formats, refusals, parts, camera_faults, unplugged, silence, full_disk]),
+        ("a station watched over", True, [watchdog]),
+    ]:
+        print(f"== {title}", flush=True)
+        actuator = machine.Actuator(work, arguments.aecsad.resolve())
+        virtual = None
+        try:
+            virtual = Machine(work, image, actuator.path, auto)
+            for trial in trials:
+                started = time.monotonic()
+                try:
+                    said = trial(virtual, actuator)
+                    print(f"ok    {trial.__name__:<14} {said} ({time.monotonic() - started:.0f} s)", flush=True)
+                except Hil as error:
+                    failed.append(trial.__name__)
+                    print(f"FAIL  {trial.__name__:<14} {error}", flush=True)
+                    virtual.run("killall -9 aecsad", may_fail=True)
+        except Hil as error:
+            failed.append(title)
+            print(f"FAIL  {title}: {error}", flush=True)
+        finally:
+            if virtual:
+                virtual.stop()
+            actuator.stop()
+    if failed:
+        sys.exit(f"hil: failed: {', '.join(failed)}; what the machines said is in {work}/console*.txt")
+    print("skipped in the virtual machine: MJPG (vivid has none), a GPIO sensor, a camera with a hardware trigger")
+
+
+def expect(condition, sentence):
+    if not condition:
+        raise Hil(sentence)
+
+
+def pattern(virtual, number):
+    virtual.run(f"v4l2-ctl -d /dev/video0 -c test_pattern={number}")
+
+
+def pass_by(virtual, kind):
+    """A part comes and goes."""
+    pattern(virtual, kind)
+    time.sleep(2.5)
+    pattern(virtual, BLACK)
+    time.sleep(2.5)
+
+
+def start(virtual):
+    """Starts the station in the background and lets a first part pass, a good one."""
+    pattern(virtual, BLACK)
+    virtual.run("rm -f /tmp/rows.csv; touch /tmp/rows.csv")
+    virtual.run("aecsad run --config /station.toml --csv /tmp/rows.csv >/tmp/station.txt 2>&1 &")
+    virtual.until("the actuator", lambda: "answers" in said(virtual))
+    pass_by(virtual, WHITE)
+    virtual.until("the first part", lambda: len(rows(virtual)) == 1)
+
+
+def stop(virtual):
+    """Stops it in order once the parts on the belt have passed; its rows and what it said."""
+    time.sleep(TRAVEL_MS / 1e3 + 3)
+    virtual.run("killall -TERM aecsad")
+    virtual.until("the end of the station", lambda: virtual.run("pidof aecsad || echo none", may_fail=True) == "none")
+    return rows(virtual), said(virtual)
+
+
+def said(virtual):
+    return virtual.run("cat /tmp/station.txt")
+
+
+def rows(virtual):
+    return list(csv.DictReader(io.StringIO(virtual.run("cat /tmp/rows.csv"))))
+
+
+def check_pulses(found, actuator, before):
+    """Each part meant for rejection, and no other, was pulsed once and in its window."""
+    pulsed = actuator.pulsed()[before:]
+    passed = [int(row["part"]) for row in found if row["cause"] == "good"]
+    rejected = [int(row["part"]) for row in found if row["cause"] != "good" and row["pulse_error_ms"]]
+    astray = [row for row in found if row["cause"] != "good" and not row["pulse_error_ms"]]
+    expect(not astray, f"parts were not rejected: {astray}")
+    wrong = set(pulsed) & set(passed)
+    expect(not wrong, f"good parts were pulsed: {sorted(wrong)}")
+    expect(sorted(rejected) == sorted(set(pulsed) & set(rejected)), f"{rejected} were to be pulsed, {pulsed} were")
+    expect(len(pulsed) == len(set(pulsed)), f"a part was pulsed twice: {pulsed}")
+    late = [row for row in found if row["pulse_error_ms"] and abs(float(row["pulse_error_ms"])) > PULSE_MS]
+    expect(not late, f"pulses outside their window: {late}")
+    return rejected
+
+
+def formats(virtual, actuator):
+    granted = []
+    for name in FORMATS:
+        said = virtual.run(f"aecsad check --config /{name}.toml", may_fail=True)
+        camera = next((line for line in said.splitlines() if " camera " in line), said)
+        expect(camera.startswith("ok") and name in camera, f"{name}: {camera}")
+        granted.append(name)
+    return f"granted and streamed: {' '.join(granted)}"
+
+
+def refusals(virtual, actuator):
+    trials = [
+        ("s/320/321/", "grants"),
+        ("s/YUYV/MJPG/", "grants"),
+        ("s/frame_rate = 1/frame_rate = 17/", "grants"),
+        ("s/osd_text_mode/ods_text_mode/", "did you mean `osd_text_mode`"),
+        ("s/osd_text_mode = 2/osd_text_mode = 9/", "does not take 9"),
+        ("s#/dev/video0#/dev/video7#", "there is no camera"),
+        ("s#/dev/video0#/dev/ttyS1#", "not a camera"),
+    ]
+    for edit, sentence in trials:
+        text = virtual.run(f"sed '{edit}' /station.toml >/refused.toml; aecsad run --config /refused.toml", may_fail=True)
+        expect(sentence in text and "panicked" not in text, f"{edit}: {text[-300:]}")
+    start(virtual)
+    text = virtual.run("aecsad run --config /station.toml", may_fail=True)
+    expect("in use by another program" in text, f"a second station: {text[-300:]}")
+    stop(virtual)
+    return f"{len(trials)} wrong cameras and a second station, each refused in a sentence"
+
+
+def parts(virtual, actuator):
+    before = len(actuator.pulsed())
+    kinds = [WHITE, CHECKERS, WHITE, WHITE, CHECKERS, CHECKERS, WHITE, CHECKERS]
+    start(virtual)
+    for kind in kinds[1:]:
+        pass_by(virtual, kind)
+    found, text = stop(virtual)
+    expect("ALARM" not in text, f"an alarm: {text[-400:]}")
+    expected = ["bad" if kind == CHECKERS else "good" for kind in kinds]
+    expect([row["cause"] for row in found] == expected, f"{[row['cause'] for row in found]} instead of {expected}")
+    rejected = check_pulses(found, actuator, before)
+    errors = [abs(float(row["pulse_error_ms"])) for row in found if row["pulse_error_ms"]]
+    return f"parts {rejected} of {len(found)} rejected and no other; farthest pulse {max(errors):.1f} ms off"
+
+
+def camera_faults(virtual, actuator):
+    before = len(actuator.pulsed())
+    pattern(virtual, WHITE)
+    virtual.run("rm -f /tmp/rows.csv; touch /tmp/rows.csv")
+    virtual.run("aecsad run --config /frames.toml --limit 14 --csv /tmp/rows.csv >/tmp/station.txt 2>&1 &")
+    virtual.until("the actuator", lambda: "answers" in said(virtual))
+    virtual.run("v4l2-ctl -d /dev/video0 -c inject_v4l2_buf_flag_error=1")
+    time.sleep(2)
+    virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=60")
+    virtual.until("dropped frames", lambda: "driver dropped this frame" in said(virtual))
+    virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0")
+    virtual.until("the end", lambda: virtual.run("pidof aecsad || echo none", may_fail=True) == "none")
+    found, text = rows(virtual), said(virtual)
+    unseen = [row for row in found if row["cause"] == "no_frame"]
+    expect(len(found) == 14 and len(unseen) >= 2, f"{len(found)} parts, {len(unseen)} of them without a picture")
+    expect("marked by its driver" in text, text[-600:])
+    check_pulses(found, actuator, before)
+    return f"{len(unseen)} of {len(found)} parts without a picture, each rejected with an alarm"
+
+
+def unplugged(virtual, actuator):
+    start(virtual)
+    virtual.run("v4l2-ctl -d /dev/video0 -c disconnect=1", may_fail=True)
+    virtual.until("the alarm", lambda: "was lost" in said(virtual))
+    virtual.until("the driver's end", lambda: "unloaded" in virtual.run("rmmod vivid && echo unloaded", may_fail=True))
+    virtual.run("insmod /modules/vivid.ko n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0 no_error_inj=0")
+    pattern(virtual, BLACK)
+    virtual.until("the camera again", lambda: "sees the parts again" in said(virtual))
+    pass_by(virtual, WHITE)
+    virtual.until("a part after that", lambda: len(rows(virtual)) == 2)
+    _, text = stop(virtual)
+    expect(text.count("was lost") == 1, text[-400:])
+    return "told once, found again by itself"
+
+
+def silence(virtual, actuator):
+    start(virtual)
+    actuator.silent.set()
+    virtual.until("the alarm", lambda: "is silent" in said(virtual))
+    pass_by(virtual, CHECKERS)
+    virtual.until("the lost part", lambda: "did not report a pulse for part 2" in said(virtual))
+    actuator.silent.clear()
+    virtual.until("the actuator again", lambda: said(virtual).count("the actuator answers") >= 2)
+    before = len(actuator.pulsed())
+    pass_by(virtual, CHECKERS)
+    found, _ = stop(virtual)
+    expect([row["cause"] for row in found] == ["good", "bad", "bad"], str(found))
+    expect(actuator.pulsed()[before:] == [3], f"pulses: {actuator.pulsed()[before:]}")
+    return "told, the part that may have passed named, found again by itself"
+
+
+def full_disk(virtual, actuator):
+    def journal(up):
+        pass_by(virtual, WHITE)
+        return f"aecsad_journal_up {up}" in virtual.run("wget -q -O - http://127.0.0.1:9464/metrics")
+
+    start(virtual)
+    virtual.run("dd if=/dev/zero of=/journal/filler bs=4k", may_fail=True)
+    virtual.until("the full disk", lambda: journal(0))
+    virtual.run("rm /journal/filler")
+    virtual.until("the journal again", lambda: journal(1))
+    found, _ = stop(virtual)
+    text = virtual.run("aecsad history --config /station.toml --csv -")
+    kept = list(csv.DictReader(io.StringIO(text)))
+    latest = [row for row in kept if row["run"] == kept[-1]["run"]]
+    expect(len(latest) == len(found), f"{len(latest)} parts in the journal, {len(found)} on the line")
+    return f"the line went on, and all {len(found)} parts are in the journal"
+
+
+def watchdog(virtual, actuator):
+    virtual.until("the first part", lambda: " good " in said(virtual))
+    virtual.run("killall -STOP aecsad")
+    virtual.wait_for("@@booted", 300)
+    virtual.until("a part after the reset", lambda: " good " in said(virtual))
+    return "a stopped station was reset and came back by itself"
+
+
+if __name__ == "__main__":
+    main()
