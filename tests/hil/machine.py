@@ -127,8 +127,9 @@ class Machine:
     def __init__(self, work, image, wire, auto=False):
         root = work / "root"
         kernel = next((root / "boot").glob("vmlinuz-*"))
+        # Emulating wider instructions than this processor's takes longer than doing without.
         command = [
-            root / "usr/bin/qemu-system-x86_64", "-nodefaults", "-M", "pc", "-cpu", "max", "-smp", "1", "-m", "640",
+            root / "usr/bin/qemu-system-x86_64", "-nodefaults", "-M", "pc", "-cpu", "Nehalem", "-smp", "1", "-m", "640",
             "-accel", "tcg", "-display", "none", "-nic", "none", "-L", root / "usr/share/qemu", "-L", root / "usr/share/seabios",
             "-kernel", kernel, "-initrd", image,
             "-append", f"console=ttyS0 quiet panic=-1 {'station=auto' if auto else ''}",
