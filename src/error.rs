@@ -8,6 +8,7 @@ use crate::golden::GoldenError;
 use crate::inspector::InspectorError;
 use crate::journal::JournalError;
 use crate::network::NetworkError;
+use crate::slots::SlotsError;
 
 /// What a failed command leaves with. 0 is success, 2 is the command line's own (unknown option).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ pub enum ExitCode {
     Training = 9,
     /// `aecsad check` found something that keeps the station from working.
     Check = 10,
+    /// Another program is changing the slots.
+    Busy = 20,
+    /// A version below the one that the station has already proven.
+    Older = 21,
+    /// A bundle of another product, or a product or slot that is not there.
+    Product = 22,
     /// Stopped by Ctrl-C or SIGTERM.
     Interrupted = 130,
 }
@@ -73,6 +80,8 @@ pub enum Error {
     #[error(transparent)]
     Golden(#[from] crate::golden::GoldenError),
     #[error(transparent)]
+    Slots(#[from] crate::slots::SlotsError),
+    #[error(transparent)]
     Bench(#[from] crate::cli::bench::BenchError),
 }
 
@@ -92,6 +101,23 @@ impl Error {
                 InspectorError::Optics(_) => ExitCode::Input,
             },
             Error::Golden(_) => ExitCode::Bundle,
+            Error::Slots(e) => match e {
+                SlotsError::Busy { .. } => ExitCode::Busy,
+                SlotsError::NotConfigured { .. } => ExitCode::Config,
+                SlotsError::Open { .. } | SlotsError::Storage(_) => ExitCode::Storage,
+                SlotsError::Contradiction { .. } => ExitCode::Storage,
+                SlotsError::Older { .. } => ExitCode::Older,
+                SlotsError::OtherProduct { .. }
+                | SlotsError::NoProduct { .. }
+                | SlotsError::Empty
+                | SlotsError::NoTrial { .. }
+                | SlotsError::NothingToGoBackTo { .. } => ExitCode::Product,
+                SlotsError::StateDamaged { .. }
+                | SlotsError::NothingUsable { .. }
+                | SlotsError::Refused(_)
+                | SlotsError::NotProven(_)
+                | SlotsError::NotRunnable(_) => ExitCode::Bundle,
+            },
             Error::Inspect(InspectError::Interrupted { .. }) => ExitCode::Interrupted,
             Error::Inspect(InspectError::NoThread(_)) => ExitCode::Engine,
             Error::Inspect(_) | Error::Bench(_) => ExitCode::Input,

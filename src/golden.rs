@@ -1,6 +1,7 @@
 //! Golden vectors: a few good images in every bundle with the scores that training saw. A machine that comes to other
-//! scores must not judge parts with it.
+//! scores must not judge parts with it: this is the contract between training and every engine that runs a bundle.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use image::ImageEncoder;
@@ -12,8 +13,10 @@ use crate::camera::{Frame, ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
 use crate::score::Branch;
 
-/// Name of the entry with the arrays `raw` (`[n, Branch::ALL.len()]`, 0 where a branch is off) and `score` (`[n]`).
+/// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score` (`[n]`).
 pub const EXPECTED: &str = "golden/expected.safetensors";
+/// How many golden images a bundle carries: fewer prove little, more only cost time at each flash.
+pub const IMAGES: RangeInclusive<usize> = 8..=16;
 const RAW: &str = "raw";
 const SCORE: &str = "score";
 
@@ -21,6 +24,8 @@ const SCORE: &str = "score";
 pub enum GoldenError {
     #[error("{bundle}: there are no golden vectors in this bundle; export it again")]
     None { bundle: String },
+    #[error("there are {found} golden images where {} to {} are needed; train with more images", IMAGES.start(), IMAGES.end())]
+    Count { found: usize },
     #[error("{bundle}: the golden vectors are incomplete ({why}); export the bundle again")]
     Incomplete { bundle: String, why: String },
     #[error("{image}: the {what} is not a finite number; train again with other images")]
@@ -97,6 +102,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Of any score of any image.
+    pub fn largest_difference(&self) -> f32 {
+        let of = |image: &ImageComparison| {
+            let branch = image.worst().map_or(0.0, |(_, pair)| pair.difference());
+            branch.max(image.score.difference())
+        };
+        self.images.iter().map(of).fold(0.0, f32::max)
+    }
+
     /// The first difference beyond the tolerance, branches before the score they add up to.
     pub fn check(&self) -> Result<(), GoldenError> {
         for image in &self.images {
@@ -124,6 +138,7 @@ pub fn write(
     images: &[Frame],
     inspector: &mut Inspector,
 ) -> Result<Vec<(String, Vec<u8>)>, GoldenError> {
+    check_count(images.len())?;
     let mut entries = Vec::with_capacity(images.len() + 1);
     let mut raw_scores = Array2::zeros((images.len(), Branch::ALL.len()));
     let mut scores = Array1::zeros(images.len());
@@ -153,24 +168,32 @@ pub fn write(
     Ok(entries)
 }
 
-/// The golden images of a bundle, by entry name, in order.
-pub fn images(bundle: &Bundle) -> Result<Vec<(String, Frame)>, GoldenError> {
-    let named = bundle
+/// The golden images of a bundle, by entry name, in order. Each is decoded when it is asked for: a picture unpacks to
+/// many times its size, and sixteen at once might not fit into a camera.
+pub fn images(
+    bundle: &Bundle,
+) -> Result<impl Iterator<Item = Result<(String, Frame), GoldenError>>, GoldenError> {
+    let mut named: Vec<_> = bundle
         .entries()
-        .filter(|(name, _)| name.starts_with("golden/") && name.ends_with(".png"));
-    let mut images = Vec::new();
-    for (name, png) in named {
-        let shown = PathBuf::from(format!("{}: {name}", bundle.name()));
-        images.push((name.to_owned(), decode(png, &shown)?));
+        .filter(|(name, _)| name.starts_with("golden/") && name.ends_with(".png"))
+        .collect();
+    if named.is_empty() {
+        let bundle = bundle.name().to_owned();
+        return Err(GoldenError::None { bundle });
     }
-    images.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(images)
+    check_count(named.len())?;
+    named.sort_by_key(|(name, _)| *name);
+    Ok(named.into_iter().map(|(name, png)| {
+        let shown = PathBuf::from(format!("{}: {name}", bundle.name()));
+        Ok((name.to_owned(), decode(png, &shown)?))
+    }))
 }
 
 /// Judges the golden images on this machine. An `Ok` still has to be asked by [`Comparison::check`].
 pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, GoldenError> {
     let images = images(bundle)?;
-    if images.is_empty() || !bundle.entries().any(|(name, _)| name == EXPECTED) {
+    let count = images.size_hint().0;
+    if !bundle.entries().any(|(name, _)| name == EXPECTED) {
         let bundle = bundle.name().to_owned();
         return Err(GoldenError::None { bundle });
     }
@@ -179,20 +202,24 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
         bundle: bundle.name().to_owned(),
         why,
     };
+    // A bundle from before a branch was added has no column for it, and no voice either.
+    let voices = inspector.decision().voices.clone();
     let raw_scores = arrays
         .get::<f32>(RAW)
         .and_then(|raw| raw.view().into_dimensionality::<Ix2>().ok())
-        .filter(|raw| raw.dim() == (images.len(), Branch::ALL.len()))
-        .ok_or_else(|| incomplete(format!("`{RAW}` doesn't fit {} images", images.len())))?;
+        .filter(|raw| {
+            raw.nrows() == count && voices.iter().all(|v| (v.branch as usize) < raw.ncols())
+        })
+        .ok_or_else(|| incomplete(format!("`{RAW}` doesn't fit {count} images")))?;
     let scores = arrays
         .get::<f32>(SCORE)
         .and_then(|scores| scores.view().into_dimensionality::<Ix1>().ok())
-        .filter(|scores| scores.len() == images.len())
-        .ok_or_else(|| incomplete(format!("`{SCORE}` doesn't fit {} images", images.len())))?;
-    let mut compared = Vec::with_capacity(images.len());
-    for (index, (image, frame)) in images.into_iter().enumerate() {
+        .filter(|scores| scores.len() == count)
+        .ok_or_else(|| incomplete(format!("`{SCORE}` doesn't fit {count} images")))?;
+    let mut compared = Vec::with_capacity(count);
+    for (index, image) in images.enumerate() {
+        let (image, frame) = image?;
         let found = Scores::of(&frame, inspector)?;
-        let voices = &inspector.decision().voices;
         let pair =
             |(voice, (branch, _, z)): (&crate::score::decision::Voice, &(Branch, f32, f32))| {
                 let expected = voice.z.apply(raw_scores[[index, *branch as usize]]);
@@ -218,6 +245,13 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
         tolerance: bundle.manifest.tolerance.golden,
         images: compared,
     })
+}
+
+fn check_count(found: usize) -> Result<(), GoldenError> {
+    match IMAGES.contains(&found) {
+        true => Ok(()),
+        false => Err(GoldenError::Count { found }),
+    }
 }
 
 /// What this machine makes of one frame.

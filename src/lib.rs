@@ -2,7 +2,8 @@
 //!
 //! The modules stand in the order in which a frame passes through them: `camera` → `optics` → `network` →
 //! `score` → `inspector` (a verdict) → `line` (where is the part) → `reject` (the pulse). `station` joins them
-//! with threads, and `journal` and `monitor` look on; `bundle` is the file that carries a trained model, `golden` what proves its scores on this machine.
+//! with threads, and `journal` and `monitor` look on; `bundle` is the file that carries a trained model, `golden` what
+//! proves its scores on this machine, `slots` the place where a station keeps its bundles.
 //! No module uses one to its right.
 
 pub mod bundle;
@@ -21,6 +22,8 @@ mod npy;
 pub mod optics;
 pub mod reject;
 pub mod score;
+mod sealed_text;
+pub mod slots;
 pub mod station;
 mod whole_file;
 

@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use aecsad::bundle::{Bundle, Trust};
-use aecsad::calibration;
 use aecsad::cli::{self, Cli, Command};
-use aecsad::inspector::Inspector;
 use aecsad::station::Judge;
+use aecsad::station::changeover::Loaded;
 use aecsad::station::config::StationConfig;
 use clap::Parser;
 
@@ -16,6 +14,10 @@ fn main() -> ExitCode {
         Command::Run(args) => cli::run::run(&args, &load_judge),
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
+        Command::Flash(args) => cli::flash::run(&args),
+        Command::Slots(args) => cli::slots::run(&args),
+        Command::Rollback(args) => cli::rollback::run(&args),
+        Command::Select(args) => cli::select::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
         Command::Calibrate(args) => cli::calibrate::run(&args),
         Command::History(args) => cli::history::run(&args),
@@ -33,10 +35,6 @@ fn main() -> ExitCode {
 }
 
 fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
-    let bundle = Bundle::read(&config.bundle, &Trust::Anyone)?;
-    let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
-    if let Some(path) = &config.calibration {
-        calibration::apply(path, &mut inspector)?;
-    }
-    Ok(Box::new(inspector))
+    let bundle = config.bundle.read()?;
+    Ok(Loaded::inspector(&bundle, config)?.judge)
 }

@@ -70,12 +70,7 @@ fn station_process() {
             cli::demo::run_with_actuator(&args, &load_brightness, Path::new(AECSAD))
         }
         // Not a station's: nothing here starts them.
-        cli::Command::SimulateRejector(_)
-        | cli::Command::Inspect(_)
-        | cli::Command::Calibrate(_)
-        | cli::Command::History(_)
-        | cli::Command::Verify(_)
-        | cli::Command::Bench(_) => return,
+        _ => return,
     };
     let code = done.err().map_or(0, |error| {
         eprintln!("aecsad: {error}");

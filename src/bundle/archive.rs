@@ -98,8 +98,8 @@ impl<R: Read> ArchiveReader<R> {
         Ok(body)
     }
 
-    /// Expects the two closing blocks and nothing behind them. Returns the SHA-256 of the whole file.
-    pub fn finish(mut self) -> Result<[u8; 32], Fault> {
+    /// Expects the two closing blocks and nothing behind them. Returns SHA-256 and size of the whole file.
+    pub fn finish(mut self) -> Result<([u8; 32], u64), Fault> {
         for _ in 0..2 {
             let mut block = [0; BLOCK];
             self.fill(&mut block)?;
@@ -110,7 +110,7 @@ impl<R: Read> ArchiveReader<R> {
         let at = self.at;
         let mut one = Vec::new();
         match (&mut self.input).take(1).read_to_end(&mut one) {
-            Ok(0) => Ok(self.digest.finalize().into()),
+            Ok(0) => Ok((self.digest.finalize().into(), self.at)),
             Ok(_) => Err(Fault::TrailingBytes),
             Err(source) => Err(Fault::Read { at, source }),
         }

@@ -22,6 +22,20 @@ pub enum BundleError {
     KeyFile { path: PathBuf, source: io::Error },
     #[error("{from}: this is not a minisign public key; expected the .pub file that keygen wrote")]
     KeyFormat { from: String },
+    #[error(
+        "{}: there are {found} public keys in this folder where 1 to {limit} are expected; put the .pub file of \
+         whoever signs your bundles there", folder.display()
+    )]
+    KeyFolder {
+        folder: PathBuf,
+        found: usize,
+        limit: usize,
+    },
+    #[error(
+        "{}, line {line}: this is not the id of a key; write 16 hex digits a line, as `aecsad-train keygen` prints them",
+        path.display()
+    )]
+    RevokedList { path: PathBuf, line: usize },
 }
 
 impl BundleError {
@@ -120,6 +134,15 @@ pub enum Fault {
          signing; don't use it"
     )]
     BadSignature { signer: String },
+    #[error(
+        "it is signed with key {signer}, which is revoked; sign it again with a key that is still trusted"
+    )]
+    Revoked { signer: String },
+    #[error(
+        "it is signed with the demo key, which vouches for nothing; train your own product, or say bundle.demo = true in \
+         the station file"
+    )]
+    DemoKey,
     #[error("the arrays in `{name}` can't be read ({why}); export the bundle again")]
     Arrays { name: String, why: String },
 }

@@ -10,15 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::archive::check_name;
 use super::error::Fault;
 use super::{MANIFEST_NAME, SIGNATURE_NAME};
-use super::{MAX_BUNDLE_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES, hex_sha256};
+use super::{MAX_BUNDLE_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES};
 use crate::optics::InputGeometry;
 use crate::score::Branch;
+use crate::sealed_text::{seal, unseal};
 
 /// The format this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
-
-const CHECKSUM_PREFIX: &str = "# sha256 of all lines above: ";
-const CHECKSUM_LINE_BYTES: usize = CHECKSUM_PREFIX.len() + 64 + 1;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,11 +105,7 @@ impl Manifest {
     /// The manifest's file: TOML, then the checksum line.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
         self.check()?;
-        let mut text = toml::to_string(self).map_err(|e| refused(e.to_string()))?;
-        let digest = hex_sha256(text.as_bytes());
-        text.push_str(CHECKSUM_PREFIX);
-        text.push_str(&digest);
-        text.push('\n');
+        let text = seal(toml::to_string(self).map_err(|e| refused(e.to_string()))?);
         if text.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(Fault::TooLarge {
                 name: MANIFEST_NAME.into(),
@@ -123,15 +117,7 @@ impl Manifest {
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Manifest, Fault> {
-        let (above, line) = bytes
-            .len()
-            .checked_sub(CHECKSUM_LINE_BYTES)
-            .map(|at| bytes.split_at(at))
-            .ok_or(Fault::ManifestDamaged)?;
-        let expected = format!("{CHECKSUM_PREFIX}{}\n", hex_sha256(above));
-        if line != expected.as_bytes() {
-            return Err(Fault::ManifestDamaged);
-        }
+        let above = unseal(bytes).ok_or(Fault::ManifestDamaged)?;
         let text = std::str::from_utf8(above).map_err(|_| refused("it isn't UTF-8 text"))?;
         let table: toml::Table = text.parse().map_err(|e| syntax(text, &e))?;
         // Before the fields: a later format will have fields that this one doesn't know.

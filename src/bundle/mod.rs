@@ -7,6 +7,7 @@
 mod archive;
 mod arrays;
 mod error;
+mod key_ring;
 mod manifest;
 mod signature;
 mod write;
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 use archive::ArchiveReader;
 pub use arrays::{Array, Arrays, Element};
 pub use error::{BundleError, Fault};
+pub use key_ring::{KeyRing, REVOKED_NAME};
 pub use manifest::{BranchStats, Entry, FORMAT, Manifest, Profile, Threshold, Tolerance};
 pub use signature::{PublicKey, Trust, UNTRUSTED_COMMENT};
 pub use write::{Signer, write_bundle};
@@ -41,6 +43,7 @@ pub struct Bundle {
     contents: Vec<Vec<u8>>,
     name: String,
     sha256: String,
+    bytes: u64,
     signed_by: Option<String>,
 }
 
@@ -114,11 +117,13 @@ impl Bundle {
             }
             contents.push(content);
         }
+        let (digest, bytes) = archive.finish()?;
         Ok(Bundle {
             manifest,
             contents,
             name: name.into(),
-            sha256: hex(&archive.finish()?),
+            sha256: hex(&digest),
+            bytes,
             signed_by,
         })
     }
@@ -145,6 +150,11 @@ impl Bundle {
     /// The SHA-256 of the whole file, in hex: the bundle's identity in every record.
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Size of the whole file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Id of the trusted key that signed it; `None` where no keys were asked for.
@@ -186,7 +196,7 @@ fn bound(name: &str, bytes: u64, limit: u64) -> Result<(), Fault> {
     })
 }
 
-fn hex_sha256(bytes: &[u8]) -> String {
+pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

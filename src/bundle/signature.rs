@@ -11,9 +11,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::{BundleError, Fault};
+use super::key_ring::KeyRing;
 
 /// The signature's first line. No signature covers it, so only this one text is accepted.
 pub const UNTRUSTED_COMMENT: &str = "signature of an aecsad bundle";
+
+/// The key that the demo's bundle is signed with. Everybody has its secret half, so it vouches for nothing.
+const DEMO_KEY: &str = include_str!("../../models/demo-key/aecsad.pub");
 
 /// A key file and a signature are a few hundred bytes.
 pub(super) const MAX_SIGNATURE_BYTES: u64 = 4096;
@@ -23,8 +27,10 @@ pub(super) const MAX_SIGNATURE_BYTES: u64 = 4096;
 pub enum Trust {
     /// Any bundle that is whole. A signature may be there; with no key to check it by, it counts for nothing.
     Anyone,
-    /// Only bundles signed by one of these.
-    Keys(Vec<PublicKey>),
+    /// The same, but for the demo's bundle: it is no model of what passes on a line.
+    AnyoneButDemo,
+    /// Only bundles signed by one of these, and not by a revoked one.
+    Keys(KeyRing),
 }
 
 /// A minisign public key.
@@ -56,6 +62,11 @@ impl PublicKey {
         Ok(PublicKey { key, id })
     }
 
+    /// The key that the demo's bundle is signed with.
+    pub fn demo() -> Result<PublicKey, BundleError> {
+        Self::decode(DEMO_KEY, "models/demo-key/aecsad.pub")
+    }
+
     /// The key's number as minisign shows it: 16 upper-case hex digits.
     pub fn id(&self) -> &str {
         &self.id
@@ -69,19 +80,25 @@ pub(super) fn check(
     trust: &Trust,
 ) -> Result<Option<String>, Fault> {
     let signature = signature.map(parse).transpose()?;
-    let keys = match trust {
+    let ring = match trust {
         Trust::Anyone => return Ok(None),
-        Trust::Keys(keys) => keys,
+        Trust::AnyoneButDemo => {
+            let demo = PublicKey::demo().ok().map(|key| key.id);
+            let signer = signature.map(|(_, signer)| signer);
+            if signer.is_some() && signer == demo {
+                return Err(Fault::DemoKey);
+            }
+            return Ok(None);
+        }
+        Trust::Keys(ring) => ring,
     };
     let (signature, signer) = signature.ok_or(Fault::Unsigned)?;
-    let mut known = keys.iter().filter(|key| key.id == signer).peekable();
+    if ring.revoked.contains(&signer) {
+        return Err(Fault::Revoked { signer });
+    }
+    let mut known = ring.keys.iter().filter(|key| key.id == signer).peekable();
     if known.peek().is_none() {
-        let ids: Vec<&str> = keys.iter().map(PublicKey::id).collect();
-        let trusted = if ids.is_empty() {
-            "none".into()
-        } else {
-            ids.join(", ")
-        };
+        let trusted = ring.trusted();
         return Err(Fault::UnknownSigner { signer, trusted });
     }
     // Two keys may share an id by accident or design; one that fits is enough.

@@ -14,7 +14,7 @@ use super::{images, print_all};
 use crate::bundle::{Bundle, Trust};
 use crate::camera::{Frame, read_image_by_content};
 use crate::error::Result;
-use crate::golden;
+use crate::golden::{self, GoldenError};
 use crate::inspector::{Inspector, Verdict};
 use crate::score::trimmed_z::quantile;
 
@@ -46,6 +46,13 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+fn golden_frames(bundle: &Bundle) -> Result<Vec<Frame>, GoldenError> {
+    match golden::images(bundle) {
+        Err(GoldenError::None { .. }) => Ok(Vec::new()),
+        images => images?.map(|image| Ok(image?.1)).collect(),
+    }
+}
+
 pub fn run(args: &BenchArgs) -> Result<()> {
     let start = Instant::now();
     let bundle = Bundle::read(&args.bundle, &Trust::Anyone)?;
@@ -56,16 +63,16 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             let images = images::gather(std::slice::from_ref(folder))?;
             Source::Files(images.into_iter().map(|i| i.file).collect())
         }
-        None => Source::Golden(golden::images(&bundle)?.into_iter().map(|g| g.1).collect()),
+        None => Source::Golden(golden_frames(&bundle)?),
     };
     if source.len() == 0 {
         let bundle = bundle.name().to_owned();
         return Err(BenchError::NoImages { bundle }.into());
     }
-    let mut golden_frames = Vec::new();
+    let mut line_frames = Vec::new();
     if args.line {
-        golden_frames = golden::images(&bundle)?.into_iter().map(|g| g.1).collect();
-        if golden_frames.is_empty() {
+        line_frames = golden_frames(&bundle)?;
+        if line_frames.is_empty() {
             let bundle = bundle.name().to_owned();
             return Err(BenchError::NoImages { bundle }.into());
         }
@@ -83,7 +90,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let line = match args.line {
         true => Some(bench_line::measure(
             &mut inspector,
-            golden_frames,
+            line_frames,
             args.frames,
         )?),
         false => None,

@@ -9,7 +9,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::findings::unwritable;
 use super::stop_on_signal;
-use crate::bundle::{Bundle, Trust};
 use crate::calibration::{Calibration, FEWEST, Sample};
 use crate::camera::{Frame, Sighting};
 use crate::error::Result;
@@ -46,7 +45,7 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn run(args: &CalibrateArgs) -> Result<()> {
     let stop = stop_on_signal()?;
     let config = StationConfig::load(&args.config)?;
-    let bundle = Bundle::read(&config.bundle, &Trust::Anyone)?;
+    let bundle = config.bundle.read()?;
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
     let rate = args
         .false_reject_rate

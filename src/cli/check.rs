@@ -35,7 +35,7 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
     });
     if let Some(config) = config {
         let shown = |path: &Path| path.display().to_string();
-        report.line("bundle", load(&config), |_| shown(&config.bundle));
+        report.line("bundle", load(&config), |_| config.bundle.to_string());
         match &config.camera {
             CameraConfig::Folder { path, period } => {
                 report.line("camera", PacedFolder::open(path, *period), |source| {

@@ -7,12 +7,16 @@ pub mod check;
 mod contact_sheet;
 pub mod demo;
 mod findings;
+pub mod flash;
 pub mod history;
 mod images;
 pub mod inspect;
 mod observers;
+pub mod rollback;
 pub mod run;
+pub mod select;
 pub mod simulate_rejector;
+pub mod slots;
 mod table;
 pub mod verify;
 
@@ -43,6 +47,14 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Prove that a bundle is whole and that its scores hold on this machine.
     Verify(verify::VerifyArgs),
+    /// Put a new bundle on this station: checked, proven, on trial, and back by itself if it fails.
+    Flash(flash::FlashArgs),
+    /// Show what is installed, on trial and active.
+    Slots(slots::ListArgs),
+    /// Go back to the bundle in the other slot.
+    Rollback(slots::SlotsArgs),
+    /// Change over to another installed product.
+    Select(select::SelectArgs),
     /// Measure how long a verdict takes on this machine.
     Bench(bench::BenchArgs),
     /// Fit scale and threshold to the light of this station, from good parts.

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use clap::Args;
 
 use super::observers::{self, Journal, Observers};
 use super::{LoadJudge, stop_on_signal};
+use crate::bundle::Bundle;
 use crate::camera::FrameSource;
 use crate::error::Result;
 use crate::reject::Rejector;
+use crate::station::bundle_section::BundleSource;
+use crate::station::changeover::{self, Loaded, News};
 use crate::station::config::StationConfig;
 use crate::station::devices::{open_rejector, open_source};
 use crate::station::ledger::{Row, Totals};
@@ -32,10 +36,37 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     let stop = stop_on_signal()?;
     let config = StationConfig::load(&args.config)?;
     let line = Line::open(&config)?;
-    let mut judge = load(&config)?;
     let csv = args.csv.as_deref();
-    line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
-    Ok(())
+    let BundleSource::Slots {
+        folder,
+        trial_parts,
+    } = &config.bundle.source
+    else {
+        let mut judge = load(&config)?;
+        line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
+        return Ok(());
+    };
+    let load = &|bundle: &Bundle| Loaded::inspector(bundle, &config);
+    let (mut judge, watcher) =
+        changeover::start(folder, *trial_parts, &config.bundle, load, &mut tell)?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watching = thread::Builder::new()
+            .name("changeover".into())
+            .spawn_scoped(scope, || watcher.run(&over, &mut tell))
+            .map_err(StationError::NoThread)?;
+        let ran = line.run(&mut judge, args.limit, csv, &stop, |_| {});
+        over.store(true, Ordering::Relaxed);
+        watching.thread().unpark();
+        ran.map(drop)
+    })
+}
+
+fn tell(news: News) {
+    match news {
+        News::Notice(said) => eprintln!("{said}"),
+        News::Alarm(said) => eprintln!("ALARM: {said}"),
+    }
 }
 
 /// The devices of a station, open and not yet at work.

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::print_all;
-use crate::bundle::{Bundle, PublicKey, Trust};
+use crate::bundle::{Bundle, KeyRing, PublicKey, Trust};
 use crate::error::Result;
-use crate::golden::{self, Comparison};
+use crate::golden::{self, Comparison, Pair};
 use crate::inspector::Inspector;
 
 #[derive(Args)]
@@ -20,13 +20,17 @@ pub struct VerifyArgs {
     /// Accept only bundles signed with the key whose public half is in this file; may be given several times
     #[arg(long, value_name = "PUBKEY")]
     pub key: Vec<PathBuf>,
+    /// Accept only bundles that a station with this folder of public keys would accept
+    #[arg(long, value_name = "DIR", conflicts_with = "key")]
+    pub keys: Option<PathBuf>,
 }
 
 pub fn run(args: &VerifyArgs) -> Result<()> {
     let keys = args.key.iter().map(|path| PublicKey::from_file(path));
-    let trust = match keys.collect::<Result<Vec<_>, _>>()? {
-        keys if keys.is_empty() => Trust::Anyone,
-        keys => Trust::Keys(keys),
+    let trust = match (keys.collect::<Result<Vec<_>, _>>()?, &args.keys) {
+        (_, Some(folder)) => Trust::Keys(KeyRing::from_folder(folder)?),
+        (keys, None) if keys.is_empty() => Trust::Anyone,
+        (keys, None) => Trust::Keys(keys.into()),
     };
     let bundle = Bundle::read(&args.bundle, &trust)?;
     let mut inspector = Inspector::from_bundle(&bundle, None)?;
@@ -53,27 +57,28 @@ fn report(bundle: &Bundle, comparison: &Comparison) -> String {
     );
     let _ = writeln!(
         text,
-        "{:<16}  {:>12}  {:>12}  {:>10}  worst branch",
-        "image", "expected", "found", "difference"
+        "{:<16}  {:<10}  {:>12}  {:>12}  {:>10}",
+        "image", "score", "in training", "here", "difference"
     );
-    for image in &comparison.images {
-        let score = image.score;
-        let worst = match image.worst() {
-            Some((branch, pair)) => format!("{branch} {:.2e}", pair.difference()),
-            None => "-".into(),
-        };
+    let mut row = |image: &str, what: &str, pair: Pair| {
         let _ = writeln!(
             text,
-            "{:<16}  {:>12.6}  {:>12.6}  {:>10.2e}  {worst}",
-            image.image,
-            score.expected,
-            score.found,
-            score.difference(),
+            "{image:<16}  {what:<10}  {:>12.6}  {:>12.6}  {:>10.2e}",
+            pair.expected,
+            pair.found,
+            pair.difference(),
         );
+    };
+    for image in &comparison.images {
+        row(&image.image, "fused", image.score);
+        for (branch, pair) in &image.branches {
+            row("", &branch.to_string(), *pair);
+        }
     }
     let _ = writeln!(
         text,
-        "tolerance {:e}, relative where a score is above 1",
+        "largest difference {:.2e}; allowed {:.0e}, relative where a score is above 1",
+        comparison.largest_difference(),
         comparison.tolerance
     );
     text

@@ -2,7 +2,10 @@
 //! only where the network itself does.
 
 mod features;
+mod ours;
 mod perception;
+
+use std::panic::catch_unwind;
 
 use tract_onnx::prelude::*;
 
@@ -36,11 +39,9 @@ pub type Input<'a> = (&'a [usize], &'a [f32]);
 impl Network {
     /// `name` is for messages; `onnx` the file's bytes.
     pub fn load(name: &str, onnx: &[u8]) -> Result<Self, NetworkError> {
-        let plan = tract_onnx::onnx()
-            .model_for_read(&mut std::io::Cursor::new(onnx))
-            .and_then(|model| model.into_optimized())
-            .and_then(|model| model.into_runnable())
-            .and_then(|plan| plan.spawn());
+        // A file that breaks the engine is refused like any other that it can't run.
+        let plan = catch_unwind(|| plan(onnx))
+            .unwrap_or_else(|_| Err(TractError::msg("the engine broke off on it")));
         match plan {
             Ok(state) => Ok(Network {
                 name: name.to_owned(),
@@ -95,6 +96,15 @@ impl Network {
                 why: format!("{why:#}"),
             })
     }
+}
+
+fn plan(onnx: &[u8]) -> TractResult<TypedSimpleState> {
+    let engine = tract_onnx::onnx();
+    let file = engine.proto_model_for_read(&mut std::io::Cursor::new(onnx))?;
+    ours::check_file(&file).map_err(TractError::msg)?;
+    let model = engine.model_for_proto_model(&file)?.into_typed()?;
+    ours::check_shapes(&model).map_err(TractError::msg)?;
+    model.into_optimized()?.into_runnable()?.spawn()
 }
 
 /// What a network answered, still in tract's memory.

@@ -4,6 +4,8 @@
 //! by the part's deadline, whatever the other two do. What is told about it goes to the caller's thread and can be lost
 //! without consequence.
 
+pub mod bundle_section;
+pub mod changeover;
 pub mod config;
 pub mod devices;
 mod gate;

@@ -31,7 +31,12 @@ fn public(key: &KeyPair) -> PublicKey {
 }
 
 fn fault(bytes: &[u8], keys: &[&KeyPair]) -> Fault {
-    let trust = Trust::Keys(keys.iter().map(|key| public(key)).collect());
+    let trust = Trust::Keys(
+        keys.iter()
+            .map(|key| public(key))
+            .collect::<Vec<_>>()
+            .into(),
+    );
     match Bundle::from_reader(bytes, "part.aecsad", &trust) {
         Err(BundleError::Refused { fault, .. }) => fault,
         other => panic!("expected a refusal, got {other:?}"),
@@ -41,7 +46,7 @@ fn fault(bytes: &[u8], keys: &[&KeyPair]) -> Fault {
 #[test]
 fn a_trusted_signature_is_accepted_and_named() {
     let (key, other) = (pair(), pair());
-    let trust = Trust::Keys(vec![public(&other), public(&key)]);
+    let trust = Trust::Keys(vec![public(&other), public(&key)].into());
     let bundle = Bundle::from_reader(&signed(&key)[..], "part.aecsad", &trust).unwrap();
     assert_eq!(bundle.signed_by(), Some(public(&key).id()));
 }
@@ -107,10 +112,10 @@ fn a_key_of_the_same_id_is_not_the_same_key() {
     forged[2..10].copy_from_slice(&key.pk.to_bytes()[2..10]);
     let forged = minisign::PublicKey::from_bytes(&forged).unwrap();
     let forged = PublicKey::decode(&forged.to_base64(), "forged").unwrap();
-    let trust = Trust::Keys(vec![forged.clone()]);
+    let trust = Trust::Keys(vec![forged.clone()].into());
     let error = Bundle::from_reader(&signed(&key)[..], "part.aecsad", &trust).unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::BadSignature { .. })));
-    let trust = Trust::Keys(vec![forged, public(&key)]);
+    let trust = Trust::Keys(vec![forged, public(&key)].into());
     assert!(Bundle::from_reader(&signed(&key)[..], "part.aecsad", &trust).is_ok());
 }
 
@@ -151,7 +156,7 @@ fn garbage_in_place_of_a_signature_is_refused() {
 fn no_flipped_bit_of_a_signed_bundle_is_accepted() {
     let key = pair();
     let mut bytes = signed(&key);
-    let trust = Trust::Keys(vec![public(&key)]);
+    let trust = Trust::Keys(vec![public(&key)].into());
     let minisig = 512 + unpacked(&bytes)[0].1.len().next_multiple_of(512);
     for at in 0..bytes.len() {
         // Each bit of the signature, where several spellings could mean the same; elsewhere one of each byte.
@@ -170,7 +175,7 @@ fn no_flipped_bit_of_a_signed_bundle_is_accepted() {
 fn a_signed_bundle_cut_short_is_refused() {
     let key = pair();
     let bytes = signed(&key);
-    let trust = Trust::Keys(vec![public(&key)]);
+    let trust = Trust::Keys(vec![public(&key)].into());
     for cut in 0..bytes.len() {
         assert!(Bundle::from_reader(&bytes[..cut], "part.aecsad", &trust).is_err());
     }

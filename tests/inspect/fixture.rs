@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use aecsad::bundle::{
-    BranchStats, Bundle, FORMAT, Manifest, Profile, Threshold, Tolerance, Trust, write_bundle,
+    BranchStats, Bundle, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust,
+    write_bundle,
 };
 use aecsad::camera::Frame;
 use aecsad::golden;
@@ -25,7 +26,7 @@ use ndarray::{Array1, Array2};
 use tempfile::TempDir;
 
 const RANK: usize = 6;
-const PARTS: u64 = 5;
+const PARTS: u64 = 8;
 /// Largest difference of a score between machines.
 pub const TOLERANCE: f32 = 1e-3;
 
@@ -71,8 +72,12 @@ impl Fixture {
     }
 
     pub fn write(&self, name: &str) -> PathBuf {
+        self.write_signed(name, None)
+    }
+
+    pub fn write_signed(&self, name: &str, sign: Option<Signer>) -> PathBuf {
         let path = self.at(name);
-        write_bundle(&path, self.manifest.clone(), &self.entries, None).unwrap();
+        write_bundle(&path, self.manifest.clone(), &self.entries, sign).unwrap();
         path
     }
 
@@ -86,11 +91,15 @@ impl Fixture {
         &mut entry.unwrap().1
     }
 
+    pub fn manifest(&mut self) -> &mut Manifest {
+        &mut self.manifest
+    }
+
     pub fn remove_entries(&mut self, folder: &str) {
         self.entries.retain(|(name, _)| !name.starts_with(folder));
     }
 
-    /// Puts a drawn part there as PNG; seeds below 5 are those of the fitted parts.
+    /// Puts a drawn part there as PNG; seeds below 8 are those of the fitted parts.
     pub fn draw(&self, name: &str, seed: u64) -> PathBuf {
         let path = self.at(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -41,7 +41,7 @@ fn a_folder_becomes_one_row_an_image_named_relative_to_it() {
     assert_eq!(column(1), column(10));
     assert!(rows.iter().all(|r| r[6].is_empty() && r[12].is_empty()));
     assert!(rows.iter().all(|r| r[5].parse::<f64>().unwrap() > 0.0));
-    assert_eq!(rows[0][3].parse::<f32>().unwrap(), 1.0 / 6.0);
+    assert_eq!(rows[0][3].parse::<f32>().unwrap(), 1.0 / 9.0);
 }
 
 #[test]

@@ -100,6 +100,33 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         "AUROC {logical} on missing and exchanged fuses"
     );
 
+    // A folder of bundles gives the tables over several categories; a category without a bundle is named at once.
+    let page = folder.path().join("tables.html");
+    let tables = train(&[
+        "evaluate",
+        "--bundle",
+        text(folder.path()),
+        text(&category),
+        "--html",
+        text(&page),
+    ]);
+    let stdout = String::from_utf8(tables.stdout).unwrap();
+    assert!(
+        stdout.contains("sPRO at 5 %") && stdout.contains("\nmean "),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("checkpoint: the last of a fixed number of steps"),
+        "{stdout}"
+    );
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<h1>fuse_box</h1>") && page.contains("data:image/jpeg"));
+    let (sentence, code) = refusal(&["evaluate", "--bundle", text(&products), text(&category)]);
+    assert!(
+        sentence.contains("fuse_box.aecsad is not there") && code == 3,
+        "{sentence} ({code})"
+    );
+
     // The same command again finds the trained networks in the work folder and comes to the same bundle.
     let first = read.entry("statistics.safetensors").unwrap().to_vec();
     assert!(train(&fit).status.success());

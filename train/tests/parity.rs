@@ -12,10 +12,10 @@ use aecsad_train::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace,
 };
 use aecsad_train::lgst::{
-    Dropout, GlobalStudentConfig, LgstLossConfig, LgstTerms, LocalStudent, LocalStudentConfig,
-    Students,
+    Dropout, GlobalStudentConfig, Jitter, Lesson, LgstConfig, LgstLossConfig, LgstTerms,
+    LocalStudent, LocalStudentConfig, Students, Teacher, TrainedLgst,
 };
-use aecsad_train::segmentation::{DecoderConfig, Probabilities, Target};
+use aecsad_train::segmentation::{DecoderConfig, Probabilities, SegmentationConfig, Target};
 use aecsad_train::weights::StateDict;
 use burn::module::{AutodiffModule, ParamId};
 use burn::optim::GradientsParams;
@@ -189,14 +189,21 @@ fn the_backbone_is_torchvision_s() {
     }
 }
 
-/// Where `make.py --full` has left torchvision's own network, in the folder that AECSAD_FULL_REFERENCE names.
+/// The folder that `make.py --full` filled, if AECSAD_FULL_REFERENCE names one.
+fn full_reference() -> Option<PathBuf> {
+    let folder = std::env::var_os("AECSAD_FULL_REFERENCE").filter(|name| !name.is_empty());
+    if folder.is_none() {
+        eprintln!("AECSAD_FULL_REFERENCE names no folder: skipped");
+    }
+    folder.map(PathBuf::from)
+}
+
+/// Against torchvision's own network.
 #[test]
 fn the_full_backbone_is_torchvision_s_in_burn_and_in_tract() {
-    let Ok(folder) = std::env::var("AECSAD_FULL_REFERENCE") else {
-        eprintln!("AECSAD_FULL_REFERENCE names no folder: skipped");
+    let Some(folder) = full_reference() else {
         return;
     };
-    let folder = Path::new(&folder);
     let state = StateDict::read(&folder.join("wide_resnet50_2.pth")).unwrap();
     let network = WideResNetConfig::new()
         .load::<Cpu>(state, &Default::default())
@@ -211,6 +218,7 @@ fn the_full_backbone_is_torchvision_s_in_burn_and_in_tract() {
         &values(stride32),
         OUTPUT,
     );
+    std::fs::write(folder.join("encoder.onnx"), network.to_onnx()).unwrap();
     let image = ndarray::Array3::from_shape_vec((3, 256, 256), values(image)).unwrap();
     let in_tract = support::run_in_tract(&network.to_onnx(), &[&image]);
     let in_burn = [maps.stride4, maps.stride8, maps.stride16];
@@ -222,6 +230,74 @@ fn the_full_backbone_is_torchvision_s_in_burn_and_in_tract() {
         close(name, &reference[name].values, &values(map), OUTPUT);
         close(name, &reference[name].values, &in_tract[index], OUTPUT);
     }
+}
+
+/// The students and the decoder at the paper's widths, with random weights and attention switched on: as burn computes
+/// them, as tract does, and written there for `make.py --check`, which asks ONNX's checker and ONNX Runtime.
+#[test]
+fn the_full_networks_are_exported_as_they_are() {
+    let Some(folder) = full_reference() else {
+        return;
+    };
+    let device = Default::default();
+    let write = |name: &str, onnx: &[u8], outputs: &[Vec<f32>]| {
+        std::fs::write(folder.join(format!("{name}.onnx")), onnx).unwrap();
+        let bytes: Vec<u8> = outputs
+            .iter()
+            .flatten()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        std::fs::write(folder.join(format!("{name}.outputs")), bytes).unwrap();
+    };
+    let array = |map: &Tensor<Cpu, 4>| {
+        let [_, channels, height, width] = map.dims();
+        ndarray::Array3::from_shape_vec((channels, height, width), values(map.clone())).unwrap()
+    };
+    let image = wave::<Cpu, 4>([1, 3, 256, 256], 1.0);
+    let stride4 = wave::<Cpu, 4>([1, 256, 64, 64], 1.0);
+    let stride8 = wave::<Cpu, 4>([1, 512, 32, 32], 1.0);
+    let stride16 = wave::<Cpu, 4>([1, 1024, 16, 16], 1.0);
+
+    let config = LgstConfig::paper(1, 1, Jitter::default(), 3);
+    let mut students = config.init::<Cpu>(&device);
+    let gains = students
+        .collect(None, None, true)
+        .into_iter()
+        .filter(|snapshot| snapshot.full_path().ends_with("gain"))
+        .map(|snapshot| {
+            let path = snapshot.path_stack.unwrap();
+            let half = TensorData::new(vec![0.5f32], [1]);
+            TensorSnapshot::from_data(half, path, Vec::new(), ParamId::new())
+        })
+        .collect();
+    assert_eq!(students.apply(gains, None, None, true).applied.len(), 4);
+    let lesson = Lesson {
+        stride8: stride8.clone(),
+        stride16: stride16.clone(),
+    };
+    let trained = TrainedLgst {
+        teacher: Teacher::fit(&[lesson], config.channels, 3, &device),
+        students,
+        image_size: 256,
+    };
+    let maps = trained.maps(image.clone(), stride8.clone(), stride16.clone());
+    let expected = [maps.local, maps.global, maps.teacher_global].map(values);
+    let onnx = trained.to_onnx(false);
+    let inputs = [array(&image), array(&stride8), array(&stride16)];
+    let found = support::run_in_tract(&onnx, &inputs.each_ref());
+    for (expected, found) in expected.iter().zip(&found) {
+        close("students", expected, found, OUTPUT);
+    }
+    write("students", &onnx, &expected);
+
+    let mut config = SegmentationConfig::paper(9, 1, 1, 0).decoder;
+    config.classes = 9;
+    let decoder = config.init::<Cpu>(&device);
+    let expected = values(decoder.forward(stride4.clone(), stride16.clone()));
+    let onnx = decoder.to_onnx();
+    let found = support::run_in_tract(&onnx, &[&array(&stride4), &array(&stride16)]);
+    close("decoder", &expected, &found[0], OUTPUT);
+    write("segmentation", &onnx, &[expected]);
 }
 
 #[test]

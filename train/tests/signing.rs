@@ -45,9 +45,7 @@ fn parsed<A: Args + FromArgMatches>(words: &[&Path]) -> A {
 }
 
 fn keys(folder: &Path) -> Trust {
-    Trust::Keys(vec![
-        PublicKey::from_file(&folder.join(PUBLIC_KEY_NAME)).unwrap(),
-    ])
+    Trust::Keys(vec![PublicKey::from_file(&folder.join(PUBLIC_KEY_NAME)).unwrap()].into())
 }
 
 #[test]

@@ -112,8 +112,7 @@ impl<'p> Checker<'p> {
             "s",
         )?;
         Ok(StationConfig {
-            bundle: self.here.join(file.bundle.path),
-            calibration: file.bundle.calibration.map(|path| self.here.join(path)),
+            bundle: file.bundle.check(self.path)?,
             camera,
             trigger,
             region,

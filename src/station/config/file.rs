@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::camera::presence::Axis;
 use crate::camera::sensor::Edge;
 use crate::line::OnTrouble;
+use crate::station::bundle_section::BundleSection;
 
 #[derive(Deserialize)]
 pub struct StationFile {
@@ -28,12 +29,6 @@ pub struct StationFile {
     pub watchdog: WatchdogSection,
     #[serde(default)]
     pub system: SystemSection,
-}
-
-#[derive(Deserialize)]
-pub struct BundleSection {
-    pub path: PathBuf,
-    pub calibration: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

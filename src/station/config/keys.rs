@@ -5,8 +5,12 @@ use std::path::Path;
 use super::ConfigError;
 
 /// As `section.key`. What is in `camera.controls` is the camera's own.
-pub const KEYS: [&str; 58] = [
+pub const KEYS: [&str; 62] = [
     "bundle.path",
+    "bundle.slots",
+    "bundle.keys",
+    "bundle.trial_parts",
+    "bundle.demo",
     "bundle.calibration",
     "camera.kind",
     "camera.path",

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::bundle_section::BundleConfig;
 use crate::camera::presence::Presence;
 use crate::camera::sensor::Edge;
 use crate::camera::v4l2::V4l2Settings;
@@ -52,9 +53,7 @@ pub enum ConfigError {
 /// A checked station file. Paths are as seen from the working directory.
 #[derive(Clone, Debug)]
 pub struct StationConfig {
-    pub bundle: PathBuf,
-    /// This station's own scale and threshold, by `aecsad calibrate`.
-    pub calibration: Option<PathBuf>,
+    pub bundle: BundleConfig,
     pub camera: CameraConfig,
     pub trigger: TriggerConfig,
     /// What the inspector looks at; all of the frame if none.

@@ -1,6 +1,7 @@
 use super::keys::KEYS;
 use super::*;
 use crate::line::Travel;
+use crate::station::bundle_section::BundleSource;
 
 const SAMPLE: &str = include_str!("../../../calibration/station.toml");
 
@@ -20,7 +21,8 @@ fn sentence(from: &str, to: &str) -> String {
 #[test]
 fn the_sample_is_valid_and_documents_every_key() {
     let config = parse(SAMPLE).unwrap();
-    assert_eq!(config.bundle, Path::new("line 3/product.aecsad"));
+    let bundle = BundleSource::File("line 3/product.aecsad".into());
+    assert_eq!(config.bundle.source, bundle);
     assert_eq!(config.reject.device(), Path::new("/dev/ttyUSB0"));
     assert_eq!(
         config.conveyor.travel,

@@ -30,6 +30,8 @@ const GRIDS: [usize; 3] = [1, 2, 4];
 /// A planted anomaly as the networks see it.
 pub struct Planted {
     pub kind: Kind,
+    /// Index of the validation part it was planted on.
+    pub source: usize,
     pub percept: Percept,
 }
 
@@ -232,7 +234,12 @@ fn measure(
     let good: Vec<f32> = validation.iter().map(&mut score).collect();
     let planted: Vec<(Kind, f32)> = planted
         .iter()
-        .map(|p| (p.kind, score(&p.percept)))
+        .map(|p| match (branch, p.kind) {
+            // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one is
+            // the seam, so it counts as having seen the good part.
+            (Branch::Patch, Kind::Logical) => (p.kind, good[p.source]),
+            _ => (p.kind, score(&p.percept)),
+        })
         .collect();
     let wide: Vec<(Kind, f64)> = planted.iter().map(|(k, s)| (*k, *s as f64)).collect();
     Candidate {

@@ -32,13 +32,17 @@ pub struct Args {
     /// Rounds over the images in each training of the `paper` profile
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..))]
     epochs: u16,
+    /// Images a step of the `paper` profile; fewer need less GPU memory, and the result is another
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=256))]
+    batch: u16,
     /// Folder of pictures of other things: the `paper` profile's local student is trained to say nothing of them
     #[arg(long, value_name = "DIR")]
     strangers: Option<PathBuf>,
     /// The `paper` profile's local student learns from the hardest 0.1 % of the features alone
     #[arg(long)]
     hard_features: bool,
-    /// Which changed images of the product are good parts too; the segmentation then learns from them as well
+    /// Which changed images of the product are good parts too; the segmentation then learns from them as well (in the
+    /// `edge` profile only with --moved-copies)
     #[arg(long, value_enum, default_value_t = Symmetry::None)]
     symmetry: Symmetry,
     /// Copies of each labelled image with components moved about, for the `edge` profile's segmentation
@@ -139,6 +143,7 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
     Ok(Networks::Paper(Box::new(PaperOptions {
         device: args.device,
         epochs: args.epochs.into(),
+        batch: args.batch.into(),
         strangers: args.strangers.clone(),
         hardest: args.hard_features.then_some(HARDEST),
         ..PaperOptions::new(weights)

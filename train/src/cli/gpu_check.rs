@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use crate::backbone::{WideResNet, WideResNetConfig, random_state};
-use crate::engine::{CpuTraining, Device, Loss, PAPER_BYTES};
+use crate::engine::{CpuTraining, Device, Loss, needed_bytes};
 use crate::fit::PaperNetworks;
 use crate::lgst::{Dropout, Jitter, LgstConfig, LgstTerms, Students};
 use crate::maps::MAP_SIZE;
@@ -25,9 +25,8 @@ use crate::segmentation::{Decoder, DecoderConfig, LossWeights, Probabilities, Ta
 const SEED: u64 = 7;
 const CLASSES: usize = 8;
 const BATCH: usize = 16;
-/// Steps before the clock starts: kernels are compiled and chosen in them.
-const WARM_UP: usize = 5;
-const TIMED: usize = 20;
+/// Steps before the clock starts, in which kernels are compiled and chosen, and steps that are timed.
+const STEPS: [usize; 2] = [5, 20];
 
 /// Compare a GPU with the CPU and time the paper's training steps on it
 ///
@@ -54,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return super::write_whole(path, &bytes);
     }
     args.device
-        .check(if args.narrow { 0 } else { PAPER_BYTES })
+        .check(if args.narrow { 0 } else { needed_bytes(BATCH) })
         .map_err(|e| Failure::new(e, ExitCode::Device))?;
     let scale = Scale::new(args.narrow);
     let figures = match args.device {
@@ -76,6 +75,7 @@ struct Scale {
     networks: PaperNetworks,
     lgst: LgstConfig,
     batch: usize,
+    steps: [usize; 2],
 }
 
 /// All networks on one device.
@@ -103,6 +103,7 @@ impl Scale {
             lgst.global.width = 8;
             lgst.global.head_width = 8;
             lgst.global.channels = 8;
+            lgst.global.decoder = vec![3, 8, 15, 16, 15, 32, 64];
         }
         networks.decoder = DecoderConfig {
             classes: CLASSES,
@@ -112,6 +113,7 @@ impl Scale {
             networks,
             lgst,
             batch: if narrow { 2 } else { BATCH },
+            steps: if narrow { [0, 1] } else { STEPS },
         }
     }
 
@@ -215,7 +217,7 @@ impl Scale {
             Distribution::Default,
             &networks.device,
         );
-        timed(|| {
+        timed(self.steps, || {
             let loss = self.lgst.loss.loss(LgstTerms {
                 teacher: teacher.clone(),
                 local: students.local.forward(images.clone()),
@@ -249,7 +251,7 @@ impl Scale {
             })
             .collect();
         let weights = LossWeights::default();
-        timed(|| {
+        timed(self.steps, || {
             let target = Target::<B>::new(masks.iter(), CLASSES, &device);
             let maps = encoder.forward(images.clone());
             let logits = decoder.forward(
@@ -269,9 +271,9 @@ impl Scale {
 }
 
 /// The median of some steps, in milliseconds. Each step waits for its loss, as training does.
-fn timed(mut step: impl FnMut()) -> f64 {
-    (0..WARM_UP).for_each(|_| step());
-    let mut times: Vec<f64> = (0..TIMED)
+fn timed([warm_up, timed]: [usize; 2], mut step: impl FnMut()) -> f64 {
+    (0..warm_up).for_each(|_| step());
+    let mut times: Vec<f64> = (0..timed)
         .map(|_| {
             let start = Instant::now();
             step();
@@ -279,7 +281,7 @@ fn timed(mut step: impl FnMut()) -> f64 {
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    times[TIMED / 2]
+    times[timed / 2]
 }
 
 fn wave<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Tensor<B, D> {

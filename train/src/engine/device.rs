@@ -4,8 +4,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What the paper's students take at 16 images a step, with room for what is kept between steps.
-pub const PAPER_BYTES: usize = 12 << 30;
+/// What the paper's students take with so many images a step: 12 GB with 16, most of it attention over 64×64 cells.
+pub fn needed_bytes(batch: usize) -> usize {
+    (4 << 30) + batch * (512 << 20)
+}
+
 /// The oldest driver interface that the kernels are written for, as CUDA counts: 12.0.
 #[cfg(feature = "cuda")]
 const OLDEST_DRIVER: i32 = 12_000;
@@ -78,7 +81,8 @@ pub enum DeviceError {
     )]
     NoHeaders { looked: PathBuf },
     #[error(
-        "GPU {index} has {} MB free and {} MB are needed: end what else runs on it, or choose another",
+        "GPU {index} has {} MB free and {} MB are needed: end what else runs on it, choose another, or \
+         give a smaller --batch",
         free >> 20, needed >> 20
     )]
     Memory {
@@ -174,6 +178,22 @@ fn toolkit() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_little_is_said_in_the_units_people_know() {
+        let old = DeviceError::OldDriver { version: 11_080 }.to_string();
+        assert!(old.contains("supports CUDA 11.8"), "{old}");
+        let full = DeviceError::Memory {
+            index: 1,
+            free: 3 << 30,
+            needed: needed_bytes(16),
+        };
+        let full = full.to_string();
+        assert!(
+            full.contains("GPU 1 has 3072 MB free and 12288 MB are needed"),
+            "{full}"
+        );
+    }
 
     #[test]
     fn devices_are_named_as_on_the_command_line() {

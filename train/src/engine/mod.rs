@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub use backend::{Cpu, CpuTraining, stack};
 #[cfg(feature = "cuda")]
 pub use backend::{Gpu, GpuTraining};
-pub use device::{Device, DeviceError, PAPER_BYTES};
+pub use device::{Device, DeviceError, needed_bytes};
 pub use fingerprint::Fingerprint;
 pub use initial::{rectified, seeded_init};
 pub use sampling::{batch, noise_source};

@@ -106,7 +106,10 @@ impl Report {
 
 /// Several categories on one page: the tables over all of them, then each one's section.
 pub fn page_of(reports: &[Report], sections: &[String]) -> String {
-    let title = format!("{} categories", reports.len());
+    let title = match reports {
+        [only] => escape(&only.category),
+        several => format!("{} categories", several.len()),
+    };
     let body = format!(
         "<h1>{title}</h1>\n{}{}",
         summary::html(reports),

@@ -260,6 +260,7 @@ fn plant(
         perception.perceive(tensor, &mut percept)?;
         planted.push(Planted {
             kind: plant.kind,
+            source: plant.source,
             percept,
         });
     }

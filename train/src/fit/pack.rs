@@ -16,8 +16,6 @@ use super::networks::Trained;
 use super::{FitError, FitOptions, Fitted, Networks};
 use crate::export::signing::SigningKey;
 
-/// Good validation images that go into the bundle with their scores.
-const GOLDEN: usize = 8;
 /// Largest difference of a normalised score between machines; f32 sums in another order stay well below.
 const TOLERANCE: f32 = 1e-3;
 
@@ -67,7 +65,8 @@ pub fn write(
     let frames: Vec<_> = images
         .validation
         .iter()
-        .take(GOLDEN)
+        .chain(&images.train)
+        .take(*aecsad::golden::IMAGES.start())
         .map(|i| i.frame.clone())
         .collect();
     entries.extend(aecsad::golden::write(&frames, &mut inspector)?);

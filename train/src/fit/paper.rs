@@ -18,7 +18,7 @@ use super::{FitError, FitOptions, Fitted, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
 use crate::calibrate;
 use crate::dataset;
-use crate::engine::{CpuTraining, Device, PAPER_BYTES};
+use crate::engine::{CpuTraining, Device, Schedule, needed_bytes};
 use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
 use crate::pseudo_label::Labels;
 use crate::segmentation::{self, DecoderConfig, Encoding, SegmentationConfig};
@@ -32,6 +32,9 @@ pub struct PaperOptions {
     pub device: Device,
     /// Rounds over the images in each training.
     pub epochs: usize,
+    /// Images a step.
+    pub batch: usize,
+    pub learning_rate: f64,
     /// Pictures of other things, for the penalty on imitating them.
     pub strangers: Option<PathBuf>,
     /// Share of the local errors that count, see [`lgst::LgstLossConfig`].
@@ -46,6 +49,8 @@ impl PaperOptions {
             weights,
             device: Device::Cpu,
             epochs: 120,
+            batch: 16,
+            learning_rate: 1e-4,
             strangers: None,
             hardest: None,
             networks: PaperNetworks::default(),
@@ -54,7 +59,7 @@ impl PaperOptions {
 
     /// Finds out before anything else whether there is something to train with.
     pub fn check(&self) -> Result<(), FitError> {
-        self.device.check(PAPER_BYTES)?;
+        self.device.check(needed_bytes(self.batch))?;
         if !self.weights.is_file() {
             return Err(FitError::Weights(weights::WeightsError::Unreadable {
                 path: self.weights.clone(),
@@ -114,10 +119,7 @@ pub fn fit(
     let trained = match paper.device {
         Device::Cpu => task.train::<CpuTraining>(&Default::default(), cancel)?,
         #[cfg(feature = "cuda")]
-        Device::Cuda(index) => {
-            use crate::engine::GpuTraining;
-            task.train::<GpuTraining>(&burn::backend::cuda::CudaDevice::new(index), cancel)?
-        }
+        Device::Cuda(index) => task.train_on_gpu(index, cancel)?,
         #[cfg(not(feature = "cuda"))]
         Device::Cuda(_) => return Err(crate::engine::DeviceError::NotBuilt.into()),
     };
@@ -165,6 +167,21 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// burn ends a program whose GPU fails, by running out of memory for one; here that is an error like others.
+    #[cfg(feature = "cuda")]
+    fn train_on_gpu(&self, index: usize, cancel: &AtomicBool) -> Result<Trained, FitError> {
+        use crate::engine::{DeviceError, GpuTraining};
+        let device = burn::backend::cuda::CudaDevice::new(index);
+        let train = std::panic::AssertUnwindSafe(|| self.train::<GpuTraining>(&device, cancel));
+        std::panic::catch_unwind(train).unwrap_or_else(|panic| {
+            let why = panic.downcast_ref::<String>().map(String::as_str);
+            let why = why.or(panic.downcast_ref::<&str>().copied());
+            let why = why.and_then(|why| why.lines().next());
+            let why = why.unwrap_or("unknown").to_owned();
+            Err(DeviceError::Failed { why }.into())
+        })
+    }
+
     fn train<B: AutodiffBackend>(
         &self,
         device: &B::Device,
@@ -212,12 +229,12 @@ impl Task<'_> {
             ),
         );
         let seed = self.options.seed;
-        let mut config = SegmentationConfig::paper(classes, counts.0, self.paper.epochs, seed);
+        let mut config = SegmentationConfig::paper(classes, 1, 1, seed);
         config.decoder = DecoderConfig {
             classes,
             ..self.paper.networks.decoder.clone()
         };
-        config.schedule.steps = effort(config.schedule.steps, self.options);
+        config.schedule = self.schedule(counts.0);
         let source = Encoding {
             labelled,
             masks: &masks,
@@ -263,7 +280,7 @@ impl Task<'_> {
         config.local = networks.local.clone();
         config.global = networks.global.clone();
         config.loss.hardest = self.paper.hardest;
-        config.schedule.steps = effort(config.schedule.steps, self.options);
+        config.schedule = self.schedule(good.len());
         let images = lgst::Images {
             good: &good,
             strangers: &strangers,
@@ -273,6 +290,22 @@ impl Task<'_> {
         let trained =
             lgst::train_with_encoder::<B>(images, encoder, &config, work, cancel, device)?;
         Ok(trained.to_onnx(false))
+    }
+
+    fn schedule(&self, images: usize) -> Schedule {
+        let PaperOptions {
+            epochs,
+            batch,
+            learning_rate,
+            ..
+        } = *self.paper;
+        let steps = epochs * images.div_ceil(batch);
+        Schedule {
+            steps: effort(steps, self.options),
+            batch,
+            learning_rate,
+            ..Schedule::paper(images, epochs, self.options.seed)
+        }
     }
 
     fn tensor(&self, frame: &aecsad::camera::Frame) -> Result<Array3<f32>, FitError> {

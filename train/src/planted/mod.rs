@@ -22,6 +22,8 @@ pub struct Clean<'a> {
 /// A planted anomaly.
 pub struct Plant {
     pub kind: Kind,
+    /// Index of the image it was planted on.
+    pub source: usize,
     pub frame: Frame,
 }
 
@@ -35,11 +37,13 @@ pub fn plant(clean: &[Clean<'_>], each: usize, seed: u64) -> Vec<Plant> {
             let frame = structural::plant(&clean[index], &mut random);
             plants.push(Plant {
                 kind: Kind::Structural,
+                source: index,
                 frame,
             });
             if let Some(frame) = logical::plant(clean, index, &mut random) {
                 plants.push(Plant {
                     kind: Kind::Logical,
+                    source: index,
                     frame,
                 });
             }

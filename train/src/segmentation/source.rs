@@ -126,10 +126,11 @@ impl<B: Backend> Encoding<'_, B> {
         let side = self.geometry.height as usize;
         let images: Vec<Array3<f32>> = frames
             .par_iter()
-            .filter_map(|frame| {
+            .map(|frame| {
                 let mut optics = Optics::new(self.geometry.clone(), None);
-                let tensor = optics.tensor(frame).ok()?.to_vec();
-                Array3::from_shape_vec((3, side, tensor.len() / 3 / side), tensor).ok()
+                let tensor = optics.tensor(frame).expect("the frame came from optics");
+                Array3::from_shape_vec((3, side, tensor.len() / 3 / side), tensor.to_vec())
+                    .expect("optics give whole images")
             })
             .collect();
         let maps = self.encoder.forward(stack(images.iter(), &self.device));

@@ -4,6 +4,8 @@
     python3 -m venv venv && venv/bin/pip install torch torchvision safetensors
     venv/bin/python train/tests/reference/make.py            # the committed arrays
     venv/bin/python train/tests/reference/make.py --full DIR # full-size WideResNet-50-2, 276 MB, not committed
+    AECSAD_FULL_REFERENCE=DIR cargo tests -E 'binary(parity)'
+    venv/bin/pip install onnx onnxruntime && venv/bin/python train/tests/reference/make.py --check DIR
 
 Names of tensors are those of the Rust modules. Large inputs are not stored: both sides compute `wave`.
 """
@@ -324,14 +326,39 @@ def full(folder):
     save_file(maps, folder / "features.safetensors")
 
 
+def check(folder):
+    """The graphs that the tests left in `folder`, by ONNX's checker and in ONNX Runtime."""
+    import numpy
+    import onnx
+    import onnxruntime
+    from safetensors.torch import load_file
+
+    features = load_file(folder / "features.safetensors")
+    encoded = numpy.concatenate([features[f"stride{s}"].numpy().ravel() for s in (4, 8, 16)])
+    for name in ("encoder", "segmentation", "students"):
+        onnx.checker.check_model(onnx.load(folder / f"{name}.onnx"), full_check=True)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(folder / f"{name}.onnx", options)
+        inputs = {value.name: wave(*value.shape).numpy() for value in session.get_inputs()}
+        found = numpy.concatenate([output.ravel() for output in session.run(None, inputs)])
+        expected = encoded if name == "encoder" else numpy.fromfile(folder / f"{name}.outputs", numpy.float32)
+        difference = abs(found - expected).max() / abs(expected).max()
+        print(f"{name}: opset {onnx.load(folder / f'{name}.onnx').opset_import[0].version}, differs by {difference:.1e}")
+        assert difference < 1e-4
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--check", type=pathlib.Path, metavar="DIR")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.full:
         arguments.full.mkdir(parents=True, exist_ok=True)
         full(arguments.full)
+    elif arguments.check:
+        check(arguments.check)
     else:
         for make in (backbone, decoder, losses, students, steps):
             make()

@@ -1,0 +1,26 @@
+//! `aecsad select`: the station changes over to another installed product.
+
+use clap::Args;
+
+use super::print_all;
+use super::slots::SlotsArgs;
+use crate::error::Result;
+use crate::slots::Slots;
+
+#[derive(Args)]
+pub struct SelectArgs {
+    /// The product, as `aecsad slots` names it
+    #[arg(value_name = "PRODUCT")]
+    pub product: String,
+    #[command(flatten)]
+    pub place: SlotsArgs,
+}
+
+pub fn run(args: &SelectArgs) -> Result<()> {
+    let slots = Slots::lock(&args.place.resolve()?.folder)?;
+    slots.select(&args.product)?;
+    print_all(&format!(
+        "{} is selected, from the next start on; a station that runs changes over between two parts\n",
+        args.product
+    ))
+}

@@ -1,0 +1,195 @@
+//! Whether an ONNX file can be one of ours, asked before the engine works with it. A signature says who wrote a network,
+//! not that it is harmless: a few bytes can ask for terabytes. So: only operators that training writes, nothing that is
+//! computed at load, and no array larger than the file holds or a frame needs.
+
+use std::collections::BTreeSet;
+
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::cnn::Conv;
+
+/// What `aecsad-train` and the encoders' conversion write, and what int8 exports need.
+const OPERATORS: [&str; 28] = [
+    "Add",
+    "AveragePool",
+    "Clip",
+    "Concat",
+    "Conv",
+    "DequantizeLinear",
+    "Div",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "QLinearConv",
+    "QuantizeLinear",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Transpose",
+];
+
+const MAX_NODES: usize = 4096;
+/// Kernel sizes, strides, paddings, dilations, axes.
+const MAX_ATTRIBUTE: i64 = 64;
+/// Groups are channels at most.
+const MAX_GROUP: i64 = 8192;
+/// Values of one array between two operators: the paper's largest is 16 million.
+const MAX_VALUES: usize = 1 << 26;
+/// Values that a convolution lays out before its product.
+const MAX_UNFOLDED: usize = 1 << 27;
+
+/// Refuses what training would not have written. Costs no more memory than the file.
+pub(super) fn check_file(model: &ModelProto) -> Result<(), String> {
+    if !model.functions.is_empty() || !model.training_info.is_empty() {
+        return Err("it has functions or training parts of its own".into());
+    }
+    let graph = model.graph.as_ref().ok_or("it has no graph")?;
+    check_sizes(graph)?;
+    // Initialisers may stand among the inputs as well, in old files.
+    let constants: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let inputs = graph.input.iter().map(|input| input.name.as_str());
+    let mut fed: BTreeSet<&str> = inputs.filter(|name| !constants.contains(name)).collect();
+    for tensor in &graph.initializer {
+        check_tensor(tensor)?;
+    }
+    for node in &graph.node {
+        check_node(node)?;
+        if !node.input.iter().any(|input| fed.contains(input.as_str())) {
+            return Err(format!(
+                "its node `{}` does not depend on the image",
+                shown(&node.name)
+            ));
+        }
+        fed.extend(node.output.iter().map(String::as_str));
+    }
+    Ok(())
+}
+
+fn check_sizes(graph: &GraphProto) -> Result<(), String> {
+    if graph.node.is_empty() || graph.node.len() > MAX_NODES {
+        return Err(format!(
+            "it has {} nodes, 1 to {MAX_NODES} are allowed",
+            graph.node.len()
+        ));
+    }
+    if !graph.sparse_initializer.is_empty() || !graph.quantization_annotation.is_empty() {
+        return Err("it has sparse or annotated arrays".into());
+    }
+    Ok(())
+}
+
+fn check_node(node: &NodeProto) -> Result<(), String> {
+    let operator = node.op_type.as_str();
+    if !node.domain.is_empty() || !OPERATORS.contains(&operator) {
+        return Err(format!(
+            "its operator `{}` is none of ours",
+            shown(operator)
+        ));
+    }
+    for attribute in &node.attribute {
+        let (name, limit) = (
+            attribute.name.as_str(),
+            match attribute.name.as_str() {
+                "group" => MAX_GROUP,
+                _ => MAX_ATTRIBUTE,
+            },
+        );
+        let plain = attribute.t.is_none()
+            && attribute.g.is_none()
+            && attribute.sparse_tensor.is_none()
+            && attribute.tensors.is_empty()
+            && attribute.graphs.is_empty()
+            && attribute.ref_attr_name.is_empty();
+        let mut numbers = attribute.ints.iter().chain([&attribute.i]);
+        if !plain || attribute.ints.len() > 8 || !numbers.all(|i| (-limit..=limit).contains(i)) {
+            return Err(format!(
+                "`{}` of its {operator} is out of bounds",
+                shown(name)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An array must be in the file, whole: none that only claims its size, and none in another file.
+fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
+    let wrong = |why: &str| Err(format!("its array `{}` {why}", shown(&tensor.name)));
+    if !tensor.external_data.is_empty() || tensor.data_location.unwrap_or(0) != 0 {
+        return wrong("lies in another file");
+    }
+    if tensor.segment.is_some() || !tensor.string_data.is_empty() || tensor.dims.len() > 8 {
+        return wrong("is no plain array");
+    }
+    let held = [
+        tensor.raw_data.len(),
+        tensor.float_data.len(),
+        tensor.int32_data.len(),
+        tensor.int64_data.len(),
+        tensor.double_data.len(),
+        tensor.uint64_data.len(),
+    ];
+    let held = held.into_iter().max().unwrap_or(0);
+    let claimed = tensor.dims.iter().try_fold(1usize, |volume, dim| {
+        volume.checked_mul(usize::try_from(*dim).ok()?)
+    });
+    match claimed {
+        Some(claimed) if claimed <= held => Ok(()),
+        _ => wrong("claims more values than it has"),
+    }
+}
+
+/// Refuses shapes that a frame doesn't need. Nothing has been computed yet.
+pub(super) fn check_shapes(model: &TypedModel) -> Result<(), String> {
+    for node in model.nodes() {
+        let mut positions = 1usize;
+        for output in &node.outputs {
+            let shape = output.fact.shape.as_concrete();
+            let volume = shape.and_then(|shape| {
+                let mut dims = shape.iter();
+                dims.try_fold(1usize, |volume, dim| volume.checked_mul(*dim))
+            });
+            match volume {
+                Some(volume) if volume <= MAX_VALUES => {}
+                _ => {
+                    return Err(format!(
+                        "its node `{}` has an absurd shape",
+                        shown(&node.name)
+                    ));
+                }
+            }
+            positions = shape.map_or(1, |shape| shape.iter().skip(2).product());
+        }
+        if let Some(convolution) = node.op_as::<Conv>() {
+            let spec = &convolution.pool_spec;
+            let kernel: usize = spec.kernel_shape.iter().product();
+            let channels = spec.input_channels;
+            let unfolded = positions
+                .checked_mul(kernel)
+                .and_then(|n| n.checked_mul(channels));
+            if unfolded.is_none_or(|n| n > MAX_UNFOLDED) {
+                return Err(format!(
+                    "its convolution `{}` is absurdly large",
+                    shown(&node.name)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A hostile name, made fit for a message.
+fn shown(name: &str) -> String {
+    name.chars().take(60).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,149 @@
+//! What a station starts with: the current bundle if it is still what was flashed, else the other slot's.
+
+use super::state::{Condition, Installed, MAX_TRIAL_STARTS, Product, SlotName, State};
+use super::storage::Storage;
+use super::{Slots, SlotsError, file_name, now};
+use crate::bundle::{Bundle, Trust};
+
+/// The bundle to work with.
+#[derive(Debug)]
+pub struct Started {
+    pub bundle: Bundle,
+    pub product: String,
+    pub slot: SlotName,
+    /// Its trial is not over.
+    pub on_trial: bool,
+    /// What a person must be told, one sentence each.
+    pub alarms: Vec<String>,
+}
+
+impl<S: Storage> Slots<S> {
+    /// Chooses and reads the active product's bundle. A slot that is damaged, or a trial that never ends, is given up
+    /// for the other slot. Where nothing can be written the choice is the same, but not remembered.
+    pub fn start(&self, trust: &Trust) -> Result<Started, SlotsError> {
+        let mut alarms = Vec::new();
+        let (mut state, writable) = match self.settled() {
+            Err(SlotsError::Storage(error)) => {
+                alarms.push(unwritable(&error));
+                (self.state()?, false)
+            }
+            settled => (settled?, true),
+        };
+        let before = state.clone();
+        let name = state.active.clone().ok_or(SlotsError::Empty)?;
+        end_endless_trial(&mut state, &name, &mut alarms)?;
+        let (bundle, slot) = self.usable(&mut state, &name, trust, &mut alarms)?;
+        state.count_start(&name)?;
+        let on_trial = state.product(&name).is_some_and(|p| p.trial.is_some());
+        for alarm in &alarms {
+            state.note(now(), alarm.clone());
+        }
+        if writable
+            && state != before
+            && let Err(error) = self.commit(state)
+        {
+            alarms.push(unwritable(&error));
+        }
+        Ok(Started {
+            bundle,
+            product: name,
+            slot,
+            on_trial,
+            alarms,
+        })
+    }
+
+    fn usable(
+        &self,
+        state: &mut State,
+        name: &str,
+        trust: &Trust,
+        alarms: &mut Vec<String>,
+    ) -> Result<(Bundle, SlotName), SlotsError> {
+        loop {
+            let current = state.product(name).and_then(current);
+            let (slot, installed) = current.ok_or(SlotsError::Empty)?;
+            let why = match self.load(&installed, trust) {
+                Ok(bundle) => return Ok((bundle, slot)),
+                Err(why) => why,
+            };
+            let version = installed.version;
+            let back = state.give_up(name, Condition::Unusable(why.clone()));
+            let back = back.map_err(|_| SlotsError::NothingUsable {
+                product: name.into(),
+                why: why.clone(),
+            })?;
+            alarms.push(format!(
+                "slot {slot} of {name} (version {version}) is unusable: {why}; the station works with version {back} now, \
+                 so flash version {version} again"
+            ));
+        }
+    }
+
+    /// The bundle in a slot, if it is still the very one that was flashed.
+    fn load(&self, installed: &Installed, trust: &Trust) -> Result<Bundle, String> {
+        let file = self.storage.read(&file_name(&installed.sha256));
+        let file = file.map_err(|e| format!("it can't be read ({e})"))?;
+        let bundle = Bundle::from_reader(file, "it", trust);
+        let bundle = bundle.map_err(|error| match error.fault() {
+            Some(fault) => fault.to_string(),
+            None => error.to_string(),
+        })?;
+        if bundle.sha256() != installed.sha256 {
+            return Err("it is another bundle than the one that was flashed".into());
+        }
+        Ok(bundle)
+    }
+
+    /// Reads every slot and says what is wrong with it, in the order of products and slots; changes nothing.
+    pub fn inspect(
+        &self,
+        trust: &Trust,
+    ) -> Result<Vec<(String, SlotName, Result<(), String>)>, SlotsError> {
+        let state = self.state()?;
+        let mut found = Vec::new();
+        for product in &state.products {
+            for slot in [SlotName::A, SlotName::B] {
+                if let Some(installed) = product.slot(slot) {
+                    let whole = self.load(installed, trust).map(drop);
+                    found.push((product.name.clone(), slot, whole));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn unwritable(why: &dyn std::fmt::Display) -> String {
+    format!("the slots can't be written ({why}): check the disk; nothing can be flashed until then")
+}
+
+fn current(product: &Product) -> Option<(SlotName, Installed)> {
+    let slot = product.current()?;
+    Some((slot, product.slot(slot)?.clone()))
+}
+
+/// A bundle that takes the station down before its trial is over must not do so for ever.
+fn end_endless_trial(
+    state: &mut State,
+    name: &str,
+    alarms: &mut Vec<String>,
+) -> Result<(), SlotsError> {
+    let product = state.product(name).ok_or(SlotsError::Empty)?;
+    let starts = product.trial.as_ref().map_or(0, |trial| trial.starts);
+    if starts < MAX_TRIAL_STARTS {
+        return Ok(());
+    }
+    let version = current(product).map_or(0, |(_, installed)| installed.version);
+    let why = format!("the station started {starts} times with it and no trial came to its end");
+    match state.give_up(name, Condition::Failed(why.clone())) {
+        Ok(back) => alarms.push(format!(
+            "version {version} of {name} is given up, because {why}; the station works with version {back} again"
+        )),
+        Err(SlotsError::NothingToGoBackTo { .. }) => {
+            alarms.push(format!("{why}, and there is no older bundle of {name}: flash another"));
+        }
+        Err(other) => return Err(other),
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! The state on disk: two copies, each replaced by a rename and sealed with its own hash. The first copy's rename is the
+//! moment at which a change has happened; the second copy is for a flipped bit in the first.
+
+use std::io::{self, Read, Write};
+
+use super::SlotsError;
+use super::state::{FORMAT, State};
+use super::storage::Storage;
+use crate::sealed_text::{seal, unseal};
+
+/// In the order in which they are written.
+pub const COPIES: [&str; 2] = ["state.toml", "state.copy.toml"];
+/// What the name of a file ends with until it is whole.
+pub const UNFINISHED: &str = ".new";
+const MAX_STATE_BYTES: u64 = 1 << 20;
+
+/// The state as it was found.
+pub struct Found {
+    pub state: State,
+    /// Copies that say something else or can't be read.
+    stale: Vec<&'static str>,
+    /// What is wrong with a copy, if one is damaged.
+    pub complaint: Option<String>,
+}
+
+/// The newer of the two copies; the empty state if neither was ever written.
+pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
+    let mut states = Vec::new();
+    let mut wrong = Vec::new();
+    for name in COPIES {
+        match read_copy(storage, name) {
+            Ok(state) => states.push((name, state)),
+            Err(why) => wrong.push((name, why)),
+        }
+    }
+    let newest = states.iter().filter_map(|(_, state)| state.as_ref());
+    let Some(state) = newest.max_by_key(|state| state.serial).cloned() else {
+        if wrong.is_empty() {
+            return Ok(Found {
+                state: State::empty(),
+                stale: Vec::new(),
+                complaint: None,
+            });
+        }
+        let said = wrong.iter().map(|(name, why)| format!("{name}: {why}"));
+        let why = said.collect::<Vec<_>>().join("; ");
+        return Err(SlotsError::StateDamaged { why });
+    };
+    let old = states
+        .iter()
+        .filter(|(_, found)| found.as_ref() != Some(&state));
+    Ok(Found {
+        stale: old
+            .map(|(name, _)| *name)
+            .chain(wrong.iter().map(|(name, _)| *name))
+            .collect(),
+        complaint: wrong.pop().map(|(name, why)| format!("{name}: {why}")),
+        state,
+    })
+}
+
+/// Makes every copy say what `found` says, so that each of them speaks of the same bundles.
+pub fn repair(storage: &dyn Storage, found: &Found) -> Result<(), SlotsError> {
+    if found.stale.is_empty() {
+        return Ok(());
+    }
+    let text = text(&found.state)?;
+    for name in &found.stale {
+        write_copy(storage, name, &text).map_err(SlotsError::Storage)?;
+    }
+    Ok(())
+}
+
+/// Makes `state` the one that counts, with the next serial. After `Ok` no power cut brings an earlier one back; after an
+/// error either may count. The inner result is the second copy's: what goes wrong there changes nothing.
+pub fn write(storage: &dyn Storage, state: &mut State) -> Result<io::Result<()>, SlotsError> {
+    let mut next = state.clone();
+    next.serial += 1;
+    next.check()
+        .map_err(|why| SlotsError::Contradiction { why })?;
+    let text = text(&next)?;
+    write_copy(storage, COPIES[0], &text).map_err(SlotsError::Storage)?;
+    *state = next;
+    Ok(write_copy(storage, COPIES[1], &text))
+}
+
+fn text(state: &State) -> Result<String, SlotsError> {
+    let text = toml::to_string(state).map_err(|e| SlotsError::Contradiction { why: e.to_string() });
+    text.map(seal)
+}
+
+fn write_copy(storage: &dyn Storage, name: &str, text: &str) -> io::Result<()> {
+    let unfinished = format!("{name}{UNFINISHED}");
+    let mut file = storage.create(&unfinished)?;
+    file.write_all(text.as_bytes())?;
+    file.sync()?;
+    drop(file);
+    storage.rename(&unfinished, name)?;
+    storage.sync_folder()
+}
+
+fn read_copy(storage: &dyn Storage, name: &str) -> Result<Option<State>, String> {
+    let mut bytes = Vec::new();
+    let read = storage
+        .read(name)
+        .and_then(|file| file.take(MAX_STATE_BYTES).read_to_end(&mut bytes));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+        Ok(_) => {}
+    }
+    let text = unseal(&bytes).ok_or("it differs from its own SHA-256 line")?;
+    let text = std::str::from_utf8(text).map_err(|e| e.to_string())?;
+    let state: State = toml::from_str(text).map_err(|e| e.message().replace('\n', " "))?;
+    if state.format != FORMAT {
+        return Err(format!("format {} is not known here", state.format));
+    }
+    state.check()?;
+    Ok(Some(state))
+}

@@ -1,0 +1,221 @@
+//! The `[bundle]` section of the station file: where the trained product comes from and whose signature it needs.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::config::ConfigError;
+use crate::bundle::{Bundle, BundleError, KeyRing, PublicKey, Trust};
+use crate::error::Result;
+use crate::slots::{Slots, trial};
+
+/// A checked section. Paths are as seen from the working directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BundleConfig {
+    pub source: BundleSource,
+    /// Folder of the public keys whose bundles are accepted.
+    pub keys: Option<PathBuf>,
+    /// The demo's bundle is accepted as well.
+    pub demo: bool,
+    /// The station's own scale and threshold: a file, with slots a folder of one file a product.
+    pub calibration: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum BundleSource {
+    /// One file, put there by hand.
+    File(PathBuf),
+    /// What `aecsad flash` fills.
+    Slots {
+        folder: PathBuf,
+        /// Parts that a new bundle is on trial for.
+        trial_parts: u32,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BundleSection {
+    path: Option<PathBuf>,
+    slots: Option<PathBuf>,
+    keys: Option<PathBuf>,
+    trial_parts: Option<u32>,
+    #[serde(default)]
+    demo: bool,
+    calibration: Option<PathBuf>,
+}
+
+const TRIAL_PARTS: std::ops::RangeInclusive<u32> = 1..=100_000;
+
+impl BundleSection {
+    /// `path` is the station file's.
+    pub(super) fn check(self, path: &Path) -> Result<BundleConfig, ConfigError> {
+        let contradiction = |sentence: &str| ConfigError::Contradiction {
+            path: path.into(),
+            sentence: sentence.into(),
+        };
+        let here = path.parent().unwrap_or(Path::new(""));
+        let source = match (self.path, self.slots) {
+            (Some(file), None) => {
+                if self.trial_parts.is_some() {
+                    return Err(contradiction(
+                        "`bundle.trial_parts` has no meaning with `bundle.path`: use `bundle.slots`, or remove it",
+                    ));
+                }
+                BundleSource::File(here.join(file))
+            }
+            (None, Some(folder)) => {
+                if self.keys.is_none() {
+                    return Err(contradiction(
+                        "`bundle.slots` takes signed bundles only: name the folder of public keys as `bundle.keys`",
+                    ));
+                }
+                let trial_parts = self.trial_parts.unwrap_or(trial::PARTS);
+                if !TRIAL_PARTS.contains(&trial_parts) {
+                    return Err(ConfigError::OutOfRange {
+                        path: path.into(),
+                        key: "bundle.trial_parts",
+                        value: trial_parts.into(),
+                        unit: "parts",
+                        low: (*TRIAL_PARTS.start()).into(),
+                        high: (*TRIAL_PARTS.end()).into(),
+                    });
+                }
+                BundleSource::Slots {
+                    folder: here.join(folder),
+                    trial_parts,
+                }
+            }
+            _ => {
+                return Err(contradiction(
+                    "give either `bundle.path`, one file, or `bundle.slots`, the folder that `aecsad flash` fills",
+                ));
+            }
+        };
+        Ok(BundleConfig {
+            source,
+            keys: self.keys.map(|keys| here.join(keys)),
+            demo: self.demo,
+            calibration: self.calibration.map(|path| here.join(path)),
+        })
+    }
+}
+
+impl BundleConfig {
+    /// The section of a station file, whatever the other sections are like: who flashes needs no camera.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        #[derive(Deserialize)]
+        struct Only {
+            bundle: BundleSection,
+        }
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        let only: Only = toml::from_str(&text).map_err(|error| {
+            let before = text.get(..error.span().map_or(0, |span| span.start));
+            ConfigError::Malformed {
+                path: path.into(),
+                line: before.unwrap_or_default().matches('\n').count() + 1,
+                reason: error.message().replace('\n', " "),
+            }
+        })?;
+        only.bundle.check(path)
+    }
+
+    /// The bundle that the station would start with, without starting anything.
+    pub fn read(&self) -> Result<Bundle> {
+        let trust = self.trust()?;
+        match &self.source {
+            BundleSource::File(path) => Ok(Bundle::read(path, &trust)?),
+            BundleSource::Slots { folder, .. } => Ok(Slots::look(folder)?.start(&trust)?.bundle),
+        }
+    }
+
+    /// The file with the station's own scale and threshold for `product`, where it has one.
+    pub fn calibration(&self, product: &str) -> Option<PathBuf> {
+        let place = self.calibration.as_ref()?;
+        if !self.has_slots() {
+            return Some(place.clone());
+        }
+        let of_product = place.join(format!("{product}.toml"));
+        of_product.is_file().then_some(of_product)
+    }
+
+    pub fn has_slots(&self) -> bool {
+        matches!(self.source, BundleSource::Slots { .. })
+    }
+
+    /// Whose bundles this station accepts, as its key folder says now.
+    pub fn trust(&self) -> Result<Trust, BundleError> {
+        match &self.keys {
+            Some(folder) => {
+                let mut ring = KeyRing::from_folder(folder)?;
+                if self.demo {
+                    ring.add(PublicKey::demo()?);
+                }
+                Ok(Trust::Keys(ring))
+            }
+            None if self.demo => Ok(Trust::Anyone),
+            None => Ok(Trust::AnyoneButDemo),
+        }
+    }
+}
+
+impl fmt::Display for BundleConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            BundleSource::File(path) => path.display().fmt(f),
+            BundleSource::Slots { folder, .. } => {
+                write!(f, "current in the slots {}", folder.display())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(section: &str) -> Result<BundleConfig, String> {
+        let section: BundleSection = toml::from_str(section).map_err(|e| e.to_string())?;
+        let checked = section.check(Path::new("line 3/station.toml"));
+        checked.map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_file_or_slots() {
+        let file = parsed("path = 'a.aecsad'").unwrap();
+        assert_eq!(file.source, BundleSource::File("line 3/a.aecsad".into()));
+        assert!(matches!(file.trust(), Ok(Trust::AnyoneButDemo)));
+        let slots = parsed("slots = 'slots'\nkeys = 'keys'").unwrap();
+        let folder = "line 3/slots".into();
+        let trial_parts = trial::PARTS;
+        assert_eq!(
+            slots.source,
+            BundleSource::Slots {
+                folder,
+                trial_parts
+            }
+        );
+        assert!(slots.trust().is_err(), "the folder of keys is not there");
+    }
+
+    #[test]
+    fn contradictions_are_said() {
+        for (section, said) in [
+            ("", "give either"),
+            ("path = 'a'\nslots = 'b'\nkeys = 'k'", "give either"),
+            ("slots = 'b'", "bundle.keys"),
+            ("path = 'a'\ntrial_parts = 3", "has no meaning"),
+            (
+                "slots = 'b'\nkeys = 'k'\ntrial_parts = 0",
+                "allowed is 1 to 100000",
+            ),
+        ] {
+            let error = parsed(section).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! A new bundle, or another product, between two parts of a running line. A thread of its own watches the slots, loads
+//! what is current there and hands it to the engine's thread, which takes it before its next part: no part waits for a
+//! bundle, and none is missed. The same two carry a trial to its end.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Heatmap, Judge};
+use crate::bundle::Bundle;
+use crate::calibration::{self, CalibrationError};
+use crate::camera::Frame;
+use crate::error::Result;
+use crate::inspector::{Inspector, Verdict};
+use crate::slots::storage::DiskFolder;
+use crate::slots::trial::{Outcome, Trial};
+use crate::slots::{Slots, SlotsError, Started};
+use crate::station::bundle_section::BundleConfig;
+use crate::station::config::StationConfig;
+
+/// How soon a change in the slots is seen.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A file of this name in the slots' folder, with a product's name in it, selects that product and is removed: for a
+/// controller that can write a file but not run a command.
+pub const SELECT_NAME: &str = "select";
+const MAX_SELECT_BYTES: u64 = 1024;
+
+/// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
+pub struct Loaded {
+    pub judge: Box<dyn Judge>,
+    pub calibration: Vec<f32>,
+}
+
+impl Loaded {
+    /// The real thing: an inspector of the station's region, with the station's own scale and threshold if it has them.
+    pub fn inspector(bundle: &Bundle, config: &StationConfig) -> Result<Self> {
+        let mut inspector = Inspector::from_bundle(bundle, config.region)?;
+        match config.bundle.calibration(&bundle.manifest.product) {
+            Some(path) => {
+                calibration::apply(&path, &mut inspector).or_else(|error| match error {
+                    // A new version of the product: the trial goes on with what the bundle brings.
+                    CalibrationError::OtherBundle { .. } if config.bundle.has_slots() => {
+                        log::warn!(
+                            "{error}; until then the bundle's own scale and threshold count"
+                        );
+                        Ok(())
+                    }
+                    other => Err(other),
+                })?
+            }
+            None => {}
+        }
+        Ok(Loaded {
+            calibration: inspector.decision().calibration.scores().to_vec(),
+            judge: Box::new(inspector),
+        })
+    }
+}
+
+/// Makes a bundle ready to judge.
+pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<Loaded> + Sync);
+
+/// Judges with whatever bundle is current; used by the engine's thread.
+pub struct ChangingJudge {
+    judge: Box<dyn Judge>,
+    trial: Option<Trial>,
+    sha256: String,
+    /// Set while a part is judged: still set before the next one, the engine broke off.
+    judging: bool,
+    fresh: Mailbox,
+    outcomes: SyncSender<(String, Outcome)>,
+    /// Freeing a bundle takes longer than judging a part.
+    retired: SyncSender<Box<dyn Judge>>,
+}
+
+/// Watches the slots of a running station.
+pub struct Watcher<'a> {
+    folder: PathBuf,
+    config: BundleConfig,
+    trial_parts: u32,
+    load: Load<'a>,
+    /// SHA-256 and product of what was handed over last.
+    current: (String, String),
+    /// The bundle that could not be loaded, not to be tried again and again.
+    broken: Option<String>,
+    waiting: Option<(String, Outcome)>,
+    fresh: Mailbox,
+    outcomes: Receiver<(String, Outcome)>,
+    retired: Receiver<Box<dyn Judge>>,
+}
+
+/// The latest bundle that the engine has not taken yet.
+type Mailbox = Arc<Mutex<Option<Fresh>>>;
+
+struct Fresh {
+    judge: Box<dyn Judge>,
+    trial: Option<Trial>,
+    sha256: String,
+}
+
+/// What the watcher has to say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    Notice(String),
+    Alarm(String),
+}
+
+/// Starts with the current bundle of the slots. A bundle on trial that can't be loaded is given up at once.
+pub fn start<'a>(
+    folder: &Path,
+    trial_parts: u32,
+    config: &BundleConfig,
+    load: Load<'a>,
+    tell: &mut dyn FnMut(News),
+) -> Result<(ChangingJudge, Watcher<'a>)> {
+    let (started, loaded) = load_current(folder, config, load, tell)?;
+    let fresh = Mailbox::default();
+    let (outcomes_in, outcomes) = sync_channel(1);
+    let (retired_in, retired) = sync_channel(2);
+    let sha256 = started.bundle.sha256().to_owned();
+    let judge = ChangingJudge {
+        trial: trial(&started, trial_parts, &loaded),
+        judge: loaded.judge,
+        sha256: sha256.clone(),
+        judging: false,
+        fresh: Arc::clone(&fresh),
+        outcomes: outcomes_in,
+        retired: retired_in,
+    };
+    let watcher = Watcher {
+        folder: folder.into(),
+        config: config.clone(),
+        trial_parts,
+        load,
+        current: (sha256, started.product),
+        broken: None,
+        waiting: None,
+        fresh,
+        outcomes,
+        retired,
+    };
+    Ok((judge, watcher))
+}
+
+fn load_current(
+    folder: &Path,
+    config: &BundleConfig,
+    load: Load<'_>,
+    tell: &mut dyn FnMut(News),
+) -> Result<(Started, Loaded)> {
+    let trust = config.trust()?;
+    loop {
+        let mut started = lock_or_look(folder)?.start(&trust)?;
+        for alarm in started.alarms.drain(..) {
+            tell(News::Alarm(alarm));
+        }
+        // Loading takes a while, and a flash need not wait for it.
+        match load(&started.bundle) {
+            Ok(loaded) => return Ok((started, loaded)),
+            Err(error) if started.on_trial => {
+                let why = error.to_string();
+                let version = started.bundle.manifest.version;
+                let back = Slots::lock(folder)?.fail_trial(started.bundle.sha256(), &why);
+                let back = back.map_err(|_| error)?;
+                tell(News::Alarm(given_up(&started.product, version, &why, back)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Where the folder can't be written, its bundle still is good enough to work with.
+fn lock_or_look(folder: &Path) -> Result<Slots<DiskFolder>, SlotsError> {
+    Slots::lock(folder).or_else(|error| match error {
+        SlotsError::Open { .. } => Slots::look(folder),
+        other => Err(other),
+    })
+}
+
+fn trial(started: &Started, parts: u32, loaded: &Loaded) -> Option<Trial> {
+    let trial = || Trial::new(parts, &loaded.calibration);
+    started.on_trial.then(trial)
+}
+
+fn given_up(product: &str, version: u64, why: &str, back: u64) -> String {
+    format!(
+        "version {version} of {product} failed its trial ({why}); version {back} is back at work"
+    )
+}
+
+impl Judge for ChangingJudge {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
+        if std::mem::replace(&mut self.judging, true) {
+            self.end_trial(|trial| Some(trial.fault("it broke off in the middle of a part")));
+        }
+        // The watcher holds it for no longer than it takes to put something in; then the next part is soon enough.
+        let fresh = self
+            .fresh
+            .try_lock()
+            .ok()
+            .and_then(|mut fresh| fresh.take());
+        if let Some(fresh) = fresh {
+            let old = std::mem::replace(&mut self.judge, fresh.judge);
+            self.trial = fresh.trial;
+            self.sha256 = fresh.sha256;
+            // Should the watcher be gone, it is freed here.
+            let _ = self.retired.try_send(old);
+        }
+        let judged = self.judge.judge(frame);
+        self.end_trial(|trial| match &judged {
+            Ok(verdict) => trial.note(verdict.score),
+            Err(error) => Some(trial.fault(&error.to_string())),
+        });
+        self.judging = false;
+        judged
+    }
+
+    fn bundle(&self) -> &str {
+        self.judge.bundle()
+    }
+
+    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+        self.judge.heatmap()
+    }
+}
+
+impl ChangingJudge {
+    /// Tells the watcher if the trial has come to its end.
+    fn end_trial(&mut self, step: impl FnOnce(&mut Trial) -> Option<Outcome>) {
+        let Some(outcome) = self.trial.as_mut().and_then(step) else {
+            return;
+        };
+        match self.outcomes.try_send((self.sha256.clone(), outcome)) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => self.trial = None,
+            // Not heard yet of an earlier one: this trial begins anew.
+            Err(TrySendError::Full(_)) => {}
+        }
+    }
+}
+
+impl Watcher<'_> {
+    /// Watches until `stop` is set.
+    pub fn run(mut self, stop: &AtomicBool, tell: &mut dyn FnMut(News)) {
+        while !stop.load(Ordering::Relaxed) {
+            self.look(tell);
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+    }
+
+    /// One look at trial, selection and slots. Whatever can't be done now is tried again at the next.
+    pub fn look(&mut self, tell: &mut dyn FnMut(News)) {
+        while self.retired.try_recv().is_ok() {}
+        if let Ok(outcome) = self.outcomes.try_recv() {
+            self.waiting = Some(outcome);
+        }
+        if let Some((sha256, outcome)) = self.waiting.take()
+            && let Err(SlotsError::Busy { .. }) = self.conclude(&sha256, &outcome, tell)
+        {
+            self.waiting = Some((sha256, outcome));
+        }
+        self.obey_select_file(tell);
+        let state = match Slots::look(&self.folder).and_then(|slots| slots.state()) {
+            Ok(state) => state,
+            Err(error) => return log::warn!("{error}"),
+        };
+        let product = state.active_product();
+        let installed = product.and_then(|p| Some((p.slot(p.current()?)?, &p.name)));
+        if let Some((installed, product)) = installed
+            && (&installed.sha256, product) != (&self.current.0, &self.current.1)
+            && self.broken.as_ref() != Some(&installed.sha256)
+        {
+            let sha256 = installed.sha256.clone();
+            self.change_over(&sha256, tell);
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        sha256: &str,
+        outcome: &Outcome,
+        tell: &mut dyn FnMut(News),
+    ) -> Result<(), SlotsError> {
+        let slots = Slots::lock(&self.folder)?;
+        let product = &self.current.1;
+        let news = match outcome {
+            Outcome::Passed => slots.confirm(sha256).map(|version| {
+                News::Notice(format!("version {version} of {product} passed its trial"))
+            }),
+            Outcome::Failed(why) => slots.fail_trial(sha256, why).map(|back| {
+                News::Alarm(format!(
+                    "the bundle of {product} on trial failed: {why}; version {back} comes back"
+                ))
+            }),
+        };
+        match news {
+            Ok(news) => tell(news),
+            Err(SlotsError::NothingToGoBackTo { .. }) => {
+                let Outcome::Failed(why) = outcome else {
+                    return Ok(());
+                };
+                tell(News::Alarm(format!(
+                    "the bundle of {product} on trial failed: {why}; there is no older one to go back to, so it stays at work \
+                     until another is flashed"
+                )));
+            }
+            // Rolled back or flashed over meanwhile.
+            Err(SlotsError::NoTrial { .. }) => {}
+            Err(other) => tell(News::Alarm(other.to_string())),
+        }
+        Ok(())
+    }
+
+    fn obey_select_file(&self, tell: &mut dyn FnMut(News)) {
+        let path = self.folder.join(SELECT_NAME);
+        let mut product = String::new();
+        let Ok(file) = std::fs::File::open(&path) else {
+            return;
+        };
+        let read = file.take(MAX_SELECT_BYTES).read_to_string(&mut product);
+        let product = product.trim();
+        let slots = match Slots::lock(&self.folder) {
+            Ok(slots) => slots,
+            Err(SlotsError::Busy { .. }) => return,
+            Err(error) => return tell(News::Alarm(error.to_string())),
+        };
+        let done = match read {
+            Ok(_) => slots.select(product).map_err(|error| error.to_string()),
+            Err(error) => Err(format!("{} can't be read ({error})", path.display())),
+        };
+        if let Err(error) = std::fs::remove_file(&path) {
+            return tell(News::Alarm(format!(
+                "{} can't be removed ({error})",
+                path.display()
+            )));
+        }
+        tell(match done {
+            Ok(()) => News::Notice(format!("{product} selected")),
+            Err(why) => News::Alarm(why),
+        });
+    }
+
+    fn change_over(&mut self, sha256: &str, tell: &mut dyn FnMut(News)) {
+        match load_current(&self.folder, &self.config, self.load, tell) {
+            Ok((started, loaded)) => {
+                let sha256 = started.bundle.sha256().to_owned();
+                let fresh = Fresh {
+                    trial: trial(&started, self.trial_parts, &loaded),
+                    judge: loaded.judge,
+                    sha256: sha256.clone(),
+                };
+                let mut mailbox = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+                let overtaken = mailbox.replace(fresh);
+                drop(mailbox);
+                drop(overtaken);
+                let version = started.bundle.manifest.version;
+                tell(News::Notice(format!(
+                    "{} version {version} takes over from the next part on",
+                    started.product
+                )));
+                self.current = (sha256, started.product);
+                self.broken = None;
+            }
+            Err(crate::Error::Slots(SlotsError::Busy { .. })) => {}
+            Err(error) => {
+                tell(News::Alarm(format!(
+                    "{error}; the station goes on with the bundle that it has"
+                )));
+                self.broken = Some(sha256.to_owned());
+            }
+        }
+    }
+}
