@@ -71,6 +71,8 @@ pub struct FramedSerial {
     to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
     waiting: heapless::Vec<Waiting, MAX_SCHEDULED>,
     slow_greetings: u32,
+    /// The owner has looked at it.
+    polled: bool,
 }
 
 impl FramedSerial {
@@ -106,6 +108,7 @@ impl FramedSerial {
             to_tell: Deque::new(),
             waiting: heapless::Vec::new(),
             slow_greetings: 0,
+            polled: false,
         })
     }
 
@@ -407,6 +410,12 @@ impl Rejector for FramedSerial {
     }
 
     fn poll(&mut self, now: Instant) -> Option<RejectEvent> {
+        if !std::mem::replace(&mut self.polled, true)
+            && let Some(connection) = &mut self.connection
+        {
+            // Nobody listened while the bundle was loaded, which is not the actuator's silence.
+            connection.heard_at = now;
+        }
         while self.to_tell.is_empty()
             && let Some(connection) = &mut self.connection
         {

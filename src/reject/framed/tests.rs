@@ -271,3 +271,16 @@ fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
     until(&mut rejector, |e| matches!(e, RejectEvent::Fell { .. }));
     assert_eq!(gate.pulsed(), [1]);
 }
+
+#[test]
+fn an_actuator_is_not_silent_because_the_station_was_slow_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = folder.path().join("gate");
+    let _gate = Gate::start(&device, Play::default());
+    let mut rejector = rejector(&device);
+    // As if the bundle had taken longer to load than an actuator may be silent.
+    let connection = rejector.connection.as_mut().unwrap();
+    connection.heard_at = Instant::now().checked_sub(4 * SILENT_AFTER).unwrap();
+    let seen = until(&mut rejector, |e| is_up(e) || is_down(e));
+    assert!(matches!(seen[..], [RejectEvent::Up]), "{seen:?}");
+}
