@@ -22,6 +22,6 @@ fn a_bundle_for_the_virtual_machine() {
         rgb: vec![level; 320 * 180 * 3],
         captured: std::time::Instant::now(),
     };
-    let frames: Vec<_> = (251..=255).map(white).collect();
+    let frames: Vec<_> = (248..=255).map(white).collect();
     std::fs::copy(fixture::Fixture::of(&frames).bundle(), path).unwrap();
 }
