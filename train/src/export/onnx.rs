@@ -2,9 +2,9 @@
 //! TensorRT all run well. It tracks shapes while it writes, so a wrong wire shows here and not on the camera.
 
 use prost::Message;
-use tract_onnx::pb;
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
+use aecsad_engine::onnx as pb;
+use aecsad_engine::onnx::attribute_proto::AttributeType;
+use aecsad_engine::onnx::tensor_proto::DataType;
 
 use super::matrix::Matrix;
 

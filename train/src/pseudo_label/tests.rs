@@ -4,11 +4,12 @@ use std::f32::consts::TAU;
 use std::path::Path;
 use std::time::Instant;
 
+use aecsad::network::Encoder;
+use aecsad::optics::{InputGeometry, Optics};
 use image::{Rgb, RgbImage};
 use ndarray::Array3;
 use rand::RngExt;
 use tiny_skia::{Color, FillRule, Paint, PathBuilder, Pixmap, Rect, Transform};
-use tract_onnx::prelude::*;
 
 use super::*;
 
@@ -34,31 +35,16 @@ fn frames(draw: Draw) -> Vec<Frame> {
 fn features(frames: &[Frame]) -> Vec<Features> {
     let file =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/efficientnet-lite0/encoder.onnx");
-    let encoder = tract_onnx::onnx()
-        .model_for_path(file)
-        .and_then(|m| m.into_optimized())
-        .and_then(|m| m.into_runnable())
-        .unwrap();
-    let map = |value: &TValue| {
-        let view = value.to_plain_array_view::<f32>().unwrap();
-        let shape = (view.shape()[1], view.shape()[2], view.shape()[3]);
-        Array3::from_shape_vec(shape, view.iter().copied().collect()).unwrap()
-    };
+    let mut encoder = Encoder::load(&std::fs::read(file).unwrap()).unwrap();
+    let mut optics = Optics::new(InputGeometry::lite0(false), None);
     frames
         .iter()
         .map(|frame| {
-            let pixel = |c: usize, y: usize, x: usize| frame.rgb[(y * SIDE + x) * 3 + c];
-            let input: Tensor =
-                tract_ndarray::Array4::from_shape_fn((1, 3, SIDE, SIDE), |(_, c, y, x)| {
-                    (f32::from(pixel(c, y, x)) - 127.0) / 128.0
-                })
-                .into();
-            let maps = encoder.run(tvec!(input.into())).unwrap();
-            Features {
-                stride4: map(&maps[0]),
-                stride8: map(&maps[1]),
-                stride16: map(&maps[2]),
-            }
+            let mut features = Features::empty();
+            encoder
+                .encode(optics.tensor(frame).unwrap(), &mut features)
+                .unwrap();
+            features
         })
         .collect()
 }

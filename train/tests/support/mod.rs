@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use aecsad::network::Features;
+use aecsad::network::{Features, Network};
 use ndarray::Array3;
-use tract_onnx::prelude::*;
 
 /// Whether a pixel is on the one part of scene `index`, a square that lies elsewhere in each of four scenes.
 pub fn inside(index: usize, y: usize, x: usize) -> bool {
@@ -47,26 +46,24 @@ pub fn scene(index: usize) -> (Array3<f32>, Features) {
 
 /// Runs an ONNX model as the runtime does; all outputs in the graph's order.
 pub fn run_in_tract(onnx: &[u8], inputs: &[&Array3<f32>]) -> Vec<Vec<f32>> {
-    let model = tract_onnx::onnx()
-        .model_for_read(&mut std::io::Cursor::new(onnx))
-        .and_then(|model| model.into_optimized())
-        .and_then(|model| model.into_runnable())
-        .expect("the exported graph loads");
-    let inputs: TVec<TValue> = inputs
+    let mut network = Network::load("exported.onnx", onnx).expect("the exported graph loads");
+    let inputs: Vec<([usize; 4], Vec<f32>)> = inputs
         .iter()
         .map(|array| {
             let (channels, height, width) = array.dim();
-            let values: Vec<f32> = array.iter().copied().collect();
-            Tensor::from_shape(&[1, channels, height, width], &values)
-                .expect("the shape fits")
-                .into()
+            ([1, channels, height, width], array.iter().copied().collect())
         })
         .collect();
-    model
-        .run(inputs)
-        .expect("the exported graph runs")
+    let inputs: Vec<_> = inputs
         .iter()
-        .map(|output| output.view().as_slice::<f32>().expect("float32").to_vec())
+        .map(|(shape, values)| (&shape[..], &values[..]))
+        .collect();
+    let outputs = network.run(&inputs).expect("the exported graph runs");
+    (0..network.outputs())
+        .map(|index| {
+            let values: usize = network.output_shape(index).iter().product();
+            outputs.slice(index, values).expect("float32").to_vec()
+        })
         .collect()
 }
 

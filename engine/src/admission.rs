@@ -51,7 +51,7 @@ const MAX_VALUES: usize = 1 << 26;
 const MAX_UNFOLDED: usize = 1 << 27;
 
 /// Refuses what training would not have written. Costs no more memory than the file.
-pub(super) fn check_file(model: &ModelProto) -> Result<(), String> {
+pub(crate) fn check_file(model: &ModelProto) -> Result<(), String> {
     if !model.functions.is_empty() || !model.training_info.is_empty() {
         return Err("it has functions or training parts of its own".into());
     }
@@ -151,7 +151,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
 }
 
 /// Refuses shapes that a frame doesn't need. Nothing has been computed yet.
-pub(super) fn check_shapes(model: &TypedModel) -> Result<(), String> {
+pub(crate) fn check_shapes(model: &TypedModel) -> Result<(), String> {
     for node in model.nodes() {
         let mut positions = 1usize;
         for output in &node.outputs {

@@ -1,0 +1,139 @@
+//! Runs the ONNX networks of a bundle through tract on the CPU. The shapes are fixed at load, so a frame can fail
+//! only where the network itself does.
+//!
+//! A crate of its own because tract's generics are compiled where they are used: whoever uses this one does not
+//! compile them again.
+
+mod admission;
+
+use std::panic::catch_unwind;
+
+use tract_onnx::prelude::*;
+
+/// The messages of an ONNX file.
+pub use tract_onnx::pb as onnx;
+
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    #[error("{name}: not a network that this runtime can run: {why}")]
+    Load { name: String, why: String },
+    #[error("{name}: inference failed: {why}")]
+    Run { name: String, why: String },
+    #[error("{name}: output {index} should have {wanted} values and has {found}")]
+    OutputSize {
+        name: String,
+        index: usize,
+        wanted: usize,
+        found: usize,
+    },
+}
+
+/// One network, optimised and ready.
+pub struct Network {
+    name: String,
+    state: TypedSimpleState,
+}
+
+/// An input: its shape and its values, row-major.
+pub type Input<'a> = (&'a [usize], &'a [f32]);
+
+impl Network {
+    /// `name` is for messages; `onnx` the file's bytes.
+    pub fn load(name: &str, onnx: &[u8]) -> Result<Self, NetworkError> {
+        // A file that breaks the engine is refused like any other that it can't run.
+        let plan = catch_unwind(|| plan(onnx))
+            .unwrap_or_else(|_| Err(TractError::msg("the engine broke off on it")));
+        match plan {
+            Ok(state) => Ok(Network {
+                name: name.to_owned(),
+                state,
+            }),
+            Err(why) => Err(NetworkError::Load {
+                name: name.to_owned(),
+                why: format!("{why:#}"),
+            }),
+        }
+    }
+
+    /// Another state of the same network, to run beside this one on another thread; the weights are shared.
+    pub fn fork(&self) -> Result<Self, NetworkError> {
+        match self.state.plan().spawn() {
+            Ok(state) => Ok(Network {
+                name: self.name.clone(),
+                state,
+            }),
+            Err(why) => Err(NetworkError::Load {
+                name: self.name.clone(),
+                why: format!("{why:#}"),
+            }),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many outputs the graph has.
+    pub fn outputs(&self) -> usize {
+        self.state.model().outputs.len()
+    }
+
+    /// The shape of an output; empty if there is no such output or its shape isn't fixed.
+    pub fn output_shape(&self, index: usize) -> Vec<usize> {
+        let fact = self.state.model().output_fact(index);
+        let shape = fact.ok().and_then(|fact| fact.shape.as_concrete());
+        shape.unwrap_or_default().to_vec()
+    }
+
+    /// Inputs in the graph's own order; outputs likewise.
+    pub fn run(&mut self, inputs: &[Input<'_>]) -> Result<Outputs, NetworkError> {
+        let tensors = inputs
+            .iter()
+            .map(|(shape, values)| Ok(Tensor::from_shape(shape, values)?.into_tvalue()))
+            .collect::<TractResult<TVec<TValue>>>();
+        tensors
+            .and_then(|tensors| self.state.run(tensors))
+            .map(|values| Outputs {
+                name: self.name.clone(),
+                values,
+            })
+            .map_err(|why| NetworkError::Run {
+                name: self.name.clone(),
+                why: format!("{why:#}"),
+            })
+    }
+}
+
+fn plan(onnx: &[u8]) -> TractResult<TypedSimpleState> {
+    let engine = tract_onnx::onnx();
+    let file = engine.proto_model_for_read(&mut std::io::Cursor::new(onnx))?;
+    admission::check_file(&file).map_err(TractError::msg)?;
+    let model = engine.model_for_proto_model(&file)?.into_typed()?;
+    admission::check_shapes(&model).map_err(TractError::msg)?;
+    model.into_optimized()?.into_runnable()?.spawn()
+}
+
+/// What a network answered, still in tract's memory.
+pub struct Outputs {
+    name: String,
+    values: TVec<TValue>,
+}
+
+impl Outputs {
+    /// Output `index` as a flat slice of exactly `wanted` values.
+    pub fn slice(&self, index: usize, wanted: usize) -> Result<&[f32], NetworkError> {
+        let size_error = |found| NetworkError::OutputSize {
+            name: self.name.clone(),
+            index,
+            wanted,
+            found,
+        };
+        let value = self.values.get(index).ok_or_else(|| size_error(0))?;
+        let plain = value.try_as_plain_ram().map_err(|_| size_error(0))?;
+        let slice = plain.as_slice::<f32>().map_err(|_| size_error(0))?;
+        if slice.len() != wanted {
+            return Err(size_error(slice.len()));
+        }
+        Ok(slice)
+    }
+}
