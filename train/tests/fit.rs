@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use aecsad::bundle::{Bundle, Trust};
 use aecsad::inspector::Inspector;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 fn train(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_aecsad-train"))
@@ -167,4 +169,98 @@ fn unusable_input_is_refused_in_one_sentence_before_anything_is_written() {
         "{sentence} ({code})"
     );
     assert!(!out.exists());
+}
+
+/// A plate with two squares and a bar that lie elsewhere in each picture, and the masks that somebody drew of them.
+fn plate(index: u64) -> (image::RgbImage, image::GrayImage) {
+    let mut random = ChaCha8Rng::seed_from_u64(index);
+    let mut picture = image::RgbImage::new(128, 128);
+    let mut mask = image::GrayImage::new(128, 128);
+    let mut part = |number: u8, [left, top, width, height]: [u32; 4], colour: [u8; 3]| {
+        let (left, top) = (
+            left + random.random_range(0..18),
+            top + random.random_range(0..18),
+        );
+        let lamp = random.random_range(0..20);
+        for y in top.min(128 - height)..(top + height).min(128) {
+            for x in left.min(128 - width)..(left + width).min(128) {
+                let shade = lamp + random.random_range(0..12);
+                picture.put_pixel(x, y, image::Rgb(colour.map(|c| c - shade)));
+                mask.put_pixel(x, y, image::Luma([number]));
+            }
+        }
+    };
+    part(0, [0, 0, 128, 128], [60, 80, 110]);
+    part(1, [14, 18, 20, 20], [230, 230, 210]);
+    part(2, [72, 20, 20, 20], [230, 230, 210]);
+    part(3, [20, 80, 60, 12], [150, 40, 40]);
+    (picture, mask)
+}
+
+#[test]
+fn a_plain_folder_with_drawn_masks_is_fitted_for_a_grey_camera_without_students() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, masks) = (folder.path().join("plate"), folder.path().join("masks"));
+    std::fs::create_dir(&pictures).unwrap();
+    std::fs::create_dir(&masks).unwrap();
+    for index in 0..40 {
+        let (picture, mask) = plate(index);
+        picture
+            .save(pictures.join(format!("{index:02}.png")))
+            .unwrap();
+        mask.save(masks.join(format!("{index:02}.png"))).unwrap();
+    }
+    let bundle = folder.path().join("plate.aecsad");
+    let mut fit = vec!["fit", text(&pictures), "--out", text(&bundle)];
+    fit.extend(["--proposals", "masks", "--masks", text(&masks), "--mono"]);
+    fit.extend(["--no-students", "--effort", "1"]);
+    let fitted = train(&fit);
+    let stderr = String::from_utf8_lossy(&fitted.stderr);
+    assert!(fitted.status.success(), "{stderr}");
+    assert!(!stderr.contains("students:"), "{stderr}");
+
+    let read = Bundle::read(&bundle, &Trust::Anyone).unwrap();
+    assert_eq!(read.manifest.product, "plate");
+    let classes = &read.manifest.classes;
+    assert!(classes.len() >= 3, "background, squares, bar: {classes:?}");
+    assert!(
+        read.manifest
+            .entries
+            .iter()
+            .all(|e| !e.path.contains("students"))
+    );
+    let mut inspector = Inspector::from_bundle(&read, None).unwrap();
+    aecsad::golden::verify(&read, &mut inspector)
+        .unwrap()
+        .check()
+        .unwrap();
+
+    // Seen by a grey camera, a part is what it is in colour.
+    let (picture, _) = plate(41);
+    let mut grey = picture.clone();
+    for pixel in grey.pixels_mut() {
+        // ITU-R BT.601 luma, as the optics take it
+        let [r, g, b] = pixel.0.map(u32::from);
+        pixel.0 = [((77 * r + 150 * g + 29 * b) >> 8) as u8; 3];
+    }
+    let score = |inspector: &mut Inspector, picture: image::RgbImage| {
+        let frame = aecsad::camera::Frame {
+            width: picture.width(),
+            height: picture.height(),
+            rgb: picture.into_raw(),
+            captured: std::time::Instant::now(),
+        };
+        inspector.inspect(&frame).unwrap().score
+    };
+    let coloured = score(&mut inspector, picture);
+    let grey = score(&mut inspector, grey);
+    assert!((coloured - grey).abs() < 1.0, "{coloured} and {grey}");
+
+    // A mask more than there are images is named before anything is trained.
+    plate(1).1.save(masks.join("99.png")).unwrap();
+    let (sentence, code) = refusal(&fit);
+    assert!(
+        sentence.contains("99.png") && code == 9,
+        "{sentence} ({code})"
+    );
 }

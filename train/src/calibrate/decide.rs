@@ -11,18 +11,11 @@ use aecsad::score::heat::Range;
 use aecsad::score::scorer::{RawScores, Scorer, Statistics};
 use aecsad::score::trimmed_z::{TrimmedZ, quantile};
 
+use super::choose::{Chosen, WORTHWHILE, choose, fused};
 use super::histogram::View;
 use super::statistics::Fitter;
 use crate::evaluate::{Kind, auroc};
 
-/// A further branch must raise the mean AUROC on planted anomalies by this much to have a say.
-const WORTHWHILE: f64 = 0.002;
-/// A branch whose error (1 − AUROC) is at most this many times the best one's, and clearly below a coin's, may join
-/// even if it adds to the fused error `NEXT_TO_NOTHING` and this share of it.
-const NEARLY_AS_GOOD: f64 = 1.5;
-const NEXT_TO_NOTHING: f64 = 0.002;
-const NEXT_TO_NOTHING_SHARE: f64 = 0.1;
-const MAX_ERROR: f64 = 0.25;
 const REACHES: [usize; 3] = [0, 1, 2];
 const CODES: [usize; 3] = [2, 5, 12];
 const GRIDS: [usize; 3] = [1, 2, 4];
@@ -43,7 +36,7 @@ pub struct PlantedAuroc {
 }
 
 impl PlantedAuroc {
-    fn of(good: &[f64], planted: &[(Kind, f64)]) -> Self {
+    pub(super) fn of(good: &[f64], planted: &[(Kind, f64)]) -> Self {
         let of = |kind| {
             let scores: Vec<f64> = planted
                 .iter()
@@ -72,6 +65,8 @@ impl PlantedAuroc {
 pub struct BranchChoice {
     pub branch: Branch,
     pub on: bool,
+    /// Of its z in the sum.
+    pub weight: f32,
     pub z: TrimmedZ,
     pub planted: PlantedAuroc,
     pub why: String,
@@ -89,13 +84,14 @@ pub struct Selection {
 }
 
 /// A branch's statistics and the scores that they give.
-struct Candidate {
-    branch: Branch,
-    statistics: Statistics,
-    how: String,
-    good: Vec<f32>,
-    planted: Vec<(Kind, f32)>,
-    auroc: PlantedAuroc,
+pub(super) struct Candidate {
+    pub branch: Branch,
+    pub statistics: Statistics,
+    pub how: String,
+    pub good: Vec<f32>,
+    pub z: TrimmedZ,
+    pub planted: Vec<(Kind, f32)>,
+    pub auroc: PlantedAuroc,
 }
 
 /// `validation` are good parts that trained nothing; `rate` is the wanted share of good parts rejected.
@@ -107,43 +103,30 @@ pub fn decide(
 ) -> Selection {
     let candidates = best_of_each(fitter, validation, planted);
     let chosen = choose(&candidates);
-    let all: BTreeMap<Branch, TrimmedZ> = candidates
-        .iter()
-        .map(|c| (c.branch, TrimmedZ::fit(&c.good)))
-        .collect();
-    let fused = |score_of: &dyn Fn(&Candidate) -> f32| -> f32 {
-        chosen
-            .iter()
-            .map(|&(i, _)| all[&candidates[i].branch].apply(score_of(&candidates[i])))
-            .sum()
-    };
     let good: Vec<f32> = (0..validation.len())
-        .map(|p| fused(&|c| c.good[p]))
+        .map(|part| fused(&candidates, &chosen, &|c| c.good[part]))
         .collect();
-    let anomalous: Vec<(Kind, f64)> = planted
-        .iter()
-        .enumerate()
-        .map(|(p, planted)| (planted.kind, fused(&|c| c.planted[p].1) as f64))
-        .collect();
-    let fused_auroc = PlantedAuroc::of(&widen(&good), &anomalous);
-    let branches = explain(&candidates, &chosen, &all);
+    let fused_auroc = chosen.last().map_or(PlantedAuroc::default(), |c| c.auroc);
+    let branches = explain(&candidates, &chosen);
     let statistics = merge(fitter.base(), &candidates, &chosen, validation);
     let calibration = Conformal::new(good);
     let (threshold, rate) = threshold(&calibration, rate);
-    let mut order: Vec<Branch> = chosen.iter().map(|&(i, _)| candidates[i].branch).collect();
-    order.sort();
-    let voices = order
-        .into_iter()
-        .map(|branch| Voice {
-            branch,
-            weight: 1.0,
-            z: all[&branch],
+    let mut voices: Vec<Voice> = chosen
+        .iter()
+        .map(|chosen| {
+            let candidate = &candidates[chosen.candidate];
+            Voice {
+                branch: candidate.branch,
+                weight: chosen.weight,
+                z: candidate.z,
+            }
         })
         .collect();
+    voices.sort_by_key(|voice| voice.branch);
     Selection {
         statistics,
         decision: Decision {
-            voices,
+            voices: voices.into_iter().collect(),
             threshold,
             calibration,
         },
@@ -247,76 +230,20 @@ fn measure(
         auroc: PlantedAuroc::of(&widen(&good), &wide),
         statistics: scorer.into_statistics(),
         how,
+        z: TrimmedZ::fit(&good),
         good,
         planted,
     }
 }
 
-/// Greedy: the best branch alone, then whichever raises the fused AUROC most, while it is worth it. A branch nearly as
-/// good as the best joins as well if it costs next to nothing: its errors are others, and the sum is steadier on defects
-/// that nobody planted. Gives the index of each chosen candidate and the AUROC reached with it.
-fn choose(candidates: &[Candidate]) -> Vec<(usize, f64)> {
-    let error = |i: usize| 1.0 - candidates[i].auroc.mean();
-    let mut chosen: Vec<(usize, f64)> = Vec::new();
-    loop {
-        let reached = chosen.last().map_or(f64::NEG_INFINITY, |(_, auroc)| *auroc);
-        let needed = |i: usize| match chosen.first() {
-            Some(&(best, _))
-                if error(i) <= NEARLY_AS_GOOD * error(best) && error(i) < MAX_ERROR =>
-            {
-                reached - NEXT_TO_NOTHING - NEXT_TO_NOTHING_SHARE * (1.0 - reached)
-            }
-            _ => reached + WORTHWHILE,
-        };
-        let next = (0..candidates.len())
-            .filter(|i| !chosen.iter().any(|(c, _)| c == i))
-            .map(|i| {
-                let members: Vec<usize> = chosen.iter().map(|(c, _)| *c).chain([i]).collect();
-                (i, fused_auroc(candidates, &members))
-            })
-            .filter(|(i, auroc)| *auroc >= needed(*i))
-            .max_by(|a, b| a.1.total_cmp(&b.1));
-        match next {
-            Some(added) => chosen.push(added),
-            None => return chosen,
-        }
-    }
-}
-
-fn fused_auroc(candidates: &[Candidate], members: &[usize]) -> f64 {
-    let z: Vec<TrimmedZ> = members
-        .iter()
-        .map(|&i| TrimmedZ::fit(&candidates[i].good))
-        .collect();
-    let sum = |score: &dyn Fn(&Candidate) -> f32| -> f64 {
-        members
-            .iter()
-            .zip(&z)
-            .map(|(&i, z)| z.apply(score(&candidates[i])) as f64)
-            .sum()
-    };
-    let Some(first) = members.first().map(|&i| &candidates[i]) else {
-        return 0.0;
-    };
-    let good: Vec<f64> = (0..first.good.len()).map(|p| sum(&|c| c.good[p])).collect();
-    let planted: Vec<(Kind, f64)> = (0..first.planted.len())
-        .map(|p| (first.planted[p].0, sum(&|c| c.planted[p].1)))
-        .collect();
-    PlantedAuroc::of(&good, &planted).mean()
-}
-
-fn explain(
-    candidates: &[Candidate],
-    chosen: &[(usize, f64)],
-    all: &BTreeMap<Branch, TrimmedZ>,
-) -> Vec<BranchChoice> {
-    let of_chosen = |i: usize| chosen.iter().position(|(c, _)| *c == i);
+fn explain(candidates: &[Candidate], chosen: &[Chosen]) -> Vec<BranchChoice> {
+    let of_chosen = |i: usize| chosen.iter().position(|c| c.candidate == i);
     candidates
         .iter()
         .enumerate()
         .map(|(i, candidate)| {
             let rank = of_chosen(i);
-            let reached = |k: usize| chosen.get(k).map_or(0.0, |(_, auroc)| *auroc);
+            let reached = |k: usize| chosen.get(k).map_or(0.0, |c| c.auroc.mean());
             let why = match rank {
                 Some(0) => format!(
                     "the best alone on planted anomalies (AUROC {:.3})",
@@ -327,9 +254,13 @@ fn explain(
                     reached(k)
                 ),
                 Some(k) => format!(
-                    "raises the fused AUROC on planted anomalies from {:.3} to {:.3}",
+                    "raises the fused AUROC on planted anomalies from {:.3} to {:.3}{}",
                     reached(k - 1),
-                    reached(k)
+                    reached(k),
+                    match chosen[k].weight {
+                        1.0 => String::new(),
+                        weight => format!(" at a weight of {weight}"),
+                    }
                 ),
                 None => "adds nothing to the others on planted anomalies".to_owned(),
             };
@@ -341,7 +272,8 @@ fn explain(
             BranchChoice {
                 branch: candidate.branch,
                 on: rank.is_some(),
-                z: all[&candidate.branch],
+                weight: rank.map_or(1.0, |k| chosen[k].weight),
+                z: candidate.z,
                 planted: candidate.auroc,
                 why: why + &how,
             }
@@ -353,12 +285,13 @@ fn explain(
 fn merge(
     mut merged: Statistics,
     candidates: &[Candidate],
-    chosen: &[(usize, f64)],
+    chosen: &[Chosen],
     validation: &[Percept],
 ) -> Statistics {
-    for &(i, _) in chosen {
-        let s = candidates[i].statistics.clone();
-        match candidates[i].branch {
+    for chosen in chosen {
+        let candidate = &candidates[chosen.candidate];
+        let s = candidate.statistics.clone();
+        match candidate.branch {
             Branch::Histogram => merged.histogram = s.histogram,
             Branch::Layout => merged.layout = s.layout,
             Branch::Local => merged.local = s.local,

@@ -1,6 +1,7 @@
 //! Statistics of good parts, and which branches may speak: from features of good images to everything a bundle says
 //! beyond its networks.
 
+mod choose;
 mod context;
 mod decide;
 mod histogram;
@@ -9,7 +10,7 @@ mod paper;
 mod patch;
 mod position;
 mod registration;
-mod shrinkage;
+pub(crate) mod shrinkage;
 mod statistics;
 mod student_error;
 

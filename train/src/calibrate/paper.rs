@@ -79,6 +79,7 @@ pub fn decide_as_the_paper(
         .map(|(branch, z)| BranchChoice {
             branch: *branch,
             on: true,
+            weight: 1.0,
             z: *z,
             planted: PlantedAuroc::default(),
             why: "the paper's score (eq. 10)".to_owned(),

@@ -52,7 +52,8 @@ pub fn label(
             height: image.original.1,
         };
         let targets: Vec<masks::Target> = images.train.iter().map(target).collect();
-        config.proposals = Proposals::Masks(masks::read(drawn, &targets)?);
+        let validation: Vec<String> = images.validation.iter().map(Image::stem).collect();
+        config.proposals = Proposals::Masks(masks::read(drawn, &targets, &validation)?);
     }
     let frames: Vec<Frame> = images.train.iter().map(|i| i.frame.clone()).collect();
     let features: Vec<_> = images.train.iter().map(|i| i.features.clone()).collect();

@@ -127,7 +127,7 @@ fn manifest(
     let branches = selection.branches.iter().map(|b| BranchStats {
         name: b.branch,
         on: b.on,
-        weight: 1.0,
+        weight: b.weight,
         mean: b.z.mean,
         std: b.z.std,
         planted_logical: b.planted.logical,

@@ -22,12 +22,13 @@ pub struct Target {
     pub height: u32,
 }
 
-/// Regions of each target in the order given; `None` where no mask was drawn.
+/// Regions of each target in the order given; `None` where no mask was drawn. Masks of `others`, good images that are
+/// not labelled, are left alone.
 ///
 /// # Errors
 /// The folder or a mask can't be read; a mask belongs to no target, has another size than its image, or isn't an
 /// indexed or grey PNG of at most 8 bits; no target has a mask.
-pub fn read(folder: &Path, targets: &[Target]) -> Result<Vec<Option<Regions>>> {
+pub fn read(folder: &Path, targets: &[Target], others: &[String]) -> Result<Vec<Option<Regions>>> {
     let mut found: Vec<Option<Regions>> = vec![None; targets.len()];
     let by_stem: BTreeMap<&str, usize> = targets
         .iter()
@@ -47,6 +48,9 @@ pub fn read(folder: &Path, targets: &[Target]) -> Result<Vec<Option<Regions>>> {
             continue;
         };
         let Some(&index) = by_stem.get(stem.as_ref()) else {
+            if others.iter().any(|other| *other == stem) {
+                continue;
+            }
             return Err(Error::MaskWithoutImage { path });
         };
         let masks = found[index].get_or_insert_default();
@@ -173,7 +177,13 @@ mod tests {
         fs::create_dir(folder.path().join("c")).unwrap();
         write_mask(&folder.path().join("c/0.png"), 64, 32);
         write_mask(&folder.path().join("c/1.png"), 64, 32);
-        let found = read(folder.path(), &[target("a"), target("b"), target("c")]).unwrap();
+        write_mask(&folder.path().join("d.png"), 8, 8);
+        let found = read(
+            folder.path(),
+            &[target("a"), target("b"), target("c")],
+            &["d".into()],
+        )
+        .unwrap();
         let sizes = |i: usize| found[i].as_ref().map(|r| r.iter().map(Vec::len).collect());
         assert_eq!(sizes(0), Some(vec![SIDE * SIDE / 4; 2]));
         assert_eq!(sizes(1), None);
@@ -188,7 +198,11 @@ mod tests {
     fn each_bad_mask_has_its_own_sentence() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
-        let message = || read(folder.path(), &[target("a")]).unwrap_err().to_string();
+        let message = || {
+            read(folder.path(), &[target("a")], &[])
+                .unwrap_err()
+                .to_string()
+        };
         assert!(message().contains("holds no mask"));
 
         write_mask(&path, 32, 32);

@@ -5,6 +5,7 @@
 pub mod canvas;
 mod classes;
 mod cluster;
+mod counting;
 mod descriptors;
 pub mod felzenszwalb;
 mod filter;
@@ -27,11 +28,15 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use canvas::{Canvas, SIDE};
+use counting::Counting;
 use regions::Regions;
 
 pub use proposals::Proposals;
 pub use reliability::Reliability;
 pub use usability::Usable;
+
+/// Fewer clusters are preferred to more that notice a wrong number of parts only this much better (AUROC).
+const AS_GOOD: f64 = 0.02;
 
 /// Side of a class map in cells: the resolution of the stride-4 features.
 pub const CELLS: usize = 64;
@@ -188,10 +193,11 @@ pub fn label(images: &[Frame], features: &[Features], config: &Config) -> Result
         })
         .collect::<Result<Vec<_>>>()?;
 
-    let (clusters, found_again) = cluster_regions(&described, config);
-    let count = clusters.iter().max().map_or(0, |m| m + 1);
-    let census = take_census(&described, &clusters, count, &config.proposals);
-    let class_of = classes::assign(&census, config.min_presence, config.min_share);
+    let Clustered {
+        clusters,
+        class_of,
+        found_again,
+    } = cluster_regions(&described, config);
     let class_count = class_of.iter().max().map_or(1, |m| m + 1);
 
     let mut next = clusters.iter().map(|&cluster| class_of[cluster] as u8);
@@ -219,8 +225,17 @@ pub fn label(images: &[Frame], features: &[Features], config: &Config) -> Result
     })
 }
 
-/// Cluster of each region over all images, and how well the clusters are found again.
-fn cluster_regions(described: &[Described], config: &Config) -> (Vec<usize>, f32) {
+/// The regions of all images in clusters, and the clusters as classes.
+struct Clustered {
+    /// Cluster of each region, image after image.
+    clusters: Vec<usize>,
+    /// Class of each cluster.
+    class_of: Vec<usize>,
+    /// How well the clusters of half of the images are found again in the other half.
+    found_again: f32,
+}
+
+fn cluster_regions(described: &[Described], config: &Config) -> Clustered {
     let dimensions = descriptors::GROUPS.iter().sum();
     let mut rows = Array2::zeros((0, dimensions));
     for image in described {
@@ -228,7 +243,8 @@ fn cluster_regions(described: &[Described], config: &Config) -> (Vec<usize>, f32
         let _ = rows.append(Axis(0), image.rows.view());
     }
     if rows.nrows() < 2 {
-        return (vec![0; rows.nrows()], 0.0);
+        let clusters = vec![0; rows.nrows()];
+        return as_classes(described, config, clusters, 0.0);
     }
     let regions = || described.iter().flat_map(|image| &image.regions);
     let at_border: Vec<bool> = regions().map(|r| regions::touches_border(r)).collect();
@@ -253,18 +269,60 @@ fn cluster_regions(described: &[Described], config: &Config) -> (Vec<usize>, f32
     let tree = cluster::ward(sample.view());
     let agreement =
         stability::by_cluster_count(&sample, &sample_images, config.max_clusters, config.seed);
+    let found_again = agreement.iter().copied().fold(0.0, f32::max);
+    let into = |count: usize| {
+        let centroids = cluster::centroids(sample.view(), &cluster::cut(&tree, count));
+        let clusters = rows
+            .rows()
+            .into_iter()
+            .map(|row| cluster::nearest(centroids.view(), row))
+            .collect();
+        as_classes(described, config, clusters, found_again)
+    };
+
     // The largest number at which clusters are still real; without any, the two least bad ones.
-    let count = (0..agreement.len())
+    let real = (0..agreement.len())
         .rev()
         .find(|&i| agreement[i] >= usability::FOUND_AGAIN)
         .map_or(2, |i| i + 2);
-    let centroids = cluster::centroids(sample.view(), &cluster::cut(&tree, count));
-    let clusters = rows
-        .rows()
-        .into_iter()
-        .map(|row| cluster::nearest(centroids.view(), row))
+    let loose = match config.proposals.cover_everything() {
+        true => Counting::new(described.iter().map(|image| &image.regions)),
+        false => None,
+    };
+    let Some(counting) = loose else {
+        return into(real);
+    };
+    // More where it takes more to notice that one loose part is missing.
+    let tried: Vec<(f64, Clustered)> = (real..=config.max_clusters.max(real))
+        .into_par_iter()
+        .map(|count| {
+            let clustered = into(count);
+            let class_of = |&cluster: &usize| clustered.class_of[cluster];
+            let of_region: Vec<usize> = clustered.clusters.iter().map(class_of).collect();
+            let classes = clustered.class_of.iter().max().map_or(1, |m| m + 1);
+            (counting.noticed(&of_region, classes), clustered)
+        })
         .collect();
-    (clusters, agreement.into_iter().fold(0.0, f32::max))
+    let best = tried.iter().map(|tried| tried.0).fold(0.0, f64::max);
+    tried
+        .into_iter()
+        .find(|(noticed, _)| *noticed >= best - AS_GOOD)
+        .map_or_else(|| into(real), |(_, clustered)| clustered)
+}
+
+fn as_classes(
+    described: &[Described],
+    config: &Config,
+    clusters: Vec<usize>,
+    found_again: f32,
+) -> Clustered {
+    let count = clusters.iter().max().map_or(0, |m| m + 1);
+    let census = take_census(described, &clusters, count, &config.proposals);
+    Clustered {
+        class_of: classes::assign(&census, config.min_presence, config.min_share),
+        clusters,
+        found_again,
+    }
 }
 
 fn take_census(
