@@ -38,7 +38,7 @@ pub struct LayoutModel {
 }
 
 /// The statistics of good parts; a branch without its statistics has no score.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Statistics {
     pub registration: Option<Registration>,
     /// What position, patch and context compare; none in a bundle without these branches.

@@ -194,15 +194,7 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
         registration: None,
         low_rank: Some(low_rank),
         position: Some(PositionGaussian { mean, whitening }),
-        patch: None,
-        pooled: None,
-        context: None,
-        histogram: None,
-        layout: None,
-        local: None,
-        global: None,
-        lgst: None,
-        ranges: Vec::new(),
+        ..Default::default()
     };
     let mut scorer = Scorer::new(statistics.clone());
     let (mut scores, mut cells) = (Vec::new(), Vec::new());

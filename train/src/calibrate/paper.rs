@@ -36,16 +36,7 @@ pub fn decide_as_the_paper(
     let local = range(validation.iter().map(|percept| &percept.local));
     let global = range(validation.iter().map(|percept| &percept.global));
     let statistics = Statistics {
-        registration: None,
-        low_rank: None,
-        position: None,
-        patch: None,
-        pooled: None,
-        context: None,
         histogram: classes.map(|classes| histogram::fit(&segmented(labelled), classes, VIEW)),
-        layout: None,
-        local: None,
-        global: None,
         lgst: Some(LgstScale { local, global }),
         ranges: vec![(
             Branch::Lgst,
@@ -54,6 +45,7 @@ pub fn decide_as_the_paper(
                 q995: 0.1,
             },
         )],
+        ..Default::default()
     };
     let mut scorer = Scorer::new(statistics);
     let mut raw: BTreeMap<Branch, Vec<f32>> = BTreeMap::new();

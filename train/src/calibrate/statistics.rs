@@ -105,16 +105,7 @@ impl<'a> Fitter<'a> {
         Statistics {
             registration: self.registration.clone(),
             low_rank: Some(self.low_rank.clone()),
-            position: None,
-            patch: None,
-            pooled: None,
-            context: None,
-            histogram: None,
-            layout: None,
-            local: None,
-            global: None,
-            lgst: None,
-            ranges: Vec::new(),
+            ..Default::default()
         }
     }
 

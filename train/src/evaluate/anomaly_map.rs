@@ -48,17 +48,6 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
         .collect()
 }
 
-/// The value below which `share` of the maps' cells lie. `None` without any cell.
-pub fn quantile<'a>(maps: impl Iterator<Item = &'a Array2<f32>>, share: f64) -> Option<f32> {
-    let mut values: Vec<f32> = maps.flat_map(|map| map.iter().copied()).collect();
-    if values.is_empty() {
-        return None;
-    }
-    let rank = ((values.len() - 1) as f64 * share).round() as usize;
-    let (_, value, _) = values.select_nth_unstable_by(rank, f32::total_cmp);
-    Some(*value)
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -76,13 +65,5 @@ mod tests {
     fn the_same_size_is_not_copied() {
         let map = array![[1.0, 2.0]];
         assert!(at_size(&map, (1, 2)).is_view());
-    }
-
-    #[test]
-    fn a_quantile_spans_all_maps() {
-        let maps = [array![[0.0, 1.0]], array![[2.0, 3.0], [4.0, 5.0]]];
-        assert_eq!(quantile(maps.iter(), 0.0), Some(0.0));
-        assert_eq!(quantile(maps.iter(), 1.0), Some(5.0));
-        assert_eq!(quantile([].iter(), 0.5), None);
     }
 }

@@ -3,8 +3,7 @@
 use std::fmt::{Display, Write};
 use std::path::Path;
 
-use super::anomaly_map::quantile;
-use super::picture::{Scale, data_uri, heatmap, thumbnail};
+use super::picture::{data_uri, heatmap, thumbnail};
 use super::report::{ByKind, Report, scores};
 use super::text::figure;
 use super::{Error, Judged, Kind, summary, svg};
@@ -46,7 +45,7 @@ impl Report {
             svg::histogram(&by_kind, f64::from(subject.threshold)),
             self.branches(),
         );
-        let gallery = Gallery::new(judged, category);
+        let gallery = Gallery { category };
         for kind in [Kind::Good, Kind::Logical, Kind::Structural] {
             let mut ranked: Vec<&Judged> =
                 judged.iter().filter(|image| image.kind == kind).collect();
@@ -141,28 +140,12 @@ fn row(
     format!("<tr><td>{name}</td>{}</tr>", cells.concat())
 }
 
-/// Renders images with their verdicts, all maps on one scale.
+/// Renders images with their verdicts.
 struct Gallery<'a> {
     category: &'a Path,
-    scale: Option<Scale>,
 }
 
-impl<'a> Gallery<'a> {
-    fn new(judged: &[Judged], category: &'a Path) -> Self {
-        let good = || {
-            judged
-                .iter()
-                .filter(|image| image.kind == Kind::Good)
-                .filter_map(|image| image.map.as_ref())
-        };
-        let all = || judged.iter().filter_map(|image| image.map.as_ref());
-        // Colour begins where a good part is unusual and is full where only the strangest parts are
-        let scale = quantile(good(), 0.99)
-            .zip(quantile(all(), 0.999))
-            .map(|(low, high)| Scale { low, high });
-        Self { category, scale }
-    }
-
+impl Gallery<'_> {
     fn section(&self, title: &str, images: &[&Judged]) -> Result<String, Error> {
         if images.is_empty() {
             return Ok(String::new());
@@ -179,8 +162,8 @@ impl<'a> Gallery<'a> {
         let path = self.category.join(&image.path);
         let plain = thumbnail(&path)?;
         let mut pictures = format!("<img src=\"{}\" alt=\"\">", data_uri(&plain, &path)?);
-        if let Some((map, scale)) = image.map.as_ref().zip(self.scale) {
-            let overlay = data_uri(&heatmap(&plain, map, scale), &path)?;
+        if let Some(map) = &image.map {
+            let overlay = data_uri(&heatmap(&plain, map), &path)?;
             let _ = write!(pictures, "<img src=\"{overlay}\" alt=\"anomaly map\">");
         }
         let right = image.reject == (image.kind != Kind::Good);

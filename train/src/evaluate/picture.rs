@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
-use image::{ImageReader, Rgb, RgbImage};
+use image::{ImageReader, RgbImage};
 use ndarray::Array2;
 
 use super::Error;
@@ -16,25 +16,6 @@ use super::anomaly_map::at_size;
 /// The longer side of a thumbnail in pixels.
 const SIDE: u32 = 224;
 const JPEG_QUALITY: u8 = 82;
-
-/// Map values from invisible to full colour; one scale a page, so that pictures can be compared.
-#[derive(Clone, Copy, Debug)]
-pub struct Scale {
-    pub low: f32,
-    pub high: f32,
-}
-
-impl Scale {
-    /// Where `value` lies, from 0 to 1.
-    fn place(self, value: f32) -> f32 {
-        let span = self.high - self.low;
-        if span > 0.0 {
-            ((value - self.low) / span).clamp(0.0, 1.0)
-        } else {
-            0.0
-        }
-    }
-}
 
 /// The image at `path`, reduced to a thumbnail.
 pub fn thumbnail(path: &Path) -> Result<RgbImage, Error> {
@@ -56,20 +37,13 @@ pub fn thumbnail(path: &Path) -> Result<RgbImage, Error> {
     Ok(picture.resize(SIDE, SIDE, FilterType::Triangle).into_rgb8())
 }
 
-/// The thumbnail in grey with the map over it, from nothing over yellow to red.
-pub fn heatmap(thumbnail: &RgbImage, map: &Array2<f32>, scale: Scale) -> RgbImage {
+/// The thumbnail in grey with the map over it, as the runtime shows it.
+pub fn heatmap(thumbnail: &RgbImage, map: &Array2<f32>) -> RgbImage {
     let size = (thumbnail.height() as usize, thumbnail.width() as usize);
-    let map = at_size(map, size);
-    let mut overlay = thumbnail.clone();
-    for (pixel, value) in overlay.pixels_mut().zip(map.iter()) {
-        let heat = scale.place(*value);
-        let Rgb([red, green, blue]) = *pixel;
-        let grey = 0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue);
-        let colour = [255.0, 220.0 * (1.0 - heat), 0.0];
-        let opacity = 0.85 * heat.sqrt();
-        *pixel = Rgb(colour.map(|channel| (grey + opacity * (channel - grey)).round() as u8));
-    }
-    overlay
+    let heat: Vec<f32> = at_size(map, size).iter().copied().collect();
+    let mut shown = thumbnail.clone();
+    aecsad::heatmap::overlay(&mut shown, &heat);
+    shown
 }
 
 /// The picture as a JPEG in a `data:` URI; `path` is named should that fail.
@@ -89,39 +63,17 @@ pub fn data_uri(picture: &RgbImage, path: &Path) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
+    use image::Rgb;
+
     use super::*;
 
     #[test]
-    fn heat_shows_only_above_the_scale_s_foot() {
-        let grey = RgbImage::from_pixel(2, 1, Rgb([90, 90, 90]));
-        let map = ndarray::array![[1.0, 9.0]];
-        let overlay = heatmap(
-            &grey,
-            &map,
-            Scale {
-                low: 2.0,
-                high: 8.0,
-            },
-        );
-        assert_eq!(overlay.get_pixel(0, 0), &Rgb([90, 90, 90]));
-        let Rgb([red, green, blue]) = *overlay.get_pixel(1, 0);
-        assert!(red > 200 && green < 20 && blue < 20, "{red} {green} {blue}");
-    }
-
-    #[test]
-    fn a_constant_map_shows_nothing() {
-        let grey = RgbImage::from_pixel(2, 1, Rgb([90, 90, 90]));
-        assert_eq!(
-            heatmap(
-                &grey,
-                &ndarray::array![[3.0, 3.0]],
-                Scale {
-                    low: 3.0,
-                    high: 3.0
-                }
-            ),
-            grey
-        );
+    fn a_map_of_another_size_lies_over_the_right_side() {
+        let grey = RgbImage::from_pixel(64, 32, Rgb([90, 90, 90]));
+        let shown = heatmap(&grey, &ndarray::array![[0.0, 9.0]]);
+        assert_eq!(shown.get_pixel(2, 16), &Rgb([90, 90, 90]));
+        let Rgb([red, _, blue]) = *shown.get_pixel(61, 16);
+        assert!(red > blue.saturating_add(80), "{red} {blue}");
     }
 
     #[test]
