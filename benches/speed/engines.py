@@ -50,7 +50,7 @@ class Ours:
         return [part.reshape(array.shape) for part, array in zip(numpy.split(flat, ends[:-1]), like)]
 
     def time_ms(self):
-        """By the clock, and the thread's own work."""
+        """By the clock, the thread's own work, and how many allocations."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return tuple(float(figure) for figure in self.process.stdout.readline().split())
@@ -75,12 +75,11 @@ def compare(program, onnx, runs, scratch, warm_up=3):
     ours = Ours(program, onnx, inputs, scratch)
     try:
         differs = difference(ours.outputs(expected), expected)
-        times = [(ours.time_ms(), reference.time_ms(inputs)) for _ in range(warm_up + runs)][warm_up:]
+        times = [ours.time_ms() + reference.time_ms(inputs) for _ in range(warm_up + runs)][warm_up:]
     finally:
         ours.close()
-    times = numpy.array(times)
-    (our_p50, our_work), (ort_p50, ort_work) = numpy.median(times, axis=0)
-    (our_p99, _), (ort_p99, _) = numpy.quantile(times, 0.99, axis=0)
+    our_p50, our_work, allocations, ort_p50, ort_work = numpy.median(times, axis=0)
+    our_p99, _, _, ort_p99, _ = numpy.quantile(times, 0.99, axis=0)
     return {
         "network": pathlib.Path(onnx).stem,
         "ours_p50_ms": our_p50,
@@ -91,6 +90,7 @@ def compare(program, onnx, runs, scratch, warm_up=3):
         "ort_cpu_ms": ort_work,
         "ours_over_ort": our_p50 / ort_p50,
         "ours_over_ort_cpu": our_work / ort_work,
+        "allocations": allocations,
         "difference": differs,
         "loaded": ours.loaded,
     }

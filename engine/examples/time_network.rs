@@ -4,14 +4,35 @@
 //!     time_network NETWORK.onnx INPUTS.f32 OUTPUTS.f32
 //!
 //! INPUTS holds the values of all inputs one after the other, little-endian; OUTPUTS receives those of the first run.
-//! Each line on stdin runs the network once and is answered with two figures: milliseconds by the clock, and of this
-//! thread's own work.
+//! Each line on stdin runs the network once and is answered with three figures: milliseconds by the clock and of this
+//! thread's own work, and how often memory was asked for.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;
 use std::io::{BufRead, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use aecsad_engine::{Input, Network};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: everything is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,14 +81,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(stdout, "loaded in {:.1} ms", 1e3 * load.as_secs_f64())?;
     for line in std::io::stdin().lock().lines() {
         line?;
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
         let (clock, work) = (Instant::now(), thread_time_ms());
         network.run(&arrays)?;
-        let work = thread_time_ms() - work;
-        writeln!(
-            stdout,
-            "{:.4} {work:.4}",
-            1e3 * clock.elapsed().as_secs_f64()
-        )?;
+        let (clock, work) = (clock.elapsed(), thread_time_ms() - work);
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let clock = 1e3 * clock.as_secs_f64();
+        writeln!(stdout, "{clock:.4} {work:.4} {allocations}")?;
         stdout.flush()?;
     }
     Ok(())

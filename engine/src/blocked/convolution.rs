@@ -6,9 +6,11 @@ use super::lanes::{Kernel, LANES, Lanes, run};
 use super::layout::blocks;
 
 /// Weights that a tile reads again and again should stay in the first-level cache, beside its input.
-const WEIGHT_BYTES: usize = 16 << 10;
-/// What is written and read by one round over the cells should stay in the second-level cache.
-const CELL_BYTES: usize = 192 << 10;
+const WEIGHT_BYTES: usize = 24 << 10;
+/// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
+const INPUT_BYTES: usize = 256 << 10;
+/// Only kernels of up to so many taps look for those that a tile of cells doesn't need.
+const MOST_SKIPPED: usize = 16;
 /// Below this many channels the input is read as it comes, a channel a plane: blocks would be mostly filling.
 const FEW_CHANNELS: usize = 5;
 
@@ -22,13 +24,26 @@ pub(crate) struct Convolution {
     /// Blocks, or planes, of the input.
     inputs: usize,
     output_blocks: usize,
-    /// Offsets of the taps in a padded plane, in values.
-    taps: Vec<usize>,
+    taps: Vec<Tap>,
+    /// A kernel is dilated so far that many cells find only padding under some of its taps.
+    skips: bool,
     /// `[tile][input block][tap][lane][block of the tile][8]`.
     weights: Vec<f32>,
     bias: Vec<f32>,
     /// Sum and bias are kept within these; infinite where nothing clamps.
     pub bounds: [f32; 2],
+}
+
+/// A place in the kernel.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tap {
+    /// Of the value in a padded plane that it reads for the first output cell.
+    offset: usize,
+    /// Of its weights, in taps.
+    index: usize,
+    /// The cell it reads for the first output cell, without the padding.
+    row: isize,
+    column: isize,
 }
 
 impl Convolution {
@@ -41,18 +56,25 @@ impl Convolution {
         let lanes = if planes { 1 } else { LANES };
         let output_blocks = blocks(bias.len());
         let [rows, columns] = axes;
-        let places: Vec<(usize, usize)> = rows
-            .taps()
-            .flat_map(|(row, y)| columns.taps().map(move |(column, x)| (row, y, column, x)))
-            .map(|(row, y, column, x)| (row * columns.kernel + column, padded.cell(y, x) * lanes))
-            .collect();
+        let (mut taps, mut places) = (Vec::new(), Vec::new());
+        for (kernel_row, row) in rows.taps() {
+            for (kernel_column, column) in columns.taps() {
+                places.push(kernel_row * columns.kernel + kernel_column);
+                taps.push(Tap {
+                    offset: padded.cell(row, column) * lanes,
+                    index: taps.len(),
+                    row,
+                    column,
+                });
+            }
+        }
         let area = rows.kernel * columns.kernel;
         let input_blocks = inputs.div_ceil(lanes);
         let mut packed =
             Vec::with_capacity(output_blocks * input_blocks * places.len() * lanes * LANES);
         for tile in tiles(output_blocks) {
             for input_block in 0..input_blocks {
-                for (tap, _) in &places {
+                for tap in &places {
                     for input in input_block * lanes..(input_block + 1) * lanes {
                         let outputs = tile.start * LANES..tile.end * LANES;
                         packed.extend(outputs.map(|output| {
@@ -74,7 +96,8 @@ impl Convolution {
             planes,
             inputs: input_blocks,
             output_blocks,
-            taps: places.into_iter().map(|(_, offset)| offset).collect(),
+            skips: taps.len() <= MOST_SKIPPED && (rows.dilation > 1 || columns.dilation > 1),
+            taps,
             weights: packed,
             bias,
             bounds: [f32::NEG_INFINITY, f32::INFINITY],
@@ -183,7 +206,7 @@ impl Kernel for Pass<'_> {
         let rounds = layer.inputs.div_ceil(at_once);
         let at_once = layer.inputs.div_ceil(rounds);
         let read = at_once * lanes * layer.axes[0].stride * layer.axes[1].stride;
-        let cells_at_once = (CELL_BYTES / 4 / (layer.output_blocks * LANES + read)).max(48);
+        let cells_at_once = (INPUT_BYTES / 4 / read).max(48);
         let cells_at_once = cells
             .div_ceil(cells.div_ceil(cells_at_once))
             .next_multiple_of(12);
@@ -208,10 +231,10 @@ impl Kernel for Pass<'_> {
                         match (size, layer.planes) {
                             (1, false) => self.share::<L, 6, 1, LANES>(&share),
                             (2, false) => self.share::<L, 6, 2, LANES>(&share),
-                            (_, false) => self.share::<L, 4, 3, LANES>(&share),
+                            (_, false) => self.share::<L, 3, 3, LANES>(&share),
                             (1, true) => self.share::<L, 6, 1, 1>(&share),
                             (2, true) => self.share::<L, 6, 2, 1>(&share),
-                            (_, true) => self.share::<L, 4, 3, 1>(&share),
+                            (_, true) => self.share::<L, 3, 3, 1>(&share),
                         }
                     }
                 }
@@ -231,23 +254,30 @@ impl Pass<'_> {
         let area = rows.output * columns.output;
         let step = columns.stride * CHANNELS;
         let row_step = rows.stride * self.layer.padded.size[1] * CHANNELS;
+        let mut row = share.cells.start / columns.output;
         let mut column = share.cells.start % columns.output;
-        let mut row_start = share.cells.start / columns.output * row_step;
         let (is_first, is_last) = (
             share.inputs.start == 0,
             share.inputs.end == self.layer.inputs,
         );
+        let mut needed = [Tap::default(); MOST_SKIPPED];
         for cell in share.cells.clone().step_by(CELLS) {
             let there = CELLS.min(share.cells.end - cell);
+            let mut taps = &self.layer.taps[..];
+            if self.layer.skips {
+                let first = [row, column];
+                let count = self.needed_taps(first, there, &mut needed);
+                taps = &needed[..count];
+            }
             // Surplus cells compute the last one again.
             let mut places = [0; CELLS];
             let mut place = 0;
             for (index, slot) in places.iter_mut().enumerate() {
                 if index < there {
-                    place = row_start + column * step;
+                    place = row * row_step + column * step;
                     column += 1;
                     if column == columns.output {
-                        (column, row_start) = (0, row_start + row_step);
+                        (row, column) = (row + 1, 0);
                     }
                 }
                 *slot = place;
@@ -266,11 +296,12 @@ impl Pass<'_> {
                         };
                     }
                 }
-                let mut weights = share.weights;
+                let mut of_input = share.weights;
                 for input in share.inputs.clone() {
                     let plane = self.input.add(input * self.plane);
-                    for tap in &self.layer.taps {
-                        let source = plane.add(*tap);
+                    for tap in taps {
+                        let source = plane.add(tap.offset);
+                        let mut weights = of_input.add(tap.index * CHANNELS * BLOCKS * LANES);
                         for channel in 0..CHANNELS {
                             let mut factors = [L::splat(0.0); BLOCKS];
                             for (block, factor) in factors.iter_mut().enumerate() {
@@ -286,6 +317,7 @@ impl Pass<'_> {
                             }
                         }
                     }
+                    of_input = of_input.add(self.layer.taps.len() * CHANNELS * BLOCKS * LANES);
                 }
                 let [least, most] = self.layer.bounds.map(|bound| L::splat(bound));
                 for (index, sums) in sums.iter().enumerate() {
@@ -306,5 +338,32 @@ impl Pass<'_> {
                 }
             }
         }
+    }
+
+    /// Writes the taps under which at least one of `count` cells from `first` on has a cell of the map; tells how many.
+    fn needed_taps(
+        &self,
+        first: [usize; 2],
+        count: usize,
+        needed: &mut [Tap; MOST_SKIPPED],
+    ) -> usize {
+        let [rows, columns] = &self.layer.axes;
+        let [row, column] = first;
+        let reads = |axis: &Axis, output: usize, tap: isize| {
+            let place = (output * axis.stride) as isize + tap;
+            (0..axis.input as isize).contains(&place)
+        };
+        let mut found = 0;
+        for tap in &self.layer.taps {
+            let is_needed = (column..column + count).any(|at| {
+                reads(rows, row + at / columns.output, tap.row)
+                    && reads(columns, at % columns.output, tap.column)
+            });
+            if is_needed {
+                needed[found] = *tap;
+                found += 1;
+            }
+        }
+        found
     }
 }

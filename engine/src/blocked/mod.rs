@@ -8,6 +8,7 @@ mod layout;
 mod lower;
 mod ops;
 mod separable;
+mod take;
 mod window;
 
 #[cfg(test)]
