@@ -19,8 +19,9 @@ fi
 
 cd "$root"
 scripts/install-build-tools.sh
-cargo build --release --workspace --bin aecsad --example time_network --example untrained_networks >&2
+cargo build --release --workspace --bin aecsad --example time_network >&2
+# Written once: untrained weights are the same each time
 [ -e "$target/bench/networks/paper-global.onnx" ] \
-    || "$target/release/examples/untrained_networks" "$target/bench/networks" >&2
+    || cargo run --workspace --example untrained_networks -- "$target/bench/networks" >&2
 
 PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" "$here/speed.py" --target "$target" --root "$root" "$@"

@@ -53,7 +53,7 @@ pub(super) enum Wire {
         blocked: Option<OutletId>,
     },
     /// Not in the target yet, because what follows may join it.
-    Waiting(Waiting),
+    Waiting(Box<Waiting>),
 }
 
 pub(super) struct Waiting {
@@ -226,7 +226,7 @@ impl Lowering<'_> {
             return None;
         }
         match self.wires.get_mut(&outlet) {
-            Some(Wire::Waiting(waiting)) => Some(waiting),
+            Some(Wire::Waiting(waiting)) => Some(waiting.as_mut()),
             _ => None,
         }
     }
@@ -239,6 +239,6 @@ impl Lowering<'_> {
             residual: None,
         };
         self.wires
-            .insert(OutletId::new(node.id, 0), Wire::Waiting(waiting));
+            .insert(OutletId::new(node.id, 0), Wire::Waiting(Box::new(waiting)));
     }
 }
