@@ -48,7 +48,7 @@ const MAX_GROUP: i64 = 8192;
 /// Values of one array between two operators: the paper's largest is 16 million.
 const MAX_VALUES: usize = 1 << 26;
 /// Values that a convolution lays out before its product.
-const MAX_UNFOLDED: usize = 1 << 27;
+pub(crate) const MAX_UNFOLDED: usize = 1 << 27;
 
 /// Refuses what training would not have written. Costs no more memory than the file.
 pub(crate) fn check_file(model: &ModelProto) -> Result<(), String> {

@@ -5,6 +5,7 @@
 //! compile them again.
 
 mod admission;
+mod blocked;
 
 use std::panic::catch_unwind;
 
@@ -73,6 +74,18 @@ impl Network {
         &self.name
     }
 
+    /// How many inputs the graph has.
+    pub fn inputs(&self) -> usize {
+        self.state.model().inputs.len()
+    }
+
+    /// The shape of an input; empty if there is no such input or its shape isn't fixed.
+    pub fn input_shape(&self, index: usize) -> Vec<usize> {
+        let fact = self.state.model().input_fact(index);
+        let shape = fact.ok().and_then(|fact| fact.shape.as_concrete());
+        shape.unwrap_or_default().to_vec()
+    }
+
     /// How many outputs the graph has.
     pub fn outputs(&self) -> usize {
         self.state.model().outputs.len()
@@ -110,7 +123,10 @@ fn plan(onnx: &[u8]) -> TractResult<TypedSimpleState> {
     admission::check_file(&file).map_err(TractError::msg)?;
     let model = engine.model_for_proto_model(&file)?.into_typed()?;
     admission::check_shapes(&model).map_err(TractError::msg)?;
-    model.into_optimized()?.into_runnable()?.spawn()
+    blocked::lower(&model)?
+        .into_optimized()?
+        .into_runnable()?
+        .spawn()
 }
 
 /// What a network answered, still in tract's memory.

@@ -1,0 +1,369 @@
+//! Convolution without an unfolded copy of the image: a tile of output cells and channels stays in registers while the
+//! kernel passes over its input. Weights are packed at load in the order in which the tile reads them.
+
+use super::geometry::{Axis, Padded, with_scratch};
+use super::lanes::{Kernel, LANES, Lanes, run};
+use super::layout::blocks;
+
+/// Weights that a tile reads again and again should stay in the first-level cache, beside its input.
+const WEIGHT_BYTES: usize = 24 << 10;
+/// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
+const INPUT_BYTES: usize = 256 << 10;
+/// Only kernels of up to so many taps look for those that a tile of cells doesn't need.
+const MOST_SKIPPED: usize = 16;
+/// Below this many channels the input is read as it comes, a channel a plane: blocks would be mostly filling.
+const FEW_CHANNELS: usize = 5;
+
+/// A convolution with its bias, and optionally a sum and a clamp behind it.
+#[derive(Debug)]
+pub(crate) struct Convolution {
+    axes: [Axis; 2],
+    padded: Padded,
+    /// Channels are planes of one value a cell, not blocks of eight.
+    planes: bool,
+    /// Blocks, or planes, of the input.
+    inputs: usize,
+    output_blocks: usize,
+    taps: Vec<Tap>,
+    /// A kernel is dilated so far that many cells find only padding under some of its taps.
+    skips: bool,
+    /// `[tile][input block][tap][lane][block of the tile][8]`.
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    /// Sum and bias are kept within these; infinite where nothing clamps.
+    pub bounds: [f32; 2],
+}
+
+/// A place in the kernel.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tap {
+    /// Of the value in a padded plane that it reads for the first output cell.
+    offset: usize,
+    /// Of its weights, in taps.
+    index: usize,
+    /// The cell it reads for the first output cell, without the padding.
+    row: isize,
+    column: isize,
+}
+
+impl Convolution {
+    /// # Shapes
+    /// - `weights`: `[outputs, inputs, height, width]`
+    /// - `bias`: `[outputs]`
+    pub(crate) fn new(axes: [Axis; 2], inputs: usize, weights: &[f32], bias: &[f32]) -> Self {
+        let padded = Padded::new(&axes, 0.0);
+        let planes = inputs < FEW_CHANNELS;
+        let lanes = if planes { 1 } else { LANES };
+        let output_blocks = blocks(bias.len());
+        let [rows, columns] = axes;
+        let (mut taps, mut places) = (Vec::new(), Vec::new());
+        for (kernel_row, row) in rows.taps() {
+            for (kernel_column, column) in columns.taps() {
+                places.push(kernel_row * columns.kernel + kernel_column);
+                taps.push(Tap {
+                    offset: padded.cell(row, column) * lanes,
+                    index: taps.len(),
+                    row,
+                    column,
+                });
+            }
+        }
+        let area = rows.kernel * columns.kernel;
+        let input_blocks = inputs.div_ceil(lanes);
+        let mut packed =
+            Vec::with_capacity(output_blocks * input_blocks * places.len() * lanes * LANES);
+        for tile in tiles(output_blocks) {
+            for input_block in 0..input_blocks {
+                for tap in &places {
+                    for input in input_block * lanes..(input_block + 1) * lanes {
+                        let outputs = tile.start * LANES..tile.end * LANES;
+                        packed.extend(outputs.map(|output| {
+                            let there = output < bias.len() && input < inputs;
+                            if there {
+                                weights[(output * inputs + input) * area + tap]
+                            } else {
+                                0.0
+                            }
+                        }));
+                    }
+                }
+            }
+        }
+        let mut bias = bias.to_vec();
+        bias.resize(output_blocks * LANES, 0.0);
+        Convolution {
+            padded,
+            planes,
+            inputs: input_blocks,
+            output_blocks,
+            skips: taps.len() <= MOST_SKIPPED && (rows.dilation > 1 || columns.dilation > 1),
+            taps,
+            weights: packed,
+            bias,
+            bounds: [f32::NEG_INFINITY, f32::INFINITY],
+            axes,
+        }
+    }
+
+    /// Reads its input plane by plane, `[C, H, W]`.
+    pub(crate) fn reads_planes(&self) -> bool {
+        self.planes
+    }
+
+    /// `[blocks, height, width, 8]`
+    pub(crate) fn output_shape(&self) -> [usize; 4] {
+        let [rows, columns] = self.axes;
+        [self.output_blocks, rows.output, columns.output, LANES]
+    }
+
+    fn lanes(&self) -> usize {
+        if self.planes { 1 } else { LANES }
+    }
+
+    pub(crate) fn input_length(&self) -> usize {
+        self.inputs * self.axes[0].input * self.axes[1].input * self.lanes()
+    }
+
+    /// Values of the padded copy of the input.
+    pub(crate) fn scratch_length(&self) -> usize {
+        self.inputs * self.padded.size[0] * self.padded.size[1] * self.lanes()
+    }
+
+    /// `residual` has the shape of the output and is added before the clamp.
+    ///
+    /// # Panics
+    /// If a slice has another length than the shapes say.
+    pub(crate) fn apply(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32]) {
+        assert_eq!(input.len(), self.input_length());
+        assert_eq!(output.len(), self.output_shape().iter().product::<usize>());
+        assert!(residual.is_none_or(|residual| residual.len() == output.len()));
+        let plane = self.padded.size[0] * self.padded.size[1] * self.lanes();
+        let mut start = |input: &[f32]| {
+            run(&Pass {
+                layer: self,
+                input: input.as_ptr(),
+                plane,
+                residual: residual.map(<[f32]>::as_ptr),
+                output: output.as_mut_ptr(),
+            })
+        };
+        if !self.padded.is_needed() {
+            return start(input);
+        }
+        with_scratch(self.inputs * plane, |scratch| {
+            let maps = input.chunks_exact(input.len() / self.inputs);
+            for (map, padded) in maps.zip(scratch.chunks_exact_mut(plane)) {
+                let rows = 0..self.padded.size[0];
+                self.padded.copy_rows(map, self.lanes(), rows, padded);
+            }
+            start(scratch)
+        })
+    }
+}
+
+/// Output blocks that a tile computes at once: pairs, and three at the end of an odd number.
+fn tiles(blocks: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let size = match blocks - from {
+            0 => return None,
+            left @ (1 | 3) => left,
+            _ => 2,
+        };
+        from += size;
+        Some(from - size..from)
+    })
+}
+
+/// One application; all pointers are good for what the layer's shapes say.
+struct Pass<'a> {
+    layer: &'a Convolution,
+    /// With its padding.
+    input: *const f32,
+    /// Values between two blocks of the input.
+    plane: usize,
+    residual: Option<*const f32>,
+    output: *mut f32,
+}
+
+/// A share of the sum: which input blocks, for which output cells.
+struct Share {
+    inputs: std::ops::Range<usize>,
+    cells: std::ops::Range<usize>,
+    outputs: std::ops::Range<usize>,
+    weights: *const f32,
+}
+
+impl Kernel for Pass<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(&self) {
+        let layer = self.layer;
+        let lanes = layer.lanes();
+        let cells = layer.axes[0].output * layer.axes[1].output;
+        let per_input = layer.taps.len() * lanes * LANES;
+        // No tap is left where all of them only read padding.
+        let at_once = (WEIGHT_BYTES / (8 * per_input.max(1))).clamp(1, layer.inputs);
+        let rounds = layer.inputs.div_ceil(at_once);
+        let at_once = layer.inputs.div_ceil(rounds);
+        let read = at_once * lanes * layer.axes[0].stride * layer.axes[1].stride;
+        let cells_at_once = (INPUT_BYTES / 4 / read).max(48);
+        let cells_at_once = cells
+            .div_ceil(cells.div_ceil(cells_at_once))
+            .next_multiple_of(12);
+        for from in (0..cells).step_by(cells_at_once) {
+            for first in (0..layer.inputs).step_by(at_once) {
+                for outputs in tiles(layer.output_blocks) {
+                    let (size, before) = (outputs.len(), outputs.start * layer.inputs);
+                    let share = Share {
+                        inputs: first..layer.inputs.min(first + at_once),
+                        cells: from..cells.min(from + cells_at_once),
+                        // SAFETY: within the packed weights.
+                        weights: unsafe {
+                            layer
+                                .weights
+                                .as_ptr()
+                                .add((before + first * size) * per_input)
+                        },
+                        outputs,
+                    };
+                    // SAFETY: the instructions are there, and the share lies within the shapes.
+                    unsafe {
+                        match (size, layer.planes) {
+                            (1, false) => self.share::<L, 6, 1, LANES>(&share),
+                            (2, false) => self.share::<L, 6, 2, LANES>(&share),
+                            (_, false) => self.share::<L, 3, 3, LANES>(&share),
+                            (1, true) => self.share::<L, 6, 1, 1>(&share),
+                            (2, true) => self.share::<L, 6, 2, 1>(&share),
+                            (_, true) => self.share::<L, 3, 3, 1>(&share),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// `CELLS` output cells and `BLOCKS` output blocks at a time; `CHANNELS` input channels lie side by side.
+    #[inline(always)]
+    unsafe fn share<L: Lanes, const CELLS: usize, const BLOCKS: usize, const CHANNELS: usize>(
+        &self,
+        share: &Share,
+    ) {
+        let [rows, columns] = self.layer.axes;
+        let area = rows.output * columns.output;
+        let step = columns.stride * CHANNELS;
+        let row_step = rows.stride * self.layer.padded.size[1] * CHANNELS;
+        let mut row = share.cells.start / columns.output;
+        let mut column = share.cells.start % columns.output;
+        let (is_first, is_last) = (
+            share.inputs.start == 0,
+            share.inputs.end == self.layer.inputs,
+        );
+        let mut needed = [Tap::default(); MOST_SKIPPED];
+        for cell in share.cells.clone().step_by(CELLS) {
+            let there = CELLS.min(share.cells.end - cell);
+            let mut taps = &self.layer.taps[..];
+            if self.layer.skips {
+                let first = [row, column];
+                let count = self.needed_taps(first, there, &mut needed);
+                taps = &needed[..count];
+            }
+            // Surplus cells compute the last one again.
+            let mut places = [0; CELLS];
+            let mut place = 0;
+            for (index, slot) in places.iter_mut().enumerate() {
+                if index < there {
+                    place = row * row_step + column * step;
+                    column += 1;
+                    if column == columns.output {
+                        (row, column) = (row + 1, 0);
+                    }
+                }
+                *slot = place;
+            }
+            // SAFETY: cells, blocks and places lie within the shapes.
+            unsafe {
+                let mut sums = [[L::splat(0.0); BLOCKS]; CELLS];
+                for (index, sums) in sums.iter_mut().enumerate() {
+                    for (block, sum) in sums.iter_mut().enumerate() {
+                        let block = share.outputs.start + block;
+                        *sum = if is_first {
+                            L::load(self.layer.bias.as_ptr().add(block * LANES))
+                        } else {
+                            let cell = cell + index.min(there - 1);
+                            L::load(self.output.add((block * area + cell) * LANES))
+                        };
+                    }
+                }
+                let mut of_input = share.weights;
+                for input in share.inputs.clone() {
+                    let plane = self.input.add(input * self.plane);
+                    for tap in taps {
+                        let source = plane.add(tap.offset);
+                        let mut weights = of_input.add(tap.index * CHANNELS * BLOCKS * LANES);
+                        for channel in 0..CHANNELS {
+                            let mut factors = [L::splat(0.0); BLOCKS];
+                            for (block, factor) in factors.iter_mut().enumerate() {
+                                *factor = L::load(weights.add(block * LANES));
+                            }
+                            weights = weights.add(BLOCKS * LANES);
+                            for index in 0..CELLS {
+                                let value = L::splat(*source.add(places[index] + channel));
+                                for block in 0..BLOCKS {
+                                    sums[index][block] =
+                                        sums[index][block].add_product(value, factors[block]);
+                                }
+                            }
+                        }
+                    }
+                    of_input = of_input.add(self.layer.taps.len() * CHANNELS * BLOCKS * LANES);
+                }
+                let [least, most] = self.layer.bounds.map(|bound| L::splat(bound));
+                for (index, sums) in sums.iter().enumerate() {
+                    if index == there {
+                        break;
+                    }
+                    for (block, sum) in sums.iter().enumerate() {
+                        let at = ((share.outputs.start + block) * area + cell + index) * LANES;
+                        let mut sum = *sum;
+                        if is_last {
+                            if let Some(residual) = self.residual {
+                                sum = sum.add(L::load(residual.add(at)));
+                            }
+                            sum = sum.at_least(least).at_most(most);
+                        }
+                        sum.store(self.output.add(at));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the taps under which at least one of `count` cells from `first` on has a cell of the map; tells how many.
+    fn needed_taps(
+        &self,
+        first: [usize; 2],
+        count: usize,
+        needed: &mut [Tap; MOST_SKIPPED],
+    ) -> usize {
+        let [rows, columns] = &self.layer.axes;
+        let [row, column] = first;
+        let reads = |axis: &Axis, output: usize, tap: isize| {
+            let place = (output * axis.stride) as isize + tap;
+            (0..axis.input as isize).contains(&place)
+        };
+        let mut found = 0;
+        for tap in &self.layer.taps {
+            let is_needed = (column..column + count).any(|at| {
+                reads(rows, row + at / columns.output, tap.row)
+                    && reads(columns, at % columns.output, tap.column)
+            });
+            if is_needed {
+                needed[found] = *tap;
+                found += 1;
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,244 @@
+//! From tract's graph, as read from ONNX and not yet rearranged, to one with our kernels in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::cast::Cast;
+use tract_onnx::tract_core::ops::konst::Const;
+
+use super::convolution::Convolution;
+use super::ops::Blocked;
+use super::window::Window;
+
+/// The same network; its inputs, outputs and their order stay.
+pub(crate) fn lower(source: &TypedModel) -> TractResult<TypedModel> {
+    let mut lowering = Lowering {
+        source,
+        target: TypedModel {
+            symbols: source.symbols.clone(),
+            ..TypedModel::default()
+        },
+        wires: HashMap::new(),
+    };
+    for input in source.input_outlets()? {
+        let name = source.node(input.node).name.clone();
+        let wire = lowering
+            .target
+            .add_source(name, source.outlet_fact(*input)?.clone())?;
+        lowering.wires.insert(
+            *input,
+            Wire::Made {
+                plain: Some(wire),
+                blocked: None,
+            },
+        );
+    }
+    for id in source.eval_order()? {
+        lowering.node(source.node(id))?;
+    }
+    let outputs = source.output_outlets()?.iter();
+    let outputs: Vec<OutletId> = outputs
+        .map(|output| lowering.plain(*output))
+        .collect::<TractResult<_>>()?;
+    lowering.target.select_output_outlets(&outputs)?;
+    Ok(lowering.target)
+}
+
+/// What has become of an outlet of the source.
+pub(super) enum Wire {
+    Made {
+        plain: Option<OutletId>,
+        blocked: Option<OutletId>,
+    },
+    /// Not in the target yet, because what follows may join it.
+    Waiting(Box<Waiting>),
+}
+
+pub(super) struct Waiting {
+    pub(super) name: String,
+    pub(super) layer: Layer,
+    pub(super) input: OutletId,
+    pub(super) residual: Option<OutletId>,
+}
+
+pub(super) enum Layer {
+    Convolution(Convolution),
+    Window(Window),
+}
+
+impl Layer {
+    pub(super) fn bounds(&mut self) -> &mut [f32; 2] {
+        match self {
+            Layer::Convolution(layer) => &mut layer.bounds,
+            Layer::Window(layer) => &mut layer.bounds,
+        }
+    }
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) source: &'a TypedModel,
+    pub(super) target: TypedModel,
+    pub(super) wires: HashMap<OutletId, Wire>,
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, node: &TypedNode) -> TractResult<()> {
+        let outlet = OutletId::new(node.id, 0);
+        let is_made = self.wires.contains_key(&outlet)
+            || self.constant(outlet).is_some()
+            || self.is_taken(node)?;
+        if is_made {
+            return Ok(());
+        }
+        let inputs = node.inputs.iter().map(|input| self.plain(*input));
+        let inputs = inputs.collect::<TractResult<TVec<_>>>()?;
+        let made = self
+            .target
+            .wire_node(&node.name, node.op.clone(), &inputs)?;
+        for (slot, wire) in made.into_iter().enumerate() {
+            let outlet = OutletId::new(node.id, slot);
+            self.wires.insert(
+                outlet,
+                Wire::Made {
+                    plain: Some(wire),
+                    blocked: None,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// The map as ONNX has it.
+    pub(super) fn plain(&mut self, outlet: OutletId) -> TractResult<OutletId> {
+        if let Some(Wire::Made {
+            plain: Some(wire), ..
+        }) = self.wires.get(&outlet)
+        {
+            return Ok(*wire);
+        }
+        let name = &self.source.node(outlet.node).name;
+        let wire = match self.constant(outlet) {
+            Some(constant) => self.target.add_const(format!("{name}.plain"), constant)?,
+            None => {
+                let channels = self.map(outlet).context("a blocked wire that is no map")?[0];
+                let blocked = self.blocked(outlet)?;
+                self.target.wire_node(
+                    format!("{name}.plain"),
+                    Blocked::Leave(channels),
+                    &[blocked],
+                )?[0]
+            }
+        };
+        let blocked = match self.wires.get(&outlet) {
+            Some(Wire::Made { blocked, .. }) => *blocked,
+            _ => None,
+        };
+        self.wires.insert(
+            outlet,
+            Wire::Made {
+                plain: Some(wire),
+                blocked,
+            },
+        );
+        Ok(wire)
+    }
+
+    /// The map in blocks.
+    pub(super) fn blocked(&mut self, outlet: OutletId) -> TractResult<OutletId> {
+        let name = &self.source.node(outlet.node).name;
+        let (plain, wire) = match self.wires.remove(&outlet) {
+            Some(Wire::Made {
+                plain,
+                blocked: Some(blocked),
+            }) => (plain, blocked),
+            Some(Wire::Waiting(waiting)) => {
+                let mut inputs = tvec![waiting.input];
+                inputs.extend(waiting.residual);
+                let op = match waiting.layer {
+                    Layer::Convolution(layer) => Blocked::Convolution(Arc::new(layer)),
+                    Layer::Window(layer) => Blocked::Window(Arc::new(layer)),
+                };
+                (None, self.target.wire_node(waiting.name, op, &inputs)?[0])
+            }
+            made => {
+                self.wires.extend(made.map(|made| (outlet, made)));
+                let plain = self.plain(outlet)?;
+                let blocked =
+                    self.target
+                        .wire_node(format!("{name}.blocked"), Blocked::Enter, &[plain])?;
+                (Some(plain), blocked[0])
+            }
+        };
+        self.wires.insert(
+            outlet,
+            Wire::Made {
+                plain,
+                blocked: Some(wire),
+            },
+        );
+        Ok(wire)
+    }
+
+    /// `[C, H, W]` of one float map.
+    pub(super) fn map(&self, outlet: OutletId) -> Option<[usize; 3]> {
+        let fact = self.source.outlet_fact(outlet).ok()?;
+        match fact.shape.as_concrete()? {
+            [1, channels, height, width] if fact.datum_type == f32::datum_type() => {
+                Some([*channels, *height, *width])
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn constant(&self, outlet: OutletId) -> Option<Arc<Tensor>> {
+        let node = self.source.node(outlet.node);
+        if node.op_is::<Const>() {
+            return self.source.outlet_fact(outlet).ok()?.konst.clone();
+        }
+        // ONNX's reader puts casts behind biases that already are what they are cast to.
+        let cast = node.op_as::<Cast>()?;
+        self.constant(node.inputs[0])
+            .filter(|constant| constant.datum_type() == cast.to)
+    }
+
+    /// A constant's shape and values.
+    pub(super) fn floats(&self, outlet: OutletId) -> Option<(Vec<usize>, Vec<f32>)> {
+        let constant = self.constant(outlet)?;
+        let values = constant
+            .try_as_plain_ram()
+            .ok()?
+            .as_slice::<f32>()
+            .ok()?
+            .to_vec();
+        Some((constant.shape().to_vec(), values))
+    }
+
+    /// Whether only one node reads it.
+    pub(super) fn is_read_once(&self, outlet: OutletId) -> bool {
+        self.source.outlet_successors(outlet).len() == 1 && !self.source.outputs.contains(&outlet)
+    }
+
+    /// A layer that waits and that only one node reads.
+    pub(super) fn waiting(&mut self, outlet: OutletId) -> Option<&mut Waiting> {
+        if !self.is_read_once(outlet) {
+            return None;
+        }
+        match self.wires.get_mut(&outlet) {
+            Some(Wire::Waiting(waiting)) => Some(waiting.as_mut()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn wait(&mut self, node: &TypedNode, layer: Layer, input: OutletId) {
+        let waiting = Waiting {
+            name: node.name.clone(),
+            layer,
+            input,
+            residual: None,
+        };
+        self.wires
+            .insert(OutletId::new(node.id, 0), Wire::Waiting(Box::new(waiting)));
+    }
+}

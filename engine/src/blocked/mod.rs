@@ -1,0 +1,17 @@
+//! Our own kernels for what tract is slow at. Between them maps stay in blocks of eight channels, so no operator has to
+//! rearrange what the one before it wrote; what none of them takes runs in tract, on maps as ONNX has them.
+
+mod convolution;
+mod geometry;
+mod lanes;
+mod layout;
+mod lower;
+mod ops;
+mod separable;
+mod take;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use lower::lower;

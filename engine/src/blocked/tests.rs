@@ -1,0 +1,234 @@
+//! Each kernel against loops that follow its definition, on random shapes; each with the best instructions of this
+//! CPU and without any.
+
+use fastrand::Rng;
+
+use super::convolution::Convolution;
+use super::geometry::Axis;
+use super::lanes::{LANES, PORTABLE_ONLY};
+use super::layout::{blocks, to_blocked, to_plain};
+use super::separable::Separable;
+use super::window::Window;
+
+const ROUNDS: u64 = 300;
+
+/// Runs `test` with seeds that are the same each time.
+fn rounds(test: impl Fn(&mut Rng)) {
+    for portable in [false, true] {
+        PORTABLE_ONLY.set(portable);
+        (0..ROUNDS).for_each(|seed| test(&mut Rng::with_seed(seed)));
+    }
+    PORTABLE_ONLY.set(false);
+}
+
+fn noise(rng: &mut Rng, length: usize) -> Vec<f32> {
+    (0..length).map(|_| rng.f32() * 2.0 - 1.0).collect()
+}
+
+/// An axis whose kernel fits, of a kernel of up to `kernel` taps.
+fn axis(rng: &mut Rng, kernel: std::ops::RangeInclusive<usize>, most_dilation: usize) -> Axis {
+    loop {
+        let axis = Axis {
+            input: rng.usize(1..20),
+            output: 0,
+            kernel: rng.usize(kernel.clone()),
+            stride: rng.usize(1..=3),
+            dilation: rng.usize(1..=most_dilation),
+            padding: rng.usize(0..6),
+        };
+        let reach = axis.dilation * (axis.kernel - 1) + 1;
+        let padded = axis.input + axis.padding + rng.usize(0..6);
+        if padded >= reach {
+            let output = (padded - reach) / axis.stride + 1;
+            return Axis { output, ..axis };
+        }
+    }
+}
+
+/// Calls `tap(cell, output cell, index of the tap)` for each tap that reads a cell of the map.
+fn each_tap([rows, columns]: &[Axis; 2], mut tap: impl FnMut(usize, usize, usize)) {
+    let place = |axis: &Axis, output: usize, tap: usize| {
+        let place = (output * axis.stride + tap * axis.dilation).checked_sub(axis.padding);
+        place.filter(|place| *place < axis.input)
+    };
+    for output in 0..rows.output * columns.output {
+        for index in 0..rows.kernel * columns.kernel {
+            let row = place(rows, output / columns.output, index / columns.kernel);
+            let column = place(columns, output % columns.output, index % columns.kernel);
+            if let (Some(row), Some(column)) = (row, column) {
+                tap(row * columns.input + column, output, index);
+            }
+        }
+    }
+}
+
+fn blocked(plain: &[f32], area: usize) -> Vec<f32> {
+    let mut values = vec![f32::NAN; blocks(plain.len() / area) * LANES * area];
+    to_blocked(plain, area, &mut values);
+    values
+}
+
+#[track_caller]
+fn assert_close(expected: &[f32], found_in_blocks: &[f32], area: usize) {
+    let mut found = vec![f32::NAN; expected.len()];
+    to_plain(found_in_blocks, area, &mut found);
+    for (expected, found) in expected.iter().zip(&found) {
+        assert!(
+            (expected - found).abs() <= 1e-4 * expected.abs().max(1.0) || expected == found,
+            "{found} instead of {expected}"
+        );
+    }
+}
+
+fn areas([rows, columns]: &[Axis; 2]) -> [usize; 3] {
+    let area = |of: fn(&Axis) -> usize| of(rows) * of(columns);
+    [
+        area(|axis| axis.input),
+        area(|axis| axis.output),
+        area(|axis| axis.kernel),
+    ]
+}
+
+#[test]
+fn convolution() {
+    rounds(|rng| {
+        let axes = [axis(rng, 1..=5, 9), axis(rng, 1..=5, 9)];
+        let [input_area, area, taps] = areas(&axes);
+        let (inputs, outputs) = (rng.usize(1..70), rng.usize(1..60));
+        let map = noise(rng, inputs * input_area);
+        let weights = noise(rng, outputs * inputs * taps);
+        let bias = noise(rng, outputs);
+        let residual = rng.bool().then(|| noise(rng, outputs * area));
+        let bounds = if rng.bool() {
+            [0.0, 6.0]
+        } else {
+            [f32::NEG_INFINITY, f32::INFINITY]
+        };
+
+        let mut expected: Vec<f32> = (0..outputs * area).map(|at| bias[at / area]).collect();
+        each_tap(&axes, |cell, place, tap| {
+            for output in 0..outputs {
+                for input in 0..inputs {
+                    expected[output * area + place] += map[input * input_area + cell]
+                        * weights[(output * inputs + input) * taps + tap];
+                }
+            }
+        });
+        for (at, value) in expected.iter_mut().enumerate() {
+            let sum = *value + residual.as_ref().map_or(0.0, |residual| residual[at]);
+            *value = sum.clamp(bounds[0], bounds[1]);
+        }
+
+        let mut layer = Convolution::new(axes, inputs, &weights, &bias);
+        layer.bounds = bounds;
+        let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
+        let map = if layer.reads_planes() {
+            map
+        } else {
+            blocked(&map, input_area)
+        };
+        let residual = residual.map(|residual| blocked(&residual, area));
+        layer.apply(&map, residual.as_deref(), &mut found);
+        assert_close(&expected, &found, area);
+    });
+}
+
+/// Geometry that [`Window`] takes, and channels.
+fn window(rng: &mut Rng) -> ([Axis; 2], usize) {
+    loop {
+        let axes = [axis(rng, 2..=5, 1), axis(rng, 2..=5, 1)];
+        if Window::takes(&axes) {
+            return (axes, rng.usize(1..30));
+        }
+    }
+}
+
+#[test]
+fn depthwise() {
+    rounds(|rng| {
+        let (axes, channels) = window(rng);
+        let [input_area, area, taps] = areas(&axes);
+        let map = noise(rng, channels * input_area);
+        let weights = noise(rng, channels * taps);
+        let bias = noise(rng, channels);
+
+        let mut expected: Vec<f32> = (0..channels * area).map(|at| bias[at / area]).collect();
+        each_tap(&axes, |cell, place, tap| {
+            for channel in 0..channels {
+                expected[channel * area + place] +=
+                    map[channel * input_area + cell] * weights[channel * taps + tap];
+            }
+        });
+        expected
+            .iter_mut()
+            .for_each(|value| *value = value.clamp(-0.5, 0.7));
+
+        let mut layer = Window::convolution(axes, &weights, &bias);
+        layer.bounds = [-0.5, 0.7];
+        let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
+        layer.apply(&blocked(&map, input_area), &mut found);
+        assert_close(&expected, &found, area);
+    });
+}
+
+#[test]
+fn mean_and_maximum() {
+    rounds(|rng| {
+        let (axes, channels) = window(rng);
+        let [input_area, area, taps] = areas(&axes);
+        let map = noise(rng, channels * input_area);
+        let mut means = vec![0.0; channels * area];
+        let mut maxima = vec![f32::NEG_INFINITY; channels * area];
+        each_tap(&axes, |cell, place, _| {
+            for channel in 0..channels {
+                let value = map[channel * input_area + cell];
+                means[channel * area + place] += value / taps as f32;
+                let most = &mut maxima[channel * area + place];
+                *most = most.max(value);
+            }
+        });
+        let map = blocked(&map, input_area);
+        for (layer, expected) in [
+            (Window::mean(axes, channels), means),
+            (Window::maximum(axes, channels), maxima),
+        ] {
+            let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
+            layer.apply(&map, &mut found);
+            assert_close(&expected, &found, area);
+        }
+    });
+}
+
+#[test]
+fn separable() {
+    rounds(|rng| {
+        let [height, width, rows, columns] = std::array::from_fn(|_| rng.usize(1..20));
+        let channels = rng.usize(1..20);
+        let map = noise(rng, channels * height * width);
+        let mut sparse = |length: usize| -> Vec<f32> {
+            (0..length)
+                .map(|_| if rng.bool() { rng.f32() } else { 0.0 })
+                .collect()
+        };
+        let (vertical, horizontal) = (sparse(rows * height), sparse(columns * width));
+        let mut expected = Vec::new();
+        for channel in map.chunks_exact(height * width) {
+            for place in 0..rows * columns {
+                expected.push(
+                    channel
+                        .iter()
+                        .enumerate()
+                        .map(|(cell, value)| {
+                            let down = vertical[place / columns * height + cell / width];
+                            value * down * horizontal[place % columns * width + cell % width]
+                        })
+                        .sum(),
+                );
+            }
+        }
+        let layer = Separable::new(blocks(channels), (&vertical, height), (&horizontal, width));
+        let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
+        layer.apply(&blocked(&map, height * width), &mut found);
+        assert_close(&expected, &found, rows * columns);
+    });
+}

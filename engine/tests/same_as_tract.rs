@@ -1,0 +1,330 @@
+//! Networks answer what they answer in tract as it comes.
+
+use aecsad_engine::{Network, onnx as pb};
+use fastrand::Rng;
+use pb::attribute_proto::AttributeType;
+use pb::tensor_proto::DataType;
+use tract_onnx::prelude::*;
+
+/// Runs `model` in both and compares all outputs.
+#[track_caller]
+fn assert_same(name: &str, model: &pb::ModelProto, rng: &mut Rng) {
+    let tract = tract_onnx::onnx().model_for_proto_model(model).unwrap();
+    let tract = tract.into_optimized().unwrap().into_runnable().unwrap();
+    let mut bytes = Vec::new();
+    prost::Message::encode(model, &mut bytes).unwrap();
+    let mut network = Network::load(name, &bytes).unwrap();
+
+    let arrays: Vec<(Vec<usize>, Vec<f32>)> = (0..network.inputs())
+        .map(|index| {
+            let shape = network.input_shape(index);
+            let volume = shape.iter().product();
+            let values = (0..volume).map(|_| rng.f32() * 2.0 - 1.0).collect();
+            (shape, values)
+        })
+        .collect();
+    let inputs: Vec<_> = arrays
+        .iter()
+        .map(|(shape, values)| (&shape[..], &values[..]))
+        .collect();
+    let tensors = arrays
+        .iter()
+        .map(|(shape, values)| Tensor::from_shape(shape, values).unwrap().into_tvalue());
+    let expected = tract.run(tensors.collect()).unwrap();
+    let outputs = network.run(&inputs).unwrap();
+    assert_eq!(expected.len(), network.outputs());
+    for (index, expected) in expected.iter().enumerate() {
+        assert_eq!(
+            expected.shape(),
+            network.output_shape(index),
+            "{name}: output {index}"
+        );
+        let expected = expected.try_as_plain_ram().unwrap();
+        let expected = expected.as_slice::<f32>().unwrap();
+        let found = outputs.slice(index, expected.len()).unwrap();
+        let largest = expected
+            .iter()
+            .fold(1e-3f32, |most, value| most.max(value.abs()));
+        for (expected, found) in expected.iter().zip(found) {
+            let difference = (expected - found).abs();
+            assert!(
+                difference <= 1e-4 * largest,
+                "{name}: {found} instead of {expected}, output {index}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_encoder() {
+    let onnx = include_bytes!("../../models/efficientnet-lite0/encoder.onnx");
+    let model = prost::Message::decode(&onnx[..]).unwrap();
+    assert_same("encoder", &model, &mut Rng::with_seed(1));
+}
+
+#[test]
+fn random_networks() {
+    for seed in 0..120 {
+        let mut rng = Rng::with_seed(seed);
+        let model = Sketch::draw(&mut rng);
+        assert_same(&format!("network {seed}"), &model, &mut rng);
+    }
+}
+
+/// A map in the graph: its name and `[C, H, W]`.
+type Map = (String, [usize; 3]);
+
+struct Sketch<'a> {
+    graph: pb::GraphProto,
+    rng: &'a mut Rng,
+}
+
+impl Sketch<'_> {
+    /// Layers in a random order, of kinds that our kernels take and of kinds that stay with tract.
+    fn draw(rng: &mut Rng) -> pb::ModelProto {
+        let shape = [rng.usize(1..20), rng.usize(4..24), rng.usize(4..24)];
+        let mut sketch = Sketch {
+            graph: pb::GraphProto::default(),
+            rng,
+        };
+        sketch.graph.input.push(value_info("image", Some(shape)));
+        let mut maps: Vec<Map> = vec![("image".into(), shape)];
+        for _ in 0..10 {
+            let last = maps[maps.len() - 1].clone();
+            let map = match sketch.rng.u8(0..12) {
+                0..=3 => sketch.convolution(&last, None),
+                4 => sketch.convolution(&last, Some(last.1[0])),
+                5 => sketch.convolution(&last, Some(2)),
+                6 => sketch.clamp(&last),
+                7 => sketch.combine(&maps),
+                8 => sketch.join(&maps),
+                9 => sketch.pool(&last),
+                10 => sketch.resize(&last),
+                _ => {
+                    let name = sketch.node("Identity", &[&last.0], vec![]);
+                    (name, last.1)
+                }
+            };
+            maps.push(map);
+        }
+        // An output in the middle must not be fused away.
+        let middle = 1 + sketch.rng.usize(0..maps.len() - 2);
+        let outputs = [&maps[middle].0, &maps[maps.len() - 1].0];
+        sketch.graph.output = outputs.map(|name| value_info(name, None)).to_vec();
+        pb::ModelProto {
+            ir_version: 8,
+            opset_import: vec![pb::OperatorSetIdProto {
+                version: 17,
+                ..Default::default()
+            }],
+            graph: Some(sketch.graph),
+            ..Default::default()
+        }
+    }
+
+    fn convolution(
+        &mut self,
+        (input, [channels, height, width]): &Map,
+        group: Option<usize>,
+    ) -> Map {
+        let group = group.filter(|group| channels % group == 0).unwrap_or(1);
+        let outputs = match group {
+            1 => self.rng.usize(1..40),
+            group if group == *channels => *channels,
+            group => group * self.rng.usize(1..5),
+        };
+        let (rows, columns) = (self.window(*height, 3), self.window(*width, 3));
+        let weights = [outputs, channels / group, rows.kernel, columns.kernel];
+        let weights = self.noise(&weights);
+        let bias = self.noise(&[outputs]);
+        let mut inputs = vec![input.as_str(), &weights];
+        if self.rng.bool() {
+            inputs.push(&bias);
+        }
+        let mut attributes = attributes(&rows, &columns);
+        attributes.push(ints("dilations", &[rows.dilation, columns.dilation]));
+        attributes.push(int("group", group));
+        (
+            self.node("Conv", &inputs, attributes),
+            [outputs, rows.output, columns.output],
+        )
+    }
+
+    fn pool(&mut self, (input, [channels, height, width]): &Map) -> Map {
+        let (rows, columns) = (self.window(*height, 1), self.window(*width, 1));
+        let mut attributes = attributes(&rows, &columns);
+        let name = if self.rng.bool() {
+            self.node("MaxPool", &[input], attributes)
+        } else {
+            attributes.push(int("count_include_pad", self.rng.usize(0..2)));
+            self.node("AveragePool", &[input], attributes)
+        };
+        (name, [*channels, rows.output, columns.output])
+    }
+
+    fn clamp(&mut self, (input, shape): &Map) -> Map {
+        let name = if self.rng.bool() {
+            self.node("Relu", &[input], vec![])
+        } else {
+            let bounds = [-0.1, 0.4].map(|bound| self.constant(&[], vec![bound]));
+            self.node("Clip", &[input, &bounds[0], &bounds[1]], vec![])
+        };
+        (name, *shape)
+    }
+
+    /// A sum, difference or product with an earlier map or, if none fits, with itself.
+    fn combine(&mut self, maps: &[Map]) -> Map {
+        let (last, shape) = &maps[maps.len() - 1];
+        let earlier = maps[..maps.len() - 1]
+            .iter()
+            .find(|(_, earlier)| earlier == shape);
+        let other = earlier.map_or(last, |(name, _)| name);
+        let pair = if self.rng.bool() {
+            [last, other]
+        } else {
+            [other, last]
+        };
+        let op = ["Add", "Add", "Sub", "Mul"][self.rng.usize(0..4)];
+        (self.node(op, &pair.map(String::as_str), vec![]), *shape)
+    }
+
+    fn join(&mut self, maps: &[Map]) -> Map {
+        let (last, [channels, height, width]) = &maps[maps.len() - 1];
+        let fits = |(_, [_, rows, columns]): &&Map| (rows, columns) == (height, width);
+        let Some((other, [others, ..])) = maps.iter().find(fits) else {
+            unreachable!("the last one fits");
+        };
+        let name = self.node("Concat", &[other, last], vec![int("axis", 1)]);
+        (name, [channels + others, *height, *width])
+    }
+
+    /// As training writes it, or one of its two products alone.
+    fn resize(&mut self, (input, [channels, height, width]): &Map) -> Map {
+        let (rows, columns) = (self.rng.usize(1..20), self.rng.usize(1..20));
+        let right = self.noise(&[*width, columns]);
+        let wide = self.node("MatMul", &[input, &right], vec![]);
+        if self.rng.u8(0..4) == 0 {
+            return (wide, [*channels, *height, columns]);
+        }
+        let left = self.noise(&[rows, *height]);
+        (
+            self.node("MatMul", &[&left, &wide], vec![]),
+            [*channels, rows, columns],
+        )
+    }
+
+    fn window(&mut self, input: usize, most_dilation: usize) -> Window {
+        loop {
+            let kernel = self.rng.usize(1..6);
+            let dilation = self.rng.usize(1..=most_dilation);
+            let padding = [self.rng.usize(0..kernel), self.rng.usize(0..kernel)];
+            let stride = self.rng.usize(1..3);
+            let (padded, reach) = (input + padding[0] + padding[1], dilation * (kernel - 1) + 1);
+            if padded >= reach {
+                let output = (padded - reach) / stride + 1;
+                return Window {
+                    kernel,
+                    dilation,
+                    padding,
+                    stride,
+                    output,
+                };
+            }
+        }
+    }
+
+    fn noise(&mut self, shape: &[usize]) -> String {
+        let volume = shape.iter().product();
+        let values = (0..volume).map(|_| self.rng.f32() - 0.5).collect();
+        self.constant(shape, values)
+    }
+
+    fn constant(&mut self, shape: &[usize], float_data: Vec<f32>) -> String {
+        let name = format!("constant_{}", self.graph.initializer.len());
+        self.graph.initializer.push(pb::TensorProto {
+            dims: shape.iter().map(|extent| *extent as i64).collect(),
+            data_type: DataType::Float as i32,
+            name: name.clone(),
+            raw_data: float_data
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+            ..Default::default()
+        });
+        name
+    }
+
+    fn node(&mut self, op: &str, inputs: &[&str], attribute: Vec<pb::AttributeProto>) -> String {
+        let name = format!("{op}_{}", self.graph.node.len());
+        self.graph.node.push(pb::NodeProto {
+            input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+            output: vec![name.clone()],
+            name: name.clone(),
+            op_type: op.into(),
+            attribute,
+            ..Default::default()
+        });
+        name
+    }
+}
+
+/// Along one axis.
+struct Window {
+    kernel: usize,
+    dilation: usize,
+    padding: [usize; 2],
+    stride: usize,
+    output: usize,
+}
+
+fn attributes(rows: &Window, columns: &Window) -> Vec<pb::AttributeProto> {
+    let [top, bottom] = rows.padding;
+    let [left, right] = columns.padding;
+    vec![
+        ints("kernel_shape", &[rows.kernel, columns.kernel]),
+        ints("strides", &[rows.stride, columns.stride]),
+        ints("pads", &[top, left, bottom, right]),
+    ]
+}
+
+fn int(name: &str, value: usize) -> pb::AttributeProto {
+    pb::AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Int as i32,
+        i: value as i64,
+        ..Default::default()
+    }
+}
+
+fn ints(name: &str, values: &[usize]) -> pb::AttributeProto {
+    pb::AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Ints as i32,
+        ints: values.iter().map(|value| *value as i64).collect(),
+        ..Default::default()
+    }
+}
+
+fn value_info(name: &str, shape: Option<[usize; 3]>) -> pb::ValueInfoProto {
+    use pb::tensor_shape_proto::{Dimension, dimension};
+    use pb::type_proto::{Tensor, Value};
+    let shape = shape.map(|[channels, height, width]| pb::TensorShapeProto {
+        dim: [1, channels, height, width]
+            .map(|extent| Dimension {
+                value: Some(dimension::Value::DimValue(extent as i64)),
+                ..Default::default()
+            })
+            .to_vec(),
+    });
+    pb::ValueInfoProto {
+        name: name.into(),
+        r#type: Some(pb::TypeProto {
+            value: Some(Value::TensorType(Tensor {
+                elem_type: DataType::Float as i32,
+                shape,
+            })),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
