@@ -429,3 +429,26 @@ fn the_demo_compares_pulses_with_what_is_known() {
     let sheet = image::open(out.join("heatmaps.png")).unwrap();
     assert_eq!((sheet.width(), sheet.height()), (1440, 288));
 }
+
+#[test]
+fn the_demo_s_bundle_is_refused_unless_the_station_file_allows_it() {
+    let line = Line::new(1);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo.aecsad");
+    line.change("none.aecsad", demo);
+    let refused = sentence(&line.aecsad("run"), 4);
+    assert!(refused.contains("bundle.demo"), "{refused}");
+    let report = line.aecsad("check");
+    assert_eq!(report.status.code(), Some(10));
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(
+        report.contains("FAIL  bundle") && report.contains("bundle.demo"),
+        "{report}"
+    );
+
+    line.change("[camera]", "demo = true\n[camera]");
+    let report = line.aecsad("check");
+    let text = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert_eq!(report.status.code(), Some(0), "{text}");
+    assert!(text.contains("ok    bundle"), "{text}");
+}

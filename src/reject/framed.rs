@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aecsad_link::{Answer, FromActuator, MAX_FRAME, MAX_SCHEDULED, PROTOCOL, ToActuator, When};
+use aecsad_link::{Answer, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, When};
 use heapless::Deque;
 
 use super::clock::PeerClock;
@@ -35,6 +35,9 @@ const SAME_CLOCK_US: u64 = 1_000_000;
 const PROMPT: Duration = Duration::from_millis(20);
 /// ... so often, before a link is taken for one that is always slow.
 const SLOW_GREETINGS: u32 = 10;
+/// A greeting and its answer as frames, in bytes.
+const LONGEST_GREETING: u32 = 16;
+const LONGEST_ANSWER: u32 = 24;
 /// A message leads to no more events.
 const TOLD_AT_ONCE: usize = 8;
 
@@ -198,6 +201,7 @@ impl FramedSerial {
                 let at = self.clock.here(at_us).unwrap_or(at);
                 self.tell(RejectEvent::Fell { at });
             }
+            FromActuator::Select { product } => self.tell(RejectEvent::Select { product }),
         }
     }
 
@@ -245,9 +249,8 @@ impl FramedSerial {
 
     /// What a greeting and its answer take on the wire, at 10 bits a byte.
     fn wire_time(&self) -> Duration {
-        Duration::from_secs_f64(
-            2.0 * MAX_FRAME as f64 * 10.0 / f64::from(self.settings.baud.max(1)),
-        )
+        let bits = 10 * (LONGEST_GREETING + LONGEST_ANSWER);
+        Duration::from_secs_f64(f64::from(bits) / f64::from(self.settings.baud.max(1)))
     }
 
     fn reject_answered(&mut self, part: u32, answer: Answer) {

@@ -1,6 +1,6 @@
 """The station in a virtual machine, and everything that goes wrong around it.
 
-    station.py --work DIR --aecsad FILE --bundle FILE
+    station.py --work DIR --aecsad FILE --bundle FILE --slots DIR
 
 The camera is vivid at one frame a second; a part is there when its picture is not black. White pictures are good parts,
 checkers are bad ones.
@@ -14,6 +14,7 @@ import sys
 import time
 
 import machine
+import power
 from machine import Hil, Machine
 
 BLACK, WHITE, CHECKERS = 5, 6, 10
@@ -61,9 +62,10 @@ FORMATS = ["YUYV", "UYVY", "GREY", "Y10", "Y12", "NV12", "RGB24", "BGGR8", "GBRG
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ["work", "aecsad", "bundle"]:
+    for name in ["work", "aecsad", "bundle", "slots"]:
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--only", nargs="+", help="the names of the trials that are wanted")
+    parser.add_argument("--cuts", type=int, default=30, help="how often the power is cut while a bundle is flashed")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     files = {"station.toml": STATION.replace("FORMAT", "YUYV"), "watched.toml": WATCHED, "frames.toml": FRAMES}
@@ -100,6 +102,15 @@ def main():
             if virtual:
                 virtual.stop()
             actuator.stop()
+    if not arguments.only or "power_cuts" in arguments.only:
+        print("== a station without power", flush=True)
+        started = time.monotonic()
+        try:
+            said = power.cuts(work, image, arguments.slots.resolve(), arguments.cuts)
+            print(f"ok    power_cuts     {said} ({time.monotonic() - started:.0f} s)", flush=True)
+        except Hil as error:
+            failed.append("power_cuts")
+            print(f"FAIL  power_cuts     {error}", flush=True)
     if failed:
         sys.exit(f"hil: failed: {', '.join(failed)}; what the machines said is in {work}/console*.txt")
     print("skipped in the virtual machine: MJPG (vivid has none), a GPIO sensor, a camera with a hardware trigger")

@@ -1,10 +1,10 @@
 //! A small writer of ONNX graphs: opset 17, static shapes, float32, only the operators that tract, ONNX Runtime and
 //! TensorRT all run well. It tracks shapes while it writes, so a wrong wire shows here and not on the camera.
 
-use prost::Message;
 use aecsad_engine::onnx as pb;
 use aecsad_engine::onnx::attribute_proto::AttributeType;
 use aecsad_engine::onnx::tensor_proto::DataType;
+use prost::Message;
 
 use super::matrix::Matrix;
 

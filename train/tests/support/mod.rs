@@ -51,7 +51,10 @@ pub fn run_in_tract(onnx: &[u8], inputs: &[&Array3<f32>]) -> Vec<Vec<f32>> {
         .iter()
         .map(|array| {
             let (channels, height, width) = array.dim();
-            ([1, channels, height, width], array.iter().copied().collect())
+            (
+                [1, channels, height, width],
+                array.iter().copied().collect(),
+            )
         })
         .collect();
     let inputs: Vec<_> = inputs
