@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).parent
 MODULES = (
     "mc videodev videobuf2-common videobuf2-v4l2 rc-core cec v4l2-dv-timings v4l2-tpg videobuf2-memops "
     "videobuf2-dma-contig videobuf2-vmalloc vivid watchdog i6300esb "
-    "virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk crc16 mbcache jbd2 "
+    "virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk crc16 mbcache jbd2 "
     "crc32c_generic ext4"
 ).split()
 # Emulated on a busy machine, everything takes long.
