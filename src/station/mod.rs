@@ -237,7 +237,11 @@ impl Station<'_> {
         let mut verdicts = Queue::<Judged, PARTS>::new();
         let mut events = Box::new(Queue::<LineEvent, EVENTS>::new());
         let (frames_in, frames_out) = frames.split();
-        let (spare_in, spare_out) = spare.split();
+        let (mut spare_in, spare_out) = spare.split();
+        // As many as can be on their way at once: a camera that finds the engine behind needs no new one.
+        for _ in 0..=FRAMES {
+            let _ = spare_in.enqueue(Frame::empty());
+        }
         let (seen_in, seen_out) = seen.split();
         let (verdicts_in, verdicts_out) = verdicts.split();
         let (events_in, mut events_out) = events.split();

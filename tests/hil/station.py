@@ -73,7 +73,7 @@ def main():
     image = machine.build_initramfs(work, arguments.aecsad.resolve(), arguments.bundle.resolve(), files)
     failed = []
     for title, auto, trials in [
-        ("a station started by hand", False, [formats, refusals, parts, camera_faults, unplugged, silence, full_disk]),
+        ("a station started by hand", False, [formats, refusals, parts, camera_faults, unplugged, silence, full_disk, clock_steps]),
         ("a station watched over", True, [watchdog]),
     ]:
         trials = [trial for trial in trials if not arguments.only or trial.__name__ in arguments.only]
@@ -287,6 +287,23 @@ def silence(virtual, actuator):
     expect([row["cause"] for row in found] == ["good", "bad", "bad"], str(found))
     expect(actuator.pulsed()[before:] == [3], f"pulses: {actuator.pulsed()[before:]}")
     return "told, the part that may have passed named, found again by itself"
+
+
+def clock_steps(virtual, actuator):
+    """Parts are timed by the monotonic clock, whatever happens to the time of day."""
+    before = len(actuator.pulsed())
+    start(virtual)
+    for step in ["+ 86400", "- 172800"]:
+        pattern(virtual, CHECKERS)
+        time.sleep(2.5)
+        virtual.run(f"date -s @$(($(date +%s) {step}))")
+        pattern(virtual, BLACK)
+        time.sleep(2.5 + 1.3 * Pace.verdict_s)
+    found, text = stop(virtual)
+    expect("ALARM" not in text, f"an alarm: {text[-400:]}")
+    expect([row["cause"] for row in found] == ["good", "bad", "bad"], str(found))
+    rejected = check_pulses(found, actuator, before)
+    return f"a day forward and two back; parts {rejected} rejected in their windows all the same"
 
 
 def full_disk(virtual, actuator):
