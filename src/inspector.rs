@@ -1,6 +1,7 @@
 //! Bundle + frame → verdict: the one way in which any command judges a part.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bundle::{Bundle, BundleError, Manifest, Trust};
@@ -72,7 +73,7 @@ pub struct Inspector {
     scorer: Scorer,
     decision: Decision,
     percept: Percept,
-    identity: String,
+    identity: Arc<str>,
 }
 
 impl Inspector {
@@ -134,7 +135,7 @@ impl Inspector {
             Scorer::new(statistics),
             decision,
         );
-        inspector.identity = format!("{} {}", manifest.product, manifest.version);
+        inspector.identity = format!("{} {}", manifest.product, manifest.version).into();
         Ok(inspector)
     }
 
@@ -145,7 +146,7 @@ impl Inspector {
             scorer,
             decision,
             percept: Percept::empty(),
-            identity: String::new(),
+            identity: Arc::default(),
         }
     }
 
@@ -175,7 +176,7 @@ impl Inspector {
     }
 
     /// Product and version of the bundle.
-    pub fn identity(&self) -> &str {
+    pub fn identity(&self) -> &Arc<str> {
         &self.identity
     }
 

@@ -81,6 +81,10 @@ impl Judge for EveryThird {
     fn judge(&mut self, _frame: &Frame) -> aecsad::Result<Verdict> {
         self.0 += 1;
         COUNTED.set(self.0 > WARM_UP && self.0 < PARTS);
+        if self.0 == PARTS / 2 {
+            // Frames pile up, as they do on a busy machine.
+            std::thread::sleep(Duration::from_millis(100));
+        }
         Ok(Verdict {
             score: 1.0,
             reject: self.0.is_multiple_of(3),
@@ -165,10 +169,8 @@ fn a_warm_station_allocates_nothing_for_a_frame() {
         .unwrap();
     assert!(rejector.scheduled >= PARTS / 3, "{}", rejector.scheduled);
     assert!(events > PARTS);
-    // A thread that has to wait at a channel for the first time is given its place there, once and not for each frame;
-    // on a busy machine that falls into the counted time.
     let allocations = ALLOCATIONS.load(Ordering::Relaxed);
-    assert!(allocations <= 1, "{allocations} allocations");
+    assert_eq!(allocations, 0);
     // The counting itself works.
     COUNTED.set(true);
     drop(std::hint::black_box(vec![1u8; 100]));

@@ -429,3 +429,67 @@ fn the_demo_compares_pulses_with_what_is_known() {
     let sheet = image::open(out.join("heatmaps.png")).unwrap();
     assert_eq!((sheet.width(), sheet.height()), (1440, 288));
 }
+
+#[test]
+fn the_demo_s_bundle_is_refused_unless_the_station_file_allows_it() {
+    let line = Line::new(1);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo.aecsad");
+    line.change("none.aecsad", demo);
+    let refused = sentence(&line.aecsad("run"), 4);
+    assert!(refused.contains("bundle.demo"), "{refused}");
+    let report = line.aecsad("check");
+    assert_eq!(report.status.code(), Some(10));
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(
+        report.contains("FAIL  bundle") && report.contains("bundle.demo"),
+        "{report}"
+    );
+
+    line.change("[camera]", "demo = true\n[camera]");
+    let report = line.aecsad("check");
+    let text = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert_eq!(report.status.code(), Some(0), "{text}");
+    assert!(text.contains("ok    bundle"), "{text}");
+}
+
+#[test]
+fn a_flat_field_evens_the_light_and_one_of_another_size_is_an_alarm_for_each_part() {
+    let line = Line::new(5);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    line.change(
+        "[conveyor]",
+        "[optics]\nflat_field = \"sheet.png\"\n[conveyor]",
+    );
+    let csv = line.path("rows.csv");
+    let run = || {
+        let station = line.station("run", &["--csv", csv.to_str().unwrap()]);
+        let (code, text) = said(&station.wait_with_output().unwrap());
+        (
+            code,
+            text,
+            std::fs::read_to_string(&csv).unwrap_or_default(),
+        )
+    };
+    let missing = sentence(&line.aecsad("run"), 3);
+    assert!(missing.contains("sheet.png"), "{missing}");
+
+    let sheet = image::RgbImage::from_pixel(32, 24, image::Rgb([200; 3]));
+    sheet.save(line.path("sheet.png")).unwrap();
+    let report = line.station("check", &[]).wait_with_output().unwrap();
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(report.contains("ok    flat field"), "{report}");
+    let (code, text, rows) = run();
+    assert!(code == 0 && !text.contains("ALARM"), "{text}");
+    assert_eq!(rows.matches(",good,").count(), 4, "{rows}");
+
+    let sheet = image::RgbImage::from_pixel(24, 32, image::Rgb([200; 3]));
+    sheet.save(line.path("sheet.png")).unwrap();
+    let (code, text, rows) = run();
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(rows.matches(",no_frame,").count(), 5, "{rows}");
+    assert!(
+        text.contains("part 1 is rejected: the flat field") && text.contains("24×32"),
+        "{text}"
+    );
+}

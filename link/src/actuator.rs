@@ -6,7 +6,7 @@
 use heapless::{HistoryBuf, Vec};
 
 use crate::belt::Belt;
-use crate::{Answer, Envelope, FromActuator, PROTOCOL, ToActuator, When};
+use crate::{Answer, Envelope, FromActuator, PROTOCOL, Product, ToActuator, When};
 
 /// Pulses that can be waiting at once.
 pub const MAX_SCHEDULED: usize = 64;
@@ -150,6 +150,11 @@ impl Actuator {
     /// The report of a rejected part that the sensor behind the gate saw.
     pub fn confirmed(&mut self, at_us: u64) -> Envelope<FromActuator> {
         self.say(FromActuator::Confirmed { at_us })
+    }
+
+    /// What the line's controller wants to be inspected.
+    pub fn selects(&mut self, product: Product) -> Envelope<FromActuator> {
+        self.say(FromActuator::Select { product })
     }
 
     fn schedule(&mut self, now_us: u64, part: u32, when: When, pulse_us: u32) -> Answer {

@@ -7,7 +7,7 @@ use crc::{CRC_16_IBM_SDLC, Crc};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// No encoded message is longer, delimiters included.
-pub const MAX_FRAME: usize = 48;
+pub const MAX_FRAME: usize = 80;
 
 const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_SDLC);
 
@@ -109,7 +109,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::{Answer, Envelope, FromActuator, PROTOCOL, ToActuator, When};
+    use crate::{Answer, Envelope, FromActuator, MAX_PRODUCT, PROTOCOL, Product, ToActuator, When};
 
     type Message = Envelope<ToActuator>;
 
@@ -166,6 +166,9 @@ mod tests {
                 at_us: u64::MAX,
                 count: i64::MIN,
             },
+            FromActuator::Select {
+                product: Product::new(&"x".repeat(MAX_PRODUCT)).unwrap(),
+            },
         ];
         for message in longest {
             assert!(encode(&Envelope { seq, message }, &mut out).is_ok());
@@ -179,6 +182,28 @@ mod tests {
             pulse_us: u32::MAX,
         };
         assert!(encode(&Envelope { seq, message }, &mut out).is_ok());
+    }
+
+    #[test]
+    fn a_name_arrives_whole_or_not_at_all() {
+        for name in ["", "gear", "Mutter M6 ⌀", &"é".repeat(MAX_PRODUCT / 2)] {
+            let sent = Envelope {
+                seq: 9,
+                message: FromActuator::Select {
+                    product: Product::new(name).unwrap(),
+                },
+            };
+            let mut out = [0; MAX_FRAME];
+            let mut decoder = Decoder::new();
+            let arrived = encode(&sent, &mut out).unwrap().iter();
+            let arrived: Vec<_> = arrived.filter_map(|&b| decoder.push(b)).collect();
+            assert_eq!(arrived, [Ok(sent)]);
+        }
+        assert_eq!(Product::new(&"é".repeat(MAX_PRODUCT / 2 + 1)), None);
+        // A length that lies, and bytes that are no text.
+        for name in [&[3, b'a', b'b'][..], &[2, 0xff, 0xfe]] {
+            assert!(postcard::from_bytes::<Product>(name).is_err());
+        }
     }
 
     #[test]

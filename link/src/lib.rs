@@ -8,9 +8,11 @@
 mod actuator;
 mod belt;
 mod frame;
+mod product;
 
 pub use actuator::{Actuator, Edge, LATE_US, MAX_DELAY_US, MAX_PULSE_US, MAX_SCHEDULED};
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
+pub use product::{MAX_PRODUCT, Product};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,9 @@ pub enum FromActuator {
     Count { at_us: u64, count: i64 },
     /// The sensor behind the gate saw a rejected part.
     Confirmed { at_us: u64 },
+    /// The line's controller wants this product to be inspected. Nobody answers, so it may be said again as often as the
+    /// controller likes: where that product is at work already, nothing happens.
+    Select { product: Product },
 }
 
 /// How a message was taken.

@@ -71,4 +71,6 @@ pub enum CameraError {
         "the part sensor {device} can't be used ({reason}): check its cable and the `trigger` section of the station file"
     )]
     Sensor { device: String, reason: String },
+    #[error("the flat field {path} can't be used: {reason}")]
+    FlatField { path: String, reason: String },
 }

@@ -4,6 +4,7 @@
 mod container;
 mod decode;
 mod error;
+mod flat_field;
 mod folder;
 mod paced_folder;
 mod parts;
@@ -18,6 +19,7 @@ pub use decode::{
     ImageError, MAX_PIXELS, MIN_SIDE, decode, image_size, read_image, read_image_by_content,
 };
 pub use error::CameraError;
+pub use flat_field::{FlatField, Flattened};
 pub use folder::{EXTENSIONS, list_images, list_images_flat};
 pub use paced_folder::PacedFolder;
 pub use parts::{Camera, Parts, SensorTrigger, Shot, Trigger};

@@ -29,9 +29,9 @@ pub struct CalibrateArgs {
     /// Which share of good parts may be rejected; the bundle's own if not given
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub false_reject_rate: Option<f64>,
-    /// Where the calibration goes; name it as `calibration` under [bundle] in the station file
-    #[arg(long, value_name = "FILE", default_value = "calibration.toml")]
-    pub out: PathBuf,
+    /// Where the calibration goes, instead of where the station file looks for it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -80,9 +80,15 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     }
     bar.finish_and_clear();
     let calibration = Calibration::fit(inspector.identity(), inspector.decision(), &samples, rate)?;
+    let read = config.bundle.calibration_place(&bundle.manifest.product);
+    let out = args.out.clone().or_else(|| read.clone());
+    let out = out.unwrap_or_else(|| "calibration.toml".into());
+    if let Some(folder) = out.parent().filter(|_| config.bundle.has_slots()) {
+        std::fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
+    }
     calibration
-        .write(&args.out)
-        .map_err(|source| unwritable(&args.out, source))?;
+        .write(&out)
+        .map_err(|source| unwritable(&out, source))?;
     let was = inspector.decision().threshold;
     println!(
         "{} parts; at most {:.1} % of good parts are rejected at {:.3} (the bundle's own threshold is {was:.3})",
@@ -90,9 +96,18 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         rate * 100.0,
         calibration.threshold
     );
-    println!(
-        "written to {}: name it as `calibration` under [bundle] in the station file",
-        args.out.display()
-    );
+    let place = out.display();
+    match (read, config.bundle.has_slots()) {
+        (Some(read), _) if read == out => {
+            println!("written to {place}, where the station reads it at its next start")
+        }
+        (_, false) => println!(
+            "written to {place}: name it as `calibration` under [bundle] in the station file"
+        ),
+        (_, true) => println!(
+            "written to {place}: name a folder as `calibration` under [bundle] in the station file, and put it there as {}.toml",
+            bundle.manifest.product
+        ),
+    }
     Ok(())
 }

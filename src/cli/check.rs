@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::LoadJudge;
-use crate::camera::{PacedFolder, v4l2};
+use crate::camera::{FlatField, PacedFolder, v4l2};
 use crate::error::{Error, Result};
 use crate::reject::{RejectError, RejectEvent};
 use crate::station::config::{CameraConfig, StationConfig, SystemConfig, TriggerConfig};
@@ -47,6 +47,12 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
                     granted.to_string()
                 });
             }
+        }
+        if let Some(path) = &config.flat_field {
+            report.line("flat field", FlatField::read(path), |flat_field| {
+                let (width, height) = flat_field.size();
+                format!("{} of {width}×{height} pixels", shown(path))
+            });
         }
         if !matches!(config.trigger, TriggerConfig::Frame) {
             report.line("trigger", open_trigger(&config.trigger), |_| {

@@ -252,6 +252,7 @@ mod tests {
             cause,
             captured: std::time::Instant::now(),
             verdict: None,
+            bundle: None,
             pulse,
             fallen: None,
         }

@@ -4,16 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::table::Table;
 use crate::error::Result;
 use crate::journal::{Database, JournalError, Pictures, Record, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
+use crate::reject::{Product, RejectEvent};
+use crate::station::changeover::{self, Wish};
 use crate::station::config::{JournalConfig, StationConfig};
 use crate::station::ledger::{Entry, Ledger, Row, Totals};
 use crate::station::watchdog::Watchdog;
-use crate::station::{Ended, Health, News};
+use crate::station::{Ended, Health, LineEvent, News};
 
 const METRICS_EACH: Duration = Duration::from_secs(1);
 
@@ -22,7 +25,16 @@ pub struct Observers<'k> {
     outlets: Outlets<'k>,
     watchdog: Watchdog,
     metrics_at: Instant,
+    changeover: Option<Changeover>,
+    /// The controller's wish that this station can't fulfil, told once.
+    unheeded: Option<Product>,
     _server: Option<Server>,
+}
+
+/// What passes between a running line and the thread that watches its slots.
+pub struct Changeover {
+    pub news: Receiver<changeover::News>,
+    pub wish: Wish,
 }
 
 /// Where a finished row goes.
@@ -37,13 +49,14 @@ struct Outlets<'k> {
 pub struct Journal {
     writer: Writer,
     run: i64,
-    bundle: String,
+    /// By which the latest verdict is: a part without one is put down to it as well.
+    bundle: Arc<str>,
     pictures_shed: Arc<AtomicU64>,
 }
 
 impl Journal {
     /// Opens the journal, and the pictures' album beside it.
-    pub fn open(config: &JournalConfig, bundle: &str) -> Result<(Self, Pictures)> {
+    pub fn open(config: &JournalConfig, bundle: Arc<str>) -> Result<(Self, Pictures)> {
         std::fs::create_dir_all(&config.path).map_err(|source| JournalError::Folder {
             path: config.path.clone(),
             source,
@@ -55,7 +68,7 @@ impl Journal {
         let journal = Journal {
             writer,
             run,
-            bundle: bundle.into(),
+            bundle,
             pictures_shed: Arc::clone(&pictures.shed),
         };
         Ok((journal, pictures))
@@ -67,6 +80,7 @@ impl<'k> Observers<'k> {
         config: &StationConfig,
         table: Table,
         journal: Option<Journal>,
+        changeover: Option<Changeover>,
         keep: &'k mut dyn FnMut(&Row),
     ) -> Result<Self> {
         let now = Instant::now();
@@ -87,6 +101,8 @@ impl<'k> Observers<'k> {
             },
             watchdog: Watchdog::start(&config.watchdog, now)?,
             metrics_at: now,
+            changeover,
+            unheeded: None,
             _server: server,
         })
     }
@@ -94,6 +110,9 @@ impl<'k> Observers<'k> {
     pub fn hear(&mut self, news: News) {
         match news {
             News::Event(event) => {
+                if let LineEvent::Gate(RejectEvent::Select { product }) = &event {
+                    self.wish(*product);
+                }
                 self.ledger
                     .note(event, &mut |entry| self.outlets.write(entry));
                 self.outlets.table.show_totals(&self.ledger.totals);
@@ -107,7 +126,28 @@ impl<'k> Observers<'k> {
         self.outlets.write(Entry::Alarm(sentence));
     }
 
+    fn wish(&mut self, product: Product) {
+        match &self.changeover {
+            Some(changeover) => changeover.wish.say(product),
+            None if self.unheeded.replace(product) != Some(product) => {
+                let name = product.name().escape_debug();
+                self.alarm(format!("the line's controller asks for {name}, but this station has one bundle: for several set `bundle.slots` in the station file"));
+            }
+            None => {}
+        }
+    }
+
+    fn hear_of_changes(&mut self) {
+        while let Some(Ok(said)) = self.changeover.as_ref().map(|c| c.news.try_recv()) {
+            match said {
+                changeover::News::Notice(said) => self.outlets.table.write(Entry::Notice(&said)),
+                changeover::News::Alarm(said) => self.alarm(said),
+            }
+        }
+    }
+
     fn turn(&mut self, health: &Health, now: Instant) {
+        self.hear_of_changes();
         if let Some(sentence) = self.watchdog.turn(health, now) {
             self.alarm(sentence);
         }
@@ -127,6 +167,7 @@ impl<'k> Observers<'k> {
 
     /// Tells the rest. An error if the table's file is not complete.
     pub fn close(mut self, ended: Option<&Ended>) -> Result<Totals> {
+        self.hear_of_changes();
         self.ledger.close(&mut |entry| self.outlets.write(entry));
         if let Some(ended) = ended {
             if let Err(error) = &ended.released {
@@ -164,7 +205,10 @@ impl Outlets<'_> {
             if let Some(metrics) = &self.metrics {
                 metrics.note(row);
             }
-            if let Some(journal) = &self.journal {
+            if let Some(journal) = &mut self.journal {
+                if let Some(bundle) = &row.bundle {
+                    journal.bundle = Arc::clone(bundle);
+                }
                 journal
                     .writer
                     .write(Record::new(row, journal.run, &journal.bundle));

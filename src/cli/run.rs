@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use clap::Args;
 
-use super::observers::{self, Journal, Observers};
+use super::observers::{self, Changeover, Journal, Observers};
 use super::{LoadJudge, stop_on_signal};
 use crate::bundle::Bundle;
 use crate::camera::FrameSource;
@@ -35,7 +36,7 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     let stop = stop_on_signal()?;
     let config = StationConfig::load(&args.config)?;
-    let line = Line::open(&config)?;
+    let mut line = Line::open(&config)?;
     let csv = args.csv.as_deref();
     let BundleSource::Slots {
         folder,
@@ -47,8 +48,21 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
         return Ok(());
     };
     let load = &|bundle: &Bundle| Loaded::inspector(bundle, &config);
-    let (mut judge, watcher) =
-        changeover::start(folder, *trial_parts, &config.bundle, load, &mut tell)?;
+    let (news_in, news) = channel();
+    let mut tell = teller(news_in);
+    let started = changeover::start(folder, *trial_parts, &config.bundle, load, &mut tell);
+    let (mut judge, watcher) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            // No line to observe: what led to the error is said here.
+            for said in news.try_iter() {
+                eprintln!("{said}");
+            }
+            return Err(error);
+        }
+    };
+    let wish = watcher.wish();
+    line.changeover = Some(Changeover { news, wish });
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let watching = thread::Builder::new()
@@ -62,10 +76,12 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     })
 }
 
-fn tell(news: News) {
-    match news {
-        News::Notice(said) => eprintln!("{said}"),
-        News::Alarm(said) => eprintln!("ALARM: {said}"),
+/// Hands news to the line's observers; said aloud once there are none any more.
+fn teller(news_in: Sender<News>) -> impl FnMut(News) + Send {
+    move |said| {
+        if let Err(unheard) = news_in.send(said) {
+            eprintln!("{}", unheard.0);
+        }
     }
 }
 
@@ -75,6 +91,8 @@ pub struct Line<'c> {
     source: Box<dyn FrameSource>,
     images: Vec<PathBuf>,
     rejector: Box<dyn Rejector>,
+    /// With slots only.
+    changeover: Option<Changeover>,
 }
 
 impl<'c> Line<'c> {
@@ -85,6 +103,7 @@ impl<'c> Line<'c> {
             source,
             images,
             rejector: open_rejector(config)?,
+            changeover: None,
         })
     }
 
@@ -110,7 +129,8 @@ impl<'c> Line<'c> {
                 (Some(journal), Some(pictures))
             }
         };
-        let mut observers = Observers::start(self.config, table, journal, &mut keep)?;
+        let mut observers =
+            Observers::start(self.config, table, journal, self.changeover, &mut keep)?;
         if let Err(sentence) = system::permitted(&self.config.system) {
             observers.alarm(sentence);
         }

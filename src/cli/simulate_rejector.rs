@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aecsad_link::Edge;
+use aecsad_link::{Edge, MAX_PRODUCT, Product};
 use clap::Args;
 
 use super::stop_on_signal;
@@ -31,6 +31,16 @@ pub struct SimulateRejectorArgs {
     /// Have a sensor behind the gate that sees each rejected part so many milliseconds after its pulse
     #[arg(long, value_name = "MS")]
     pub confirm_after_ms: Option<u64>,
+    /// Be wired to a controller that asks for this product each second
+    #[arg(long, value_name = "PRODUCT", value_parser = product)]
+    pub select: Option<Product>,
+    /// Ask for it only after so many pulses
+    #[arg(long, value_name = "N", requires = "select", default_value_t = 0)]
+    pub select_after: u32,
+}
+
+fn product(name: &str) -> Result<Product, String> {
+    Product::new(name).ok_or_else(|| format!("the link carries names of up to {MAX_PRODUCT} bytes"))
 }
 
 pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
@@ -54,6 +64,7 @@ pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
         silent_after: args.silent_after,
         counts_per_s: args.counts_per_s,
         confirm_after: args.confirm_after_ms.map(Duration::from_millis),
+        select: args.select.map(|product| (args.select_after, product)),
     };
     simulator.run(play, &stop, |edge| {
         if let Edge::On {

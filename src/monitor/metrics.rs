@@ -239,6 +239,7 @@ mod tests {
                 latency: Duration::from_millis(30),
                 stages: Default::default(),
             }),
+            bundle: None,
             pulse: Pulse::None,
             fallen: None,
         }

@@ -14,7 +14,7 @@ pub mod switched;
 use std::path::Path;
 use std::time::Instant;
 
-pub use aecsad_link::Answer;
+pub use aecsad_link::{Answer, Product};
 
 use crate::line::Moment;
 use counted::{Counted, CounterFile};
@@ -95,6 +95,8 @@ pub enum RejectEvent {
     Unconfirmed { part: u32 },
     /// The actuator won't pulse for this part.
     Refused { part: u32, answer: Answer },
+    /// The line's controller wants this product to be inspected.
+    Select { product: Product },
 }
 
 /// What is at the gate.

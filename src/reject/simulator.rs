@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aecsad_link::{Actuator, Decoder, Edge, Envelope, MAX_FRAME, ToActuator, encode};
+use aecsad_link::{Actuator, Decoder, Edge, Envelope, MAX_FRAME, Product, ToActuator, encode};
 use serialport::{SerialPort, TTYPort};
 
 use super::serial::never_block;
@@ -15,6 +15,7 @@ use super::serial::never_block;
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 const COUNT_WAIT: Duration = Duration::from_millis(2);
 const REPORT_US: u64 = 20_000;
+const SELECT_EACH_US: u64 = 1_000_000;
 
 /// What the simulated actuator has, and what goes wrong with it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Play {
     pub counts_per_s: Option<f64>,
     /// A sensor behind the gate sees each part so long after its pulse.
     pub confirm_after: Option<Duration>,
+    /// The line's controller behind it: once it has given so many pulses it asks for this product, again and again.
+    pub select: Option<(u32, Product)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +99,7 @@ impl Simulator {
         let mut decoder = Decoder::new();
         let mut bytes = [0; 256];
         let mut pulses = 0;
-        let mut report_us = 0;
+        let (mut report_us, mut select_us) = (0, 0);
         // When the sensor behind the gate will see each part that was pulsed.
         let mut falling: VecDeque<u64> = VecDeque::new();
         while !stop.load(Ordering::Relaxed) {
@@ -110,6 +113,15 @@ impl Simulator {
                         self.say(&report)?;
                     }
                 }
+            }
+            if let Some((after, product)) = play.select
+                && pulses >= after
+                && now_us >= select_us
+                && !silent
+            {
+                select_us = now_us + SELECT_EACH_US;
+                let wish = actuator.selects(product);
+                self.say(&wish)?;
             }
             while let Some(&at_us) = falling.front()
                 && at_us <= now_us

@@ -4,7 +4,7 @@
 mod board;
 mod kmtronic;
 mod lcus;
-mod modbus;
+pub mod modbus;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};

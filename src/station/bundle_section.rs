@@ -135,12 +135,19 @@ impl BundleConfig {
 
     /// The file with the station's own scale and threshold for `product`, where it has one.
     pub fn calibration(&self, product: &str) -> Option<PathBuf> {
+        let place = self.calibration_place(product)?;
+        // One file that is named has to be there; of several products some may have none.
+        (!self.has_slots() || place.is_file()).then_some(place)
+    }
+
+    /// Where that file is or would be, if the station file says so.
+    pub fn calibration_place(&self, product: &str) -> Option<PathBuf> {
         let place = self.calibration.as_ref()?;
-        if !self.has_slots() {
-            return Some(place.clone());
-        }
-        let of_product = place.join(format!("{product}.toml"));
-        of_product.is_file().then_some(of_product)
+        Some(match self.source {
+            BundleSource::File(_) => place.clone(),
+            // A product's name has no slash in it and doesn't start with a dot.
+            BundleSource::Slots { .. } => place.join(format!("{product}.toml")),
+        })
     }
 
     pub fn has_slots(&self) -> bool {

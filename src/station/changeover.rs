@@ -2,7 +2,9 @@
 //! what is current there and hands it to the engine's thread, which takes it before its next part: no part waits for a
 //! bundle, and none is missed. The same two carry a trial to its end.
 
-use std::io::Read;
+mod selection;
+
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -20,40 +22,37 @@ use crate::slots::trial::{Outcome, Trial};
 use crate::slots::{Slots, SlotsError, Started};
 use crate::station::bundle_section::BundleConfig;
 use crate::station::config::StationConfig;
+use selection::Selection;
+pub use selection::{SELECT_NAME, Wish};
 
 /// How soon a change in the slots is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A file of this name in the slots' folder, with a product's name in it, selects that product and is removed: for a
-/// controller that can write a file but not run a command.
-pub const SELECT_NAME: &str = "select";
-const MAX_SELECT_BYTES: u64 = 1024;
 
 /// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
 pub struct Loaded {
     pub judge: Box<dyn Judge>,
     pub calibration: Vec<f32>,
+    /// What a person should know although it judges.
+    pub warning: Option<String>,
 }
 
 impl Loaded {
     /// The real thing: an inspector of the station's region, with the station's own scale and threshold if it has them.
     pub fn inspector(bundle: &Bundle, config: &StationConfig) -> Result<Self> {
         let mut inspector = Inspector::from_bundle(bundle, config.region)?;
-        match config.bundle.calibration(&bundle.manifest.product) {
-            Some(path) => {
-                calibration::apply(&path, &mut inspector).or_else(|error| match error {
-                    // A new version of the product: the trial goes on with what the bundle brings.
-                    CalibrationError::OtherBundle { .. } if config.bundle.has_slots() => {
-                        log::warn!(
-                            "{error}; until then the bundle's own scale and threshold count"
-                        );
-                        Ok(())
-                    }
-                    other => Err(other),
-                })?
+        let mut warning = None;
+        if let Some(path) = config.bundle.calibration(&bundle.manifest.product) {
+            match calibration::apply(&path, &mut inspector) {
+                // A new version of the product: the trial goes on with what the bundle brings.
+                Err(error @ CalibrationError::OtherBundle { .. }) if config.bundle.has_slots() => {
+                    let until = "until then the bundle's own scale and threshold count";
+                    warning = Some(format!("{error}; {until}"));
+                }
+                applied => applied?,
             }
-            None => {}
         }
         Ok(Loaded {
+            warning,
             calibration: inspector.decision().calibration.scores().to_vec(),
             judge: Box::new(inspector),
         })
@@ -86,6 +85,7 @@ pub struct Watcher<'a> {
     current: (String, String),
     /// The bundle that could not be loaded, not to be tried again and again.
     broken: Option<String>,
+    selection: Selection,
     waiting: Option<(String, Outcome)>,
     fresh: Mailbox,
     outcomes: Receiver<(String, Outcome)>,
@@ -106,6 +106,15 @@ struct Fresh {
 pub enum News {
     Notice(String),
     Alarm(String),
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            News::Notice(said) => f.write_str(said),
+            News::Alarm(said) => write!(f, "ALARM: {said}"),
+        }
+    }
 }
 
 /// Starts with the current bundle of the slots. A bundle on trial that can't be loaded is given up at once.
@@ -137,6 +146,7 @@ pub fn start<'a>(
         load,
         current: (sha256, started.product),
         broken: None,
+        selection: Selection::of(folder),
         waiting: None,
         fresh,
         outcomes,
@@ -159,7 +169,12 @@ fn load_current(
         }
         // Loading takes a while, and a flash need not wait for it.
         match load(&started.bundle) {
-            Ok(loaded) => return Ok((started, loaded)),
+            Ok(mut loaded) => {
+                if let Some(warning) = loaded.warning.take() {
+                    tell(News::Alarm(warning));
+                }
+                return Ok((started, loaded));
+            }
             Err(error) if started.on_trial => {
                 let why = error.to_string();
                 let version = started.bundle.manifest.version;
@@ -218,7 +233,7 @@ impl Judge for ChangingJudge {
         judged
     }
 
-    fn bundle(&self) -> &str {
+    fn bundle(&self) -> Arc<str> {
         self.judge.bundle()
     }
 
@@ -242,6 +257,11 @@ impl ChangingJudge {
 }
 
 impl Watcher<'_> {
+    /// Where the controller's wishes on the reject link go.
+    pub fn wish(&self) -> Wish {
+        self.selection.wish.clone()
+    }
+
     /// Watches until `stop` is set.
     pub fn run(mut self, stop: &AtomicBool, tell: &mut dyn FnMut(News)) {
         while !stop.load(Ordering::Relaxed) {
@@ -261,7 +281,7 @@ impl Watcher<'_> {
         {
             self.waiting = Some((sha256, outcome));
         }
-        self.obey_select_file(tell);
+        self.selection.obey(tell);
         let state = match Slots::look(&self.folder).and_then(|slots| slots.state()) {
             Ok(state) => state,
             Err(error) => return log::warn!("{error}"),
@@ -311,35 +331,6 @@ impl Watcher<'_> {
             Err(other) => tell(News::Alarm(other.to_string())),
         }
         Ok(())
-    }
-
-    fn obey_select_file(&self, tell: &mut dyn FnMut(News)) {
-        let path = self.folder.join(SELECT_NAME);
-        let mut product = String::new();
-        let Ok(file) = std::fs::File::open(&path) else {
-            return;
-        };
-        let read = file.take(MAX_SELECT_BYTES).read_to_string(&mut product);
-        let product = product.trim();
-        let slots = match Slots::lock(&self.folder) {
-            Ok(slots) => slots,
-            Err(SlotsError::Busy { .. }) => return,
-            Err(error) => return tell(News::Alarm(error.to_string())),
-        };
-        let done = match read {
-            Ok(_) => slots.select(product).map_err(|error| error.to_string()),
-            Err(error) => Err(format!("{} can't be read ({error})", path.display())),
-        };
-        if let Err(error) = std::fs::remove_file(&path) {
-            return tell(News::Alarm(format!(
-                "{} can't be removed ({error})",
-                path.display()
-            )));
-        }
-        tell(match done {
-            Ok(()) => News::Notice(format!("{product} selected")),
-            Err(why) => News::Alarm(why),
-        });
     }
 
     fn change_over(&mut self, sha256: &str, tell: &mut dyn FnMut(News)) {

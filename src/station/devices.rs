@@ -5,26 +5,34 @@ use std::path::PathBuf;
 use super::config::{CameraConfig, StationConfig, TriggerConfig};
 use crate::camera::sensor::{GpioSensor, SerialSensor};
 use crate::camera::v4l2::V4l2Camera;
-use crate::camera::{CameraError, FrameSource, PacedFolder, Parts, SensorTrigger, Trigger};
+use crate::camera::{
+    CameraError, Flattened, FrameSource, PacedFolder, Parts, SensorTrigger, Trigger,
+};
 use crate::reject::{self, RejectError, Rejector};
 
 /// The camera with its trigger; for a folder also the file of each part, the first part's first.
 pub fn open_source(
     config: &StationConfig,
 ) -> Result<(Box<dyn FrameSource>, Vec<PathBuf>), CameraError> {
-    match &config.camera {
+    let mut images = Vec::new();
+    let (source, size): (Box<dyn FrameSource>, _) = match &config.camera {
         CameraConfig::Folder { path, period } => {
             let folder = PacedFolder::open(path, *period)?;
-            let images = folder.images().to_vec();
-            Ok((Box::new(folder), images))
+            images = folder.images().to_vec();
+            (Box::new(folder), None)
         }
         CameraConfig::V4l2(settings) => {
             // A sensor that is missing is said before the camera starts.
             let trigger = open_trigger(&config.trigger)?;
             let camera = V4l2Camera::open(settings.clone())?;
-            Ok((Box::new(Parts::new(Box::new(camera), trigger)), Vec::new()))
+            let size = (settings.width, settings.height);
+            (Box::new(Parts::new(Box::new(camera), trigger)), Some(size))
         }
-    }
+    };
+    Ok(match &config.flat_field {
+        Some(path) => (Box::new(Flattened::new(source, path, size)?), images),
+        None => (source, images),
+    })
 }
 
 pub fn open_trigger(config: &TriggerConfig) -> Result<Trigger, CameraError> {

@@ -33,12 +33,17 @@ impl Gate<'_> {
             // Asked before the queues, so that the last verdict is not left in one.
             let over = progress.verdicts_over.load(Ordering::Acquire);
             hear_of_parts(&mut keeper, &mut seen, &mut tell);
-            while let Some(Judged { id, outcome }) = verdicts.dequeue() {
+            while let Some(judged) = verdicts.dequeue() {
+                let Judged {
+                    id,
+                    outcome,
+                    bundle,
+                } = judged;
                 if !keeper.awaits(id) {
                     // Announced after the last look there, or decided by its deadline.
                     hear_of_parts(&mut keeper, &mut seen, &mut tell);
                 }
-                keeper.judged(id, outcome, Instant::now(), &mut tell);
+                keeper.judged(id, outcome, bundle, Instant::now(), &mut tell);
             }
             keeper.turn(Instant::now(), &mut tell);
             progress.gate.beat();

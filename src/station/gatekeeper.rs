@@ -1,6 +1,7 @@
 //! What is decided at the gate, without threads or clocks: parts and verdicts in, pulses and news out. The gate's thread
 //! drives it with the real time, the simulated line with a virtual one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use heapless::LinearMap;
@@ -94,6 +95,7 @@ impl<'r> Gatekeeper<'r> {
         &mut self,
         id: u32,
         outcome: Result<Verdict>,
+        bundle: Arc<str>,
         now: Instant,
         tell: &mut dyn FnMut(LineEvent),
     ) {
@@ -103,7 +105,7 @@ impl<'r> Gatekeeper<'r> {
             Err(_) => Finding::EngineError,
         };
         let evidence = match outcome {
-            Ok(verdict) => Evidence::Verdict(verdict),
+            Ok(verdict) => Evidence::Verdict(verdict, bundle),
             Err(error) => Evidence::Failure(error),
         };
         if let Some(fate) = self.tracker.found(id, finding, now) {
@@ -193,7 +195,9 @@ impl<'r> Gatekeeper<'r> {
                 }
                 return;
             }
-            RejectEvent::Unconfirmed { .. } | RejectEvent::Refused { .. } => {}
+            RejectEvent::Unconfirmed { .. }
+            | RejectEvent::Refused { .. }
+            | RejectEvent::Select { .. } => {}
         }
         tell(LineEvent::Gate(event));
     }

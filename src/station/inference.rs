@@ -39,7 +39,12 @@ impl Engine<'_, '_> {
                 .unwrap_or_else(|_| Err(StationError::EngineBrokeOff.into()));
             let good = outcome.as_ref().is_ok_and(|verdict| !verdict.reject);
             let id = part.id;
-            let mut judged = Judged { id, outcome };
+            let bundle = self.judge.bundle();
+            let mut judged = Judged {
+                id,
+                outcome,
+                bundle,
+            };
             while let Err(back) = self.verdicts.send(judged) {
                 if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
                     break;

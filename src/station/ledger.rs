@@ -2,6 +2,7 @@
 //! for each alarm.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Evidence, LineEvent};
@@ -47,6 +48,8 @@ pub struct Row {
     pub cause: Cause,
     pub captured: Instant,
     pub verdict: Option<Verdict>,
+    /// Which bundle the verdict is by.
+    pub bundle: Option<Arc<str>>,
     pub pulse: Pulse,
     /// Whether the sensor behind the gate saw it fall, if there is one and it was to.
     pub fallen: Option<bool>,
@@ -82,8 +85,8 @@ pub enum Entry<'a> {
     Row(&'a Row),
     /// One sentence for a person.
     Alarm(String),
-    /// Good news about the link, likewise.
-    Notice(&'static str),
+    /// News that need nobody, likewise.
+    Notice(&'a str),
 }
 
 #[derive(Default)]
@@ -138,8 +141,10 @@ impl Ledger {
                 "the belt's encoder started to count anew: parts on the way to the gate are astray, look for them".into(),
                 write,
             ),
-            // Used up at the gate.
-            LineEvent::Gate(RejectEvent::Count { .. } | RejectEvent::Fell { .. }) => {}
+            // Used up at the gate, and by the changeover.
+            LineEvent::Gate(
+                RejectEvent::Count { .. } | RejectEvent::Fell { .. } | RejectEvent::Select { .. },
+            ) => {}
             LineEvent::TakenAlong(TakenAlong { part, with }) => {
                 self.totals.taken_along += 1;
                 self.alarm(
@@ -207,14 +212,16 @@ impl Ledger {
             self.alarm(sentence(fate, &evidence), write);
         }
         let part = fate.part.id;
+        let (verdict, bundle) = match evidence {
+            Evidence::Verdict(verdict, bundle) => (Some(verdict), Some(bundle)),
+            Evidence::Failure(_) | Evidence::Nothing => (None, None),
+        };
         let row = Row {
             part,
             cause: fate.cause,
             captured: fate.part.captured,
-            verdict: match evidence {
-                Evidence::Verdict(verdict) => Some(verdict),
-                Evidence::Failure(_) | Evidence::Nothing => None,
-            },
+            verdict,
+            bundle,
             pulse,
             fallen: None,
         };

@@ -18,6 +18,7 @@ mod source;
 pub mod system;
 pub mod watchdog;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -48,9 +49,9 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 pub trait Judge: Send {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict>;
 
-    /// Which bundle judges, as the journal names it.
-    fn bundle(&self) -> &str {
-        ""
+    /// Which bundle judged the last frame, as the journal names it.
+    fn bundle(&self) -> Arc<str> {
+        Arc::default()
     }
 
     /// Where the last judged frame is strange, if the judge can say.
@@ -62,8 +63,8 @@ impl Judge for Inspector {
         Ok(self.inspect(frame)?)
     }
 
-    fn bundle(&self) -> &str {
-        self.identity()
+    fn bundle(&self) -> Arc<str> {
+        Arc::clone(self.identity())
     }
 
     fn heatmap(&mut self) -> Option<Heatmap<'_>> {
@@ -149,7 +150,8 @@ pub enum LineEvent {
 
 #[derive(Debug)]
 pub enum Evidence {
-    Verdict(Verdict),
+    /// And the bundle it is by.
+    Verdict(Verdict, Arc<str>),
     Failure(Error),
     Nothing,
 }
@@ -164,6 +166,7 @@ enum Seen {
 struct Judged {
     id: u32,
     outcome: Result<Verdict>,
+    bundle: Arc<str>,
 }
 
 /// Everything a station needs. The rejector is open; nothing is energised.
@@ -234,7 +237,11 @@ impl Station<'_> {
         let mut verdicts = Queue::<Judged, PARTS>::new();
         let mut events = Box::new(Queue::<LineEvent, EVENTS>::new());
         let (frames_in, frames_out) = frames.split();
-        let (spare_in, spare_out) = spare.split();
+        let (mut spare_in, spare_out) = spare.split();
+        // As many as can be on their way at once: a camera that finds the engine behind needs no new one.
+        for _ in 0..=FRAMES {
+            let _ = spare_in.enqueue(Frame::empty());
+        }
         let (seen_in, seen_out) = seen.split();
         let (verdicts_in, verdicts_out) = verdicts.split();
         let (events_in, mut events_out) = events.split();

@@ -13,7 +13,9 @@ import time
 HERE = pathlib.Path(__file__).parent
 MODULES = (
     "mc videodev videobuf2-common videobuf2-v4l2 rc-core cec v4l2-dv-timings v4l2-tpg videobuf2-memops "
-    "videobuf2-dma-contig videobuf2-vmalloc vivid watchdog i6300esb"
+    "videobuf2-dma-contig videobuf2-vmalloc vivid watchdog i6300esb "
+    "virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk crc16 mbcache jbd2 "
+    "crc32c_generic ext4"
 ).split()
 # Emulated on a busy machine, everything takes long.
 PATIENCE_S = 180
@@ -124,7 +126,9 @@ class Actuator:
 
 
 class Machine:
-    def __init__(self, work, image, wire, auto=False):
+    """Boots at once. `wire` joins its second serial line to the actuator; `disk` is a file that it has as /dev/vda."""
+
+    def __init__(self, work, image, wire=None, auto=False, disk=None):
         root = work / "root"
         kernel = next((root / "boot").glob("vmlinuz-*"))
         # Emulating wider instructions than this processor's takes longer than doing without.
@@ -133,14 +137,18 @@ class Machine:
             "-accel", "tcg", "-display", "none", "-nic", "none", "-L", root / "usr/share/qemu", "-L", root / "usr/share/seabios",
             "-kernel", kernel, "-initrd", image,
             "-append", f"console=ttyS0 quiet panic=-1 {'station=auto' if auto else ''}",
-            "-serial", "stdio", "-chardev", f"socket,id=wire,path={wire},reconnect=1", "-serial", "chardev:wire",
-            "-device", "i6300esb", "-action", "watchdog=reset",
+            "-serial", "stdio", "-device", "i6300esb", "-action", "watchdog=reset",
         ]
+        if wire:
+            command += ["-chardev", f"socket,id=wire,path={wire},reconnect=1", "-serial", "chardev:wire"]
+        if disk:
+            command += ["-drive", f"file={disk},format=raw,if=virtio,cache=none"]
         self.process = subprocess.Popen(
             [str(c) for c in command], env=environment(root), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, bufsize=0,
         )
-        self.transcript = open(work / f"console{'-auto' if auto else ''}.txt", "wb")
+        name = "console-auto" if auto else "console-disk" if disk else "console"
+        self.transcript = open(work / f"{name}.txt", "ab" if disk else "wb")
         self.lines = queue.Queue()
         threading.Thread(target=self.listen, daemon=True).start()
         self.wait_for("@@booted")
@@ -169,9 +177,13 @@ class Machine:
             if mark in line:
                 return seen
 
+    def begin(self, command):
+        """Starts one line of shell in the machine, and does not wait for its end."""
+        self.process.stdin.write(command.encode() + b"\n")
+
     def run(self, command, patience_s=PATIENCE_S, may_fail=False):
         """Runs one line of shell in the machine and returns what it said."""
-        self.process.stdin.write(command.encode() + b"\n")
+        self.begin(command)
         *said, last = self.wait_for("@@rc ", patience_s)
         text = "\n".join(said)
         if not last.endswith("@@rc 0") and not may_fail:

@@ -2,7 +2,7 @@
 # The station in a virtual machine: a real V4L2 camera (the kernel's vivid), real serial lines, a real watchdog.
 # Prints what it skipped, and leaves with 75, where qemu can't be had.
 #     tests/hil/run.sh            builds and tries the release binary
-#     AECSAD=FILE BUNDLE=FILE tests/hil/run.sh
+#     AECSAD=FILE tests/hil/run.sh --only parts power_cuts --cuts 3
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
@@ -19,8 +19,8 @@ if [ -z "${AECSAD:-}" ]; then
     cargo build --release
     AECSAD=$target/release/aecsad
 fi
-if [ -z "${BUNDLE:-}" ]; then
-    BUNDLE=$work/plain.aecsad
-    AECSAD_HIL_BUNDLE=$BUNDLE cargo nextest run --workspace --test inspect --run-ignored only -E 'test(a_bundle_for_the_virtual_machine)' >&2
-fi
-exec python3 tests/hil/station.py --work "$work" --aecsad "$AECSAD" --bundle "$BUNDLE" "$@"
+# What the machine works with is made by tests, which know how to make a small bundle
+export AECSAD_HIL_BUNDLE=$work/plain.aecsad AECSAD_HIL_SLOTS=$work/slots
+rm -rf "$AECSAD_HIL_SLOTS"
+cargo nextest run --workspace --test inspect --test slots --run-ignored only -E 'test(for_the_virtual_machine)' >&2
+exec python3 tests/hil/station.py --work "$work" --aecsad "$AECSAD" --bundle "$AECSAD_HIL_BUNDLE" --slots "$AECSAD_HIL_SLOTS" "$@"

@@ -1,6 +1,6 @@
 """The station in a virtual machine, and everything that goes wrong around it.
 
-    station.py --work DIR --aecsad FILE --bundle FILE
+    station.py --work DIR --aecsad FILE --bundle FILE --slots DIR
 
 The camera is vivid at one frame a second; a part is there when its picture is not black. White pictures are good parts,
 checkers are bad ones.
@@ -14,6 +14,7 @@ import sys
 import time
 
 import machine
+import power
 from machine import Hil, Machine
 
 BLACK, WHITE, CHECKERS = 5, 6, 10
@@ -61,9 +62,10 @@ FORMATS = ["YUYV", "UYVY", "GREY", "Y10", "Y12", "NV12", "RGB24", "BGGR8", "GBRG
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ["work", "aecsad", "bundle"]:
+    for name in ["work", "aecsad", "bundle", "slots"]:
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--only", nargs="+", help="the names of the trials that are wanted")
+    parser.add_argument("--cuts", type=int, default=30, help="how often the power is cut while a bundle is flashed")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     files = {"station.toml": STATION.replace("FORMAT", "YUYV"), "watched.toml": WATCHED, "frames.toml": FRAMES}
@@ -71,7 +73,7 @@ def main():
     image = machine.build_initramfs(work, arguments.aecsad.resolve(), arguments.bundle.resolve(), files)
     failed = []
     for title, auto, trials in [
-        ("a station started by hand", False, [formats, refusals, parts, camera_faults, unplugged, silence, full_disk]),
+        ("a station started by hand", False, [formats, refusals, parts, camera_faults, unplugged, silence, full_disk, clock_steps]),
         ("a station watched over", True, [watchdog]),
     ]:
         trials = [trial for trial in trials if not arguments.only or trial.__name__ in arguments.only]
@@ -100,6 +102,15 @@ def main():
             if virtual:
                 virtual.stop()
             actuator.stop()
+    if not arguments.only or "power_cuts" in arguments.only:
+        print("== a station without power", flush=True)
+        started = time.monotonic()
+        try:
+            said = power.cuts(work, image, arguments.slots.resolve(), arguments.cuts)
+            print(f"ok    power_cuts     {said} ({time.monotonic() - started:.0f} s)", flush=True)
+        except Hil as error:
+            failed.append("power_cuts")
+            print(f"FAIL  power_cuts     {error}", flush=True)
     if failed:
         sys.exit(f"hil: failed: {', '.join(failed)}; what the machines said is in {work}/console*.txt")
     print("skipped in the virtual machine: MJPG (vivid has none), a GPIO sensor, a camera with a hardware trigger")
@@ -276,6 +287,23 @@ def silence(virtual, actuator):
     expect([row["cause"] for row in found] == ["good", "bad", "bad"], str(found))
     expect(actuator.pulsed()[before:] == [3], f"pulses: {actuator.pulsed()[before:]}")
     return "told, the part that may have passed named, found again by itself"
+
+
+def clock_steps(virtual, actuator):
+    """Parts are timed by the monotonic clock, whatever happens to the time of day."""
+    before = len(actuator.pulsed())
+    start(virtual)
+    for step in ["+ 86400", "- 172800"]:
+        pattern(virtual, CHECKERS)
+        time.sleep(2.5)
+        virtual.run(f"date -s @$(($(date +%s) {step}))")
+        pattern(virtual, BLACK)
+        time.sleep(2.5 + 1.3 * Pace.verdict_s)
+    found, text = stop(virtual)
+    expect("ALARM" not in text, f"an alarm: {text[-400:]}")
+    expect([row["cause"] for row in found] == ["good", "bad", "bad"], str(found))
+    rejected = check_pulses(found, actuator, before)
+    return f"a day forward and two back; parts {rejected} rejected in their windows all the same"
 
 
 def full_disk(virtual, actuator):

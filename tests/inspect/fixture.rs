@@ -49,11 +49,13 @@ impl Fixture {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("models/efficientnet-lite0/encoder.onnx");
         let onnx = std::fs::read(onnx).unwrap();
         let (statistics, scores) = fit(&onnx, frames);
+        let z = TrimmedZ::fit(&scores);
+        let scores: Vec<f32> = scores.iter().map(|score| z.apply(*score)).collect();
         let mut arrays = statistics.to_arrays();
         arrays.insert(CALIBRATION, Array1::from(scores.clone()));
         let mut fixture = Fixture {
             folder,
-            manifest: manifest(&scores),
+            manifest: manifest(z, scores),
             entries: vec![
                 (ENCODER.to_owned(), onnx),
                 (STATISTICS.to_owned(), arrays.to_bytes().unwrap()),
@@ -212,9 +214,10 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
     (statistics, scores)
 }
 
-fn manifest(raw: &[f32]) -> Manifest {
-    let z = TrimmedZ::fit(raw);
-    let calibration = Conformal::new(raw.iter().map(|s| z.apply(*s)).collect());
+/// `scores` are those of the good parts that the threshold is set on.
+fn manifest(z: TrimmedZ, scores: Vec<f32>) -> Manifest {
+    let calibration_parts = scores.len() as u32;
+    let calibration = Conformal::new(scores);
     let highest = calibration.scores().last().copied().unwrap();
     Manifest {
         format: FORMAT,
@@ -227,7 +230,7 @@ fn manifest(raw: &[f32]) -> Manifest {
         threshold: Threshold {
             value: highest + 10.0,
             false_reject_rate: 0.2,
-            calibration_parts: raw.len() as u32,
+            calibration_parts,
         },
         tolerance: Tolerance { golden: TOLERANCE },
         branches: vec![BranchStats {

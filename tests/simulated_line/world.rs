@@ -460,7 +460,8 @@ fn deliver(
             keeper.announce(Announcement { part, sight }, now, tell);
         }
         Delivery::Judged { .. } if rng.u16(..2_000) == 0 => {
-            keeper.judged(id, Err(StationError::EngineBrokeOff.into()), now, tell);
+            let broke_off = Err(StationError::EngineBrokeOff.into());
+            keeper.judged(id, broke_off, Arc::default(), now, tell);
         }
         Delivery::Judged { bad } => {
             let verdict = Verdict {
@@ -472,7 +473,7 @@ fn deliver(
                 latency: Duration::ZERO,
                 stages: Default::default(),
             };
-            keeper.judged(id, Ok(verdict), now, tell);
+            keeper.judged(id, Ok(verdict), Arc::default(), now, tell);
         }
     }
 }

@@ -56,6 +56,7 @@ fn load(bundle: &Bundle) -> aecsad::Result<Loaded> {
         version => Ok(Loaded {
             judge: Box::new(Versioned(version)),
             calibration: vec![0.0, 50.0],
+            warning: None,
         }),
     }
 }

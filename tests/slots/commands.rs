@@ -1,7 +1,7 @@
 //! `flash`, `slots`, `rollback`, `select` and `verify` through the real program, on a small real bundle.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use aecsad::error::ExitCode;
@@ -14,14 +14,14 @@ use super::fixture::{Fixture, aecsad, assert_refused, stderr, stdout};
 use super::sign;
 
 /// A folder with a station file, keys and signed bundles.
-struct Station {
-    fixture: Fixture,
+pub(super) struct Station {
+    pub fixture: Fixture,
     key: KeyPair,
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 impl Station {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let fixture = Fixture::new();
         let key = KeyPair::generate_unencrypted_keypair().unwrap();
         let public = key.pk.to_box().unwrap().into_string();
@@ -38,20 +38,27 @@ impl Station {
     }
 
     /// A signed bundle of `drawn part` in this version.
-    fn version(&mut self, version: u64) -> PathBuf {
+    pub fn version(&mut self, version: u64) -> PathBuf {
         self.fixture.manifest().version = version;
         let name = format!("{version}.aecsad");
         let signer = |manifest: &[u8]| Ok(sign(&self.key, manifest));
         self.fixture.write_signed(&name, Some(&signer))
     }
 
-    fn run(&self, arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
+    pub fn run(&self, arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
         let mut all = arguments.to_vec();
         all.extend([&"--config" as &dyn AsRef<std::ffi::OsStr>, &self.config]);
         aecsad(&all)
     }
 
-    fn slots(&self) -> String {
+    pub fn flash(&self, bundle: &Path, flags: &[&str]) {
+        let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"flash", &bundle];
+        arguments.extend(flags.iter().map(|flag| flag as &dyn AsRef<std::ffi::OsStr>));
+        let run = self.run(&arguments);
+        assert!(run.status.success(), "{}", stderr(&run));
+    }
+
+    pub fn slots(&self) -> String {
         stdout(&self.run(&[&"slots"]))
     }
 
@@ -318,4 +325,27 @@ fn killed_at_any_moment_the_station_has_the_old_or_the_new_bundle_whole() {
     println!(
         "20 flashes killed: {old} times the old bundle, {new} times the new one, never half of one"
     );
+}
+
+/// Not a test of its own: makes the disk over which `tests/hil` cuts the power, with version 1 at work and proven, and
+/// version 2 beside it to be flashed.
+#[test]
+#[ignore = "asked for by tests/hil/run.sh"]
+fn slots_for_the_virtual_machine() {
+    let Some(disk) = std::env::var_os("AECSAD_HIL_SLOTS").map(PathBuf::from) else {
+        return;
+    };
+    let mut station = Station::new();
+    let first = station.version(1);
+    assert!(station.run(&[&"flash", &first]).status.success());
+    station.confirm();
+    let second = station.version(2);
+    for folder in ["slots", "keys"] {
+        std::fs::create_dir_all(disk.join(folder)).unwrap();
+        for name in station.fixture.files(folder) {
+            let from = station.fixture.at(folder).join(&name);
+            std::fs::copy(from, disk.join(folder).join(name)).unwrap();
+        }
+    }
+    std::fs::copy(second, disk.join("2.aecsad")).unwrap();
 }

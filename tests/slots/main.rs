@@ -8,6 +8,7 @@ mod disk;
 #[allow(dead_code)]
 #[path = "../inspect/fixture.rs"]
 mod fixture;
+mod live;
 mod networks;
 #[path = "../bundle/packing.rs"]
 mod packing;

@@ -22,10 +22,61 @@ pub struct Modbus {
     input_was: bool,
 }
 
-enum Ask {
-    SetCoil(bool),
-    Coil,
+#[derive(Clone, Copy, Debug)]
+pub enum Ask {
+    SetCoil { coil: u16, on: bool },
+    Coil(u16),
     Input(u16),
+}
+
+/// One request and its answer, without the wire between them.
+pub struct Exchange {
+    ask: Ask,
+    request: ModbusRequest,
+    /// The request as it goes onto the wire.
+    pub frame: Vec<u8>,
+}
+
+impl Exchange {
+    /// An error, here and below, is why, as the end of a sentence.
+    pub fn new(unit: u8, ask: Ask) -> Result<Self, String> {
+        let mut request = ModbusRequest::new(unit, ModbusProto::Rtu);
+        let mut frame = Vec::with_capacity(LONGEST);
+        let made = match ask {
+            Ask::SetCoil { coil, on } => request.generate_set_coil(coil, on, &mut frame),
+            Ask::Coil(coil) => request.generate_get_coils(coil, 1, &mut frame),
+            Ask::Input(input) => request.generate_get_discretes(input, 1, &mut frame),
+        };
+        made.map_err(|e| format!("{e:?}"))?;
+        Ok(Exchange {
+            ask,
+            request,
+            frame,
+        })
+    }
+
+    /// Whether an answer that starts like this ends here.
+    pub fn is_whole(bytes: &[u8]) -> bool {
+        guess_response_frame_len(bytes, ModbusProto::Rtu)
+            .is_ok_and(|length| bytes.len() >= length.into())
+    }
+
+    /// The bit that was asked for; for a written coil its new state.
+    pub fn answer(&self, bytes: &[u8]) -> Result<bool, String> {
+        let refused = |e: rmodbus::ErrorKind| match e {
+            // The exceptions of chapter 7.
+            rmodbus::ErrorKind::IllegalFunction => "it does not know this function".into(),
+            rmodbus::ErrorKind::IllegalDataAddress => "it has no such coil or input".into(),
+            other => format!("{other:?}"),
+        };
+        if let Ask::SetCoil { on, .. } = self.ask {
+            self.request.parse_ok(bytes).map_err(refused)?;
+            return Ok(on);
+        }
+        let mut bits: Vec<bool> = Vec::with_capacity(1);
+        self.request.parse_bool(bytes, &mut bits).map_err(refused)?;
+        Ok(bits.first().copied().unwrap_or(false))
+    }
 }
 
 impl Modbus {
@@ -40,8 +91,7 @@ impl Modbus {
         }
     }
 
-    /// The bit asked for; for a written coil its new state.
-    fn ask(&mut self, ask: &Ask) -> Result<bool, RejectError> {
+    fn ask(&mut self, ask: Ask) -> Result<bool, RejectError> {
         let mut tried = 0;
         loop {
             tried += 1;
@@ -52,47 +102,25 @@ impl Modbus {
         }
     }
 
-    fn ask_once(&mut self, ask: &Ask) -> Result<bool, RejectError> {
-        let mut request = ModbusRequest::new(self.unit, ModbusProto::Rtu);
-        let mut frame: Vec<u8> = Vec::with_capacity(LONGEST);
-        let made = match *ask {
-            Ask::SetCoil(on) => request.generate_set_coil(self.coil, on, &mut frame),
-            Ask::Coil => request.generate_get_coils(self.coil, 1, &mut frame),
-            Ask::Input(input) => request.generate_get_discretes(input, 1, &mut frame),
-        };
-        made.map_err(|e| self.line.refused(format!("{e:?}")))?;
-        self.line.send(&frame)?;
+    fn ask_once(&mut self, ask: Ask) -> Result<bool, RejectError> {
+        let exchange = Exchange::new(self.unit, ask).map_err(|why| self.line.refused(why))?;
+        self.line.send(&exchange.frame)?;
         let mut bytes = [0; LONGEST];
-        let answer = self.line.answer(&mut bytes, |bytes| {
-            guess_response_frame_len(bytes, ModbusProto::Rtu)
-                .is_ok_and(|length| bytes.len() >= length.into())
-        })?;
-        let refused = |e: rmodbus::ErrorKind| {
-            // The exceptions of chapter 7.
-            let reason = match e {
-                rmodbus::ErrorKind::IllegalFunction => "it does not know this function".into(),
-                rmodbus::ErrorKind::IllegalDataAddress => "it has no such coil or input".into(),
-                other => format!("{other:?}"),
-            };
-            self.line.refused(reason)
-        };
-        if let Ask::SetCoil(on) = *ask {
-            request.parse_ok(answer).map_err(refused)?;
-            return Ok(on);
-        }
-        let mut bits: Vec<bool> = Vec::with_capacity(1);
-        request.parse_bool(answer, &mut bits).map_err(refused)?;
-        Ok(bits.first().copied().unwrap_or(false))
+        let answer = self.line.answer(&mut bytes, Exchange::is_whole)?;
+        exchange
+            .answer(answer)
+            .map_err(|why| self.line.refused(why))
     }
 }
 
 impl Output for Modbus {
     fn set(&mut self, on: bool) -> Result<(), RejectError> {
-        self.ask(&Ask::SetCoil(on)).map(drop)
+        let coil = self.coil;
+        self.ask(Ask::SetCoil { coil, on }).map(drop)
     }
 
     fn check(&mut self) -> Result<(), RejectError> {
-        if self.ask(&Ask::Coil)? {
+        if self.ask(Ask::Coil(self.coil))? {
             // Somebody else has energised it.
             return self.set(false);
         }
@@ -103,7 +131,7 @@ impl Output for Modbus {
         let Some(input) = self.confirm_input else {
             return Ok(false);
         };
-        let covered = self.ask(&Ask::Input(input))?;
+        let covered = self.ask(Ask::Input(input))?;
         let was = std::mem::replace(&mut self.input_was, covered);
         Ok(covered && !was)
     }

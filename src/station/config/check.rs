@@ -116,6 +116,7 @@ impl<'p> Checker<'p> {
             camera,
             trigger,
             region,
+            flat_field: file.optics.flat_field.map(|path| self.here.join(path)),
             conveyor,
             counter,
             reject,

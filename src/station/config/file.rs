@@ -110,6 +110,7 @@ fn default_sensor_baud() -> u32 {
 pub struct OpticsSection {
     /// left, top, width, height in pixels.
     pub region: Option<[u32; 4]>,
+    pub flat_field: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::ConfigError;
 
 /// As `section.key`. What is in `camera.controls` is the camera's own.
-pub const KEYS: [&str; 62] = [
+pub const KEYS: [&str; 63] = [
     "bundle.path",
     "bundle.slots",
     "bundle.keys",
@@ -38,6 +38,7 @@ pub const KEYS: [&str; 62] = [
     "trigger.delay_ms",
     "trigger.wait_ms",
     "optics.region",
+    "optics.flat_field",
     "conveyor.speed_mm_s",
     "conveyor.distance_mm",
     "conveyor.travel_ms",

@@ -58,6 +58,8 @@ pub struct StationConfig {
     pub trigger: TriggerConfig,
     /// What the inspector looks at; all of the frame if none.
     pub region: Option<Region>,
+    /// The picture of an evenly lit sheet that each frame is corrected by.
+    pub flat_field: Option<PathBuf>,
     pub conveyor: Conveyor,
     /// A counter of the kernel's that the belt's encoder is wired to, if it isn't wired to the actuator.
     pub counter: Option<PathBuf>,

@@ -1,0 +1,119 @@
+//! Which product the line's controller wants: by its word on the reject link, or by a file that it puts into the slots'
+//! folder, for one that can write a file but not run a command.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::News;
+use crate::reject::Product;
+use crate::slots::{Slots, SlotsError};
+
+/// A file of this name in the slots' folder, with a product's name in it, selects that product and is removed.
+pub const SELECT_NAME: &str = "select";
+const MAX_SELECT_BYTES: u64 = 1024;
+
+/// What the controller said last on the reject link, until it is looked at.
+#[derive(Clone, Default)]
+pub struct Wish(Arc<Mutex<Option<Product>>>);
+
+impl Wish {
+    pub fn say(&self, product: Product) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(product);
+    }
+
+    fn take(&self) -> Option<Product> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+pub(super) struct Selection {
+    folder: PathBuf,
+    pub wish: Wish,
+    /// The alarm that was given last: a controller that goes on asking for the same is told once.
+    refused: Option<String>,
+    /// The file was obeyed, but can't be removed.
+    stuck: bool,
+}
+
+impl Selection {
+    pub fn of(folder: &Path) -> Self {
+        Selection {
+            folder: folder.into(),
+            wish: Wish::default(),
+            refused: None,
+            stuck: false,
+        }
+    }
+
+    /// Whatever can't be done now is tried again at the next call.
+    pub fn obey(&mut self, tell: &mut dyn FnMut(News)) {
+        self.obey_file(tell);
+        if let Some(product) = self.wish.take()
+            && !self.select(product.name(), tell)
+        {
+            self.wish.say(product);
+        }
+    }
+
+    fn obey_file(&mut self, tell: &mut dyn FnMut(News)) {
+        let path = self.folder.join(SELECT_NAME);
+        let Ok(file) = File::open(&path) else {
+            self.stuck = false;
+            return;
+        };
+        if !self.stuck {
+            let mut product = String::new();
+            let read = file.take(MAX_SELECT_BYTES).read_to_string(&mut product);
+            let settled = match read {
+                // Still being written.
+                Ok(_) if product.trim().is_empty() => false,
+                Ok(_) => self.select(product.trim(), tell),
+                Err(error) => {
+                    let place = path.display();
+                    self.refuse(format!("{place} can't be read ({error}): write a product's name into it, as `aecsad slots` shows it"), tell);
+                    true
+                }
+            };
+            if !settled {
+                return;
+            }
+        }
+        if let Err(error) = std::fs::remove_file(&path)
+            && !std::mem::replace(&mut self.stuck, true)
+        {
+            let place = path.display();
+            tell(News::Alarm(format!(
+                "{place} can't be removed ({error}), and no other is obeyed before: remove it, and let this user write the folder"
+            )));
+        }
+    }
+
+    /// Whether it is settled, one way or the other; not while another program changes the slots.
+    fn select(&mut self, product: &str, tell: &mut dyn FnMut(News)) -> bool {
+        // It will stand in a sentence on somebody's terminal.
+        let product = product.replace(char::is_control, "");
+        let state = Slots::look(&self.folder).and_then(|slots| slots.state());
+        if state.is_ok_and(|state| state.active.as_ref() == Some(&product)) {
+            self.refused = None;
+            return true;
+        }
+        match Slots::lock(&self.folder).and_then(|slots| slots.select(&product)) {
+            Ok(()) => {
+                self.refused = None;
+                tell(News::Notice(format!("{product} selected")));
+            }
+            Err(SlotsError::Busy { .. }) => return false,
+            Err(error) => self.refuse(error.to_string(), tell),
+        }
+        true
+    }
+
+    fn refuse(&mut self, why: String, tell: &mut dyn FnMut(News)) {
+        if self.refused.as_ref() != Some(&why) {
+            tell(News::Alarm(why.clone()));
+            self.refused = Some(why);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+"""Power cuts during `aecsad flash`, on ext4 on a virtual disk: the emulator is killed at a random moment, the machine
+started again, and its slots are looked at. A writer that overwrites a file in place is the control.
+
+SIGKILL keeps what the machine has handed to its disk and loses what it has not, so this is a machine that loses its power
+on a disk that doesn't.
+"""
+import json
+import random
+import subprocess
+import time
+
+from machine import Hil, Machine
+
+STATION = """
+[bundle]
+slots = "slots"
+keys = "keys"
+[camera]
+kind = "folder"
+path = "frames"
+rate_per_min = 60
+[conveyor]
+travel_ms = 1000
+[reject]
+kind = "framed"
+device = "/dev/ttyS1"
+pulse_ms = 20
+"""
+DISK_MB = 64
+FLASH = "aecsad flash /disk/2.aecsad --config /disk/station.toml"
+# What the flash says once the file is taken in, and before it puts it in its place.
+TAKEN_IN, PROVEN = "drawn part version 2", "ok    scores"
+# Piece by piece and each piece safe on the disk, which is not enough.
+OVERWRITE = (
+    "for piece in $(seq 0 63); do dd if=/disk/2.aecsad of=/disk/naive bs=128k count=1 skip=$piece seek=$piece "
+    "conv=notrunc,fsync 2>/dev/null; done"
+)
+# A control that is caught less often would say little about the rest.
+CONTROLS = 5
+
+
+def cuts(work, image, slots, rounds):
+    """Cuts the power `rounds` times; what was found, as a sentence."""
+    disk = Disk(work, image, slots)
+    try:
+        return disk.measure() + "; " + disk.flashes(rounds) + "; " + disk.controls()
+    finally:
+        disk.off()
+
+
+class Disk:
+    def __init__(self, work, image, slots):
+        self.work, self.image = work, image
+        (slots / "station.toml").write_text(STATION)
+        self.file = work / "disk.img"
+        for old in [self.file, work / "console-disk.txt"]:
+            old.unlink(missing_ok=True)
+        made = subprocess.run(
+            ["mke2fs", "-q", "-t", "ext4", "-d", slots, self.file, f"{DISK_MB}M"],
+            env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"}, capture_output=True, text=True,
+        )
+        if made.returncode != 0:
+            raise Hil(f"the disk can't be made: {made.stderr}")
+        self.machine = None
+        self.random = random.Random(3)
+
+    def on(self):
+        self.machine = Machine(self.work, self.image, disk=self.file)
+        self.machine.run("mkdir -p /disk; mount -t ext4 /dev/vda /disk")
+        return self.machine
+
+    def off(self):
+        if self.machine:
+            self.machine.stop()
+            self.machine = None
+
+    def measure(self):
+        """Flashes once without a cut, for the moments that are worth one."""
+        machine = self.on()
+        began = time.monotonic()
+        machine.begin(FLASH)
+        machine.wait_for(TAKEN_IN)
+        self.taken_in = time.monotonic() - began
+        machine.wait_for(PROVEN)
+        self.proven = time.monotonic() - began
+        machine.wait_for("@@rc 0")
+        self.done = time.monotonic() - began
+        machine.run("aecsad rollback --config /disk/station.toml")
+        self.off()
+        return f"a flash takes {self.done:.1f} s, {self.taken_in:.1f} of them to take the file in"
+
+    def flashes(self, rounds):
+        found = {1: 0, 2: 0}
+        for turn in range(rounds):
+            machine = self.on()
+            machine.begin(FLASH)
+            match turn % 3:
+                case 0:
+                    time.sleep(self.random.uniform(0, 1.1 * self.taken_in))
+                case 1:
+                    time.sleep(self.random.uniform(0, 1.1 * self.done))
+                case _:
+                    machine.wait_for(PROVEN)
+                    time.sleep(self.random.uniform(0, 1.5 * (self.done - self.proven)))
+            self.off()
+            found[self.look()] += 1
+        if rounds >= 12 and not all(found.values()):
+            raise Hil(f"the cuts did not cover the flash: {found}")
+        return f"{rounds} cuts: {found[1]} times the old bundle, {found[2]} times the new one, each time whole"
+
+    def look(self):
+        """Which version the station starts with after a cut. It goes back to the old one."""
+        machine = self.on()
+        listed = machine.run("aecsad slots --config /disk/station.toml")
+        if "UNUSABLE" in listed or "damaged" in listed:
+            raise Hil(f"a slot is half after a cut: {listed}")
+        checked = machine.run("aecsad check --config /disk/station.toml", may_fail=True)
+        if "ok    bundle" not in checked:
+            raise Hil(f"the station would not start after a cut: {checked}")
+        state = json.loads(machine.run("aecsad slots --json --config /disk/station.toml"))
+        product = state["product"][0]
+        current = product["trial"]["slot"] if product.get("trial") else product["good"]
+        version = product[current]["version"]
+        if version == 2:
+            machine.run("aecsad rollback --config /disk/station.toml")
+        self.off()
+        return version
+
+    def controls(self):
+        machine = self.on()
+        # Another file of the same size: two versions of a bundle have most bytes in common.
+        machine.run("tr a-z b-za </disk/2.aecsad >/disk/old; cp /disk/old /disk/naive")
+        whole = [line.split()[0] for line in machine.run("sha256sum /disk/old /disk/2.aecsad").splitlines()]
+        began = time.monotonic()
+        machine.run(OVERWRITE)
+        takes = time.monotonic() - began
+        if machine.run("sha256sum /disk/naive").split()[0] != whole[1]:
+            raise Hil("the writer in place does not even write without a cut")
+        torn = 0
+        for _ in range(CONTROLS):
+            machine.run("cp /disk/old /disk/naive; sync")
+            machine.begin(OVERWRITE)
+            time.sleep(self.random.uniform(0.1, 0.9) * takes)
+            self.off()
+            machine = self.on()
+            torn += machine.run("sha256sum /disk/naive").split()[0] not in whole
+        self.off()
+        if torn == 0:
+            raise Hil("the writer in place was never caught: these cuts prove nothing")
+        return f"a writer in place was torn {torn} of {CONTROLS} times"
