@@ -5,12 +5,13 @@ BUNDLE ?= models/demo.aecsad
 PEERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hil bench lint figures gpu-check
+.PHONY: help demo test hil aarch64 bench lint figures gpu-check
 
 help:
 	@echo 'make demo     build, then pass 60 parts over a simulated line and show what is rejected'
 	@echo 'make test     install what testing needs, then run every test'
 	@echo 'make hil      the station in a virtual machine: real camera interface, serial lines, watchdog'
+	@echo 'make aarch64  the runtime built for ARM and run under qemu on golden images'
 	@echo 'make bench    how long frames and networks take, beside ONNX Runtime; PEERS="DIR..." measures PaDiM and PatchCore too'
 	@echo 'make lint     formatting, clippy, file sizes'
 	@echo 'make gpu-check  the CUDA build against the CPU and PyTorch, and a whole fit; without a GPU only that it says so'
@@ -26,6 +27,9 @@ test:
 
 hil:
 	tests/hil/run.sh
+
+aarch64:
+	tests/aarch64/run.sh
 
 bench:
 	benches/speed/run.sh
