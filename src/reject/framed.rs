@@ -3,7 +3,6 @@
 //! nor the wire can move it.
 
 mod connection;
-mod rejector;
 pub mod wire;
 
 use std::hash::{BuildHasher, RandomState};
@@ -14,10 +13,10 @@ use aecsad_link::{Answer, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, Whe
 use heapless::Deque;
 
 use super::clock::PeerClock;
-use super::{RejectError, RejectEvent};
+use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{Encoder, Moment};
 use connection::{Connection, Purpose};
-use wire::{Dial, Terminal};
+use wire::{Dial, Heard, Terminal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Three periods without a word.
@@ -25,11 +24,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(3);
 const HELLO_AGAIN: Duration = Duration::from_millis(300);
 /// Twice the latency timer of common USB adapters, so that a repetition is a real loss.
 const REJECT_AGAIN: Duration = Duration::from_millis(32);
-/// A report of a pulse takes no longer after the moment of the pulse ...
+/// A report of a pulse takes no longer after the moment of the pulse.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(250);
-/// ... on a machine that is not too busy to hear it. Only what the actuator says later than this after the moment proves
-/// that it has not pulsed: messages keep their order on the wire.
-const PASSED_OVER: Duration = Duration::from_millis(50);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_millis(500);
@@ -39,9 +35,8 @@ const SAME_CLOCK_US: u64 = 1_000_000;
 const PROMPT: Duration = Duration::from_millis(20);
 /// ... so often, before a link is taken for one that is always slow.
 const SLOW_GREETINGS: u32 = 10;
-/// A greeting and its answer as frames, in bytes.
-const LONGEST_GREETING: u32 = 16;
-const LONGEST_ANSWER: u32 = 24;
+/// A greeting, its answer and what may be on the wire before them, in bytes.
+const GREETING_BYTES: u32 = 96;
 /// A message leads to no more events.
 const TOLD_AT_ONCE: usize = 8;
 
@@ -75,13 +70,10 @@ pub struct FramedSerial {
     back_off: Duration,
     /// What the owner was told last.
     told_up: Option<bool>,
-    /// When the actuator sent what was heard last, by our clock.
-    spoke_at: Option<Instant>,
     to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
     waiting: heapless::Vec<Waiting, MAX_SCHEDULED>,
     slow_greetings: u32,
-    /// When the owner looked at it last; before that, when it was opened.
-    polled_at: Instant,
+    /// The owner has looked at it.
     polled: bool,
 }
 
@@ -115,11 +107,9 @@ impl FramedSerial {
             retry_at: now,
             back_off: FIRST_RETRY,
             told_up: None,
-            spoke_at: None,
             to_tell: Deque::new(),
             waiting: heapless::Vec::new(),
             slow_greetings: 0,
-            polled_at: now,
             polled: false,
         })
     }
@@ -178,9 +168,6 @@ impl FramedSerial {
             return;
         };
         connection.heard_at = at;
-        if let FromActuator::Ack { at_us, .. } | FromActuator::Count { at_us, .. } = message {
-            self.spoke_at = self.clock.here(at_us);
-        }
         match message {
             FromActuator::Ack { seq, at_us, answer } => {
                 let Some(sent) = connection.answered(seq) else {
@@ -261,7 +248,7 @@ impl FramedSerial {
 
     /// What a greeting and its answer take on the wire, at 10 bits a byte.
     fn wire_time(&self) -> Duration {
-        let bits = 10 * (LONGEST_GREETING + LONGEST_ANSWER);
+        let bits = 10 * GREETING_BYTES;
         Duration::from_secs_f64(f64::from(bits) / f64::from(self.settings.baud.max(1)))
     }
 
@@ -384,21 +371,9 @@ impl FramedSerial {
         }
     }
 
-    /// Its moment is over and no report of a pulse can come any more.
-    fn is_lost(&self, waiting: &Waiting, now: Instant) -> bool {
-        let Some(due) = waiting.due.filter(|due| now > *due + CONFIRM_WITHIN) else {
-            return false;
-        };
-        // Without a connection nothing is to be heard; with a silent one it is given up within seconds.
-        !self.is_greeted() || self.spoke_at.is_some_and(|spoke| spoke > due + PASSED_OVER)
-    }
-
-    fn is_greeted(&self) -> bool {
-        self.connection.as_ref().is_some_and(|c| c.greeted)
-    }
-
     fn give_up(&mut self, now: Instant) {
-        while let Some(index) = self.waiting.iter().position(|w| self.is_lost(w, now)) {
+        let over = |w: &Waiting| w.due.is_some_and(|due| now > due + CONFIRM_WITHIN);
+        while let Some(index) = self.waiting.iter().position(over) {
             let part = self.waiting.swap_remove(index).part;
             self.tell(RejectEvent::Unconfirmed { part });
             if self.to_tell.is_full() {
@@ -410,6 +385,109 @@ impl FramedSerial {
 
 fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
+impl Rejector for FramedSerial {
+    fn schedule(&mut self, part: u32, fire: Moment, now: Instant) -> Result<(), RejectError> {
+        let due = match fire {
+            Moment::At(at) => Some(at),
+            Moment::AtCount { .. } => None,
+        };
+        let waiting = Waiting {
+            part,
+            fire,
+            sent: None,
+            accepted: false,
+            due,
+        };
+        if self.waiting.push(waiting).is_err() {
+            return Err(RejectError::Overfull {
+                device: self.device(),
+                part,
+                waiting: self.waiting.len(),
+            });
+        }
+        self.send_waiting(now);
+        Ok(())
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<RejectEvent> {
+        if !std::mem::replace(&mut self.polled, true)
+            && let Some(connection) = &mut self.connection
+        {
+            // Nobody listened while the bundle was loaded, which is not the actuator's silence.
+            connection.heard_at = now;
+        }
+        while self.to_tell.is_empty()
+            && let Some(connection) = &mut self.connection
+        {
+            match connection.hear(now) {
+                Ok(None) => break,
+                Ok(Some(Heard { at, message })) => self.heard(at, message),
+                Err(error) => self.down(self.lost(&error), now),
+            }
+        }
+        if self.to_tell.is_empty() {
+            if self.connection.is_some() {
+                self.keep_alive(now);
+            } else {
+                self.reconnect(now);
+            }
+            self.send_waiting(now);
+            self.give_up(now);
+        }
+        self.to_tell.pop_front()
+    }
+
+    fn wake_at(&self) -> Instant {
+        let mut wake_at = match &self.connection {
+            Some(connection) => connection.beat_at.min(connection.heard_at + SILENT_AFTER),
+            None => self.retry_at,
+        };
+        let greeted = self.connection.as_ref().is_some_and(|c| c.greeted);
+        for waiting in &self.waiting {
+            if let (Some(sent), true, false) = (waiting.sent, greeted, waiting.accepted) {
+                wake_at = wake_at.min(sent + REJECT_AGAIN);
+            }
+            if let Some(due) = waiting.due {
+                wake_at = wake_at.min(due + CONFIRM_WITHIN);
+            }
+        }
+        wake_at
+    }
+
+    fn pending(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn stop(&mut self) -> Result<(), RejectError> {
+        self.waiting.clear();
+        let Some(mut connection) = self.connection.take() else {
+            return Err(RejectError::Silent(self.device()));
+        };
+        let until = Instant::now() + STOP_WITHIN;
+        while Instant::now() < until {
+            let now = Instant::now();
+            connection
+                .send(ToActuator::Cancel, Purpose::Cancel, now)
+                .map_err(|error| self.lost(&error))?;
+            while let Some(heard) = connection
+                .hear_within(REJECT_AGAIN)
+                .map_err(|error| self.lost(&error))?
+            {
+                let FromActuator::Ack { seq, answer, .. } = heard.message else {
+                    continue;
+                };
+                let sent = connection.answered(seq);
+                // Without a session there is nothing to cancel.
+                if answer == Answer::NoSession || sent.is_some_and(|s| s.purpose == Purpose::Cancel)
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Err(RejectError::Silent(self.device()))
+    }
 }
 
 #[cfg(test)]

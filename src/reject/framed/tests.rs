@@ -9,7 +9,6 @@ use aecsad_link::Edge;
 
 use super::*;
 use crate::line::Position;
-use crate::reject::Rejector;
 use crate::reject::simulator::{Play, Simulator};
 
 const MS: Duration = Duration::from_millis(1);
@@ -185,16 +184,14 @@ fn a_silent_actuator_is_reported() {
     rejector
         .schedule(2, Moment::At(now + 600 * MS), now)
         .unwrap();
-    let seen = until(&mut rejector, |e| {
-        matches!(e, RejectEvent::Unconfirmed { .. })
-    });
+    let seen = until(&mut rejector, is_down);
     assert!(
         matches!(
             &seen[..],
             [
                 RejectEvent::Pulsed { part: 1, .. },
-                RejectEvent::Down(RejectError::Silent(_)),
                 RejectEvent::Unconfirmed { part: 2 },
+                RejectEvent::Down(RejectError::Silent(_))
             ]
         ),
         "{seen:?}"
