@@ -6,7 +6,9 @@
 
 mod admission;
 mod blocked;
+mod int8;
 
+use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
 use tract_onnx::prelude::*;
@@ -74,6 +76,15 @@ impl Network {
         &self.name
     }
 
+    /// What it consists of on this machine: each kind of operator and how often it is there.
+    pub fn operators(&self) -> BTreeMap<String, usize> {
+        let mut operators = BTreeMap::new();
+        for node in self.state.model().nodes() {
+            *operators.entry(node.op.name().into_owned()).or_default() += 1;
+        }
+        operators
+    }
+
     /// How many inputs the graph has.
     pub fn inputs(&self) -> usize {
         self.state.model().inputs.len()
@@ -119,11 +130,12 @@ impl Network {
 
 fn plan(onnx: &[u8]) -> TractResult<TypedSimpleState> {
     let engine = tract_onnx::onnx();
-    let file = engine.proto_model_for_read(&mut std::io::Cursor::new(onnx))?;
+    let mut file = engine.proto_model_for_read(&mut std::io::Cursor::new(onnx))?;
     admission::check_file(&file).map_err(TractError::msg)?;
+    let int8_weights = int8::take_weights(&mut file);
     let model = engine.model_for_proto_model(&file)?.into_typed()?;
     admission::check_shapes(&model).map_err(TractError::msg)?;
-    blocked::lower(&model)?
+    blocked::lower(&model, &int8_weights)?
         .into_optimized()?
         .into_runnable()?
         .spawn()

@@ -71,6 +71,28 @@ fn random_networks() {
     }
 }
 
+/// Scales are powers of two, so that floats compute exactly what bytes do: not even a tie is rounded elsewhere.
+#[test]
+fn random_quantised_networks() {
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let model = Sketch::draw_quantised(&mut rng);
+        let name = format!("quantised network {seed}");
+        assert_same(&name, &model, &mut rng);
+
+        let mut bytes = Vec::new();
+        prost::Message::encode(&model, &mut bytes).unwrap();
+        let operators = Network::load(&name, &bytes).unwrap().operators();
+        let is_in_bytes = operators
+            .keys()
+            .any(|operator| operator.starts_with("Int8"));
+        let is_left = operators
+            .keys()
+            .any(|operator| operator.contains("quantizeLinear"));
+        assert!(is_in_bytes && !is_left, "{name}: {operators:?}");
+    }
+}
+
 /// A map in the graph: its name and `[C, H, W]`.
 type Map = (String, [usize; 3]);
 
@@ -107,19 +129,131 @@ impl Sketch<'_> {
             };
             maps.push(map);
         }
-        // An output in the middle must not be fused away.
-        let middle = 1 + sketch.rng.usize(0..maps.len() - 2);
+        sketch.model(&maps)
+    }
+
+    /// Layers as quantised networks have them: each convolution and mean between bytes.
+    fn draw_quantised(rng: &mut Rng) -> pb::ModelProto {
+        let shape = [rng.usize(5..40), rng.usize(6..20), rng.usize(6..20)];
+        let mut sketch = Sketch {
+            graph: pb::GraphProto::default(),
+            rng,
+        };
+        sketch.graph.input.push(value_info("image", Some(shape)));
+        let mut maps: Vec<Map> = vec![("image".into(), shape)];
+        for _ in 0..8 {
+            let last = maps[maps.len() - 1].clone();
+            let mut map = match sketch.rng.u8(0..8) {
+                0..=2 => sketch.quantised_convolution(&last, 1),
+                3 => sketch.quantised_convolution(&last, last.1[0]),
+                4 => sketch.quantised_mean(&last),
+                5 => {
+                    // Quantised together, where all of it is layers of bytes
+                    let parts = [0, 1].map(|_| sketch.quantised_convolution(&last, last.1[0]));
+                    let joined = sketch.join(&parts);
+                    sketch.quantised(&joined)
+                }
+                _ => sketch.quantised_convolution(&last, 1),
+            };
+            let earlier = maps.iter().rev().find(|(_, earlier)| *earlier == map.1);
+            if let Some(earlier) = earlier.filter(|_| sketch.rng.bool()).cloned() {
+                let shortcut = sketch.quantised(&earlier).0;
+                map.0 = sketch.node("Add", &[&map.0, &shortcut], vec![]);
+            }
+            if sketch.rng.bool() {
+                map = sketch.clamp_at_zero(&map);
+            }
+            maps.push(map);
+        }
+        sketch.model(&maps)
+    }
+
+    /// With the last map and one in the middle as outputs, which must not be fused away.
+    fn model(mut self, maps: &[Map]) -> pb::ModelProto {
+        let middle = 1 + self.rng.usize(0..maps.len() - 2);
         let outputs = [&maps[middle].0, &maps[maps.len() - 1].0];
-        sketch.graph.output = outputs.map(|name| value_info(name, None)).to_vec();
+        self.graph.output = outputs.map(|name| value_info(name, None)).to_vec();
         pb::ModelProto {
             ir_version: 8,
             opset_import: vec![pb::OperatorSetIdProto {
                 version: 17,
                 ..Default::default()
             }],
-            graph: Some(sketch.graph),
+            graph: Some(self.graph),
             ..Default::default()
         }
+    }
+
+    /// Through bytes and back.
+    fn quantised(&mut self, (input, shape): &Map) -> Map {
+        let scale = (-self.rng.i32(3..7) as f32).exp2();
+        let scale = self.constant(&[], vec![scale]);
+        let zero = self.bytes(&[], vec![0]);
+        let bytes = self.node("QuantizeLinear", &[input, &scale, &zero], vec![]);
+        let name = self.node("DequantizeLinear", &[&bytes, &scale, &zero], vec![]);
+        (name, *shape)
+    }
+
+    fn quantised_convolution(&mut self, input: &Map, group: usize) -> Map {
+        let [channels, height, width] = input.1;
+        let outputs = if group == 1 {
+            self.rng.usize(1..40)
+        } else {
+            channels
+        };
+        let (rows, columns) = (self.window(height, 2), self.window(width, 2));
+        let dims = [outputs, channels / group, rows.kernel, columns.kernel];
+        let values = (0..dims.iter().product()).map(|_| self.rng.i8(-127..=127));
+        let values = values.collect();
+        let weights = self.bytes(&dims, values);
+        let scales = (0..outputs).map(|_| (-self.rng.i32(9..12) as f32).exp2());
+        let scales = scales.collect();
+        let scales = self.constant(&[outputs], scales);
+        let zeros = self.bytes(&[outputs], vec![0; outputs]);
+        let weights = self.node(
+            "DequantizeLinear",
+            &[&weights, &scales, &zeros],
+            vec![int("axis", 0)],
+        );
+        let bias = (0..outputs).map(|_| f32::from(self.rng.i8(..)) / 256.0);
+        let bias = bias.collect();
+        let bias = self.constant(&[outputs], bias);
+        let input = self.quantised(input).0;
+        let mut attributes = attributes(&rows, &columns);
+        attributes.push(ints("dilations", &[rows.dilation, columns.dilation]));
+        attributes.push(int("group", group));
+        (
+            self.node("Conv", &[&input, &weights, &bias], attributes),
+            [outputs, rows.output, columns.output],
+        )
+    }
+
+    /// Of a number of cells by which floats divide exactly.
+    fn quantised_mean(&mut self, input: &Map) -> Map {
+        let [channels, height, width] = input.1;
+        let [rows, columns] = [height, width].map(|extent| {
+            loop {
+                let window = self.window(extent, 1);
+                if window.kernel.is_power_of_two() {
+                    break window;
+                }
+            }
+        });
+        let input = self.quantised(input).0;
+        let mut attributes = attributes(&rows, &columns);
+        attributes.push(int("count_include_pad", 1));
+        let name = self.node("AveragePool", &[&input], attributes);
+        (name, [channels, rows.output, columns.output])
+    }
+
+    fn clamp_at_zero(&mut self, (input, shape): &Map) -> Map {
+        let name = if self.rng.bool() {
+            self.node("Relu", &[input], vec![])
+        } else {
+            let bounds = [0.0, 6.0].map(|bound| self.constant(&[], vec![bound]));
+            self.node("Clip", &[input, &bounds[0], &bounds[1]], vec![])
+        };
+        (name, *shape)
     }
 
     fn convolution(
@@ -239,16 +373,23 @@ impl Sketch<'_> {
         self.constant(shape, values)
     }
 
-    fn constant(&mut self, shape: &[usize], float_data: Vec<f32>) -> String {
+    fn constant(&mut self, shape: &[usize], values: Vec<f32>) -> String {
+        let raw = values.iter().flat_map(|value| value.to_le_bytes());
+        self.array(shape, DataType::Float, raw.collect())
+    }
+
+    fn bytes(&mut self, shape: &[usize], values: Vec<i8>) -> String {
+        let raw = values.iter().map(|value| *value as u8);
+        self.array(shape, DataType::Int8, raw.collect())
+    }
+
+    fn array(&mut self, shape: &[usize], data_type: DataType, raw_data: Vec<u8>) -> String {
         let name = format!("constant_{}", self.graph.initializer.len());
         self.graph.initializer.push(pb::TensorProto {
             dims: shape.iter().map(|extent| *extent as i64).collect(),
-            data_type: DataType::Float as i32,
+            data_type: data_type as i32,
             name: name.clone(),
-            raw_data: float_data
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
+            raw_data,
             ..Default::default()
         });
         name

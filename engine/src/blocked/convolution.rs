@@ -2,15 +2,14 @@
 //! kernel passes over its input. Weights are packed at load in the order in which the tile reads them.
 
 use super::geometry::{Axis, Padded, with_scratch};
-use super::lanes::{Kernel, LANES, Lanes, run};
+use super::lanes::{Kernel, LANES, Lanes, is_wide, run_wide};
 use super::layout::blocks;
+use super::taps::{Needed, Taps};
 
 /// Weights that a tile reads again and again should stay in the first-level cache, beside its input.
 const WEIGHT_BYTES: usize = 24 << 10;
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
 const INPUT_BYTES: usize = 256 << 10;
-/// Only kernels of up to so many taps look for those that a tile of cells doesn't need.
-const MOST_SKIPPED: usize = 16;
 /// Below this many channels the input is read as it comes, a channel a plane: blocks would be mostly filling.
 const FEW_CHANNELS: usize = 5;
 
@@ -19,14 +18,14 @@ const FEW_CHANNELS: usize = 5;
 pub(crate) struct Convolution {
     axes: [Axis; 2],
     padded: Padded,
+    /// Most output blocks of a tile.
+    widest: usize,
     /// Channels are planes of one value a cell, not blocks of eight.
     planes: bool,
     /// Blocks, or planes, of the input.
     inputs: usize,
     output_blocks: usize,
-    taps: Vec<Tap>,
-    /// A kernel is dilated so far that many cells find only padding under some of its taps.
-    skips: bool,
+    taps: Taps,
     /// `[tile][input block][tap][lane][block of the tile][8]`.
     weights: Vec<f32>,
     bias: Vec<f32>,
@@ -34,47 +33,25 @@ pub(crate) struct Convolution {
     pub bounds: [f32; 2],
 }
 
-/// A place in the kernel.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tap {
-    /// Of the value in a padded plane that it reads for the first output cell.
-    offset: usize,
-    /// Of its weights, in taps.
-    index: usize,
-    /// The cell it reads for the first output cell, without the padding.
-    row: isize,
-    column: isize,
-}
-
 impl Convolution {
     /// # Shapes
     /// - `weights`: `[outputs, inputs, height, width]`
     /// - `bias`: `[outputs]`
     pub(crate) fn new(axes: [Axis; 2], inputs: usize, weights: &[f32], bias: &[f32]) -> Self {
-        let padded = Padded::new(&axes, 0.0);
+        let padded = Padded::new(&axes);
         let planes = inputs < FEW_CHANNELS;
         let lanes = if planes { 1 } else { LANES };
         let output_blocks = blocks(bias.len());
         let [rows, columns] = axes;
-        let (mut taps, mut places) = (Vec::new(), Vec::new());
-        for (kernel_row, row) in rows.taps() {
-            for (kernel_column, column) in columns.taps() {
-                places.push(kernel_row * columns.kernel + kernel_column);
-                taps.push(Tap {
-                    offset: padded.cell(row, column) * lanes,
-                    index: taps.len(),
-                    row,
-                    column,
-                });
-            }
-        }
+        let taps = Taps::new(&axes, &padded, lanes);
         let area = rows.kernel * columns.kernel;
         let input_blocks = inputs.div_ceil(lanes);
         let mut packed =
-            Vec::with_capacity(output_blocks * input_blocks * places.len() * lanes * LANES);
-        for tile in tiles(output_blocks) {
+            Vec::with_capacity(output_blocks * input_blocks * taps.len() * lanes * LANES);
+        let widest = widest();
+        for tile in tiles(output_blocks, widest) {
             for input_block in 0..input_blocks {
-                for tap in &places {
+                for tap in &taps.places {
                     for input in input_block * lanes..(input_block + 1) * lanes {
                         let outputs = tile.start * LANES..tile.end * LANES;
                         packed.extend(outputs.map(|output| {
@@ -93,10 +70,10 @@ impl Convolution {
         bias.resize(output_blocks * LANES, 0.0);
         Convolution {
             padded,
+            widest,
             planes,
             inputs: input_blocks,
             output_blocks,
-            skips: taps.len() <= MOST_SKIPPED && (rows.dilation > 1 || columns.dilation > 1),
             taps,
             weights: packed,
             bias,
@@ -139,7 +116,7 @@ impl Convolution {
         assert!(residual.is_none_or(|residual| residual.len() == output.len()));
         let plane = self.padded.size[0] * self.padded.size[1] * self.lanes();
         let mut start = |input: &[f32]| {
-            run(&Pass {
+            run_wide(&Pass {
                 layer: self,
                 input: input.as_ptr(),
                 plane,
@@ -154,25 +131,32 @@ impl Convolution {
             let maps = input.chunks_exact(input.len() / self.inputs);
             for (map, padded) in maps.zip(scratch.chunks_exact_mut(plane)) {
                 let rows = 0..self.padded.size[0];
-                self.padded.copy_rows(map, self.lanes(), rows, padded);
+                self.padded.copy_rows(map, self.lanes(), rows, 0.0, padded);
             }
             start(scratch)
         })
     }
 }
 
-/// Output blocks that a tile computes at once: pairs, and three at the end of an odd number.
-fn tiles(blocks: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+/// Output blocks that a tile computes at once: `most` as long as there are, then a pair, and three at the end of an odd
+/// number.
+fn tiles(blocks: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut from = 0;
     std::iter::from_fn(move || {
         let size = match blocks - from {
             0 => return None,
             left @ (1 | 3) => left,
-            _ => 2,
+            left if left < most => 2,
+            _ => most,
         };
         from += size;
         Some(from - size..from)
     })
+}
+
+/// Most blocks of a tile on this machine.
+fn widest() -> usize {
+    if is_wide() { 4 } else { 2 }
 }
 
 /// One application; all pointers are good for what the layer's shapes say.
@@ -202,7 +186,7 @@ impl Kernel for Pass<'_> {
         let cells = layer.axes[0].output * layer.axes[1].output;
         let per_input = layer.taps.len() * lanes * LANES;
         // No tap is left where all of them only read padding.
-        let at_once = (WEIGHT_BYTES / (8 * per_input.max(1))).clamp(1, layer.inputs);
+        let at_once = (WEIGHT_BYTES / (4 * layer.widest * per_input.max(1))).clamp(1, layer.inputs);
         let rounds = layer.inputs.div_ceil(at_once);
         let at_once = layer.inputs.div_ceil(rounds);
         let read = at_once * lanes * layer.axes[0].stride * layer.axes[1].stride;
@@ -212,7 +196,7 @@ impl Kernel for Pass<'_> {
             .next_multiple_of(12);
         for from in (0..cells).step_by(cells_at_once) {
             for first in (0..layer.inputs).step_by(at_once) {
-                for outputs in tiles(layer.output_blocks) {
+                for outputs in tiles(layer.output_blocks, layer.widest) {
                     let (size, before) = (outputs.len(), outputs.start * layer.inputs);
                     let share = Share {
                         inputs: first..layer.inputs.min(first + at_once),
@@ -228,13 +212,9 @@ impl Kernel for Pass<'_> {
                     };
                     // SAFETY: the instructions are there, and the share lies within the shapes.
                     unsafe {
-                        match (size, layer.planes) {
-                            (1, false) => self.share::<L, 6, 1, LANES>(&share),
-                            (2, false) => self.share::<L, 6, 2, LANES>(&share),
-                            (_, false) => self.share::<L, 3, 3, LANES>(&share),
-                            (1, true) => self.share::<L, 6, 1, 1>(&share),
-                            (2, true) => self.share::<L, 6, 2, 1>(&share),
-                            (_, true) => self.share::<L, 3, 3, 1>(&share),
+                        match layer.planes {
+                            true => self.tile::<L, 1>(&share),
+                            false => self.tile::<L, LANES>(&share),
                         }
                     }
                 }
@@ -244,12 +224,33 @@ impl Kernel for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// `CELLS` output cells and `BLOCKS` output blocks at a time; `CHANNELS` input channels lie side by side.
+    /// As many cells as there are registers for; `CHANNELS` input channels lie side by side.
     #[inline(always)]
-    unsafe fn share<L: Lanes, const CELLS: usize, const BLOCKS: usize, const CHANNELS: usize>(
+    unsafe fn tile<L: Lanes, const CHANNELS: usize>(&self, share: &Share) {
+        // SAFETY: as the caller says.
+        unsafe {
+            if L::IS_WIDE {
+                match share.outputs.len() {
+                    4 => return self.share::<L, 12, 2, CHANNELS>(share),
+                    2 => return self.share::<L, 12, 1, CHANNELS>(share),
+                    _ => (),
+                }
+            }
+            match share.outputs.len() {
+                1 => self.share::<L::One, 6, 1, CHANNELS>(share),
+                2 => self.share::<L::One, 6, 2, CHANNELS>(share),
+                _ => self.share::<L::One, 3, 3, CHANNELS>(share),
+            }
+        }
+    }
+
+    /// `CELLS` output cells and `PARTS` times the blocks of `L` at a time.
+    #[inline(always)]
+    unsafe fn share<L: Lanes, const CELLS: usize, const PARTS: usize, const CHANNELS: usize>(
         &self,
         share: &Share,
     ) {
+        let held = L::BLOCKS * LANES;
         let [rows, columns] = self.layer.axes;
         let area = rows.output * columns.output;
         let step = columns.stride * CHANNELS;
@@ -260,15 +261,10 @@ impl Pass<'_> {
             share.inputs.start == 0,
             share.inputs.end == self.layer.inputs,
         );
-        let mut needed = [Tap::default(); MOST_SKIPPED];
+        let mut room = Needed::default();
         for cell in share.cells.clone().step_by(CELLS) {
             let there = CELLS.min(share.cells.end - cell);
-            let mut taps = &self.layer.taps[..];
-            if self.layer.skips {
-                let first = [row, column];
-                let count = self.needed_taps(first, there, &mut needed);
-                taps = &needed[..count];
-            }
+            let taps = self.layer.taps.needed([row, column], there, &mut room);
             // Surplus cells compute the last one again.
             let mut places = [0; CELLS];
             let mut place = 0;
@@ -284,15 +280,16 @@ impl Pass<'_> {
             }
             // SAFETY: cells, blocks and places lie within the shapes.
             unsafe {
-                let mut sums = [[L::splat(0.0); BLOCKS]; CELLS];
+                let mut sums = [[L::splat(0.0); PARTS]; CELLS];
                 for (index, sums) in sums.iter_mut().enumerate() {
-                    for (block, sum) in sums.iter_mut().enumerate() {
-                        let block = share.outputs.start + block;
+                    for (part, sum) in sums.iter_mut().enumerate() {
+                        let block = share.outputs.start + part * L::BLOCKS;
                         *sum = if is_first {
                             L::load(self.layer.bias.as_ptr().add(block * LANES))
                         } else {
                             let cell = cell + index.min(there - 1);
-                            L::load(self.output.add((block * area + cell) * LANES))
+                            let from = self.output.add((block * area + cell) * LANES);
+                            L::load_apart(from, area * LANES)
                         };
                     }
                 }
@@ -301,69 +298,43 @@ impl Pass<'_> {
                     let plane = self.input.add(input * self.plane);
                     for tap in taps {
                         let source = plane.add(tap.offset);
-                        let mut weights = of_input.add(tap.index * CHANNELS * BLOCKS * LANES);
+                        let mut weights = of_input.add(tap.index * CHANNELS * PARTS * held);
                         for channel in 0..CHANNELS {
-                            let mut factors = [L::splat(0.0); BLOCKS];
-                            for (block, factor) in factors.iter_mut().enumerate() {
-                                *factor = L::load(weights.add(block * LANES));
+                            let mut factors = [L::splat(0.0); PARTS];
+                            for (part, factor) in factors.iter_mut().enumerate() {
+                                *factor = L::load(weights.add(part * held));
                             }
-                            weights = weights.add(BLOCKS * LANES);
+                            weights = weights.add(PARTS * held);
                             for index in 0..CELLS {
                                 let value = L::splat(*source.add(places[index] + channel));
-                                for block in 0..BLOCKS {
-                                    sums[index][block] =
-                                        sums[index][block].add_product(value, factors[block]);
+                                for part in 0..PARTS {
+                                    sums[index][part] =
+                                        sums[index][part].add_product(value, factors[part]);
                                 }
                             }
                         }
                     }
-                    of_input = of_input.add(self.layer.taps.len() * CHANNELS * BLOCKS * LANES);
+                    of_input = of_input.add(self.layer.taps.len() * CHANNELS * PARTS * held);
                 }
                 let [least, most] = self.layer.bounds.map(|bound| L::splat(bound));
                 for (index, sums) in sums.iter().enumerate() {
                     if index == there {
                         break;
                     }
-                    for (block, sum) in sums.iter().enumerate() {
-                        let at = ((share.outputs.start + block) * area + cell + index) * LANES;
+                    for (part, sum) in sums.iter().enumerate() {
+                        let block = share.outputs.start + part * L::BLOCKS;
+                        let at = (block * area + cell + index) * LANES;
                         let mut sum = *sum;
                         if is_last {
                             if let Some(residual) = self.residual {
-                                sum = sum.add(L::load(residual.add(at)));
+                                sum = sum.add(L::load_apart(residual.add(at), area * LANES));
                             }
                             sum = sum.at_least(least).at_most(most);
                         }
-                        sum.store(self.output.add(at));
+                        sum.store_apart(self.output.add(at), area * LANES);
                     }
                 }
             }
         }
-    }
-
-    /// Writes the taps under which at least one of `count` cells from `first` on has a cell of the map; tells how many.
-    fn needed_taps(
-        &self,
-        first: [usize; 2],
-        count: usize,
-        needed: &mut [Tap; MOST_SKIPPED],
-    ) -> usize {
-        let [rows, columns] = &self.layer.axes;
-        let [row, column] = first;
-        let reads = |axis: &Axis, output: usize, tap: isize| {
-            let place = (output * axis.stride) as isize + tap;
-            (0..axis.input as isize).contains(&place)
-        };
-        let mut found = 0;
-        for tap in &self.layer.taps {
-            let is_needed = (column..column + count).any(|at| {
-                reads(rows, row + at / columns.output, tap.row)
-                    && reads(columns, at % columns.output, tap.column)
-            });
-            if is_needed {
-                needed[found] = *tap;
-                found += 1;
-            }
-        }
-        found
     }
 }

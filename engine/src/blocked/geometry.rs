@@ -26,6 +26,12 @@ impl Axis {
         })
     }
 
+    /// Whether output `output` finds a cell of the map under the tap that reads `first` for output 0.
+    pub(crate) fn reads(&self, output: usize, first: isize) -> bool {
+        let place = (output * self.stride) as isize + first;
+        (0..self.input as isize).contains(&place)
+    }
+
     /// Cells of padding before and after the map that those taps read.
     fn margins(&self) -> [usize; 2] {
         let reach = ((self.output - 1) * self.stride) as isize;
@@ -46,11 +52,10 @@ pub(crate) struct Padded {
     before: [usize; 2],
     /// Height and width with the padding.
     pub size: [usize; 2],
-    fill: f32,
 }
 
 impl Padded {
-    pub(crate) fn new(axes: &[Axis; 2], fill: f32) -> Self {
+    pub(crate) fn new(axes: &[Axis; 2]) -> Self {
         let [rows, columns] = axes.map(|axis| axis.margins());
         let input = axes.map(|axis| axis.input);
         Padded {
@@ -60,7 +65,6 @@ impl Padded {
                 input[0] + rows[0] + rows[1],
                 input[1] + columns[0] + columns[1],
             ],
-            fill,
         }
     }
 
@@ -74,24 +78,25 @@ impl Padded {
         ((row + before_row) * self.size[1] as isize + column + before_column) as usize
     }
 
-    /// Copies `rows` of the padded map; `lanes` values a cell.
-    pub(crate) fn copy_rows(
+    /// Copies `rows` of the padded map; `lanes` values a cell, all `fill` in the padding.
+    pub(crate) fn copy_rows<T: Copy>(
         &self,
-        map: &[f32],
+        map: &[T],
         lanes: usize,
         rows: std::ops::Range<usize>,
-        padded: &mut [f32],
+        fill: T,
+        padded: &mut [T],
     ) {
         let [height, width] = self.input;
         let (from, to) = (self.before[1] * lanes, (self.before[1] + width) * lanes);
         for (row, line) in rows.zip(padded.chunks_exact_mut(self.size[1] * lanes)) {
             match row.checked_sub(self.before[0]).filter(|row| *row < height) {
                 Some(row) => {
-                    line[..from].fill(self.fill);
+                    line[..from].fill(fill);
                     line[from..to].copy_from_slice(&map[row * width * lanes..][..width * lanes]);
-                    line[to..].fill(self.fill);
+                    line[to..].fill(fill);
                 }
-                None => line.fill(self.fill),
+                None => line.fill(fill),
             }
         }
     }

@@ -11,11 +11,17 @@ use tract_onnx::tract_core::ops::konst::Const;
 use super::convolution::Convolution;
 use super::ops::Blocked;
 use super::window::Window;
+use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window};
 
-/// The same network; its inputs, outputs and their order stay.
-pub(crate) fn lower(source: &TypedModel) -> TractResult<TypedModel> {
+/// The same network; its inputs, outputs and their order stay. `int8_weights` are the bytes of the constants with these
+/// names.
+pub(crate) fn lower(
+    source: &TypedModel,
+    int8_weights: &HashMap<String, Int8Weights>,
+) -> TractResult<TypedModel> {
     let mut lowering = Lowering {
         source,
+        int8_weights,
         target: TypedModel {
             symbols: source.symbols.clone(),
             ..TypedModel::default()
@@ -27,13 +33,7 @@ pub(crate) fn lower(source: &TypedModel) -> TractResult<TypedModel> {
         let wire = lowering
             .target
             .add_source(name, source.outlet_fact(*input)?.clone())?;
-        lowering.wires.insert(
-            *input,
-            Wire::Made {
-                plain: Some(wire),
-                blocked: None,
-            },
-        );
+        lowering.wires.insert(*input, Made::plain(wire));
     }
     for id in source.eval_order()? {
         lowering.node(source.node(id))?;
@@ -48,12 +48,49 @@ pub(crate) fn lower(source: &TypedModel) -> TractResult<TypedModel> {
 
 /// What has become of an outlet of the source.
 pub(super) enum Wire {
-    Made {
-        plain: Option<OutletId>,
-        blocked: Option<OutletId>,
-    },
+    Made(Made),
     /// Not in the target yet, because what follows may join it.
     Waiting(Box<Waiting>),
+}
+
+/// The forms in which a map is there.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Made {
+    pub(super) plain: Option<OutletId>,
+    pub(super) blocked: Option<OutletId>,
+    pub(super) bytes: Option<Bytes>,
+}
+
+/// A map in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes {
+    pub(super) wire: OutletId,
+    /// What one step is worth.
+    pub(super) scale: f32,
+    pub(super) is_signed: bool,
+}
+
+impl Made {
+    pub(super) fn plain(wire: OutletId) -> Wire {
+        Wire::Made(Made {
+            plain: Some(wire),
+            ..Made::default()
+        })
+    }
+
+    pub(super) fn blocked(wire: OutletId) -> Wire {
+        Wire::Made(Made {
+            blocked: Some(wire),
+            ..Made::default()
+        })
+    }
+
+    pub(super) fn bytes(bytes: Bytes) -> Wire {
+        Wire::Made(Made {
+            bytes: Some(bytes),
+            ..Made::default()
+        })
+    }
 }
 
 pub(super) struct Waiting {
@@ -66,6 +103,8 @@ pub(super) struct Waiting {
 pub(super) enum Layer {
     Convolution(Convolution),
     Window(Window),
+    Int8Convolution(Int8Convolution),
+    Int8Window(Int8Window),
 }
 
 impl Layer {
@@ -73,12 +112,24 @@ impl Layer {
         match self {
             Layer::Convolution(layer) => &mut layer.bounds,
             Layer::Window(layer) => &mut layer.bounds,
+            Layer::Int8Convolution(layer) => &mut layer.closing.bounds,
+            Layer::Int8Window(layer) => &mut layer.closing.bounds,
+        }
+    }
+
+    /// Of a layer of bytes, what follows its sums.
+    pub(super) fn closing(&mut self) -> Option<&mut Closing> {
+        match self {
+            Layer::Convolution(_) | Layer::Window(_) => None,
+            Layer::Int8Convolution(layer) => Some(&mut layer.closing),
+            Layer::Int8Window(layer) => Some(&mut layer.closing),
         }
     }
 }
 
 pub(super) struct Lowering<'a> {
     pub(super) source: &'a TypedModel,
+    pub(super) int8_weights: &'a HashMap<String, Int8Weights>,
     pub(super) target: TypedModel,
     pub(super) wires: HashMap<OutletId, Wire>,
 }
@@ -99,24 +150,15 @@ impl Lowering<'_> {
             .wire_node(&node.name, node.op.clone(), &inputs)?;
         for (slot, wire) in made.into_iter().enumerate() {
             let outlet = OutletId::new(node.id, slot);
-            self.wires.insert(
-                outlet,
-                Wire::Made {
-                    plain: Some(wire),
-                    blocked: None,
-                },
-            );
+            self.wires.insert(outlet, Made::plain(wire));
         }
         Ok(())
     }
 
     /// The map as ONNX has it.
     pub(super) fn plain(&mut self, outlet: OutletId) -> TractResult<OutletId> {
-        if let Some(Wire::Made {
-            plain: Some(wire), ..
-        }) = self.wires.get(&outlet)
-        {
-            return Ok(*wire);
+        if let Some(wire) = self.made(outlet).plain {
+            return Ok(wire);
         }
         let name = &self.source.node(outlet.node).name;
         let wire = match self.constant(outlet) {
@@ -124,61 +166,72 @@ impl Lowering<'_> {
             None => {
                 let channels = self.map(outlet).context("a blocked wire that is no map")?[0];
                 let blocked = self.blocked(outlet)?;
-                self.target.wire_node(
-                    format!("{name}.plain"),
-                    Blocked::Leave(channels),
-                    &[blocked],
-                )?[0]
+                let op = Blocked::Leave(channels);
+                self.target
+                    .wire_node(format!("{name}.plain"), op, &[blocked])?[0]
             }
         };
-        let blocked = match self.wires.get(&outlet) {
-            Some(Wire::Made { blocked, .. }) => *blocked,
-            _ => None,
+        let made = Made {
+            plain: Some(wire),
+            ..self.made(outlet)
         };
-        self.wires.insert(
-            outlet,
-            Wire::Made {
-                plain: Some(wire),
-                blocked,
-            },
-        );
+        self.wires.insert(outlet, Wire::Made(made));
         Ok(wire)
     }
 
     /// The map in blocks.
     pub(super) fn blocked(&mut self, outlet: OutletId) -> TractResult<OutletId> {
+        if let Some(wire) = self.made(outlet).blocked {
+            return Ok(wire);
+        }
         let name = &self.source.node(outlet.node).name;
-        let (plain, wire) = match self.wires.remove(&outlet) {
-            Some(Wire::Made {
-                plain,
-                blocked: Some(blocked),
-            }) => (plain, blocked),
-            Some(Wire::Waiting(waiting)) => {
-                let mut inputs = tvec![waiting.input];
-                inputs.extend(waiting.residual);
-                let op = match waiting.layer {
-                    Layer::Convolution(layer) => Blocked::Convolution(Arc::new(layer)),
-                    Layer::Window(layer) => Blocked::Window(Arc::new(layer)),
-                };
-                (None, self.target.wire_node(waiting.name, op, &inputs)?[0])
-            }
+        let wire = if matches!(self.wires.get(&outlet), Some(Wire::Waiting(_))) {
+            self.finish(outlet)?.context("a layer that isn't there")?
+        } else if let Some(bytes) = self.made(outlet).bytes {
+            let channels = self.map(outlet).context("bytes that are no map")?[0];
+            let op = Int8::Dequantise(bytes.scale, channels);
+            self.target
+                .wire_node(format!("{name}.blocked"), op, &[bytes.wire])?[0]
+        } else {
+            let plain = self.plain(outlet)?;
+            let op = Blocked::Enter;
+            self.target
+                .wire_node(format!("{name}.blocked"), op, &[plain])?[0]
+        };
+        let made = Made {
+            blocked: Some(wire),
+            ..self.made(outlet)
+        };
+        self.wires.insert(outlet, Wire::Made(made));
+        Ok(wire)
+    }
+
+    /// Puts a layer that waits into the target; `None` if none does.
+    pub(super) fn finish(&mut self, outlet: OutletId) -> TractResult<Option<OutletId>> {
+        let waiting = match self.wires.remove(&outlet) {
+            Some(Wire::Waiting(waiting)) => waiting,
             made => {
                 self.wires.extend(made.map(|made| (outlet, made)));
-                let plain = self.plain(outlet)?;
-                let blocked =
-                    self.target
-                        .wire_node(format!("{name}.blocked"), Blocked::Enter, &[plain])?;
-                (Some(plain), blocked[0])
+                return Ok(None);
             }
         };
-        self.wires.insert(
-            outlet,
-            Wire::Made {
-                plain,
-                blocked: Some(wire),
-            },
-        );
-        Ok(wire)
+        let mut inputs = tvec![waiting.input];
+        inputs.extend(waiting.residual);
+        let op: Box<dyn TypedOp> = match waiting.layer {
+            Layer::Convolution(layer) => Box::new(Blocked::Convolution(Arc::new(layer))),
+            Layer::Window(layer) => Box::new(Blocked::Window(Arc::new(layer))),
+            Layer::Int8Convolution(layer) => Box::new(Int8::Convolution(Arc::new(layer))),
+            Layer::Int8Window(layer) => Box::new(Int8::Window(Arc::new(layer))),
+        };
+        Ok(Some(self.target.wire_node(waiting.name, op, &inputs)?[0]))
+    }
+
+    /// The forms in which a map is there already.
+    pub(super) fn made(&self, outlet: OutletId) -> Made {
+        match self.wires.get(&outlet) {
+            Some(Wire::Made(made)) => *made,
+            _ => Made::default(),
+        }
     }
 
     /// `[C, H, W]` of one float map.

@@ -9,9 +9,14 @@ mod lower;
 mod ops;
 mod separable;
 mod take;
+mod take_int8;
+mod taps;
 mod window;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub(crate) use geometry::{Axis, Padded};
+pub(crate) use lanes::LANES;
 pub(crate) use lower::lower;
+pub(crate) use taps::{Needed, Taps};

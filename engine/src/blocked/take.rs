@@ -17,7 +17,7 @@ use super::convolution::Convolution;
 use super::geometry::Axis;
 use super::lanes::LANES;
 use super::layout::blocks;
-use super::lower::{Layer, Lowering, Wire};
+use super::lower::{Layer, Lowering, Made, Wire};
 use super::ops::Blocked;
 use super::separable::Separable;
 use super::window::Window;
@@ -28,6 +28,7 @@ impl Lowering<'_> {
     /// Whether a kernel of ours makes `node`.
     pub(super) fn is_taken(&mut self, node: &TypedNode) -> TractResult<bool> {
         Ok(self.waits_for_its_pair(node)
+            || self.in_bytes(node)?
             || self.convolution(node)?
             || self.pool(node)?
             || self.separable(node)?
@@ -38,7 +39,7 @@ impl Lowering<'_> {
     }
 
     /// Both axes of a kernel, if its input and output are maps.
-    fn axes(&self, node: &TypedNode, spec: &PoolSpec) -> Option<[Axis; 2]> {
+    pub(super) fn axes(&self, node: &TypedNode, spec: &PoolSpec) -> Option<[Axis; 2]> {
         let [channels, height, width] = self.map(node.inputs[0])?;
         let [outputs, rows, columns] = self.map(OutletId::new(node.id, 0))?;
         if spec.data_format != DataFormat::NCHW || spec.rank() != 2 {
@@ -206,10 +207,7 @@ impl Lowering<'_> {
         let input = self.blocked(map)?;
         let op = Blocked::Separable(Arc::new(layer));
         let wire = self.target.wire_node(&node.name, op, &[input])?[0];
-        let made = Wire::Made {
-            plain: None,
-            blocked: Some(wire),
-        };
+        let made = Made::blocked(wire);
         self.wires.insert(OutletId::new(node.id, 0), made);
         Ok(true)
     }
@@ -297,7 +295,7 @@ impl Lowering<'_> {
         let are_equal = maps.iter().all(|map| *map == maps[0]);
         let are_whole = maps.iter().all(|[channels, ..]| channels % LANES == 0);
         let is_any_blocked = node.inputs.iter().any(|input| match self.wires.get(input) {
-            Some(Wire::Made { blocked, .. }) => blocked.is_some(),
+            Some(Wire::Made(made)) => made.blocked.is_some() || made.bytes.is_some(),
             Some(Wire::Waiting(_)) => true,
             None => false,
         });
@@ -309,10 +307,7 @@ impl Lowering<'_> {
         let wire = self
             .target
             .wire_node(&node.name, node.op.clone(), &inputs)?[0];
-        let made = Wire::Made {
-            plain: None,
-            blocked: Some(wire),
-        };
+        let made = Made::blocked(wire);
         self.wires.insert(OutletId::new(node.id, 0), made);
         Ok(true)
     }
@@ -322,10 +317,7 @@ impl Lowering<'_> {
         if !node.op_is::<Identity>() || self.map(node.inputs[0]).is_none() {
             return Ok(false);
         }
-        let made = Wire::Made {
-            plain: Some(self.plain(node.inputs[0])?),
-            blocked: None,
-        };
+        let made = Made::plain(self.plain(node.inputs[0])?);
         self.wires.insert(OutletId::new(node.id, 0), made);
         Ok(true)
     }

@@ -1,11 +1,11 @@
-//! Each kernel against loops that follow its definition, on random shapes; each with the best instructions of this
-//! CPU and without any.
+//! Each kernel against loops that follow its definition, on random shapes; with each kind of instructions that this CPU
+//! has.
 
 use fastrand::Rng;
 
 use super::convolution::Convolution;
 use super::geometry::Axis;
-use super::lanes::{LANES, PORTABLE_ONLY};
+use super::lanes::{CHOSEN, Instructions, LANES};
 use super::layout::{blocks, to_blocked, to_plain};
 use super::separable::Separable;
 use super::window::Window;
@@ -14,11 +14,11 @@ const ROUNDS: u64 = 300;
 
 /// Runs `test` with seeds that are the same each time.
 fn rounds(test: impl Fn(&mut Rng)) {
-    for portable in [false, true] {
-        PORTABLE_ONLY.set(portable);
+    for instructions in Instructions::available() {
+        CHOSEN.set(Some(instructions));
         (0..ROUNDS).for_each(|seed| test(&mut Rng::with_seed(seed)));
     }
-    PORTABLE_ONLY.set(false);
+    CHOSEN.set(None);
 }
 
 fn noise(rng: &mut Rng, length: usize) -> Vec<f32> {
@@ -26,7 +26,11 @@ fn noise(rng: &mut Rng, length: usize) -> Vec<f32> {
 }
 
 /// An axis whose kernel fits, of a kernel of up to `kernel` taps.
-fn axis(rng: &mut Rng, kernel: std::ops::RangeInclusive<usize>, most_dilation: usize) -> Axis {
+pub(crate) fn axis(
+    rng: &mut Rng,
+    kernel: std::ops::RangeInclusive<usize>,
+    most_dilation: usize,
+) -> Axis {
     loop {
         let axis = Axis {
             input: rng.usize(1..20),
@@ -46,7 +50,7 @@ fn axis(rng: &mut Rng, kernel: std::ops::RangeInclusive<usize>, most_dilation: u
 }
 
 /// Calls `tap(cell, output cell, index of the tap)` for each tap that reads a cell of the map.
-fn each_tap([rows, columns]: &[Axis; 2], mut tap: impl FnMut(usize, usize, usize)) {
+pub(crate) fn each_tap([rows, columns]: &[Axis; 2], mut tap: impl FnMut(usize, usize, usize)) {
     let place = |axis: &Axis, output: usize, tap: usize| {
         let place = (output * axis.stride + tap * axis.dilation).checked_sub(axis.padding);
         place.filter(|place| *place < axis.input)
@@ -80,7 +84,7 @@ fn assert_close(expected: &[f32], found_in_blocks: &[f32], area: usize) {
     }
 }
 
-fn areas([rows, columns]: &[Axis; 2]) -> [usize; 3] {
+pub(crate) fn areas([rows, columns]: &[Axis; 2]) -> [usize; 3] {
     let area = |of: fn(&Axis) -> usize| of(rows) * of(columns);
     [
         area(|axis| axis.input),

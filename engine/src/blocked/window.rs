@@ -64,13 +64,8 @@ impl Window {
     }
 
     fn new(axes: [Axis; 2], blocks: usize, weights: Option<Vec<f32>>, bias: Vec<f32>) -> Self {
-        let outside = if weights.is_some() {
-            0.0
-        } else {
-            f32::NEG_INFINITY
-        };
         Window {
-            padded: Padded::new(&axes, outside),
+            padded: Padded::new(&axes),
             axes,
             blocks,
             weights,
@@ -108,12 +103,17 @@ impl Window {
         let fits = (STRIP_BYTES / 4 / pitch).saturating_sub(rows.kernel) / rows.stride;
         let strip = fits.clamp(1, rows.output);
         let height = (strip - 1) * rows.stride + rows.kernel;
+        let outside = match self.weights {
+            Some(_) => 0.0,
+            None => f32::NEG_INFINITY,
+        };
         with_scratch(height * pitch, |scratch| {
             for (block, (map, result)) in maps.zip(results).enumerate() {
                 for (index, result) in result.chunks_mut(strip * line).enumerate() {
                     let from = index * strip * rows.stride;
                     let to = from + (result.len() / line - 1) * rows.stride + rows.kernel;
-                    self.padded.copy_rows(map, LANES, from..to, scratch);
+                    self.padded
+                        .copy_rows(map, LANES, from..to, outside, scratch);
                     let source = &scratch[..(to - from) * pitch];
                     run(&Strip::new(self, block, source, result));
                 }

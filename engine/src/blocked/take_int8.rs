@@ -1,0 +1,295 @@
+//! Which nodes become layers of bytes: those that read a map between QuantizeLinear and DequantizeLinear, and what
+//! quantises their results.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::TractErrorContext;
+use tract_onnx::tract_core::ops::array::TypedConcat;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::cast::Cast;
+use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PaddingSpec, SumPool};
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::Add;
+use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8};
+
+use super::lower::{Bytes, Layer, Lowering, Made, Wire};
+use crate::admission::MAX_UNFOLDED;
+use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window, LANES};
+
+impl Lowering<'_> {
+    /// Whether a kernel for bytes makes `node`.
+    pub(super) fn in_bytes(&mut self, node: &TypedNode) -> TractResult<bool> {
+        Ok(self.quantise(node)?
+            || self.dequantise(node)
+            || self.int8_convolution(node)
+            || self.int8_mean(node)
+            || self.int8_residual(node)
+            || self.int8_join(node)?)
+    }
+
+    /// Of a QuantizeLinear that only its own inverse reads: what one step is worth.
+    fn step(&self, node: &TypedNode) -> Option<f32> {
+        let op = node.op_as::<ElementWiseOp>()?;
+        let op = op.0.downcast_ref::<QuantizeLinearI8>()?;
+        let outlet = OutletId::new(node.id, 0);
+        let mut steps = self.source.outlet_successors(outlet).iter().map(|reader| {
+            let inverse = self
+                .source
+                .node(reader.node)
+                .op_as::<DequantizeLinearF32>()?;
+            (inverse.zero_point == 0).then_some(inverse.scale)
+        });
+        let step = steps.next()??;
+        let is_ours = op.zero_point == 0
+            && op.scale == step.recip()
+            && step.is_normal()
+            && step > 0.0
+            && steps.all(|other| other == Some(step))
+            && !self.source.outputs.contains(&outlet)
+            && self.map(node.inputs[0]).is_some();
+        is_ours.then_some(step)
+    }
+
+    fn quantise(&mut self, node: &TypedNode) -> TractResult<bool> {
+        let Some(scale) = self.step(node) else {
+            return Ok(false);
+        };
+        let input = node.inputs[0];
+        let is_joined = self.made(input).bytes.filter(|bytes| bytes.scale == scale);
+        let bytes = match is_joined {
+            Some(bytes) => bytes,
+            None => match self.finish_in_bytes(input, scale)? {
+                Some(bytes) => bytes,
+                None => {
+                    let is_signed = self.can_be_negative(input);
+                    let blocked = self.blocked(input)?;
+                    let op = Int8::Quantise(scale.recip());
+                    let wire = self.target.wire_node(&node.name, op, &[blocked])?[0];
+                    Bytes {
+                        wire,
+                        scale,
+                        is_signed,
+                    }
+                }
+            },
+        };
+        self.wires
+            .insert(OutletId::new(node.id, 0), Made::bytes(bytes));
+        Ok(true)
+    }
+
+    fn can_be_negative(&mut self, outlet: OutletId) -> bool {
+        match self.wires.get_mut(&outlet) {
+            Some(Wire::Waiting(waiting)) => waiting.layer.bounds()[0] < 0.0,
+            _ => true,
+        }
+    }
+
+    /// Lets a layer of bytes that waits for one reader write bytes.
+    fn finish_in_bytes(&mut self, outlet: OutletId, scale: f32) -> TractResult<Option<Bytes>> {
+        let is_signed = self.can_be_negative(outlet);
+        let Some(closing) = self
+            .waiting(outlet)
+            .and_then(|waiting| waiting.layer.closing())
+        else {
+            return Ok(None);
+        };
+        closing.write_bytes(scale);
+        let wire = self.finish(outlet)?;
+        Ok(wire.map(|wire| Bytes {
+            wire,
+            scale,
+            is_signed,
+        }))
+    }
+
+    fn dequantise(&mut self, node: &TypedNode) -> bool {
+        let bytes = self.made(node.inputs[0]).bytes;
+        let is_taken = node.op_is::<DequantizeLinearF32>() && bytes.is_some();
+        if let Some(bytes) = bytes.filter(|_| is_taken) {
+            self.wires
+                .insert(OutletId::new(node.id, 0), Made::bytes(bytes));
+        }
+        is_taken
+    }
+
+    /// The bytes behind a layer's constant weights.
+    fn weights(&self, mut outlet: OutletId) -> Option<&Int8Weights> {
+        let mut node = self.source.node(outlet.node);
+        while node.op_is::<Cast>() {
+            outlet = node.inputs[0];
+            node = self.source.node(outlet.node);
+        }
+        self.int8_weights.get(&node.name)
+    }
+
+    fn int8_convolution(&mut self, node: &TypedNode) -> bool {
+        let Some(op) = node.op_as::<Conv>() else {
+            return false;
+        };
+        let bytes = self.made(node.inputs[0]).bytes;
+        let bias = node.inputs.get(2).and_then(|bias| self.floats(*bias));
+        let (Some(bytes), Some(axes), Some(weights), Some((_, bias))) = (
+            bytes,
+            self.axes(node, &op.pool_spec),
+            self.weights(node.inputs[1]),
+            bias,
+        ) else {
+            return false;
+        };
+        let [outputs, inputs] = [op.output_channels(), op.input_channels()];
+        let bias = match &bias[..] {
+            [all] => vec![*all; outputs],
+            _ => bias,
+        };
+        let area = axes[0].kernel * axes[1].kernel;
+        let is_plain = op.q_params.is_none()
+            && op.kernel_fmt == KernelFormat::OIHW
+            && bias.len() == outputs
+            && weights.scales.len() == outputs
+            && weights.values.len() == outputs * (inputs / op.group) * area;
+        if !is_plain {
+            return false;
+        }
+        let factors: Vec<f32> = weights
+            .scales
+            .iter()
+            .map(|scale| scale * bytes.scale)
+            .collect();
+        let closing = Closing::new(&factors, &bias);
+        let layer = match op.group {
+            1 => {
+                let layer =
+                    Int8Convolution::new(axes, inputs, &weights.values, closing, bytes.is_signed);
+                if layer.scratch_length() > MAX_UNFOLDED {
+                    return false;
+                }
+                Layer::Int8Convolution(layer)
+            }
+            group if group == inputs && inputs == outputs && Int8Window::takes(&axes) => {
+                let layer = Int8Window::new(axes, &weights.values, closing, bytes.is_signed);
+                Layer::Int8Window(layer)
+            }
+            _ => return false,
+        };
+        self.wait(node, layer, bytes.wire);
+        true
+    }
+
+    /// The mean over a window, padding counted in.
+    fn int8_mean(&mut self, node: &TypedNode) -> bool {
+        let Some(op) = node.op_as::<SumPool>() else {
+            return false;
+        };
+        let is_padded = op.pool_spec.padding != PaddingSpec::Valid;
+        let rounds_up = matches!(
+            op.pool_spec.padding,
+            PaddingSpec::ExplicitOnnxPool(_, _, true)
+        );
+        let axes = self.axes(node, &op.pool_spec).filter(Int8Window::takes);
+        let (Some(bytes), Some(axes), Some([channels, ..])) = (
+            self.made(node.inputs[0]).bytes,
+            axes,
+            self.map(node.inputs[0]),
+        ) else {
+            return false;
+        };
+        if !op.normalize || rounds_up || is_padded && !op.count_include_pad {
+            return false;
+        }
+        let area = axes[0].kernel * axes[1].kernel;
+        let factors = vec![bytes.scale / area as f32; channels];
+        let closing = Closing::new(&factors, &vec![0.0; channels]);
+        let ones = vec![1; channels * area];
+        let layer = Int8Window::new(axes, &ones, closing, bytes.is_signed);
+        self.wait(node, Layer::Int8Window(layer), bytes.wire);
+        true
+    }
+
+    /// A sum of what a convolution makes, before that is clamped, and a map of bytes.
+    fn int8_residual(&mut self, node: &TypedNode) -> bool {
+        let is_sum = node
+            .op_as::<TypedBinOp>()
+            .is_some_and(|op| op.0.is::<Add>());
+        let &[first, second] = &node.inputs[..] else {
+            return false;
+        };
+        if !is_sum || self.map(first).is_none() || self.map(first) != self.map(second) {
+            return false;
+        }
+        for (map, other) in [(second, first), (first, second)] {
+            let Some(bytes) = self.made(other).bytes else {
+                continue;
+            };
+            let Some(waiting) = self.waiting(map) else {
+                continue;
+            };
+            let is_open = waiting
+                .layer
+                .bounds()
+                .iter()
+                .all(|bound| bound.is_infinite());
+            if let Layer::Int8Convolution(layer) = &mut waiting.layer
+                && layer.closing.residual.is_none()
+                && is_open
+            {
+                layer.closing.residual = Some(bytes.scale);
+                waiting.residual = Some(bytes.wire);
+                let waiting = self.wires.remove(&map);
+                self.wires
+                    .extend(waiting.map(|waiting| (OutletId::new(node.id, 0), waiting)));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Maps one behind the other that are quantised together: each layer writes bytes of the scale they get.
+    fn int8_join(&mut self, node: &TypedNode) -> TractResult<bool> {
+        let outlet = OutletId::new(node.id, 0);
+        let is_join = node.op_as::<TypedConcat>().is_some_and(|op| op.axis == 1);
+        let readers = self.source.outlet_successors(outlet);
+        let scale = readers
+            .first()
+            .and_then(|reader| self.step(self.source.node(reader.node)));
+        let Some(scale) = scale.filter(|_| is_join && self.is_read_once(outlet)) else {
+            return Ok(false);
+        };
+        let mut can_join = true;
+        for input in &node.inputs {
+            let is_whole = self
+                .map(*input)
+                .is_some_and(|[channels, ..]| channels % LANES == 0);
+            let has_bytes = self
+                .made(*input)
+                .bytes
+                .is_some_and(|bytes| bytes.scale == scale);
+            let writes_bytes = self
+                .waiting(*input)
+                .is_some_and(|waiting| waiting.layer.closing().is_some());
+            can_join &= is_whole && (has_bytes || writes_bytes);
+        }
+        if !can_join {
+            return Ok(false);
+        }
+        let mut wires = tvec![];
+        let mut is_signed = false;
+        for input in &node.inputs {
+            let bytes = match self.made(*input).bytes {
+                Some(bytes) => bytes,
+                None => self
+                    .finish_in_bytes(*input, scale)?
+                    .context("a layer of bytes that isn't there")?,
+            };
+            is_signed |= bytes.is_signed;
+            wires.push(bytes.wire);
+        }
+        let wire = self.target.wire_node(&node.name, node.op.clone(), &wires)?[0];
+        let bytes = Bytes {
+            wire,
+            scale,
+            is_signed,
+        };
+        self.wires.insert(outlet, Made::bytes(bytes));
+        Ok(true)
+    }
+}

@@ -1,0 +1,145 @@
+//! A register holds all sixteen lanes, and one instruction multiplies and adds four bytes in each.
+
+use std::arch::x86_64::*;
+
+use super::dots::{DEPTH, Dots, Kernel, LANES};
+
+/// # Safety
+/// The CPU must have the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi")]
+pub(super) unsafe fn with(kernel: &impl Kernel) {
+    unsafe { kernel.run::<Avx512>() }
+}
+
+#[derive(Clone, Copy)]
+struct Avx512;
+
+/// Byte `4 * lane + cell` of the result is byte `16 * cell + lane`.
+static LANE_BY_LANE: [u8; LANES * DEPTH] = {
+    let mut places = [0; LANES * DEPTH];
+    let mut at = 0;
+    while at < places.len() {
+        places[at] = (at % DEPTH * LANES + at / DEPTH) as u8;
+        at += 1;
+    }
+    places
+};
+
+/// Signed bytes as unsigned ones that are 128 greater.
+#[inline(always)]
+unsafe fn shifted<const SIGNED: bool>(values: __m512i) -> __m512i {
+    unsafe {
+        match SIGNED {
+            true => _mm512_xor_si512(values, _mm512_set1_epi8(-128)),
+            false => values,
+        }
+    }
+}
+
+impl Dots for Avx512 {
+    type Sums = __m512i;
+    type Weights = __m512i;
+    type Values = __m512i;
+    type Floats = __m512;
+
+    const MANY: bool = true;
+
+    #[inline(always)]
+    unsafe fn sums(from: *const i32) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> __m512i {
+        // Shifted before it is spread: LLVM 22 does not come to an end with the other order.
+        let shift = if SIGNED {
+            i32::from_ne_bytes([0x80; DEPTH])
+        } else {
+            0
+        };
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned() ^ shift) }
+    }
+
+    #[inline(always)]
+    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> __m512i {
+        unsafe {
+            let there = u64::MAX >> (64 - LANES * count);
+            let cells = _mm512_maskz_loadu_epi8(there, from);
+            let places = _mm512_loadu_si512(LANE_BY_LANE.as_ptr().cast());
+            shifted::<SIGNED>(_mm512_permutexvar_epi8(places, cells))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot<const SIGNED: bool>(sums: __m512i, values: __m512i, weights: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sums, values, weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn from_bytes(from: *const i8) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(first: *const f32, second: Option<*const f32>) -> __m512 {
+        unsafe {
+            let low = _mm256_castps_si256(_mm256_loadu_ps(first));
+            let high = match second {
+                Some(second) => _mm256_castps_si256(_mm256_loadu_ps(second)),
+                None => _mm256_setzero_si256(),
+            };
+            _mm512_castsi512_ps(_mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn clamp(value: __m512, least: __m512, most: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(_mm512_max_ps(value, least), most) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(value: __m512, to: *mut i8) {
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value))) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_halves(value: __m512, first: *mut f32, second: Option<*mut f32>) {
+        unsafe {
+            _mm256_storeu_ps(first, _mm512_castps512_ps256(value));
+            if let Some(second) = second {
+                let high = _mm512_extracti64x4_epi64::<1>(_mm512_castps_si512(value));
+                _mm256_storeu_ps(second, _mm256_castsi256_ps(high));
+            }
+        }
+    }
+}

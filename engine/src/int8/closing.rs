@@ -1,0 +1,116 @@
+//! What follows a layer's sums: scale, bias, what is added, the clamp, and bytes or floats as the result.
+
+use super::dots::{Dots, LANES};
+use crate::blocked::LANES as FLOAT_LANES;
+
+/// Of one layer. Sums and what is added become values of the network, or steps of the output's scale.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing {
+    /// `[blocks * 16]`: what one step of a sum is worth.
+    factors: Vec<f32>,
+    /// `[blocks * 16]`
+    bias: Vec<f32>,
+    /// Kept within these; infinite where nothing clamps.
+    pub bounds: [f32; 2],
+    /// What one step of the map that is added is worth, if there is one.
+    pub residual: Option<f32>,
+    channels: usize,
+    writes_bytes: bool,
+}
+
+/// Where results go: a map of bytes, or of floats in blocks of eight channels.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    Bytes(*mut i8),
+    Floats(*mut f32),
+}
+
+impl Closing {
+    /// `factors` and `bias` are of each channel.
+    pub(crate) fn new(factors: &[f32], bias: &[f32]) -> Self {
+        let padded = |values: &[f32]| {
+            let mut values = values.to_vec();
+            values.resize(bias.len().next_multiple_of(LANES), 0.0);
+            values
+        };
+        Closing {
+            factors: padded(factors),
+            bias: padded(bias),
+            bounds: [f32::NEG_INFINITY, f32::INFINITY],
+            residual: None,
+            channels: bias.len(),
+            writes_bytes: false,
+        }
+    }
+
+    /// The results are bytes of this scale.
+    pub(crate) fn write_bytes(&mut self, scale: f32) {
+        let per_step = scale.recip();
+        for value in self.factors.iter_mut().chain(&mut self.bias) {
+            *value *= per_step;
+        }
+        self.residual = self.residual.map(|residual| residual * per_step);
+        let [least, most] = self.bounds;
+        let bytes = [f32::from(i8::MIN), f32::from(i8::MAX)];
+        self.bounds = [
+            (least * per_step).clamp(bytes[0], bytes[1]),
+            (most * per_step).clamp(bytes[0], bytes[1]),
+        ];
+        self.writes_bytes = true;
+    }
+
+    pub(crate) fn writes_bytes(&self) -> bool {
+        self.writes_bytes
+    }
+
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.bias.len() / LANES
+    }
+
+    /// Of `cells` results, the length of the output.
+    pub(crate) fn output_length(&self, cells: usize) -> usize {
+        match self.writes_bytes {
+            true => self.blocks() * LANES * cells,
+            false => self.channels.next_multiple_of(FLOAT_LANES) * cells,
+        }
+    }
+
+    /// Writes the results of `block` for cell `cell` of `area`.
+    ///
+    /// # Safety
+    /// The CPU must have the instructions; `target` and `residual` must be good for maps of the layer's output.
+    #[inline(always)]
+    pub(crate) unsafe fn write<D: Dots>(
+        &self,
+        sums: D::Sums,
+        [block, cell, area]: [usize; 3],
+        residual: *const i8,
+        target: Target,
+    ) {
+        unsafe {
+            let at = (block * area + cell) * LANES;
+            let factors = D::load(self.factors.as_ptr().add(block * LANES));
+            let bias = D::load(self.bias.as_ptr().add(block * LANES));
+            let mut value = D::add(D::multiply(D::floats(sums), factors), bias);
+            if let Some(step) = self.residual {
+                let added = D::multiply(D::from_bytes(residual.add(at)), D::splat(step));
+                value = D::add(value, added);
+            }
+            let [least, most] = self.bounds;
+            let value = D::clamp(value, D::splat(least), D::splat(most));
+            match target {
+                Target::Bytes(to) => D::store_bytes(value, to.add(at)),
+                Target::Floats(to) => {
+                    let first = to.add((2 * block * area + cell) * FLOAT_LANES);
+                    let is_half = block * LANES + FLOAT_LANES >= self.channels;
+                    let second = (!is_half).then(|| first.add(area * FLOAT_LANES));
+                    D::store_halves(value, first, second);
+                }
+            }
+        }
+    }
+}

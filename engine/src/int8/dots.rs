@@ -1,0 +1,158 @@
+//! Sums of products of bytes, for sixteen channels at once, in the instructions that CPUs have for it. Sums are exact and
+//! what follows them is rounded alike everywhere: a network of bytes answers the same bits on every machine.
+
+use std::sync::OnceLock;
+
+/// Channels that are computed at once: what a block of a map holds.
+pub(crate) const LANES: usize = 16;
+/// Bytes of which each lane sums up the products in one step.
+pub(crate) const DEPTH: usize = 4;
+
+/// Instructions of one kind. Sixteen lanes everywhere; each multiplies four bytes of values with four of weights.
+///
+/// # Safety
+/// Of all of it: the CPU must have the instructions, and pointers must be good for what is read or written.
+pub(crate) trait Dots: Copy {
+    /// `[16]` of i32.
+    type Sums: Copy;
+    /// `[16][4]` weights, -127 to 127.
+    type Weights: Copy;
+    /// `[16][4]` values, 0 to 127, or -128 to 127 where `SIGNED`.
+    type Values: Copy;
+    /// `[16]` of f32.
+    type Floats: Copy;
+
+    /// Whether there are registers for 24 sums at once; for 6 otherwise.
+    const MANY: bool;
+
+    unsafe fn sums(from: *const i32) -> Self::Sums;
+    unsafe fn weights(from: *const i8) -> Self::Weights;
+    /// The same four values for all lanes.
+    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> Self::Values;
+    /// Of each lane its value in up to four cells, which lie side by side; nothing behind them is read.
+    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> Self::Values;
+    unsafe fn dot<const SIGNED: bool>(
+        sums: Self::Sums,
+        values: Self::Values,
+        weights: Self::Weights,
+    ) -> Self::Sums;
+
+    unsafe fn floats(sums: Self::Sums) -> Self::Floats;
+    unsafe fn from_bytes(from: *const i8) -> Self::Floats;
+    unsafe fn load(from: *const f32) -> Self::Floats;
+    /// The first eight from one place, the others from another or zero.
+    unsafe fn load_halves(first: *const f32, second: Option<*const f32>) -> Self::Floats;
+    unsafe fn splat(value: f32) -> Self::Floats;
+    unsafe fn add(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn clamp(value: Self::Floats, least: Self::Floats, most: Self::Floats) -> Self::Floats;
+    /// Rounded, halves to even; they must be within -128 to 127.
+    unsafe fn store_bytes(value: Self::Floats, to: *mut i8);
+    /// The first eight to one place, the others to another or nowhere.
+    unsafe fn store_halves(value: Self::Floats, first: *mut f32, second: Option<*mut f32>);
+}
+
+/// Something to compute with instructions of any kind.
+pub(crate) trait Kernel {
+    /// Must be `#[inline(always)]`, to be compiled with the instructions of its caller.
+    ///
+    /// # Safety
+    /// The CPU must have the instructions of `D`.
+    unsafe fn run<D: Dots>(&self);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instructions {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    Portable,
+}
+
+impl Instructions {
+    /// All that this CPU has, the best first.
+    pub(crate) fn available() -> Vec<Instructions> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx512f")
+                && has!("avx512bw")
+                && has!("avx512vl")
+                && has!("avx512vnni")
+                && has!("avx512vbmi")
+            {
+                all.push(Instructions::Avx512);
+            }
+            if has!("avx2") && has!("avxvnni") {
+                all.push(Instructions::AvxVnni);
+            }
+            if has!("avx2") {
+                all.push(Instructions::Avx2);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            use std::arch::is_aarch64_feature_detected as has;
+            if has!("neon") && has!("dotprod") {
+                all.push(Instructions::NeonDot);
+            }
+            if has!("neon") {
+                all.push(Instructions::Neon);
+            }
+        }
+        all.push(Instructions::Portable);
+        all
+    }
+
+    pub(crate) fn best() -> Instructions {
+        #[cfg(test)]
+        if let Some(chosen) = CHOSEN.get() {
+            return chosen;
+        }
+        static BEST: OnceLock<Instructions> = OnceLock::new();
+        *BEST.get_or_init(|| Instructions::available()[0])
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Tests try all there are.
+    pub(crate) static CHOSEN: std::cell::Cell<Option<Instructions>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `kernel` with the best instructions that this CPU has.
+pub(crate) fn run(kernel: &impl Kernel) {
+    // SAFETY: each was looked for.
+    unsafe {
+        match Instructions::best() {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => super::avx512::with(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::AvxVnni => super::avx2::with_vnni(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => super::avx2::with(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::NeonDot => super::neon::with_dot(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => super::neon::with(kernel),
+            Instructions::Portable => kernel.run::<super::portable::Portable>(),
+        }
+    }
+}
+
+/// Signed values are computed with as if they were so much greater; sums must start as much lower.
+pub(crate) fn shift() -> i32 {
+    match Instructions::best() {
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 | Instructions::AvxVnni => 128,
+        _ => 0,
+    }
+}

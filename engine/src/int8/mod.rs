@@ -1,0 +1,31 @@
+//! Layers of a quantised network, computed in bytes. The file says in floats what is meant, with QuantizeLinear and
+//! DequantizeLinear around each layer, as TensorRT wants it; here the layers between are taken together and no float is
+//! made until something asks for one.
+//!
+//! Maps lie in blocks of sixteen channels: `[C / 16, H, W, 16]`, the last block filled up with zeros.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod closing;
+mod convert;
+mod convolution;
+mod dots;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod ops;
+mod portable;
+mod scratch;
+mod weights;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use closing::Closing;
+pub(crate) use convolution::Int8Convolution;
+pub(crate) use dots::LANES;
+pub(crate) use ops::Int8;
+pub(crate) use weights::{Int8Weights, take as take_weights};
+pub(crate) use window::Int8Window;

@@ -1,0 +1,175 @@
+//! The kernels as tract's operators. A map of bytes is a tensor `[1, C / 16, H, W, 16]`.
+
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+
+use super::closing::{Closing, Target};
+use super::convert::{to_bytes, to_floats};
+use super::convolution::Int8Convolution;
+use super::dots::LANES;
+use super::window::Int8Window;
+use crate::blocked::LANES as FLOAT_LANES;
+
+/// What a node computes; shared by all states of a network.
+#[derive(Clone, Debug)]
+pub(crate) enum Int8 {
+    /// Floats in blocks of eight, so many steps of a byte to one of them.
+    Quantise(f32),
+    /// To floats in blocks of eight: what a step is worth, and how many channels there are.
+    Dequantise(f32, usize),
+    /// A second input is added to the sum.
+    Convolution(Arc<Int8Convolution>),
+    Window(Arc<Int8Window>),
+}
+
+// tract compares nodes to find those that are alike; none of these ever need to be.
+impl PartialEq for Int8 {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Int8::Quantise(one), Int8::Quantise(other)) => one == other,
+            (Int8::Dequantise(one, channels), Int8::Dequantise(other, others)) => {
+                one == other && channels == others
+            }
+            (Int8::Convolution(one), Int8::Convolution(other)) => Arc::ptr_eq(one, other),
+            (Int8::Window(one), Int8::Window(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Int8 {}
+
+impl Int8 {
+    /// The layer's closing and the height and width of its output.
+    fn layer(&self) -> Option<(&Closing, [usize; 2])> {
+        match self {
+            Int8::Convolution(layer) => Some((&layer.closing, layer.output_size())),
+            Int8::Window(layer) => Some((&layer.closing, layer.output_size())),
+            Int8::Quantise(_) | Int8::Dequantise(..) => None,
+        }
+    }
+
+    fn writes_bytes(&self) -> bool {
+        match self.layer() {
+            Some((closing, _)) => closing.writes_bytes(),
+            None => matches!(self, Int8::Quantise(_)),
+        }
+    }
+
+    fn output_shape(&self, input: &[usize]) -> TractResult<TVec<usize>> {
+        let &[1, blocks, height, width, lanes] = input else {
+            bail!("{self:?} of a map {input:?}");
+        };
+        if let Some((closing, [height, width])) = self.layer() {
+            ensure!(lanes == LANES);
+            let lanes = if closing.writes_bytes() {
+                LANES
+            } else {
+                FLOAT_LANES
+            };
+            let blocks = closing.output_length(1) / lanes;
+            return Ok(tvec![1, blocks, height, width, lanes]);
+        }
+        match self {
+            Int8::Dequantise(_, channels) if channels.div_ceil(LANES) == blocks => {
+                let blocks = channels.div_ceil(FLOAT_LANES);
+                Ok(tvec![1, blocks, height, width, FLOAT_LANES])
+            }
+            Int8::Quantise(_) if lanes == FLOAT_LANES => {
+                Ok(tvec![1, blocks.div_ceil(2), height, width, LANES])
+            }
+            _ => bail!("{self:?} of a map {input:?}"),
+        }
+    }
+
+    fn check_length(&self, length: usize) -> TractResult<()> {
+        let wanted = match self {
+            Int8::Quantise(_) | Int8::Dequantise(..) => return Ok(()),
+            Int8::Convolution(layer) => layer.input_length(),
+            Int8::Window(layer) => layer.input_length(),
+        };
+        ensure!(
+            length == wanted,
+            "a map of {length} bytes instead of {wanted}"
+        );
+        Ok(())
+    }
+}
+
+impl Op for Int8 {
+    fn name(&self) -> StaticName {
+        match self {
+            Int8::Quantise(_) => "Int8Quantise",
+            Int8::Dequantise(..) => "Int8Dequantise",
+            Int8::Convolution(_) => "Int8Convolution",
+            Int8::Window(_) => "Int8Window",
+        }
+        .into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Int8 {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let shape = self.output_shape(inputs[0].shape())?;
+        let area = shape[2] * shape[3];
+        // SAFETY: every kernel writes all of its output.
+        let mut output = unsafe {
+            match self.writes_bytes() {
+                true => Tensor::uninitialized::<i8>(&shape)?,
+                false => Tensor::uninitialized::<f32>(&shape)?,
+            }
+        };
+        let mut written = output.try_as_plain_ram_mut()?;
+        let input = inputs[0].try_as_plain_ram()?;
+        if let Int8::Quantise(steps) = self {
+            to_bytes(input.as_slice()?, area, *steps, written.as_slice_mut()?);
+            return Ok(tvec!(output.into_tvalue()));
+        }
+        let input = input.as_slice::<i8>()?;
+        self.check_length(input.len())?;
+        let target = match self.writes_bytes() {
+            true => Target::Bytes(written.as_slice_mut::<i8>()?.as_mut_ptr()),
+            false => Target::Floats(written.as_slice_mut::<f32>()?.as_mut_ptr()),
+        };
+        // SAFETY: the output has the layer's shape.
+        match self {
+            Int8::Convolution(layer) => {
+                let residual = inputs
+                    .get(1)
+                    .map(|map| map.try_as_plain_ram())
+                    .transpose()?;
+                let residual = residual
+                    .as_ref()
+                    .map(|map| map.as_slice::<i8>())
+                    .transpose()?;
+                unsafe { layer.apply(input, residual, target) }
+            }
+            Int8::Window(layer) => unsafe { layer.apply(input, target) },
+            Int8::Dequantise(step, _) => to_floats(input, area, *step, written.as_slice_mut()?),
+            Int8::Quantise(_) => (),
+        }
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+impl TypedOp for Int8 {
+    as_op!();
+
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let shape = inputs[0]
+            .shape
+            .as_concrete()
+            .context("a map without a fixed shape")?;
+        let shape = self.output_shape(shape)?;
+        Ok(tvec!(match self.writes_bytes() {
+            true => i8::fact(shape),
+            false => f32::fact(shape),
+        }))
+    }
+}

@@ -1,0 +1,116 @@
+//! What the compiler makes of plain loops.
+
+use super::dots::{DEPTH, Dots, LANES};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+impl Dots for Portable {
+    type Sums = [i32; LANES];
+    type Weights = [[i8; DEPTH]; LANES];
+    type Values = [[i8; DEPTH]; LANES];
+    type Floats = [f32; LANES];
+
+    const MANY: bool = false;
+
+    #[inline(always)]
+    unsafe fn sums(from: *const i32) -> Self::Sums {
+        unsafe { from.cast::<Self::Sums>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        unsafe { from.cast::<Self::Weights>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> Self::Values {
+        [unsafe { from.cast::<[i8; DEPTH]>().read_unaligned() }; LANES]
+    }
+
+    #[inline(never)]
+    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> Self::Values {
+        let mut values = [[0; DEPTH]; LANES];
+        for cell in 0..count {
+            for (lane, values) in values.iter_mut().enumerate() {
+                values[cell] = unsafe { *from.add(cell * LANES + lane) };
+            }
+        }
+        values
+    }
+
+    // Unrolled into a tile, its loops would take the compiler minutes.
+    #[inline(never)]
+    unsafe fn dot<const SIGNED: bool>(
+        sums: Self::Sums,
+        values: Self::Values,
+        weights: Self::Weights,
+    ) -> Self::Sums {
+        std::array::from_fn(|lane| {
+            let pairs = values[lane].iter().zip(weights[lane]);
+            let products = pairs.map(|(value, weight)| i32::from(*value) * i32::from(weight));
+            sums[lane] + products.sum::<i32>()
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: Self::Sums) -> Self::Floats {
+        sums.map(|sum| sum as f32)
+    }
+
+    #[inline(always)]
+    unsafe fn from_bytes(from: *const i8) -> Self::Floats {
+        unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(f32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Floats {
+        unsafe { from.cast::<Self::Floats>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(first: *const f32, second: Option<*const f32>) -> Self::Floats {
+        std::array::from_fn(|lane| match (lane < LANES / 2, second) {
+            (true, _) => unsafe { *first.add(lane) },
+            (false, Some(second)) => unsafe { *second.add(lane - LANES / 2) },
+            (false, None) => 0.0,
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::Floats {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn clamp(value: Self::Floats, least: Self::Floats, most: Self::Floats) -> Self::Floats {
+        std::array::from_fn(|lane| value[lane].max(least[lane]).min(most[lane]))
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(value: Self::Floats, to: *mut i8) {
+        let bytes = value.map(|value| value.round_ties_even() as i8);
+        unsafe { to.cast::<[i8; LANES]>().write_unaligned(bytes) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_halves(value: Self::Floats, first: *mut f32, second: Option<*mut f32>) {
+        let (low, high) = value.split_at(LANES / 2);
+        unsafe {
+            first.copy_from_nonoverlapping(low.as_ptr(), low.len());
+            if let Some(second) = second {
+                second.copy_from_nonoverlapping(high.as_ptr(), high.len());
+            }
+        }
+    }
+}

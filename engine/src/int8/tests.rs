@@ -1,0 +1,242 @@
+//! Each kernel against loops that follow its definition, on random shapes, bit for bit, with each kind of instructions
+//! that this CPU has.
+
+use fastrand::Rng;
+
+use super::closing::{Closing, Target};
+use super::convert::{to_bytes, to_floats};
+use super::convolution::Int8Convolution;
+use super::dots::{CHOSEN, Instructions, LANES};
+use super::window::Int8Window;
+use crate::blocked::tests::{areas, axis, each_tap};
+use crate::blocked::{Axis, LANES as FLOAT_LANES};
+
+const ROUNDS: u64 = 200;
+
+/// Runs `test` with seeds that are the same each time.
+fn rounds(test: impl Fn(&mut Rng)) {
+    for instructions in Instructions::available() {
+        CHOSEN.set(Some(instructions));
+        for seed in 0..ROUNDS {
+            test(&mut Rng::with_seed(seed));
+        }
+    }
+    CHOSEN.set(None);
+}
+
+/// A map `[channels, area]` of bytes from -128 or 0 to 127, extremes often.
+fn bytes(rng: &mut Rng, length: usize, signed: bool) -> Vec<i8> {
+    let least = if signed { i8::MIN } else { 0 };
+    let value = |rng: &mut Rng| match rng.u8(0..8) {
+        0 => least,
+        1 => i8::MAX,
+        _ => rng.i8(least..=i8::MAX),
+    };
+    (0..length).map(|_| value(rng)).collect()
+}
+
+fn weights(rng: &mut Rng, length: usize) -> Vec<i8> {
+    let values = bytes(rng, length, true).into_iter();
+    values.map(|weight| weight.max(-127)).collect()
+}
+
+fn floats(rng: &mut Rng, length: usize) -> Vec<f32> {
+    (0..length).map(|_| rng.f32() * 2.0 - 1.0).collect()
+}
+
+fn blocked<T: Copy>(plain: &[T], area: usize, lanes: usize, fill: T) -> Vec<T> {
+    let channels = plain.len() / area;
+    let mut blocked = vec![fill; channels.next_multiple_of(lanes) * area];
+    for (at, value) in plain.iter().enumerate() {
+        let (channel, cell) = (at / area, at % area);
+        blocked[(channel / lanes * area + cell) * lanes + channel % lanes] = *value;
+    }
+    blocked
+}
+
+/// Random closings and what they should make of sums.
+struct Expected {
+    closing: Closing,
+    residual: Option<Vec<i8>>,
+    values: Vec<f32>,
+}
+
+impl Expected {
+    fn new(rng: &mut Rng, sums: &[i32], area: usize, can_add: bool) -> Self {
+        let channels = sums.len() / area;
+        let factors: Vec<f32> = (0..channels).map(|_| rng.f32() * 1e-3).collect();
+        let bias = floats(rng, channels);
+        let mut closing = Closing::new(&factors, &bias);
+        if rng.bool() {
+            closing.bounds = [0.0, 6.0];
+        }
+        let residual = (can_add && rng.bool()).then(|| bytes(rng, sums.len(), true));
+        let step = rng.f32() * 0.1;
+        closing.residual = residual.as_ref().map(|_| step);
+        let mut steps = 1.0;
+        let mut bounds = closing.bounds;
+        let writes_bytes = rng.bool();
+        if writes_bytes {
+            let scale = rng.f32() * 0.05 + 1e-3;
+            closing.write_bytes(scale);
+            steps = scale.recip();
+            bounds = bounds.map(|bound| (bound * steps).clamp(-128.0, 127.0));
+        }
+        let values = sums.iter().enumerate().map(|(at, sum)| {
+            let channel = at / area;
+            let mut value = *sum as f32 * (factors[channel] * steps) + bias[channel] * steps;
+            if let Some(residual) = &residual {
+                value += f32::from(residual[at]) * (step * steps);
+            }
+            value.clamp(bounds[0], bounds[1])
+        });
+        Expected {
+            values: values.collect(),
+            closing,
+            residual,
+        }
+    }
+
+    /// Runs a layer and compares.
+    fn check(&self, area: usize, apply: impl FnOnce(Option<&[i8]>, Target)) {
+        let residual = self
+            .residual
+            .as_ref()
+            .map(|map| blocked(map, area, LANES, 0));
+        let length = self.closing.output_length(area);
+        if self.closing.writes_bytes() {
+            let mut found = vec![0; length];
+            apply(residual.as_deref(), Target::Bytes(found.as_mut_ptr()));
+            let rounded = self
+                .values
+                .iter()
+                .map(|value| value.round_ties_even() as i8);
+            let rounded: Vec<i8> = rounded.collect();
+            let filling = rest(&found, self.values.len() / area, area);
+            assert!(filling.iter().all(|value| *value == 0), "{filling:?}");
+            assert_eq!(plain(&found, area, LANES, self.values.len()), rounded);
+        } else {
+            let mut found = vec![f32::NAN; length];
+            apply(residual.as_deref(), Target::Floats(found.as_mut_ptr()));
+            assert_eq!(
+                plain(&found, area, FLOAT_LANES, self.values.len()),
+                self.values
+            );
+        }
+    }
+}
+
+fn plain<T: Copy>(blocked: &[T], area: usize, lanes: usize, length: usize) -> Vec<T> {
+    let value = |at: usize| {
+        let (channel, cell) = (at / area, at % area);
+        blocked[(channel / lanes * area + cell) * lanes + channel % lanes]
+    };
+    (0..length).map(value).collect()
+}
+
+/// What fills up the last block.
+fn rest(blocked: &[i8], channels: usize, area: usize) -> Vec<i8> {
+    let cells = blocked[(channels - 1) / LANES * LANES * area..].chunks_exact(LANES);
+    let filling = cells.flat_map(|cell| &cell[(channels - 1) % LANES + 1..]);
+    filling.copied().collect()
+}
+
+#[test]
+fn convolution() {
+    rounds(|rng| {
+        let axes = [axis(rng, 1..=5, 9), axis(rng, 1..=5, 9)];
+        let [input_area, area, taps] = areas(&axes);
+        let (inputs, outputs) = (rng.usize(1..70), rng.usize(1..60));
+        let signed = rng.bool();
+        let map = bytes(rng, inputs * input_area, signed);
+        let weights = weights(rng, outputs * inputs * taps);
+        let mut sums = vec![0; outputs * area];
+        each_tap(&axes, |cell, place, tap| {
+            for output in 0..outputs {
+                for input in 0..inputs {
+                    let weight = weights[(output * inputs + input) * taps + tap];
+                    sums[output * area + place] +=
+                        i32::from(map[input * input_area + cell]) * i32::from(weight);
+                }
+            }
+        });
+        let expected = Expected::new(rng, &sums, area, true);
+        let closing = expected.closing.clone();
+        let layer = Int8Convolution::new(axes, inputs, &weights, closing, signed);
+        let map = blocked(&map, input_area, LANES, 0);
+        // SAFETY: `check` gives room for the output.
+        expected.check(area, |residual, target| unsafe {
+            layer.apply(&map, residual, target)
+        });
+    });
+}
+
+/// Geometry that [`Int8Window`] takes, and channels.
+fn window(rng: &mut Rng) -> ([Axis; 2], usize) {
+    loop {
+        let axes = [axis(rng, 1..=8, 1), axis(rng, 1..=8, 1)];
+        if Int8Window::takes(&axes) {
+            return (axes, rng.usize(1..40));
+        }
+    }
+}
+
+#[test]
+fn window_in_each_channel() {
+    rounds(|rng| {
+        let (axes, channels) = window(rng);
+        let [input_area, area, taps] = areas(&axes);
+        let signed = rng.bool();
+        let map = bytes(rng, channels * input_area, signed);
+        let weights = weights(rng, channels * taps);
+        let mut sums = vec![0; channels * area];
+        each_tap(&axes, |cell, place, tap| {
+            for channel in 0..channels {
+                sums[channel * area + place] += i32::from(map[channel * input_area + cell])
+                    * i32::from(weights[channel * taps + tap]);
+            }
+        });
+        let expected = Expected::new(rng, &sums, area, false);
+        let layer = Int8Window::new(axes, &weights, expected.closing.clone(), signed);
+        let map = blocked(&map, input_area, LANES, 0);
+        // SAFETY: `check` gives room for the output.
+        expected.check(area, |_, target| unsafe { layer.apply(&map, target) });
+    });
+}
+
+#[test]
+fn from_floats_and_back() {
+    rounds(|rng| {
+        let (channels, area) = (rng.usize(1..40), rng.usize(1..30));
+        let map: Vec<f32> = floats(rng, channels * area)
+            .iter()
+            .map(|value| value * 3.0)
+            .collect();
+        let scale = 1.0 / 64.0;
+        let mut found = vec![
+            1;
+            channels
+                .next_multiple_of(FLOAT_LANES)
+                .next_multiple_of(LANES)
+                * area
+        ];
+        to_bytes(
+            &blocked(&map, area, FLOAT_LANES, 0.0),
+            area,
+            64.0,
+            &mut found,
+        );
+        let rounded = map
+            .iter()
+            .map(|value| (value * 64.0).round_ties_even() as i8);
+        let rounded: Vec<i8> = rounded.collect();
+        assert_eq!(plain(&found, area, LANES, map.len()), rounded);
+        let mut back = vec![f32::NAN; channels.next_multiple_of(FLOAT_LANES) * area];
+        to_floats(&found, area, scale, &mut back);
+        let expected: Vec<f32> = rounded
+            .iter()
+            .map(|value| f32::from(*value) * scale)
+            .collect();
+        assert_eq!(plain(&back, area, FLOAT_LANES, map.len()), expected);
+    });
+}
