@@ -83,13 +83,24 @@ fn random_quantised_networks() {
         let mut bytes = Vec::new();
         prost::Message::encode(&model, &mut bytes).unwrap();
         let operators = Network::load(&name, &bytes).unwrap().operators();
-        let is_in_bytes = operators
-            .keys()
-            .any(|operator| operator.starts_with("Int8"));
+        let of_bytes = |name: &str| operators.get(name).copied().unwrap_or(0);
         let is_left = operators
             .keys()
             .any(|operator| operator.contains("quantizeLinear"));
-        assert!(is_in_bytes && !is_left, "{name}: {operators:?}");
+        let graph = model.graph.as_ref().unwrap();
+        let is_dense = |node: &&pb::NodeProto| {
+            let made = &node.output[0];
+            let is_read = graph.node.iter().any(|reader| reader.input.contains(made))
+                || graph.output.iter().any(|output| output.name == *made);
+            is_read && node.attribute.iter().any(|a| a.name == "group" && a.i == 1)
+        };
+        let dense = graph.node.iter().filter(is_dense);
+        assert_eq!(
+            of_bytes("Int8Convolution"),
+            dense.count(),
+            "{name}: {operators:?}"
+        );
+        assert!(!is_left, "{name}: {operators:?}");
     }
 }
 

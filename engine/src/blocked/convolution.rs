@@ -280,8 +280,8 @@ impl Pass<'_> {
             }
             // SAFETY: cells, blocks and places lie within the shapes.
             unsafe {
-                let mut sums = [[L::splat(0.0); PARTS]; CELLS];
-                for (index, sums) in sums.iter_mut().enumerate() {
+                let mut begun = [[L::splat(0.0); PARTS]; CELLS];
+                for (index, sums) in begun.iter_mut().enumerate() {
                     for (part, sum) in sums.iter_mut().enumerate() {
                         let block = share.outputs.start + part * L::BLOCKS;
                         *sum = if is_first {
@@ -291,6 +291,13 @@ impl Pass<'_> {
                             let from = self.output.add((block * area + cell) * LANES);
                             L::load_apart(from, area * LANES)
                         };
+                    }
+                }
+                // Arrays that loops run over lie in memory; the one between is all registers.
+                let mut sums = [[L::splat(0.0); PARTS]; CELLS];
+                for index in 0..CELLS {
+                    for part in 0..PARTS {
+                        sums[index][part] = begun[index][part];
                     }
                 }
                 let mut of_input = share.weights;
@@ -317,7 +324,13 @@ impl Pass<'_> {
                     of_input = of_input.add(self.layer.taps.len() * CHANNELS * PARTS * held);
                 }
                 let [least, most] = self.layer.bounds.map(|bound| L::splat(bound));
-                for (index, sums) in sums.iter().enumerate() {
+                let mut ended = begun;
+                for index in 0..CELLS {
+                    for part in 0..PARTS {
+                        ended[index][part] = sums[index][part];
+                    }
+                }
+                for (index, sums) in ended.iter().enumerate() {
                     if index == there {
                         break;
                     }

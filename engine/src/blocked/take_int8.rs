@@ -113,13 +113,16 @@ impl Lowering<'_> {
     }
 
     /// The bytes behind a layer's constant weights.
-    fn weights(&self, mut outlet: OutletId) -> Option<&Int8Weights> {
+    fn weights(&self, outlet: OutletId) -> Option<&Int8Weights> {
         let mut node = self.source.node(outlet.node);
         while node.op_is::<Cast>() {
-            outlet = node.inputs[0];
-            node = self.source.node(outlet.node);
+            node = self.source.node(node.inputs[0].node);
         }
-        self.int8_weights.get(&node.name)
+        // tract numbers the outputs of what it reads.
+        let name = node.name.strip_suffix(".0").unwrap_or(&node.name);
+        let weights = self.int8_weights.get(name)?;
+        let (_, floats) = self.floats(outlet)?;
+        weights.are(&floats).then_some(weights)
     }
 
     fn int8_convolution(&mut self, node: &TypedNode) -> bool {

@@ -276,7 +276,14 @@ impl Pass<'_> {
                     }
                     of_input = of_input.add(layer.taps.len() * of_tap);
                 }
-                for (index, sums) in sums.iter().enumerate() {
+                // An array that a loop runs over lies in memory; the sums themselves are all registers.
+                let mut ended = [[D::sums(layer.starts.as_ptr()); BLOCKS]; CELLS];
+                for index in 0..CELLS {
+                    for block in 0..BLOCKS {
+                        ended[index][block] = sums[index][block];
+                    }
+                }
+                for (index, sums) in ended.iter().enumerate() {
                     if index == there {
                         break;
                     }

@@ -14,6 +14,21 @@ pub(crate) struct Int8Weights {
     pub scales: Vec<f32>,
 }
 
+impl Int8Weights {
+    /// As floats.
+    fn floats(&self) -> impl Iterator<Item = f32> {
+        let of_output = self.values.len() / self.scales.len();
+        let of_outputs = self.values.chunks_exact(of_output).zip(&self.scales);
+        of_outputs
+            .flat_map(|(values, scale)| values.iter().map(move |value| f32::from(*value) * scale))
+    }
+
+    /// Whether these are the floats that they are worth.
+    pub(crate) fn are(&self, floats: &[f32]) -> bool {
+        floats.len() == self.values.len() && self.floats().zip(floats).all(|(a, b)| a == *b)
+    }
+}
+
 /// Replaces each DequantizeLinear of a weight by the floats it makes, under the same name, and gives the bytes of those
 /// by that name. tract computes with the floats where no kernel of ours takes the bytes.
 pub(crate) fn take(model: &mut ModelProto) -> HashMap<String, Int8Weights> {
@@ -67,25 +82,21 @@ fn dequantised(graph: &GraphProto, node: &NodeProto) -> Option<(TensorProto, Int
         && is_symmetric
         && outputs > 0
         && scales.len() == outputs
+        && !values.is_empty()
         && values.len() % outputs == 0
         && !values.contains(&i8::MIN);
     if !is_ours {
         return None;
     }
-    let of_output = values.len() / outputs;
-    let worth = |(at, value): (usize, &i8)| f32::from(*value) * scales[at / of_output];
+    let weights = Int8Weights { values, scales };
     let floats = TensorProto {
         dims: bytes.dims.clone(),
         data_type: DataType::Float as i32,
         name: node.output.first()?.clone(),
-        raw_data: values
-            .iter()
-            .enumerate()
-            .flat_map(|pair| worth(pair).to_le_bytes())
-            .collect(),
+        raw_data: weights.floats().flat_map(f32::to_le_bytes).collect(),
         ..Default::default()
     };
-    Some((floats, Int8Weights { values, scales }))
+    Some((floats, weights))
 }
 
 fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
