@@ -7,6 +7,7 @@
 mod admission;
 mod blocked;
 mod int8;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -43,6 +44,7 @@ pub type Input<'a> = (&'a [usize], &'a [f32]);
 impl Network {
     /// `name` is for messages; `onnx` the file's bytes.
     pub fn load(name: &str, onnx: &[u8]) -> Result<Self, NetworkError> {
+        memory::keep();
         // A file that breaks the engine is refused like any other that it can't run.
         let plan = catch_unwind(|| plan(onnx))
             .unwrap_or_else(|_| Err(TractError::msg("the engine broke off on it")));

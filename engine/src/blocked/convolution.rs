@@ -138,16 +138,16 @@ impl Convolution {
     }
 }
 
-/// Output blocks that a tile computes at once: `most` as long as there are, then a pair, and three at the end of an odd
-/// number.
+/// Output blocks that a tile computes at once: `most` as long as there are, then what is left in pairs, and one or three at
+/// the end of an odd number.
 fn tiles(blocks: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut from = 0;
     std::iter::from_fn(move || {
         let size = match blocks - from {
             0 => return None,
+            left if left >= most => most,
             left @ (1 | 3) => left,
-            left if left < most => 2,
-            _ => most,
+            left => left & !1,
         };
         from += size;
         Some(from - size..from)
@@ -156,7 +156,7 @@ fn tiles(blocks: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usi
 
 /// Most blocks of a tile on this machine.
 fn widest() -> usize {
-    if is_wide() { 4 } else { 2 }
+    if is_wide() { 6 } else { 2 }
 }
 
 /// One application; all pointers are good for what the layer's shapes say.
@@ -193,7 +193,7 @@ impl Kernel for Pass<'_> {
         let cells_at_once = (INPUT_BYTES / 4 / read).max(48);
         let cells_at_once = cells
             .div_ceil(cells.div_ceil(cells_at_once))
-            .next_multiple_of(12);
+            .next_multiple_of(24);
         for from in (0..cells).step_by(cells_at_once) {
             for first in (0..layer.inputs).step_by(at_once) {
                 for outputs in tiles(layer.output_blocks, layer.widest) {
@@ -231,8 +231,9 @@ impl Pass<'_> {
         unsafe {
             if L::IS_WIDE {
                 match share.outputs.len() {
-                    4 => return self.share::<L, 12, 2, CHANNELS>(share),
-                    2 => return self.share::<L, 12, 1, CHANNELS>(share),
+                    6 => return self.share::<L, 8, 3, CHANNELS>(share),
+                    4 => return self.share::<L, 8, 2, CHANNELS>(share),
+                    2 => return self.share::<L, 8, 1, CHANNELS>(share),
                     _ => (),
                 }
             }

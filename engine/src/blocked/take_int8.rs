@@ -201,7 +201,10 @@ impl Lowering<'_> {
         }
         let area = axes[0].kernel * axes[1].kernel;
         let factors = vec![bytes.scale / area as f32; channels];
-        let closing = Closing::new(&factors, &vec![0.0; channels]);
+        let mut closing = Closing::new(&factors, &vec![0.0; channels]);
+        if !bytes.is_signed {
+            closing.bounds[0] = 0.0;
+        }
         let ones = vec![1; channels * area];
         let layer = Int8Window::new(axes, &ones, closing, bytes.is_signed);
         self.wait(node, Layer::Int8Window(layer), bytes.wire);

@@ -95,10 +95,10 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> [__m256i; 2] {
+    unsafe fn spread(from: *const i8) -> [__m256i; 2] {
         unsafe {
             let four = _mm256_set1_epi32(from.cast::<i32>().read_unaligned());
-            [Self::shifted::<SIGNED>(four); 2]
+            [four; 2]
         }
     }
 

@@ -55,14 +55,8 @@ impl Dots for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> __m512i {
-        // Shifted before it is spread: LLVM 22 does not come to an end with the other order.
-        let shift = if SIGNED {
-            i32::from_ne_bytes([0x80; DEPTH])
-        } else {
-            0
-        };
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned() ^ shift) }
+    unsafe fn spread(from: *const i8) -> __m512i {
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
     }
 
     #[inline(always)]

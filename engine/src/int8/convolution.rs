@@ -117,7 +117,8 @@ impl Int8Convolution {
                 target,
             })
         };
-        if !self.padded.is_needed() {
+        let is_shifted = self.is_signed && shift() != 0;
+        if !self.padded.is_needed() && !is_shifted {
             return start(input);
         }
         with_bytes(self.inputs * plane, |scratch| {
@@ -125,6 +126,9 @@ impl Int8Convolution {
             for (map, padded) in maps.zip(scratch.chunks_exact_mut(plane)) {
                 let rows = 0..self.padded.size[0];
                 self.padded.copy_rows(map, LANES, rows, 0, padded);
+            }
+            if is_shifted {
+                scratch.iter_mut().for_each(|value| *value ^= i8::MIN);
             }
             start(scratch)
         })
@@ -163,7 +167,7 @@ impl Kernel for Pass<'_> {
         let cells = layer.axes[0].output * layer.axes[1].output;
         let read = layer.inputs * LANES * layer.axes[0].stride * layer.axes[1].stride;
         let at_once = (INPUT_BYTES / read).max(48);
-        let at_once = cells.div_ceil(cells.div_ceil(at_once)).next_multiple_of(12);
+        let at_once = cells.div_ceil(cells.div_ceil(at_once)).next_multiple_of(24);
         for from in (0..cells).step_by(at_once) {
             let cells = from..cells.min(from + at_once);
             // SAFETY: the instructions are there, and all lies within the shapes.
@@ -186,11 +190,15 @@ impl Pass<'_> {
         // SAFETY: as the caller says.
         unsafe {
             if D::MANY {
-                for block in (0..blocks & !1).step_by(2) {
-                    self.tile::<D, SIGNED, 12, 2>(cells.clone(), block);
+                let mut block = 0;
+                while block + 3 <= blocks {
+                    self.tile::<D, SIGNED, 8, 3>(cells.clone(), block);
+                    block += 3;
                 }
-                if blocks % 2 == 1 {
-                    self.tile::<D, SIGNED, 12, 1>(cells, blocks - 1);
+                match blocks - block {
+                    2 => self.tile::<D, SIGNED, 8, 2>(cells, block),
+                    1 => self.tile::<D, SIGNED, 8, 1>(cells, block),
+                    _ => (),
                 }
             } else {
                 for block in 0..blocks {
@@ -261,7 +269,7 @@ impl Pass<'_> {
                                 *factor = D::weights(weights.add(block * of_block));
                             }
                             for index in 0..CELLS {
-                                let values = D::spread::<SIGNED>(source.add(places[index]));
+                                let values = D::spread(source.add(places[index]));
                                 for block in 0..BLOCKS {
                                     sums[index][block] = D::dot::<SIGNED>(
                                         sums[index][block],

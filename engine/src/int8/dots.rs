@@ -27,8 +27,8 @@ pub(crate) trait Dots: Copy {
 
     unsafe fn sums(from: *const i32) -> Self::Sums;
     unsafe fn weights(from: *const i8) -> Self::Weights;
-    /// The same four values for all lanes.
-    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> Self::Values;
+    /// The same four values for all lanes, shifted already if they are signed.
+    unsafe fn spread(from: *const i8) -> Self::Values;
     /// Of each lane its value in up to four cells, which lie side by side; nothing behind them is read.
     unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> Self::Values;
     unsafe fn dot<const SIGNED: bool>(
@@ -148,7 +148,8 @@ pub(crate) fn run(kernel: &impl Kernel) {
     }
 }
 
-/// Signed values are computed with as if they were so much greater; sums must start as much lower.
+/// Signed values are computed with as if they were so much greater, which is another sign bit; sums must start as much
+/// lower.
 pub(crate) fn shift() -> i32 {
     match Instructions::best() {
         #[cfg(target_arch = "x86_64")]

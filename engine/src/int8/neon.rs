@@ -65,7 +65,7 @@ impl<const DOT: bool> Dots for Neon<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> [int8x16_t; 4] {
+    unsafe fn spread(from: *const i8) -> [int8x16_t; 4] {
         unsafe { [vreinterpretq_s8_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned())); 4] }
     }
 

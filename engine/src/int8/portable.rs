@@ -24,7 +24,7 @@ impl Dots for Portable {
     }
 
     #[inline(always)]
-    unsafe fn spread<const SIGNED: bool>(from: *const i8) -> Self::Values {
+    unsafe fn spread(from: *const i8) -> Self::Values {
         [unsafe { from.cast::<[i8; DEPTH]>().read_unaligned() }; LANES]
     }
 
