@@ -83,7 +83,7 @@ fn dequantised(graph: &GraphProto, node: &NodeProto) -> Option<(TensorProto, Int
         && outputs > 0
         && scales.len() == outputs
         && !values.is_empty()
-        && values.len() % outputs == 0
+        && values.len().is_multiple_of(outputs)
         && !values.contains(&i8::MIN);
     if !is_ours {
         return None;
