@@ -91,6 +91,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         networks: Networks::Paper(Box::new(paper)),
         augmentation: Augmentation::default(),
         moved_copies: 0,
+        precision: Default::default(),
     }
 }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use defects::{Defects, Region};
 pub use html::page_of;
 pub use overlap::{Located, pro, spro};
-pub use ranking::{Roc, auroc, average_precision};
+pub use ranking::{Roc, auroc, average_precision, rank_correlation};
 pub use report::{ByKind, Choice, Report, Share, Subject};
 
 /// What a test image is known to show. The names are those of MVTec LOCO AD's folders under `test/`.

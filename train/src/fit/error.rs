@@ -21,6 +21,8 @@ pub enum FitError {
     #[error("{}: no image in it can be read: name a folder of pictures of other things", path.display())]
     NoStrangers { path: PathBuf },
     #[error(transparent)]
+    Quantise(crate::quantise::QuantiseError),
+    #[error(transparent)]
     Network(#[from] aecsad::network::NetworkError),
     #[error(transparent)]
     Optics(#[from] aecsad::optics::OpticsError),
@@ -70,11 +72,23 @@ impl FitError {
             },
             FitError::Segmentation(_) | FitError::Students(_) => ExitCode::Training,
             FitError::Optics(_) => ExitCode::Input,
-            FitError::Network(_) | FitError::Inspector(_) | FitError::Golden(_) => ExitCode::Engine,
+            FitError::Quantise(_)
+            | FitError::Network(_)
+            | FitError::Inspector(_)
+            | FitError::Golden(_) => ExitCode::Engine,
             FitError::Bundle(e) if e.is_storage() => ExitCode::Storage,
             FitError::Bundle(_) | FitError::Pack(_) => ExitCode::Bundle,
             FitError::Key(_) => ExitCode::Input,
             FitError::Interrupted => ExitCode::Interrupted,
+        }
+    }
+}
+
+impl From<crate::quantise::QuantiseError> for FitError {
+    fn from(error: crate::quantise::QuantiseError) -> Self {
+        match error {
+            crate::quantise::QuantiseError::Interrupted => FitError::Interrupted,
+            error => FitError::Quantise(error),
         }
     }
 }

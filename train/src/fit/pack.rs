@@ -13,11 +13,15 @@ use aecsad::score::Branch;
 
 use super::images::Images;
 use super::networks::Trained;
+use super::proof::Quantisation;
 use super::{FitError, FitOptions, Fitted, Networks};
 use crate::export::signing::SigningKey;
 
 /// Largest difference of a normalised score between machines; f32 sums in another order stay well below.
 const TOLERANCE: f32 = 1e-3;
+
+/// What int8 costs, in the work folder.
+pub const QUANTISATION: &str = "quantisation.json";
 
 /// Finds out before hours of training whether the result could be written.
 pub fn check_writable(out: &Path) -> Result<(), FitError> {
@@ -70,7 +74,15 @@ pub fn write(
         .map(|i| i.frame.clone())
         .collect();
     entries.extend(aecsad::golden::write(&frames, &mut inspector)?);
+    // Before anything lies at its place: a bundle that fails its own golden vectors is never seen.
+    write_bundle(draft.path(), manifest.clone(), &entries, None)?;
+    let bundle = Bundle::read(draft.path(), &Trust::Anyone)?;
+    let mut inspector = Inspector::from_bundle(&bundle, None)?;
+    aecsad::golden::verify(&bundle, &mut inspector)?.check()?;
 
+    if let Some(quantisation) = &fitted.quantisation {
+        write_quantisation(&options.work.join(QUANTISATION), quantisation)?;
+    }
     match &options.key {
         Some(key) => {
             let key = SigningKey::from_file(key)?;
@@ -80,6 +92,15 @@ pub fn write(
         None => write_bundle(&options.out, manifest, &entries, None)?,
     }
     Ok(())
+}
+
+fn write_quantisation(path: &Path, quantisation: &Quantisation) -> Result<(), FitError> {
+    let json =
+        serde_json::to_vec_pretty(quantisation).map_err(|e| FitError::Pack(e.to_string()))?;
+    std::fs::write(path, json).map_err(|source| FitError::WorkFolder {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn entries(fitted: &Fitted, trained: &Trained) -> Result<Vec<(String, Vec<u8>)>, FitError> {
@@ -151,6 +172,13 @@ fn manifest(
     if let Some(backbone) = &fitted.backbone {
         note("backbone_sha256", backbone.clone().into());
     }
+    note(
+        "precision",
+        match &fitted.quantisation {
+            Some(quantisation) => quantisation.summary().into(),
+            None => "f32".into(),
+        },
+    );
     note("effort_percent", (options.effort_percent as i64).into());
     Manifest {
         format: FORMAT,

@@ -5,24 +5,30 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use aecsad::camera::list_images;
-use aecsad::network::{Percept, Perception};
+use aecsad::camera::{Frame, list_images};
+use aecsad::network::Percept;
 use aecsad::optics::{InputGeometry, Optics};
 use burn::tensor::backend::AutodiffBackend;
 use ndarray::Array3;
-use rayon::prelude::*;
 
-use super::images::{Image, Images};
+use super::images::Images;
 use super::networks::{Trained, effort};
+use super::perceive::perceive;
+use super::precision::{self, Material, Precision};
+use super::proof::{self, Quantisation, Side};
 use super::{FitError, FitOptions, Fitted, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
-use crate::calibrate;
+use crate::calibrate::{self, Planted, Selection};
 use crate::dataset;
 use crate::engine::{CpuTraining, Device, Schedule, needed_bytes};
 use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
+use crate::planted::{self, Clean};
 use crate::pseudo_label::Labels;
 use crate::segmentation::{self, DecoderConfig, Encoding, SegmentationConfig};
 use crate::weights;
+
+/// Validation images on which anomalies are planted, one of each kind, to compare int8 with float.
+const PLANTED_IMAGES: usize = 24;
 
 /// What only this profile asks.
 #[derive(Clone, Debug)]
@@ -126,32 +132,35 @@ pub fn fit(
     stopped(cancel)?;
 
     stage("calibration", "fitting what good parts look like");
-    let perception = trained.perception(true, true)?;
-    let train = task.perceive(&perception, &images.train, cancel)?;
-    let validation = task.perceive(&perception, &images.validation, cancel)?;
-    let labelled: Vec<Percept> = train
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| labels.reliability[*i].labelled)
-        .map(|(_, percept)| percept)
-        .collect();
-    let selection = calibrate::decide_as_the_paper(
-        &labelled,
-        &validation,
-        task.classes,
-        options.false_reject_rate,
-    );
+    let seen = task.see(&trained, cancel)?;
+    let selection = task.decide(&seen);
+    let (trained, selection, quantisation) = match options.precision {
+        Precision::F32 => (trained, selection, None),
+        Precision::Int8 => {
+            let (trained, selection, quantisation) =
+                task.quantise(&trained, &seen, &selection, cancel)?;
+            (trained, selection, Some(quantisation))
+        }
+    };
     let (product, start) = named;
     let fitted = Fitted {
         product,
         selection,
         registration: "off: the paper has none".into(),
         components: usable,
-        validation_parts: validation.len(),
+        validation_parts: images.validation.len(),
         minutes: start.elapsed().as_secs_f64() / 60.0,
         backbone: Some(task.weights),
+        quantisation,
     };
     Ok((fitted, trained))
+}
+
+/// Good parts as one set of networks sees them.
+struct Seen {
+    /// Those of D_L.
+    labelled: Vec<Percept>,
+    validation: Vec<Percept>,
 }
 
 struct Task<'a> {
@@ -308,7 +317,7 @@ impl Task<'_> {
         }
     }
 
-    fn tensor(&self, frame: &aecsad::camera::Frame) -> Result<Array3<f32>, FitError> {
+    fn tensor(&self, frame: &Frame) -> Result<Array3<f32>, FitError> {
         let mut optics = Optics::new(self.geometry.clone(), None);
         let tensor = optics.tensor(frame)?.to_vec();
         let (width, height) = (self.geometry.width as usize, self.geometry.height as usize);
@@ -331,46 +340,91 @@ impl Task<'_> {
         loaded.items.into_iter().collect()
     }
 
-    /// What the bundle's own networks say of each image; the features are dropped, no branch of this profile reads
-    /// them.
-    fn perceive(
+    /// What a bundle's networks say of the images; no branch of this profile reads features.
+    fn see(&self, trained: &Trained, cancel: &AtomicBool) -> Result<Seen, FitError> {
+        let perception = trained.perception(true, true)?;
+        let images = self.images.train.iter().enumerate();
+        let labelled: Vec<&Frame> = images
+            .filter(|(index, _)| self.labels.reliability[*index].labelled)
+            .map(|(_, image)| &image.frame)
+            .collect();
+        let validation: Vec<&Frame> = self.images.validation.iter().map(|i| &i.frame).collect();
+        let see = |frames: &[&Frame]| perceive(&perception, frames, &self.geometry, false, cancel);
+        Ok(Seen {
+            labelled: see(&labelled)?,
+            validation: see(&validation)?,
+        })
+    }
+
+    fn decide(&self, seen: &Seen) -> Selection {
+        calibrate::decide_as_the_paper(
+            &seen.labelled,
+            &seen.validation,
+            self.classes,
+            self.options.false_reject_rate,
+        )
+    }
+
+    /// The networks in int8, calibrated anew, and what that costs. Nothing is chosen by planted anomalies in this profile:
+    /// a few are planted for the comparison alone.
+    fn quantise(
         &self,
-        perception: &Perception,
-        images: &[Image],
+        trained: &Trained,
+        seen: &Seen,
+        float: &Selection,
         cancel: &AtomicBool,
-    ) -> Result<Vec<Percept>, FitError> {
-        let threads = rayon::current_num_threads().min(images.len()).max(1);
-        let forks = (0..threads)
-            .map(|_| perception.fork())
-            .collect::<Result<Vec<_>, _>>()?;
-        let share = images.len().div_ceil(threads).max(1);
-        let parts: Vec<Result<Vec<Percept>, FitError>> = images
-            .chunks(share)
-            .zip(forks)
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .map(|(images, mut perception)| {
-                let mut optics = Optics::new(self.geometry.clone(), None);
-                let mut seen = Percept::empty();
-                let mut percepts = Vec::with_capacity(images.len());
-                for image in images {
-                    stopped(cancel)?;
-                    perception.perceive(optics.tensor(&image.frame)?, &mut seen)?;
-                    percepts.push(Percept {
-                        classes: seen.classes.clone(),
-                        probabilities: seen.probabilities.clone(),
-                        local: seen.local.clone(),
-                        global: seen.global.clone(),
-                        ..Percept::empty()
-                    });
-                }
-                Ok(percepts)
+    ) -> Result<(Trained, Selection, Quantisation), FitError> {
+        stage("quantisation", "finding ranges and trying layers");
+        let images = self.images.validation.iter().zip(&seen.validation);
+        let clean: Vec<Clean> = images
+            .take(PLANTED_IMAGES)
+            .map(|(image, percept)| Clean {
+                frame: &image.frame,
+                classes: &percept.classes,
             })
             .collect();
-        let mut all = Vec::with_capacity(images.len());
-        for part in parts {
-            all.extend(part?);
-        }
-        Ok(all)
+        let plants = planted::plant(&clean, 1, self.options.seed);
+        let frames: Vec<&Frame> = plants.iter().map(|plant| &plant.frame).collect();
+        let material = Material {
+            train: self.images.train.iter().map(|image| &image.frame).collect(),
+            held_out: self
+                .images
+                .validation
+                .iter()
+                .map(|image| &image.frame)
+                .collect(),
+            planted: frames.clone(),
+            geometry: &self.geometry,
+        };
+        let (int8, networks) = precision::quantise(trained, &material, cancel)?;
+
+        stage("quantisation", "calibrating anew and comparing with float");
+        let again = self.see(&int8, cancel)?;
+        let selection = self.decide(&again);
+        let planted = |networks: &Trained| -> Result<Vec<Planted>, FitError> {
+            let perception = networks.perception(true, true)?;
+            let percepts = perceive(&perception, &frames, &self.geometry, false, cancel)?;
+            let pairs = plants.iter().zip(percepts);
+            Ok(pairs
+                .map(|(plant, percept)| Planted {
+                    kind: plant.kind,
+                    source: plant.source,
+                    percept,
+                })
+                .collect())
+        };
+        let scores = proof::compare(
+            &Side {
+                good: &seen.validation,
+                planted: &planted(trained)?,
+                selection: float,
+            },
+            &Side {
+                good: &again.validation,
+                planted: &planted(&int8)?,
+                selection: &selection,
+            },
+        );
+        Ok((int8, selection, Quantisation { scores, networks }))
     }
 }
