@@ -9,7 +9,7 @@ use aecsad::optics::InputGeometry;
 
 use super::images::{Image, Images};
 use super::networks::Trained;
-use super::perceive::perceive;
+use super::perceive::{perceive, perceive_plants};
 use super::precision::{self, Material};
 use super::proof::{self, Quantisation, Side};
 use super::{FitError, stage, stopped};
@@ -65,7 +65,7 @@ impl Task<'_> {
             })
             .collect();
         let plants = planted::plant(&clean, PLANTS_PER_IMAGE, self.seed);
-        let planted = self.perceive_planted(&perception, &plants)?;
+        let planted = perceive_plants(&perception, &plants, self.geometry, true, self.cancel)?;
         let seen = Seen {
             train,
             validation,
@@ -135,7 +135,7 @@ impl Task<'_> {
                 true,
                 self.cancel,
             )?,
-            planted: self.perceive_planted(&perception, plants)?,
+            planted: perceive_plants(&perception, plants, self.geometry, true, self.cancel)?,
         };
         let calibrated = self.calibrate(&again, Some(&float.branches));
         let scores = proof::compare(
@@ -168,22 +168,5 @@ impl Task<'_> {
             percepts.push(percept);
         }
         Ok(percepts)
-    }
-
-    fn perceive_planted(
-        &self,
-        perception: &Perception,
-        plants: &[Plant],
-    ) -> Result<Vec<Planted>, FitError> {
-        let frames: Vec<&Frame> = plants.iter().map(|plant| &plant.frame).collect();
-        let percepts = perceive(perception, &frames, self.geometry, true, self.cancel)?;
-        let pairs = plants.iter().zip(percepts);
-        Ok(pairs
-            .map(|(plant, percept)| Planted {
-                kind: plant.kind,
-                source: plant.source,
-                percept,
-            })
-            .collect())
     }
 }

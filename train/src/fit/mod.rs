@@ -3,14 +3,17 @@
 
 mod edge;
 mod error;
+mod export;
 mod images;
 mod labels;
 mod networks;
 mod pack;
 mod paper;
+mod paper_calibration;
 mod perceive;
 mod precision;
 mod proof;
+mod rounding;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +27,7 @@ use crate::pseudo_label;
 use crate::segmentation::Augmentation;
 
 pub use error::FitError;
+pub use export::{ExportOptions, Exported, export};
 pub use labels::{LabelOptions, label_only};
 pub use paper::{PaperNetworks, PaperOptions};
 pub use precision::Precision;

@@ -6,29 +6,22 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use aecsad::camera::{Frame, list_images};
-use aecsad::network::Percept;
 use aecsad::optics::{InputGeometry, Optics};
 use burn::tensor::backend::AutodiffBackend;
 use ndarray::Array3;
 
 use super::images::Images;
 use super::networks::{Trained, effort};
-use super::perceive::perceive;
-use super::precision::{self, Material, Precision};
-use super::proof::{self, Quantisation, Side};
+use super::paper_calibration::Calibration;
+use super::precision::Precision;
 use super::{FitError, FitOptions, Fitted, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
-use crate::calibrate::{self, Planted, Selection};
 use crate::dataset;
 use crate::engine::{CpuTraining, Device, Schedule, needed_bytes};
 use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
-use crate::planted::{self, Clean};
 use crate::pseudo_label::Labels;
 use crate::segmentation::{self, DecoderConfig, Encoding, SegmentationConfig};
 use crate::weights;
-
-/// Validation images on which anomalies are planted, one of each kind, to compare int8 with float.
-const PLANTED_IMAGES: usize = 24;
 
 /// What only this profile asks.
 #[derive(Clone, Debug)]
@@ -132,13 +125,22 @@ pub fn fit(
     stopped(cancel)?;
 
     stage("calibration", "fitting what good parts look like");
-    let seen = task.see(&trained, cancel)?;
-    let selection = task.decide(&seen);
+    let calibration = Calibration {
+        images,
+        labels,
+        classes: task.classes,
+        geometry: &task.geometry,
+        seed: options.seed,
+        false_reject_rate: options.false_reject_rate,
+        cancel,
+    };
+    let seen = calibration.see(&trained)?;
+    let selection = calibration.decide(&seen);
     let (trained, selection, quantisation) = match options.precision {
         Precision::F32 => (trained, selection, None),
         Precision::Int8 => {
             let (trained, selection, quantisation) =
-                task.quantise(&trained, &seen, &selection, cancel)?;
+                calibration.quantise(&trained, &seen, &selection)?;
             (trained, selection, Some(quantisation))
         }
     };
@@ -154,13 +156,6 @@ pub fn fit(
         quantisation,
     };
     Ok((fitted, trained))
-}
-
-/// Good parts as one set of networks sees them.
-struct Seen {
-    /// Those of D_L.
-    labelled: Vec<Percept>,
-    validation: Vec<Percept>,
 }
 
 struct Task<'a> {
@@ -338,93 +333,5 @@ impl Task<'_> {
             });
         }
         loaded.items.into_iter().collect()
-    }
-
-    /// What a bundle's networks say of the images; no branch of this profile reads features.
-    fn see(&self, trained: &Trained, cancel: &AtomicBool) -> Result<Seen, FitError> {
-        let perception = trained.perception(true, true)?;
-        let images = self.images.train.iter().enumerate();
-        let labelled: Vec<&Frame> = images
-            .filter(|(index, _)| self.labels.reliability[*index].labelled)
-            .map(|(_, image)| &image.frame)
-            .collect();
-        let validation: Vec<&Frame> = self.images.validation.iter().map(|i| &i.frame).collect();
-        let see = |frames: &[&Frame]| perceive(&perception, frames, &self.geometry, false, cancel);
-        Ok(Seen {
-            labelled: see(&labelled)?,
-            validation: see(&validation)?,
-        })
-    }
-
-    fn decide(&self, seen: &Seen) -> Selection {
-        calibrate::decide_as_the_paper(
-            &seen.labelled,
-            &seen.validation,
-            self.classes,
-            self.options.false_reject_rate,
-        )
-    }
-
-    /// The networks in int8, calibrated anew, and what that costs. Nothing is chosen by planted anomalies in this profile:
-    /// a few are planted for the comparison alone.
-    fn quantise(
-        &self,
-        trained: &Trained,
-        seen: &Seen,
-        float: &Selection,
-        cancel: &AtomicBool,
-    ) -> Result<(Trained, Selection, Quantisation), FitError> {
-        stage("quantisation", "finding ranges and trying layers");
-        let images = self.images.validation.iter().zip(&seen.validation);
-        let clean: Vec<Clean> = images
-            .take(PLANTED_IMAGES)
-            .map(|(image, percept)| Clean {
-                frame: &image.frame,
-                classes: &percept.classes,
-            })
-            .collect();
-        let plants = planted::plant(&clean, 1, self.options.seed);
-        let frames: Vec<&Frame> = plants.iter().map(|plant| &plant.frame).collect();
-        let material = Material {
-            train: self.images.train.iter().map(|image| &image.frame).collect(),
-            held_out: self
-                .images
-                .validation
-                .iter()
-                .map(|image| &image.frame)
-                .collect(),
-            planted: frames.clone(),
-            geometry: &self.geometry,
-        };
-        let (int8, networks) = precision::quantise(trained, &material, cancel)?;
-
-        stage("quantisation", "calibrating anew and comparing with float");
-        let again = self.see(&int8, cancel)?;
-        let selection = self.decide(&again);
-        let planted = |networks: &Trained| -> Result<Vec<Planted>, FitError> {
-            let perception = networks.perception(true, true)?;
-            let percepts = perceive(&perception, &frames, &self.geometry, false, cancel)?;
-            let pairs = plants.iter().zip(percepts);
-            Ok(pairs
-                .map(|(plant, percept)| Planted {
-                    kind: plant.kind,
-                    source: plant.source,
-                    percept,
-                })
-                .collect())
-        };
-        let scores = proof::compare(
-            &Side {
-                good: &seen.validation,
-                planted: &planted(trained)?,
-                selection: float,
-            },
-            &Side {
-                good: &again.validation,
-                planted: &planted(&int8)?,
-                selection: &selection,
-            },
-        );
-        Ok((int8, selection, Quantisation { scores, networks }))
     }
 }

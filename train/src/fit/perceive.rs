@@ -8,6 +8,8 @@ use aecsad::optics::{InputGeometry, Optics};
 use rayon::prelude::*;
 
 use super::{FitError, stopped};
+use crate::calibrate::Planted;
+use crate::planted::Plant;
 
 /// One percept a frame, in order. The encoder's features are most of a percept: `with_features` is false where no branch
 /// reads them.
@@ -45,4 +47,24 @@ pub fn perceive(
         all.extend(part?);
     }
     Ok(all)
+}
+
+/// The same for planted anomalies.
+pub fn perceive_plants(
+    perception: &Perception,
+    plants: &[Plant],
+    geometry: &InputGeometry,
+    with_features: bool,
+    cancel: &AtomicBool,
+) -> Result<Vec<Planted>, FitError> {
+    let frames: Vec<&Frame> = plants.iter().map(|plant| &plant.frame).collect();
+    let percepts = perceive(perception, &frames, geometry, with_features, cancel)?;
+    let pairs = plants.iter().zip(percepts);
+    Ok(pairs
+        .map(|(plant, percept)| Planted {
+            kind: plant.kind,
+            source: plant.source,
+            percept,
+        })
+        .collect())
 }

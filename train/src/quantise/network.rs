@@ -83,10 +83,10 @@ pub fn quantise(
     let is_better = worst(&least_error.2).1 > worst(&percentile.2).1;
     let (search, mut plan, mut outputs) = if is_better { least_error } else { percentile };
     let mut kept_float = Vec::new();
-    if worst(&outputs).1 < LEAST_SQNR_DB {
+    if worst(&outputs).1 < least() {
         let trial = &held_out[..held_out.len().min(TRIAL_IMAGES)];
         let mut alone = trials.alone(&plan, trial)?;
-        while worst(&outputs).1 < LEAST_SQNR_DB {
+        while worst(&outputs).1 < least() {
             let (output, _) = worst(&outputs);
             let noise = |(_, outputs): &(Layer, Vec<Agreement>)| outputs[output].sqnr_db;
             let by_noise =
@@ -202,4 +202,11 @@ fn worst(outputs: &[Agreement]) -> (usize, f64) {
     decibels
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .unwrap_or((0, f64::INFINITY))
+}
+
+fn least() -> f64 {
+    std::env::var("AEC_T")
+        .ok()
+        .and_then(|t| t.parse().ok())
+        .unwrap_or(LEAST_SQNR_DB)
 }

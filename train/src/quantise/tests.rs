@@ -383,6 +383,12 @@ fn an_image_that_makes_no_number_is_named_with_its_tensor() {
     };
     let never = AtomicBool::new(false);
     let good = [sample(1.0), sample(f32::NAN)];
-    let said = quantise("small", &onnx, &good, &[sample(2.0)], &never).err().unwrap().to_string();
-    assert!(said.contains("`map`") && said.contains("no number"), "{said}");
+    let said = quantise("small", &onnx, &good, &[sample(2.0)], &never)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        said.contains("`map`") && said.contains("no number"),
+        "{said}"
+    );
 }
