@@ -104,8 +104,8 @@ pub fn decide(
     settle(fitter, &candidates, &chosen, branches, validation, rate)
 }
 
-/// The branches of `decided`, fitted in its ways and with its weights, on what other networks see of the same parts:
-/// nothing is chosen again, statistics, scale and threshold are new.
+/// The branches of `decided` that are on, fitted in its ways and with its weights, on what other networks see of the same
+/// parts: nothing is chosen again, statistics, scale and threshold are new. What it says of the others stays.
 pub fn decide_again(
     decided: &[BranchChoice],
     fitter: &Fitter<'_>,
@@ -117,8 +117,10 @@ pub fn decide_again(
     let mut chosen = Vec::new();
     let mut branches = Vec::new();
     for branch in decided {
-        let fitted = branch.way.and_then(|way| Some((way, fitter.fit(way)?)));
+        let way = branch.way.filter(|_| branch.on);
+        let fitted = way.and_then(|way| Some((way, fitter.fit(way)?)));
         let Some((way, statistics)) = fitted else {
+            branches.push(branch.clone());
             continue;
         };
         let candidate = measure(way, statistics, validation, planted);
@@ -127,13 +129,11 @@ pub fn decide_again(
             planted: candidate.auroc,
             ..branch.clone()
         });
-        if branch.on {
-            chosen.push(Chosen {
-                candidate: candidates.len(),
-                weight: branch.weight,
-                auroc: PlantedAuroc::default(),
-            });
-        }
+        chosen.push(Chosen {
+            candidate: candidates.len(),
+            weight: branch.weight,
+            auroc: PlantedAuroc::default(),
+        });
         candidates.push(candidate);
     }
     if let Some(last) = chosen.len().checked_sub(1) {

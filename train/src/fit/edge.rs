@@ -97,7 +97,7 @@ impl Task<'_> {
         }
     }
 
-    /// The networks in int8, calibrated with the branches that the float ones have, and what that costs.
+    /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
     pub fn quantise(
         &self,
         trained: &Trained,
@@ -116,7 +116,8 @@ impl Task<'_> {
             planted: plants.iter().map(|plant| &plant.frame).collect(),
             geometry: self.geometry,
         };
-        let (int8, networks) = precision::quantise(trained, &material, self.cancel)?;
+        let (int8, networks) =
+            precision::quantise(&trained.needed_by(&float.decision), &material, self.cancel)?;
 
         stage("quantisation", "calibrating anew and comparing with float");
         let perception = int8.perception(true, true)?;

@@ -72,22 +72,9 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     stage("images", "reading and encoding");
     let images = images::load(&category, &InputGeometry::lite0(manifest.input.mono))?;
     stopped(cancel)?;
-    let labels = match source.needs_labels() {
-        true => {
-            stage("labels", "looking for components");
-            let folder = options.work.join("labels");
-            Some(labels::label(
-                &images,
-                options.masks.as_deref(),
-                &folder,
-                source.seed,
-            )?)
-        }
-        false => None,
-    };
     let (int8, selection, registration, quantisation) = match manifest.profile {
-        Profile::Edge => source.edge(&images, labels.as_ref(), cancel)?,
-        Profile::Paper => source.paper(&images, labels.as_ref(), cancel)?,
+        Profile::Edge => source.edge(&images, cancel)?,
+        Profile::Paper => source.paper(&images, cancel)?,
     };
 
     stage("bundle", "packing and checking golden vectors");
@@ -159,6 +146,7 @@ impl<'a> Source<'a> {
             segmentation,
             students: entry(STUDENTS)?,
         };
+        crate::quantise::check_float(ENCODER, &trained.encoder)?;
         let arrays = bundle.arrays(STATISTICS)?;
         let statistics =
             Statistics::from_arrays(&arrays).map_err(|e| FitError::Pack(e.to_string()))?;
@@ -175,9 +163,11 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Class statistics are fitted on the images whose labels are reliable.
-    fn needs_labels(&self) -> bool {
-        self.trained.segmentation.is_some() || self.bundle.manifest.profile == Profile::Paper
+    /// Which training images are labelled reliably: class statistics are fitted on them.
+    fn labels(&self, images: &Images) -> Result<Labels, FitError> {
+        stage("labels", "looking for components");
+        let folder = self.options.work.join("labels");
+        labels::label(images, self.options.masks.as_deref(), &folder, self.seed)
     }
 
     fn classes(&self) -> Option<usize> {
@@ -187,20 +177,20 @@ impl<'a> Source<'a> {
             .map(|(_, classes)| *classes)
     }
 
-    fn edge(
-        &self,
-        images: &Images,
-        labels: Option<&Labels>,
-        cancel: &AtomicBool,
-    ) -> Result<Int8, FitError> {
+    fn edge(&self, images: &Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
         let manifest = &self.bundle.manifest;
-        let is_reliable = |i: usize| labels.is_none_or(|labels| labels.reliability[i].labelled);
+        let labels = match self.classes() {
+            Some(_) => Some(self.labels(images)?),
+            None => None,
+        };
+        let is_reliable = |i: &usize| {
+            let labels = labels.as_ref();
+            labels.is_none_or(|labels| labels.reliability[*i].labelled)
+        };
         let task = edge::Task {
             images,
             geometry: &manifest.input,
-            labelled: (0..images.train.len())
-                .filter(|i| is_reliable(*i))
-                .collect(),
+            labelled: (0..images.train.len()).filter(is_reliable).collect(),
             classes: self.classes(),
             students: self.trained.students.is_some(),
             seed: self.seed,
@@ -228,19 +218,12 @@ impl<'a> Source<'a> {
         Ok((int8, calibrated.selection, registration, quantisation))
     }
 
-    fn paper(
-        &self,
-        images: &Images,
-        labels: Option<&Labels>,
-        cancel: &AtomicBool,
-    ) -> Result<Int8, FitError> {
+    fn paper(&self, images: &Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
         let manifest = &self.bundle.manifest;
-        let Some(labels) = labels else {
-            unreachable!("this profile always needs labels");
-        };
+        let labels = self.labels(images)?;
         let calibration = Calibration {
             images,
-            labels,
+            labels: &labels,
             classes: self.classes(),
             geometry: &manifest.input,
             seed: self.seed,

@@ -9,7 +9,6 @@ use aecsad::bundle::{
 };
 use aecsad::inspector::{CALIBRATION, ENCODER, Inspector, SEGMENTATION, STATISTICS, STUDENTS};
 use aecsad::optics::InputGeometry;
-use aecsad::score::Branch;
 
 use super::images::Images;
 use super::networks::Trained;
@@ -139,21 +138,11 @@ fn write_quantisation(path: &Path, quantisation: &Quantisation) -> Result<(), Fi
 }
 
 fn entries(selection: &Selection, trained: &Trained) -> Result<Vec<(String, Vec<u8>)>, FitError> {
-    let on = |branches: &[Branch]| {
-        let voices = &selection.decision.voices;
-        voices.iter().any(|v| branches.contains(&v.branch))
-    };
-    let mut entries = vec![(ENCODER.to_owned(), trained.encoder.clone())];
-    if let Some((onnx, _)) = &trained.segmentation
-        && on(&[Branch::Histogram, Branch::Layout])
-    {
-        entries.push((SEGMENTATION.to_owned(), onnx.clone()));
-    }
-    if let Some(onnx) = &trained.students
-        && on(&[Branch::Local, Branch::Global, Branch::Lgst])
-    {
-        entries.push((STUDENTS.to_owned(), onnx.clone()));
-    }
+    let needed = trained.needed_by(&selection.decision);
+    let mut entries = vec![(ENCODER.to_owned(), needed.encoder)];
+    let segmentation = needed.segmentation.map(|(onnx, _)| onnx);
+    entries.extend(segmentation.map(|onnx| (SEGMENTATION.to_owned(), onnx)));
+    entries.extend(needed.students.map(|onnx| (STUDENTS.to_owned(), onnx)));
     let mut arrays: Arrays = selection.statistics.to_arrays();
     let calibration = selection.decision.calibration.scores().to_vec();
     arrays.insert(CALIBRATION, ndarray::Array1::from(calibration));

@@ -23,7 +23,7 @@ pub enum Precision {
 
 /// Images that give ranges; more of the same product hardly move them.
 const RANGE_IMAGES: usize = 32;
-/// Held-out images on which quantisation is chosen and, with planted anomalies, reported.
+/// Held-out images on which quantisation is chosen; others, with as many planted anomalies, are reported on.
 const HELD_OUT_IMAGES: usize = 12;
 
 /// What quantisation needs to see.
@@ -42,7 +42,6 @@ pub fn quantise(
     material: &Material<'_>,
     cancel: &AtomicBool,
 ) -> Result<(Trained, Vec<NetworkReport>), FitError> {
-    let choose = |frames: &[&'_ Frame], most: usize| spread(frames, most);
     let tensors = |frames: &[Frame]| -> Result<Vec<Vec<f32>>, FitError> {
         let mut optics = Optics::new(material.geometry.clone(), None);
         frames
@@ -50,10 +49,15 @@ pub fn quantise(
             .map(|frame| Ok(optics.tensor(frame)?.to_vec()))
             .collect()
     };
-    let good = tensors(&choose(&material.train, RANGE_IMAGES))?;
-    let held_out = tensors(&choose(&material.held_out, HELD_OUT_IMAGES))?;
-    let mut shown = held_out.clone();
-    shown.extend(tensors(&choose(&material.planted, HELD_OUT_IMAGES))?);
+    let good = tensors(&spread(&material.train, RANGE_IMAGES))?;
+    // One half to choose by, the other to report on.
+    let half = |start: usize| -> Vec<&Frame> {
+        let of_half = material.held_out.iter().skip(start).step_by(2);
+        of_half.copied().collect()
+    };
+    let held_out = tensors(&spread(&half(0), HELD_OUT_IMAGES))?;
+    let mut shown = tensors(&spread(&half(1), HELD_OUT_IMAGES))?;
+    shown.extend(tensors(&spread(&material.planted, HELD_OUT_IMAGES))?);
 
     let mut reports = Vec::new();
     let mut int8 =

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use aecsad::network::Percept;
 use aecsad::score::scorer::Scorer;
+use ndarray::Array2;
 use serde::Serialize;
 
 use crate::calibrate::{Planted, Selection};
@@ -111,29 +112,18 @@ pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
 }
 
 fn same_class(float: &Side<'_>, int8: &Side<'_>) -> Option<f64> {
-    let has_classes = float
-        .good
-        .iter()
-        .any(|percept| percept.probabilities.dim().0 > 0);
-    let planted = |side: &Side<'_>| {
-        side.planted
-            .iter()
-            .map(|p| p.percept.classes.clone())
-            .collect::<Vec<_>>()
+    let percepts = |side: &Side<'_>| -> Vec<Array2<u8>> {
+        let planted = side.planted.iter().map(|planted| &planted.percept);
+        let all = side.good.iter().chain(planted);
+        let segmented = all.filter(|percept| percept.probabilities.dim().0 > 0);
+        segmented.map(|percept| percept.classes.clone()).collect()
     };
-    let good = |side: &Side<'_>| {
-        side.good
-            .iter()
-            .map(|p| p.classes.clone())
-            .collect::<Vec<_>>()
-    };
-    let float_maps = [good(float), planted(float)].concat();
-    let int8_maps = [good(int8), planted(int8)].concat();
-    let cells = float_maps.iter().flatten().zip(int8_maps.iter().flatten());
-    let (same, all) = cells.fold((0usize, 0usize), |(same, all), (f, i)| {
-        (same + usize::from(f == i), all + 1)
-    });
-    (has_classes && all > 0).then(|| same as f64 / all as f64)
+    let (float, int8) = (percepts(float), percepts(int8));
+    let cells = float.iter().flatten().zip(int8.iter().flatten());
+    let count =
+        |(same, all): (usize, usize), (f, i): (&u8, &u8)| (same + usize::from(f == i), all + 1);
+    let (same, all) = cells.fold((0, 0), count);
+    (all > 0).then(|| same as f64 / all as f64)
 }
 
 impl Quantisation {

@@ -21,6 +21,6 @@ mod weights;
 pub use agreement::Agreement;
 pub use error::QuantiseError;
 pub use magnitudes::Search;
-pub use network::{LEAST_SQNR_DB, Quantised, quantise};
+pub use network::{LEAST_SQNR_DB, Quantised, check_float, quantise};
 pub use observe::Sample;
 pub use report::{LayerReport, NetworkReport, OutputReport, Precision};

@@ -18,8 +18,10 @@ use super::statistics::{self, Tensor};
 use super::weights::Int8Kernel;
 
 /// Signal to quantisation noise that every output must reach on held-out images; layers stay float until it does.
-pub const LEAST_SQNR_DB: f64 = 20.0;
-/// Held-out images on which each layer's own noise is measured; their order by noise is all that is asked.
+pub const LEAST_SQNR_DB: f64 = 25.0;
+/// What it costs to read or write one value of a map, counted in multiplications: a float map has four times the bytes.
+const COST_OF_A_VALUE: usize = 8;
+/// Held-out images on which each layer's own noise is measured; only their order is asked.
 const TRIAL_IMAGES: usize = 4;
 
 /// A quantised network and how it came about.
@@ -46,18 +48,10 @@ pub fn quantise(
     held_out: &[Sample],
     cancel: &AtomicBool,
 ) -> Result<Quantised, QuantiseError> {
+    check_float(name, onnx)?;
     let model = decode(name, onnx)?;
     let graph = model.graph.clone().unwrap_or_default();
     let reading = Reading::new(&graph);
-    if graph
-        .node
-        .iter()
-        .any(|node| node.op_type == "QuantizeLinear")
-    {
-        return Err(QuantiseError::Quantised {
-            network: name.to_owned(),
-        });
-    }
     let all: Vec<Layer> = places::convolutions(&reading);
     let set: BTreeSet<Layer> = all.iter().cloned().collect();
     let tensors = places::tensors(&reading, &places::ports(&reading, &set));
@@ -83,18 +77,23 @@ pub fn quantise(
     let is_better = worst(&least_error.2).1 > worst(&percentile.2).1;
     let (search, mut plan, mut outputs) = if is_better { least_error } else { percentile };
     let mut kept_float = Vec::new();
-    if worst(&outputs).1 < least() {
+    if worst(&outputs).1 < LEAST_SQNR_DB {
         let trial = &held_out[..held_out.len().min(TRIAL_IMAGES)];
+        let costs = trials.costs(&reading, &all)?;
         let mut alone = trials.alone(&plan, trial)?;
-        while worst(&outputs).1 < least() {
+        while worst(&outputs).1 < LEAST_SQNR_DB {
             let (output, _) = worst(&outputs);
-            let noise = |(_, outputs): &(Layer, Vec<Agreement>)| outputs[output].sqnr_db;
-            let by_noise =
-                (0..alone.len()).min_by(|a, b| noise(&alone[*a]).total_cmp(&noise(&alone[*b])));
-            let Some(noisiest) = by_noise else {
+            // Noise taken from the worst output for what it costs.
+            let worth = |(layer, outputs): &(Layer, Vec<Agreement>)| {
+                let noise = 10f64.powf(-outputs[output].sqnr_db / 10.0);
+                noise / costs.get(layer).copied().unwrap_or(1.0).max(1.0)
+            };
+            let most =
+                (0..alone.len()).max_by(|a, b| worth(&alone[*a]).total_cmp(&worth(&alone[*b])));
+            let Some(most) = most else {
                 break;
             };
-            let (layer, _) = alone.remove(noisiest);
+            let (layer, _) = alone.remove(most);
             plan.layers.remove(&layer);
             kept_float.push(layer);
             outputs = trials.outputs(&plan, held_out)?;
@@ -109,6 +108,24 @@ pub fn quantise(
             .collect(),
         kept_float,
     })
+}
+
+/// # Errors
+/// If the network in `onnx` is quantised, or is no network.
+pub fn check_float(name: &str, onnx: &[u8]) -> Result<(), QuantiseError> {
+    match is_quantised(&decode(name, onnx)?.graph.unwrap_or_default()) {
+        true => Err(QuantiseError::Quantised {
+            network: name.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+fn is_quantised(graph: &pb::GraphProto) -> bool {
+    graph
+        .node
+        .iter()
+        .any(|node| node.op_type == "QuantizeLinear")
 }
 
 /// An ONNX file's messages.
@@ -178,6 +195,29 @@ impl Trials<'_> {
         compare(&float, &int8, samples, self.cancel)
     }
 
+    /// What each convolution costs, counted in multiplications.
+    fn costs(
+        &self,
+        reading: &Reading<'_>,
+        layers: &[Layer],
+    ) -> Result<BTreeMap<Layer, f64>, QuantiseError> {
+        let node = |layer: &Layer| reading.maker(layer).map(|index| &reading.nodes[index]);
+        let inputs = layers
+            .iter()
+            .filter_map(|layer| Some(node(layer)?.input[0].clone()));
+        let tensors: Vec<String> = layers.iter().cloned().chain(inputs).collect();
+        let float = Observed::new(self.name, self.model, &tensors)?;
+        let cost = |(index, layer): (usize, &Layer)| {
+            let kernel = reading.kernel(node(layer)?)?;
+            let [output, input] = [index, index + layers.len()].map(|index| float.shape(index));
+            let cells: usize = output.iter().skip(2).product();
+            let values = output.iter().product::<usize>() + input.iter().product::<usize>();
+            let cost = kernel.weights.len() * cells + COST_OF_A_VALUE * values;
+            Some((layer.clone(), cost as f64))
+        };
+        Ok(layers.iter().enumerate().filter_map(cost).collect())
+    }
+
     /// The outputs with each of the plan's layers quantised alone.
     fn alone(
         &self,
@@ -202,11 +242,4 @@ fn worst(outputs: &[Agreement]) -> (usize, f64) {
     decibels
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .unwrap_or((0, f64::INFINITY))
-}
-
-fn least() -> f64 {
-    std::env::var("AEC_T")
-        .ok()
-        .and_then(|t| t.parse().ok())
-        .unwrap_or(LEAST_SQNR_DB)
 }
