@@ -13,6 +13,7 @@ pub mod lgst;
 pub mod maps;
 pub mod planted;
 pub mod pseudo_label;
+pub mod quantise;
 pub mod segmentation;
 pub mod synth;
 pub mod weights;

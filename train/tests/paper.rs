@@ -11,7 +11,9 @@ use aecsad::inspector::Inspector;
 use aecsad::score::Branch;
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::evaluate::auroc;
-use aecsad_train::fit::{FitError, FitOptions, Networks, PaperNetworks, PaperOptions, fit};
+use aecsad_train::fit::{
+    FitError, FitOptions, Networks, PaperNetworks, PaperOptions, Precision, fit,
+};
 use aecsad_train::segmentation::Augmentation;
 
 /// How far above a coin's 0.5 the AUROC on logical anomalies must be.
@@ -91,6 +93,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         networks: Networks::Paper(Box::new(paper)),
         augmentation: Augmentation::default(),
         moved_copies: 0,
+        precision: Precision::F32,
     }
 }
 
@@ -139,22 +142,43 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
         .check()
         .unwrap();
 
-    let mut scores = |kind: &str| -> Vec<f64> {
-        aecsad::camera::list_images(&category.join("test").join(kind))
-            .unwrap()
-            .iter()
-            .map(|path| {
-                inspector
-                    .inspect(&read_image(path).unwrap())
-                    .unwrap()
-                    .score
-                    .into()
-            })
-            .collect()
-    };
+    let mut scores = |kind: &str| scores_of(&category.join("test").join(kind), &mut inspector);
     let (good, logical) = (scores("good"), scores("logical_anomalies"));
     let found = auroc(&good, &logical).unwrap();
     assert!(found > 0.5 + MARGIN, "AUROC {found} on logical anomalies");
+
+    // The same trained networks in int8: proven, smaller, and as good on the same images.
+    let quantised = FitOptions {
+        out: folder.path().join("int8.aecsad"),
+        precision: Precision::Int8,
+        ..options.clone()
+    };
+    let quantisation = fit(&quantised, &AtomicBool::new(false))
+        .unwrap()
+        .quantisation
+        .unwrap();
+    let networks: Vec<&str> = quantisation
+        .networks
+        .iter()
+        .map(|n| n.network.as_str())
+        .collect();
+    assert_eq!(networks, ["encoder", "segmentation", "students"]);
+    let int8 = Bundle::read(&quantised.out, &Trust::Anyone).unwrap();
+    assert!(int8.bytes() < bundle.bytes());
+    let mut inspector = Inspector::from_bundle(&int8, None).unwrap();
+    let compared = aecsad::golden::verify(&int8, &mut inspector).unwrap();
+    compared.check().unwrap();
+    let mut scores = |kind: &str| scores_of(&category.join("test").join(kind), &mut inspector);
+    let in_int8 = auroc(&scores("good"), &scores("logical_anomalies")).unwrap();
+    assert!(in_int8 > found - 0.1, "AUROC {in_int8} instead of {found}");
+}
+
+fn scores_of(folder: &Path, inspector: &mut Inspector) -> Vec<f64> {
+    let images = aecsad::camera::list_images(folder).unwrap();
+    let frames = images.iter().map(|path| read_image(path).unwrap());
+    frames
+        .map(|frame| inspector.inspect(&frame).unwrap().score.into())
+        .collect()
 }
 
 #[test]

@@ -82,7 +82,8 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
     }
 }
 
-fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
+/// What the sum of the members reaches on planted anomalies.
+pub fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
     let Some(first) = members.first().map(|member| &candidates[member.candidate]) else {
         return PlantedAuroc::default();
     };
@@ -117,16 +118,16 @@ pub fn fused(
 
 #[cfg(test)]
 mod tests {
-    use aecsad::score::Branch;
     use aecsad::score::scorer::Statistics;
     use aecsad::score::trimmed_z::TrimmedZ;
 
+    use super::super::way::Way;
     use super::*;
 
     const PARTS: usize = 40;
 
     /// Good parts score evenly from 0 to 1, planted ones likewise but so much more.
-    fn candidate(branch: Branch, order: usize, logical: f32, structural: f32) -> Candidate {
+    fn candidate(way: Way, order: usize, logical: f32, structural: f32) -> Candidate {
         let ramp = |i: usize| ((i * order) % PARTS) as f32 / PARTS as f32;
         let good: Vec<f32> = (0..PARTS).map(ramp).collect();
         let planted: Vec<(Kind, f32)> = (0..PARTS)
@@ -141,11 +142,10 @@ mod tests {
         let wide = |scores: &[f32]| scores.iter().map(|s| f64::from(*s)).collect::<Vec<_>>();
         let kinds: Vec<(Kind, f64)> = planted.iter().map(|(k, s)| (*k, f64::from(*s))).collect();
         Candidate {
-            branch,
+            way,
             auroc: PlantedAuroc::of(&wide(&good), &kinds),
             z: TrimmedZ::fit(&good),
             statistics: Statistics::default(),
-            how: String::new(),
             good,
             planted,
         }
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn one_kind_is_not_sold_for_the_other() {
         let candidates = [
-            candidate(Branch::Histogram, 1, 0.9, 0.0),
-            candidate(Branch::Patch, 7, 0.0, 0.6),
+            candidate(Way::Layout, 1, 0.9, 0.0),
+            candidate(Way::Patch, 7, 0.0, 0.6),
         ];
         let chosen = choose(&candidates);
         assert_eq!((chosen[0].candidate, chosen[0].weight), (0, 1.0));
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn a_branch_that_sees_nothing_has_no_say() {
         let candidates = [
-            candidate(Branch::Position, 1, 0.8, 0.8),
-            candidate(Branch::Pooled, 7, 0.0, 0.0),
+            candidate(Way::Position(0), 1, 0.8, 0.8),
+            candidate(Way::Pooled, 7, 0.0, 0.0),
         ];
         assert_eq!(choose(&candidates).len(), 1);
     }
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn one_nearly_as_good_joins() {
         let candidates = [
-            candidate(Branch::Position, 1, 0.8, 0.8),
-            candidate(Branch::Patch, 7, 0.78, 0.78),
+            candidate(Way::Position(0), 1, 0.8, 0.8),
+            candidate(Way::Patch, 7, 0.78, 0.78),
         ];
         assert_eq!(choose(&candidates).len(), 2);
     }

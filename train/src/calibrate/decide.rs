@@ -11,14 +11,10 @@ use aecsad::score::heat::Range;
 use aecsad::score::scorer::{RawScores, Scorer, Statistics};
 use aecsad::score::trimmed_z::{TrimmedZ, quantile};
 
-use super::choose::{Chosen, WORTHWHILE, choose, fused};
-use super::histogram::View;
+use super::choose::{Chosen, WORTHWHILE, choose, fused, reached};
 use super::statistics::Fitter;
+use super::way::Way;
 use crate::evaluate::{Kind, auroc};
-
-const REACHES: [usize; 3] = [0, 1, 2];
-const CODES: [usize; 3] = [2, 5, 12];
-const GRIDS: [usize; 3] = [1, 2, 4];
 
 /// A planted anomaly as the networks see it.
 pub struct Planted {
@@ -69,6 +65,8 @@ pub struct BranchChoice {
     pub weight: f32,
     pub z: TrimmedZ,
     pub planted: PlantedAuroc,
+    /// None where nothing is chosen.
+    pub way: Option<Way>,
     pub why: String,
 }
 
@@ -85,9 +83,8 @@ pub struct Selection {
 
 /// A branch's statistics and the scores that they give.
 pub(super) struct Candidate {
-    pub branch: Branch,
+    pub way: Way,
     pub statistics: Statistics,
-    pub how: String,
     pub good: Vec<f32>,
     pub z: TrimmedZ,
     pub planted: Vec<(Kind, f32)>,
@@ -103,12 +100,62 @@ pub fn decide(
 ) -> Selection {
     let candidates = best_of_each(fitter, validation, planted);
     let chosen = choose(&candidates);
-    let good: Vec<f32> = (0..validation.len())
-        .map(|part| fused(&candidates, &chosen, &|c| c.good[part]))
-        .collect();
-    let fused_auroc = chosen.last().map_or(PlantedAuroc::default(), |c| c.auroc);
     let branches = explain(&candidates, &chosen);
-    let statistics = merge(fitter.base(), &candidates, &chosen, validation);
+    settle(fitter, &candidates, &chosen, branches, validation, rate)
+}
+
+/// The branches of `decided` that are on, fitted in its ways and with its weights, on what other networks see of the same
+/// parts: nothing is chosen again, statistics, scale and threshold are new. What it says of the others stays.
+pub fn decide_again(
+    decided: &[BranchChoice],
+    fitter: &Fitter<'_>,
+    validation: &[Percept],
+    planted: &[Planted],
+    rate: f64,
+) -> Selection {
+    let mut candidates = Vec::new();
+    let mut chosen = Vec::new();
+    let mut branches = Vec::new();
+    for branch in decided {
+        let way = branch.way.filter(|_| branch.on);
+        let fitted = way.and_then(|way| Some((way, fitter.fit(way)?)));
+        let Some((way, statistics)) = fitted else {
+            branches.push(branch.clone());
+            continue;
+        };
+        let candidate = measure(way, statistics, validation, planted);
+        branches.push(BranchChoice {
+            z: candidate.z,
+            planted: candidate.auroc,
+            ..branch.clone()
+        });
+        chosen.push(Chosen {
+            candidate: candidates.len(),
+            weight: branch.weight,
+            auroc: PlantedAuroc::default(),
+        });
+        candidates.push(candidate);
+    }
+    if let Some(last) = chosen.len().checked_sub(1) {
+        chosen[last].auroc = reached(&candidates, &chosen);
+    }
+    settle(fitter, &candidates, &chosen, branches, validation, rate)
+}
+
+/// Scale and threshold of the chosen branches.
+fn settle(
+    fitter: &Fitter<'_>,
+    candidates: &[Candidate],
+    chosen: &[Chosen],
+    branches: Vec<BranchChoice>,
+    validation: &[Percept],
+    rate: f64,
+) -> Selection {
+    let good: Vec<f32> = (0..validation.len())
+        .map(|part| fused(candidates, chosen, &|c| c.good[part]))
+        .collect();
+    let planted = chosen.last().map_or(PlantedAuroc::default(), |c| c.auroc);
+    let statistics = merge(fitter.base(), candidates, chosen, validation);
     let calibration = Conformal::new(good);
     let (threshold, rate) = threshold(&calibration, rate);
     let mut voices: Vec<Voice> = chosen
@@ -116,7 +163,7 @@ pub fn decide(
         .map(|chosen| {
             let candidate = &candidates[chosen.candidate];
             Voice {
-                branch: candidate.branch,
+                branch: candidate.way.branch(),
                 weight: chosen.weight,
                 z: candidate.z,
             }
@@ -131,7 +178,7 @@ pub fn decide(
             calibration,
         },
         branches,
-        planted: fused_auroc,
+        planted,
         rate,
     }
 }
@@ -150,63 +197,37 @@ fn widen(scores: &[f32]) -> Vec<f64> {
     scores.iter().map(|s| *s as f64).collect()
 }
 
+/// The way of each branch that ranks planted anomalies best; of equals the first.
 fn best_of_each(
     fitter: &Fitter<'_>,
     validation: &[Percept],
     planted: &[Planted],
 ) -> Vec<Candidate> {
-    let mut ways: Vec<(Branch, Vec<(Statistics, String)>)> = Vec::new();
-    let histograms = views().filter_map(|view| Some((fitter.histogram(view)?, view.to_string())));
-    ways.push((Branch::Histogram, histograms.collect()));
-    let single = |s: Option<Statistics>| s.map(|s| (s, String::new())).into_iter().collect();
-    ways.push((Branch::Layout, single(fitter.layout())));
-    ways.push((Branch::Local, single(fitter.local())));
-    ways.push((Branch::Global, single(fitter.global())));
-    let reaches = REACHES.map(|r| {
-        (
-            fitter.position(r),
-            format!("neighbours up to {r} cells away"),
-        )
-    });
-    ways.push((Branch::Position, reaches.into()));
-    ways.push((Branch::Patch, single(Some(fitter.patch()))));
-    ways.push((Branch::Pooled, single(Some(fitter.pooled()))));
-    let codes = CODES.map(|c| (fitter.context(c), format!("a code of {c} numbers")));
-    ways.push((Branch::Context, codes.into()));
-    let mut best = Vec::new();
-    for (branch, ways) in ways {
-        let candidates = ways
-            .into_iter()
-            .map(|(statistics, how)| measure(branch, statistics, how, validation, planted));
-        best.extend(candidates.reduce(|a, b| {
-            if b.auroc.mean() > a.auroc.mean() {
-                b
-            } else {
-                a
+    let mut best: Vec<Candidate> = Vec::new();
+    for way in Way::all() {
+        let Some(statistics) = fitter.fit(way) else {
+            continue;
+        };
+        let candidate = measure(way, statistics, validation, planted);
+        match best.last_mut() {
+            Some(last) if last.way.branch() == way.branch() => {
+                if candidate.auroc.mean() > last.auroc.mean() {
+                    *last = candidate;
+                }
             }
-        }));
+            _ => best.push(candidate),
+        }
     }
     best
 }
 
-fn views() -> impl Iterator<Item = View> {
-    let flags = [(false, false), (false, true), (true, false), (true, true)];
-    GRIDS.into_iter().flat_map(move |grid| {
-        flags.map(|(variants, pieces)| View {
-            grid,
-            variants,
-            pieces,
-        })
-    })
-}
-
 fn measure(
-    branch: Branch,
+    way: Way,
     statistics: Statistics,
-    how: String,
     validation: &[Percept],
     planted: &[Planted],
 ) -> Candidate {
+    let branch = way.branch();
     let mut scorer = Scorer::new(statistics);
     let mut score = |percept: &Percept| {
         let raw: RawScores = scorer.score(percept);
@@ -226,10 +247,9 @@ fn measure(
         .collect();
     let wide: Vec<(Kind, f64)> = planted.iter().map(|(k, s)| (*k, *s as f64)).collect();
     Candidate {
-        branch,
+        way,
         auroc: PlantedAuroc::of(&widen(&good), &wide),
         statistics: scorer.into_statistics(),
-        how,
         z: TrimmedZ::fit(&good),
         good,
         planted,
@@ -264,17 +284,17 @@ fn explain(candidates: &[Candidate], chosen: &[Chosen]) -> Vec<BranchChoice> {
                 ),
                 None => "adds nothing to the others on planted anomalies".to_owned(),
             };
-            let how = if candidate.how.is_empty() {
-                String::new()
-            } else {
-                format!("; {}", candidate.how)
+            let how = match candidate.way.how() {
+                how if how.is_empty() => how,
+                how => format!("; {how}"),
             };
             BranchChoice {
-                branch: candidate.branch,
+                branch: candidate.way.branch(),
                 on: rank.is_some(),
                 weight: rank.map_or(1.0, |k| chosen[k].weight),
                 z: candidate.z,
                 planted: candidate.auroc,
+                way: Some(candidate.way),
                 why: why + &how,
             }
         })
@@ -291,7 +311,7 @@ fn merge(
     for chosen in chosen {
         let candidate = &candidates[chosen.candidate];
         let s = candidate.statistics.clone();
-        match candidate.branch {
+        match candidate.way.branch() {
             Branch::Histogram => merged.histogram = s.histogram,
             Branch::Layout => merged.layout = s.layout,
             Branch::Local => merged.local = s.local,

@@ -18,7 +18,7 @@ pub struct Segmented<'a> {
 }
 
 /// One way to look at class histograms.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
     /// Cells a side of the grid.
     pub grid: usize,

@@ -13,7 +13,9 @@ mod registration;
 pub(crate) mod shrinkage;
 mod statistics;
 mod student_error;
+mod way;
 
-pub use decide::{BranchChoice, Planted, PlantedAuroc, Selection, decide};
+pub use decide::{BranchChoice, Planted, PlantedAuroc, Selection, decide, decide_again};
 pub use paper::decide_as_the_paper;
 pub use statistics::{Fitter, Good};
+pub use way::Way;

@@ -74,6 +74,7 @@ pub fn decide_as_the_paper(
             weight: 1.0,
             z: *z,
             planted: PlantedAuroc::default(),
+            way: None,
             why: "the paper's score (eq. 10)".to_owned(),
         })
         .collect();

@@ -11,6 +11,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2};
 use rayon::prelude::*;
 
 use super::histogram::{Segmented, View};
+use super::way::Way;
 use super::{
     context, histogram, low_rank, patch, position, registration, shrinkage, student_error,
 };
@@ -109,7 +110,21 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    pub fn position(&self, reach: usize) -> Statistics {
+    /// A branch's statistics fitted in one way; none where the product has no components or no students for it.
+    pub fn fit(&self, way: Way) -> Option<Statistics> {
+        match way {
+            Way::Histogram(view) => self.histogram(view),
+            Way::Layout => self.layout(),
+            Way::Local => self.local(),
+            Way::Global => self.global(),
+            Way::Position(reach) => Some(self.position(reach)),
+            Way::Patch => Some(self.patch()),
+            Way::Pooled => Some(self.pooled()),
+            Way::Context(codes) => Some(self.context(codes)),
+        }
+    }
+
+    fn position(&self, reach: usize) -> Statistics {
         let samples: Vec<ArrayView2<f32>> = self.vectors.iter().map(|v| v.view()).collect();
         Statistics {
             position: Some(position::fit(&samples, reach, RIDGE)),
@@ -117,7 +132,7 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    pub fn patch(&self) -> Statistics {
+    fn patch(&self) -> Statistics {
         let stacks = stacks(self.good.train, &self.poses);
         Statistics {
             patch: Some(patch::fit(&stacks, PATCHES, self.good.seed)),
@@ -125,8 +140,7 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    /// `codes` directions for the part as a whole.
-    pub fn context(&self, codes: usize) -> Statistics {
+    fn context(&self, codes: usize) -> Statistics {
         let samples: Vec<ArrayView2<f32>> = self.vectors.iter().map(|v| v.view()).collect();
         Statistics {
             context: Some(context::fit(&samples, codes)),
@@ -134,7 +148,7 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    pub fn pooled(&self) -> Statistics {
+    fn pooled(&self) -> Statistics {
         let mut samples = Array2::zeros((self.good.train.len(), pooled::LENGTH));
         for (percept, mut row) in self.good.train.iter().zip(samples.rows_mut()) {
             let mut extremes = Array1::zeros(pooled::LENGTH);
@@ -147,8 +161,7 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    /// None where the product has no components.
-    pub fn histogram(&self, view: View) -> Option<Statistics> {
+    fn histogram(&self, view: View) -> Option<Statistics> {
         let classes = self.good.classes?;
         Some(Statistics {
             histogram: Some(histogram::fit(&self.segmented, classes, view)),
@@ -156,7 +169,7 @@ impl<'a> Fitter<'a> {
         })
     }
 
-    pub fn layout(&self) -> Option<Statistics> {
+    fn layout(&self) -> Option<Statistics> {
         let classes = self.good.classes?;
         Some(Statistics {
             layout: Some(histogram::fit_layout(
@@ -168,7 +181,7 @@ impl<'a> Fitter<'a> {
         })
     }
 
-    pub fn local(&self) -> Option<Statistics> {
+    fn local(&self) -> Option<Statistics> {
         let local = self.good.students.then(|| self.errors(|p| &p.local));
         local.map(|local| Statistics {
             local: Some(local),
@@ -176,7 +189,7 @@ impl<'a> Fitter<'a> {
         })
     }
 
-    pub fn global(&self) -> Option<Statistics> {
+    fn global(&self) -> Option<Statistics> {
         let global = self.good.students.then(|| self.errors(|p| &p.global));
         global.map(|global| Statistics {
             global: Some(global),

@@ -12,7 +12,7 @@ use ndarray::Array2;
 
 use super::{Failure, write_whole};
 use crate::dataset::Category;
-use crate::evaluate::{Choice, Defects, Judged, Kind, Report, Subject, page_of, summary};
+use crate::evaluate::{Against, Choice, Defects, Judged, Kind, Report, Subject, page_of, summary};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,6 +22,9 @@ pub struct Args {
     /// Category in MVTec LOCO AD's layout, with test images; several give the tables of a whole data set
     #[arg(value_name = "CATEGORY_DIR", required = true)]
     categories: Vec<PathBuf>,
+    /// A second bundle, or folder of bundles, to compare the first with on the same images: int8 with f32, or new with old
+    #[arg(long, value_name = "FILE|DIR")]
+    against: Option<PathBuf>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -39,31 +42,45 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .iter()
         .map(|folder| open(folder))
         .collect::<Result<Vec<_>, _>>()?;
-    let bundles: Vec<PathBuf> = categories
-        .iter()
-        .map(|category| args.bundle.join(format!("{}.aecsad", category.name)))
-        .collect();
+    let of_each = |folder: &Path| -> Vec<PathBuf> {
+        let names = categories.iter().map(|category| &category.name);
+        names
+            .map(|name| folder.join(format!("{name}.aecsad")))
+            .collect()
+    };
+    let bundles = of_each(&args.bundle);
+    let references = args.against.as_deref().map(of_each).unwrap_or_default();
     // An hour of evaluation must not end for want of the last bundle.
-    if let Some(missing) = bundles.iter().find(|bundle| !bundle.is_file()) {
+    let missing = bundles
+        .iter()
+        .chain(&references)
+        .find(|bundle| !bundle.is_file());
+    if let Some(missing) = missing {
         let message = format!(
             "{} is not there: for several categories --bundle names a folder that holds a bundle for each",
             missing.display()
         );
         return Err(Failure::new(message, ExitCode::Input));
     }
-    let (mut reports, mut sections) = (Vec::new(), Vec::new());
-    for (category, bundle) in categories.iter().zip(&bundles) {
+    let (mut reports, mut sections, mut comparisons) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (category, bundle)) in categories.iter().zip(&bundles).enumerate() {
         let (report, judged) = measure(&read(bundle)?, category)?;
         if args.html.is_some() {
             sections.push(report.section(&judged, &category.path).map_err(input)?);
         }
         reports.push(report);
+        if let Some(reference) = references.get(index) {
+            comparisons.push(against(reference, category, &judged)?);
+        }
     }
     print!("{}", summary::text(&reports));
+    for (report, comparison) in reports.iter().zip(&comparisons) {
+        print!("{} {}", report.category, comparison.text());
+    }
     let tables = summary::tables(&reports);
     write_json(
         args,
-        &serde_json::json!({ "categories": reports, "tables": tables }),
+        &serde_json::json!({ "categories": reports, "tables": tables, "against": comparisons }),
     )?;
     match &args.html {
         Some(path) => write_whole(path, page_of(&reports, &sections).as_bytes()),
@@ -76,7 +93,20 @@ fn one(args: &Args, folder: &Path) -> Result<(), Failure> {
     let category = open(folder)?;
     let (report, judged) = measure(&bundle, &category)?;
     print!("{}", report.text());
-    write_json(args, &report)?;
+    let comparison = match &args.against {
+        Some(reference) => Some(against(reference, &category, &judged)?),
+        None => None,
+    };
+    if let Some(comparison) = &comparison {
+        print!("{}", comparison.text());
+    }
+    write_json(
+        args,
+        &Compared {
+            report: &report,
+            against: comparison,
+        },
+    )?;
     match &args.html {
         Some(path) => {
             let page = report.html(&judged, &category.path).map_err(input)?;
@@ -84,6 +114,21 @@ fn one(args: &Args, folder: &Path) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
+}
+
+/// A report, and what a reference makes of the same images.
+#[derive(serde::Serialize)]
+struct Compared<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Against>,
+}
+
+fn against(reference: &Path, category: &Category, judged: &[Judged]) -> Result<Against, Failure> {
+    let (_, of_reference) = measure(&read(reference)?, category)?;
+    let name = reference.display().to_string();
+    Against::measure(&name, &of_reference, judged).map_err(input)
 }
 
 fn write_json(args: &Args, figures: &impl serde::Serialize) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Failure;
 use super::label::Source;
 use crate::engine::Device;
-use crate::fit::{FitOptions, Fitted, Networks, PaperOptions, fit};
+use crate::fit::{FitOptions, Fitted, Networks, PaperOptions, Precision, fit};
 use crate::segmentation::{Augmentation, Symmetry};
 use crate::weights;
 
@@ -75,6 +75,10 @@ pub struct Args {
     /// Training steps, in percent of the profile's own: fewer are quicker and worse
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     effort: u16,
+    /// How the networks compute. `int8` quantises the trained networks on good images, calibrates them anew and says what
+    /// that costs, layer by layer in quantisation.json of the work folder
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
     /// The same seed, images and machine give the same bundle
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -120,6 +124,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             ..Augmentation::default()
         },
         moved_copies: args.moved_copies.into(),
+        precision: args.precision,
     };
     let fitted = fit(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
     report(&options, &fitted);
@@ -191,6 +196,9 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         fitted.validation_parts,
         100.0 * selection.rate
     );
+    if let Some(quantisation) = &fitted.quantisation {
+        print!("{}", quantisation.text());
+    }
     if selection.rate > options.false_reject_rate {
         let needed = aecsad::score::conformal::Conformal::needed(options.false_reject_rate);
         eprintln!(

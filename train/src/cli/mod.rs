@@ -1,6 +1,7 @@
 //! The command line of `aecsad-train`: one file a subcommand.
 
 mod evaluate;
+mod export;
 mod fit;
 mod gpu_check;
 pub mod keygen;
@@ -31,6 +32,8 @@ pub struct Arguments {
 enum Command {
     /// Train, calibrate and pack a bundle from good images.
     Fit(fit::Args),
+    /// Make an int8 bundle of a float one, without training.
+    Export(export::Args),
     /// Measure a bundle on a category's test images.
     Evaluate(evaluate::Args),
     /// Find a product's components and show them, without training anything.
@@ -71,6 +74,7 @@ impl From<aecsad::Error> for Failure {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
         Command::Fit(args) => fit::run(args),
+        Command::Export(args) => export::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Label(args) => label::run(args),
         Command::Synth(args) => return synth::run(args),

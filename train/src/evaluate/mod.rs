@@ -2,6 +2,7 @@
 //! for, good parts rejected and bad parts missed. Nothing here chooses anything; a report is written once training
 //! and calibration are over.
 
+mod against;
 mod anomaly_map;
 mod defects;
 mod html;
@@ -19,10 +20,11 @@ use aecsad::score::Branch;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+pub use against::{Against, Difference};
 pub use defects::{Defects, Region};
 pub use html::page_of;
 pub use overlap::{Located, pro, spro};
-pub use ranking::{Roc, auroc, average_precision};
+pub use ranking::{Roc, auroc, average_precision, rank_correlation};
 pub use report::{ByKind, Choice, Report, Share, Subject};
 
 /// What a test image is known to show. The names are those of MVTec LOCO AD's folders under `test/`.
@@ -86,6 +88,8 @@ pub enum Error {
         "the test images hold no good one, or nothing but good ones; both are needed to measure a detector"
     )]
     OneSided,
+    #[error("the two bundles judged other images; measure both on one category")]
+    OtherImages,
     #[error("{path}: can't be read ({source}); restore the file from the data set", path = .path.display())]
     Unreadable {
         path: PathBuf,

@@ -17,6 +17,34 @@ pub fn average_precision(good: &[f64], bad: &[f64]) -> Option<f64> {
     Some(precision_gained.sum::<f64>() / roc.bad as f64)
 }
 
+/// Spearman's rank correlation of two scores of the same parts, ties at their mean rank; 1 where a score is the same for
+/// all parts, which then have no order to disagree on.
+pub fn rank_correlation(left: &[f64], right: &[f64]) -> f64 {
+    let (left, right) = (ranks(left), ranks(right));
+    let mean = (left.len() as f64 - 1.0) / 2.0;
+    let product = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
+    };
+    let spread = (product(&left, &left) * product(&right, &right)).sqrt();
+    match spread > 0.0 {
+        true => product(&left, &right) / spread,
+        false => 1.0,
+    }
+}
+
+fn ranks(scores: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    let mut ranks = vec![0.0; scores.len()];
+    let mut first = 0;
+    for tied in order.chunk_by(|a, b| scores[*a] == scores[*b]) {
+        let rank = first as f64 + (tied.len() as f64 - 1.0) / 2.0;
+        tied.iter().for_each(|part| ranks[*part] = rank);
+        first += tied.len();
+    }
+    ranks
+}
+
 /// Share of bad parts caught against share of good parts rejected, for every threshold from above all scores to below.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Roc {
@@ -96,6 +124,17 @@ mod tests {
             auroc(&[1.0, 2.0, 2.0, 3.0], &[2.0, 3.0, 4.0, 4.0]),
             Some(13.5 / 16.0)
         );
+    }
+
+    #[test]
+    fn rank_correlation_agrees_with_scipy() {
+        // spearmanr (SciPy 1.17.1) on the same values
+        let left: Vec<f64> = (0..20).map(|i| f64::from(i * 7 % 11)).collect();
+        let right: Vec<f64> = (0..20).map(|i| f64::from(i * 5 % 13)).collect();
+        let found = rank_correlation(&left, &right);
+        assert!((found - 0.206_505_354_087_290_3).abs() < 1e-12, "{found}");
+        assert_eq!(rank_correlation(&[1.0, 2.0, 3.0], &[5.0, 6.0, 9.0]), 1.0);
+        assert_eq!(rank_correlation(&[1.0, 1.0], &[2.0, 3.0]), 1.0);
     }
 
     #[test]

@@ -393,7 +393,7 @@ fn attribute(name: &str, kind: AttributeType) -> pb::AttributeProto {
     }
 }
 
-fn int(name: &str, value: i64) -> pb::AttributeProto {
+pub(crate) fn int(name: &str, value: i64) -> pb::AttributeProto {
     pb::AttributeProto {
         i: value,
         ..attribute(name, AttributeType::Int)

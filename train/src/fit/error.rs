@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use aecsad::error::ExitCode;
 
+use crate::quantise::QuantiseError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     #[error(transparent)]
@@ -21,6 +23,8 @@ pub enum FitError {
     #[error("{}: no image in it can be read: name a folder of pictures of other things", path.display())]
     NoStrangers { path: PathBuf },
     #[error(transparent)]
+    Quantise(QuantiseError),
+    #[error(transparent)]
     Network(#[from] aecsad::network::NetworkError),
     #[error(transparent)]
     Optics(#[from] aecsad::optics::OpticsError),
@@ -32,6 +36,14 @@ pub enum FitError {
     Golden(#[from] aecsad::golden::GoldenError),
     #[error(transparent)]
     Key(#[from] crate::export::signing::SigningError),
+    #[error("{}: it doesn't say the seed that split its images, so it can't be calibrated again; fit anew with --precision int8", bundle.display())]
+    NoSeed { bundle: PathBuf },
+    #[error(
+        "{}: these are not the images that {} was calibrated on, or not its masks: its scores don't come back; name the \
+         folder that it was fitted on, and --masks if it had them, or fit anew with --precision int8",
+        category.display(), bundle.display()
+    )]
+    OtherImages { bundle: PathBuf, category: PathBuf },
     #[error("the statistics can't be packed: {0}")]
     Pack(String),
     #[error("the work folder {} can't be used ({source}): make room there or name another with --work", path.display())]
@@ -70,11 +82,26 @@ impl FitError {
             },
             FitError::Segmentation(_) | FitError::Students(_) => ExitCode::Training,
             FitError::Optics(_) => ExitCode::Input,
-            FitError::Network(_) | FitError::Inspector(_) | FitError::Golden(_) => ExitCode::Engine,
+            FitError::Quantise(QuantiseError::Quantised { .. } | QuantiseError::NotOnnx { .. })
+            | FitError::NoSeed { .. } => ExitCode::Bundle,
+            FitError::OtherImages { .. } => ExitCode::Input,
+            FitError::Quantise(_)
+            | FitError::Network(_)
+            | FitError::Inspector(_)
+            | FitError::Golden(_) => ExitCode::Engine,
             FitError::Bundle(e) if e.is_storage() => ExitCode::Storage,
             FitError::Bundle(_) | FitError::Pack(_) => ExitCode::Bundle,
             FitError::Key(_) => ExitCode::Input,
             FitError::Interrupted => ExitCode::Interrupted,
+        }
+    }
+}
+
+impl From<QuantiseError> for FitError {
+    fn from(error: QuantiseError) -> Self {
+        match error {
+            QuantiseError::Interrupted => FitError::Interrupted,
+            error => FitError::Quantise(error),
         }
     }
 }

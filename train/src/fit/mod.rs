@@ -1,32 +1,37 @@
 //! The whole way from good images to a bundle, stage by stage. What a stage made lies in the work folder, so that a
 //! run that was stopped goes on where it was.
 
+mod edge;
 mod error;
+mod export;
 mod images;
 mod labels;
 mod networks;
 mod pack;
 mod paper;
+mod paper_calibration;
+mod perceive;
+mod precision;
+mod proof;
+mod rounding;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use aecsad::network::Percept;
 use aecsad::optics::InputGeometry;
 
-use crate::calibrate::{self, Fitter, Good, Planted, Selection};
+use crate::calibrate::Selection;
 use crate::dataset::Category;
-use crate::planted::{self, Clean};
 use crate::pseudo_label;
 use crate::segmentation::Augmentation;
 
 pub use error::FitError;
+pub use export::{ExportOptions, Exported, export};
 pub use labels::{LabelOptions, label_only};
 pub use paper::{PaperNetworks, PaperOptions};
-
-/// Anomalies of each kind planted on each validation image.
-const PLANTS_PER_IMAGE: usize = 3;
+pub use precision::Precision;
+pub use proof::{Quantisation, Ranking, ScoreReport};
 
 /// What to fit, and into what.
 #[derive(Clone, Debug)]
@@ -56,6 +61,7 @@ pub struct FitOptions {
     /// Changed copies of each labelled image that join the `edge` profile's training; `paper` changes every image
     /// each time.
     pub moved_copies: usize,
+    pub precision: Precision,
 }
 
 /// The profile.
@@ -77,6 +83,8 @@ pub struct Fitted {
     pub minutes: f64,
     /// SHA-256 of the backbone's weights, where they don't come with this program.
     pub backbone: Option<String>,
+    /// What int8 costs, where the networks are int8.
+    pub quantisation: Option<Quantisation>,
 }
 
 /// Trains, calibrates and writes the bundle.
@@ -158,36 +166,34 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     };
 
     stage("calibration", "fitting what good parts look like");
-    let seen = networks::Trained {
+    let trained = networks::Trained {
         encoder: networks::ENCODER.to_vec(),
         segmentation,
         students,
     };
-    let mut perception = seen.perception(true, true)?;
-    let train = perceive(&mut perception, &images.train, cancel)?;
-    let validation = perceive(&mut perception, &images.validation, cancel)?;
-    let planted = plant(
-        options,
-        &images,
-        &validation,
-        &mut perception,
-        &geometry,
-        cancel,
-    )?;
-    let labelled: Vec<usize> = (0..train.len())
-        .filter(|&i| usable.is_err() || labels.reliability[i].labelled)
-        .collect();
-    let good = Good {
-        train: &train,
-        labelled: &labelled,
-        held_out: &validation,
+    let task = edge::Task {
+        images: &images,
+        geometry: &geometry,
+        labelled: (0..images.train.len())
+            .filter(|&i| usable.is_err() || labels.reliability[i].labelled)
+            .collect(),
         classes: usable.as_ref().ok().copied(),
         students: options.students,
         seed: options.seed,
+        false_reject_rate: options.false_reject_rate,
+        cancel,
     };
-    let fitter = Fitter::new(&good);
-    let selection = calibrate::decide(&fitter, &validation, &planted, options.false_reject_rate);
+    let (seen, plants) = task.see(&trained)?;
+    let float = task.calibrate(&seen, None);
     stopped(cancel)?;
+    let (trained, calibrated, quantisation) = match options.precision {
+        Precision::F32 => (trained, float, None),
+        Precision::Int8 => {
+            let (trained, calibrated, quantisation) =
+                task.quantise(&trained, &seen, &plants, &float.selection)?;
+            (trained, calibrated, Some(quantisation))
+        }
+    };
 
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     let fitted = Fitted {
@@ -195,15 +201,16 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
             .product
             .clone()
             .unwrap_or_else(|| category.name.clone()),
-        registration: fitter.registration_why.clone(),
-        selection,
+        registration: calibrated.registration,
+        selection: calibrated.selection,
         components: usable,
-        validation_parts: validation.len(),
+        validation_parts: images.validation.len(),
         minutes,
         backbone: None,
+        quantisation,
     };
     stage("bundle", "packing and checking golden vectors");
-    pack::write(options, &fitted, &seen, &images, &geometry)?;
+    pack::write(options, &fitted, &trained, &images, &geometry)?;
     Ok(fitted)
 }
 
@@ -216,53 +223,4 @@ fn stopped(cancel: &AtomicBool) -> Result<(), FitError> {
         true => Err(FitError::Interrupted),
         false => Ok(()),
     }
-}
-
-fn perceive(
-    perception: &mut aecsad::network::Perception,
-    images: &[images::Image],
-    cancel: &AtomicBool,
-) -> Result<Vec<Percept>, FitError> {
-    let mut percepts = Vec::with_capacity(images.len());
-    for image in images {
-        stopped(cancel)?;
-        let mut percept = Percept::empty();
-        percept.features = image.features.clone();
-        perception.interpret(&image.tensor, &mut percept)?;
-        percepts.push(percept);
-    }
-    Ok(percepts)
-}
-
-fn plant(
-    options: &FitOptions,
-    images: &images::Images,
-    validation: &[Percept],
-    perception: &mut aecsad::network::Perception,
-    geometry: &InputGeometry,
-    cancel: &AtomicBool,
-) -> Result<Vec<Planted>, FitError> {
-    let clean: Vec<Clean> = images
-        .validation
-        .iter()
-        .zip(validation)
-        .map(|(image, percept)| Clean {
-            frame: &image.frame,
-            classes: &percept.classes,
-        })
-        .collect();
-    let mut optics = aecsad::optics::Optics::new(geometry.clone(), None);
-    let mut planted = Vec::new();
-    for plant in planted::plant(&clean, PLANTS_PER_IMAGE, options.seed) {
-        stopped(cancel)?;
-        let tensor = optics.tensor(&plant.frame)?;
-        let mut percept = Percept::empty();
-        perception.perceive(tensor, &mut percept)?;
-        planted.push(Planted {
-            kind: plant.kind,
-            source: plant.source,
-            percept,
-        });
-    }
-    Ok(planted)
 }

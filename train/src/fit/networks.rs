@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use aecsad::network::{Encoder, Features, Network, NetworkError, Perception, Segmentation};
 use aecsad::optics::{InputGeometry, Optics};
+use aecsad::score::Branch;
+use aecsad::score::decision::Decision;
 use ndarray::{Array2, Array3};
 
 use super::images::Images;
@@ -25,6 +27,21 @@ pub struct Trained {
 }
 
 impl Trained {
+    /// Only the networks that the branches with a say read: what a bundle carries.
+    pub fn needed_by(&self, decision: &Decision) -> Trained {
+        let speaks = |branches: &[Branch]| {
+            let voices = &decision.voices;
+            voices.iter().any(|voice| branches.contains(&voice.branch))
+        };
+        let segmentation = self.segmentation.clone();
+        let students = self.students.clone();
+        Trained {
+            encoder: self.encoder.clone(),
+            segmentation: segmentation.filter(|_| speaks(&[Branch::Histogram, Branch::Layout])),
+            students: students.filter(|_| speaks(&[Branch::Local, Branch::Global, Branch::Lgst])),
+        }
+    }
+
     /// Ready to run, with only what is asked for.
     pub fn perception(
         &self,

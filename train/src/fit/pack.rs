@@ -9,15 +9,20 @@ use aecsad::bundle::{
 };
 use aecsad::inspector::{CALIBRATION, ENCODER, Inspector, SEGMENTATION, STATISTICS, STUDENTS};
 use aecsad::optics::InputGeometry;
-use aecsad::score::Branch;
 
 use super::images::Images;
 use super::networks::Trained;
-use super::{FitError, FitOptions, Fitted, Networks};
+use super::proof::Quantisation;
+use super::{FitError, FitOptions, Fitted, Networks, rounding};
+use crate::calibrate::Selection;
 use crate::export::signing::SigningKey;
 
-/// Largest difference of a normalised score between machines; f32 sums in another order stay well below.
+/// Largest difference of a normalised score between machines; f32 sums in another order stay well below. What rounding to
+/// int8 makes of them may be more.
 const TOLERANCE: f32 = 1e-3;
+
+/// What int8 costs, in the work folder.
+pub const QUANTISATION: &str = "quantisation.json";
 
 /// Finds out before hours of training whether the result could be written.
 pub fn check_writable(out: &Path) -> Result<(), FitError> {
@@ -45,67 +50,122 @@ pub fn write(
     images: &Images,
     geometry: &InputGeometry,
 ) -> Result<(), FitError> {
-    let mut entries = entries(fitted, trained)?;
-    let manifest = manifest(options, fitted, trained, images, geometry);
-    let folder = options
-        .out
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let draft = tempfile::Builder::new()
-        .prefix(".aecsad-draft-")
-        .tempfile_in(folder)
-        .map_err(|source| FitError::Output {
-            path: options.out.clone(),
-            source,
-        })?;
-    write_bundle(draft.path(), manifest.clone(), &entries, None)?;
-    let bundle = Bundle::read(draft.path(), &Trust::Anyone)?;
-    let mut inspector = Inspector::from_bundle(&bundle, None)?;
-    let frames: Vec<_> = images
-        .validation
-        .iter()
-        .chain(&images.train)
-        .take(*aecsad::golden::IMAGES.start())
-        .map(|i| i.frame.clone())
-        .collect();
-    entries.extend(aecsad::golden::write(&frames, &mut inspector)?);
-
-    match &options.key {
-        Some(key) => {
-            let key = SigningKey::from_file(key)?;
-            let signer = |manifest: &[u8]| Ok(key.sign(manifest)?);
-            write_bundle(&options.out, manifest, &entries, Some(&signer))?;
-        }
-        None => write_bundle(&options.out, manifest, &entries, None)?,
-    }
-    Ok(())
+    let bundle = Contents {
+        manifest: manifest(options, fitted, trained, images, geometry),
+        selection: &fitted.selection,
+        trained,
+        images,
+        quantisation: fitted.quantisation.as_ref(),
+    };
+    bundle.write(&options.out, &options.work, options.key.as_deref())
 }
 
-fn entries(fitted: &Fitted, trained: &Trained) -> Result<Vec<(String, Vec<u8>)>, FitError> {
-    let on = |branches: &[Branch]| {
-        let voices = &fitted.selection.decision.voices;
-        voices.iter().any(|v| branches.contains(&v.branch))
-    };
-    let mut entries = vec![(ENCODER.to_owned(), trained.encoder.clone())];
-    if let Some((onnx, _)) = &trained.segmentation
-        && on(&[Branch::Histogram, Branch::Layout])
-    {
-        entries.push((SEGMENTATION.to_owned(), onnx.clone()));
+/// Everything that a bundle is made of; the manifest's entries and tolerance are filled in when it is written.
+pub struct Contents<'a> {
+    pub manifest: Manifest,
+    pub selection: &'a Selection,
+    pub trained: &'a Trained,
+    pub images: &'a Images,
+    /// What int8 costs, where the networks are int8.
+    pub quantisation: Option<&'a Quantisation>,
+}
+
+impl Contents<'_> {
+    /// Writes the bundle to `out`, signed if there is a key, and the report of int8 into the folder `work`.
+    ///
+    /// # Errors
+    /// Nothing lies at `out` if the bundle fails its own golden vectors.
+    pub fn write(mut self, out: &Path, work: &Path, key: Option<&Path>) -> Result<(), FitError> {
+        let mut entries = entries(self.selection, self.trained)?;
+        let frames: Vec<_> = self
+            .images
+            .validation
+            .iter()
+            .chain(&self.images.train)
+            .take(*aecsad::golden::IMAGES.start())
+            .map(|i| i.frame.clone())
+            .collect();
+        self.manifest.tolerance.golden = TOLERANCE;
+        if self.quantisation.is_some() {
+            let geometry = &self.manifest.input;
+            let rounding = rounding::tolerance(self.trained, self.selection, &frames, geometry)?;
+            self.manifest.tolerance.golden = TOLERANCE.max(rounding);
+        }
+        let folder = out
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let draft = tempfile::Builder::new()
+            .prefix(".aecsad-draft-")
+            .tempfile_in(folder)
+            .map_err(|source| FitError::Output {
+                path: out.to_owned(),
+                source,
+            })?;
+        let read = |entries: &[(String, Vec<u8>)]| -> Result<(Bundle, Inspector), FitError> {
+            write_bundle(draft.path(), self.manifest.clone(), entries, None)?;
+            let bundle = Bundle::read(draft.path(), &Trust::Anyone)?;
+            let inspector = Inspector::from_bundle(&bundle, None)?;
+            Ok((bundle, inspector))
+        };
+        let (_, mut inspector) = read(&entries)?;
+        entries.extend(aecsad::golden::write(&frames, &mut inspector)?);
+        let (bundle, mut inspector) = read(&entries)?;
+        aecsad::golden::verify(&bundle, &mut inspector)?.check()?;
+
+        if let Some(quantisation) = self.quantisation {
+            write_quantisation(&work.join(QUANTISATION), quantisation)?;
+        }
+        match key {
+            Some(key) => {
+                let key = SigningKey::from_file(key)?;
+                let signer = |manifest: &[u8]| Ok(key.sign(manifest)?);
+                write_bundle(out, self.manifest, &entries, Some(&signer))?;
+            }
+            None => write_bundle(out, self.manifest, &entries, None)?,
+        }
+        Ok(())
     }
-    if let Some(onnx) = &trained.students
-        && on(&[Branch::Local, Branch::Global, Branch::Lgst])
-    {
-        entries.push((STUDENTS.to_owned(), onnx.clone()));
-    }
-    let mut arrays: Arrays = fitted.selection.statistics.to_arrays();
-    let calibration = fitted.selection.decision.calibration.scores().to_vec();
+}
+
+fn write_quantisation(path: &Path, quantisation: &Quantisation) -> Result<(), FitError> {
+    let json =
+        serde_json::to_vec_pretty(quantisation).map_err(|e| FitError::Pack(e.to_string()))?;
+    std::fs::write(path, json).map_err(|source| FitError::WorkFolder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn entries(selection: &Selection, trained: &Trained) -> Result<Vec<(String, Vec<u8>)>, FitError> {
+    let needed = trained.needed_by(&selection.decision);
+    let mut entries = vec![(ENCODER.to_owned(), needed.encoder)];
+    let segmentation = needed.segmentation.map(|(onnx, _)| onnx);
+    entries.extend(segmentation.map(|onnx| (SEGMENTATION.to_owned(), onnx)));
+    entries.extend(needed.students.map(|onnx| (STUDENTS.to_owned(), onnx)));
+    let mut arrays: Arrays = selection.statistics.to_arrays();
+    let calibration = selection.decision.calibration.scores().to_vec();
     arrays.insert(CALIBRATION, ndarray::Array1::from(calibration));
     let bytes = arrays
         .to_bytes()
         .map_err(|e| FitError::Pack(e.to_string()))?;
     entries.push((STATISTICS.to_owned(), bytes));
     Ok(entries)
+}
+
+/// What the manifest says of each branch.
+pub fn branches(selection: &Selection) -> Vec<BranchStats> {
+    let branches = selection.branches.iter().map(|b| BranchStats {
+        name: b.branch,
+        on: b.on,
+        weight: b.weight,
+        mean: b.z.mean,
+        std: b.z.std,
+        planted_logical: b.planted.logical,
+        planted_structural: b.planted.structural,
+        why: b.why.clone(),
+    });
+    branches.collect()
 }
 
 fn manifest(
@@ -124,16 +184,6 @@ fn manifest(
         0 => "background".to_owned(),
         c => format!("component {c}"),
     });
-    let branches = selection.branches.iter().map(|b| BranchStats {
-        name: b.branch,
-        on: b.on,
-        weight: b.weight,
-        mean: b.z.mean,
-        std: b.z.std,
-        planted_logical: b.planted.logical,
-        planted_structural: b.planted.structural,
-        why: b.why.clone(),
-    });
     let mut provenance: BTreeMap<String, toml::Value> = BTreeMap::new();
     let mut note = |key: &str, value: toml::Value| provenance.insert(key.to_owned(), value);
     note("seed", (options.seed as i64).into());
@@ -151,6 +201,13 @@ fn manifest(
     if let Some(backbone) = &fitted.backbone {
         note("backbone_sha256", backbone.clone().into());
     }
+    note(
+        "precision",
+        match &fitted.quantisation {
+            Some(quantisation) => quantisation.summary().into(),
+            None => "f32".into(),
+        },
+    );
     note("effort_percent", (options.effort_percent as i64).into());
     Manifest {
         format: FORMAT,
@@ -169,7 +226,7 @@ fn manifest(
             calibration_parts: fitted.validation_parts as u32,
         },
         tolerance: Tolerance { golden: TOLERANCE },
-        branches: branches.collect(),
+        branches: branches(selection),
         provenance,
         entries: Vec::new(),
     }

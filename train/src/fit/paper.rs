@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use aecsad::camera::list_images;
-use aecsad::network::{Percept, Perception};
+use aecsad::camera::{Frame, list_images};
 use aecsad::optics::{InputGeometry, Optics};
 use burn::tensor::backend::AutodiffBackend;
 use ndarray::Array3;
-use rayon::prelude::*;
 
-use super::images::{Image, Images};
+use super::images::Images;
 use super::networks::{Trained, effort};
+use super::paper_calibration::Calibration;
+use super::precision::Precision;
 use super::{FitError, FitOptions, Fitted, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
-use crate::calibrate;
 use crate::dataset;
 use crate::engine::{CpuTraining, Device, Schedule, needed_bytes};
 use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
@@ -126,30 +125,35 @@ pub fn fit(
     stopped(cancel)?;
 
     stage("calibration", "fitting what good parts look like");
-    let perception = trained.perception(true, true)?;
-    let train = task.perceive(&perception, &images.train, cancel)?;
-    let validation = task.perceive(&perception, &images.validation, cancel)?;
-    let labelled: Vec<Percept> = train
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| labels.reliability[*i].labelled)
-        .map(|(_, percept)| percept)
-        .collect();
-    let selection = calibrate::decide_as_the_paper(
-        &labelled,
-        &validation,
-        task.classes,
-        options.false_reject_rate,
-    );
+    let calibration = Calibration {
+        images,
+        labels,
+        classes: task.classes,
+        geometry: &task.geometry,
+        seed: options.seed,
+        false_reject_rate: options.false_reject_rate,
+        cancel,
+    };
+    let seen = calibration.see(&trained)?;
+    let selection = calibration.decide(&seen);
+    let (trained, selection, quantisation) = match options.precision {
+        Precision::F32 => (trained, selection, None),
+        Precision::Int8 => {
+            let (trained, selection, quantisation) =
+                calibration.quantise(&trained, &seen, &selection)?;
+            (trained, selection, Some(quantisation))
+        }
+    };
     let (product, start) = named;
     let fitted = Fitted {
         product,
         selection,
         registration: "off: the paper has none".into(),
         components: usable,
-        validation_parts: validation.len(),
+        validation_parts: images.validation.len(),
         minutes: start.elapsed().as_secs_f64() / 60.0,
         backbone: Some(task.weights),
+        quantisation,
     };
     Ok((fitted, trained))
 }
@@ -308,7 +312,7 @@ impl Task<'_> {
         }
     }
 
-    fn tensor(&self, frame: &aecsad::camera::Frame) -> Result<Array3<f32>, FitError> {
+    fn tensor(&self, frame: &Frame) -> Result<Array3<f32>, FitError> {
         let mut optics = Optics::new(self.geometry.clone(), None);
         let tensor = optics.tensor(frame)?.to_vec();
         let (width, height) = (self.geometry.width as usize, self.geometry.height as usize);
@@ -329,48 +333,5 @@ impl Task<'_> {
             });
         }
         loaded.items.into_iter().collect()
-    }
-
-    /// What the bundle's own networks say of each image; the features are dropped, no branch of this profile reads
-    /// them.
-    fn perceive(
-        &self,
-        perception: &Perception,
-        images: &[Image],
-        cancel: &AtomicBool,
-    ) -> Result<Vec<Percept>, FitError> {
-        let threads = rayon::current_num_threads().min(images.len()).max(1);
-        let forks = (0..threads)
-            .map(|_| perception.fork())
-            .collect::<Result<Vec<_>, _>>()?;
-        let share = images.len().div_ceil(threads).max(1);
-        let parts: Vec<Result<Vec<Percept>, FitError>> = images
-            .chunks(share)
-            .zip(forks)
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .map(|(images, mut perception)| {
-                let mut optics = Optics::new(self.geometry.clone(), None);
-                let mut seen = Percept::empty();
-                let mut percepts = Vec::with_capacity(images.len());
-                for image in images {
-                    stopped(cancel)?;
-                    perception.perceive(optics.tensor(&image.frame)?, &mut seen)?;
-                    percepts.push(Percept {
-                        classes: seen.classes.clone(),
-                        probabilities: seen.probabilities.clone(),
-                        local: seen.local.clone(),
-                        global: seen.global.clone(),
-                        ..Percept::empty()
-                    });
-                }
-                Ok(percepts)
-            })
-            .collect();
-        let mut all = Vec::with_capacity(images.len());
-        for part in parts {
-            all.extend(part?);
-        }
-        Ok(all)
     }
 }

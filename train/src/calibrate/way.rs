@@ -1,0 +1,89 @@
+//! The ways in which a branch's statistics can be fitted; planted anomalies choose among those of one branch.
+
+use aecsad::score::Branch;
+use aecsad::score::reference::Reference;
+use aecsad::score::scorer::Statistics;
+
+use super::histogram::View;
+
+const REACHES: [usize; 3] = [0, 1, 2];
+const CODES: [usize; 3] = [2, 5, 12];
+const GRIDS: [usize; 3] = [1, 2, 4];
+
+/// One way to fit one branch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    Histogram(View),
+    Layout,
+    Local,
+    Global,
+    /// A position's statistics are also learnt from neighbours up to so many cells away.
+    Position(usize),
+    Patch,
+    Pooled,
+    /// So many numbers stand for the part as a whole.
+    Context(usize),
+}
+
+impl Way {
+    /// All of them, a branch's ways one after the other.
+    pub fn all() -> Vec<Way> {
+        let flags = [(false, false), (false, true), (true, false), (true, true)];
+        let views = GRIDS.into_iter().flat_map(|grid| {
+            flags.map(|(variants, pieces)| View {
+                grid,
+                variants,
+                pieces,
+            })
+        });
+        let mut ways: Vec<Way> = views.map(Way::Histogram).collect();
+        ways.extend([Way::Layout, Way::Local, Way::Global]);
+        ways.extend(REACHES.map(Way::Position));
+        ways.extend([Way::Patch, Way::Pooled]);
+        ways.extend(CODES.map(Way::Context));
+        ways
+    }
+
+    pub fn branch(self) -> Branch {
+        match self {
+            Way::Histogram(_) => Branch::Histogram,
+            Way::Layout => Branch::Layout,
+            Way::Local => Branch::Local,
+            Way::Global => Branch::Global,
+            Way::Position(_) => Branch::Position,
+            Way::Patch => Branch::Patch,
+            Way::Pooled => Branch::Pooled,
+            Way::Context(_) => Branch::Context,
+        }
+    }
+
+    /// What tells it from the other ways of its branch, for people; empty where there is no other.
+    pub fn how(self) -> String {
+        match self {
+            Way::Histogram(view) => view.to_string(),
+            Way::Position(reach) => format!("neighbours up to {reach} cells away"),
+            Way::Context(codes) => format!("a code of {codes} numbers"),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether `statistics` may have been fitted in this way. How far a position's neighbours reached is not seen in them.
+    pub fn fits(self, statistics: &Statistics) -> bool {
+        match self {
+            Way::Histogram(view) => statistics.histogram.as_ref().is_some_and(|model| {
+                let variants = matches!(model.reference, Reference::Nearest { .. });
+                (model.grid, variants, model.pieces) == (view.grid, view.variants, view.pieces)
+            }),
+            Way::Context(codes) => {
+                let context = statistics.context.as_ref();
+                context.is_some_and(|context| context.basis.nrows() == codes)
+            }
+            Way::Layout => statistics.layout.is_some(),
+            Way::Local => statistics.local.is_some(),
+            Way::Global => statistics.global.is_some(),
+            Way::Position(_) => statistics.position.is_some(),
+            Way::Patch => statistics.patch.is_some(),
+            Way::Pooled => statistics.pooled.is_some(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `aecsad-train export BUNDLE --images CATEGORY_DIR --out FILE`: a float bundle in, an int8 one out.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::fit::{ExportOptions, export};
+
+/// Make an int8 bundle of a float one, without training: its networks are quantised on good images, its branches
+/// calibrated anew, and what that costs is printed and written to quantisation.json in the work folder.
+///
+/// The images must be those that the bundle was fitted on: calibrated anew in float they have to give back its scores.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A bundle of `fit --precision f32`
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// The folder of good images that it was fitted on
+    #[arg(long, value_name = "CATEGORY_DIR")]
+    images: PathBuf,
+    /// The bundle to write; a file that is there is replaced as a whole or not at all
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The masks that it was fitted with, if it had any
+    #[arg(long, value_name = "DIR")]
+    masks: Option<PathBuf>,
+    /// Report of the quantisation and label pictures [default: OUT.work]
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+    /// Version in the new bundle; stations refuse to go back [default: one more than the old one's]
+    #[arg(long, value_name = "N")]
+    bundle_version: Option<u64>,
+    /// Sign the new bundle with this secret key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let cancel = super::stop_on_signal()?;
+    let mut work = args.out.clone().into_os_string();
+    work.push(".work");
+    let options = ExportOptions {
+        bundle: args.bundle.clone(),
+        category: args.images.clone(),
+        masks: args.masks.clone(),
+        out: args.out.clone(),
+        work: args.work.clone().unwrap_or_else(|| work.into()),
+        version: args.bundle_version,
+        key: args.key.clone(),
+    };
+    let exported = export(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
+    println!(
+        "{}: {} version {} in int8",
+        options.out.display(),
+        exported.product,
+        exported.version
+    );
+    print!("{}", exported.quantisation.text());
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Calibration of the `edge` profile: what good parts look like to the networks, which branches speak, from which score
+//! on a part is rejected; for the float networks, and again for the same ones in int8.
+
+use std::sync::atomic::AtomicBool;
+
+use aecsad::camera::Frame;
+use aecsad::network::{Percept, Perception};
+use aecsad::optics::InputGeometry;
+
+use super::images::{Image, Images};
+use super::networks::Trained;
+use super::perceive::{perceive, perceive_plants};
+use super::precision::{self, Material};
+use super::proof::{self, Quantisation, Side};
+use super::{FitError, stage, stopped};
+use crate::calibrate::{self, BranchChoice, Fitter, Good, Planted, Selection};
+use crate::planted::{self, Clean, Plant};
+
+/// Anomalies of each kind planted on each validation image.
+const PLANTS_PER_IMAGE: usize = 3;
+
+/// What calibration knows of a product beside its networks.
+pub struct Task<'a> {
+    pub images: &'a Images,
+    pub geometry: &'a InputGeometry,
+    /// Indices of the training images whose labels were reliable; all where there are no components.
+    pub labelled: Vec<usize>,
+    /// Background included; none without components.
+    pub classes: Option<usize>,
+    pub students: bool,
+    pub seed: u64,
+    /// Share of good parts that may be rejected.
+    pub false_reject_rate: f64,
+    pub cancel: &'a AtomicBool,
+}
+
+/// All parts as one set of networks sees them.
+pub struct Seen {
+    pub train: Vec<Percept>,
+    pub validation: Vec<Percept>,
+    pub planted: Vec<Planted>,
+}
+
+/// What was decided on them.
+pub struct Calibrated {
+    pub selection: Selection,
+    /// Whether parts are registered, and why.
+    pub registration: String,
+}
+
+impl Task<'_> {
+    /// What the float networks see, and the anomalies that were planted on what they saw.
+    pub fn see(&self, trained: &Trained) -> Result<(Seen, Vec<Plant>), FitError> {
+        let mut perception = trained.perception(true, true)?;
+        let train = self.interpret(&mut perception, &self.images.train)?;
+        let validation = self.interpret(&mut perception, &self.images.validation)?;
+        let clean: Vec<Clean> = self
+            .images
+            .validation
+            .iter()
+            .zip(&validation)
+            .map(|(image, percept)| Clean {
+                frame: &image.frame,
+                classes: &percept.classes,
+            })
+            .collect();
+        let plants = planted::plant(&clean, PLANTS_PER_IMAGE, self.seed);
+        let planted = perceive_plants(&perception, &plants, self.geometry, true, self.cancel)?;
+        let seen = Seen {
+            train,
+            validation,
+            planted,
+        };
+        Ok((seen, plants))
+    }
+
+    /// Chooses branches by the planted anomalies, unless `decided` has chosen already.
+    pub fn calibrate(&self, seen: &Seen, decided: Option<&[BranchChoice]>) -> Calibrated {
+        let good = Good {
+            train: &seen.train,
+            labelled: &self.labelled,
+            held_out: &seen.validation,
+            classes: self.classes,
+            students: self.students,
+            seed: self.seed,
+        };
+        let fitter = Fitter::new(&good);
+        let (validation, planted) = (&seen.validation, &seen.planted);
+        let rate = self.false_reject_rate;
+        let selection = match decided {
+            Some(decided) => calibrate::decide_again(decided, &fitter, validation, planted, rate),
+            None => calibrate::decide(&fitter, validation, planted, rate),
+        };
+        Calibrated {
+            selection,
+            registration: fitter.registration_why.clone(),
+        }
+    }
+
+    /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
+    pub fn quantise(
+        &self,
+        trained: &Trained,
+        seen: &Seen,
+        plants: &[Plant],
+        float: &Selection,
+    ) -> Result<(Trained, Calibrated, Quantisation), FitError> {
+        stage("quantisation", "finding ranges and trying layers");
+        let frames = |images: &'_ [Image]| -> Vec<Frame> {
+            images.iter().map(|i| i.frame.clone()).collect()
+        };
+        let (train, validation) = (frames(&self.images.train), frames(&self.images.validation));
+        let material = Material {
+            train: train.iter().collect(),
+            held_out: validation.iter().collect(),
+            planted: plants.iter().map(|plant| &plant.frame).collect(),
+            geometry: self.geometry,
+        };
+        let (int8, networks) =
+            precision::quantise(&trained.needed_by(&float.decision), &material, self.cancel)?;
+
+        stage("quantisation", "calibrating anew and comparing with float");
+        let perception = int8.perception(true, true)?;
+        let again = Seen {
+            train: perceive(
+                &perception,
+                &material.train,
+                self.geometry,
+                true,
+                self.cancel,
+            )?,
+            validation: perceive(
+                &perception,
+                &material.held_out,
+                self.geometry,
+                true,
+                self.cancel,
+            )?,
+            planted: perceive_plants(&perception, plants, self.geometry, true, self.cancel)?,
+        };
+        let calibrated = self.calibrate(&again, Some(&float.branches));
+        let scores = proof::compare(
+            &Side {
+                good: &seen.validation,
+                planted: &seen.planted,
+                selection: float,
+            },
+            &Side {
+                good: &again.validation,
+                planted: &again.planted,
+                selection: &calibrated.selection,
+            },
+        );
+        Ok((int8, calibrated, Quantisation { scores, networks }))
+    }
+
+    /// The encoder has seen these images already.
+    fn interpret(
+        &self,
+        perception: &mut Perception,
+        images: &[Image],
+    ) -> Result<Vec<Percept>, FitError> {
+        let mut percepts = Vec::with_capacity(images.len());
+        for image in images {
+            stopped(self.cancel)?;
+            let mut percept = Percept::empty();
+            percept.features = image.features.clone();
+            perception.interpret(&image.tensor, &mut percept)?;
+            percepts.push(percept);
+        }
+        Ok(percepts)
+    }
+}

@@ -1,0 +1,315 @@
+//! An int8 bundle from a float one: its own networks, quantised, and its own branches, calibrated anew on the images that
+//! it was fitted on. Nothing is trained and nothing is chosen.
+//!
+//! Whether the images are those is not taken on trust: calibrated anew in float, they must give back the scores that the
+//! bundle holds.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use aecsad::bundle::{BranchStats, Bundle, Manifest, Profile, Trust};
+use aecsad::golden::Pair;
+use aecsad::inspector::{CALIBRATION, ENCODER, SEGMENTATION, STATISTICS, STUDENTS};
+use aecsad::optics::InputGeometry;
+use aecsad::score::Branch;
+use aecsad::score::scorer::Statistics;
+use aecsad::score::trimmed_z::TrimmedZ;
+
+use super::edge;
+use super::images::{self, Images};
+use super::labels;
+use super::networks::Trained;
+use super::pack::{self, Contents};
+use super::paper_calibration::Calibration;
+use super::proof::Quantisation;
+use super::{FitError, stage, stopped};
+use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way};
+use crate::dataset::Category;
+use crate::pseudo_label::Labels;
+
+/// Largest difference between the bundle's calibration scores and those computed anew, absolute up to 1 and relative
+/// above: the same images give the same but for the last digits.
+const SAME: f32 = 0.01;
+
+/// What to export, and into what.
+#[derive(Clone, Debug)]
+pub struct ExportOptions {
+    /// A float bundle.
+    pub bundle: PathBuf,
+    /// The folder that it was fitted on.
+    pub category: PathBuf,
+    /// The masks that it was fitted with, if any.
+    pub masks: Option<PathBuf>,
+    pub out: PathBuf,
+    /// Gets the report, and the pictures of the labels.
+    pub work: PathBuf,
+    /// The bundle's own and one more where none is given.
+    pub version: Option<u64>,
+    /// Secret key to sign with.
+    pub key: Option<PathBuf>,
+}
+
+/// What came of it.
+pub struct Exported {
+    pub product: String,
+    pub version: u64,
+    pub quantisation: Quantisation,
+}
+
+/// Quantises a bundle's networks, calibrates them and writes the new bundle.
+///
+/// # Errors
+/// Each names what can't be used and what to do; nothing is written to `options.out` then.
+pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, FitError> {
+    pack::check_writable(&options.out)?;
+    std::fs::create_dir_all(&options.work).map_err(|source| FitError::WorkFolder {
+        path: options.work.clone(),
+        source,
+    })?;
+    let source = Source::read(options)?;
+    let manifest = &source.bundle.manifest;
+    let category = Category::open(&options.category, source.seed)?;
+    stage("images", "reading and encoding");
+    let images = images::load(&category, &InputGeometry::lite0(manifest.input.mono))?;
+    stopped(cancel)?;
+    let (int8, selection, registration, quantisation) = match manifest.profile {
+        Profile::Edge => source.edge(&images, cancel)?,
+        Profile::Paper => source.paper(&images, cancel)?,
+    };
+
+    stage("bundle", "packing and checking golden vectors");
+    let version = options.version.unwrap_or(manifest.version + 1);
+    let mut exported = Manifest {
+        version,
+        created_by: concat!("aecsad-train ", env!("CARGO_PKG_VERSION")).to_owned(),
+        branches: renewed(&manifest.branches, pack::branches(&selection)),
+        ..manifest.clone()
+    };
+    exported.threshold.value = selection.decision.threshold;
+    exported.threshold.false_reject_rate = selection.rate;
+    let provenance = &mut exported.provenance;
+    provenance.insert("precision".into(), quantisation.summary().into());
+    provenance.insert("exported_from".into(), source.bundle.sha256().into());
+    if let Some(registration) = registration {
+        provenance.insert("registration".into(), registration.into());
+    }
+    let contents = Contents {
+        manifest: exported,
+        selection: &selection,
+        trained: &int8,
+        images: &images,
+        quantisation: Some(&quantisation),
+    };
+    contents.write(&options.out, &options.work, options.key.as_deref())?;
+    Ok(Exported {
+        product: manifest.product.clone(),
+        version,
+        quantisation,
+    })
+}
+
+type Int8 = (Trained, Selection, Option<String>, Quantisation);
+
+/// A float bundle and what it says of its fit.
+struct Source<'a> {
+    options: &'a ExportOptions,
+    bundle: Bundle,
+    trained: Trained,
+    statistics: Statistics,
+    /// Scores of the good validation parts, ascending.
+    scores: Vec<f32>,
+    seed: u64,
+}
+
+impl<'a> Source<'a> {
+    fn read(options: &'a ExportOptions) -> Result<Self, FitError> {
+        let bundle = Bundle::read(&options.bundle, &Trust::Anyone)?;
+        // Refuses statistics and networks that don't belong together.
+        aecsad::inspector::Inspector::from_bundle(&bundle, None)?;
+        let manifest = &bundle.manifest;
+        let seed = manifest
+            .provenance
+            .get("seed")
+            .and_then(toml::Value::as_integer);
+        let seed = seed.ok_or_else(|| FitError::NoSeed {
+            bundle: options.bundle.clone(),
+        })?;
+        let entry = |name: &str| {
+            let named = manifest.entries.iter().any(|entry| entry.path == name);
+            named
+                .then(|| bundle.entry(name).map(<[u8]>::to_vec))
+                .transpose()
+        };
+        let segmentation = entry(SEGMENTATION)?.map(|onnx| (onnx, manifest.classes.len()));
+        let trained = Trained {
+            encoder: bundle.entry(ENCODER)?.to_vec(),
+            segmentation,
+            students: entry(STUDENTS)?,
+        };
+        crate::quantise::check_float(ENCODER, &trained.encoder)?;
+        let arrays = bundle.arrays(STATISTICS)?;
+        let statistics =
+            Statistics::from_arrays(&arrays).map_err(|e| FitError::Pack(e.to_string()))?;
+        let scores = arrays
+            .get::<f32>(CALIBRATION)
+            .map(|scores| scores.iter().copied().collect());
+        Ok(Self {
+            options,
+            trained,
+            statistics,
+            scores: scores.unwrap_or_default(),
+            seed: seed as u64,
+            bundle,
+        })
+    }
+
+    /// Which training images are labelled reliably: class statistics are fitted on them.
+    fn labels(&self, images: &Images) -> Result<Labels, FitError> {
+        stage("labels", "looking for components");
+        let folder = self.options.work.join("labels");
+        labels::label(images, self.options.masks.as_deref(), &folder, self.seed)
+    }
+
+    fn classes(&self) -> Option<usize> {
+        self.trained
+            .segmentation
+            .as_ref()
+            .map(|(_, classes)| *classes)
+    }
+
+    fn edge(&self, images: &Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
+        let manifest = &self.bundle.manifest;
+        let labels = match self.classes() {
+            Some(_) => Some(self.labels(images)?),
+            None => None,
+        };
+        let is_reliable = |i: &usize| {
+            let labels = labels.as_ref();
+            labels.is_none_or(|labels| labels.reliability[*i].labelled)
+        };
+        let task = edge::Task {
+            images,
+            geometry: &manifest.input,
+            labelled: (0..images.train.len()).filter(is_reliable).collect(),
+            classes: self.classes(),
+            students: self.trained.students.is_some(),
+            seed: self.seed,
+            false_reject_rate: manifest.threshold.false_reject_rate,
+            cancel,
+        };
+        stage(
+            "calibration",
+            "proving that these are the images of the fit",
+        );
+        let (seen, plants) = task.see(&self.trained)?;
+        let mut best: Option<(f32, edge::Calibrated)> = None;
+        for decided in self.decided() {
+            stopped(cancel)?;
+            let float = task.calibrate(&seen, Some(&decided));
+            let difference = self.difference(&float.selection);
+            if best.as_ref().is_none_or(|(least, _)| difference < *least) {
+                best = Some((difference, float));
+            }
+        }
+        let float = self.proven(best)?;
+        let (int8, calibrated, quantisation) =
+            task.quantise(&self.trained, &seen, &plants, &float.selection)?;
+        let registration = Some(calibrated.registration);
+        Ok((int8, calibrated.selection, registration, quantisation))
+    }
+
+    fn paper(&self, images: &Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
+        let manifest = &self.bundle.manifest;
+        let labels = self.labels(images)?;
+        let calibration = Calibration {
+            images,
+            labels: &labels,
+            classes: self.classes(),
+            geometry: &manifest.input,
+            seed: self.seed,
+            false_reject_rate: manifest.threshold.false_reject_rate,
+            cancel,
+        };
+        stage(
+            "calibration",
+            "proving that these are the images of the fit",
+        );
+        let seen = calibration.see(&self.trained)?;
+        let float = calibration.decide(&seen);
+        let float = self.proven(Some((self.difference(&float), float)))?;
+        let (int8, selection, quantisation) = calibration.quantise(&self.trained, &seen, &float)?;
+        Ok((int8, selection, None, quantisation))
+    }
+
+    /// The bundle's branches, once for each way that its position statistics may have been fitted in.
+    fn decided(&self) -> Vec<Vec<BranchChoice>> {
+        let on = self
+            .bundle
+            .manifest
+            .branches
+            .iter()
+            .filter(|branch| branch.on);
+        let mut decided: Vec<Vec<BranchChoice>> = vec![Vec::new()];
+        for branch in on {
+            let ways = Way::all().into_iter();
+            let ways = ways.filter(|way| way.branch() == branch.name && way.fits(&self.statistics));
+            let choices: Vec<BranchChoice> = ways.map(|way| choice(branch, way)).collect();
+            decided = decided
+                .into_iter()
+                .flat_map(|before| {
+                    choices
+                        .iter()
+                        .map(move |choice| [&before[..], &[choice.clone()]].concat())
+                })
+                .collect();
+        }
+        decided
+    }
+
+    /// Between the bundle's calibration scores and those of `selection`.
+    fn difference(&self, selection: &Selection) -> f32 {
+        let found = selection.decision.calibration.scores();
+        if found.len() != self.scores.len() {
+            return f32::INFINITY;
+        }
+        let pairs = self.scores.iter().zip(found);
+        let pairs = pairs.map(|(expected, found)| Pair {
+            expected: *expected,
+            found: *found,
+        });
+        pairs.map(|pair| pair.difference()).fold(0.0, f32::max)
+    }
+
+    fn proven<T>(&self, float: Option<(f32, T)>) -> Result<T, FitError> {
+        match float {
+            Some((difference, float)) if difference <= SAME => Ok(float),
+            _ => Err(FitError::OtherImages {
+                bundle: self.options.bundle.clone(),
+                category: self.options.category.clone(),
+            }),
+        }
+    }
+}
+
+fn choice(branch: &BranchStats, way: Way) -> BranchChoice {
+    BranchChoice {
+        branch: branch.name,
+        on: true,
+        weight: branch.weight,
+        z: TrimmedZ {
+            mean: branch.mean,
+            std: branch.std,
+        },
+        planted: PlantedAuroc::default(),
+        way: Some(way),
+        why: branch.why.clone(),
+    }
+}
+
+/// `old` with what is new of the branches that were calibrated again: those that are on.
+fn renewed(old: &[BranchStats], new: Vec<BranchStats>) -> Vec<BranchStats> {
+    let of = |name: Branch| new.iter().find(|branch| branch.name == name);
+    old.iter()
+        .map(|branch| of(branch.name).unwrap_or(branch).clone())
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! The proof that int8 loses nothing: the same parts, good ones that trained nothing and planted anomalies, judged by the
+//! float networks and by the quantised ones, each with its own scale and threshold.
+
+use std::fmt::Write;
+
+use aecsad::network::Percept;
+use aecsad::score::scorer::Scorer;
+use ndarray::Array2;
+use serde::Serialize;
+
+use crate::calibrate::{Planted, Selection};
+use crate::evaluate::{Kind, auroc, rank_correlation};
+use crate::quantise::{NetworkReport, Precision};
+
+/// Networks and scores in int8 against float.
+#[derive(Clone, Debug, Serialize)]
+pub struct Quantisation {
+    pub scores: ScoreReport,
+    pub networks: Vec<NetworkReport>,
+}
+
+/// Scores in int8 against float.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScoreReport {
+    pub good_parts: usize,
+    pub planted_parts: usize,
+    /// Spearman's, over good and planted parts together.
+    pub rank_correlation: f64,
+    /// The same, over good parts alone, which lie close together.
+    pub rank_correlation_good: f64,
+    /// Parts on another side of the threshold than in float.
+    pub flipped_good: usize,
+    pub flipped_planted: usize,
+    /// Share of cells with the same class, where there are classes.
+    pub same_class: Option<f64>,
+    pub logical: Option<Ranking>,
+    pub structural: Option<Ranking>,
+}
+
+/// AUROC on planted anomalies of one kind.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Ranking {
+    pub float: f64,
+    pub int8: f64,
+    /// Int8 minus float, in hundredths.
+    pub points: f64,
+}
+
+/// Good parts and planted anomalies as one set of networks sees them, and what was decided on them.
+pub struct Side<'a> {
+    pub good: &'a [Percept],
+    pub planted: &'a [Planted],
+    pub selection: &'a Selection,
+}
+
+/// Scores and whether each part is rejected.
+type Judged = Vec<(f64, bool)>;
+
+impl Side<'_> {
+    fn judged(&self) -> (Judged, Judged) {
+        let mut scorer = Scorer::new(self.selection.statistics.clone());
+        let mut judge = |percept: &Percept| {
+            let judged = self.selection.decision.judge(&scorer.score(percept));
+            (f64::from(judged.score), judged.reject)
+        };
+        let good = self.good.iter().map(&mut judge).collect();
+        let planted = self.planted.iter().map(|p| judge(&p.percept)).collect();
+        (good, planted)
+    }
+}
+
+/// Compares the two sides, which saw the same parts in the same order.
+pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
+    let (float_good, float_planted) = float.judged();
+    let (int8_good, int8_planted) = int8.judged();
+    let scores = |judged: &Judged| judged.iter().map(|(score, _)| *score).collect::<Vec<f64>>();
+    let both = |good: &Judged, planted: &Judged| [scores(good), scores(planted)].concat();
+    let flips = |left: &Judged, right: &Judged| {
+        let pairs = left.iter().zip(right);
+        pairs.filter(|((_, l), (_, r))| l != r).count()
+    };
+    let ranking = |kind: Kind| {
+        let of = |planted: &Judged| -> Vec<f64> {
+            let pairs = float.planted.iter().zip(planted);
+            pairs
+                .filter(|(p, _)| p.kind == kind)
+                .map(|(_, (score, _))| *score)
+                .collect()
+        };
+        let float = auroc(&scores(&float_good), &of(&float_planted))?;
+        let int8 = auroc(&scores(&int8_good), &of(&int8_planted))?;
+        Some(Ranking {
+            float,
+            int8,
+            points: 100.0 * (int8 - float),
+        })
+    };
+    ScoreReport {
+        good_parts: float_good.len(),
+        planted_parts: float_planted.len(),
+        rank_correlation: rank_correlation(
+            &both(&float_good, &float_planted),
+            &both(&int8_good, &int8_planted),
+        ),
+        rank_correlation_good: rank_correlation(&scores(&float_good), &scores(&int8_good)),
+        flipped_good: flips(&float_good, &int8_good),
+        flipped_planted: flips(&float_planted, &int8_planted),
+        same_class: same_class(float, int8),
+        logical: ranking(Kind::Logical),
+        structural: ranking(Kind::Structural),
+    }
+}
+
+fn same_class(float: &Side<'_>, int8: &Side<'_>) -> Option<f64> {
+    let percepts = |side: &Side<'_>| -> Vec<Array2<u8>> {
+        let planted = side.planted.iter().map(|planted| &planted.percept);
+        let all = side.good.iter().chain(planted);
+        let segmented = all.filter(|percept| percept.probabilities.dim().0 > 0);
+        segmented.map(|percept| percept.classes.clone()).collect()
+    };
+    let (float, int8) = (percepts(float), percepts(int8));
+    let cells = float.iter().flatten().zip(int8.iter().flatten());
+    let count =
+        |(same, all): (usize, usize), (f, i): (&u8, &u8)| (same + usize::from(f == i), all + 1);
+    let (same, all) = cells.fold((0, 0), count);
+    (all > 0).then(|| same as f64 / all as f64)
+}
+
+impl Quantisation {
+    /// In one line, for the manifest.
+    pub fn summary(&self) -> String {
+        let outputs = self.networks.iter().flat_map(|network| &network.outputs);
+        let least = outputs
+            .map(|output| output.agreement.sqnr_db)
+            .fold(f64::INFINITY, f64::min);
+        let scores = &self.scores;
+        format!(
+            "int8: outputs at least {least:.1} dB over the quantisation noise, scores' rank correlation with float {:.4}, \
+             {} of {} verdicts differ",
+            scores.rank_correlation,
+            scores.flipped_good + scores.flipped_planted,
+            scores.good_parts + scores.planted_parts
+        )
+    }
+
+    /// For a terminal: a line for each output, the scores, and the layers that stay float or agree least.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for network in &self.networks {
+            let _ = writeln!(
+                text,
+                "{}: {} KB instead of {}, {:.1} % of the multiplications in int8, ranges by {}",
+                network.network,
+                network.int8_bytes / 1024,
+                network.float_bytes / 1024,
+                100.0 * network.int8_share,
+                network.search
+            );
+            for output in &network.outputs {
+                let _ = writeln!(
+                    text,
+                    "  {:<20} {:>6.1} dB  cosine {:.5}",
+                    output.output, output.agreement.sqnr_db, output.agreement.cosine
+                );
+            }
+            for layer in &network.layers {
+                if layer.precision == Precision::FloatForTheOutputs {
+                    let _ = writeln!(text, "  stays float: {} ({})", layer.layer, layer.shape);
+                }
+            }
+        }
+        let scores = &self.scores;
+        let _ = writeln!(
+            text,
+            "scores of {} good parts and {} planted anomalies against float: rank correlation {:.4} ({:.4} among the \
+             good), {} and {} verdicts differ",
+            scores.good_parts,
+            scores.planted_parts,
+            scores.rank_correlation,
+            scores.rank_correlation_good,
+            scores.flipped_good,
+            scores.flipped_planted
+        );
+        if let Some(same) = scores.same_class {
+            let _ = writeln!(text, "the same class in {:.2} % of the cells", 100.0 * same);
+        }
+        for (kind, ranking) in [
+            ("logical", scores.logical),
+            ("structural", scores.structural),
+        ] {
+            if let Some(Ranking {
+                float,
+                int8,
+                points,
+            }) = ranking
+            {
+                let _ = writeln!(
+                    text,
+                    "AUROC on planted {kind} anomalies: {float:.4} in float, {int8:.4} in int8, {points:+.2} points"
+                );
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,62 @@
+//! How far int8 scores move for nothing: a float sum in another order tips a value that lies between two steps to the other
+//! one, and by the last layer such tips have become a noise of their own. Two engines that are both right differ by it, so
+//! golden vectors must allow it.
+
+use aecsad::camera::Frame;
+use aecsad::golden::Pair;
+use aecsad::network::Percept;
+use aecsad::optics::{InputGeometry, Optics};
+use aecsad::score::decision::Judgement;
+use aecsad::score::scorer::Scorer;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::FitError;
+use super::networks::Trained;
+use crate::calibrate::Selection;
+
+/// By this share of itself each value of an image is moved: some ten times what the order of a float sum does.
+const NUDGE: f32 = 1e-6;
+/// Nudged copies of each image.
+const COPIES: usize = 4;
+/// The largest difference seen on a few images is not the largest there is.
+const MARGIN: f32 = 2.0;
+
+/// What the scores of `frames` may differ by between engines: a margin over the largest difference that nudging them makes,
+/// measured as golden vectors measure it.
+pub fn tolerance(
+    trained: &Trained,
+    selection: &Selection,
+    frames: &[Frame],
+    geometry: &InputGeometry,
+) -> Result<f32, FitError> {
+    let mut perception = trained.perception(true, true)?;
+    let mut scorer = Scorer::new(selection.statistics.clone());
+    let mut optics = Optics::new(geometry.clone(), None);
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut percept = Percept::empty();
+    let mut largest = 0.0f32;
+    for frame in frames {
+        let tensor = optics.tensor(frame)?.to_vec();
+        let mut judge = |tensor: &[f32]| -> Result<Judgement, FitError> {
+            perception.perceive(tensor, &mut percept)?;
+            Ok(selection.decision.judge(&scorer.score(&percept)))
+        };
+        let expected = judge(&tensor)?;
+        for _ in 0..COPIES {
+            let mut nudge = |value: &f32| value * (1.0 + NUDGE * random.random_range(-1.0f32..1.0));
+            let found = judge(&tensor.iter().map(&mut nudge).collect::<Vec<f32>>())?;
+            largest = largest.max(difference(&expected, &found));
+        }
+    }
+    Ok(MARGIN * largest)
+}
+
+fn difference(expected: &Judgement, found: &Judgement) -> f32 {
+    let branches = expected.branches.iter().zip(&found.branches);
+    let pairs = branches.map(|((_, expected), (_, found))| (*expected, *found));
+    pairs
+        .chain([(expected.score, found.score)])
+        .map(|(expected, found)| Pair { expected, found }.difference())
+        .fold(0.0, f32::max)
+}

@@ -1,0 +1,245 @@
+//! One network, quantised: ranges from good images, the search that fits its outputs best, and back to float for the
+//! layers that cost the outputs most.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
+
+use aecsad_engine::onnx as pb;
+use prost::Message;
+
+use super::QuantiseError;
+use super::agreement::{Agreement, compare};
+use super::graph::{Kernel, Reading};
+use super::magnitudes::Search;
+use super::observe::{Observed, Sample};
+use super::places::{self, Layer};
+use super::rewrite::{Int8Layer, Plan, rewrite};
+use super::statistics::{self, Tensor};
+use super::weights::Int8Kernel;
+
+/// Signal to quantisation noise that every output must reach on held-out images; layers stay float until it does.
+pub const LEAST_SQNR_DB: f64 = 25.0;
+/// What it costs to read or write one value of a map, counted in multiplications: a float map has four times the bytes.
+const COST_OF_A_VALUE: usize = 8;
+/// Held-out images on which each layer's own noise is measured; only their order is asked.
+const TRIAL_IMAGES: usize = 4;
+
+/// A quantised network and how it came about.
+pub struct Quantised {
+    pub onnx: Vec<u8>,
+    pub search: Search,
+    /// The convolutions in int8, in the graph's order.
+    pub int8: Vec<Layer>,
+    /// Those that could be and stay float for the outputs' sake, in the order in which they were given up.
+    pub kept_float: Vec<Layer>,
+}
+
+/// Quantises the network `name`, whose file is `onnx`.
+///
+/// Ranges come from `good`, images that it was trained on. The search and the layers that stay float are chosen by how
+/// well its outputs agree with the float network's on `held_out`, which gave no range.
+///
+/// # Errors
+/// A file that is no network of ours, is quantised already, or computes what is no number on a good image.
+pub fn quantise(
+    name: &str,
+    onnx: &[u8],
+    good: &[Sample],
+    held_out: &[Sample],
+    cancel: &AtomicBool,
+) -> Result<Quantised, QuantiseError> {
+    check_float(name, onnx)?;
+    let model = decode(name, onnx)?;
+    let graph = model.graph.clone().unwrap_or_default();
+    let reading = Reading::new(&graph);
+    let all: Vec<Layer> = places::convolutions(&reading);
+    let set: BTreeSet<Layer> = all.iter().cloned().collect();
+    let tensors = places::tensors(&reading, &places::ports(&reading, &set));
+    let tensors: Vec<String> = tensors.into_iter().collect();
+    let seen = statistics::collect(name, &model, &tensors, good, cancel)?;
+
+    let trials = Trials {
+        name,
+        model: &model,
+        outputs: graph
+            .output
+            .iter()
+            .map(|output| output.name.clone())
+            .collect(),
+        cancel,
+    };
+    let [percentile, least_error] = Search::ALL.map(|search| {
+        let plan = plan(&reading, &all, &seen, search);
+        let outputs = trials.outputs(&plan, held_out)?;
+        Ok::<_, QuantiseError>((search, plan, outputs))
+    });
+    let (percentile, least_error) = (percentile?, least_error?);
+    let is_better = worst(&least_error.2).1 > worst(&percentile.2).1;
+    let (search, mut plan, mut outputs) = if is_better { least_error } else { percentile };
+    let mut kept_float = Vec::new();
+    if worst(&outputs).1 < LEAST_SQNR_DB {
+        let trial = &held_out[..held_out.len().min(TRIAL_IMAGES)];
+        let costs = trials.costs(&reading, &all)?;
+        let mut alone = trials.alone(&plan, trial)?;
+        while worst(&outputs).1 < LEAST_SQNR_DB {
+            let (output, _) = worst(&outputs);
+            // Noise taken from the worst output for what it costs.
+            let worth = |(layer, outputs): &(Layer, Vec<Agreement>)| {
+                let noise = 10f64.powf(-outputs[output].sqnr_db / 10.0);
+                noise / costs.get(layer).copied().unwrap_or(1.0).max(1.0)
+            };
+            let most =
+                (0..alone.len()).max_by(|a, b| worth(&alone[*a]).total_cmp(&worth(&alone[*b])));
+            let Some(most) = most else {
+                break;
+            };
+            let (layer, _) = alone.remove(most);
+            plan.layers.remove(&layer);
+            kept_float.push(layer);
+            outputs = trials.outputs(&plan, held_out)?;
+        }
+    }
+    Ok(Quantised {
+        onnx: rewrite(&model, &plan).encode_to_vec(),
+        search,
+        int8: all
+            .into_iter()
+            .filter(|layer| plan.layers.contains_key(layer))
+            .collect(),
+        kept_float,
+    })
+}
+
+/// # Errors
+/// If the network in `onnx` is quantised, or is no network.
+pub fn check_float(name: &str, onnx: &[u8]) -> Result<(), QuantiseError> {
+    match is_quantised(&decode(name, onnx)?.graph.unwrap_or_default()) {
+        true => Err(QuantiseError::Quantised {
+            network: name.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+fn is_quantised(graph: &pb::GraphProto) -> bool {
+    graph
+        .node
+        .iter()
+        .any(|node| node.op_type == "QuantizeLinear")
+}
+
+/// An ONNX file's messages.
+pub(super) fn decode(name: &str, onnx: &[u8]) -> Result<pb::ModelProto, QuantiseError> {
+    pb::ModelProto::decode(onnx).map_err(|source| QuantiseError::NotOnnx {
+        network: name.to_owned(),
+        source,
+    })
+}
+
+fn plan(
+    reading: &Reading<'_>,
+    layers: &[Layer],
+    seen: &BTreeMap<String, Tensor>,
+    search: Search,
+) -> Plan {
+    let int8 = |layer: &Layer| {
+        let node = &reading.nodes[reading.maker(layer)?];
+        let kernel = reading.kernel(node)?;
+        let steps = Int8Kernel::new(&kernel);
+        let means = seen.get(&node.input[0])?.channel_means();
+        let bias = corrected_bias(&kernel, &steps, &means);
+        let int8 = Int8Layer {
+            kernel: steps,
+            bias,
+        };
+        Some((layer.clone(), int8))
+    };
+    let ranges = seen.iter();
+    Plan {
+        layers: layers.iter().filter_map(int8).collect(),
+        ranges: ranges
+            .map(|(tensor, seen)| (tensor.clone(), seen.magnitudes.range(search)))
+            .collect(),
+    }
+}
+
+/// Rounding the weights shifts an output's mean by the excess times the inputs' means; the bias takes that back (Nagel
+/// et al. 2019, section 4.2). Padding, which makes the shift smaller at the border, is left out of it.
+fn corrected_bias(kernel: &Kernel, int8: &Int8Kernel, means: &[f64]) -> Vec<f32> {
+    let inputs = kernel.shape[1];
+    let of_group = kernel.outputs() / kernel.groups;
+    let shift = |output: usize, excess: &[f64]| -> f64 {
+        let first = output / of_group.max(1) * inputs;
+        let pairs = excess.iter().zip(means.iter().skip(first));
+        pairs.map(|(excess, mean)| excess * mean).sum()
+    };
+    let excess = int8.excess(kernel);
+    let outputs = kernel.bias.iter().zip(&excess).enumerate();
+    outputs
+        .map(|(output, (bias, excess))| (f64::from(*bias) - shift(output, excess)) as f32)
+        .collect()
+}
+
+/// Plans tried against the float network.
+struct Trials<'a> {
+    name: &'a str,
+    model: &'a pb::ModelProto,
+    outputs: Vec<String>,
+    cancel: &'a AtomicBool,
+}
+
+impl Trials<'_> {
+    fn outputs(&self, plan: &Plan, samples: &[Sample]) -> Result<Vec<Agreement>, QuantiseError> {
+        let float = Observed::new(self.name, self.model, &self.outputs)?;
+        let int8 = Observed::new(self.name, &rewrite(self.model, plan), &self.outputs)?;
+        compare(&float, &int8, samples, self.cancel)
+    }
+
+    /// What each convolution costs, counted in multiplications.
+    fn costs(
+        &self,
+        reading: &Reading<'_>,
+        layers: &[Layer],
+    ) -> Result<BTreeMap<Layer, f64>, QuantiseError> {
+        let node = |layer: &Layer| reading.maker(layer).map(|index| &reading.nodes[index]);
+        let inputs = layers
+            .iter()
+            .filter_map(|layer| Some(node(layer)?.input[0].clone()));
+        let tensors: Vec<String> = layers.iter().cloned().chain(inputs).collect();
+        let float = Observed::new(self.name, self.model, &tensors)?;
+        let cost = |(index, layer): (usize, &Layer)| {
+            let kernel = reading.kernel(node(layer)?)?;
+            let [output, input] = [index, index + layers.len()].map(|index| float.shape(index));
+            let cells: usize = output.iter().skip(2).product();
+            let values = output.iter().product::<usize>() + input.iter().product::<usize>();
+            let cost = kernel.weights.len() * cells + COST_OF_A_VALUE * values;
+            Some((layer.clone(), cost as f64))
+        };
+        Ok(layers.iter().enumerate().filter_map(cost).collect())
+    }
+
+    /// The outputs with each of the plan's layers quantised alone.
+    fn alone(
+        &self,
+        plan: &Plan,
+        samples: &[Sample],
+    ) -> Result<Vec<(Layer, Vec<Agreement>)>, QuantiseError> {
+        let mut outputs = Vec::with_capacity(plan.layers.len());
+        for (layer, int8) in &plan.layers {
+            let alone = Plan {
+                layers: BTreeMap::from([(layer.clone(), int8.clone())]),
+                ranges: plan.ranges.clone(),
+            };
+            outputs.push((layer.clone(), self.outputs(&alone, samples)?));
+        }
+        Ok(outputs)
+    }
+}
+
+/// The output that agrees least, by its index, and its decibels.
+fn worst(outputs: &[Agreement]) -> (usize, f64) {
+    let decibels = outputs.iter().map(|output| output.sqnr_db).enumerate();
+    decibels
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap_or((0, f64::INFINITY))
+}

@@ -1,0 +1,197 @@
+//! Int8 through the real program: `fit --precision int8` and `export` come to the same bundle, which the runtime proves;
+//! and what `export` refuses.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use aecsad::bundle::{Bundle, Trust};
+use aecsad::camera::read_image;
+use aecsad::inspector::Inspector;
+
+const ENCODER: &str = "networks/encoder.onnx";
+
+fn train(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aecsad-train"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Runs to its end and gives what it printed.
+fn done(arguments: &[&str]) -> String {
+    let output = train(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one sentence of a refusal, and its exit code.
+fn refusal(arguments: &[&str]) -> (String, i32) {
+    let output = train(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let last = stderr.lines().last().unwrap_or_default().to_owned();
+    (last, output.status.code().unwrap())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn render(folder: &Path, seed: &str) {
+    let mut synth = vec![
+        "synth",
+        text(folder),
+        "--products",
+        "fuse_box",
+        "--size",
+        "192",
+    ];
+    synth.extend([
+        "--train",
+        "24",
+        "--validation",
+        "12",
+        "--test",
+        "8",
+        "--seed",
+        seed,
+    ]);
+    done(&synth);
+}
+
+#[test]
+fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
+    let folder = tempfile::tempdir().unwrap();
+    let (products, strangers) = (folder.path().join("products"), folder.path().join("others"));
+    render(&products, "3");
+    render(&strangers, "4");
+    let category = products.join("fuse_box");
+    let [float, int8, exported] =
+        ["float", "int8", "exported"].map(|name| folder.path().join(format!("{name}.aecsad")));
+    let work = folder.path().join("work");
+    let fit = |out: &Path, precision: &str| {
+        let mut fit = vec![
+            "fit",
+            text(&category),
+            "--out",
+            text(out),
+            "--work",
+            text(&work),
+        ];
+        fit.extend(["--effort", "1", "--no-students", "--precision", precision]);
+        done(&fit)
+    };
+    fit(&float, "f32");
+    let printed = fit(&int8, "int8");
+    assert!(
+        printed.contains("stride16") && printed.contains(" dB"),
+        "{printed}"
+    );
+    assert!(printed.contains("rank correlation"), "{printed}");
+
+    let [float_bundle, int8_bundle] =
+        [&float, &int8].map(|path| Bundle::read(path, &Trust::Anyone).unwrap());
+    let mut inspector = Inspector::from_bundle(&int8_bundle, None).unwrap();
+    let compared = aecsad::golden::verify(&int8_bundle, &mut inspector).unwrap();
+    compared.check().unwrap();
+    assert_eq!(compared.images.len(), 8);
+    let frame = read_image(&category.join("test/good/000.png")).unwrap();
+    assert!(inspector.inspect(&frame).unwrap().score.is_finite());
+
+    assert!(int8_bundle.bytes() < float_bundle.bytes());
+    let bytes = |bundle: &Bundle| bundle.entry(ENCODER).unwrap().len();
+    assert!(3 * bytes(&int8_bundle) < bytes(&float_bundle));
+    let provenance = &int8_bundle.manifest.provenance["precision"];
+    assert!(
+        provenance.as_str().unwrap().starts_with("int8: "),
+        "{provenance}"
+    );
+    assert_eq!(
+        float_bundle.manifest.provenance["precision"].as_str(),
+        Some("f32")
+    );
+
+    let report = std::fs::read(work.join("quantisation.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let encoder = &report["networks"][0];
+    assert_eq!(
+        encoder["layers"].as_array().unwrap().len(),
+        33,
+        "every convolution"
+    );
+    assert_eq!(encoder["layers"][0]["precision"], "float", "the stem");
+    for output in encoder["outputs"].as_array().unwrap() {
+        assert!(output["sqnr_db"].as_f64().unwrap() > 20.0, "{output}");
+    }
+    let scores = &report["scores"];
+    assert!(
+        scores["rank_correlation"].as_f64().unwrap() > 0.95,
+        "{scores}"
+    );
+    assert!(
+        scores["structural"]["points"].as_f64().unwrap().abs() < 3.0,
+        "{scores}"
+    );
+
+    // The float bundle and its images are enough to come to the same int8 bundle.
+    let mut export = vec!["export", text(&float), "--images", text(&category)];
+    export.extend(["--out", text(&exported)]);
+    done(&export);
+    let export_bundle = Bundle::read(&exported, &Trust::Anyone).unwrap();
+    assert_eq!(
+        export_bundle.manifest.version,
+        float_bundle.manifest.version + 1
+    );
+    for (name, content) in int8_bundle.entries() {
+        assert!(
+            export_bundle.entry(name).unwrap() == content,
+            "{name} differs"
+        );
+    }
+    assert_eq!(
+        export_bundle.manifest.threshold,
+        int8_bundle.manifest.threshold
+    );
+
+    let evaluate = [
+        "evaluate",
+        "--bundle",
+        text(&exported),
+        "--against",
+        text(&float),
+        text(&category),
+    ];
+    let against = done(&evaluate);
+    assert!(
+        against.contains("against") && against.contains("points"),
+        "{against}"
+    );
+
+    let others = strangers.join("fuse_box");
+    let out = folder.path().join("refused.aecsad");
+    let (sentence, code) = refusal(&[
+        "export",
+        text(&float),
+        "--images",
+        text(&others),
+        "--out",
+        text(&out),
+    ]);
+    assert!(
+        sentence.contains("not the images") && code == 3,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = refusal(&[
+        "export",
+        text(&int8),
+        "--images",
+        text(&category),
+        "--out",
+        text(&out),
+    ]);
+    assert!(
+        sentence.contains("quantised already") && code == 4,
+        "{sentence} ({code})"
+    );
+    assert!(!out.exists());
+}
