@@ -68,18 +68,7 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
                 format!("{} can be opened", shown(path))
             });
         }
-        report.line("system", system::permitted(&config.system), |()| {
-            let SystemConfig {
-                priority,
-                lock_memory,
-            } = config.system;
-            let locked = if lock_memory {
-                "memory locked"
-            } else {
-                "memory not locked"
-            };
-            format!("priority {priority}, {locked}")
-        });
+        system_lines(&mut report, &config.system);
         if let Some(address) = config.monitor {
             let bound = TcpListener::bind(address).map_err(|e| format!("{address} can't be listened on ({e}): close the program that holds it, or correct `monitor.listen`"));
             report.line("monitor", bound, |_| format!("http://{address}/metrics"));
@@ -97,6 +86,21 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         format!("monotonic, in steps of {} ns", step.as_nanos())
     });
     report.end()
+}
+
+fn system_lines(report: &mut Report, config: &SystemConfig) {
+    let mut refused = system::refusals(config).peekable();
+    if refused.peek().is_none() {
+        let locked = match config.lock_memory {
+            true => "memory locked",
+            false => "memory not locked",
+        };
+        let said = format!("priority {}, {locked}", config.priority);
+        report.line("system", Ok::<_, String>(()), |()| said);
+    }
+    for sentence in refused {
+        report.line("system", Err::<(), _>(sentence), |()| String::new());
+    }
 }
 
 #[derive(Default)]
