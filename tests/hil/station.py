@@ -65,7 +65,7 @@ def main():
     for name in ["work", "aecsad", "bundle", "slots"]:
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--only", nargs="+", help="the names of the trials that are wanted")
-    parser.add_argument("--cuts", type=int, default=30, help="how often the power is cut while a bundle is flashed")
+    parser.add_argument("--cuts", type=int, default=40, help="how often the power is cut while a bundle is flashed")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     files = {"station.toml": STATION.replace("FORMAT", "YUYV"), "watched.toml": WATCHED, "frames.toml": FRAMES}
@@ -102,15 +102,21 @@ def main():
             if virtual:
                 virtual.stop()
             actuator.stop()
-    if not arguments.only or "power_cuts" in arguments.only:
+    slots = arguments.slots.resolve()
+    powerless = [
+        ("power_cuts", lambda: power.cuts(work, image, slots, arguments.cuts)),
+        ("journal_cuts", lambda: power.journal_cuts(work, image, slots)),
+    ]
+    powerless = [trial for trial in powerless if not arguments.only or trial[0] in arguments.only]
+    if powerless:
         print("== a station without power", flush=True)
+    for name, trial in powerless:
         started = time.monotonic()
         try:
-            said = power.cuts(work, image, arguments.slots.resolve(), arguments.cuts)
-            print(f"ok    power_cuts     {said} ({time.monotonic() - started:.0f} s)", flush=True)
+            print(f"ok    {name:<14} {trial()} ({time.monotonic() - started:.0f} s)", flush=True)
         except Hil as error:
-            failed.append("power_cuts")
-            print(f"FAIL  power_cuts     {error}", flush=True)
+            failed.append(name)
+            print(f"FAIL  {name:<14} {error}", flush=True)
     if failed:
         sys.exit(f"hil: failed: {', '.join(failed)}; what the machines said is in {work}/console*.txt")
     print("skipped in the virtual machine: MJPG (vivid has none), a GPIO sensor, a camera with a hardware trigger")
