@@ -73,7 +73,7 @@ def main():
     image = machine.build_initramfs(work, arguments.aecsad.resolve(), arguments.bundle.resolve(), files)
     failed = []
     for title, auto, trials in [
-        ("a station started by hand", False, [formats, refusals, parts, camera_faults, unplugged, silence, full_disk, clock_steps]),
+        ("a station started by hand", False, [formats, refusals, parts, camera_faults, stalled, unplugged, silence, full_disk, clock_steps]),
         ("a station watched over", True, [watchdog]),
     ]:
         trials = [trial for trial in trials if not arguments.only or trial.__name__ in arguments.only]
@@ -262,6 +262,19 @@ def camera_faults(virtual, actuator):
     expect("marked by its driver" in text, text[-600:])
     check_pulses(found, actuator, before)
     return f"{len(unseen)} of {len(found)} parts without a picture, each rejected with an alarm"
+
+
+def stalled(virtual, actuator):
+    start(virtual)
+    virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=100")
+    virtual.until("the alarm", lambda: "gave no frame for" in said(virtual))
+    virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0")
+    virtual.until("the camera again", lambda: "sees the parts again" in said(virtual))
+    pass_by(virtual, WHITE)
+    virtual.until("a part after that", lambda: len(rows(virtual)) == 2)
+    _, text = stop(virtual)
+    expect(text.count("gave no frame for") == 1, text[-400:])
+    return "told once, opened again, and it sees"
 
 
 def unplugged(virtual, actuator):

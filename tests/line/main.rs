@@ -298,6 +298,30 @@ fn a_silent_actuator_is_an_alarm_and_the_line_goes_on() {
 }
 
 #[test]
+fn a_station_that_was_held_up_does_not_blame_its_actuator() {
+    let line = Line::new(80);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let csv = line.path("rows.csv");
+    let station = line.station("run", &["--csv", csv.to_str().unwrap()]);
+    until("part 7", || {
+        std::fs::read_to_string(&csv).is_ok_and(|rows| rows.lines().count() >= 8)
+    });
+    // The pulse for part 8 comes, and is reported, while nobody here listens; no heartbeat is sent for far too long.
+    send(Signal::SIGSTOP, &station);
+    std::thread::sleep(Duration::from_secs(4));
+    send(Signal::SIGCONT, &station);
+    let (code, text) = said(&station.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    for blamed in ["is silent", "did not report"] {
+        assert!(!text.contains(blamed), "{text}");
+    }
+    let rows = std::fs::read_to_string(&csv).unwrap();
+    assert_eq!(rows.lines().count(), 81, "{rows}");
+    let pulsed = line.pulsed("pulses.csv");
+    assert!(pulsed.starts_with(&[3, 8]), "{pulsed:?}");
+}
+
+#[test]
 fn ctrl_c_and_sigterm_leave_nothing_scheduled() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let line = Line::new(60);

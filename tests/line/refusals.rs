@@ -102,6 +102,11 @@ fn check_names_what_is_missing_and_passes_when_nothing_is() {
         report.contains("ok    rejector") && !report.contains("FAIL"),
         "{report}"
     );
+    for what in [
+        "station", "bundle", "engine", "camera", "system", "disk", "clock",
+    ] {
+        assert!(report.contains(&format!("ok    {what} ")), "{report}");
+    }
     assert_eq!(output.status.code(), Some(0));
 }
 
