@@ -156,6 +156,7 @@ fn a_warm_station_allocates_nothing_for_a_frame() {
             lead: Duration::ZERO,
             margin: Duration::from_millis(100),
             pulse: Duration::from_millis(1),
+            reach: Duration::ZERO,
         },
         policies: Policies::default(),
         confirm_within: None,

@@ -215,8 +215,13 @@ impl Figures {
         if let Some(line) = &self.line {
             let _ = writeln!(
                 text,
-                "station: {:.0} parts/min; verdict to reject message at the far end of a pseudo-terminal: p50 {:.3} ms, p99.9 {:.3} ms, most {:.3} ms over {} rejects",
-                line.parts_per_min, line.p50_ms, line.p999_ms, line.most_ms, line.rejects
+                "station: {:.0} parts/min; verdict to reject message at the far end of a pseudo-terminal: p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, most {:.3} ms over {} rejects",
+                line.parts_per_min,
+                line.p50_ms,
+                line.p99_ms,
+                line.p999_ms,
+                line.most_ms,
+                line.rejects
             );
         }
         for (what, mb) in &self.memory {

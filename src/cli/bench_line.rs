@@ -32,6 +32,7 @@ pub struct LineFigures {
     pub parts_per_min: f64,
     /// From the engine's verdict to the reject message at the far end, ms.
     pub p50_ms: f64,
+    pub p99_ms: f64,
     pub p999_ms: f64,
     pub most_ms: f64,
 }
@@ -68,6 +69,7 @@ pub fn measure(inspector: &mut Inspector, frames: Vec<Frame>, parts: u32) -> Res
             lead: Duration::ZERO,
             margin: Duration::from_millis(40),
             pulse: Duration::from_millis(1),
+            reach: Duration::ZERO,
         },
         policies: Policies::default(),
         confirm_within: None,
@@ -100,6 +102,7 @@ pub fn measure(inspector: &mut Inspector, frames: Vec<Frame>, parts: u32) -> Res
         rejects: latencies.len() as u32,
         parts_per_min: (verdicts.len() as f64 - 1.0) / span * 60.0,
         p50_ms: quantile(&latencies, 0.5),
+        p99_ms: quantile(&latencies, 0.99),
         p999_ms: quantile(&latencies, 0.999),
         most_ms: quantile(&latencies, 1.0),
     })

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::LoadJudge;
-use crate::camera::{FlatField, PacedFolder, v4l2};
+use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
 use crate::error::{Error, Result};
 use crate::reject::{RejectError, RejectEvent};
 use crate::station::config::{CameraConfig, StationConfig, SystemConfig, TriggerConfig};
 use crate::station::devices::{open_rejector, open_trigger};
-use crate::station::system;
+use crate::station::{Judge, system};
 
 /// An actuator that has not answered by then is silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -35,7 +35,13 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
     });
     if let Some(config) = config {
         let shown = |path: &Path| path.display().to_string();
-        report.line("bundle", load(&config), |_| config.bundle.to_string());
+        let judge = report.line("bundle", load(&config), |_| config.bundle.to_string());
+        if let Some(mut judge) = judge {
+            let judged = first_verdict(&config, judge.as_mut());
+            report.line("engine", judged, |took| {
+                format!("a verdict after {:.0} ms", took.as_secs_f64() * 1e3)
+            });
+        }
         match &config.camera {
             CameraConfig::Folder { path, period } => {
                 report.line("camera", PacedFolder::open(path, *period), |source| {
@@ -68,18 +74,7 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
                 format!("{} can be opened", shown(path))
             });
         }
-        report.line("system", system::permitted(&config.system), |()| {
-            let SystemConfig {
-                priority,
-                lock_memory,
-            } = config.system;
-            let locked = if lock_memory {
-                "memory locked"
-            } else {
-                "memory not locked"
-            };
-            format!("priority {priority}, {locked}")
-        });
+        system_lines(&mut report, &config.system);
         if let Some(address) = config.monitor {
             let bound = TcpListener::bind(address).map_err(|e| format!("{address} can't be listened on ({e}): close the program that holds it, or correct `monitor.listen`"));
             report.line("monitor", bound, |_| format!("http://{address}/metrics"));
@@ -97,6 +92,41 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         format!("monotonic, in steps of {} ns", step.as_nanos())
     });
     report.end()
+}
+
+fn system_lines(report: &mut Report, config: &SystemConfig) {
+    let mut refused = system::refusals(config).peekable();
+    if refused.peek().is_none() {
+        let locked = match config.lock_memory {
+            true => "memory locked",
+            false => "memory not locked",
+        };
+        let said = format!("priority {}, {locked}", config.priority);
+        report.line("system", Ok::<_, String>(()), |()| said);
+    }
+    for sentence in refused {
+        report.line("system", Err::<(), _>(sentence), |()| String::new());
+    }
+}
+
+/// How long the engine takes for a picture as the camera gives them: the second, since the first one warms it up.
+fn first_verdict(config: &StationConfig, judge: &mut dyn Judge) -> Result<Duration> {
+    let frame = match &config.camera {
+        CameraConfig::Folder { path, period } => {
+            let folder = PacedFolder::open(path, *period)?;
+            read_image_by_content(&folder.images()[0])?
+        }
+        CameraConfig::V4l2(camera) => Frame {
+            width: camera.width,
+            height: camera.height,
+            rgb: vec![128; 3 * camera.width as usize * camera.height as usize],
+            captured: Instant::now(),
+        },
+    };
+    judge.judge(&frame)?;
+    let start = Instant::now();
+    judge.judge(&frame)?;
+    Ok(start.elapsed())
 }
 
 #[derive(Default)]

@@ -131,7 +131,7 @@ impl<'c> Line<'c> {
         };
         let mut observers =
             Observers::start(self.config, table, journal, self.changeover, &mut keep)?;
-        if let Err(sentence) = system::permitted(&self.config.system) {
+        for sentence in system::refusals(&self.config.system) {
             observers.alarm(sentence);
         }
         let station = Station {

@@ -1,8 +1,10 @@
-//! The parts of a running line as a table: live with a line of totals on a terminal, plain lines elsewhere, and a CSV file
-//! if asked for. The line never stops because nobody can read about it.
+//! The parts of a running line as a table: live with a line of totals on a terminal, plain lines elsewhere, `key=value` lines
+//! with their urgency under systemd, and a CSV file if asked for. The line never stops because nobody can read about it.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,6 +17,8 @@ const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse
 pub struct Table {
     /// On a terminal only.
     totals_line: Option<ProgressBar>,
+    /// Standard output is systemd's journal.
+    journald: bool,
     csv: Option<(PathBuf, File)>,
     csv_failed: Option<Error>,
     /// The file of each part, the first part's first.
@@ -42,14 +46,17 @@ impl Table {
         });
         let table = Table {
             totals_line,
+            journald: is_journald(),
             csv,
             csv_failed: None,
             images,
         };
-        table.line(&format!(
-            "{:>6}  {:<12}  {:>9}  {:>7}  {:<9}  {:>8}  {}",
-            "part", "verdict", "score", "p", "branch", "latency", "pulse"
-        ));
+        if !table.journald {
+            table.line(&format!(
+                "{:>6}  {:<12}  {:>9}  {:>7}  {:<9}  {:>8}  {}",
+                "part", "verdict", "score", "p", "branch", "latency", "pulse"
+            ));
+        }
         Ok(table)
     }
 
@@ -59,10 +66,14 @@ impl Table {
 
     pub fn write(&mut self, entry: Entry<'_>) {
         match entry {
-            Entry::Alarm(sentence) => self.aside(&format!("ALARM: {sentence}")),
-            Entry::Notice(sentence) => self.aside(sentence),
+            Entry::Alarm(sentence) => self.aside(Urgency::Warning, &format!("ALARM: {sentence}")),
+            Entry::Notice(sentence) => self.aside(Urgency::Notice, sentence),
             Entry::Row(row) => {
-                self.line(&columns(row));
+                self.line(&if self.journald {
+                    pairs(row)
+                } else {
+                    columns(row)
+                });
                 if let Some(bar) = &self.totals_line {
                     bar.set_position(u64::from(row.part));
                 }
@@ -70,7 +81,7 @@ impl Table {
                     && let Some((path, _)) = self.csv.take()
                 {
                     let error = unwritable(&path, source);
-                    self.aside(&format!("ALARM: {error}"));
+                    self.aside(Urgency::Warning, &format!("ALARM: {error}"));
                     self.csv_failed = Some(error);
                 }
             }
@@ -108,8 +119,12 @@ impl Table {
     }
 
     /// What is not part of the table goes to standard error.
-    fn aside(&self, text: &str) {
-        let write = || drop(writeln!(std::io::stderr(), "{text}"));
+    fn aside(&self, urgency: Urgency, text: &str) {
+        let urgency = match self.journald {
+            true => format!("<{}>", urgency as u8),
+            false => String::new(),
+        };
+        let write = || drop(writeln!(std::io::stderr(), "{urgency}{text}"));
         match &self.totals_line {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -141,6 +156,26 @@ impl Table {
         );
         csv.write_all(row.as_bytes())
     }
+}
+
+/// As syslog numbers it; in front of a line, systemd's journal takes it for the line's priority.
+#[derive(Clone, Copy)]
+enum Urgency {
+    Warning = 4,
+    Notice = 5,
+}
+
+/// Whether standard output is the stream that systemd names in the environment.
+fn is_journald() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let stdout = std::io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(File::from);
+    let ours = stdout.and_then(|file| file.metadata());
+    ours.is_ok_and(|found| stream == format!("{}:{}", found.dev(), found.ino()))
 }
 
 /// A CSV field as RFC 4180 wants it.
@@ -180,6 +215,28 @@ fn columns(row: &Row) -> String {
             row.part, "-", "-", "-", "-"
         ),
     }
+}
+
+/// The same for a machine that reads a journal.
+fn pairs(row: &Row) -> String {
+    let mut text = format!("part={} cause={}", row.part, row.cause.name());
+    if let Some(v) = &row.verdict {
+        text += &format!(
+            " score={} p_value={} branch={} latency_ms={:.3}",
+            v.score,
+            v.p_value,
+            v.branch,
+            v.latency.as_secs_f64() * 1e3
+        );
+    }
+    text += &format!(" pulse={}", row.pulse.name());
+    if let Pulse::Seen { error_us } = row.pulse {
+        text += &format!(" pulse_error_ms={:.3}", error_us as f64 / 1e3);
+    }
+    if let Some(fallen) = row.fallen {
+        text += if fallen { " fallen=yes" } else { " fallen=no" };
+    }
+    text
 }
 
 fn summary(totals: &Totals) -> [String; 3] {

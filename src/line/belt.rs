@@ -104,24 +104,24 @@ impl Belt {
         }
     }
 
-    /// Whether a pulse meant for one of two parts may hit the other as well: they are in front of the rejector within the
-    /// pulse, at the belt's highest speed.
+    /// Whether a pulse meant for one of two parts may hit the other as well: at the belt's highest speed some of the other is
+    /// in front of the rejector during the pulse.
     pub fn share_pulse(&self, a: (Part, Option<Position>), b: (Part, Option<Position>)) -> bool {
-        let pulse = self.conveyor.pulse;
+        let window = self.conveyor.pulse + self.conveyor.reach;
         match self.conveyor.travel {
             Travel::Time(_) => {
                 let (first, last) = (
                     a.0.captured.min(b.0.captured),
                     a.0.captured.max(b.0.captured),
                 );
-                last - first < pulse
+                last - first < window
             }
             Travel::Counts { top_speed, .. } => {
                 let (Some(a), Some(b)) = (a.1, b.1) else {
                     return false;
                 };
                 let apart = a.count.abs_diff(b.count) as f64;
-                a.epoch == b.epoch && apart < f64::from(top_speed) * pulse.as_secs_f64()
+                a.epoch == b.epoch && apart < f64::from(top_speed) * window.as_secs_f64()
             }
         }
     }
@@ -139,6 +139,7 @@ mod tests {
             lead: 20 * MS,
             margin: 25 * MS,
             pulse: 40 * MS,
+            reach: Duration::ZERO,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Conveyor {
     pub lead: Duration,
     /// What the link needs to carry a reject safely, a repetition included.
     pub margin: Duration,
-    /// How long the actuator acts: a part at the gate within this time after another shares its fate.
+    /// How long the actuator acts.
     pub pulse: Duration,
+    /// For how long before and after its moment a part can still be hit: half its length at the belt's highest speed.
+    pub reach: Duration,
 }

@@ -19,8 +19,8 @@ use connection::{Connection, Purpose};
 use wire::{Dial, Heard, Terminal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Three periods without a word.
-const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// Three heartbeats without a word, and time to answer the third.
+const SILENT_AFTER: Duration = Duration::from_millis(2_500);
 const HELLO_AGAIN: Duration = Duration::from_millis(300);
 /// Twice the latency timer of common USB adapters, so that a repetition is a real loss.
 const REJECT_AGAIN: Duration = Duration::from_millis(32);
@@ -73,8 +73,6 @@ pub struct FramedSerial {
     to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
     waiting: heapless::Vec<Waiting, MAX_SCHEDULED>,
     slow_greetings: u32,
-    /// The owner has looked at it.
-    polled: bool,
 }
 
 impl FramedSerial {
@@ -110,7 +108,6 @@ impl FramedSerial {
             to_tell: Deque::new(),
             waiting: heapless::Vec::new(),
             slow_greetings: 0,
-            polled: false,
         })
     }
 
@@ -164,13 +161,9 @@ impl FramedSerial {
     }
 
     fn heard(&mut self, at: Instant, message: FromActuator) {
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        connection.heard_at = at;
         match message {
             FromActuator::Ack { seq, at_us, answer } => {
-                let Some(sent) = connection.answered(seq) else {
+                let Some(sent) = self.connection.as_mut().and_then(|c| c.answered(seq)) else {
                     return;
                 };
                 if answer == Answer::NoSession {
@@ -310,7 +303,7 @@ impl FramedSerial {
         let Some(connection) = &mut self.connection else {
             return;
         };
-        if now.saturating_duration_since(connection.heard_at) > SILENT_AFTER {
+        if connection.unanswered_for(now) > SILENT_AFTER {
             self.down(RejectError::Silent(self.device()), now);
             return;
         }
@@ -372,7 +365,10 @@ impl FramedSerial {
     }
 
     fn give_up(&mut self, now: Instant) {
-        let over = |w: &Waiting| w.due.is_some_and(|due| now > due + CONFIRM_WITHIN);
+        // A report that has arrived and was not heard yet is no missing one.
+        let connection = self.connection.as_ref();
+        let listened = connection.map_or(now, |c| c.listened_until(now));
+        let over = |w: &Waiting| w.due.is_some_and(|due| listened > due + CONFIRM_WITHIN);
         while let Some(index) = self.waiting.iter().position(over) {
             let part = self.waiting.swap_remove(index).part;
             self.tell(RejectEvent::Unconfirmed { part });
@@ -412,12 +408,6 @@ impl Rejector for FramedSerial {
     }
 
     fn poll(&mut self, now: Instant) -> Option<RejectEvent> {
-        if !std::mem::replace(&mut self.polled, true)
-            && let Some(connection) = &mut self.connection
-        {
-            // Nobody listened while the bundle was loaded, which is not the actuator's silence.
-            connection.heard_at = now;
-        }
         while self.to_tell.is_empty()
             && let Some(connection) = &mut self.connection
         {
@@ -440,17 +430,20 @@ impl Rejector for FramedSerial {
     }
 
     fn wake_at(&self) -> Instant {
+        // What is told because nothing was heard can wait until a heartbeat is due.
         let mut wake_at = match &self.connection {
-            Some(connection) => connection.beat_at.min(connection.heard_at + SILENT_AFTER),
+            Some(connection) => connection.beat_at,
             None => self.retry_at,
         };
         let greeted = self.connection.as_ref().is_some_and(|c| c.greeted);
         for waiting in &self.waiting {
-            if let (Some(sent), true, false) = (waiting.sent, greeted, waiting.accepted) {
-                wake_at = wake_at.min(sent + REJECT_AGAIN);
-            }
-            if let Some(due) = waiting.due {
-                wake_at = wake_at.min(due + CONFIRM_WITHIN);
+            let again = waiting.sent.map(|sent| sent + REJECT_AGAIN);
+            // After its moment it is not repeated.
+            if let Some(again) = again.filter(|again| waiting.due.is_none_or(|due| *again <= due))
+                && greeted
+                && !waiting.accepted
+            {
+                wake_at = wake_at.min(again);
             }
         }
         wake_at

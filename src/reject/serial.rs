@@ -64,6 +64,21 @@ fn is_terminal(device: &Path) -> bool {
         .is_ok_and(|file| file.is_terminal())
 }
 
+/// Does something as somebody who may do nothing with `file`, root's rights or not.
+#[cfg(test)]
+pub(crate) fn without_rights_to<T: Send>(file: &Path, work: impl FnOnce() -> T + Send) -> T {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            // SAFETY: a plain call; Linux keeps this identity for each thread, and this one ends at once.
+            unsafe { nix::libc::setfsuid(65_534) };
+            work()
+        });
+        other.join().unwrap()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serialport::SerialPort;
@@ -91,6 +106,16 @@ mod tests {
         assert!(matches!(error, RejectError::Busy(_)), "{error}");
         drop(held);
         open(Path::new(&name), 115_200).unwrap();
+    }
+
+    #[test]
+    fn a_device_of_somebody_else_s_is_said_to_be_one() {
+        let (_master, slave) = TTYPort::pair().unwrap();
+        let name = slave.name().unwrap();
+        let error = without_rights_to(Path::new(&name), || {
+            open(Path::new(&name), 115_200).err().unwrap()
+        });
+        assert!(matches!(error, RejectError::NoPermission(_)), "{error}");
     }
 
     #[test]

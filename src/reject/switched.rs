@@ -2,7 +2,7 @@
 //! thread of this machine runs the same state machine as an actuator's firmware and switches the board at its edges.
 
 mod board;
-mod kmtronic;
+pub mod kmtronic;
 mod lcus;
 pub mod modbus;
 

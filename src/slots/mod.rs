@@ -8,7 +8,7 @@ mod error;
 mod flash;
 mod start;
 pub mod state;
-mod state_file;
+pub mod state_file;
 pub mod storage;
 pub mod trial;
 

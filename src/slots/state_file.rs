@@ -84,7 +84,8 @@ pub fn write(storage: &dyn Storage, state: &mut State) -> Result<io::Result<()>,
     Ok(write_copy(storage, COPIES[1], &text))
 }
 
-fn text(state: &State) -> Result<String, SlotsError> {
+/// What a copy holds.
+pub fn text(state: &State) -> Result<String, SlotsError> {
     let text = toml::to_string(state).map_err(|e| SlotsError::Contradiction { why: e.to_string() });
     text.map(seal)
 }
@@ -109,12 +110,17 @@ fn read_copy(storage: &dyn Storage, name: &str) -> Result<Option<State>, String>
         Err(error) => return Err(error.to_string()),
         Ok(_) => {}
     }
-    let text = unseal(&bytes).ok_or("it differs from its own SHA-256 line")?;
+    parse(&bytes).map(Some)
+}
+
+/// A state from the bytes of one copy; an error is why it can't count.
+pub fn parse(bytes: &[u8]) -> Result<State, String> {
+    let text = unseal(bytes).ok_or("it differs from its own SHA-256 line")?;
     let text = std::str::from_utf8(text).map_err(|e| e.to_string())?;
     let state: State = toml::from_str(text).map_err(|e| e.message().replace('\n', " "))?;
     if state.format != FORMAT {
         return Err(format!("format {} is not known here", state.format));
     }
     state.check()?;
-    Ok(Some(state))
+    Ok(state)
 }

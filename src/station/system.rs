@@ -36,13 +36,15 @@ pub fn raise_priority(priority: u8) -> Result<(), String> {
     ))
 }
 
-/// Whether both are permitted, tried on a thread that ends at once.
-pub fn permitted(config: &SystemConfig) -> Result<(), String> {
+/// A sentence for each of the two that is not permitted, tried on a thread that ends at once. What can be locked is.
+pub fn refusals(config: &SystemConfig) -> impl Iterator<Item = String> {
     let priority = config.priority;
-    std::thread::spawn(move || raise_priority(priority))
+    let raised = std::thread::spawn(move || raise_priority(priority))
         .join()
-        .unwrap_or_else(|_| Err("the thread that tried it broke off".into()))?;
-    lock_memory(config)
+        .unwrap_or_else(|_| Err("the thread that tried it broke off".into()));
+    [raised, lock_memory(config)]
+        .into_iter()
+        .filter_map(Result::err)
 }
 
 #[cfg(test)]
@@ -51,6 +53,6 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_always_permitted() {
-        assert_eq!(permitted(&SystemConfig::default()), Ok(()));
+        assert_eq!(refusals(&SystemConfig::default()).count(), 0);
     }
 }

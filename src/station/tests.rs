@@ -111,6 +111,7 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
             lead: 10 * MS,
             margin: 300 * MS,
             pulse: 20 * MS,
+            reach: Duration::ZERO,
         },
         policies,
         confirm_within: None,

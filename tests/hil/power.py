@@ -1,11 +1,15 @@
-"""Power cuts during `aecsad flash`, on ext4 on a virtual disk: the emulator is killed at a random moment, the machine
-started again, and its slots are looked at. A writer that overwrites a file in place is the control.
+"""Power cuts on ext4 on a virtual disk: the emulator is killed at a random moment, the machine started again, and its disk
+looked at. First during `aecsad flash`, with a writer that overwrites a file in place as the control; then during
+`aecsad run`, for the journal.
 
 SIGKILL keeps what the machine has handed to its disk and loses what it has not, so this is a machine that loses its power
 on a disk that doesn't.
 """
+import csv
+import io
 import json
 import random
+import struct
 import subprocess
 import time
 
@@ -26,10 +30,30 @@ kind = "framed"
 device = "/dev/ttyS1"
 pulse_ms = 20
 """
+# Parts a second apart, whatever the engine makes of them, and an actuator in the same machine.
+JOURNALLED = """
+[bundle]
+path = "/bundle.aecsad"
+[camera]
+kind = "folder"
+path = "frames"
+rate_per_min = 60
+[conveyor]
+travel_ms = 2000
+[reject]
+kind = "framed"
+device = "/tmp/gate"
+pulse_ms = 20
+[journal]
+path = "journal"
+"""
+FRAMES = 200
 DISK_MB = 64
 FLASH = "aecsad flash /disk/2.aecsad --config /disk/station.toml"
 # What the flash says once the file is taken in, and before it puts it in its place.
 TAKEN_IN, PROVEN = "drawn part version 2", "ok    scores"
+# What it says once nothing can take the new bundle away any more.
+DONE = "is in slot"
 # Piece by piece and each piece safe on the disk, which is not enough.
 OVERWRITE = (
     "for piece in $(seq 0 63); do dd if=/disk/2.aecsad of=/disk/naive bs=128k count=1 skip=$piece seek=$piece "
@@ -37,10 +61,13 @@ OVERWRITE = (
 )
 # A control that is caught less often would say little about the rest.
 CONTROLS = 5
+JOURNAL_CUTS = 6
+# A record is on the disk a second after its part was decided; the emulated machine gets longer.
+RECORDED_S = 3
 
 
 def cuts(work, image, slots, rounds):
-    """Cuts the power `rounds` times; what was found, as a sentence."""
+    """Cuts the power `rounds` times during a flash; what was found, as a sentence."""
     disk = Disk(work, image, slots)
     try:
         return disk.measure() + "; " + disk.flashes(rounds) + "; " + disk.controls()
@@ -48,10 +75,31 @@ def cuts(work, image, slots, rounds):
         disk.off()
 
 
+def journal_cuts(work, image, slots):
+    """Cuts the power while a station keeps its journal; what was found, as a sentence."""
+    disk = Disk(work, image, slots)
+    try:
+        return disk.journals()
+    finally:
+        disk.off()
+
+
+def white_picture(path, side=64):
+    """A white BMP: header, then three bytes a pixel."""
+    size = 3 * side * side
+    header = struct.pack("<2sIII", b"BM", 54 + size, 0, 54)
+    header += struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, size, 2835, 2835, 0, 0)
+    path.write_bytes(header + b"\xff" * size)
+
+
 class Disk:
     def __init__(self, work, image, slots):
         self.work, self.image = work, image
         (slots / "station.toml").write_text(STATION)
+        (slots / "journal.toml").write_text(JOURNALLED)
+        (slots / "frames").mkdir(exist_ok=True)
+        for number in range(FRAMES):
+            white_picture(slots / f"frames/{number:03}.bmp")
         self.file = work / "disk.img"
         for old in [self.file, work / "console-disk.txt"]:
             old.unlink(missing_ok=True)
@@ -91,26 +139,32 @@ class Disk:
 
     def flashes(self, rounds):
         found = {1: 0, 2: 0}
+        machine = self.on()
         for turn in range(rounds):
-            machine = self.on()
             machine.begin(FLASH)
-            match turn % 3:
+            match turn % 4:
                 case 0:
                     time.sleep(self.random.uniform(0, 1.1 * self.taken_in))
                 case 1:
                     time.sleep(self.random.uniform(0, 1.1 * self.done))
-                case _:
+                case 2:
                     machine.wait_for(PROVEN)
-                    time.sleep(self.random.uniform(0, 1.5 * (self.done - self.proven)))
+                    time.sleep(self.random.uniform(0, 1.2 * (self.done - self.proven)))
+                case _:
+                    machine.wait_for(DONE)
             self.off()
-            found[self.look()] += 1
-        if rounds >= 12 and not all(found.values()):
+            machine = self.on()
+            version = self.look(machine)
+            if turn % 4 == 3 and version != 2:
+                raise Hil("the flash said that it was done, and a cut after that took the new bundle away")
+            found[version] += 1
+        self.off()
+        if rounds >= 12 and min(found.values()) < rounds / 4:
             raise Hil(f"the cuts did not cover the flash: {found}")
         return f"{rounds} cuts: {found[1]} times the old bundle, {found[2]} times the new one, each time whole"
 
-    def look(self):
+    def look(self, machine):
         """Which version the station starts with after a cut. It goes back to the old one."""
-        machine = self.on()
         listed = machine.run("aecsad slots --config /disk/station.toml")
         if "UNUSABLE" in listed or "damaged" in listed:
             raise Hil(f"a slot is half after a cut: {listed}")
@@ -123,8 +177,39 @@ class Disk:
         version = product[current]["version"]
         if version == 2:
             machine.run("aecsad rollback --config /disk/station.toml")
-        self.off()
         return version
+
+    def journals(self):
+        kept = 0
+        for turn in range(JOURNAL_CUTS):
+            machine = self.on()
+            if turn:
+                self.look_at_journal(machine, turn, shown)
+                kept += len(shown)
+            machine.run("mkdir -p /dev/pts; mount -t devpts devpts /dev/pts")
+            machine.run("aecsad simulate-rejector --pty-link /tmp/gate >/dev/null 2>&1 &")
+            machine.run("aecsad run --config /disk/journal.toml --csv /tmp/rows.csv >/tmp/said.txt 2>&1 &")
+            machine.until("the first parts", lambda: len(table(machine.run("cat /tmp/rows.csv", may_fail=True))) >= 3)
+            time.sleep(self.random.uniform(0, 6))
+            shown = table(machine.run("cat /tmp/rows.csv"))
+            time.sleep(RECORDED_S + self.random.uniform(0, 2))
+            self.off()
+        machine = self.on()
+        self.look_at_journal(machine, JOURNAL_CUTS, shown)
+        kept += len(shown)
+        self.off()
+        return f"{JOURNAL_CUTS} cuts: all {kept} parts that were decided {RECORDED_S} s before one are in the journal"
+
+    def look_at_journal(self, machine, run, shown):
+        """`shown` was the table of this run, the latest, some seconds before the cut."""
+        journal = machine.run(f"aecsad history --config /disk/journal.toml --run {run} --csv -")
+        kept = table(journal)
+        parts = [row["part"] for row in kept]
+        if parts != [str(1 + index) for index in range(len(parts))]:
+            raise Hil(f"the journal has holes after a cut: {parts}")
+        causes = [row["cause"] for row in shown]
+        if [row["cause"] for row in kept[: len(shown)]] != causes:
+            raise Hil(f"the journal knows {len(kept)} parts after a cut, and {len(shown)} were decided seconds before it")
 
     def controls(self):
         machine = self.on()
@@ -148,3 +233,7 @@ class Disk:
         if torn == 0:
             raise Hil("the writer in place was never caught: these cuts prove nothing")
         return f"a writer in place was torn {torn} of {CONTROLS} times"
+
+
+def table(text):
+    return list(csv.DictReader(io.StringIO(text)))

@@ -150,4 +150,8 @@ impl Wire for SimulatedWire {
     fn hear_within(&mut self, _wait: Duration) -> io::Result<Option<Heard>> {
         Ok(None)
     }
+
+    fn listened_until(&self, now: Instant) -> Instant {
+        now
+    }
 }

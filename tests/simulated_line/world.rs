@@ -16,7 +16,7 @@ use aecsad::reject::{RejectEvent, Rejector};
 use aecsad::score::Branch;
 use aecsad::station::gatekeeper::{Announcement, Gatekeeper, Sight};
 use aecsad::station::{LineEvent, StationError};
-use aecsad_link::{Actuator, Decoder, Edge, Envelope, MAX_FRAME, ToActuator, encode};
+use aecsad_link::{Actuator, Decoder, Edge, Envelope, LATE_US, MAX_FRAME, ToActuator, encode};
 
 use super::belt::{Belt, TOP_SPEED};
 use super::link::SharedCable;
@@ -155,6 +155,9 @@ impl World {
             lead: Duration::from_micros(LEAD_US),
             margin: Duration::from_millis(80),
             pulse: PULSE,
+            // What a station file gives for parts of this length.
+            reach: Duration::from_secs_f64(REACH / TOP_SPEED)
+                + Duration::from_micros(LATE_US.into()),
         }
     }
 

@@ -215,4 +215,16 @@ mod tests {
             assert!(matches!(error, CameraError::NotACamera(_)), "{error}");
         }
     }
+
+    #[test]
+    fn a_camera_of_somebody_else_s_is_said_to_be_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("video0");
+        std::fs::write(&file, "").unwrap();
+        let name = file.to_str().unwrap();
+        let error = crate::reject::serial::without_rights_to(&file, || {
+            V4l2Camera::open(settings(name)).err().unwrap()
+        });
+        assert!(matches!(error, CameraError::NoPermission(_)), "{error}");
+    }
 }

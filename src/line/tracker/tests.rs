@@ -17,6 +17,7 @@ fn conveyor() -> Conveyor {
         lead: 20 * MS,
         margin: 25 * MS,
         pulse: 40 * MS,
+        reach: Duration::ZERO,
     }
 }
 
@@ -264,6 +265,21 @@ fn a_good_part_within_another_s_pulse_is_told() {
     tracker.found(1, Finding::Bad, now);
     assert_eq!(tracker.taken_along(), Some(TakenAlong { part: 2, with: 1 }));
     tracker.found(4, Finding::Bad, now);
+    tracker.found(3, Finding::Good, now);
+    assert_eq!(tracker.taken_along(), None);
+
+    // Of a longer part the front is still there when the pulse begins, or already when it ends.
+    let conveyor = Conveyor {
+        reach: 25 * MS,
+        ..conveyor()
+    };
+    let mut tracker = Tracker::<16>::new(Belt::new(conveyor), Policies::default());
+    for (id, ms) in [(1, 0), (2, 60), (3, 130)] {
+        tracker.enter(part(id, start + ms * MS), start + 200 * MS);
+    }
+    tracker.found(1, Finding::Bad, now);
+    tracker.found(2, Finding::Good, now);
+    assert_eq!(tracker.taken_along(), Some(TakenAlong { part: 2, with: 1 }));
     tracker.found(3, Finding::Good, now);
     assert_eq!(tracker.taken_along(), None);
 }

@@ -32,7 +32,8 @@ pub struct Connection {
     seq: u16,
     /// The actuator has answered our greeting.
     pub greeted: bool,
-    pub heard_at: Instant,
+    /// When the first message was sent since the actuator's last word, whatever it said.
+    asked_at: Option<Instant>,
     /// When the next greeting or heartbeat is due.
     pub beat_at: Instant,
 }
@@ -44,7 +45,7 @@ impl Connection {
             unanswered: Deque::new(),
             seq: 0,
             greeted: false,
-            heard_at: now,
+            asked_at: None,
             beat_at: now,
         }
     }
@@ -55,6 +56,7 @@ impl Connection {
         let mut frame = [0; MAX_FRAME];
         let frame = encode(&Envelope { seq, message }, &mut frame).map_err(io::Error::other)?;
         self.wire.write(frame)?;
+        self.asked_at.get_or_insert(now);
         if self.unanswered.is_full() {
             self.unanswered.pop_front();
         }
@@ -73,7 +75,21 @@ impl Connection {
     }
 
     pub fn hear(&mut self, now: Instant) -> io::Result<Option<Heard>> {
-        self.wire.hear(now)
+        let heard = self.wire.hear(now)?;
+        if heard.is_some() {
+            self.asked_at = None;
+        }
+        Ok(heard)
+    }
+
+    /// How long the actuator has had something to answer and has said nothing, as far as was listened.
+    pub fn unanswered_for(&self, now: Instant) -> Duration {
+        let asked_at = self.asked_at.unwrap_or(now);
+        self.listened_until(now).saturating_duration_since(asked_at)
+    }
+
+    pub fn listened_until(&self, now: Instant) -> Instant {
+        self.wire.listened_until(now)
     }
 
     pub fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>> {

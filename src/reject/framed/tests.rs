@@ -1,11 +1,12 @@
 //! The rejector against a real simulator on a real pseudo-terminal.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use aecsad_link::Edge;
+use aecsad_link::{Decoder, Edge, Envelope};
 
 use super::*;
 use crate::line::Position;
@@ -272,15 +273,158 @@ fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
     assert_eq!(gate.pulsed(), [1]);
 }
 
+/// A wire without threads: what was said to the actuator, what it says, and how far somebody has listened.
+#[derive(Clone, Default)]
+struct PlayedWire(Arc<Mutex<Played>>);
+
+#[derive(Default)]
+struct Played {
+    said: Vec<Envelope<ToActuator>>,
+    to_hear: VecDeque<Heard>,
+    listened: Option<Instant>,
+}
+
+impl PlayedWire {
+    fn dial(&self, now: Instant) -> FramedSerial {
+        let settings = FramedSettings {
+            device: "played".into(),
+            baud: 115_200,
+            pulse: 10 * MS,
+        };
+        FramedSerial::dial(settings, Box::new(self.clone()), 7, now).unwrap()
+    }
+
+    /// The actuator answers the last message; its clock is here's, from `start` on.
+    fn answer(&self, start: Instant, at: Instant) {
+        let mut played = self.0.lock().unwrap();
+        let message = FromActuator::Ack {
+            seq: played.said.last().unwrap().seq,
+            at_us: (at - start).as_micros() as u64,
+            answer: Answer::Done,
+        };
+        played.to_hear.push_back(Heard { at, message });
+    }
+
+    fn listened(&self, until: Instant) {
+        self.0.lock().unwrap().listened = Some(until);
+    }
+}
+
+impl Dial for PlayedWire {
+    fn dial(&mut self, _now: Instant) -> Result<Box<dyn wire::Wire>, RejectError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl wire::Wire for PlayedWire {
+    fn write(&mut self, frame: &[u8]) -> std::io::Result<()> {
+        let mut decoder = Decoder::new();
+        let said = frame
+            .iter()
+            .filter_map(|byte| decoder.push::<Envelope<ToActuator>>(*byte));
+        self.0.lock().unwrap().said.extend(said.flatten());
+        Ok(())
+    }
+
+    fn hear(&mut self, _now: Instant) -> std::io::Result<Option<Heard>> {
+        Ok(self.0.lock().unwrap().to_hear.pop_front())
+    }
+
+    fn hear_within(&mut self, _wait: Duration) -> std::io::Result<Option<Heard>> {
+        Ok(None)
+    }
+
+    fn listened_until(&self, now: Instant) -> Instant {
+        self.0.lock().unwrap().listened.unwrap_or(now)
+    }
+}
+
+/// A link whose actuator has answered the greeting at `start`.
+fn played(start: Instant) -> (PlayedWire, FramedSerial) {
+    let wire = PlayedWire::default();
+    let mut rejector = wire.dial(start);
+    assert!(rejector.poll(start).is_none());
+    wire.answer(start, start);
+    assert!(matches!(rejector.poll(start), Some(RejectEvent::Up)));
+    (wire, rejector)
+}
+
 #[test]
-fn an_actuator_is_not_silent_because_the_station_was_slow_to_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let device = folder.path().join("gate");
-    let _gate = Gate::start(&device, Play::default());
-    let mut rejector = rejector(&device);
-    // As if the bundle had taken longer to load than an actuator may be silent.
-    let connection = rejector.connection.as_mut().unwrap();
-    connection.heard_at = Instant::now().checked_sub(4 * SILENT_AFTER).unwrap();
-    let seen = until(&mut rejector, |e| is_up(e) || is_down(e));
-    assert!(matches!(seen[..], [RejectEvent::Up]), "{seen:?}");
+fn an_actuator_that_nobody_asked_is_not_silent() {
+    // As long as loading a bundle may take, before the first look.
+    let wire = PlayedWire::default();
+    let start = Instant::now();
+    let mut rejector = wire.dial(start);
+    let later = start + 4 * SILENT_AFTER;
+    assert!(rejector.poll(later).is_none());
+    wire.answer(start, later);
+    assert!(matches!(rejector.poll(later), Some(RejectEvent::Up)));
+
+    // As long as this program may be held up: the next heartbeat asks first.
+    let (wire, mut rejector) = played(start);
+    assert!(rejector.poll(start + 2 * MS).is_none());
+    wire.answer(start, start + 2 * MS);
+    let later = start + 4 * SILENT_AFTER;
+    assert!(rejector.poll(later).is_none());
+    assert!(rejector.poll(later + SILENT_AFTER).is_none());
+    let down = rejector.poll(later + SILENT_AFTER + MS);
+    assert!(
+        matches!(down, Some(RejectEvent::Down(RejectError::Silent(_)))),
+        "{down:?}"
+    );
+}
+
+#[test]
+fn what_nobody_has_listened_for_yet_is_not_missing() {
+    let start = Instant::now();
+    let (wire, mut rejector) = played(start);
+    let fire = start + 100 * MS;
+    rejector.schedule(1, Moment::At(fire), start).unwrap();
+    wire.answer(start, start + MS);
+    assert!(rejector.poll(start + MS).is_none());
+    // The thread that listens was held up, this one goes on.
+    wire.listened(start + 50 * MS);
+    let later = fire + 4 * SILENT_AFTER;
+    assert!(rejector.poll(later).is_none());
+    assert_eq!(rejector.pending(), 1);
+    // Its report lay on the wire all the time.
+    let message = FromActuator::Pulsed {
+        part: 1,
+        at_us: 100_000,
+        count: None,
+    };
+    let at = later;
+    wire.0
+        .lock()
+        .unwrap()
+        .to_hear
+        .push_back(Heard { at, message });
+    let told = rejector.poll(later);
+    assert!(
+        matches!(
+            told,
+            Some(RejectEvent::Pulsed {
+                part: 1,
+                error_us: 0,
+                ..
+            })
+        ),
+        "{told:?}"
+    );
+
+    // Whoever has listened and heard nothing knows better.
+    rejector
+        .schedule(2, Moment::At(later + 100 * MS), later)
+        .unwrap();
+    wire.answer(start, later + MS);
+    assert!(rejector.poll(later + MS).is_none());
+    let due = later + 100 * MS + CONFIRM_WITHIN;
+    wire.listened(due);
+    assert!(rejector.poll(due + 40 * MS).is_none());
+    wire.listened(due + MS);
+    let told = rejector.poll(due + 40 * MS);
+    assert!(
+        matches!(told, Some(RejectEvent::Unconfirmed { part: 2 })),
+        "{told:?}"
+    );
 }

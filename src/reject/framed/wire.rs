@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -34,6 +34,10 @@ pub trait Wire: Send {
 
     /// The next message, waited for.
     fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>>;
+
+    /// Whatever arrived before this moment is to be heard. It lies behind `now` where whoever listens does not get to run:
+    /// what has not been heard by then says nothing about the actuator.
+    fn listened_until(&self, now: Instant) -> Instant;
 }
 
 /// Makes a connection anew, as often as it is lost.
@@ -107,10 +111,34 @@ impl Wire for SerialWire {
             Err(RecvTimeoutError::Disconnected) => Err(ErrorKind::BrokenPipe.into()),
         }
     }
+
+    fn listened_until(&self, now: Instant) -> Instant {
+        let listener = self.listener.as_ref();
+        listener.map_or(now, |listener| listener.listened.until())
+    }
+}
+
+/// A moment that one thread moves on and another reads.
+struct Listened {
+    start: Instant,
+    after_us: AtomicU64,
+}
+
+impl Listened {
+    fn note(&self, moment: Instant) {
+        let after = moment.saturating_duration_since(self.start);
+        self.after_us
+            .store(after.as_micros() as u64, Ordering::Release);
+    }
+
+    fn until(&self) -> Instant {
+        self.start + Duration::from_micros(self.after_us.load(Ordering::Acquire))
+    }
 }
 
 struct Listener {
     inbox: Receiver<io::Result<Heard>>,
+    listened: Arc<Listened>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -121,12 +149,18 @@ impl Listener {
         port.set_timeout(serial::READ_WAIT)?;
         let (outbox, inbox) = mpsc::sync_channel(UNHEARD);
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, owner) = (Arc::clone(&stop), thread::current());
+        let listened = Arc::new(Listened {
+            start: Instant::now(),
+            after_us: AtomicU64::new(0),
+        });
+        let (stopped, notes) = (Arc::clone(&stop), Arc::clone(&listened));
+        let owner = thread::current();
         let thread = thread::Builder::new()
             .name("reject-listen".into())
-            .spawn(move || listen(port, &outbox, &stopped, &owner))?;
+            .spawn(move || listen(port, &outbox, &notes, &stopped, &owner))?;
         Ok(Listener {
             inbox,
+            listened,
             stop,
             thread: Some(thread),
         })
@@ -145,12 +179,14 @@ impl Drop for Listener {
 fn listen(
     mut port: TTYPort,
     outbox: &SyncSender<io::Result<Heard>>,
+    listened: &Listened,
     stop: &AtomicBool,
     owner: &Thread,
 ) {
     let mut decoder = Decoder::new();
     let mut bytes = [0; 256];
     while !stop.load(Ordering::Relaxed) {
+        let before = Instant::now();
         let read = match port.read(&mut bytes) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             other => other,
@@ -176,6 +212,7 @@ fn listen(
                 return;
             }
         }
+        listened.note(before);
     }
 }
 

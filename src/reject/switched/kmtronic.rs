@@ -14,10 +14,16 @@ impl Kmtronic {
     fn state(&mut self) -> Result<bool, RejectError> {
         self.line.send(&[0xff, self.channel, ASK])?;
         let mut answer = [0; 3];
-        match *self.line.answer(&mut answer, |bytes| bytes.len() == 3)? {
-            [0xff, channel, state @ 0..=1] if channel == self.channel => Ok(state == 1),
-            ref other => Err(self.line.refused(format!("it answers {other:02x?}"))),
-        }
+        let answer = self.line.answer(&mut answer, |bytes| bytes.len() == 3)?;
+        relay_state(self.channel, answer).map_err(|why| self.line.refused(why))
+    }
+}
+
+/// Whether a board's answer says that this channel's relay is on; an error is why it says nothing, as the end of a sentence.
+pub fn relay_state(channel: u8, answer: &[u8]) -> Result<bool, String> {
+    match *answer {
+        [0xff, of, state @ 0..=1] if of == channel => Ok(state == 1),
+        _ => Err(format!("it answers {answer:02x?}")),
     }
 }
 

@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aecsad_link::LATE_US;
+
 use super::file::{
     CameraSection, ControlValue, ConveyorSection, OnLoss, PolicySection, RejectKind, RejectSection,
     StationFile, TriggerSection,
@@ -37,6 +39,7 @@ const SPEED_MM_S: RangeInclusive<f64> = 1.0..=20_000.0;
 const DISTANCE_MM: RangeInclusive<f64> = 1.0..=100_000.0;
 const TRAVEL_MS: RangeInclusive<f64> = 10.0..=600_000.0;
 const COUNTS_PER_MM: RangeInclusive<f64> = 0.01..=10_000.0;
+const PART_MM: RangeInclusive<f64> = 0.0..=10_000.0;
 const BAUD: RangeInclusive<f64> = 1_200.0..=4_000_000.0;
 const PULSE_MS: RangeInclusive<f64> = 1.0..=5_000.0;
 const LEAD_MS: RangeInclusive<f64> = 0.0..=5_000.0;
@@ -52,7 +55,7 @@ const PATIENCE_S: RangeInclusive<f64> = 5.0..=3_600.0;
 const PRIORITY: RangeInclusive<f64> = 0.0..=90.0;
 
 pub struct Checker<'p> {
-    path: &'p Path,
+    pub(super) path: &'p Path,
     /// Where relative paths start.
     here: &'p Path,
 }
@@ -67,28 +70,31 @@ impl<'p> Checker<'p> {
         let camera = self.camera(file.camera)?;
         let trigger = self.trigger(file.trigger, &camera)?;
         let (travel, counter) = self.travel(&file.conveyor, file.reject.kind)?;
-        let (reject, conveyor, confirm_within) = self.reject(file.reject, travel)?;
+        let reach = self.reach(&file.conveyor)?;
+        let (reject, conveyor, confirm_within) = self.reject(file.reject, travel, reach)?;
         if let CameraConfig::Folder { period, .. } = &camera
-            && conveyor.pulse >= *period
+            && conveyor.pulse + conveyor.reach >= *period
         {
             let ms = |d: &Duration| d.as_secs_f64() * 1e3;
             return Err(self.contradiction(format!(
-                "`reject.pulse_ms` is {} ms, but parts come every {} ms: a longer pulse would hit the next part",
+                "`reject.pulse_ms` is {} ms, with half a part of `conveyor.part_mm` {} ms, but parts come every {} ms: the pulse would hit the next part",
                 ms(&conveyor.pulse),
+                ms(&(conveyor.pulse + conveyor.reach)),
                 ms(period)
             )));
         }
-        let region = file.optics.region.map(|[left, top, width, height]| Region {
-            left,
-            top,
-            width,
-            height,
-        });
+        let region = file
+            .optics
+            .region
+            .map(|region| self.region(region, &camera))
+            .transpose()?;
         let journal = match file.journal {
             None => None,
             Some(section) => Some(JournalConfig {
                 path: self.here.join(section.path),
-                records: self.within("journal.records", section.records, RECORDS, "parts")? as u64,
+                records: self
+                    .whole("journal.records", section.records, RECORDS, "parts")?
+                    .into(),
                 images_bytes: (self.within(
                     "journal.images_mb",
                     section.images_mb,
@@ -129,9 +135,36 @@ impl<'p> Checker<'p> {
                 patience: Duration::from_secs_f64(patience_s),
             },
             system: SystemConfig {
-                priority: self.within("system.priority", file.system.priority, PRIORITY, "")? as u8,
+                priority: self.whole("system.priority", file.system.priority, PRIORITY, "")? as u8,
                 lock_memory: file.system.lock_memory,
             },
+        })
+    }
+
+    fn region(
+        &self,
+        [left, top, width, height]: [u32; 4],
+        camera: &CameraConfig,
+    ) -> Result<Region, ConfigError> {
+        for side in [width, height] {
+            self.within("optics.region", side.into(), SIDE, "pixels wide or high")?;
+        }
+        let (right, bottom) = (left.saturating_add(width), top.saturating_add(height));
+        let (camera_width, camera_height) = match camera {
+            CameraConfig::V4l2(camera) => (camera.width, camera.height),
+            // Each image may have a size of its own.
+            CameraConfig::Folder { .. } => (u32::MAX, u32::MAX),
+        };
+        if right > camera_width || bottom > camera_height {
+            return Err(self.contradiction(format!(
+                "`optics.region` reaches to {right}×{bottom}, but the picture has {camera_width}×{camera_height} pixels: make it smaller or move it"
+            )));
+        }
+        Ok(Region {
+            left,
+            top,
+            width,
+            height,
         })
     }
 
@@ -182,15 +215,15 @@ impl<'p> Checker<'p> {
                 };
                 Ok(CameraConfig::V4l2(V4l2Settings {
                     device: self.here.join(device),
-                    width: self.within("camera.width", width, SIDE, "pixels")? as u32,
-                    height: self.within("camera.height", height, SIDE, "pixels")? as u32,
+                    width: self.whole("camera.width", width, SIDE, "pixels")?,
+                    height: self.whole("camera.height", height, SIDE, "pixels")?,
                     format,
-                    shift: self.within(
+                    shift: self.whole(
                         "camera.shift",
                         shift.unwrap_or(usual_shift),
                         SHIFT,
                         "bits",
-                    )? as u32,
+                    )?,
                     frame_rate: frame_rate
                         .map(|rate| self.within("camera.frame_rate", rate, FRAME_RATE, "frames/s"))
                         .transpose()?,
@@ -227,8 +260,8 @@ impl<'p> Checker<'p> {
                 at,
                 axis,
             } => TriggerConfig::Presence(Presence {
-                belt_level: self.within("trigger.belt_level", belt_level, LEVEL, "levels")? as u8,
-                contrast: self.within("trigger.contrast", contrast, CONTRAST, "levels")? as u8,
+                belt_level: self.whole("trigger.belt_level", belt_level, LEVEL, "levels")? as u8,
+                contrast: self.whole("trigger.contrast", contrast, CONTRAST, "levels")? as u8,
                 share: self.within("trigger.share", share, SHARE, "of the strip")? as f32,
                 at: self.within("trigger.at", at, PLACE, "of the picture")? as f32,
                 axis,
@@ -255,7 +288,7 @@ impl<'p> Checker<'p> {
                 wait_ms,
             } => TriggerConfig::Serial {
                 device: self.here.join(device),
-                baud: self.within("trigger.baud", f64::from(baud), BAUD, "baud")? as u32,
+                baud: self.whole("trigger.baud", f64::from(baud), BAUD, "baud")?,
                 wait: wait(delay_ms, wait_ms)?,
             },
         })
@@ -273,6 +306,7 @@ impl<'p> Checker<'p> {
             travel_ms,
             encoder,
             counts_per_mm,
+            part_mm: _,
         } = section;
         let distance = |mm: f64| self.within("conveyor.distance_mm", mm, DISTANCE_MM, "mm");
         match (encoder, counts_per_mm, travel_ms, speed_mm_s, distance_mm) {
@@ -309,10 +343,24 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// How long half a part takes at the belt's highest speed, and by how much an actuator may be late.
+    fn reach(&self, section: &ConveyorSection) -> Result<Duration, ConfigError> {
+        let part_mm = self.within("conveyor.part_mm", section.part_mm, PART_MM, "mm")?;
+        match section.speed_mm_s {
+            _ if part_mm == 0.0 => Ok(Duration::ZERO),
+            Some(speed) => Ok(Duration::from_secs_f64(part_mm / 2.0 / speed)
+                + Duration::from_micros(LATE_US.into())),
+            None => Err(self.contradiction(
+                "`conveyor.part_mm` needs `conveyor.speed_mm_s` and `conveyor.distance_mm` instead of `conveyor.travel_ms`".into(),
+            )),
+        }
+    }
+
     fn reject(
         &self,
         section: RejectSection,
         travel: Travel,
+        reach: Duration,
     ) -> Result<(RejectSettings, Conveyor, Option<Duration>), ConfigError> {
         let RejectSection {
             kind,
@@ -331,12 +379,8 @@ impl<'p> Checker<'p> {
             RejectKind::Framed | RejectKind::Modbus => 115_200,
             RejectKind::Lcus | RejectKind::Kmtronic => 9_600,
         };
-        let baud = self.within(
-            "reject.baud",
-            f64::from(baud.unwrap_or(usual_baud)),
-            BAUD,
-            "baud",
-        )? as u32;
+        let baud = f64::from(baud.unwrap_or(usual_baud));
+        let baud = self.whole("reject.baud", baud, BAUD, "baud")?;
         let pulse = self.ms("reject.pulse_ms", pulse_ms, PULSE_MS)?;
         let lead = self.ms("reject.lead_ms", lead_ms, LEAD_MS)?;
         let margin = self.ms("reject.margin_ms", margin_ms, MARGIN_MS)?;
@@ -352,7 +396,7 @@ impl<'p> Checker<'p> {
         let confirm_within =
             self.optional_ms("reject.confirm_within_ms", confirm_within_ms, CONFIRM_MS)?;
         let confirm_input = confirm_input
-            .map(|input| self.within("reject.confirm_input", input, COIL, ""))
+            .map(|input| self.whole("reject.confirm_input", input, COIL, ""))
             .transpose()?
             .map(|input| input as u16);
         let needs_input = kind == RejectKind::Modbus;
@@ -370,7 +414,7 @@ impl<'p> Checker<'p> {
         }
         let device = self.here.join(device);
         let channel = || -> Result<u8, ConfigError> {
-            Ok(self.within("reject.channel", channel.unwrap_or(1.0), CHANNEL, "")? as u8)
+            Ok(self.whole("reject.channel", channel.unwrap_or(1.0), CHANNEL, "")? as u8)
         };
         let switched = |board| {
             RejectSettings::Switched(SwitchedSettings {
@@ -387,8 +431,8 @@ impl<'p> Checker<'p> {
                 pulse,
             }),
             RejectKind::Modbus => switched(Board::Modbus {
-                unit: self.within("reject.unit", unit.unwrap_or(1.0), UNIT, "")? as u8,
-                coil: self.within("reject.coil", coil.unwrap_or(0.0), COIL, "")? as u16,
+                unit: self.whole("reject.unit", unit.unwrap_or(1.0), UNIT, "")? as u8,
+                coil: self.whole("reject.coil", coil.unwrap_or(0.0), COIL, "")? as u16,
                 confirm_input,
             }),
             RejectKind::Lcus => switched(Board::Lcus {
@@ -403,6 +447,7 @@ impl<'p> Checker<'p> {
             lead,
             margin,
             pulse,
+            reach,
         };
         Ok((reject, conveyor, confirm_within))
     }
@@ -410,64 +455,15 @@ impl<'p> Checker<'p> {
     fn policies(&self, section: &PolicySection) -> Result<Policies, ConfigError> {
         let in_a_row = section
             .rejects_in_a_row
-            .map(|most| self.within("policy.rejects_in_a_row", most, IN_A_ROW, "parts"))
+            .map(|most| self.whole("policy.rejects_in_a_row", most, IN_A_ROW, "parts"))
             .transpose()?;
         Ok(Policies {
             late: section.late,
             queue_full: section.queue_full,
             engine_error: section.engine_error,
-            rejects_in_a_row: in_a_row.map(|most| most as u32),
+            rejects_in_a_row: in_a_row,
             stop_when_blind: section.camera_lost == OnLoss::Stop,
             stop_without_gate: section.gate_lost == OnLoss::Stop,
         })
-    }
-
-    fn contradiction(&self, sentence: String) -> ConfigError {
-        ConfigError::Contradiction {
-            path: self.path.into(),
-            sentence,
-        }
-    }
-
-    fn within(
-        &self,
-        key: &'static str,
-        value: f64,
-        allowed: RangeInclusive<f64>,
-        unit: &'static str,
-    ) -> Result<f64, ConfigError> {
-        // NaN is in no range.
-        if allowed.contains(&value) {
-            return Ok(value);
-        }
-        let (low, high) = allowed.into_inner();
-        Err(ConfigError::OutOfRange {
-            path: self.path.into(),
-            key,
-            value,
-            unit,
-            low,
-            high,
-        })
-    }
-
-    fn ms(
-        &self,
-        key: &'static str,
-        ms: f64,
-        allowed: RangeInclusive<f64>,
-    ) -> Result<Duration, ConfigError> {
-        Ok(Duration::from_secs_f64(
-            self.within(key, ms, allowed, "ms")? / 1e3,
-        ))
-    }
-
-    fn optional_ms(
-        &self,
-        key: &'static str,
-        ms: Option<f64>,
-        allowed: RangeInclusive<f64>,
-    ) -> Result<Option<Duration>, ConfigError> {
-        ms.map(|ms| self.ms(key, ms, allowed)).transpose()
     }
 }

@@ -121,6 +121,8 @@ pub struct ConveyorSection {
     /// "link", or a counter's file.
     pub encoder: Option<PathBuf>,
     pub counts_per_mm: Option<f64>,
+    #[serde(default)]
+    pub part_mm: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

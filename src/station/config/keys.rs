@@ -5,7 +5,7 @@ use std::path::Path;
 use super::ConfigError;
 
 /// As `section.key`. What is in `camera.controls` is the camera's own.
-pub const KEYS: [&str; 63] = [
+pub const KEYS: [&str; 64] = [
     "bundle.path",
     "bundle.slots",
     "bundle.keys",
@@ -44,6 +44,7 @@ pub const KEYS: [&str; 63] = [
     "conveyor.travel_ms",
     "conveyor.encoder",
     "conveyor.counts_per_mm",
+    "conveyor.part_mm",
     "reject.kind",
     "reject.device",
     "reject.baud",

@@ -1,6 +1,7 @@
 //! The station file: everything that differs from one line to the next. It is checked as a whole before anything starts,
 //! and each mistake is one sentence that names the key.
 
+mod bounds;
 mod check;
 mod file;
 mod keys;
@@ -164,5 +165,7 @@ impl StationConfig {
     }
 }
 
+#[cfg(test)]
+mod each_key;
 #[cfg(test)]
 mod tests;

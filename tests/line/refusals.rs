@@ -1,0 +1,134 @@
+//! What is wrong before the line starts: one sentence, and an exit code of its own.
+
+use super::{Line, said, sentence, until};
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    let line = Line::new(1);
+    line.change("pulse_ms", "puls_ms");
+    let text = sentence(&line.aecsad("run"), 5);
+    assert!(
+        text.contains("`reject.puls_ms`") && text.contains("`reject.pulse_ms`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_value_out_of_range_is_refused_with_the_range() {
+    let line = Line::new(1);
+    line.change("rate_per_min = 600", "rate_per_min = 60000");
+    let text = sentence(&line.aecsad("run"), 5);
+    assert!(
+        text.contains("is 60000 parts/min, allowed is 1 to 6000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_missing_station_file_is_named() {
+    let line = Line::new(1);
+    std::fs::remove_file(line.path("station.toml")).unwrap();
+    let text = sentence(&line.aecsad("run"), 5);
+    assert!(
+        text.contains("station.toml") && text.contains("--config"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_folder_without_images_is_refused() {
+    let line = Line::new(0);
+    let text = sentence(&line.aecsad("run"), 3);
+    assert!(text.contains("no image in"), "{text}");
+}
+
+#[test]
+fn a_device_that_is_missing_busy_or_no_terminal_has_its_own_sentence() {
+    let line = Line::new(1);
+    let missing = sentence(&line.aecsad("run"), 6);
+    assert!(missing.contains("there is no serial device"), "{missing}");
+
+    std::fs::write(line.path("gate"), "").unwrap();
+    let file = sentence(&line.aecsad("run"), 6);
+    assert!(file.contains("is not a serial device"), "{file}");
+    std::fs::remove_file(line.path("gate")).unwrap();
+}
+
+#[test]
+fn a_second_station_on_the_same_devices_is_refused_and_the_first_goes_on() {
+    let line = Line::new(20);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let csv = line.path("rows.csv");
+    let first = line.station("run", &["--csv", csv.to_str().unwrap()]);
+    until("the first row", || {
+        std::fs::read_to_string(&csv).is_ok_and(|rows| rows.lines().count() >= 2)
+    });
+    let busy = sentence(&line.aecsad("run"), 6);
+    assert!(busy.contains("is in use by another program"), "{busy}");
+    let (code, text) = said(&first.wait_with_output().unwrap());
+    assert!(code == 0 && !text.contains("ALARM"), "{text}");
+    assert_eq!(line.pulsed("pulses.csv"), [3, 8, 13, 18]);
+}
+
+#[test]
+fn a_bundle_that_is_missing_or_damaged_is_refused_before_the_line_starts() {
+    let line = Line::new(1);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let missing = sentence(&line.aecsad("run"), 4);
+    assert!(missing.contains("none.aecsad"), "{missing}");
+    std::fs::write(line.path("none.aecsad"), [7; 4096]).unwrap();
+    let damaged = sentence(&line.aecsad("run"), 4);
+    assert!(damaged.contains("none.aecsad"), "{damaged}");
+}
+
+#[test]
+fn check_names_what_is_missing_and_passes_when_nothing_is() {
+    let line = Line::new(2);
+    let (code, _) = said(&line.aecsad("check"));
+    assert_eq!(code, 10);
+    let output = line.station("check", &[]).wait_with_output().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("ok    camera    2 images"), "{report}");
+    assert!(
+        report.contains("FAIL  rejector  there is no serial device"),
+        "{report}"
+    );
+    assert_eq!(output.status.code(), Some(10));
+
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let output = line.station("check", &[]).wait_with_output().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        report.contains("ok    rejector") && !report.contains("FAIL"),
+        "{report}"
+    );
+    for what in [
+        "station", "bundle", "engine", "camera", "system", "disk", "clock",
+    ] {
+        assert!(report.contains(&format!("ok    {what} ")), "{report}");
+    }
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_demo_s_bundle_is_refused_unless_the_station_file_allows_it() {
+    let line = Line::new(1);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo.aecsad");
+    line.change("none.aecsad", demo);
+    let refused = sentence(&line.aecsad("run"), 4);
+    assert!(refused.contains("bundle.demo"), "{refused}");
+    let report = line.aecsad("check");
+    assert_eq!(report.status.code(), Some(10));
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(
+        report.contains("FAIL  bundle") && report.contains("bundle.demo"),
+        "{report}"
+    );
+
+    line.change("[camera]", "demo = true\n[camera]");
+    let report = line.aecsad("check");
+    let text = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert_eq!(report.status.code(), Some(0), "{text}");
+    assert!(text.contains("ok    bundle"), "{text}");
+}
