@@ -68,7 +68,7 @@ fn is_terminal(device: &Path) -> bool {
 #[cfg(test)]
 pub(crate) fn without_rights_to<T: Send>(file: &Path, work: impl FnOnce() -> T + Send) -> T {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o0)).unwrap();
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
             // SAFETY: a plain call; Linux keeps this identity for each thread, and this one ends at once.

@@ -96,10 +96,7 @@ impl<S: Storage> Slots<S> {
     }
 
     /// Reads every slot and says what is wrong with it, in the order of products and slots; changes nothing.
-    pub fn inspect(
-        &self,
-        trust: &Trust,
-    ) -> Result<Vec<(String, SlotName, Result<(), String>)>, SlotsError> {
+    pub fn inspect(&self, trust: &Trust) -> Result<Vec<SlotCheck>, SlotsError> {
         let state = self.state()?;
         let mut found = Vec::new();
         for product in &state.products {
@@ -113,6 +110,9 @@ impl<S: Storage> Slots<S> {
         Ok(found)
     }
 }
+
+/// The product, its slot, and what is wrong with the bundle there, if anything.
+pub type SlotCheck = (String, SlotName, Result<(), String>);
 
 fn unwritable(why: &dyn std::fmt::Display) -> String {
     format!("the slots can't be written ({why}): check the disk; nothing can be flashed until then")

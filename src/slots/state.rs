@@ -282,7 +282,7 @@ impl State {
         if self.products.len() > MAX_PRODUCTS {
             return Err(format!("it has {} products", self.products.len()));
         }
-        if self.active.is_some() != !self.products.is_empty() {
+        if self.active.is_some() == self.products.is_empty() {
             return Err("active product and installed products don't fit".into());
         }
         if let Some(active) = &self.active

@@ -46,10 +46,12 @@ fn render(folder: &Path) -> std::path::PathBuf {
 }
 
 fn narrow(weights: std::path::PathBuf) -> PaperOptions {
-    let mut networks = PaperNetworks::default();
-    networks.backbone = WideResNetConfig::new()
-        .with_stem(8)
-        .with_blocks([1, 1, 1, 1]);
+    let mut networks = PaperNetworks {
+        backbone: WideResNetConfig::new()
+            .with_stem(8)
+            .with_blocks([1, 1, 1, 1]),
+        ..PaperNetworks::default()
+    };
     let [stride4, _, stride16, _] = networks.backbone.channels();
     networks.decoder = networks
         .decoder

@@ -41,7 +41,7 @@ impl<B: Backend> Lesson<B> {
         let mut lessons = Vec::with_capacity(images.len());
         for images in images.chunks(AT_ONCE) {
             let maps = encoder.forward(stack(images.iter(), device));
-            let of = |map: &Tensor<B, 4>, index: usize| map.clone().slice([index..index + 1]);
+            let of = |map: &Tensor<B, 4>, index: usize| map.clone().narrow(0, index, 1);
             lessons.extend((0..images.len()).map(|index| Self {
                 stride8: of(&maps.stride8, index),
                 stride16: of(&maps.stride16, index),
@@ -55,7 +55,7 @@ impl<B: Backend> Lesson<B> {
 pub enum TeacherMaps<B: Backend> {
     /// `[1, D, 64, 64]` each.
     Kept(Vec<Tensor<B, 4>>),
-    Projected(Teacher<B>, Vec<Lesson<B>>),
+    Projected(Box<Teacher<B>>, Vec<Lesson<B>>),
 }
 
 impl<B: Backend> TeacherMaps<B> {
@@ -69,7 +69,7 @@ impl<B: Backend> TeacherMaps<B> {
                     .collect(),
             );
         }
-        Self::Projected(teacher.clone(), lessons)
+        Self::Projected(Box::new(teacher.clone()), lessons)
     }
 
     /// F_T of a batch, `[B, D, 64, 64]`.

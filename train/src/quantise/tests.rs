@@ -312,7 +312,7 @@ fn the_bias_takes_back_what_rounding_the_weights_shifts() {
     let mean = |onnx: &[u8]| -> Vec<f64> {
         let names = ["out".to_owned()];
         let mut network = Observed::new("small", &decode("small", onnx).unwrap(), &names).unwrap();
-        let mut sums = vec![0.0; 6];
+        let mut sums = [0.0; 6];
         for sample in &samples[4..] {
             let add = |seen: super::observe::Seen<'_>| {
                 for (sum, map) in sums.iter_mut().zip(seen.values.chunks(SIDE * SIDE)) {

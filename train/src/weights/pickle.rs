@@ -110,7 +110,7 @@ impl Machine<'_> {
                 0x86 => self.tuple(2)?,
                 0x87 => self.tuple(3)?,
                 b't' => {
-                    let items = self.to_mark()?;
+                    let items = self.until_mark()?;
                     self.stack.push(Item::Tuple(items));
                 }
                 b'}' => self.stack.push(Item::Dict(Vec::new())),
@@ -119,7 +119,7 @@ impl Machine<'_> {
                     self.insert(vec![key, value])?;
                 }
                 b'u' => {
-                    let items = self.to_mark()?;
+                    let items = self.until_mark()?;
                     self.insert(items)?;
                 }
                 // BINPUT, LONG_BINPUT, BINGET, LONG_BINGET
@@ -203,7 +203,7 @@ impl Machine<'_> {
             .ok_or_else(|| "its stack runs empty".into())
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Item>, String> {
+    fn until_mark(&mut self) -> Result<Vec<Item>, String> {
         let mark = self
             .stack
             .iter()
