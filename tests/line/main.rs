@@ -34,8 +34,10 @@ const STALLING: u8 = 99;
 
 impl Judge for Brightness {
     fn judge(&mut self, frame: &Frame) -> aecsad::Result<Verdict> {
-        while frame.rgb[0] == STALLING {
-            std::thread::park();
+        if frame.rgb[0] == STALLING {
+            loop {
+                std::thread::park();
+            }
         }
         self.width = frame.width;
         self.map.clear();
