@@ -1,4 +1,4 @@
-"""One network in two engines, run in turns: what else the machine does then hits both alike."""
+"""One network in two engines, in floats and in int8, run in turns: what else the machine does then hits both alike."""
 
 import pathlib
 import subprocess
@@ -6,6 +6,8 @@ import time
 
 import numpy
 import onnxruntime
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 
 class Reference:
@@ -67,30 +69,64 @@ def difference(ours, reference):
     )
 
 
-def compare(program, onnx, runs, scratch, warm_up=3):
-    """Quantiles of both engines on one thread and how their outputs differ."""
-    reference = Reference(onnx, 1)
-    inputs = reference.inputs()
-    expected = reference.outputs(inputs)
-    ours = Ours(program, onnx, inputs, scratch)
+class Calibration(CalibrationDataReader):
+    """One input, to take ranges from."""
+
+    def __init__(self, inputs):
+        self.rest = [inputs]
+
+    def get_next(self):
+        return self.rest.pop() if self.rest else None
+
+
+def quantised_by_ort(onnx, inputs, scratch):
+    """The float network, quantised by ONNX Runtime's own tool in the form that its kernels take: what its user would do."""
+    prepared, quantised = pathlib.Path(scratch) / "prepared.onnx", pathlib.Path(scratch) / "quantised.onnx"
+    quant_pre_process(onnx, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        quantised,
+        Calibration(inputs),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv", "Relu", "Clip", "Add", "MaxPool", "AveragePool", "Concat"],
+    )
+    return quantised
+
+
+def compare(program, onnx, int8, runs, scratch, warm_up=3):
+    """Both engines on one thread, the float network and the quantised one: quantiles, and how outputs differ."""
+    floats = Reference(onnx, 1)
+    inputs = floats.inputs()
+    expected = floats.outputs(inputs)
+    theirs = {"f32": floats, "int8": Reference(quantised_by_ort(onnx, inputs, scratch), 1)}
+    ours, row = {}, {"network": pathlib.Path(onnx).stem}
     try:
-        differs = difference(ours.outputs(expected), expected)
-        times = [ours.time_ms() + reference.time_ms(inputs) for _ in range(warm_up + runs)][warm_up:]
+        for precision, file in (("f32", onnx), ("int8", int8)):
+            folder = pathlib.Path(scratch) / precision
+            folder.mkdir()
+            ours[precision] = Ours(program, file, inputs, folder)
+        row["difference"] = difference(ours["f32"].outputs(expected), expected)
+        # Of the same file, which ONNX Runtime computes in floats where its kernels don't take the form
+        same = Reference(int8, 1).outputs(inputs)
+        row["int8_difference"] = difference(ours["int8"].outputs(same), same)
+        times = [
+            [ours[p].time_ms() + theirs[p].time_ms(inputs) for p in ("f32", "int8")] for _ in range(warm_up + runs)
+        ][warm_up:]
     finally:
-        ours.close()
-    our_p50, our_work, allocations, ort_p50, ort_work = numpy.median(times, axis=0)
-    our_p99, _, _, ort_p99, _ = numpy.quantile(times, 0.99, axis=0)
-    return {
-        "network": pathlib.Path(onnx).stem,
-        "ours_p50_ms": our_p50,
-        "ours_p99_ms": our_p99,
-        "ours_cpu_ms": our_work,
-        "ort_p50_ms": ort_p50,
-        "ort_p99_ms": ort_p99,
-        "ort_cpu_ms": ort_work,
-        "ours_over_ort": our_p50 / ort_p50,
-        "ours_over_ort_cpu": our_work / ort_work,
-        "allocations": allocations,
-        "difference": differs,
-        "loaded": ours.loaded,
-    }
+        for engine in ours.values():
+            engine.close()
+    p50, p99 = numpy.median(times, axis=0), numpy.quantile(times, 0.99, axis=0)
+    for at, precision in enumerate(("f32", "int8")):
+        row |= {
+            f"ours_{precision}_p50_ms": p50[at][0],
+            f"ours_{precision}_p99_ms": p99[at][0],
+            f"ours_{precision}_cpu_ms": p50[at][1],
+            f"allocations_{precision}": p50[at][2],
+            f"ort_{precision}_p50_ms": p50[at][3],
+            f"ort_{precision}_p99_ms": p99[at][3],
+            f"ort_{precision}_cpu_ms": p50[at][4],
+        }
+    return row

@@ -15,13 +15,15 @@ import rivals
 
 EDGE = ["edge-encoder", "edge-decoder", "edge-students"]
 PAPER = ["paper-encoder", "paper-decoder", "paper-local", "paper-global"]
+# Our precision and ONNX Runtime's.
+PAIRS = [("f32", "f32"), ("int8", "f32"), ("int8", "int8")]
 
 
 def machine():
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    sets = [flag for flag in ("avx2", "fma", "avx512f", "avx512_vnni") if flag in flags]
+    sets = [flag for flag in ("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni") if flag in flags]
     return f"{model}, {os.cpu_count()} cores, {' '.join(sets)}, load {os.getloadavg()[0]:.1f}"
 
 
@@ -33,13 +35,10 @@ def alone(onnx, threads, runs):
     return statistics.median(times)
 
 
-def over(rows, names):
-    """Ratio of the sums, by the clock and by work; a share of a run may be another program's by the clock."""
+def over(rows, names, ours, theirs, unit):
+    """Ratio of the sums, by the clock or by work; a share of a run may be another program's by the clock."""
     chosen = [row for row in rows if row["network"] in names]
-    return [
-        sum(row[f"ours_{unit}"] for row in chosen) / sum(row[f"ort_{unit}"] for row in chosen)
-        for unit in ("p50_ms", "cpu_ms")
-    ]
+    return sum(row[f"ours_{ours}_{unit}"] for row in chosen) / sum(row[f"ort_{theirs}_{unit}"] for row in chosen)
 
 
 def main():
@@ -53,24 +52,26 @@ def main():
     release, bench = arguments.target / "release", arguments.target / "bench"
     program = release / "examples/time_network"
 
-    files = {name: bench / f"networks/{name}.onnx" for name in EDGE + PAPER}
-    files["edge-encoder"] = arguments.root / "models/efficientnet-lite0/encoder.onnx"
     print(machine(), datetime.date.today())
-    print("Weights of all but the edge encoder are random, which changes no time. ms, one thread, in turns; cpu: the")
-    print("engine's own work, which other programs on the machine disturb less.\n")
-    print(f"{'':<16}{'ours p50':>10}{'p99':>9}{'cpu':>9}{'ORT p50':>10}{'p99':>9}{'cpu':>9}{'ratio':>8}{'of cpu':>8}"
-          f"{'ORT, 2 threads':>16}{'differs':>10}{'allocs':>8}")
+    print("Weights of all but the edge encoder are random, which changes no time. ms, medians of one thread, in turns; cpu:")
+    print("the engine's own work, which other programs on the machine disturb less. ONNX Runtime's int8 is what its own tool")
+    print("makes of the float network. differs: from ONNX Runtime on the same file.\n")
+    print(f"{'':<15}{'ours f32':>9}{'cpu':>9}{'int8':>9}{'p99':>9}{'cpu':>9}{'ORT f32':>10}{'cpu':>9}{'int8':>9}{'cpu':>9}"
+          f"{'f32/f32':>9}{'int8/f32':>9}{'int8/int8':>10}{'ORT f32, 2 threads':>20}{'differs':>9}{'int8':>9}{'allocs':>8}")
     rows = []
-    for name, onnx in files.items():
+    for name in EDGE + PAPER:
         runs = arguments.runs if name in EDGE else arguments.paper_runs
+        onnx, int8 = bench / f"networks/{name}.onnx", bench / f"networks/{name}-int8.onnx"
         with tempfile.TemporaryDirectory() as scratch:
-            row = engines.compare(program, onnx, runs, scratch)
+            row = engines.compare(program, onnx, int8, runs, scratch)
         row |= {"network": name, "ort_two_threads_p50_ms": alone(onnx, 2, max(runs // 3, 3))}
         rows.append(row)
-        print(f"{name:<16}{row['ours_p50_ms']:>10.2f}{row['ours_p99_ms']:>9.2f}{row['ours_cpu_ms']:>9.2f}"
-              f"{row['ort_p50_ms']:>10.2f}{row['ort_p99_ms']:>9.2f}{row['ort_cpu_ms']:>9.2f}"
-              f"{row['ours_over_ort']:>8.2f}{row['ours_over_ort_cpu']:>8.2f}{row['ort_two_threads_p50_ms']:>16.2f}"
-              f"{row['difference']:>10.0e}{row['allocations']:>8.0f}", flush=True)
+        ratios = [over([row], [name], *pair, "cpu_ms") for pair in PAIRS]
+        print(f"{name:<15}{row['ours_f32_p50_ms']:>9.2f}{row['ours_f32_cpu_ms']:>9.2f}{row['ours_int8_p50_ms']:>9.2f}"
+              f"{row['ours_int8_p99_ms']:>9.2f}{row['ours_int8_cpu_ms']:>9.2f}{row['ort_f32_p50_ms']:>10.2f}"
+              f"{row['ort_f32_cpu_ms']:>9.2f}{row['ort_int8_p50_ms']:>9.2f}{row['ort_int8_cpu_ms']:>9.2f}"
+              f"{ratios[0]:>9.2f}{ratios[1]:>9.2f}{ratios[2]:>10.2f}{row['ort_two_threads_p50_ms']:>20.2f}"
+              f"{row['difference']:>9.0e}{row['int8_difference']:>9.0e}{row['allocations_int8']:>8.0f}", flush=True)
 
     print("\nInstead, under ONNX Runtime on one thread, random weights:")
     with tempfile.TemporaryDirectory() as scratch:
@@ -79,7 +80,7 @@ def main():
         rivals.patch_core_search(scratch / "search.onnx")
         efficient_ad = alone(scratch / "efficient_ad.onnx", 1, arguments.paper_runs)
         search = alone(scratch / "search.onnx", 1, arguments.paper_runs)
-    backbone = next(row["ort_p50_ms"] for row in rows if row["network"] == "paper-encoder")
+    backbone = next(row["ort_f32_p50_ms"] for row in rows if row["network"] == "paper-encoder")
     print(f"EfficientAD-S {efficient_ad:.0f} ms")
     print(f"PatchCore     {backbone + search:.0f} ms (WideResNet-50-2 {backbone:.0f}, "
           f"{rivals.MEMORY} patches remembered {search:.0f})")
@@ -87,18 +88,12 @@ def main():
     command = [release / "aecsad", "bench", "--bundle", arguments.root / "models/demo.aecsad", "--json"]
     frame = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     verdict = next(stage for stage in frame["stages"] if stage["stage"] == "frame to verdict")
-    edge, edge_cpu = over(rows, ["edge-encoder", "edge-decoder"])
-    paper, paper_cpu = over(rows, PAPER)
     summary = {
         "edge_frame_ms": verdict["p50_ms"],
         "edge_frame_p99_ms": verdict["p99_ms"],
-        "edge_ours_over_ort": edge,
-        "edge_ours_over_ort_cpu": edge_cpu,
-        "paper_ours_over_ort": paper,
-        "paper_ours_over_ort_cpu": paper_cpu,
         "edge_rss_mb": frame["memory"].get("resident"),
         "start_ms": frame["first_verdict_ms"],
-        "allocs_per_frame": sum(row["allocations"] for row in rows if row["network"] in EDGE[:2]),
+        "allocs_per_frame": sum(row["allocations_int8"] for row in rows if row["network"] in EDGE[:2]),
         "binary_mb": (release / "aecsad").stat().st_size / 1e6,
         "efficient_ad_ort_ms": efficient_ad,
         "patch_core_ort_ms": backbone + search,
@@ -106,11 +101,17 @@ def main():
         "date": str(datetime.date.today()),
         "networks": rows,
     }
+    for profile, names in (("edge", EDGE[:2]), ("paper", PAPER)):
+        # Without a word between: our int8 against the floats that one has without us, what the product is held to.
+        for key, (ours, theirs) in zip(("_f32", "", "_int8"), PAIRS):
+            for unit, suffix in (("p50_ms", ""), ("cpu_ms", "_cpu")):
+                summary[f"{profile}{key}_ours_over_ort{suffix}"] = over(rows, names, ours, theirs, unit)
     print(f"\nmodels/demo.aecsad, frame to verdict: p50 {summary['edge_frame_ms']:.1f} ms, p99 "
           f"{summary['edge_frame_p99_ms']:.1f} ms; {summary['edge_rss_mb']:.0f} MB resident, first verdict after "
           f"{summary['start_ms']:.0f} ms; binary {summary['binary_mb']:.1f} MB")
-    print(f"ours over ONNX Runtime: edge (encoder and decoder) {edge:.2f}, of cpu {edge_cpu:.2f}; paper {paper:.2f}, "
-          f"of cpu {paper_cpu:.2f}")
+    for profile in ("edge", "paper"):
+        f32, int8_f32, int8 = (summary[f"{profile}{key}_ours_over_ort_cpu"] for key in ("_f32", "", "_int8"))
+        print(f"{profile}, ours over ONNX Runtime, of cpu: f32 {f32:.2f}, int8 over its f32 {int8_f32:.2f}, int8 {int8:.2f}")
     print(f"allocations a frame, tract's among them: {summary['allocs_per_frame']:.0f}")
     path = arguments.json or bench / "summary.json"
     path.parent.mkdir(parents=True, exist_ok=True)

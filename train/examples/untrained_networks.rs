@@ -1,16 +1,23 @@
-//! Writes every network of both profiles, untrained, as ONNX: to time them no training is needed.
+//! Writes every network of both profiles, untrained, as ONNX and quantised as well: to time them no training is needed.
+//! Only the edge encoder has weights that were ever trained.
 //!
 //!     cargo run --workspace --example untrained_networks -- FOLDER
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
+use aecsad::network::Network;
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::engine::Cpu;
 use aecsad_train::export::onnx::Graph;
 use aecsad_train::lgst::{Jitter, Lesson, LgstConfig, Teacher, TrainedLgst};
+use aecsad_train::quantise::{Sample, quantise};
 use aecsad_train::segmentation::SegmentationConfig;
 use burn::tensor::{Distribution, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution as _, StandardNormal};
 
 const SEED: u64 = 7;
 const CLASSES: usize = 8;
@@ -48,7 +55,43 @@ fn main() -> Result<(), Box<dyn Error>> {
     let map = students.global.write(&mut graph, &image);
     graph.output("map", &map);
     std::fs::write(folder.join("paper-global.onnx"), graph.finish())?;
+
+    let encoder = include_bytes!("../../models/efficientnet-lite0/encoder.onnx");
+    std::fs::write(folder.join("edge-encoder.onnx"), encoder)?;
+    for name in NAMES {
+        let onnx = std::fs::read(folder.join(format!("{name}.onnx")))?;
+        let network = Network::load(name, &onnx)?;
+        let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+        let [good, held_out] = [0, 1].map(|_| vec![noise(&network, &mut rng)]);
+        let quantised = quantise(name, &onnx, &good, &held_out, &AtomicBool::new(false))?;
+        let (int8, kept) = (quantised.int8.len(), quantised.kept_float.len());
+        eprintln!("{name}: {int8} layers of bytes, {kept} that could be stay float");
+        std::fs::write(folder.join(format!("{name}-int8.onnx")), quantised.onnx)?;
+    }
     Ok(())
+}
+
+const NAMES: [&str; 7] = [
+    "edge-encoder",
+    "edge-decoder",
+    "edge-students",
+    "paper-encoder",
+    "paper-decoder",
+    "paper-local",
+    "paper-global",
+];
+
+/// Inputs of mean 0 and variance 1.
+fn noise(network: &Network, rng: &mut ChaCha8Rng) -> Sample {
+    let inputs = (0..network.inputs()).map(|index| {
+        let shape = network.input_shape(index);
+        let values = (0..shape.iter().product()).map(|_| StandardNormal.sample(rng));
+        let values = values.collect();
+        (shape, values)
+    });
+    Sample {
+        inputs: inputs.collect(),
+    }
 }
 
 /// Students as they are before the first step, beside a teacher that was standardised on noise.
