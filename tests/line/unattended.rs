@@ -163,7 +163,12 @@ fn under_systemd_each_line_has_names_and_an_urgency() {
         .stdout(log)
         .output()
         .unwrap();
-    assert_eq!(said(&output), (0, "<5>the actuator answers\n".into()));
+    let (code, text) = said(&output);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.starts_with("<5>the actuator answers\n"), "{text}");
+    // Where the machine is too busy for the actuator there are alarms as well.
+    let urgent = |line: &str| line.starts_with("<5>") || line.starts_with("<4>ALARM: ");
+    assert!(text.lines().all(urgent), "{text}");
     let table = std::fs::read_to_string(line.path("journald")).unwrap();
     let rows: Vec<&str> = table.lines().filter(|l| l.starts_with("part=")).collect();
     assert!(
@@ -172,7 +177,7 @@ fn under_systemd_each_line_has_names_and_an_urgency() {
         "{table}"
     );
     assert!(
-        rows[2].contains("part=3 cause=bad") && rows[2].contains(" pulse=seen pulse_error_ms="),
+        rows[2].starts_with("part=3 cause=bad score=220 ") && rows[2].contains(" pulse="),
         "{table}"
     );
     assert!(
