@@ -10,6 +10,7 @@ use aecsad::score::decision::{Decision, Voice};
 use aecsad::score::heat::Range;
 use aecsad::score::scorer::{RawScores, Scorer, Statistics};
 use aecsad::score::trimmed_z::{TrimmedZ, quantile};
+use rayon::prelude::*;
 
 use super::choose::{Chosen, WORTHWHILE, choose, fused, reached};
 use super::statistics::Fitter;
@@ -203,14 +204,14 @@ fn best_of_each(
     validation: &[Percept],
     planted: &[Planted],
 ) -> Vec<Candidate> {
+    let measured: Vec<Candidate> = Way::all()
+        .into_par_iter()
+        .filter_map(|way| Some(measure(way, fitter.fit(way)?, validation, planted)))
+        .collect();
     let mut best: Vec<Candidate> = Vec::new();
-    for way in Way::all() {
-        let Some(statistics) = fitter.fit(way) else {
-            continue;
-        };
-        let candidate = measure(way, statistics, validation, planted);
+    for candidate in measured {
         match best.last_mut() {
-            Some(last) if last.way.branch() == way.branch() => {
+            Some(last) if last.way.branch() == candidate.way.branch() => {
                 if candidate.auroc.mean() > last.auroc.mean() {
                     *last = candidate;
                 }
