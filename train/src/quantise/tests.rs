@@ -7,9 +7,10 @@ use aecsad_engine::onnx as pb;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::graph::Reading;
 use super::network::decode;
 use super::observe::{Observed, Sample};
-use super::{Quantised, quantise};
+use super::{Quantised, places, quantise};
 use crate::export::onnx::{Convolution, Graph, Value};
 
 const SIDE: usize = 12;
@@ -216,6 +217,39 @@ fn pairs_stand_where_an_int8_kernel_reads_and_nowhere_else() {
         int8.initializer.iter().all(|c| read.contains(&c.name)),
         "no weights are left over"
     );
+}
+
+#[test]
+fn of_two_convolutions_in_a_sum_the_earlier_is_the_shortcut() {
+    let mut b = Builder::new();
+    let map = b.graph.input("map", &[1, 8, SIDE, SIDE]);
+    let earlier = b.convolution(&map, 8, 1, 1);
+    let later = b.convolution(&map, 8, 3, 1);
+    let sum = b.graph.add(&later, &earlier);
+    let other = b.convolution(&sum, 8, 1, 1);
+    let shared = b.convolution(&sum, 8, 3, 1);
+    let second = b.graph.add(&shared, &other);
+    // Something else reads this side too, so it can't be made together with the sum.
+    let third = b.graph.mul(&second, &shared);
+    b.graph.output("out", &third);
+    let graph = graph(&b.graph.finish());
+    let reading = Reading::new(&graph);
+    let layers: BTreeSet<String> = places::convolutions(&reading).into_iter().collect();
+    assert_eq!(layers.len(), 4);
+    let sums: Vec<usize> = (0..graph.node.len())
+        .filter(|i| graph.node[*i].op_type == "Add")
+        .collect();
+    let ports = places::ports(&reading, &layers);
+    let of = |sum: usize| -> Vec<usize> {
+        let ports = ports.iter().filter(|(node, _)| *node == sum);
+        ports.map(|(_, slot)| *slot).collect()
+    };
+    assert_eq!(
+        of(sums[0]),
+        [1],
+        "the earlier convolution is quantised, the later one is not"
+    );
+    assert_eq!(of(sums[1]), [0], "a side that others read is the shortcut");
 }
 
 #[test]
