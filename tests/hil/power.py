@@ -158,6 +158,8 @@ class Disk:
             if turn % 4 == 3 and version != 2:
                 raise Hil("the flash said that it was done, and a cut after that took the new bundle away")
             found[version] += 1
+            if turn % 10 == 9:
+                print(f"      after {turn + 1} cuts: old {found[1]}, new {found[2]}, none between", flush=True)
         self.off()
         if rounds >= 12 and min(found.values()) < rounds / 4:
             raise Hil(f"the cuts did not cover the flash: {found}")
