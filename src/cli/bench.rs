@@ -92,6 +92,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             &mut inspector,
             line_frames,
             args.frames,
+            times.usual_verdict(),
         )?),
         false => None,
     };
@@ -146,6 +147,12 @@ struct Times {
 }
 
 impl Times {
+    fn usual_verdict(&self) -> Duration {
+        let mut verdicts = self.verdict.clone();
+        verdicts.sort_by(f64::total_cmp);
+        Duration::from_secs_f64(quantile(&verdicts, 0.5) / 1e3)
+    }
+
     fn add(&mut self, verdict: &Verdict) {
         self.verdict.push(ms(verdict.latency));
         self.optics.push(ms(verdict.stages.optics));

@@ -23,8 +23,11 @@ use crate::station::{Heatmap, Judge, Station};
 
 /// Frames that may wait for the engine: one is judged while the next is there.
 const AHEAD: u32 = 2;
-/// Long enough for a slow engine, short enough for the actuator's schedule.
-const TRAVEL: Duration = Duration::from_secs(2);
+/// So many verdicts fit into a part's way to the gate: enough for a slow one among them, and fewer rejects than an actuator
+/// can have waiting.
+const VERDICTS_AHEAD: u32 = 20;
+const SHORTEST_TRAVEL: Duration = Duration::from_millis(200);
+const MARGIN: Duration = Duration::from_millis(40);
 
 #[derive(serde::Serialize)]
 pub struct LineFigures {
@@ -37,18 +40,25 @@ pub struct LineFigures {
     pub most_ms: f64,
 }
 
-/// Runs `parts` of these frames, each taken for bad, through a station.
-pub fn measure(inspector: &mut Inspector, frames: Vec<Frame>, parts: u32) -> Result<LineFigures> {
+/// Runs `parts` of these frames, each taken for bad, through a station whose engine takes about `verdict` for one.
+pub fn measure(
+    inspector: &mut Inspector,
+    frames: Vec<Frame>,
+    parts: u32,
+    verdict: Duration,
+) -> Result<LineFigures> {
     let no_terminal = |e: String| SimulatorError::NoTerminal(e);
     let (far_end, near_end) = TTYPort::pair().map_err(|e| no_terminal(e.to_string()))?;
     never_block(&far_end).map_err(|e| no_terminal(e.to_string()))?;
     let device = near_end.name().unwrap_or_default();
     let (stop, judged) = (AtomicBool::new(false), Arc::new(AtomicU32::new(0)));
+    let greeted = Arc::new(AtomicBool::new(false));
     let verdicts = Arc::new(Mutex::new(Vec::with_capacity(parts as usize)));
     let mut source = AsFastAsItGoes {
         frames,
         taken: 0,
         judged: Arc::clone(&judged),
+        greeted: Arc::clone(&greeted),
     };
     let mut judge = Noting {
         inspector,
@@ -65,9 +75,9 @@ pub fn measure(inspector: &mut Inspector, frames: Vec<Frame>, parts: u32) -> Res
         judge: &mut judge,
         rejector: &mut rejector,
         conveyor: Conveyor {
-            travel: Travel::Time(TRAVEL),
+            travel: Travel::Time(SHORTEST_TRAVEL.max(verdict * VERDICTS_AHEAD)),
             lead: Duration::ZERO,
-            margin: Duration::from_millis(40),
+            margin: MARGIN,
             pulse: Duration::from_millis(1),
             reach: Duration::ZERO,
         },
@@ -78,7 +88,7 @@ pub fn measure(inspector: &mut Inspector, frames: Vec<Frame>, parts: u32) -> Res
         priority: 0,
     };
     let arrived = thread::scope(|scope| {
-        let listener = scope.spawn(|| listen(far_end, &stop));
+        let listener = scope.spawn(|| listen(far_end, &stop, &greeted));
         let ended = station.run(&AtomicBool::new(false), |_| {});
         stop.store(true, Ordering::Relaxed);
         let arrived = listener.join().unwrap_or_default();
@@ -113,11 +123,15 @@ struct AsFastAsItGoes {
     frames: Vec<Frame>,
     taken: u32,
     judged: Arc<AtomicU32>,
+    /// The link is up; before it is, rejects would wait for it.
+    greeted: Arc<AtomicBool>,
 }
 
 impl FrameSource for AsFastAsItGoes {
     fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
-        if self.taken >= self.judged.load(Ordering::Relaxed) + AHEAD {
+        if !self.greeted.load(Ordering::Relaxed)
+            || self.taken >= self.judged.load(Ordering::Relaxed) + AHEAD
+        {
             thread::sleep(Duration::from_micros(200));
             return Some(Sighting::Nothing);
         }
@@ -155,7 +169,7 @@ impl Judge for Noting<'_> {
 }
 
 /// Plays the actuator and notes when each part's reject came, the first time.
-fn listen(mut port: TTYPort, stop: &AtomicBool) -> Vec<(u32, Instant)> {
+fn listen(mut port: TTYPort, stop: &AtomicBool, greeted: &AtomicBool) -> Vec<(u32, Instant)> {
     let start = Instant::now();
     let (mut actuator, mut decoder) = (Actuator::new(), Decoder::new());
     let mut arrived: Vec<(u32, Instant)> = Vec::new();
@@ -176,6 +190,9 @@ fn listen(mut port: TTYPort, stop: &AtomicBool) -> Vec<(u32, Instant)> {
             let Some(Ok(message)) = decoder.push::<Envelope<ToActuator>>(*byte) else {
                 continue;
             };
+            if message.message == ToActuator::Heartbeat {
+                greeted.store(true, Ordering::Relaxed);
+            }
             if let ToActuator::Reject { part, .. } = message.message
                 && arrived.last().is_none_or(|(last, _)| *last < part)
             {

@@ -24,6 +24,28 @@ fn every_stage_has_its_figures() {
 }
 
 #[test]
+fn a_whole_line_has_its_figures_too() {
+    let fixture = Fixture::new();
+    let bundle = fixture.bundle();
+    let run = aecsad(&[
+        &"bench",
+        &"--bundle",
+        &bundle,
+        &"--frames",
+        &"6",
+        &"--line",
+        &"--json",
+    ]);
+    assert!(run.status.success(), "{}", stderr(&run));
+    let figures: serde_json::Value = serde_json::from_str(&stdout(&run)).unwrap();
+    let line = &figures["line"];
+    assert!(line["parts_per_min"].as_f64().unwrap() > 0.0, "{line}");
+    for figure in ["rejects", "p50_ms", "p99_ms", "p999_ms", "most_ms"] {
+        assert!(line.get(figure).is_some(), "{line}");
+    }
+}
+
+#[test]
 fn images_come_from_a_folder_or_the_bundle_or_are_asked_for() {
     let mut fixture = Fixture::new();
     fixture.remove_entries("golden/");
