@@ -90,6 +90,11 @@ pub enum DeviceError {
         free: usize,
         needed: usize,
     },
+    #[error(
+        "the GPU failed ({why}): run the same command to go on from the last checkpoint, with a smaller --batch if memory \
+         ran out"
+    )]
+    Failed { why: String },
 }
 
 impl Device {
