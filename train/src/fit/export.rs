@@ -259,7 +259,7 @@ impl<'a> Source<'a> {
                 .flat_map(|before| {
                     choices
                         .iter()
-                        .map(move |choice| [&before[..], &[choice.clone()]].concat())
+                        .map(move |choice| [&before[..], std::slice::from_ref(choice)].concat())
                 })
                 .collect();
         }
