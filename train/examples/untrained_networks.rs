@@ -4,10 +4,13 @@
 //!     cargo run --workspace --example untrained_networks -- FOLDER
 
 use std::error::Error;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use aecsad::camera::read_image;
 use aecsad::network::Network;
+use aecsad::optics::{InputGeometry, Optics};
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::engine::Cpu;
 use aecsad_train::export::onnx::Graph;
@@ -62,7 +65,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let onnx = std::fs::read(folder.join(format!("{name}.onnx")))?;
         let network = Network::load(name, &onnx)?;
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-        let [good, held_out] = [0, 1].map(|_| vec![noise(&network, &mut rng)]);
+        // How many layers can be bytes depends on what a trained network sees; the others know no images.
+        let [good, held_out] = match name {
+            "edge-encoder" => [parts(1..=12)?, parts(13..=18)?],
+            _ => [0, 1].map(|_| vec![noise(&network, &mut rng)]),
+        };
         let quantised = quantise(name, &onnx, &good, &held_out, &AtomicBool::new(false))?;
         let (int8, kept) = (quantised.int8.len(), quantised.kept_float.len());
         eprintln!("{name}: {int8} layers of bytes, {kept} that could be stay float");
@@ -80,6 +87,21 @@ const NAMES: [&str; 7] = [
     "paper-local",
     "paper-global",
 ];
+
+/// The demo's parts as the encoder sees them.
+fn parts(numbers: RangeInclusive<usize>) -> Result<Vec<Sample>, Box<dyn Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-parts");
+    let mut optics = Optics::new(InputGeometry::lite0(false), None);
+    numbers
+        .map(|number| {
+            let frame = read_image(&folder.join(format!("part-{number:02}.png")))?;
+            let shape = vec![1, 3, IMAGE, IMAGE];
+            Ok(Sample {
+                inputs: vec![(shape, optics.tensor(&frame)?.to_vec())],
+            })
+        })
+        .collect()
+}
 
 /// Inputs of mean 0 and variance 1.
 fn noise(network: &Network, rng: &mut ChaCha8Rng) -> Sample {
