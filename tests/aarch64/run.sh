@@ -23,7 +23,8 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L $sysroot"
 export BINDGEN_EXTRA_CLANG_ARGS="--sysroot=$sysroot -I$sysroot/include"
 # Nothing of training: it never runs on a camera
-runtime=(--workspace --exclude aecsad-train --target "$triple")
+runtime=(-p aecsad -p aecsad-engine -p aecsad-link --target "$triple")
 cargo test "${runtime[@]}" --lib -- blocked:: int8::
 cargo test "${runtime[@]}" --test same_as_tract
-cargo run "${runtime[@]}" --bin aecsad -- verify models/demo.aecsad
+cargo build "${runtime[@]}"
+$CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER "${CARGO_TARGET_DIR:-target}/$triple/debug/aecsad" verify models/demo.aecsad
