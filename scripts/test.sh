@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test there is, one failure not hiding the others: the encoder's conversion and the peers in Python, the examples
-# in the documentation, then the workspace. At the end stands what failed and what was skipped, with the reason.
+# in the documentation, the workspace, the station in a virtual machine, the runtime on ARM. At the end stands what failed and what was skipped, with the reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,6 +49,14 @@ case $? in
     0) skipped+=("in the virtual machine: all formats, refusals, a silent actuator, a full disk, which make hil tries") ;;
     "$unfetched") skipped+=("the station in a virtual machine: qemu and a kernel could not be fetched (no Debian on amd64, or no network?)") ;;
     *) failed+=("the station in a virtual machine") ;;
+esac
+
+step "the runtime on aarch64"
+tests/aarch64/run.sh
+case $? in
+    0) ;;
+    "$unfetched") skipped+=("the runtime on aarch64: a cross compiler, qemu or Rust's library for it could not be had") ;;
+    *) failed+=("the runtime on aarch64") ;;
 esac
 
 echo
