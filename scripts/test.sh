@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test there is, one failure not hiding the others: the encoder's conversion and the peers in Python, the examples
-# in the documentation, the workspace, the station in a virtual machine, the runtime on ARM. At the end stands what failed and what was skipped, with the reason.
+# in the documentation, the workspace, the station in a virtual machine, the runtime on ARM. At the end stands what
+# failed and what was skipped, with the reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 

@@ -89,7 +89,10 @@ fn download(url: &str, folder: &Path, content: &[u8]) -> Download {
     }
 }
 
-fn run(download: &Download) -> (Result<(), WeightsError>, Vec<(u64, Option<u64>)>) {
+/// Bytes there and, if it is known, bytes in all, as often as they were told.
+type Told = Vec<(u64, Option<u64>)>;
+
+fn run(download: &Download) -> (Result<(), WeightsError>, Told) {
     let mut told = Vec::new();
     let result = fetch(download, &AtomicBool::new(false), &mut |done, total| {
         told.push((done, total))
