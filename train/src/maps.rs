@@ -1,18 +1,16 @@
 //! The resolution at which the networks meet: every map behind the encoder has 64×64 cells for a 256×256 image.
 
 use burn::tensor::Tensor;
-use burn::tensor::backend::Backend;
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+
+use crate::engine::Kernels;
 
 /// Cells along each side.
 pub const MAP_SIZE: usize = 64;
 
 /// Bilinear to `size`×`size` cells with half-pixel centres, as the exported graphs do it.
-pub fn resize<B: Backend>(map: Tensor<B, 4>, size: usize) -> Tensor<B, 4> {
+pub fn resize<B: Kernels>(map: Tensor<B, 4>, size: usize) -> Tensor<B, 4> {
     if map.dims()[2..] == [size, size] {
         return map;
     }
-    let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
-    interpolate(map, [size, size], options)
+    B::resize(map, size)
 }

@@ -243,7 +243,7 @@ fn the_gpu_check_compares_the_same_networks() {
     assert!(output.status.success(), "{output:?}");
     let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let differences = figures["relative_difference_from_cpu"].as_object().unwrap();
-    assert_eq!(differences.len(), 5);
+    assert_eq!(differences.len(), 7);
     assert!(
         differences.values().all(|d| d.as_f64() == Some(0.0)),
         "{figures}"

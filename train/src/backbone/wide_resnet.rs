@@ -10,6 +10,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::engine::Kernels;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 use crate::weights::{StateDict, WeightsError};
@@ -180,15 +181,15 @@ struct Bottleneck<B: Backend> {
     shortcut: Option<Conv2d<B>>,
 }
 
-impl<B: Backend> Bottleneck<B> {
+impl<B: Kernels> Bottleneck<B> {
     fn forward(&self, map: Tensor<B, 4>) -> Tensor<B, 4> {
-        let inner = relu(self.reduce.forward(map.clone()));
-        let inner = relu(self.spatial.forward(inner));
+        let inner = relu(B::convolve(&self.reduce, map.clone()));
+        let inner = relu(B::convolve(&self.spatial, inner));
         let passed = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(map),
+            Some(shortcut) => B::convolve(shortcut, map),
             None => map,
         };
-        relu(self.expand.forward(inner) + passed)
+        relu(B::convolve(&self.expand, inner) + passed)
     }
 
     fn write(&self, graph: &mut Graph, map: &Value) -> Value {
@@ -224,11 +225,11 @@ pub struct FeatureMaps<B: Backend> {
     pub stride16: Tensor<B, 4>,
 }
 
-impl<B: Backend> WideResNet<B> {
+impl<B: Kernels> WideResNet<B> {
     /// # Shapes
     /// - `image`: `[B, 3, H, W]`, normalised by ImageNet's mean and standard deviation
     pub fn forward(&self, image: Tensor<B, 4>) -> FeatureMaps<B> {
-        let map = relu(self.stem.forward(image));
+        let map = relu(B::convolve(&self.stem, image));
         let map = max_pool2d(map, [3, 3], [2, 2], [1, 1], [1, 1], false);
         let stride4 = self.stage(0, map);
         let stride8 = self.stage(1, stride4.clone());

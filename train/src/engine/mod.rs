@@ -6,7 +6,12 @@ mod checkpoint;
 mod curves;
 mod device;
 mod fingerprint;
+#[cfg(feature = "cuda")]
+mod gpu_kernels;
+#[cfg(any(test, feature = "cuda"))]
+mod gradients;
 mod initial;
+mod kernels;
 mod metrics;
 mod progress;
 mod sampling;
@@ -20,6 +25,7 @@ pub use backend::{Gpu, GpuTraining};
 pub use device::{Device, DeviceError, needed_bytes};
 pub use fingerprint::Fingerprint;
 pub use initial::{rectified, seeded_init};
+pub use kernels::{Kernels, Training};
 pub use sampling::{batch, noise_source};
 pub use training::{Loss, Objective, Schedule, Shard, Workplace, train};
 

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use aecsad::camera::{Frame, list_images};
 use aecsad::optics::{InputGeometry, Optics};
-use burn::tensor::backend::AutodiffBackend;
 use ndarray::Array3;
 
 use super::images::Images;
@@ -17,7 +16,7 @@ use super::precision::Precision;
 use super::{FitError, FitOptions, Fitted, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
 use crate::dataset;
-use crate::engine::{CpuTraining, Device, Schedule, needed_bytes};
+use crate::engine::{CpuTraining, Device, Schedule, Training, needed_bytes};
 use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
 use crate::pseudo_label::Labels;
 use crate::segmentation::{self, DecoderConfig, Encoding, SegmentationConfig};
@@ -186,7 +185,7 @@ impl Task<'_> {
         })
     }
 
-    fn train<B: AutodiffBackend>(
+    fn train<B: Training>(
         &self,
         device: &B::Device,
         cancel: &AtomicBool,
@@ -208,7 +207,7 @@ impl Task<'_> {
         })
     }
 
-    fn segmentation<B: AutodiffBackend>(
+    fn segmentation<B: Training>(
         &self,
         encoder: &WideResNet<B::InnerBackend>,
         classes: usize,
@@ -255,7 +254,7 @@ impl Task<'_> {
         Ok(trained.to_onnx())
     }
 
-    fn students<B: AutodiffBackend>(
+    fn students<B: Training>(
         &self,
         encoder: &WideResNet<B::InnerBackend>,
         device: &B::Device,

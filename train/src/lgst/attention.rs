@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 
+use crate::engine::Kernels;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 
@@ -46,14 +47,14 @@ impl SelfAttentionConfig {
     }
 }
 
-impl<B: Backend> SelfAttention<B> {
+impl<B: Kernels> SelfAttention<B> {
     /// # Shapes
     /// - input and output: `[B, C, H, W]`
     pub fn forward(&self, map: Tensor<B, 4>) -> Tensor<B, 4> {
         let [batch, channels, height, width] = map.dims();
         let cells = height * width;
         let flat = |layer: &Conv2d<B>| {
-            let out = layer.forward(map.clone());
+            let out = B::convolve(layer, map.clone());
             let depth = out.dims()[1];
             out.reshape([batch, depth, cells])
         };

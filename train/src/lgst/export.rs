@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 
 use super::train::TrainedLgst;
+use crate::engine::Kernels;
 use crate::export::onnx::{Graph, Value};
 use crate::maps::MAP_SIZE;
 
@@ -21,7 +22,7 @@ pub struct LgstMaps<B: Backend> {
     pub residual: Tensor<B, 4>,
 }
 
-impl<B: Backend> TrainedLgst<B> {
+impl<B: Kernels> TrainedLgst<B> {
     /// # Shapes
     /// - `image`: `[B, 3, 256, 256]`, normalised; `stride8`, `stride16`: the encoder's features of it
     pub fn maps(

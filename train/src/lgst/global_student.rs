@@ -12,7 +12,7 @@ use rand::Rng;
 use rand::RngExt;
 
 use super::attention::{SelfAttention, SelfAttentionConfig};
-use crate::engine::rectified;
+use crate::engine::{Kernels, rectified};
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 use crate::maps::resize;
@@ -153,7 +153,12 @@ impl GlobalStudentConfig {
     }
 }
 
-impl<B: Backend> GlobalStudent<B> {
+impl<B: Kernels> GlobalStudent<B> {
+    /// Of the layer that sees the image: its gradient has come through all others.
+    pub fn first_weight(&self) -> &Param<Tensor<B, 4>> {
+        &self.halvings[0].weight
+    }
+
     /// F_G. With `dropout` some cells are dropped; without it the network is as it will be used.
     ///
     /// # Shapes
@@ -166,12 +171,12 @@ impl<B: Backend> GlobalStudent<B> {
     ) -> Tensor<B, 4> {
         let mut map = image;
         for (index, layer) in self.halvings.iter().enumerate() {
-            map = relu(layer.forward(map));
+            map = relu(B::convolve(layer, map));
             if let Some(attention) = attention_after(index, [3, 4], &self.encoder_attention) {
                 map = attention.forward(map);
             }
         }
-        map = self.bottleneck.forward(map);
+        map = B::convolve(&self.bottleneck, map);
         let last = self.sizes.len().saturating_sub(1);
         let placed = self.placed();
         for (index, (layer, &size)) in self.decoder.iter().zip(&self.sizes).enumerate() {
@@ -179,7 +184,7 @@ impl<B: Backend> GlobalStudent<B> {
             if let Some(position) = self.position.as_ref().filter(|_| Some(index) == placed) {
                 map = map + position.val();
             }
-            map = relu(layer.forward(map));
+            map = relu(B::convolve(layer, map));
             if let Some(attention) = attention_after(index, [2, 4], &self.decoder_attention) {
                 map = attention.forward(map);
             }
@@ -187,7 +192,7 @@ impl<B: Backend> GlobalStudent<B> {
                 map = dropout.apply(map, self.dropout);
             }
         }
-        self.head.forward(map)
+        B::convolve(&self.head, map)
     }
 
     /// The decoder stage that is told where it is.

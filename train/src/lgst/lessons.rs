@@ -8,7 +8,7 @@ use ndarray::Array3;
 
 use super::teacher::Teacher;
 use crate::backbone::WideResNet;
-use crate::engine::stack;
+use crate::engine::{Kernels, stack};
 use crate::maps::MAP_SIZE;
 
 /// Images that are encoded at once.
@@ -24,7 +24,7 @@ pub struct Lesson<B: Backend> {
     pub stride16: Tensor<B, 4>,
 }
 
-impl<B: Backend> Lesson<B> {
+impl<B: Kernels> Lesson<B> {
     pub fn from_features(features: &Features, device: &B::Device) -> Self {
         Self {
             stride8: stack([&features.stride8].into_iter(), device),
@@ -58,7 +58,7 @@ pub enum TeacherMaps<B: Backend> {
     Projected(Box<Teacher<B>>, Vec<Lesson<B>>),
 }
 
-impl<B: Backend> TeacherMaps<B> {
+impl<B: Kernels> TeacherMaps<B> {
     pub fn new(teacher: &Teacher<B>, lessons: Vec<Lesson<B>>, channels: usize) -> Self {
         let bytes = lessons.len() * channels * MAP_SIZE * MAP_SIZE * size_of::<f32>();
         if bytes <= MAPS_KEPT_BYTES {

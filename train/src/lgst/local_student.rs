@@ -2,7 +2,7 @@
 //! of the parts, so what it fails to imitate is a local flaw.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::Tensor;
@@ -10,7 +10,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
 
-use crate::engine::rectified;
+use crate::engine::{Kernels, rectified};
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 use crate::maps::{MAP_SIZE, resize};
@@ -84,7 +84,12 @@ impl LocalStudentConfig {
     }
 }
 
-impl<B: Backend> LocalStudent<B> {
+impl<B: Kernels> LocalStudent<B> {
+    /// Of the layer that sees the image: its gradient has come through all others.
+    pub fn first_weight(&self) -> &Param<Tensor<B, 4>> {
+        &self.trunk[0].weight
+    }
+
     /// F_L, which imitates the teacher, and F_LG, which imitates the global student.
     ///
     /// # Shapes
@@ -93,15 +98,15 @@ impl<B: Backend> LocalStudent<B> {
     pub fn forward(&self, image: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
         let mut seen = image;
         for (index, layer) in self.trunk.iter().enumerate() {
-            seen = relu(layer.forward(seen));
+            seen = relu(B::convolve(layer, seen));
             if index < self.pooled {
                 seen = avg_pool2d(seen, [2, 2], [2, 2], [1, 1], true, false);
             }
         }
         let seen = resize(seen, MAP_SIZE);
         (
-            self.teacher_head.forward(seen.clone()),
-            self.global_head.forward(seen),
+            B::convolve(&self.teacher_head, seen.clone()),
+            B::convolve(&self.global_head, seen),
         )
     }
 

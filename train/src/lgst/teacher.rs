@@ -8,7 +8,7 @@ use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
 
 use super::lessons::Lesson;
-use crate::engine::seeded_init;
+use crate::engine::{Kernels, seeded_init};
 use crate::export::layers;
 use crate::export::matrix::Matrix;
 use crate::export::onnx::{Graph, Value};
@@ -30,7 +30,7 @@ pub struct Teacher<B: Backend> {
     stride16: Conv2d<B>,
 }
 
-impl<B: Backend> Teacher<B> {
+impl<B: Kernels> Teacher<B> {
     /// Draws the projection from `seed` and standardises it over `lessons`.
     pub fn fit(lessons: &[Lesson<B>], channels: usize, seed: u64, device: &B::Device) -> Self {
         let (from8, from16) = lessons.first().map_or((1, 1), |first| {
@@ -103,8 +103,8 @@ impl<B: Backend> Teacher<B> {
     /// - `stride8`: `[B, C8, H/8, W/8]`, `stride16`: `[B, C16, H/16, W/16]`
     /// - output: `[B, D, 64, 64]`
     pub fn forward(&self, stride8: Tensor<B, 4>, stride16: Tensor<B, 4>) -> Tensor<B, 4> {
-        let sum = resize(self.stride8.forward(stride8), MAP_SIZE)
-            + resize(self.stride16.forward(stride16), MAP_SIZE);
+        let sum = resize(B::convolve(&self.stride8, stride8), MAP_SIZE)
+            + resize(B::convolve(&self.stride16, stride16), MAP_SIZE);
         avg_pool2d(sum, [3, 3], [1, 1], [1, 1], false, false)
     }
 

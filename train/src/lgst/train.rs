@@ -7,7 +7,7 @@ use std::time::Duration;
 use aecsad::network::Features;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use ndarray::Array3;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -22,8 +22,8 @@ use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
 use crate::backbone::WideResNet;
 use crate::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace, noise_source,
-    seeded_init, stack,
+    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Training, Workplace,
+    noise_source, seeded_init, stack,
 };
 
 const STAGE: &str = "students";
@@ -126,7 +126,7 @@ pub fn train(
 ///
 /// # Errors
 /// If there are no images, if shapes disagree, or if the training itself stops: see [`engine::Error`].
-pub fn train_on<B: AutodiffBackend>(
+pub fn train_on<B: Training>(
     images: &[Array3<f32>],
     features: &[Features],
     config: &LgstConfig,
@@ -168,7 +168,7 @@ pub struct Images<'a> {
 ///
 /// # Errors
 /// As [`train_on`].
-pub fn train_with_encoder<B: AutodiffBackend>(
+pub fn train_with_encoder<B: Training>(
     images: Images,
     encoder: &WideResNet<B::InnerBackend>,
     config: &LgstConfig,
@@ -199,7 +199,7 @@ struct Pupils<'a, B: Backend> {
     lessons: Vec<Lesson<B>>,
 }
 
-fn teach<B: AutodiffBackend>(
+fn teach<B: Training>(
     pupils: Pupils<B::InnerBackend>,
     config: &LgstConfig,
     fingerprint: Fingerprint,
@@ -247,7 +247,7 @@ impl LgstConfig {
     }
 }
 
-struct Imitation<'a, B: AutodiffBackend> {
+struct Imitation<'a, B: Training> {
     images: &'a [Array3<f32>],
     strangers: &'a [Array3<f32>],
     teacher_maps: TeacherMaps<B::InnerBackend>,
@@ -255,7 +255,7 @@ struct Imitation<'a, B: AutodiffBackend> {
     device: B::Device,
 }
 
-impl<B: AutodiffBackend> Objective<B> for Imitation<'_, B> {
+impl<B: Training> Objective<B> for Imitation<'_, B> {
     type Model = Students<B>;
 
     fn loss(&self, students: &Students<B>, shard: Shard) -> Loss<B> {

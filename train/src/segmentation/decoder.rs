@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 
-use crate::engine::rectified;
+use crate::engine::{Kernels, rectified};
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 use crate::maps::{MAP_SIZE, resize};
@@ -43,7 +43,7 @@ struct Block<B: Backend> {
     norm: BatchNorm<B>,
 }
 
-impl<B: Backend> Block<B> {
+impl<B: Kernels> Block<B> {
     /// A kernel of 1 or 3 cells a side that keeps the map's size.
     fn new(channels: [usize; 2], kernel: usize, rate: usize, device: &B::Device) -> Self {
         let pad = kernel / 2 * rate;
@@ -60,7 +60,7 @@ impl<B: Backend> Block<B> {
     }
 
     fn forward(&self, map: Tensor<B, 4>) -> Tensor<B, 4> {
-        relu(self.norm.forward(self.layer.forward(map)))
+        relu(self.norm.forward(B::convolve(&self.layer, map)))
     }
 
     fn write(&self, graph: &mut Graph, map: &Value) -> Value {
@@ -85,7 +85,7 @@ pub struct Decoder<B: Backend> {
 }
 
 impl DecoderConfig {
-    pub fn init<B: Backend>(&self, device: &B::Device) -> Decoder<B> {
+    pub fn init<B: Kernels>(&self, device: &B::Device) -> Decoder<B> {
         let Self {
             branch,
             width,
@@ -113,7 +113,7 @@ impl DecoderConfig {
     }
 }
 
-impl<B: Backend> Decoder<B> {
+impl<B: Kernels> Decoder<B> {
     /// Logits of the classes.
     ///
     /// # Shapes
@@ -126,7 +126,7 @@ impl<B: Backend> Decoder<B> {
             .iter()
             .map(|branch| branch.forward(stride16.clone()))
             .collect();
-        let pooled = relu(self.pooled.forward(stride16.mean_dim(2).mean_dim(3)));
+        let pooled = relu(B::convolve(&self.pooled, stride16.mean_dim(2).mean_dim(3)));
         pyramid.push(pooled.repeat_dim(2, size).repeat_dim(3, size));
         let context = resize(self.fuse.forward(Tensor::cat(pyramid, 1)), MAP_SIZE);
         let joined = Tensor::cat(vec![context, self.detail.forward(stride4)], 1);
@@ -134,7 +134,7 @@ impl<B: Backend> Decoder<B> {
             .refine
             .iter()
             .fold(joined, |map, block| block.forward(map));
-        self.classify.forward(refined)
+        B::convolve(&self.classify, refined)
     }
 
     /// The graph for one image: inputs `stride4` and `stride16`, output `logits`, `[1, C, 64, 64]`.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::augment::Augmentation;
 use crate::backbone::WideResNet;
-use crate::engine::{Fingerprint, stack};
+use crate::engine::{Fingerprint, Kernels, stack};
 
 /// A batch as the decoder reads it.
 pub struct Encoded<B: Backend> {
@@ -121,7 +121,7 @@ pub struct Encoding<'a, B: Backend> {
     pub device: B::Device,
 }
 
-impl<B: Backend> Encoding<'_, B> {
+impl<B: Kernels> Encoding<'_, B> {
     fn encode(&self, frames: &[&Frame]) -> Encoded<B> {
         let side = self.geometry.height as usize;
         let images: Vec<Array3<f32>> = frames
@@ -141,7 +141,7 @@ impl<B: Backend> Encoding<'_, B> {
     }
 }
 
-impl<B: Backend> Source<B> for Encoding<'_, B> {
+impl<B: Kernels> Source<B> for Encoding<'_, B> {
     fn masks(&self) -> &[Array2<u8>] {
         self.masks
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use ndarray::{Array2, Array3};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ use super::losses::{LossWeights, Probabilities, Target};
 use super::source::{Encoded, Encoding, Prepared, Source, TrainingSet};
 use super::{Error, IGNORE};
 use crate::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace, noise_source,
-    seeded_init,
+    self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, Schedule, Shard, Training,
+    Workplace, noise_source, seeded_init,
 };
 use crate::maps::MAP_SIZE;
 
@@ -83,7 +83,7 @@ pub struct TrainedDecoder<B: Backend = Cpu> {
     pub decoder: Decoder<B>,
 }
 
-impl<B: Backend> TrainedDecoder<B> {
+impl<B: Kernels> TrainedDecoder<B> {
     /// Inputs `stride4`, `stride16`; output `logits`, `[1, C, 64, 64]`.
     pub fn to_onnx(&self) -> Vec<u8> {
         self.decoder.to_onnx()
@@ -108,7 +108,7 @@ pub fn train(
 /// # Errors
 /// If nothing is labelled, if shapes or classes disagree with the configuration, or if the training itself stops: see
 /// [`engine::Error`].
-pub fn train_on<B: AutodiffBackend>(
+pub fn train_on<B: Training>(
     set: TrainingSet,
     config: &SegmentationConfig,
     work_dir: &Path,
@@ -135,7 +135,7 @@ pub fn train_on<B: AutodiffBackend>(
 ///
 /// # Errors
 /// As [`train_on`].
-pub fn train_with_encoder<B: AutodiffBackend>(
+pub fn train_with_encoder<B: Training>(
     images: &Encoding<'_, B::InnerBackend>,
     config: &SegmentationConfig,
     work_dir: &Path,
@@ -147,7 +147,7 @@ pub fn train_with_encoder<B: AutodiffBackend>(
     train_from::<B>(images, config, work_dir, cancel, device)
 }
 
-fn train_from<B: AutodiffBackend>(
+fn train_from<B: Training>(
     source: &dyn Source<B::InnerBackend>,
     config: &SegmentationConfig,
     work_dir: &Path,
@@ -181,19 +181,19 @@ fn train_from<B: AutodiffBackend>(
     })
 }
 
-struct Labelling<'a, B: AutodiffBackend> {
+struct Labelling<'a, B: Training> {
     source: &'a dyn Source<B::InnerBackend>,
     config: &'a SegmentationConfig,
     device: B::Device,
 }
 
-impl<B: AutodiffBackend> Labelling<'_, B> {
+impl<B: Training> Labelling<'_, B> {
     fn target<'m>(&self, masks: impl ExactSizeIterator<Item = &'m Array2<u8>>) -> Target<B> {
         Target::new(masks, self.config.decoder.classes, &self.device)
     }
 }
 
-impl<B: AutodiffBackend> Objective<B> for Labelling<'_, B> {
+impl<B: Training> Objective<B> for Labelling<'_, B> {
     type Model = Decoder<B>;
 
     fn loss(&self, decoder: &Decoder<B>, shard: Shard) -> Loss<B> {

@@ -1,0 +1,32 @@
+//! The operations that cost most, as the networks call them: a backend may have a better way than the one that burn
+//! would choose for it, or the only one.
+
+use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+
+use super::{Cpu, CpuTraining};
+
+/// A backend, and its ways of convolving and resizing.
+pub trait Kernels: Backend {
+    /// What [`Conv2d::forward`] computes.
+    fn convolve(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        layer.forward(map)
+    }
+
+    /// Bilinear to `size`×`size` cells with half-pixel centres.
+    fn resize(map: Tensor<Self, 4>, size: usize) -> Tensor<Self, 4> {
+        let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
+        interpolate(map, [size, size], options)
+    }
+}
+
+/// A backend that trains, and runs what it has trained.
+pub trait Training: AutodiffBackend<InnerBackend: Kernels> + Kernels {}
+
+impl<B: AutodiffBackend<InnerBackend: Kernels> + Kernels> Training for B {}
+
+impl Kernels for Cpu {}
+impl Kernels for CpuTraining {}
