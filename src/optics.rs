@@ -1,7 +1,8 @@
 //! From a frame to the tensor the networks were trained on: region of interest, resize, normalise. This is the only
 //! pre-processing there is; training, calibration and the camera path all come through here.
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::images::{Image, TypedCroppedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
@@ -130,11 +131,15 @@ impl Optics {
         if frame.rgb.len() as u64 != width as u64 * height as u64 * 3 || frame.rgb.is_empty() {
             return Err(broken());
         }
+        // Typed, or the program carries resizers for thirteen kinds of pixels.
         let source =
-            ImageRef::new(width, height, &frame.rgb, PixelType::U8x3).map_err(|_| broken())?;
+            TypedImageRef::<U8x3>::from_buffer(width, height, &frame.rgb).map_err(|_| broken())?;
+        let Some(mut target) = self.resized.typed_image_mut::<U8x3>() else {
+            return Err(broken());
+        };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         let resized = match self.region {
-            None => self.resizer.resize(&source, &mut self.resized, &options),
+            None => self.resizer.resize_typed(&source, &mut target, &options),
             Some(r) => {
                 let inside = r.left.checked_add(r.width).is_some_and(|x| x <= width)
                     && r.top.checked_add(r.height).is_some_and(|y| y <= height);
@@ -143,9 +148,9 @@ impl Optics {
                     return Err(outside);
                 }
                 // The options' own crop would let pixels beyond the region's edge weigh in.
-                let seen = CroppedImage::new(&source, r.left, r.top, r.width, r.height)
+                let seen = TypedCroppedImage::from_ref(&source, r.left, r.top, r.width, r.height)
                     .map_err(|_| outside)?;
-                self.resizer.resize(&seen, &mut self.resized, &options)
+                self.resizer.resize_typed(&seen, &mut target, &options)
             }
         };
         resized.map_err(|e| OpticsError::Resize(e.to_string()))?;

@@ -3,7 +3,10 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use aecsad::camera::{Frame, ImageError, decode, image_size, read_image, read_image_by_content};
+use aecsad::camera::pixel_format::{Layout, PixelFormat, YuvEncoding};
+use aecsad::camera::{
+    CameraError, Frame, ImageError, decode, image_size, read_image, read_image_by_content,
+};
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel, Rgb, Rgba};
 
 const RED: [u8; 3] = [255, 0, 0];
@@ -198,6 +201,31 @@ fn a_false_name_is_refused_unless_the_caller_doesn_t_mind() {
         let path = folder.path().join(name);
         std::fs::copy(fixture("progressive.jpg"), &path).unwrap();
         assert!(read_image(&path).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_jpeg_that_breaks_its_decoder_is_damaged() {
+    // Found by fuzzing: the decoder panics where it uses AVX2, and may make something of it elsewhere.
+    let bytes = include_bytes!("fixtures/breaks-a-decoder.jpg");
+    if let Err(error) = decoded(bytes) {
+        assert!(matches!(error, ImageError::Damaged { .. }), "{error}");
+    }
+    let (width, height) = image::ImageReader::new(std::io::Cursor::new(bytes))
+        .with_guessed_format()
+        .unwrap()
+        .into_dimensions()
+        .unwrap();
+    let layout = Layout {
+        format: PixelFormat::Mjpg,
+        width,
+        height,
+        stride: 0,
+        shift: 0,
+        yuv: YuvEncoding::default(),
+    };
+    if let Err(error) = layout.to_rgb(bytes, &mut Frame::empty()) {
+        assert!(matches!(error, CameraError::Corrupt(_)), "{error}");
     }
 }
 

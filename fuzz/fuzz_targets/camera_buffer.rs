@@ -1,10 +1,16 @@
 //! Any buffer of any granted geometry: a picture or an error, never a panic.
 #![no_main]
 
+use std::sync::Once;
+
 use aecsad::camera::Frame;
 use aecsad::camera::pixel_format::{Layout, PixelFormat, YuvEncoding};
 
+static QUIET: Once = Once::new();
+
 libfuzzer_sys::fuzz_target!(|input: (u8, u8, u8, u16, u8, &[u8])| {
+    // libFuzzer's hook ends the process at any panic, also at those of decoders, which `to_rgb` catches.
+    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| ())));
     let (format, width, height, stride, shift, bytes) = input;
     let layout = Layout {
         format: PixelFormat::ALL[usize::from(format) % PixelFormat::ALL.len()].0,

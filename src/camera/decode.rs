@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -91,13 +92,16 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Frame, ImageError> {
 /// Width and height as they will be decoded, from the header alone.
 pub fn image_size(path: &Path) -> Result<(u32, u32), ImageError> {
     let bytes = read_bounded(path)?;
-    let mut decoder = open(format_of(&bytes, path)?, &bytes, path)?;
-    let (width, height) = decoder.dimensions();
-    let orientation = decoder.orientation().map_err(|e| refusal(e, path))?;
-    Ok(if turns(orientation) {
-        (height, width)
-    } else {
-        (width, height)
+    let format = format_of(&bytes, path)?;
+    guarded(path, || {
+        let mut decoder = open(format, &bytes, path)?;
+        let (width, height) = decoder.dimensions();
+        let orientation = decoder.orientation().map_err(|e| refusal(e, path))?;
+        Ok(if turns(orientation) {
+            (height, width)
+        } else {
+            (width, height)
+        })
     })
 }
 
@@ -214,7 +218,28 @@ fn open<'a>(
     Ok(Box::new(decoder))
 }
 
+/// None if the decoder panics. They are other people's, and one does on some damaged JPEGs (zune-jpeg 0.5.15).
+pub(super) fn unless_it_breaks<T>(decode: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(decode)).ok()
+}
+
+fn guarded<T>(
+    path: &Path,
+    decode: impl FnOnce() -> Result<T, ImageError>,
+) -> Result<T, ImageError> {
+    unless_it_breaks(decode).unwrap_or_else(|| {
+        Err(ImageError::Damaged {
+            path: path.into(),
+            why: "its decoder broke off".into(),
+        })
+    })
+}
+
 fn decode_as(format: ImageFormat, bytes: &[u8], path: &Path) -> Result<Frame, ImageError> {
+    guarded(path, || decode_unguarded(format, bytes, path))
+}
+
+fn decode_unguarded(format: ImageFormat, bytes: &[u8], path: &Path) -> Result<Frame, ImageError> {
     let captured = Instant::now();
     let mut decoder = open(format, bytes, path)?;
     let orientation = decoder.orientation().map_err(|e| refusal(e, path))?;

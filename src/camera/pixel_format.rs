@@ -6,6 +6,7 @@ use std::io::Cursor;
 use image::codecs::jpeg::JpegDecoder;
 use image::{ColorType, ImageDecoder};
 
+use super::decode::unless_it_breaks;
 use super::{CameraError, Frame};
 
 /// A pixel format that a station can ask its camera for.
@@ -110,7 +111,11 @@ impl Layout {
         frame.height = self.height;
         frame.rgb.resize(width * height * 3, 0);
         if self.format == PixelFormat::Mjpg {
-            return self.jpeg(bytes, frame);
+            return unless_it_breaks(|| self.jpeg(bytes, frame)).unwrap_or_else(|| {
+                Err(CameraError::Corrupt(
+                    "a JPEG that breaks its decoder".into(),
+                ))
+            });
         }
         let stride = (self.stride as usize).max(self.format.row_bytes(width));
         let last_row = self.format.row_bytes(width);

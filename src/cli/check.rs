@@ -10,7 +10,9 @@ use super::LoadJudge;
 use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
 use crate::error::{Error, Result};
 use crate::reject::{RejectError, RejectEvent};
-use crate::station::config::{CameraConfig, StationConfig, SystemConfig, TriggerConfig};
+use crate::station::config::{
+    CameraConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
+};
 use crate::station::devices::{open_rejector, open_trigger};
 use crate::station::{Judge, system};
 
@@ -75,7 +77,11 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
             });
         }
         system_lines(&mut report, &config.system);
-        if let Some(address) = config.monitor {
+        if let Some(MonitorConfig {
+            address,
+            asked: true,
+        }) = config.monitor
+        {
             let bound = TcpListener::bind(address).map_err(|e| format!("{address} can't be listened on ({e}): close the program that holds it, or correct `monitor.listen`"));
             report.line("monitor", bound, |_| format!("http://{address}/metrics"));
         }

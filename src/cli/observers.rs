@@ -84,19 +84,25 @@ impl<'k> Observers<'k> {
         keep: &'k mut dyn FnMut(&Row),
     ) -> Result<Self> {
         let now = Instant::now();
-        let metrics = config
-            .monitor
-            .map(|address| (address, Arc::new(Metrics::new())));
-        let server = match &metrics {
-            None => None,
-            Some((address, metrics)) => Some(Server::start(*address, Arc::clone(metrics))?),
+        let metrics = Arc::new(Metrics::new());
+        let started = config.monitor.map(|monitor| {
+            (
+                Server::start(monitor.address, Arc::clone(&metrics)),
+                monitor,
+            )
+        });
+        let (server, unserved) = match started {
+            None => (None, None),
+            Some((Ok(server), _)) => (Some(server), None),
+            Some((Err(error), monitor)) if monitor.asked => return Err(error.into()),
+            Some((Err(error), _)) => (None, Some(error.to_string())),
         };
-        Ok(Observers {
+        let mut observers = Observers {
             ledger: Ledger::new(config.confirm_within.is_some()),
             outlets: Outlets {
                 table,
                 journal,
-                metrics: metrics.map(|(_, metrics)| metrics),
+                metrics: server.is_some().then_some(metrics),
                 keep,
             },
             watchdog: Watchdog::start(&config.watchdog, now)?,
@@ -104,7 +110,11 @@ impl<'k> Observers<'k> {
             changeover,
             unheeded: None,
             _server: server,
-        })
+        };
+        if let Some(sentence) = unserved {
+            observers.alarm(sentence);
+        }
+        Ok(observers)
     }
 
     pub fn hear(&mut self, news: News) {

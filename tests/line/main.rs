@@ -115,6 +115,7 @@ impl Line {
         line.configure(
             "[bundle]\npath = \"none.aecsad\"\n\
              [camera]\nkind = \"folder\"\npath = \"frames\"\nrate_per_min = 600\n\
+             [monitor]\nlisten = \"off\"\n\
              [conveyor]\ntravel_ms = 1000\n\
              [reject]\nkind = \"framed\"\ndevice = \"gate\"\npulse_ms = 20\nlead_ms = 5\nmargin_ms = 300\n",
         );

@@ -186,6 +186,9 @@ fn under_systemd_each_line_has_names_and_an_urgency() {
     );
 }
 
+/// Where a station is not told otherwise it listens where the next test's would.
+const OFF: &str = "[monitor]\nlisten = \"off\"\n";
+
 #[test]
 fn a_watchdog_or_an_address_that_can_t_be_had_is_said_before_the_line_starts() {
     let line = Line::new(1);
@@ -200,12 +203,28 @@ fn a_watchdog_or_an_address_that_can_t_be_had_is_said_before_the_line_starts() {
         ),
         (format!("monitor]\nlisten = \"{address}\""), "127.0.0.1"),
     ] {
-        line.change("[conveyor]", &format!("[{section}\n[conveyor]"));
+        line.change(OFF, &format!("[{section}\n"));
         let output = line.station("run", &[]).wait_with_output().unwrap();
         let text = sentence(&output, 6);
         assert!(text.contains(device), "{text}");
-        line.change(&format!("[{section}\n[conveyor]"), "[conveyor]");
+        line.change(&format!("[{section}\n"), OFF);
     }
+}
+
+#[test]
+fn a_station_that_did_not_ask_for_metrics_runs_without_them_where_the_usual_port_is_taken() {
+    // Whoever holds it, this test or another program: it is taken.
+    let _held = std::net::TcpListener::bind("127.0.0.1:9464");
+    let line = Line::new(2);
+    line.change(OFF, "");
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let output = line.station("run", &[]).wait_with_output().unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("metrics can't be served on 127.0.0.1:9464"),
+        "{text}"
+    );
 }
 
 #[test]

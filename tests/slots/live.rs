@@ -24,6 +24,7 @@ fn station_file(station: &Station, bundle: &str) {
          [camera]\nkind = \"folder\"\npath = \"frames\"\nrate_per_min = 90\n\
          [conveyor]\ntravel_ms = 10000\n\
          [reject]\nkind = \"framed\"\ndevice = \"gate\"\npulse_ms = 20\nmargin_ms = 500\n\
+         [monitor]\nlisten = \"off\"\n\
          [journal]\npath = \"journal\"\n"
     );
     station.fixture.put("station.toml", text.as_bytes());

@@ -11,8 +11,8 @@ use super::file::{
     StationFile, TriggerSection,
 };
 use super::{
-    CameraConfig, ConfigError, JournalConfig, SensorWait, StationConfig, SystemConfig,
-    TriggerConfig, WatchdogConfig,
+    CameraConfig, ConfigError, JournalConfig, MonitorConfig, SensorWait, StationConfig,
+    SystemConfig, TriggerConfig, WatchdogConfig,
 };
 use crate::camera::pixel_format::PixelFormat;
 use crate::camera::presence::Presence;
@@ -104,12 +104,13 @@ impl<'p> Checker<'p> {
             }),
         };
         let monitor = match file.monitor.listen {
-            None => None,
-            Some(listen) => Some(listen.parse().map_err(|_| {
+            None => Some(MonitorConfig::unasked()),
+            Some(listen) if listen == "off" => None,
+            Some(listen) => Some(MonitorConfig::asked(listen.parse().map_err(|_| {
                 self.contradiction(format!(
-                    "`monitor.listen` is \"{listen}\": give an address and a port, like \"127.0.0.1:9464\""
+                    "`monitor.listen` is \"{listen}\": give an address and a port, like \"127.0.0.1:9464\", or \"off\""
                 ))
-            })?),
+            })?)),
         };
         let patience_s = self.within(
             "watchdog.patience_s",

@@ -96,7 +96,7 @@ const CASES: [Case; 64] = [
     ("journal.path", &[JOURNAL], "\"j\"", NO_TEXT),
     ("journal.records", &[JOURNAL], "1e9", &["999", "1.1e9", "1000.5", "nan"]),
     ("journal.images_mb", &[JOURNAL], "0", &["-1", "1000001", "nan"]),
-    ("monitor.listen", &[], "\"127.0.0.1:9464\"", &["\"here\"", "\"127.0.0.1\"", "\":9464\"", "\"127.0.0.1:99999\"", "9464"]),
+    ("monitor.listen", &[], "\"off\"", &["\"here\"", "\"127.0.0.1\"", "\":9464\"", "\"127.0.0.1:99999\"", "9464"]),
     ("watchdog.device", &[], "\"w\"", NO_TEXT),
     ("watchdog.patience_s", &[], "5", &["4", "3601", "nan"]),
     ("system.priority", &[], "90", &["91", "-1", "1.5"]),

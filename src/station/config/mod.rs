@@ -70,7 +70,7 @@ pub struct StationConfig {
     pub policies: Policies,
     pub journal: Option<JournalConfig>,
     /// Where the metrics are served, if anywhere.
-    pub monitor: Option<SocketAddr>,
+    pub monitor: Option<MonitorConfig>,
     pub watchdog: WatchdogConfig,
     pub system: SystemConfig,
 }
@@ -121,6 +121,29 @@ pub struct JournalConfig {
     pub records: u64,
     /// Room for pictures of rejected parts.
     pub images_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonitorConfig {
+    pub address: SocketAddr,
+    /// The station file names it; the default may be taken by another program, and the line goes on without.
+    pub asked: bool,
+}
+
+impl MonitorConfig {
+    fn asked(address: SocketAddr) -> Self {
+        MonitorConfig {
+            address,
+            asked: true,
+        }
+    }
+
+    fn unasked() -> Self {
+        MonitorConfig {
+            address: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            asked: false,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
