@@ -2,6 +2,7 @@
 //! validation parts set scale and threshold; no test image is ever seen.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aecsad::network::Percept;
 use aecsad::score::Branch;
@@ -93,16 +94,25 @@ pub(super) struct Candidate {
 }
 
 /// `validation` are good parts that trained nothing; `rate` is the wanted share of good parts rejected.
+/// None if `cancel` was set meanwhile.
 pub fn decide(
     fitter: &Fitter<'_>,
     validation: &[Percept],
     planted: &[Planted],
     rate: f64,
-) -> Selection {
-    let candidates = best_of_each(fitter, validation, planted);
+    cancel: &AtomicBool,
+) -> Option<Selection> {
+    let candidates = best_of_each(fitter, validation, planted, cancel)?;
     let chosen = choose(&candidates);
     let branches = explain(&candidates, &chosen);
-    settle(fitter, &candidates, &chosen, branches, validation, rate)
+    Some(settle(
+        fitter,
+        &candidates,
+        &chosen,
+        branches,
+        validation,
+        rate,
+    ))
 }
 
 /// The branches of `decided` that are on, fitted in its ways and with its weights, on what other networks see of the same
@@ -203,11 +213,17 @@ fn best_of_each(
     fitter: &Fitter<'_>,
     validation: &[Percept],
     planted: &[Planted],
-) -> Vec<Candidate> {
+    cancel: &AtomicBool,
+) -> Option<Vec<Candidate>> {
+    let stopped = || cancel.load(Ordering::Relaxed);
     let measured: Vec<Candidate> = Way::all()
         .into_par_iter()
+        .filter(|_| !stopped())
         .filter_map(|way| Some(measure(way, fitter.fit(way)?, validation, planted)))
         .collect();
+    if stopped() {
+        return None;
+    }
     let mut best: Vec<Candidate> = Vec::new();
     for candidate in measured {
         match best.last_mut() {
@@ -219,7 +235,7 @@ fn best_of_each(
             _ => best.push(candidate),
         }
     }
-    best
+    Some(best)
 }
 
 fn measure(

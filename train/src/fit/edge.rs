@@ -75,7 +75,14 @@ impl Task<'_> {
     }
 
     /// Chooses branches by the planted anomalies, unless `decided` has chosen already.
-    pub fn calibrate(&self, seen: &Seen, decided: Option<&[BranchChoice]>) -> Calibrated {
+    ///
+    /// # Errors
+    /// If someone stopped it: choosing takes minutes.
+    pub fn calibrate(
+        &self,
+        seen: &Seen,
+        decided: Option<&[BranchChoice]>,
+    ) -> Result<Calibrated, FitError> {
         let good = Good {
             train: &seen.train,
             labelled: &self.labelled,
@@ -89,12 +96,13 @@ impl Task<'_> {
         let rate = self.false_reject_rate;
         let selection = match decided {
             Some(decided) => calibrate::decide_again(decided, &fitter, validation, planted, rate),
-            None => calibrate::decide(&fitter, validation, planted, rate),
+            None => calibrate::decide(&fitter, validation, planted, rate, self.cancel)
+                .ok_or(FitError::Interrupted)?,
         };
-        Calibrated {
+        Ok(Calibrated {
             selection,
             registration: fitter.registration_why.clone(),
-        }
+        })
     }
 
     /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
@@ -138,7 +146,7 @@ impl Task<'_> {
             )?,
             planted: perceive_plants(&perception, plants, self.geometry, true, self.cancel)?,
         };
-        let calibrated = self.calibrate(&again, Some(&float.branches));
+        let calibrated = self.calibrate(&again, Some(&float.branches))?;
         let scores = proof::compare(
             &Side {
                 good: &seen.validation,

@@ -184,8 +184,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         cancel,
     };
     let (seen, plants) = task.see(&trained)?;
-    let float = task.calibrate(&seen, None);
-    stopped(cancel)?;
+    let float = task.calibrate(&seen, None)?;
     let (trained, calibrated, quantisation) = match options.precision {
         Precision::F32 => (trained, float, None),
         Precision::Int8 => {
