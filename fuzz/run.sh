@@ -33,7 +33,11 @@ for target in "${targets[@]}"; do
         # The smallest inputs that reach what the whole corpus reaches; those over 4 KB would weigh more than they tell
         rm -rf smallest && mkdir smallest
         "$bin/$target" -merge=1 "${common[@]}" -max_len=4096 smallest "${given[@]}" "$corpus" 2>&1 | tail -n 1
-        find smallest -type f -size -4096c -print0 | sort -z | head -z -n 64 | xargs -0r cp -t "$seeds"
+        mapfile -d '' -t kept < <(find smallest -type f -size -4096c -print0 | sort -z)
+        [ ${#kept[@]} -gt 0 ] || { echo "$target: nothing was merged, its seeds stay as they are" >&2; continue; }
+        # Those that somebody named are somebody's; the others are named by their hash
+        find "$seeds" -type f -regextype posix-extended -regex '.*/[0-9a-f]{40}' -delete
+        cp -t "$seeds" "${kept[@]:0:64}"
         rm -rf smallest
         continue
     fi
