@@ -69,18 +69,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Device::Cuda(_) => unreachable!("its check fails in this build"),
     };
     println!("{figures:#}");
-    match figures["relative_difference_from_cpu"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .find(|(_, difference)| difference.as_f64().is_none_or(|d| d > TOLERATED))
-    {
+    judge(&figures).map_err(|e| Failure::new(e, ExitCode::Device))
+}
+
+/// Whether a device that differs so much from the CPU may train.
+fn judge(figures: &Value) -> Result<(), String> {
+    let differences = figures["relative_difference_from_cpu"].as_object();
+    // NaN is written as null.
+    let strange = |difference: &Value| difference.as_f64().is_none_or(|d| d > TOLERATED);
+    match differences.into_iter().flatten().find(|(_, d)| strange(d)) {
         None => Ok(()),
-        Some((name, difference)) => Err(Failure::new(
-            format!(
-                "the GPU computes {name} otherwise than the CPU, by {difference} of its largest value: train with --device cpu, and report it"
-            ),
-            ExitCode::Device,
+        Some((name, difference)) => Err(format!(
+            "the GPU computes {name} otherwise than the CPU, by {difference} of its largest value: train with \
+             --device cpu, and report it"
         )),
     }
 }
@@ -345,4 +346,22 @@ fn difference(expected: &[f32], found: &[f32]) -> f32 {
         0.0f32,
         |most, d| if d > most || d.is_nan() { d } else { most },
     ) / largest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_computes_something_else_is_refused() {
+        let figures = |gradient: f32| json!({ "relative_difference_from_cpu": { "logits": 0.002, "gradient": gradient } });
+        assert_eq!(judge(&figures(0.01)), Ok(()));
+        for wrong in [8.06, f32::NAN, f32::INFINITY] {
+            let sentence = judge(&figures(wrong)).unwrap_err();
+            assert!(
+                sentence.contains("computes gradient otherwise"),
+                "{sentence}"
+            );
+        }
+    }
 }

@@ -24,7 +24,8 @@ pub fn surrounded<B: Backend>(
     (gradient, options)
 }
 
-/// Of a bilinear resize, from gathers and sums. What of the gradient at the outputs, `[B, C, H', W']`, comes to the inputs, `[B, C, H, W]`.
+/// What of the gradient at the outputs of a bilinear resize, `[B, C, H', W']`, comes to its inputs, `[B, C, H, W]`: gathers
+/// and sums alone, in an order that is always the same.
 pub fn resize_gradient<B: Backend>(
     gradient: Tensor<B, 4>,
     [height, width]: [usize; 2],
