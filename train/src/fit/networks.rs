@@ -105,7 +105,7 @@ pub fn segmentation(
     };
     let mut config = SegmentationConfig::edge(classes, options.seed);
     config.schedule.steps = effort(config.schedule.steps, options);
-    let trained = segmentation::train(set, &config, &options.work, cancel)?;
+    let trained = segmentation::train(set, &config, &options.work, cancel)?.sharpened(set);
     Ok((trained.to_onnx(), classes))
 }
 

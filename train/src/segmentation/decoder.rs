@@ -137,6 +137,14 @@ impl<B: Kernels> Decoder<B> {
         B::convolve(&self.classify, refined)
     }
 
+    /// The same with all logits multiplied by `factor`.
+    pub fn sharpened(mut self, factor: f32) -> Self {
+        let Conv2d { weight, bias, .. } = self.classify.clone();
+        self.classify.weight = weight.map(|weight| weight.mul_scalar(factor));
+        self.classify.bias = bias.map(|bias| bias.map(|bias| bias.mul_scalar(factor)));
+        self
+    }
+
     /// The graph for one image: inputs `stride4` and `stride16`, output `logits`, `[1, C, 64, 64]`.
     pub fn to_onnx(&self) -> Vec<u8> {
         let mut graph = Graph::new("segmentation");

@@ -4,6 +4,7 @@
 mod augment;
 mod decoder;
 mod losses;
+mod sharpness;
 mod source;
 mod train;
 

@@ -65,7 +65,7 @@ pub(super) struct Prepared<'a, B: Backend> {
 }
 
 impl<B: Backend> Prepared<'_, B> {
-    fn stack(&self, images: &[Features], samples: &[usize]) -> Encoded<B> {
+    pub fn stack(&self, images: &[Features], samples: &[usize]) -> Encoded<B> {
         let of = |map: fn(&Features) -> &Array3<f32>| {
             stack(samples.iter().map(|&s| map(&images[s])), &self.device)
         };

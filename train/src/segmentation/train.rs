@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::decoder::{Decoder, DecoderConfig};
 use super::losses::{LossWeights, Probabilities, Target};
 use super::source::{Encoded, Encoding, Prepared, Source, TrainingSet};
-use super::{Error, IGNORE};
+use super::{Error, IGNORE, sharpness};
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, Schedule, Shard, Training,
     Workplace, noise_source, seeded_init,
@@ -87,6 +87,15 @@ impl<B: Kernels> TrainedDecoder<B> {
     /// Inputs `stride4`, `stride16`; output `logits`, `[1, C, 64, 64]`.
     pub fn to_onnx(&self) -> Vec<u8> {
         self.decoder.to_onnx()
+    }
+}
+
+impl TrainedDecoder {
+    /// As sure of itself as it is right on `set`'s labels; see [`sharpness`].
+    pub fn sharpened(self, set: TrainingSet) -> Self {
+        let factor = sharpness::find(&self.decoder, set);
+        let decoder = self.decoder.sharpened(factor);
+        Self { decoder }
     }
 }
 
