@@ -203,6 +203,8 @@ impl FrameSource for Parts {
                 self.last = None;
                 Sighting::Blind(error)
             }
+            // Without its sensor it does not.
+            (Shot::Back, _) if self.sensor_failed => Sighting::Nothing,
             (Shot::Back, _) => Sighting::Sees,
             (Shot::Taken { skipped }, Trigger::EachFrame) => self.each_frame(frame, skipped),
             (Shot::Spoilt(error), Trigger::EachFrame) => {
@@ -391,5 +393,25 @@ mod tests {
             Trigger::Sensor(Box::new(trigger)),
         );
         assert_eq!(told(&mut parts, start, 1), [("part", 5)]);
+    }
+
+    #[test]
+    fn a_camera_that_comes_back_does_not_make_up_for_a_sensor_that_is_gone() {
+        struct Gone;
+        impl Sensor for Gone {
+            fn signal(&mut self) -> Result<Option<Instant>, CameraError> {
+                Err(CameraError::Missing("the sensor".into()))
+            }
+        }
+        let start = Instant::now();
+        let script = Script(VecDeque::from([
+            (start, 0, Shot::Gone(CameraError::Missing("it".into()))),
+            (start + 10 * MS, 0, Shot::Back),
+        ]));
+        let trigger = SensorTrigger::new(Box::new(Gone), Duration::ZERO, 20 * MS);
+        let mut parts = Parts::new(Box::new(script), Trigger::Sensor(Box::new(trigger)));
+        let told = told(&mut parts, start, 4);
+        assert!(told.iter().all(|(name, _)| *name == "blind"), "{told:?}");
+        assert_eq!(told.len(), 2);
     }
 }
