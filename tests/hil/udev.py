@@ -29,8 +29,7 @@ USER = "su -s /bin/sh aecsad -c"
 def udev(virtual, actuator):
     owned = dict(OWNED)
     if "gpio_simulated" in virtual.run("lsmod"):
-        gpio.plug_in(virtual)
-        owned[gpio.CHIP] = "gpio"
+        owned[f"/dev/{gpio.plug_in(virtual)}"] = "gpio"
     gate = plug_in(virtual, actuator)
     try:
         expect(virtual.run(LATENCY) != "1", "the adapter is quick without a rule: nothing is proven")
