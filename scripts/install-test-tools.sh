@@ -13,6 +13,10 @@ has() { command -v "$1" >/dev/null; }
 has python3 || packages+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 has minisign || packages+=(minisign)
+# The virtual machine's drivers are built, by tools that read object files
+has make || packages+=(make)
+has xz || packages+=(xz-utils)
+ldconfig -p | grep -q 'libelf\.so\.1' || packages+=(libelf1)
 
 if [ ${#packages[@]} -gt 0 ]; then
     if [ "$(id -u)" -eq 0 ] && has apt-get; then

@@ -61,6 +61,15 @@ impl SensorTrigger {
         }
     }
 
+    /// Takes in what the sensor saw while the camera was waited for. What fails here is told at the next turn.
+    fn listen(&mut self) {
+        while !self.expected.is_full()
+            && let Ok(Some(at)) = self.sensor.signal()
+        {
+            let _ = self.expected.push_back(at + self.delay);
+        }
+    }
+
     /// The part that this frame shows, by the time at which it was in front of the camera.
     fn shown(&mut self, captured: Instant) -> Option<Instant> {
         let at = *self.expected.front()?;
@@ -194,6 +203,8 @@ impl FrameSource for Parts {
                 self.last = None;
                 Sighting::Blind(error)
             }
+            // Without its sensor it does not.
+            (Shot::Back, _) if self.sensor_failed => Sighting::Nothing,
             (Shot::Back, _) => Sighting::Sees,
             (Shot::Taken { skipped }, Trigger::EachFrame) => self.each_frame(frame, skipped),
             (Shot::Spoilt(error), Trigger::EachFrame) => {
@@ -210,6 +221,7 @@ impl FrameSource for Parts {
             // The next frame may still show the part.
             (Shot::Spoilt(_), Trigger::Presence(_)) => Sighting::Nothing,
             (Shot::Taken { .. }, Trigger::Sensor(trigger)) => {
+                trigger.listen();
                 match trigger.shown(frame.captured) {
                     Some(at) => {
                         // The sensor knows better than the frame's moment where the part is.
@@ -257,11 +269,12 @@ mod tests {
         }
     }
 
-    struct Signals(VecDeque<Instant>);
+    /// What is found each time that it is asked.
+    struct Signals(VecDeque<Option<Instant>>);
 
     impl Sensor for Signals {
         fn signal(&mut self) -> Result<Option<Instant>, CameraError> {
-            Ok(self.0.pop_front())
+            Ok(self.0.pop_front().flatten())
         }
     }
 
@@ -356,7 +369,7 @@ mod tests {
     #[test]
     fn a_sensor_names_the_frame_and_a_part_without_one_is_told() {
         let start = Instant::now().checked_sub(10_000 * MS).unwrap();
-        let signals = Signals(VecDeque::from([start + 5 * MS, start + 300 * MS]));
+        let signals = Signals(VecDeque::from([5, 300].map(|ms| Some(start + ms * MS))));
         let shots = (0..12).map(|i| (start + 10 * MS * i, 1, taken(0)));
         let trigger = SensorTrigger::new(Box::new(signals), 20 * MS, 15 * MS);
         let mut parts = Parts::new(
@@ -367,5 +380,38 @@ mod tests {
         assert_eq!(told(&mut parts, start, 12), [("part", 25)]);
         parts.sensor_lag = 100 * MS;
         assert_eq!(told(&mut parts, start, 3), [("unseen", 320)]);
+    }
+
+    #[test]
+    fn a_signal_that_comes_while_the_camera_is_waited_for_names_the_frame_that_comes_then() {
+        let start = Instant::now();
+        let signals = Signals(VecDeque::from([None, Some(start + 5 * MS)]));
+        let shots = [10, 43].map(|ms| (start + ms * MS, 1, taken(0)));
+        let trigger = SensorTrigger::new(Box::new(signals), Duration::ZERO, 20 * MS);
+        let mut parts = Parts::new(
+            Box::new(Script(VecDeque::from(shots))),
+            Trigger::Sensor(Box::new(trigger)),
+        );
+        assert_eq!(told(&mut parts, start, 1), [("part", 5)]);
+    }
+
+    #[test]
+    fn a_camera_that_comes_back_does_not_make_up_for_a_sensor_that_is_gone() {
+        struct Gone;
+        impl Sensor for Gone {
+            fn signal(&mut self) -> Result<Option<Instant>, CameraError> {
+                Err(CameraError::Missing("the sensor".into()))
+            }
+        }
+        let start = Instant::now();
+        let script = Script(VecDeque::from([
+            (start, 0, Shot::Gone(CameraError::Missing("it".into()))),
+            (start + 10 * MS, 0, Shot::Back),
+        ]));
+        let trigger = SensorTrigger::new(Box::new(Gone), Duration::ZERO, 20 * MS);
+        let mut parts = Parts::new(Box::new(script), Trigger::Sensor(Box::new(trigger)));
+        let told = told(&mut parts, start, 4);
+        assert!(told.iter().all(|(name, _)| *name == "blind"), "{told:?}");
+        assert_eq!(told.len(), 2);
     }
 }

@@ -4,8 +4,9 @@
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegDecoder;
-use image::{ColorType, ImageDecoder};
+use image::{ColorType, ImageDecoder, ImageFormat};
 
+use super::container::{self, Container};
 use super::decode::unless_it_breaks;
 use super::{CameraError, Frame};
 
@@ -80,6 +81,11 @@ impl PixelFormat {
         }
     }
 }
+
+const START_OF_IMAGE: &[u8] = b"\xff\xd8";
+/// Many cameras leave the Huffman tables out, and not all of them say so by this segment, without which the decoder does
+/// not take the customary ones instead.
+const MOTION_JPEG: &[u8] = b"\xff\xe0\0\x08AVI1\0\0";
 
 /// How luma and chroma stand for red, green and blue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,7 +190,15 @@ impl Layout {
 
     fn jpeg(&self, bytes: &[u8], frame: &mut Frame) -> Result<(), CameraError> {
         let corrupt = |e: image::ImageError| CameraError::Corrupt(e.to_string());
-        let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
+        let Some(segments) = bytes.strip_prefix(START_OF_IMAGE) else {
+            return Err(CameraError::Corrupt("no JPEG".into()));
+        };
+        // The decoder fills up what is missing with grey, without a word.
+        if container::examine(ImageFormat::Jpeg, bytes) == Container::Truncated {
+            return Err(CameraError::Corrupt("a JPEG that is cut short".into()));
+        }
+        let marked = [START_OF_IMAGE, MOTION_JPEG, segments].concat();
+        let decoder = JpegDecoder::new(Cursor::new(marked)).map_err(corrupt)?;
         let (width, height) = decoder.dimensions();
         if (width, height) != (self.width, self.height) {
             return Err(CameraError::Corrupt(format!("a JPEG of {width}×{height}")));

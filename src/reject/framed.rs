@@ -154,8 +154,11 @@ impl FramedSerial {
         }
     }
 
-    /// The encoder has lost its count with its power.
+    /// The encoder, if there is one, has lost its count with its power.
     fn counts_anew(&mut self) {
+        if self.encoder.latest().is_none() {
+            return;
+        }
         self.encoder.restart();
         self.tell(RejectEvent::CountsAnew);
     }

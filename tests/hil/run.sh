@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The station in a virtual machine: a real V4L2 camera (the kernel's vivid), real serial lines, a real watchdog.
+# The station in a virtual machine, on the kernel's own interfaces to devices that are not there: V4L2 cameras (vivid,
+# v4l2loopback), a GPIO chip (gpio-sim), serial lines, a USB adapter, a watchdog, all under udev.
 # Prints what it skipped, and leaves with 75, where qemu can't be had.
 #     tests/hil/run.sh            builds and tries the release binary
-#     AECSAD=FILE tests/hil/run.sh --only parts power_cuts --cuts 3
+#     AECSAD=FILE tests/hil/run.sh --only parts gpio mjpg power_cuts --cuts 3
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
@@ -14,8 +15,10 @@ skip() {
 }
 command -v python3 >/dev/null || skip "there is no python3"
 tests/hil/fetch.sh "$work" || skip "qemu and a kernel could not be fetched"
+[ -n "${AECSAD:-}" ] || scripts/install-test-tools.sh
+# Without these drivers their trials are skipped, which is said at the end
+tests/hil/build_modules.sh "$work" || true
 if [ -z "${AECSAD:-}" ]; then
-    scripts/install-build-tools.sh
     cargo build --release
     AECSAD=$target/release/aecsad
 fi

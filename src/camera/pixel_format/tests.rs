@@ -151,14 +151,39 @@ fn jpegs_of_colour_and_grey_are_decoded_and_others_refused() {
         );
     }
     let mut frame = Frame::empty();
-    let torn = layout.to_rgb(&colour[..40], &mut frame).unwrap_err();
-    assert!(matches!(torn, CameraError::Corrupt(_)));
+    for length in [40, colour.len() - 9, colour.len() - 2] {
+        let torn = layout.to_rgb(&colour[..length], &mut frame).unwrap_err();
+        assert!(matches!(torn, CameraError::Corrupt(_)), "{torn}");
+    }
+    // Drivers leave what lies behind the picture in their buffers as it was.
+    let padded = [colour.as_slice(), &[0xff; 100]].concat();
+    assert_eq!(rgb(&layout, &padded), rgb(&layout, &colour));
     let other = Layout {
         width: 32,
         ..layout
     };
     let error = other.to_rgb(&colour, &mut frame).unwrap_err().to_string();
     assert!(error.contains("16×16"), "{error}");
+}
+
+#[test]
+fn a_jpeg_without_huffman_tables_means_the_customary_ones() {
+    let mut bytes = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 90)
+        .encode(
+            &[200, 100, 50].repeat(256),
+            16,
+            16,
+            image::ExtendedColorType::Rgb8,
+        )
+        .unwrap();
+    let layout = layout(PixelFormat::Mjpg, 16, 16);
+    let whole = rgb(&layout, &bytes);
+    while let Some(at) = bytes.windows(2).position(|two| two == [0xff, 0xc4]) {
+        let length = u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]) as usize;
+        bytes.drain(at..at + 2 + length);
+    }
+    assert_eq!(rgb(&layout, &bytes), whole);
 }
 
 #[test]

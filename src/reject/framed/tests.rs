@@ -350,6 +350,18 @@ fn played(start: Instant) -> (PlayedWire, FramedSerial) {
 }
 
 #[test]
+fn only_an_actuator_that_has_counted_counts_anew() {
+    let start = Instant::now();
+    let (_wire, mut rejector) = played(start);
+    rejector.counts_anew();
+    assert!(rejector.to_tell.is_empty());
+    rejector.encoder.read(start, 5);
+    rejector.counts_anew();
+    let told = rejector.to_tell.pop_front();
+    assert!(matches!(told, Some(RejectEvent::CountsAnew)), "{told:?}");
+}
+
+#[test]
 fn an_actuator_that_nobody_asked_is_not_silent() {
     // As long as loading a bundle may take, before the first look.
     let wire = PlayedWire::default();
