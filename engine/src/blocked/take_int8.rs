@@ -174,7 +174,7 @@ impl Lowering<'_> {
             }
             _ => return false,
         };
-        self.wait(node, layer, bytes.wire);
+        self.wait(node, layer, tvec![bytes.wire]);
         true
     }
 
@@ -207,7 +207,7 @@ impl Lowering<'_> {
         }
         let ones = vec![1; channels * area];
         let layer = Int8Window::new(axes, &ones, closing, bytes.is_signed);
-        self.wait(node, Layer::Int8Window(layer), bytes.wire);
+        self.wait(node, Layer::Int8Window(layer), tvec![bytes.wire]);
         true
     }
 
