@@ -120,7 +120,7 @@ fn attention_gives_the_same_bits_everywhere() {
         CHOSEN.set(Some(instructions));
         let bits = drawn.found().into_iter().map(f32::to_bits);
         let mixed = bits.fold(0u32, |mixed, bits| mixed.rotate_left(5) ^ bits);
-        assert_eq!(mixed, 0x635a_4343, "{mixed:#x}");
+        assert_eq!(mixed, 0x0e20_043b, "{mixed:#x}");
     }
     CHOSEN.set(None);
 }

@@ -1,158 +1,53 @@
-//! Softmax attention of all cells to all cells, without the matrix of their affinities: a few queries meet a few keys at a
-//! time, and what they have gathered so far is rescaled when a larger affinity turns up (Milakov and Gimelshein, "Online
-//! normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022).
-//!
-//! Each query has a lane to itself, so nothing is ever summed across lanes, and how many there are changes no bit.
+//! What [`Attention`] does with its maps.
 
-use super::exponential::two_to_the;
-use super::geometry::with_scratch;
-use super::lanes::{Kernel, LANES, Lanes, run_wide};
-use super::layout::blocks;
+use super::super::exponential::two_to_the;
+use super::super::lanes::{Kernel, LANES, Lanes};
+use super::super::layout::blocks;
+use super::{Attention, Maps};
 
 /// Keys and values that meet a tile of queries at a time: with the tile, they stay in the first-level cache. The order of
 /// the sums depends on it.
-const KEYS: usize = 64;
+pub(super) const KEYS: usize = 48;
 /// Tiles of queries that meet the same keys, one after the other: they stay in the second-level cache.
-const TILES: usize = 8;
+pub(super) const TILES: usize = 8;
 /// Most queries of a tile.
-const WIDEST: usize = 32;
-
-/// `values · softmax(queriesᵀ · keys)ᵀ`, and optionally a sum and a clamp behind it.
-#[derive(Debug)]
-pub(crate) struct Attention {
-    /// Channels of queries and keys.
-    depth: usize,
-    /// Channels of the values.
-    channels: usize,
-    /// Cells that are asked.
-    keys: usize,
-    /// Rows and columns of cells that ask.
-    output: [usize; 2],
-    /// Answer and sum are kept within these; infinite where nothing clamps.
-    pub bounds: [f32; 2],
-}
-
-/// Maps in blocks, `[C / 8, cells, 8]`.
-pub(crate) struct Maps<'a> {
-    pub queries: &'a [f32],
-    pub keys: &'a [f32],
-    pub values: &'a [f32],
-    /// Has the shape of the output and is added before the clamp.
-    pub residual: Option<&'a [f32]>,
-}
-
-impl Attention {
-    /// Queries have `output` rows and columns.
-    pub(crate) fn new(depth: usize, channels: usize, keys: usize, output: [usize; 2]) -> Self {
-        Attention {
-            depth,
-            channels,
-            keys,
-            output,
-            bounds: [f32::NEG_INFINITY, f32::INFINITY],
-        }
-    }
-
-    /// `[blocks, height, width, 8]`
-    pub(crate) fn output_shape(&self) -> [usize; 4] {
-        let [rows, columns] = self.output;
-        [blocks(self.channels), rows, columns, LANES]
-    }
-
-    fn queries(&self) -> usize {
-        self.output[0] * self.output[1]
-    }
-
-    /// Values of queries, keys and values.
-    pub(crate) fn input_lengths(&self) -> [usize; 3] {
-        [
-            (self.depth, self.queries()),
-            (self.depth, self.keys),
-            (self.channels, self.keys),
-        ]
-        .map(|(channels, cells)| blocks(channels) * cells * LANES)
-    }
-
-    /// # Panics
-    /// If a slice has another length than the shapes say.
-    pub(crate) fn apply(&self, maps: &Maps<'_>, output: &mut [f32]) {
-        let lengths = [maps.queries, maps.keys, maps.values].map(<[f32]>::len);
-        assert_eq!(lengths, self.input_lengths());
-        assert_eq!(output.len(), self.output_shape().iter().product::<usize>());
-        assert!(
-            maps.residual
-                .is_none_or(|residual| residual.len() == output.len())
-        );
-        let [depth, channels] = [self.depth, self.channels].map(|c| blocks(c) * LANES);
-        let lengths = [
-            KEYS * depth,
-            KEYS * channels,
-            KEYS * WIDEST,
-            TILES * WIDEST * self.depth,
-            TILES * WIDEST * channels,
-            TILES * WIDEST,
-            TILES * WIDEST,
-        ];
-        with_scratch(lengths.iter().sum(), |scratch| {
-            let mut rest = scratch.as_mut_ptr();
-            let [keys, values, weights, queries, answers, peaks, sums] = lengths.map(|length| {
-                let part = rest;
-                rest = rest.wrapping_add(length);
-                part
-            });
-            run_wide(&Pass {
-                layer: self,
-                maps,
-                output: output.as_mut_ptr(),
-                room: Room {
-                    keys,
-                    values,
-                    weights,
-                    queries,
-                    answers,
-                    peaks,
-                    sums,
-                },
-            })
-        })
-    }
-}
+pub(super) const WIDEST: usize = 32;
 
 /// Copies in the order in which they are read.
-struct Room {
+pub(super) struct Room {
     /// `[depth / 8][KEYS][8]`.
-    keys: *mut f32,
+    pub keys: *mut f32,
     /// `[channels / 8][KEYS][8]`.
-    values: *mut f32,
+    pub values: *mut f32,
     /// Of one tile of queries, `[KEYS][queries]`: affinities, then the weights that become of them.
-    weights: *mut f32,
+    pub weights: *mut f32,
     /// Of each tile, `[depth][queries]`.
-    queries: *mut f32,
+    pub queries: *mut f32,
     /// Of each tile, `[channels, rounded up to blocks][queries]`: values by weights so far.
-    answers: *mut f32,
+    pub answers: *mut f32,
     /// Of each query, the largest affinity so far.
-    peaks: *mut f32,
+    pub peaks: *mut f32,
     /// Of each query, the sum of its weights so far.
-    sums: *mut f32,
+    pub sums: *mut f32,
 }
 
 /// One application; all pointers are good for what the layer's shapes say.
-struct Pass<'a> {
-    layer: &'a Attention,
-    maps: &'a Maps<'a>,
-    output: *mut f32,
-    room: Room,
+pub(super) struct Pass<'a> {
+    pub layer: &'a Attention,
+    pub maps: &'a Maps<'a>,
+    pub output: *mut f32,
+    pub room: Room,
 }
 
 impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
-        // SAFETY: the instructions are there. The products hold rows times parts sums, a row and parts in registers: of
-        // 32 wide ones or 16 others.
+        // SAFETY: the instructions are there. Each product holds its sums, a value and a row of parts in registers: of 32
+        // wide ones or 16 others.
         unsafe {
             match L::IS_WIDE {
-                true => self.attend::<L, 8, 2>(),
-                false => self.attend::<L, 4, 3>(),
+                true => self.attend::<L, 8, 8, 2>(),
+                false => self.attend::<L, 6, 4, 2>(),
             }
         }
     }
@@ -163,8 +58,14 @@ impl Kernel for Pass<'_> {
     reason = "sums that an iterator runs over lie in memory, not in registers"
 )]
 impl Pass<'_> {
+    /// `ROWS` keys, then `CHANNELS` of the values, and `PARTS` times the queries that `L` holds at a time.
     #[inline(always)]
-    unsafe fn attend<L: Lanes, const ROWS: usize, const PARTS: usize>(&self) {
+    unsafe fn attend<L: Lanes, const ROWS: usize, const CHANNELS: usize, const PARTS: usize>(
+        &self,
+    ) {
+        const {
+            assert!(KEYS.is_multiple_of(ROWS) && LANES.is_multiple_of(CHANNELS));
+        }
         let tile = PARTS * L::BLOCKS * LANES;
         let (queries, keys) = (self.layer.queries(), self.layer.keys);
         for from in (0..queries).step_by(TILES * tile) {
@@ -179,7 +80,7 @@ impl Pass<'_> {
                     copy_cells(self.maps.values, channels, keys, first, self.room.values);
                     for index in 0..tiles {
                         let rescale = self.weigh::<L, ROWS, PARTS>(index, there);
-                        self.gather::<L, ROWS, PARTS>(index, there, rescale);
+                        self.gather::<L, CHANNELS, PARTS>(index, there, rescale);
                     }
                 }
                 for index in 0..tiles {
@@ -304,7 +205,7 @@ impl Pass<'_> {
 
     /// Adds the first `there` values, by the tile's weights, to its answers.
     #[inline(always)]
-    unsafe fn gather<L: Lanes, const ROWS: usize, const PARTS: usize>(
+    unsafe fn gather<L: Lanes, const CHANNELS: usize, const PARTS: usize>(
         &self,
         index: usize,
         there: usize,
@@ -315,10 +216,10 @@ impl Pass<'_> {
         let channels = blocks(self.layer.channels) * LANES;
         // SAFETY: as the pointers say.
         unsafe {
-            for channel in (0..channels).step_by(ROWS) {
+            for channel in (0..channels).step_by(CHANNELS) {
                 let answers = self.room.answers.add((index * channels + channel) * tile);
-                let mut sums = [[L::splat(0.0); PARTS]; ROWS];
-                for index in 0..ROWS {
+                let mut sums = [[L::splat(0.0); PARTS]; CHANNELS];
+                for index in 0..CHANNELS {
                     for part in 0..PARTS {
                         let before = L::load(answers.add(index * tile + part * held));
                         sums[index][part] = before.multiply(rescale[part]);
@@ -332,7 +233,7 @@ impl Pass<'_> {
                     for (part, weight) in weight.iter_mut().enumerate() {
                         *weight = L::load(weights.add(part * held));
                     }
-                    for index in 0..ROWS {
+                    for index in 0..CHANNELS {
                         let value = L::splat(*values.add(index));
                         for part in 0..PARTS {
                             sums[index][part] = sums[index][part].add_product(value, weight[part]);
@@ -341,7 +242,7 @@ impl Pass<'_> {
                     values = values.wrapping_add(LANES);
                     weights = weights.wrapping_add(tile);
                 }
-                for index in 0..ROWS {
+                for index in 0..CHANNELS {
                     for part in 0..PARTS {
                         sums[index][part].store(answers.add(index * tile + part * held));
                     }
