@@ -1,4 +1,5 @@
-//! The kernels as tract's operators. A blocked map is a tensor `[1, C / 8, H, W, 8]`.
+//! The kernels as tract's operators. A blocked map is a tensor `[C / 8, H, W, 8]`: tract keeps a shape of up to
+//! four extents in place and asks for memory for a longer one.
 
 use std::sync::Arc;
 
@@ -45,25 +46,20 @@ impl PartialEq for Blocked {
 impl Eq for Blocked {}
 
 impl Blocked {
-    fn output_shape(&self, input: &[usize]) -> TractResult<TVec<usize>> {
-        let batch_of_one = |shape: [usize; 4]| {
-            let mut with_batch = tvec![1];
-            with_batch.extend(shape);
-            with_batch
-        };
+    fn output_shape(&self, input: &[usize]) -> TractResult<[usize; 4]> {
         Ok(match (self, input) {
             (Blocked::Enter, [1, channels, height, width]) => {
-                tvec![1, layout::blocks(*channels), *height, *width, LANES]
+                [layout::blocks(*channels), *height, *width, LANES]
             }
-            (Blocked::Leave(channels), [1, blocks, height, width, LANES])
+            (Blocked::Leave(channels), [blocks, height, width, LANES])
                 if layout::blocks(*channels) == *blocks =>
             {
-                tvec![1, *channels, *height, *width]
+                [1, *channels, *height, *width]
             }
-            (Blocked::Convolution(layer), _) => batch_of_one(layer.output_shape()),
-            (Blocked::Window(layer), _) => batch_of_one(layer.output_shape()),
-            (Blocked::Separable(layer), _) => batch_of_one(layer.output_shape()),
-            (Blocked::Attention(layer), _) => batch_of_one(layer.output_shape()),
+            (Blocked::Convolution(layer), _) => layer.output_shape(),
+            (Blocked::Window(layer), _) => layer.output_shape(),
+            (Blocked::Separable(layer), _) => layer.output_shape(),
+            (Blocked::Attention(layer), _) => layer.output_shape(),
             _ => bail!("{self:?} of a map {input:?}"),
         })
     }
@@ -126,7 +122,7 @@ impl EvalOp for Blocked {
         let written = written.as_slice_mut::<f32>()?;
         self.check_lengths(&maps, written.len())?;
         match self {
-            Blocked::Enter => layout::to_blocked(maps[0], shape[2] * shape[3], written),
+            Blocked::Enter => layout::to_blocked(maps[0], shape[1] * shape[2], written),
             Blocked::Leave(_) => layout::to_plain(maps[0], shape[2] * shape[3], written),
             Blocked::Convolution(layer) => {
                 layer.apply(maps[0], maps.get(1).copied(), written);

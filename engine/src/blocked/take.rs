@@ -305,9 +305,11 @@ impl Lowering<'_> {
         }
         let inputs = node.inputs.iter().map(|input| self.blocked(*input));
         let inputs = inputs.collect::<TractResult<TVec<_>>>()?;
-        let wire = self
-            .target
-            .wire_node(&node.name, node.op.clone(), &inputs)?[0];
+        let op = match is_join {
+            true => Box::new(TypedConcat { axis: 0 }),
+            false => node.op.clone(),
+        };
+        let wire = self.target.wire_node(&node.name, op, &inputs)?[0];
         let made = Made::blocked(wire);
         self.wires.insert(OutletId::new(node.id, 0), made);
         Ok(true)

@@ -289,7 +289,8 @@ impl Lowering<'_> {
             is_signed |= bytes.is_signed;
             wires.push(bytes.wire);
         }
-        let wire = self.target.wire_node(&node.name, node.op.clone(), &wires)?[0];
+        let op = TypedConcat { axis: 0 };
+        let wire = self.target.wire_node(&node.name, op, &wires)?[0];
         let bytes = Bytes {
             wire,
             scale,
