@@ -6,8 +6,9 @@ use super::lanes::{Kernel, LANES, Lanes, is_wide, run_wide};
 use super::layout::blocks;
 use super::taps::{Needed, Taps};
 
-/// Weights that a tile reads again and again should stay in the first-level cache, beside its input.
-const WEIGHT_BYTES: usize = 24 << 10;
+/// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Sums of more
+/// inputs are made in several rounds, each of which reads and writes all of the output so far.
+const WEIGHT_BYTES: usize = 40 << 10;
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
 const INPUT_BYTES: usize = 256 << 10;
 /// Below this many channels the input is read as it comes, a channel a plane: blocks would be mostly filling.
@@ -186,7 +187,7 @@ impl Kernel for Pass<'_> {
         let cells = layer.axes[0].output * layer.axes[1].output;
         let per_input = layer.taps.len() * lanes * LANES;
         // No tap is left where all of them only read padding.
-        let at_once = (WEIGHT_BYTES / (4 * layer.widest * per_input.max(1))).clamp(1, layer.inputs);
+        let at_once = (WEIGHT_BYTES / (4 * per_input.max(1))).clamp(1, layer.inputs);
         let rounds = layer.inputs.div_ceil(at_once);
         let at_once = layer.inputs.div_ceil(rounds);
         let read = at_once * lanes * layer.axes[0].stride * layer.axes[1].stride;

@@ -3,13 +3,15 @@
 
 use std::sync::OnceLock;
 
+use super::exponential::Exponent;
+
 /// Channels that lie next to each other in memory, and values that one instruction works on.
 pub(crate) const LANES: usize = 8;
 
 /// Every function may only be called where the instructions exist, and pointers must be good for [`Lanes::BLOCKS`] times
 /// [`LANES`] values.
 #[allow(clippy::missing_safety_doc)]
-pub(crate) trait Lanes: Copy {
+pub(crate) trait Lanes: Exponent {
     /// Whether it holds two blocks of [`LANES`], otherwise one.
     const IS_WIDE: bool;
     const BLOCKS: usize = if Self::IS_WIDE { 2 } else { 1 };
@@ -251,8 +253,8 @@ impl Lanes for std::arch::x86_64::__m512 {
 #[cfg(target_arch = "aarch64")]
 #[derive(Clone, Copy)]
 pub(crate) struct Neon(
-    std::arch::aarch64::float32x4_t,
-    std::arch::aarch64::float32x4_t,
+    pub(super) std::arch::aarch64::float32x4_t,
+    pub(super) std::arch::aarch64::float32x4_t,
 );
 
 #[cfg(target_arch = "aarch64")]
@@ -312,7 +314,7 @@ pub(crate) struct Portable([f32; LANES]);
 
 impl Portable {
     #[inline(always)]
-    fn with(self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
+    pub(super) fn with(self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
         Portable(std::array::from_fn(|lane| of(self.0[lane], other.0[lane])))
     }
 }

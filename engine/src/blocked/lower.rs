@@ -8,6 +8,7 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::konst::Const;
 
+use super::attention::Attention;
 use super::convolution::Convolution;
 use super::ops::Blocked;
 use super::window::Window;
@@ -96,13 +97,14 @@ impl Made {
 pub(super) struct Waiting {
     pub(super) name: String,
     pub(super) layer: Layer,
-    pub(super) input: OutletId,
+    pub(super) inputs: TVec<OutletId>,
     pub(super) residual: Option<OutletId>,
 }
 
 pub(super) enum Layer {
     Convolution(Convolution),
     Window(Window),
+    Attention(Attention),
     Int8Convolution(Int8Convolution),
     Int8Window(Int8Window),
 }
@@ -112,6 +114,7 @@ impl Layer {
         match self {
             Layer::Convolution(layer) => &mut layer.bounds,
             Layer::Window(layer) => &mut layer.bounds,
+            Layer::Attention(layer) => &mut layer.bounds,
             Layer::Int8Convolution(layer) => &mut layer.closing.bounds,
             Layer::Int8Window(layer) => &mut layer.closing.bounds,
         }
@@ -120,7 +123,7 @@ impl Layer {
     /// Of a layer of bytes, what follows its sums.
     pub(super) fn closing(&mut self) -> Option<&mut Closing> {
         match self {
-            Layer::Convolution(_) | Layer::Window(_) => None,
+            Layer::Convolution(_) | Layer::Window(_) | Layer::Attention(_) => None,
             Layer::Int8Convolution(layer) => Some(&mut layer.closing),
             Layer::Int8Window(layer) => Some(&mut layer.closing),
         }
@@ -215,11 +218,12 @@ impl Lowering<'_> {
                 return Ok(None);
             }
         };
-        let mut inputs = tvec![waiting.input];
+        let mut inputs = waiting.inputs;
         inputs.extend(waiting.residual);
         let op: Box<dyn TypedOp> = match waiting.layer {
             Layer::Convolution(layer) => Box::new(Blocked::Convolution(Arc::new(layer))),
             Layer::Window(layer) => Box::new(Blocked::Window(Arc::new(layer))),
+            Layer::Attention(layer) => Box::new(Blocked::Attention(Arc::new(layer))),
             Layer::Int8Convolution(layer) => Box::new(Int8::Convolution(Arc::new(layer))),
             Layer::Int8Window(layer) => Box::new(Int8::Window(Arc::new(layer))),
         };
@@ -284,11 +288,11 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn wait(&mut self, node: &TypedNode, layer: Layer, input: OutletId) {
+    pub(super) fn wait(&mut self, node: &TypedNode, layer: Layer, inputs: TVec<OutletId>) {
         let waiting = Waiting {
             name: node.name.clone(),
             layer,
-            input,
+            inputs,
             residual: None,
         };
         self.wires

@@ -1,7 +1,9 @@
 //! Our own kernels for what tract is slow at. Between them maps stay in blocks of eight channels, so no operator has to
 //! rearrange what the one before it wrote; what none of them takes runs in tract, on maps as ONNX has them.
 
+mod attention;
 mod convolution;
+mod exponential;
 mod geometry;
 mod lanes;
 mod layout;
@@ -9,6 +11,7 @@ mod lower;
 mod ops;
 mod separable;
 mod take;
+mod take_attention;
 mod take_int8;
 mod taps;
 mod window;

@@ -1,10 +1,12 @@
-//! The kernels as tract's operators. A blocked map is a tensor `[1, C / 8, H, W, 8]`.
+//! The kernels as tract's operators. A blocked map is a tensor `[C / 8, H, W, 8]`: tract keeps a shape of up to
+//! four extents in place and asks for memory for a longer one.
 
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
+use super::attention::{Attention, Maps};
 use super::convolution::Convolution;
 use super::lanes::LANES;
 use super::layout;
@@ -22,6 +24,8 @@ pub(crate) enum Blocked {
     Convolution(Arc<Convolution>),
     Window(Arc<Window>),
     Separable(Arc<Separable>),
+    /// Of queries, keys and values. A fourth input is added to the answer.
+    Attention(Arc<Attention>),
 }
 
 // tract compares nodes to find those that are alike; none of these ever need to be.
@@ -33,6 +37,7 @@ impl PartialEq for Blocked {
             (Blocked::Convolution(one), Blocked::Convolution(other)) => Arc::ptr_eq(one, other),
             (Blocked::Window(one), Blocked::Window(other)) => Arc::ptr_eq(one, other),
             (Blocked::Separable(one), Blocked::Separable(other)) => Arc::ptr_eq(one, other),
+            (Blocked::Attention(one), Blocked::Attention(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
     }
@@ -41,38 +46,46 @@ impl PartialEq for Blocked {
 impl Eq for Blocked {}
 
 impl Blocked {
-    fn output_shape(&self, input: &[usize]) -> TractResult<TVec<usize>> {
-        let batch_of_one = |shape: [usize; 4]| {
-            let mut with_batch = tvec![1];
-            with_batch.extend(shape);
-            with_batch
-        };
+    fn output_shape(&self, input: &[usize]) -> TractResult<[usize; 4]> {
         Ok(match (self, input) {
             (Blocked::Enter, [1, channels, height, width]) => {
-                tvec![1, layout::blocks(*channels), *height, *width, LANES]
+                [layout::blocks(*channels), *height, *width, LANES]
             }
-            (Blocked::Leave(channels), [1, blocks, height, width, LANES])
+            (Blocked::Leave(channels), [blocks, height, width, LANES])
                 if layout::blocks(*channels) == *blocks =>
             {
-                tvec![1, *channels, *height, *width]
+                [1, *channels, *height, *width]
             }
-            (Blocked::Convolution(layer), _) => batch_of_one(layer.output_shape()),
-            (Blocked::Window(layer), _) => batch_of_one(layer.output_shape()),
-            (Blocked::Separable(layer), _) => batch_of_one(layer.output_shape()),
+            (Blocked::Convolution(layer), _) => layer.output_shape(),
+            (Blocked::Window(layer), _) => layer.output_shape(),
+            (Blocked::Separable(layer), _) => layer.output_shape(),
+            (Blocked::Attention(layer), _) => layer.output_shape(),
             _ => bail!("{self:?} of a map {input:?}"),
         })
     }
 
-    fn check_length(&self, length: usize) -> TractResult<()> {
-        let wanted = match self {
-            Blocked::Enter | Blocked::Leave(_) => return Ok(()),
-            Blocked::Convolution(layer) => layer.input_length(),
-            Blocked::Window(layer) => layer.input_length(),
-            Blocked::Separable(layer) => layer.input_length(),
+    /// Of the maps that it reads, without a sum's other side.
+    fn input_lengths(&self) -> Option<TVec<usize>> {
+        Some(match self {
+            Blocked::Enter | Blocked::Leave(_) => return None,
+            Blocked::Convolution(layer) => tvec![layer.input_length()],
+            Blocked::Window(layer) => tvec![layer.input_length()],
+            Blocked::Separable(layer) => tvec![layer.input_length()],
+            Blocked::Attention(layer) => layer.input_lengths().into_iter().collect(),
+        })
+    }
+
+    fn check_lengths(&self, maps: &[&[f32]], written: usize) -> TractResult<()> {
+        let Some(mut wanted) = self.input_lengths() else {
+            return Ok(());
         };
+        if maps.len() == wanted.len() + 1 {
+            wanted.push(written);
+        }
+        let found: TVec<usize> = maps.iter().map(|map| map.len()).collect();
         ensure!(
-            length == wanted,
-            "a map of {length} values instead of {wanted}"
+            found == wanted,
+            "maps of {found:?} values instead of {wanted:?}"
         );
         Ok(())
     }
@@ -86,6 +99,7 @@ impl Op for Blocked {
             Blocked::Convolution(_) => "BlockedConvolution",
             Blocked::Window(_) => "BlockedWindow",
             Blocked::Separable(_) => "BlockedSeparable",
+            Blocked::Attention(_) => "BlockedAttention",
         }
         .into()
     }
@@ -97,31 +111,33 @@ impl EvalOp for Blocked {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs[0].try_as_plain_ram()?;
-        let input = input.as_slice::<f32>()?;
+        let views = inputs.iter().map(|map| map.try_as_plain_ram());
+        let views: TVec<_> = views.collect::<TractResult<_>>()?;
+        let maps = views.iter().map(|map| map.as_slice::<f32>());
+        let maps: TVec<&[f32]> = maps.collect::<TractResult<_>>()?;
         let shape = self.output_shape(inputs[0].shape())?;
-        self.check_length(input.len())?;
         // SAFETY: every kernel writes all of its output.
         let mut output = unsafe { Tensor::uninitialized::<f32>(&shape)? };
         let mut written = output.try_as_plain_ram_mut()?;
         let written = written.as_slice_mut::<f32>()?;
+        self.check_lengths(&maps, written.len())?;
         match self {
-            Blocked::Enter => layout::to_blocked(input, shape[2] * shape[3], written),
-            Blocked::Leave(_) => layout::to_plain(input, shape[2] * shape[3], written),
+            Blocked::Enter => layout::to_blocked(maps[0], shape[1] * shape[2], written),
+            Blocked::Leave(_) => layout::to_plain(maps[0], shape[2] * shape[3], written),
             Blocked::Convolution(layer) => {
-                let residual = inputs
-                    .get(1)
-                    .map(|map| map.try_as_plain_ram())
-                    .transpose()?;
-                let residual = residual
-                    .as_ref()
-                    .map(|map| map.as_slice::<f32>())
-                    .transpose()?;
-                ensure!(residual.is_none_or(|map| map.len() == written.len()));
-                layer.apply(input, residual, written);
+                layer.apply(maps[0], maps.get(1).copied(), written);
             }
-            Blocked::Window(layer) => layer.apply(input, written),
-            Blocked::Separable(layer) => layer.apply(input, written),
+            Blocked::Window(layer) => layer.apply(maps[0], written),
+            Blocked::Separable(layer) => layer.apply(maps[0], written),
+            Blocked::Attention(layer) => {
+                let maps = Maps {
+                    queries: maps[0],
+                    keys: maps[1],
+                    values: maps[2],
+                    residual: maps.get(3).copied(),
+                };
+                layer.apply(&maps, written);
+            }
         }
         Ok(tvec!(output.into_tvalue()))
     }

@@ -32,6 +32,7 @@ impl Lowering<'_> {
             || self.convolution(node)?
             || self.pool(node)?
             || self.separable(node)?
+            || self.attention(node)?
             || self.clamp(node)
             || self.residual(node)?
             || self.blocked_too(node)?
@@ -104,7 +105,7 @@ impl Lowering<'_> {
                 true => self.plain(node.inputs[0])?,
                 false => self.blocked(node.inputs[0])?,
             };
-            self.wait(node, Layer::Convolution(layer), input);
+            self.wait(node, Layer::Convolution(layer), tvec![input]);
             return Ok(true);
         }
         let is_depthwise = op.group == inputs && inputs == outputs && Window::takes(&axes);
@@ -113,7 +114,7 @@ impl Lowering<'_> {
             self.wait(
                 node,
                 Layer::Window(Window::convolution(axes, &weights, &bias)),
-                input,
+                tvec![input],
             );
         }
         Ok(is_depthwise)
@@ -146,7 +147,7 @@ impl Lowering<'_> {
             false => Window::maximum(axes, channels),
         };
         let input = self.blocked(node.inputs[0])?;
-        self.wait(node, Layer::Window(window), input);
+        self.wait(node, Layer::Window(window), tvec![input]);
         Ok(true)
     }
 
@@ -248,7 +249,7 @@ impl Lowering<'_> {
         false
     }
 
-    /// A sum with what a convolution makes, before that is clamped.
+    /// A sum with what a convolution or an attention makes, before that is clamped.
     fn residual(&mut self, node: &TypedNode) -> TractResult<bool> {
         let is_sum = node
             .op_as::<TypedBinOp>()
@@ -261,7 +262,7 @@ impl Lowering<'_> {
         }
         for (map, other) in [(second, first), (first, second)] {
             let is_open = self.waiting(map).is_some_and(|waiting| {
-                matches!(waiting.layer, Layer::Convolution(_))
+                matches!(waiting.layer, Layer::Convolution(_) | Layer::Attention(_))
                     && waiting.residual.is_none()
                     && waiting
                         .layer
@@ -304,9 +305,11 @@ impl Lowering<'_> {
         }
         let inputs = node.inputs.iter().map(|input| self.blocked(*input));
         let inputs = inputs.collect::<TractResult<TVec<_>>>()?;
-        let wire = self
-            .target
-            .wire_node(&node.name, node.op.clone(), &inputs)?[0];
+        let op = match is_join {
+            true => Box::new(TypedConcat { axis: 0 }),
+            false => node.op.clone(),
+        };
+        let wire = self.target.wire_node(&node.name, op, &inputs)?[0];
         let made = Made::blocked(wire);
         self.wires.insert(OutletId::new(node.id, 0), made);
         Ok(true)

@@ -174,7 +174,7 @@ impl Lowering<'_> {
             }
             _ => return false,
         };
-        self.wait(node, layer, bytes.wire);
+        self.wait(node, layer, tvec![bytes.wire]);
         true
     }
 
@@ -207,7 +207,7 @@ impl Lowering<'_> {
         }
         let ones = vec![1; channels * area];
         let layer = Int8Window::new(axes, &ones, closing, bytes.is_signed);
-        self.wait(node, Layer::Int8Window(layer), bytes.wire);
+        self.wait(node, Layer::Int8Window(layer), tvec![bytes.wire]);
         true
     }
 
@@ -289,7 +289,8 @@ impl Lowering<'_> {
             is_signed |= bytes.is_signed;
             wires.push(bytes.wire);
         }
-        let wire = self.target.wire_node(&node.name, node.op.clone(), &wires)?[0];
+        let op = TypedConcat { axis: 0 };
+        let wire = self.target.wire_node(&node.name, op, &wires)?[0];
         let bytes = Bytes {
             wire,
             scale,

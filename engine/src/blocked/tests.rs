@@ -1,6 +1,8 @@
 //! Each kernel against loops that follow its definition, on random shapes; with each kind of instructions that this CPU
 //! has.
 
+mod attention;
+
 use fastrand::Rng;
 
 use super::convolution::Convolution;

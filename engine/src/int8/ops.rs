@@ -1,4 +1,4 @@
-//! The kernels as tract's operators. A map of bytes is a tensor `[1, C / 16, H, W, 16]`.
+//! The kernels as tract's operators. A map of bytes is a tensor `[C / 16, H, W, 16]`.
 
 use std::sync::Arc;
 
@@ -58,8 +58,8 @@ impl Int8 {
         }
     }
 
-    fn output_shape(&self, input: &[usize]) -> TractResult<TVec<usize>> {
-        let &[1, blocks, height, width, lanes] = input else {
+    fn output_shape(&self, input: &[usize]) -> TractResult<[usize; 4]> {
+        let &[blocks, height, width, lanes] = input else {
             bail!("{self:?} of a map {input:?}");
         };
         if let Some((closing, [height, width])) = self.layer() {
@@ -70,15 +70,15 @@ impl Int8 {
                 FLOAT_LANES
             };
             let blocks = closing.output_length(1) / lanes;
-            return Ok(tvec![1, blocks, height, width, lanes]);
+            return Ok([blocks, height, width, lanes]);
         }
         match self {
             Int8::Dequantise(_, channels) if channels.div_ceil(LANES) == blocks => {
                 let blocks = channels.div_ceil(FLOAT_LANES);
-                Ok(tvec![1, blocks, height, width, FLOAT_LANES])
+                Ok([blocks, height, width, FLOAT_LANES])
             }
             Int8::Quantise(_) if lanes == FLOAT_LANES => {
-                Ok(tvec![1, blocks.div_ceil(2), height, width, LANES])
+                Ok([blocks.div_ceil(2), height, width, LANES])
             }
             _ => bail!("{self:?} of a map {input:?}"),
         }
@@ -117,7 +117,7 @@ impl EvalOp for Int8 {
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let shape = self.output_shape(inputs[0].shape())?;
-        let area = shape[2] * shape[3];
+        let area = shape[1] * shape[2];
         // SAFETY: every kernel writes all of its output.
         let mut output = unsafe {
             match self.writes_bytes() {

@@ -1,120 +1,22 @@
-//! Networks answer what they answer in tract as it comes.
+//! Random networks, layer by layer.
 
-use aecsad_engine::{Network, onnx as pb};
+use aecsad_engine::onnx as pb;
 use fastrand::Rng;
-use pb::attribute_proto::AttributeType;
 use pb::tensor_proto::DataType;
-use tract_onnx::prelude::*;
 
-/// Runs `model` in both and compares all outputs.
-#[track_caller]
-fn assert_same(name: &str, model: &pb::ModelProto, rng: &mut Rng) {
-    let tract = tract_onnx::onnx().model_for_proto_model(model).unwrap();
-    let tract = tract.into_optimized().unwrap().into_runnable().unwrap();
-    let mut bytes = Vec::new();
-    prost::Message::encode(model, &mut bytes).unwrap();
-    let mut network = Network::load(name, &bytes).unwrap();
-
-    let arrays: Vec<(Vec<usize>, Vec<f32>)> = (0..network.inputs())
-        .map(|index| {
-            let shape = network.input_shape(index);
-            let volume = shape.iter().product();
-            let values = (0..volume).map(|_| rng.f32() * 2.0 - 1.0).collect();
-            (shape, values)
-        })
-        .collect();
-    let inputs: Vec<_> = arrays
-        .iter()
-        .map(|(shape, values)| (&shape[..], &values[..]))
-        .collect();
-    let tensors = arrays
-        .iter()
-        .map(|(shape, values)| Tensor::from_shape(shape, values).unwrap().into_tvalue());
-    let expected = tract.run(tensors.collect()).unwrap();
-    let outputs = network.run(&inputs).unwrap();
-    assert_eq!(expected.len(), network.outputs());
-    for (index, expected) in expected.iter().enumerate() {
-        assert_eq!(
-            expected.shape(),
-            network.output_shape(index),
-            "{name}: output {index}"
-        );
-        let expected = expected.try_as_plain_ram().unwrap();
-        let expected = expected.as_slice::<f32>().unwrap();
-        let found = outputs.slice(index, expected.len()).unwrap();
-        let largest = expected
-            .iter()
-            .fold(1e-3f32, |most, value| most.max(value.abs()));
-        for (expected, found) in expected.iter().zip(found) {
-            let difference = (expected - found).abs();
-            assert!(
-                difference <= 1e-4 * largest,
-                "{name}: {found} instead of {expected}, output {index}"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_encoder() {
-    let onnx = include_bytes!("../../models/efficientnet-lite0/encoder.onnx");
-    let model = prost::Message::decode(&onnx[..]).unwrap();
-    assert_same("encoder", &model, &mut Rng::with_seed(1));
-}
-
-#[test]
-fn random_networks() {
-    for seed in 0..120 {
-        let mut rng = Rng::with_seed(seed);
-        let model = Sketch::draw(&mut rng);
-        assert_same(&format!("network {seed}"), &model, &mut rng);
-    }
-}
-
-/// Scales are powers of two, so that floats compute exactly what bytes do: not even a tie is rounded elsewhere.
-#[test]
-fn random_quantised_networks() {
-    for seed in 0..200 {
-        let mut rng = Rng::with_seed(seed);
-        let model = Sketch::draw_quantised(&mut rng);
-        let name = format!("quantised network {seed}");
-        assert_same(&name, &model, &mut rng);
-
-        let mut bytes = Vec::new();
-        prost::Message::encode(&model, &mut bytes).unwrap();
-        let operators = Network::load(&name, &bytes).unwrap().operators();
-        let of_bytes = |name: &str| operators.get(name).copied().unwrap_or(0);
-        let is_left = operators
-            .keys()
-            .any(|operator| operator.contains("quantizeLinear"));
-        let graph = model.graph.as_ref().unwrap();
-        let is_dense = |node: &&pb::NodeProto| {
-            let made = &node.output[0];
-            let is_read = graph.node.iter().any(|reader| reader.input.contains(made))
-                || graph.output.iter().any(|output| output.name == *made);
-            is_read && node.attribute.iter().any(|a| a.name == "group" && a.i == 1)
-        };
-        let dense = graph.node.iter().filter(is_dense);
-        assert_eq!(
-            of_bytes("Int8Convolution"),
-            dense.count(),
-            "{name}: {operators:?}"
-        );
-        assert!(!is_left, "{name}: {operators:?}");
-    }
-}
+use super::onnx::{Window, attributes, int, ints, value_info};
 
 /// A map in the graph: its name and `[C, H, W]`.
-type Map = (String, [usize; 3]);
+pub type Map = (String, [usize; 3]);
 
-struct Sketch<'a> {
-    graph: pb::GraphProto,
-    rng: &'a mut Rng,
+pub struct Sketch<'a> {
+    pub graph: pb::GraphProto,
+    pub rng: &'a mut Rng,
 }
 
 impl Sketch<'_> {
     /// Layers in a random order, of kinds that our kernels take and of kinds that stay with tract.
-    fn draw(rng: &mut Rng) -> pb::ModelProto {
+    pub fn draw(rng: &mut Rng) -> pb::ModelProto {
         let shape = [rng.usize(1..20), rng.usize(4..24), rng.usize(4..24)];
         let mut sketch = Sketch {
             graph: pb::GraphProto::default(),
@@ -144,7 +46,7 @@ impl Sketch<'_> {
     }
 
     /// Layers as quantised networks have them: each convolution and mean between bytes.
-    fn draw_quantised(rng: &mut Rng) -> pb::ModelProto {
+    pub fn draw_quantised(rng: &mut Rng) -> pb::ModelProto {
         let shape = [rng.usize(5..40), rng.usize(6..20), rng.usize(6..20)];
         let mut sketch = Sketch {
             graph: pb::GraphProto::default(),
@@ -184,6 +86,10 @@ impl Sketch<'_> {
         let middle = 1 + self.rng.usize(0..maps.len() - 2);
         let outputs = [&maps[middle].0, &maps[maps.len() - 1].0];
         self.graph.output = outputs.map(|name| value_info(name, None)).to_vec();
+        self.finish()
+    }
+
+    pub fn finish(self) -> pb::ModelProto {
         pb::ModelProto {
             ir_version: 8,
             opset_import: vec![pb::OperatorSetIdProto {
@@ -307,7 +213,7 @@ impl Sketch<'_> {
         (name, [*channels, rows.output, columns.output])
     }
 
-    fn clamp(&mut self, (input, shape): &Map) -> Map {
+    pub fn clamp(&mut self, (input, shape): &Map) -> Map {
         let name = if self.rng.bool() {
             self.node("Relu", &[input], vec![])
         } else {
@@ -378,13 +284,13 @@ impl Sketch<'_> {
         }
     }
 
-    fn noise(&mut self, shape: &[usize]) -> String {
+    pub fn noise(&mut self, shape: &[usize]) -> String {
         let volume = shape.iter().product();
         let values = (0..volume).map(|_| self.rng.f32() - 0.5).collect();
         self.constant(shape, values)
     }
 
-    fn constant(&mut self, shape: &[usize], values: Vec<f32>) -> String {
+    pub fn constant(&mut self, shape: &[usize], values: Vec<f32>) -> String {
         let raw = values.iter().flat_map(|value| value.to_le_bytes());
         self.array(shape, DataType::Float, raw.collect())
     }
@@ -394,7 +300,7 @@ impl Sketch<'_> {
         self.array(shape, DataType::Int8, raw.collect())
     }
 
-    fn array(&mut self, shape: &[usize], data_type: DataType, raw_data: Vec<u8>) -> String {
+    pub fn array(&mut self, shape: &[usize], data_type: DataType, raw_data: Vec<u8>) -> String {
         let name = format!("constant_{}", self.graph.initializer.len());
         self.graph.initializer.push(pb::TensorProto {
             dims: shape.iter().map(|extent| *extent as i64).collect(),
@@ -406,7 +312,12 @@ impl Sketch<'_> {
         name
     }
 
-    fn node(&mut self, op: &str, inputs: &[&str], attribute: Vec<pb::AttributeProto>) -> String {
+    pub fn node(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        attribute: Vec<pb::AttributeProto>,
+    ) -> String {
         let name = format!("{op}_{}", self.graph.node.len());
         self.graph.node.push(pb::NodeProto {
             input: inputs.iter().map(|input| (*input).to_owned()).collect(),
@@ -417,66 +328,5 @@ impl Sketch<'_> {
             ..Default::default()
         });
         name
-    }
-}
-
-/// Along one axis.
-struct Window {
-    kernel: usize,
-    dilation: usize,
-    padding: [usize; 2],
-    stride: usize,
-    output: usize,
-}
-
-fn attributes(rows: &Window, columns: &Window) -> Vec<pb::AttributeProto> {
-    let [top, bottom] = rows.padding;
-    let [left, right] = columns.padding;
-    vec![
-        ints("kernel_shape", &[rows.kernel, columns.kernel]),
-        ints("strides", &[rows.stride, columns.stride]),
-        ints("pads", &[top, left, bottom, right]),
-    ]
-}
-
-fn int(name: &str, value: usize) -> pb::AttributeProto {
-    pb::AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Int as i32,
-        i: value as i64,
-        ..Default::default()
-    }
-}
-
-fn ints(name: &str, values: &[usize]) -> pb::AttributeProto {
-    pb::AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Ints as i32,
-        ints: values.iter().map(|value| *value as i64).collect(),
-        ..Default::default()
-    }
-}
-
-fn value_info(name: &str, shape: Option<[usize; 3]>) -> pb::ValueInfoProto {
-    use pb::tensor_shape_proto::{Dimension, dimension};
-    use pb::type_proto::{Tensor, Value};
-    let shape = shape.map(|[channels, height, width]| pb::TensorShapeProto {
-        dim: [1, channels, height, width]
-            .map(|extent| Dimension {
-                value: Some(dimension::Value::DimValue(extent as i64)),
-                ..Default::default()
-            })
-            .to_vec(),
-    });
-    pb::ValueInfoProto {
-        name: name.into(),
-        r#type: Some(pb::TypeProto {
-            value: Some(Value::TensorType(Tensor {
-                elem_type: DataType::Float as i32,
-                shape,
-            })),
-            ..Default::default()
-        }),
-        ..Default::default()
     }
 }
