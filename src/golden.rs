@@ -8,7 +8,7 @@ use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
 use ndarray::{Array1, Array2, Ix1, Ix2};
 
-use crate::bundle::{Arrays, Bundle, BundleError, Fault};
+use crate::bundle::{Arrays, Bundle, BundleError, Fault, Tolerance};
 use crate::camera::{Frame, ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
 use crate::score::Branch;
@@ -242,9 +242,17 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
     }
     Ok(Comparison {
         bundle: bundle.name().to_owned(),
-        tolerance: bundle.manifest.tolerance.golden,
+        tolerance: tolerance(&bundle.manifest.tolerance, aecsad_engine::fuses()),
         images: compared,
     })
+}
+
+/// What scores may differ by on a CPU that multiplies and adds in one step (`fuses`) or in two.
+fn tolerance(allowed: &Tolerance, fuses: bool) -> f32 {
+    match allowed.unfused {
+        Some(unfused) if !fuses => unfused,
+        _ => allowed.golden,
+    }
 }
 
 fn check_count(found: usize) -> Result<(), GoldenError> {
@@ -316,6 +324,20 @@ mod tests {
         let near = pair(-200.0, -200.1);
         assert!(comparison(near, pair(0.0, 0.0009)).check().is_ok());
         assert!(comparison(pair(-200.0, -200.3), near).check().is_err());
+    }
+
+    #[test]
+    fn a_cpu_that_rounds_twice_is_allowed_what_that_makes() {
+        let float = Tolerance {
+            golden: 1e-3,
+            unfused: None,
+        };
+        let int8 = Tolerance {
+            unfused: Some(0.9),
+            ..float.clone()
+        };
+        assert_eq!([true, false].map(|f| tolerance(&float, f)), [1e-3, 1e-3]);
+        assert_eq!([true, false].map(|f| tolerance(&int8, f)), [1e-3, 0.9]);
     }
 
     #[test]

@@ -17,6 +17,12 @@ use tract_onnx::prelude::*;
 /// The messages of an ONNX file.
 pub use tract_onnx::pb as onnx;
 
+/// Whether this CPU multiplies and adds in one step. On all that do, quantised networks give the same bits; one that
+/// rounds in between tips values that lie between two steps of a quantised map.
+pub fn fuses() -> bool {
+    blocked::fuses()
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     #[error("{name}: not a network that this runtime can run: {why}")]

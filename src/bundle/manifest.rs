@@ -69,6 +69,9 @@ pub struct Threshold {
 pub struct Tolerance {
     /// Largest difference of a normalised score from its golden value, relative where that is above 1.
     pub golden: f32,
+    /// The same where the CPU rounds a product before it adds it, if that makes a difference: it does in int8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfused: Option<f32>,
 }
 
 /// One branch: whether it has a say, and the numbers that make its score comparable with the others'.
@@ -169,8 +172,15 @@ impl Manifest {
                 "threshold.false_reject_rate is not between 0 and 1",
             ));
         }
-        if !(self.tolerance.golden.is_finite() && self.tolerance.golden > 0.0) {
-            return Err(refused("tolerance.golden is not a positive number"));
+        for (name, tolerance) in [
+            ("golden", Some(self.tolerance.golden)),
+            ("unfused", self.tolerance.unfused),
+        ] {
+            if tolerance.is_some_and(|t| !(t.is_finite() && t > 0.0)) {
+                return Err(refused(format!(
+                    "tolerance.{name} is not a positive number"
+                )));
+            }
         }
         Ok(())
     }

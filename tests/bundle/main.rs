@@ -35,7 +35,10 @@ fn manifest() -> Manifest {
             false_reject_rate: 0.01,
             calibration_parts: 42,
         },
-        tolerance: Tolerance { golden: 1e-3 },
+        tolerance: Tolerance {
+            golden: 1e-3,
+            unfused: None,
+        },
         branches: vec![BranchStats {
             name: Branch::Histogram,
             on: true,

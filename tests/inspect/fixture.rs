@@ -232,7 +232,10 @@ fn manifest(z: TrimmedZ, scores: Vec<f32>) -> Manifest {
             false_reject_rate: 0.2,
             calibration_parts,
         },
-        tolerance: Tolerance { golden: TOLERANCE },
+        tolerance: Tolerance {
+            golden: TOLERANCE,
+            unfused: None,
+        },
         branches: vec![BranchStats {
             name: Branch::Position,
             on: true,

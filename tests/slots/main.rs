@@ -38,7 +38,10 @@ fn manifest(product: &str, version: u64) -> Manifest {
             false_reject_rate: 0.01,
             calibration_parts: 99,
         },
-        tolerance: Tolerance { golden: 1e-3 },
+        tolerance: Tolerance {
+            golden: 1e-3,
+            unfused: None,
+        },
         branches: vec![BranchStats {
             name: Branch::Pooled,
             on: true,

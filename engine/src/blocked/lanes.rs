@@ -121,6 +121,11 @@ impl Instructions {
     }
 }
 
+/// See [`crate::fuses`].
+pub(crate) fn fuses() -> bool {
+    !matches!(Instructions::found(), Instructions::Portable)
+}
+
 #[cfg(test)]
 thread_local! {
     /// Tests try all there are.

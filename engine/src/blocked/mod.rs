@@ -20,6 +20,6 @@ mod window;
 pub(crate) mod tests;
 
 pub(crate) use geometry::{Axis, Padded};
-pub(crate) use lanes::LANES;
+pub(crate) use lanes::{LANES, fuses};
 pub(crate) use lower::lower;
 pub(crate) use taps::{Needed, Taps};

@@ -85,11 +85,10 @@ impl Contents<'_> {
             .take(*aecsad::golden::IMAGES.start())
             .map(|i| i.frame.clone())
             .collect();
-        self.manifest.tolerance.golden = TOLERANCE;
         if self.quantisation.is_some() {
             let geometry = &self.manifest.input;
             let rounding = rounding::tolerance(self.trained, self.selection, &frames, geometry)?;
-            self.manifest.tolerance.golden = TOLERANCE.max(rounding);
+            self.manifest.tolerance = rounding::allowed(TOLERANCE, rounding.max(TOLERANCE));
         }
         let folder = out
             .parent()
@@ -225,7 +224,10 @@ fn manifest(
             false_reject_rate: selection.rate,
             calibration_parts: fitted.validation_parts as u32,
         },
-        tolerance: Tolerance { golden: TOLERANCE },
+        tolerance: Tolerance {
+            golden: TOLERANCE,
+            unfused: None,
+        },
         branches: branches(selection),
         provenance,
         entries: Vec::new(),

@@ -1,7 +1,8 @@
-//! How far int8 scores move for nothing: a float sum in another order tips a value that lies between two steps to the other
-//! one, and by the last layer such tips have become a noise of their own. Two engines that are both right differ by it, so
-//! golden vectors must allow it.
+//! How far int8 scores move for nothing: a float sum that is rounded otherwise tips a value that lies between two steps to the other
+//! one, and by the last layer such tips have become a noise of their own. CPUs that fuse multiplication and addition come to the
+//! same bits; one that doesn't differs by that noise and is right as well, so golden vectors must allow it there.
 
+use aecsad::bundle::Tolerance;
 use aecsad::camera::Frame;
 use aecsad::golden::Pair;
 use aecsad::network::Percept;
@@ -22,7 +23,7 @@ const COPIES: usize = 4;
 /// The largest difference seen on a few images is not the largest there is.
 const MARGIN: f32 = 2.0;
 
-/// What the scores of `frames` may differ by between engines: a margin over the largest difference that nudging them makes,
+/// What the scores of `frames` may differ by on a CPU that rounds otherwise: a margin over the largest difference that nudging them makes,
 /// measured as golden vectors measure it.
 pub fn tolerance(
     trained: &Trained,
@@ -50,6 +51,20 @@ pub fn tolerance(
         }
     }
     Ok(MARGIN * largest)
+}
+
+/// The manifest's tolerance: `exact` where other CPUs come to the same bits as this one, `rounded` where they can't.
+pub fn allowed(exact: f32, rounded: f32) -> Tolerance {
+    match aecsad_engine::fuses() {
+        true => Tolerance {
+            golden: exact,
+            unfused: Some(rounded),
+        },
+        false => Tolerance {
+            golden: rounded,
+            unfused: None,
+        },
+    }
 }
 
 fn difference(expected: &Judgement, found: &Judgement) -> f32 {
