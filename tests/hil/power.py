@@ -190,6 +190,8 @@ class Disk:
                 kept += len(shown)
             machine.run("mkdir -p /dev/pts; mount -t devpts devpts /dev/pts")
             machine.run("aecsad simulate-rejector --pty-link /tmp/gate >/dev/null 2>&1 &")
+            # A station refuses to start without its gate
+            machine.run("until [ -e /tmp/gate ]; do sleep 0.1; done")
             machine.run("aecsad run --config /disk/journal.toml --csv /tmp/rows.csv >/tmp/said.txt 2>&1 &")
             machine.until("the first parts", lambda: len(table(machine.run("cat /tmp/rows.csv", may_fail=True))) >= 3)
             time.sleep(self.random.uniform(0, 6))
