@@ -54,6 +54,11 @@ fn what_makes_no_sense_is_refused() {
         ("rate = 0.01", "rate = 1.5", "false_reject_rate"),
         ("rate = 0.01", "rate = nan", "false_reject_rate"),
         ("golden = 0.001", "golden = -1.0", "tolerance"),
+        (
+            "golden = 0.001",
+            "golden = 0.001\nunfused = 0.0",
+            "tolerance.unfused",
+        ),
         ("weight = 1.0", "weight = -1.0", "weight"),
         ("weight = 1.0", "weight = inf", "weight"),
         ("on = true", "on = false", "no branch is on"),

@@ -95,6 +95,11 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
     let compared = aecsad::golden::verify(&int8_bundle, &mut inspector).unwrap();
     compared.check().unwrap();
     assert_eq!(compared.images.len(), 8);
+    let tolerance = &int8_bundle.manifest.tolerance;
+    match aecsad_engine::fuses() {
+        true => assert!(tolerance.golden == 1e-3 && tolerance.unfused >= Some(1e-3)),
+        false => assert!(tolerance.golden >= 1e-3 && tolerance.unfused.is_none()),
+    }
     let frame = read_image(&category.join("test/good/000.png")).unwrap();
     assert!(inspector.inspect(&frame).unwrap().score.is_finite());
 
