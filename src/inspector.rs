@@ -12,6 +12,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
 use crate::score::heat::HeatMap;
+use crate::score::inventory::Inventory;
 use crate::score::registration::Pose;
 use crate::score::scorer::{RawScores, Scorer, Statistics};
 use crate::score::statistics_file::StatisticsError;
@@ -121,7 +122,8 @@ impl Inspector {
         let segmentation = perception.segmentation.as_ref().map_or(0, |s| s.classes);
         let histogram = statistics.histogram.as_ref().map(|m| m.classes);
         let layout = statistics.layout.as_ref().map(|m| m.classes);
-        for counted in [histogram, layout].into_iter().flatten() {
+        let inventory = statistics.inventory.as_ref().map(Inventory::classes);
+        for counted in [histogram, layout, inventory].into_iter().flatten() {
             if counted != segmentation {
                 return Err(statistics_error(StatisticsError::Classes {
                     statistics: counted,

@@ -8,6 +8,7 @@ pub mod context;
 pub mod decision;
 pub mod error_scale;
 pub mod heat;
+pub mod inventory;
 pub mod layout;
 pub mod lgst;
 pub mod low_rank;
@@ -46,10 +47,12 @@ pub enum Branch {
     Context,
     /// Both students as the paper reads them: the largest value of the sum of their scaled error maps.
     Lgst,
+    /// The parts of each component, told apart by size and shape and counted.
+    Inventory,
 }
 
 impl Branch {
-    pub const ALL: [Branch; 9] = [
+    pub const ALL: [Branch; 10] = [
         Branch::Histogram,
         Branch::Layout,
         Branch::Local,
@@ -59,6 +62,7 @@ impl Branch {
         Branch::Pooled,
         Branch::Context,
         Branch::Lgst,
+        Branch::Inventory,
     ];
 
     /// The name in the CSV's header, the manifest and every table.
@@ -73,6 +77,7 @@ impl Branch {
             Branch::Pooled => "pooled",
             Branch::Context => "context",
             Branch::Lgst => "lgst",
+            Branch::Inventory => "inventory",
         }
     }
 }

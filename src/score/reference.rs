@@ -41,7 +41,7 @@ impl Reference {
 }
 
 /// Keeps `nearest` ascending.
-fn insert(nearest: &mut [f32; NEIGHBOURS], mut distance: f32) {
+pub fn insert(nearest: &mut [f32], mut distance: f32) {
     for kept in nearest {
         if distance < *kept {
             std::mem::swap(kept, &mut distance);

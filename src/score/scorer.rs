@@ -7,6 +7,7 @@ use super::class_histogram::{length, piece_counts, shares};
 use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::{HeatMap, Range};
+use super::inventory::{self, Inventory};
 use super::lgst::LgstScale;
 use super::low_rank::{GRID, LowRank, STACKED, stack};
 use super::patch_memory::{self, PatchMemory};
@@ -52,6 +53,7 @@ pub struct Statistics {
     pub local: Option<ErrorScale>,
     pub global: Option<ErrorScale>,
     pub lgst: Option<LgstScale>,
+    pub inventory: Option<Inventory>,
     /// How each map-making branch enters the heat map.
     pub ranges: Vec<(Branch, Range)>,
 }
@@ -76,6 +78,7 @@ pub struct Scorer {
     probabilities: Array3<f32>,
     shares: Vec<f32>,
     pieces: pieces::Scratch,
+    inventory: Option<inventory::Scratch>,
     pooled: Array1<f32>,
     sorted: Vec<f32>,
     heat: HeatMap,
@@ -101,6 +104,10 @@ impl Scorer {
             probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
             shares: Vec::new(),
             pieces: pieces::Scratch::default(),
+            inventory: statistics
+                .inventory
+                .as_ref()
+                .map(|_| inventory::Scratch::default()),
             pooled: Array1::zeros(pooled::LENGTH),
             sorted: Vec::with_capacity(MAP_SIDE * MAP_SIDE),
             heat: HeatMap::new(),
@@ -201,6 +208,10 @@ impl Scorer {
             let kept = model.classes.saturating_sub(1);
             let cells = ndarray::ArrayView1::from(&vector[kept..]);
             raw[Branch::Layout as usize] = Some(layout::deviation(cells, &model.mean, kept));
+        }
+        if let (Some(inventory), Some(scratch)) = (&s.inventory, &mut self.inventory) {
+            let amiss = inventory.amiss(percept.probabilities.view(), scratch);
+            raw[Branch::Inventory as usize] = Some(amiss);
         }
         raw
     }

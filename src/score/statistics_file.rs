@@ -6,6 +6,7 @@ use super::Branch;
 use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::Range;
+use super::inventory::{Inventory, arrays as inventory};
 use super::lgst::LgstScale;
 use super::low_rank::{GRID, LowRank, STACKED};
 use super::patch_memory::{COARSE, PatchMemory};
@@ -21,6 +22,8 @@ use crate::network::{Features, MAP_SIDE};
 /// Largest number of classes, and cells a side of the layout grid, that a bundle may ask for.
 const MAX_CLASSES: usize = 64;
 const MAX_GRID: usize = 16;
+/// Largest number of kinds of parts.
+const MAX_KINDS: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StatisticsError {
@@ -45,6 +48,10 @@ pub enum StatisticsError {
          not written by this product"
     )]
     Encoder { channels: [usize; 3] },
+    #[error(
+        "the arrays of the inventory contradict each other: the bundle was not written by this product"
+    )]
+    Inventory,
     #[error("the array `{0}` holds values that are not numbers")]
     NotFinite(String),
 }
@@ -107,6 +114,9 @@ impl Statistics {
         if let Some(LgstScale { local, global }) = &self.lgst {
             let scale = array![local.q900, local.q995, global.q900, global.q995];
             arrays.insert("lgst.scale", scale);
+        }
+        if let Some(inventory) = &self.inventory {
+            inventory.to_arrays(&mut arrays);
         }
         for (branch, range) in &self.ranges {
             arrays.insert(format!("{branch}.range"), array![range.q900, range.q995]);
@@ -222,6 +232,7 @@ impl Statistics {
             local: error_scale(Branch::Local)?,
             global: error_scale(Branch::Global)?,
             lgst: source.when("lgst.scale", || source.lgst())?,
+            inventory: source.when(inventory::KINDS, || source.inventory())?,
             ranges,
         })
     }
@@ -344,6 +355,21 @@ impl Source<'_> {
             local: range(0),
             global: range(2),
         })
+    }
+
+    fn inventory(&self) -> Result<Inventory, StatisticsError> {
+        let classes: Array2<f32> = self.get(inventory::CLASSES)?;
+        if classes.nrows() > MAX_CLASSES || !(2..=MAX_CLASSES).contains(&classes.ncols()) {
+            let wanted = format!("2 to {MAX_CLASSES} classes, in as many components at most");
+            return Err(self.shape(inventory::CLASSES, &classes, wanted));
+        }
+        let weights: Array1<f32> = self.exact(inventory::WEIGHTS, &[classes.nrows()])?;
+        let kinds: Array2<f32> = self.get(inventory::KINDS)?;
+        let count = kinds.nrows().min(MAX_KINDS);
+        self.check(inventory::KINDS, &kinds, &[count, inventory::KIND_COLUMNS])?;
+        let good = self.get(inventory::GOOD)?;
+        Inventory::from_arrays(&classes, &weights.to_vec(), &kinds, good)
+            .ok_or(StatisticsError::Inventory)
     }
 
     fn reference(&self, name: &str, length: usize) -> Result<Reference, StatisticsError> {

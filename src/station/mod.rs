@@ -217,6 +217,10 @@ pub trait Album: Send {
 }
 
 /// What a station tells the thread that runs it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is handed on by value; a box would be an allocation for each part"
+)]
 pub enum News {
     Event(LineEvent),
     /// Some twenty times a second, whatever happens.

@@ -31,7 +31,7 @@ fn an_unreadable_image_among_good_ones_is_named_and_the_others_are_judged() {
         .collect();
     assert_eq!(verdicts, ["good", "unreadable", "good", "unreadable"]);
     assert!(
-        rows.contains("\n001.png,,unreadable,,,,,,,,,,,,\n"),
+        rows.contains("\n001.png,,unreadable,,,,,,,,,,,,,\n"),
         "{rows}"
     );
 }

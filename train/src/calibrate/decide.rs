@@ -338,6 +338,7 @@ fn merge(
             Branch::Pooled => merged.pooled = s.pooled,
             Branch::Context => merged.context = s.context,
             Branch::Lgst => merged.lgst = s.lgst,
+            Branch::Inventory => merged.inventory = s.inventory,
         }
     }
     let mut scorer = Scorer::new(merged);

@@ -5,6 +5,7 @@ mod choose;
 mod context;
 mod decide;
 mod histogram;
+mod inventory;
 mod low_rank;
 mod paper;
 mod patch;

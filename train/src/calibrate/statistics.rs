@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use super::histogram::{Segmented, View};
 use super::way::Way;
 use super::{
-    context, histogram, low_rank, patch, position, registration, shrinkage, student_error,
+    context, histogram, inventory, low_rank, patch, position, registration, shrinkage,
+    student_error,
 };
 
 /// Directions kept of the stacked features; fewer where there are few images to learn their spread from.
@@ -121,6 +122,7 @@ impl<'a> Fitter<'a> {
             Way::Patch => Some(self.patch()),
             Way::Pooled => Some(self.pooled()),
             Way::Context(codes) => Some(self.context(codes)),
+            Way::Inventory => self.inventory(),
         }
     }
 
@@ -165,6 +167,15 @@ impl<'a> Fitter<'a> {
         let classes = self.good.classes?;
         Some(Statistics {
             histogram: Some(histogram::fit(&self.segmented, classes, view)),
+            ..self.base()
+        })
+    }
+
+    /// All images count: where parts lie on each other labels are unreliable, and good all the same.
+    fn inventory(&self) -> Option<Statistics> {
+        let inventory = inventory::fit(self.good.train, self.good.classes?)?;
+        Some(Statistics {
+            inventory: Some(inventory),
             ..self.base()
         })
     }

@@ -23,6 +23,7 @@ pub enum Way {
     Pooled,
     /// So many numbers stand for the part as a whole.
     Context(usize),
+    Inventory,
 }
 
 impl Way {
@@ -41,6 +42,7 @@ impl Way {
         ways.extend(REACHES.map(Way::Position));
         ways.extend([Way::Patch, Way::Pooled]);
         ways.extend(CODES.map(Way::Context));
+        ways.push(Way::Inventory);
         ways
     }
 
@@ -54,6 +56,7 @@ impl Way {
             Way::Patch => Branch::Patch,
             Way::Pooled => Branch::Pooled,
             Way::Context(_) => Branch::Context,
+            Way::Inventory => Branch::Inventory,
         }
     }
 
@@ -84,6 +87,7 @@ impl Way {
             Way::Position(_) => statistics.position.is_some(),
             Way::Patch => statistics.patch.is_some(),
             Way::Pooled => statistics.pooled.is_some(),
+            Way::Inventory => statistics.inventory.is_some(),
         }
     }
 }

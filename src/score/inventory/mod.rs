@@ -1,0 +1,249 @@
+//! What lies there: the parts of each component, told apart by size and shape, counted and compared with the counts of
+//! good images. Where parts lie and how they are turned doesn't matter; of two that touch, and of one that is
+//! bent or cut short, the mass is all that is believed.
+
+pub mod arrays;
+mod stock;
+mod tree;
+
+pub use stock::{Kind, Scratch as StockScratch, Stock, take_stock};
+pub use tree::{LEVELS, Node, Shape, Tree};
+
+use ndarray::{Array2, ArrayView3};
+
+use super::reference::insert;
+use crate::network::MAP_SIDE;
+
+/// What a piece of no kind costs, in pieces amiss, where its mass explains what is missing.
+const UNKNOWN: f32 = 0.1;
+/// The same where there are exactly as many as are missing: they don't touch each other, each is of a wrong shape.
+const MISSHAPEN: f32 = 0.7;
+/// What known pieces cost that are as far from their kinds as may be, in pieces amiss, the mean over components.
+const DEVIATION: f32 = 0.5;
+/// Share of the good images, the nearest ones, that a part is compared with; not fewer than three.
+const NEAREST_SHARE: usize = 20;
+const MIN_NEAREST: usize = 3;
+
+/// Classes that show the same parts, and the kinds that these are of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Component {
+    /// Of each class of the segmentation, whether it belongs here.
+    pub classes: Vec<bool>,
+    pub kinds: Vec<Kind>,
+    /// Weight of a piece amiss, less where good images disagree.
+    pub weight: f32,
+}
+
+/// All components, and what good images hold of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inventory {
+    pub components: Vec<Component>,
+    /// How many of each kind, component by component: `[good images, kinds]`.
+    pub good: Array2<f32>,
+}
+
+/// Buffers that are reused between frames.
+#[derive(Clone, Debug)]
+pub struct Scratch {
+    certainty: Vec<f32>,
+    tree: Tree,
+    stock: StockScratch,
+    counts: Vec<f32>,
+    stocks: Vec<Stock>,
+    nearest: Vec<f32>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch {
+            certainty: vec![0.0; MAP_SIDE * MAP_SIDE],
+            tree: Tree::default(),
+            stock: StockScratch::default(),
+            counts: Vec::new(),
+            stocks: Vec::new(),
+            nearest: Vec::new(),
+        }
+    }
+}
+
+impl Inventory {
+    /// Classes of the segmentation that it reads, background included.
+    pub fn classes(&self) -> usize {
+        self.components.first().map_or(0, |c| c.classes.len())
+    }
+
+    /// How many pieces are amiss. `probabilities` is `[classes, 64, 64]`.
+    pub fn amiss(&self, probabilities: ArrayView3<'_, f32>, scratch: &mut Scratch) -> f32 {
+        scratch.counts.resize(self.good.ncols(), 0.0);
+        scratch.stocks.clear();
+        let mut at = 0;
+        for component in &self.components {
+            component.certainty(probabilities, &mut scratch.certainty);
+            let nodes = scratch.tree.of(&scratch.certainty);
+            let counts = &mut scratch.counts[at..at + component.kinds.len()];
+            at += component.kinds.len();
+            scratch.stocks.push(take_stock(
+                nodes,
+                &component.kinds,
+                &mut scratch.stock,
+                counts,
+            ));
+        }
+        let asked = nearest_count(self.good.nrows());
+        scratch.nearest.clear();
+        scratch.nearest.resize(asked, f32::INFINITY);
+        for good in self.good.rows() {
+            let mut at = 0;
+            let mut amiss = 0.0;
+            for (component, stock) in self.components.iter().zip(&scratch.stocks) {
+                let kinds = at..at + component.kinds.len();
+                at = kinds.end;
+                let pairs = kinds.map(|kind| (scratch.counts[kind], good[kind]));
+                amiss += component.weight * difference(pairs, stock, &component.kinds);
+            }
+            insert(&mut scratch.nearest, amiss);
+        }
+        let deviation: f32 = scratch.stocks.iter().map(|s| s.deviation).sum();
+        mean(&scratch.nearest) + DEVIATION * deviation / self.components.len().max(1) as f32
+    }
+}
+
+impl Component {
+    /// Probability that a cell shows this component.
+    pub fn certainty(&self, probabilities: ArrayView3<'_, f32>, out: &mut [f32]) {
+        out.fill(0.0);
+        let classes = probabilities.outer_iter().zip(&self.classes);
+        for (plane, _) in classes.filter(|(_, here)| **here) {
+            for (sum, probability) in out.iter_mut().zip(plane) {
+                *sum += probability;
+            }
+        }
+    }
+}
+
+/// Pieces amiss of one component: those too many, and as much mass as lacks or is left over. `counts` are found and good
+/// counts of each kind.
+pub fn difference(counts: impl Iterator<Item = (f32, f32)>, stock: &Stock, kinds: &[Kind]) -> f32 {
+    let (mut too_many, mut missing, mut missing_mass, mut usual) = (0.0, 0.0, 0.0, 0.0);
+    for ((found, good), kind) in counts.zip(kinds) {
+        too_many += (found - good).max(0.0);
+        missing += (good - found).max(0.0);
+        missing_mass += (good - found).max(0.0) * kind.mass();
+        usual += kind.mass() / kinds.len() as f32;
+    }
+    let unknown = match stock.unknown_pieces as f32 == missing {
+        true => MISSHAPEN,
+        false => UNKNOWN,
+    };
+    too_many + (stock.unknown_mass - missing_mass).abs() / usual + unknown * stock.unknown
+}
+
+/// With how many of `good` images, the nearest ones, a part is compared.
+pub fn nearest_count(good: usize) -> usize {
+    (good / NEAREST_SHARE).max(MIN_NEAREST).min(good)
+}
+
+fn mean(values: &[f32]) -> f32 {
+    values.iter().sum::<f32>() / values.len().max(1) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, array};
+
+    use super::*;
+
+    const LONG: f32 = 14.0;
+    const SHORT: f32 = 8.0;
+
+    fn kind(length: f32) -> Kind {
+        Kind {
+            shape: [length.ln(), length.ln(), 0.0],
+            spread: [0.1, 0.04, 0.05],
+        }
+    }
+
+    /// Two long bars and one short one belong in an image; the third class is nobody's.
+    fn inventory() -> Inventory {
+        Inventory {
+            components: vec![Component {
+                classes: vec![false, true, false],
+                kinds: vec![kind(LONG), kind(SHORT)],
+                weight: 1.0,
+            }],
+            good: array![[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [2.0, 1.0]],
+        }
+    }
+
+    /// Bars of class 1: row, first column, length.
+    fn amiss(bars: &[(usize, usize, f32)]) -> f32 {
+        let mut probabilities = Array3::zeros((3, MAP_SIDE, MAP_SIDE));
+        for (row, column, length) in bars {
+            for x in *column..column + *length as usize {
+                probabilities[[1, *row, x]] = 1.0;
+            }
+        }
+        inventory().amiss(probabilities.view(), &mut Scratch::default())
+    }
+
+    #[test]
+    fn a_whole_set_is_in_order_wherever_it_lies() {
+        assert!(amiss(&[(3, 3, LONG), (9, 40, LONG), (30, 20, SHORT)]) < 0.05);
+        assert!(amiss(&[(50, 7, SHORT), (60, 50, LONG), (40, 1, LONG)]) < 0.05);
+    }
+
+    #[test]
+    fn what_lacks_is_too_many_or_is_exchanged_counts() {
+        let missing = amiss(&[(3, 3, LONG), (30, 20, SHORT)]);
+        let extra = amiss(&[
+            (3, 3, LONG),
+            (9, 40, LONG),
+            (30, 20, SHORT),
+            (35, 20, SHORT),
+        ]);
+        let exchanged = amiss(&[(3, 3, LONG), (9, 40, SHORT), (30, 20, SHORT)]);
+        let cut_short = amiss(&[(3, 3, LONG), (9, 40, 11.0), (30, 20, SHORT)]);
+        for (what, amiss) in [
+            ("missing", missing),
+            ("extra", extra),
+            ("exchanged", exchanged),
+            ("cut", cut_short),
+        ] {
+            assert!(amiss > 0.7, "{what}: {amiss}");
+        }
+    }
+
+    #[test]
+    fn two_that_touch_are_hardly_amiss() {
+        let touching = amiss(&[(3, 3, LONG), (3, 17, LONG), (30, 20, SHORT)]);
+        assert!(touching < 0.2, "{touching}");
+    }
+
+    #[test]
+    fn arrays_bring_the_same_inventory_back_and_contradictions_none() {
+        let mut arrays = crate::bundle::Arrays::new();
+        inventory().to_arrays(&mut arrays);
+        let two = |name: &str| -> Array2<f32> {
+            let array = arrays.get::<f32>(name).unwrap().to_owned();
+            array.into_dimensionality().unwrap()
+        };
+        let (classes, kinds, good) = (two(arrays::CLASSES), two(arrays::KINDS), two(arrays::GOOD));
+        let back = Inventory::from_arrays(&classes, &[1.0], &kinds, good.clone());
+        assert_eq!(back, Some(inventory()));
+        let fewer = good.slice(ndarray::s![.., ..1]).to_owned();
+        assert_eq!(
+            Inventory::from_arrays(&classes, &[1.0], &kinds, fewer),
+            None
+        );
+        assert_eq!(
+            Inventory::from_arrays(&classes, &[], &kinds, good.clone()),
+            None
+        );
+        for (column, value) in [(0, 7.0), (4, 0.0)] {
+            let mut wrong = kinds.clone();
+            wrong[[1, column]] = value;
+            let read = Inventory::from_arrays(&classes, &[1.0], &wrong, good.clone());
+            assert_eq!(read, None);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Which pieces of a tree are parts of a known kind, and what is left over.
+
+use super::tree::{Node, Shape};
+
+/// Squared distance from a kind (in spreads) up to which a piece may be one of it: three spreads in each of its measures.
+const MAX_DISTANCE: f32 = 27.0;
+/// One piece inside another is taken in its place only if it fits this much better, in pieces amiss.
+const WORTH_SHRINKING: f32 = 0.2;
+/// Unknown pieces smaller than this, in parts of the smallest kind, are crumbs.
+const CRUMB: f32 = 0.4;
+
+/// A kind of part, as good parts show it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kind {
+    pub shape: Shape,
+    /// Standard deviation of each measure.
+    pub spread: Shape,
+}
+
+impl Kind {
+    pub fn mass(&self) -> f32 {
+        self.shape[0].exp()
+    }
+
+    fn distance(&self, shape: &Shape) -> f32 {
+        let measures = self.shape.iter().zip(&self.spread).zip(shape);
+        measures
+            .map(|((mean, spread), found)| ((found - mean) / spread).powi(2))
+            .sum()
+    }
+}
+
+/// What lies there of one component, beside the count of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stock {
+    /// Mass of what is of no kind: parts that touch, are broken, bent or foreign; cells.
+    pub unknown_mass: f32,
+    /// How many pieces that is, a crumb in parts of a piece.
+    pub unknown: f32,
+    /// The same, crumbs left out.
+    pub unknown_pieces: usize,
+    /// How far the known pieces are from their kinds, summed, each from 0 to 1.
+    pub deviation: f32,
+}
+
+/// Buffers of [`take_stock`].
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    of_node: Vec<Reading>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    /// Of the piece as it is, from 0 to 1: how little it is of its kind.
+    own: f32,
+    kind: Option<usize>,
+    inside: f32,
+    pieces_inside: usize,
+    divided: bool,
+    counts: bool,
+}
+
+/// Reads each tree branch at the level at which it is closest to known kinds, all of it. `counts` gets the number of parts of each kind.
+pub fn take_stock(
+    nodes: &[Node],
+    kinds: &[Kind],
+    scratch: &mut Scratch,
+    counts: &mut [f32],
+) -> Stock {
+    counts.fill(0.0);
+    let smallest = kinds.iter().map(Kind::mass).fold(f32::INFINITY, f32::min);
+    let readings = &mut scratch.of_node;
+    readings.clear();
+    readings.extend(nodes.iter().map(|node| read(&node.shape, kinds, smallest)));
+    // Children come after their parents: from the end, each is settled before the one around it.
+    for i in (0..nodes.len()).rev() {
+        let reading = &mut readings[i];
+        let shrinking = if reading.pieces_inside == 1 {
+            WORTH_SHRINKING
+        } else {
+            0.0
+        };
+        reading.divided = reading.pieces_inside > 0 && reading.inside < reading.own - shrinking;
+        let cost = if reading.divided {
+            reading.inside
+        } else {
+            reading.own
+        };
+        if let Some(parent) = nodes[i].parent {
+            readings[parent].inside += cost;
+            readings[parent].pieces_inside += 1;
+        }
+    }
+    let mut stock = Stock::default();
+    for i in 0..nodes.len() {
+        let around = nodes[i].parent.map(|parent| readings[parent]);
+        let reached = around.is_none_or(|parent| parent.counts && parent.divided);
+        readings[i].counts = reached;
+        let reading = readings[i];
+        if !reached || reading.divided {
+            continue;
+        }
+        if let Some(kind) = reading.kind {
+            counts[kind] += 1.0;
+            stock.deviation += reading.own;
+        } else {
+            stock.unknown_mass += nodes[i].shape[0].exp();
+            stock.unknown += reading.own;
+            stock.unknown_pieces += usize::from(reading.own >= CRUMB);
+        }
+    }
+    stock
+}
+
+fn read(shape: &Shape, kinds: &[Kind], smallest: f32) -> Reading {
+    let distances = kinds
+        .iter()
+        .map(|kind| kind.distance(shape) / MAX_DISTANCE)
+        .enumerate();
+    let nearest = distances.min_by(|a, b| a.1.total_cmp(&b.1));
+    let unknown = (shape[0].exp() / smallest).min(1.0);
+    match nearest {
+        Some((kind, distance)) if distance < unknown => Reading {
+            own: distance,
+            kind: Some(kind),
+            ..Reading::default()
+        },
+        _ => Reading {
+            own: unknown,
+            ..Reading::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUT: Kind = Kind {
+        shape: [3.0, 1.7, 1.7],
+        spread: [0.1; 3],
+    };
+    const SCREW: Kind = Kind {
+        shape: [3.0, 2.8, 1.0],
+        spread: [0.1; 3],
+    };
+
+    fn node(level: usize, parent: Option<usize>, shape: Shape) -> Node {
+        Node {
+            level,
+            parent,
+            shape,
+        }
+    }
+
+    fn stock(nodes: &[Node]) -> (Stock, [f32; 2]) {
+        let mut counts = [9.0; 2];
+        (
+            take_stock(nodes, &[NUT, SCREW], &mut Scratch::default(), &mut counts),
+            counts,
+        )
+    }
+
+    #[test]
+    fn what_touches_is_counted_where_it_comes_apart() {
+        let both = [3.7, 3.2, 2.0];
+        let (stock, counts) = stock(&[
+            node(0, None, both),
+            node(1, Some(0), both),
+            node(2, Some(1), NUT.shape),
+            node(2, Some(1), SCREW.shape),
+        ]);
+        assert_eq!(counts, [1.0, 1.0]);
+        assert_eq!(stock, Stock::default());
+    }
+
+    #[test]
+    fn a_screw_is_not_the_crumbs_it_falls_into() {
+        let crumb = [1.0, 1.0, 0.5];
+        let (stock, counts) = stock(&[
+            node(0, None, SCREW.shape),
+            node(1, Some(0), crumb),
+            node(1, Some(0), crumb),
+        ]);
+        assert_eq!(counts, [0.0, 1.0]);
+        assert_eq!(stock.unknown_pieces, 0);
+    }
+
+    #[test]
+    fn what_never_comes_apart_is_unknown_with_all_its_mass() {
+        let (stock, counts) = stock(&[node(0, None, [3.7, 3.2, 2.0])]);
+        assert_eq!(counts, [0.0, 0.0]);
+        assert_eq!((stock.unknown, stock.unknown_pieces), (1.0, 1));
+        assert!((stock.unknown_mass - 3.7f32.exp()).abs() < 1e-3);
+    }
+}
