@@ -163,6 +163,7 @@ fn a_warm_station_allocates_nothing_for_a_frame() {
         album: None,
         limit: Some(PARTS),
         priority: 0,
+        threads: 2,
     };
     let mut events = 0;
     station

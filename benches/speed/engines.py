@@ -17,6 +17,8 @@ class Reference:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Its threads would otherwise go on spinning after a run, in the other engine's turn
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         self.session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
 
     def inputs(self, seed=7):
@@ -36,11 +38,11 @@ class Reference:
 class Ours:
     """The engine of this repository, in a process of its own: engine/examples/time_network.rs."""
 
-    def __init__(self, program, onnx, inputs, scratch):
+    def __init__(self, program, onnx, inputs, scratch, threads=1):
         scratch = pathlib.Path(scratch)
         values, self.written = scratch / "inputs.f32", scratch / "outputs.f32"
         numpy.concatenate([array.ravel() for array in inputs.values()]).tofile(values)
-        command = [program, onnx, values, self.written]
+        command = [program, onnx, values, self.written, str(threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.loaded = self.process.stdout.readline().strip()
         if not self.loaded:
@@ -52,7 +54,7 @@ class Ours:
         return [part.reshape(array.shape) for part, array in zip(numpy.split(flat, ends[:-1]), like)]
 
     def time_ms(self):
-        """By the clock, the thread's own work, and how many allocations."""
+        """By the clock, the work of all threads, and how many allocations."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return tuple(float(figure) for figure in self.process.stdout.readline().split())
@@ -96,37 +98,64 @@ def quantised_by_ort(onnx, inputs, scratch):
     return quantised
 
 
-def compare(program, onnx, int8, runs, scratch, warm_up=3):
-    """Both engines on one thread, the float network and the quantised one: quantiles, and how outputs differ."""
+def answers(program, onnx, inputs, scratch, like):
+    ours = Ours(program, onnx, inputs, scratch)
+    ours.close()
+    return ours.outputs(like)
+
+
+def compare(program, onnx, int8, runs, scratch):
+    """The float network and the quantised one in both engines, on one thread and on two; and how outputs differ."""
     floats = Reference(onnx, 1)
     inputs = floats.inputs()
     expected = floats.outputs(inputs)
-    theirs = {"f32": floats, "int8": Reference(quantised_by_ort(onnx, inputs, scratch), 1)}
-    ours, row = {}, {"network": pathlib.Path(onnx).stem}
-    try:
-        for precision, file in (("f32", onnx), ("int8", int8)):
-            folder = pathlib.Path(scratch) / precision
-            folder.mkdir()
-            ours[precision] = Ours(program, file, inputs, folder)
-        row["difference"] = difference(ours["f32"].outputs(expected), expected)
-        # Of the same file, which ONNX Runtime computes in floats where its kernels don't take the form
-        same = Reference(int8, 1).outputs(inputs)
-        row["int8_difference"] = difference(ours["int8"].outputs(same), same)
-        times = [
-            [ours[p].time_ms() + theirs[p].time_ms(inputs) for p in ("f32", "int8")] for _ in range(warm_up + runs)
-        ][warm_up:]
-    finally:
-        for engine in ours.values():
-            engine.close()
-    p50, p99 = numpy.median(times, axis=0), numpy.quantile(times, 0.99, axis=0)
-    for at, precision in enumerate(("f32", "int8")):
-        row |= {
-            f"ours_{precision}_p50_ms": p50[at][0],
-            f"ours_{precision}_p99_ms": p99[at][0],
-            f"ours_{precision}_cpu_ms": p50[at][1],
-            f"allocations_{precision}": p50[at][2],
-            f"ort_{precision}_p50_ms": p50[at][3],
-            f"ort_{precision}_p99_ms": p99[at][3],
-            f"ort_{precision}_cpu_ms": p50[at][4],
-        }
+    # Of the same file, which ONNX Runtime computes in floats where its kernels don't take the form
+    same = Reference(int8, 1).outputs(inputs)
+    row = {
+        "network": pathlib.Path(onnx).stem,
+        "difference": difference(answers(program, onnx, inputs, scratch, expected), expected),
+        "int8_difference": difference(answers(program, int8, inputs, scratch, same), same),
+    }
+    ours = {"f32": onnx, "int8": int8}
+    theirs = {"f32": onnx, "int8": quantised_by_ort(onnx, inputs, scratch)}
+    for threads, prefix in ((1, ""), (2, "two_threads_")):
+        figures = in_turns(program, ours, theirs, inputs, runs, scratch, threads)
+        row |= {f"{prefix}{name}": figure for name, figure in figures.items()}
     return row
+
+
+def in_turns(program, ours, theirs, inputs, runs, scratch, threads, warm_up=3):
+    """Figures of both engines on so many threads each. The files of each engine are by precision."""
+    engines = []
+    try:
+        for precision in ours:
+            folder = pathlib.Path(scratch) / f"{precision}-{threads}"
+            folder.mkdir()
+            engines.append((
+                Ours(program, ours[precision], inputs, folder, threads),
+                Reference(theirs[precision], threads),
+            ))
+        times = []
+        for _ in range(warm_up + runs):
+            turn = []
+            for one, other in engines:
+                for engine in (one.time_ms, lambda: other.time_ms(inputs)):
+                    # Helpers of the engine before have fallen asleep by then
+                    time.sleep(0.001 if threads > 1 else 0)
+                    turn += engine()
+            times.append(turn)
+    finally:
+        for one, _ in engines:
+            one.close()
+    least, p50, p99 = (numpy.quantile(times[warm_up:], share, axis=0) for share in (0, 0.5, 0.99))
+    figures = {}
+    for at, precision in enumerate(ours):
+        for engine, first in (("ours", 5 * at), ("ort", 5 * at + 3)):
+            figures |= {
+                f"{engine}_{precision}_min_ms": least[first],
+                f"{engine}_{precision}_p50_ms": p50[first],
+                f"{engine}_{precision}_p99_ms": p99[first],
+                f"{engine}_{precision}_cpu_ms": p50[first + 1],
+            }
+        figures[f"allocations_{precision}"] = p50[5 * at + 2]
+    return figures

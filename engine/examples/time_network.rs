@@ -1,11 +1,11 @@
 //! Runs one network on request and says how long it took, so that another program can run a second engine in turns:
 //! what else the machine does then hits both alike.
 //!
-//!     time_network NETWORK.onnx INPUTS.f32 OUTPUTS.f32
+//!     time_network NETWORK.onnx INPUTS.f32 OUTPUTS.f32 THREADS
 //!
 //! INPUTS holds the values of all inputs one after the other, little-endian; OUTPUTS receives those of the first run.
-//! Each line on stdin runs the network once and is answered with three figures: milliseconds by the clock and of this
-//! thread's own work, and how often memory was asked for.
+//! Each line on stdin runs the network once and is answered with three figures: milliseconds by the clock and of all
+//! threads' work, and how often memory was asked for.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;
@@ -13,7 +13,7 @@ use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use aecsad_engine::{Input, Network};
+use aecsad_engine::{Input, Network, Team};
 
 struct Counting;
 
@@ -36,9 +36,10 @@ static ALLOCATOR: Counting = Counting;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [network, inputs, outputs] = &arguments[..] else {
-        return Err("usage: time_network NETWORK.onnx INPUTS.f32 OUTPUTS.f32".into());
+    let [network, inputs, outputs, threads] = &arguments[..] else {
+        return Err("usage: time_network NETWORK.onnx INPUTS.f32 OUTPUTS.f32 THREADS".into());
     };
+    let _team = Team::start(threads.parse()?, || ())?;
     let values: Vec<f32> = std::fs::read(inputs)?
         .as_chunks::<4>()
         .0
@@ -82,9 +83,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         line?;
         let before = ALLOCATIONS.load(Ordering::Relaxed);
-        let (clock, work) = (Instant::now(), thread_time_ms());
+        let (clock, work) = (Instant::now(), work_ms());
         network.run(&arrays)?;
-        let (clock, work) = (clock.elapsed(), thread_time_ms() - work);
+        let (clock, work) = (clock.elapsed(), work_ms() - work);
         let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
         let clock = 1e3 * clock.as_secs_f64();
         writeln!(stdout, "{clock:.4} {work:.4} {allocations}")?;
@@ -93,9 +94,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What this thread has worked so far.
-fn thread_time_ms() -> f64 {
-    let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+/// What all threads have worked so far.
+fn work_ms() -> f64 {
+    let clock = nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID;
     clock.now().map_or(f64::NAN, |time| {
         time.tv_sec() as f64 * 1e3 + time.tv_nsec() as f64 / 1e6
     })

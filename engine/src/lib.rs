@@ -8,6 +8,7 @@ mod admission;
 mod blocked;
 mod int8;
 mod memory;
+mod team;
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -16,6 +17,8 @@ use tract_onnx::prelude::*;
 
 /// The messages of an ONNX file.
 pub use tract_onnx::pb as onnx;
+
+pub use team::Team;
 
 /// Whether this CPU multiplies and adds in one step. On all that do, quantised networks give the same bits; one that
 /// rounds in between tips values that lie between two steps of a quantised map.

@@ -1,4 +1,4 @@
-//! `aecsad bench`: how long a verdict takes on this machine, stage by stage, on one thread. Figures only; what is fast
+//! `aecsad bench`: how long a verdict takes on this machine, stage by stage. Figures only; what is fast
 //! enough depends on the line.
 
 use std::collections::BTreeMap;
@@ -10,13 +10,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::bench_line::{self, LineFigures};
-use super::{images, print_all};
+use super::{images, on_threads, print_all};
 use crate::bundle::{Bundle, Trust};
 use crate::camera::{Frame, read_image_by_content};
 use crate::error::Result;
 use crate::golden::{self, GoldenError};
 use crate::inspector::{Inspector, Verdict};
+use crate::network::Team;
 use crate::score::trimmed_z::quantile;
+use crate::station::StationError;
 
 /// Frames before the clock counts: caches fill, buffers grow to their size.
 const WARM_UP: u32 = 5;
@@ -38,6 +40,9 @@ pub struct BenchArgs {
     /// How many frames are measured
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub frames: u32,
+    /// Threads that compute a verdict, like `system.threads` in a station file
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
     /// Then run a whole station on the bundle's golden images, as fast as it goes: parts a minute, verdict to reject byte
     #[arg(long)]
     pub line: bool,
@@ -79,6 +84,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     // A running line doesn't hold it either.
     drop(bundle);
+    let threads = usize::from(args.threads);
+    let _team = Team::start(threads, || ()).map_err(StationError::NoThread)?;
     let first = source.judge(0, &mut inspector)?.latency;
     for frame in 1..WARM_UP {
         source.judge(frame, &mut inspector)?;
@@ -93,12 +100,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             line_frames,
             args.frames,
             times.usual_verdict(),
+            threads,
         )?),
         false => None,
     };
     let figures = Figures {
         line,
         frames: args.frames,
+        threads,
         load_ms: ms(load),
         first_verdict_ms: ms(load + first),
         stages: times.figures(),
@@ -193,6 +202,7 @@ struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<LineFigures>,
     frames: u32,
+    threads: usize,
     load_ms: f64,
     /// From the start of loading.
     first_verdict_ms: f64,
@@ -204,8 +214,13 @@ struct Figures {
 impl Figures {
     fn table(&self) -> String {
         let mut text = format!(
-            "{:<18}{:>10}{:>10}{:>10}   ms over {} frames on one thread\n",
-            "", "p50", "p99", "min", self.frames
+            "{:<18}{:>10}{:>10}{:>10}   ms over {} frames on {}\n",
+            "",
+            "p50",
+            "p99",
+            "min",
+            self.frames,
+            on_threads(self.threads)
         );
         for s in &self.stages {
             let _ = writeln!(

@@ -40,12 +40,14 @@ pub struct LineFigures {
     pub most_ms: f64,
 }
 
-/// Runs `parts` of these frames, each taken for bad, through a station whose engine takes about `verdict` for one.
+/// Runs `parts` of these frames, each taken for bad, through a station whose engine takes about `verdict` for one with so
+/// many threads.
 pub fn measure(
     inspector: &mut Inspector,
     frames: Vec<Frame>,
     parts: u32,
     verdict: Duration,
+    threads: usize,
 ) -> Result<LineFigures> {
     let no_terminal = |e: String| SimulatorError::NoTerminal(e);
     let (far_end, near_end) = TTYPort::pair().map_err(|e| no_terminal(e.to_string()))?;
@@ -86,6 +88,7 @@ pub fn measure(
         album: None,
         limit: Some(parts),
         priority: 0,
+        threads,
     };
     let arrived = thread::scope(|scope| {
         let listener = scope.spawn(|| listen(far_end, &stop, &greeted));

@@ -13,6 +13,7 @@ use crate::calibration::{Calibration, FEWEST, Sample};
 use crate::camera::{Frame, Sighting};
 use crate::error::Result;
 use crate::inspector::Inspector;
+use crate::network::Team;
 use crate::score::conformal::Conformal;
 use crate::station::StationError;
 use crate::station::config::StationConfig;
@@ -47,6 +48,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     let config = StationConfig::load(&args.config)?;
     let bundle = config.bundle.read()?;
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
+    let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
     let rate = args
         .false_reject_rate
         .unwrap_or(bundle.manifest.threshold.false_reject_rate);

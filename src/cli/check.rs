@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::LoadJudge;
+use super::{LoadJudge, on_threads};
 use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
 use crate::error::{Error, Result};
+use crate::network::Team;
 use crate::reject::{RejectError, RejectEvent};
 use crate::station::config::{
     CameraConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
 };
 use crate::station::devices::{open_rejector, open_trigger};
-use crate::station::{Judge, system};
+use crate::station::{Judge, StationError, system};
 
 /// An actuator that has not answered by then is silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -41,7 +42,11 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         if let Some(mut judge) = judge {
             let judged = first_verdict(&config, judge.as_mut());
             report.line("engine", judged, |took| {
-                format!("a verdict after {:.0} ms", took.as_secs_f64() * 1e3)
+                let threads = on_threads(config.system.threads);
+                format!(
+                    "a verdict after {:.0} ms on {threads}",
+                    took.as_secs_f64() * 1e3
+                )
             });
         }
         match &config.camera {
@@ -129,6 +134,7 @@ fn first_verdict(config: &StationConfig, judge: &mut dyn Judge) -> Result<Durati
             captured: Instant::now(),
         },
     };
+    let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
     judge.judge(&frame)?;
     let start = Instant::now();
     judge.judge(&frame)?;

@@ -68,7 +68,7 @@ pub struct InspectArgs {
     /// Print one JSON object a line instead of a table (or, off a terminal, CSV)
     #[arg(long)]
     pub json: bool,
-    /// Images judged at the same time; one is what a camera does, and what latency is meant for
+    /// Images judged at the same time, each on one thread; one is what a camera does, and what latency is meant for
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,
 }

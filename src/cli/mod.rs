@@ -81,6 +81,13 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+fn on_threads(count: usize) -> String {
+    match count {
+        1 => "one thread".into(),
+        count => format!("{count} threads"),
+    }
+}
+
 /// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.
 fn print_all(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout();

@@ -144,6 +144,7 @@ impl<'c> Line<'c> {
             album: pictures.as_mut().map(|pictures| pictures as &mut dyn Album),
             limit,
             priority: self.config.system.priority,
+            threads: self.config.system.threads,
         };
         let ended = station.run(stop, |news| observers.hear(news));
         let totals = observers.close(ended.as_ref().ok())?;

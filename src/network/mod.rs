@@ -3,6 +3,6 @@
 mod features;
 mod perception;
 
-pub use aecsad_engine::{Input, Network, NetworkError, Outputs};
+pub use aecsad_engine::{Input, Network, NetworkError, Outputs, Team};
 pub use features::{Encoder, Features};
 pub use perception::{MAP_SIDE, Percept, Perception, Segmentation};

@@ -18,6 +18,7 @@ mod source;
 pub mod system;
 pub mod watchdog;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -29,6 +30,7 @@ use crate::camera::{CameraError, Frame, FrameSource};
 use crate::error::{Error, Result};
 use crate::inspector::{Inspector, Verdict};
 use crate::line::{Cause, Conveyor, Fate, Part, Policies, StopReason, TakenAlong};
+use crate::network::Team;
 use crate::reject::{RejectError, RejectEvent, Rejector};
 use crate::score::heat::HeatMap;
 use gatekeeper::{Gatekeeper, Sight};
@@ -184,6 +186,8 @@ pub struct Station<'a> {
     pub limit: Option<u32>,
     /// Real-time priority of the three threads, 0 for none.
     pub priority: u8,
+    /// How many threads compute a verdict, the engine's own among them.
+    pub threads: usize,
 }
 
 /// How a run ended. In each case the output is off and nothing is scheduled, or `released` says why that is not sure.
@@ -260,6 +264,7 @@ impl Station<'_> {
             album,
             limit,
             priority,
+            threads,
         } = self;
         // Where it is not permitted, the caller has said so.
         let raise = move || drop(system::raise_priority(priority));
@@ -290,6 +295,7 @@ impl Station<'_> {
                 .name("inference".into())
                 .spawn_scoped(scope, move || {
                     raise();
+                    let _team = Team::start(threads, raise).map_err(halted)?;
                     inference::Engine {
                         judge,
                         album,
@@ -298,6 +304,7 @@ impl Station<'_> {
                         verdicts: verdicts_in,
                     }
                     .run(stop, progress);
+                    Ok(())
                 })
                 .map_err(halted)?;
             let frames_in = Outlet::new(frames_in, inference.thread().clone());
@@ -329,8 +336,10 @@ impl Station<'_> {
                 }
                 thread::park_timeout(LONGEST_SLEEP);
             }
-            gate.join()
-                .map_err(|panic| std::panic::resume_unwind(panic))
+            let ended = gate.join().unwrap_or_else(|panic| resume_unwind(panic));
+            let inferred = inference.join();
+            inferred.unwrap_or_else(|panic| resume_unwind(panic))?;
+            Ok(ended)
         })
     }
 }

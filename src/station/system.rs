@@ -1,9 +1,23 @@
-//! What a station asks of the operating system: real-time priority for its threads, and all of its memory at hand.
+//! What a station asks of the operating system: real-time priority for its threads, all of its memory at hand, and as many
+//! threads for the engine as there are cores to spare.
+
+use std::thread;
 
 use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 
 use super::config::SystemConfig;
+
+/// Cores for everything but the engine: the camera's thread, the gate's and whoever looks on.
+const OTHERS: usize = 2;
+/// Where nobody has said how many, more would be for networks that are no camera's.
+const MOST: usize = 4;
+
+/// How many threads may compute a verdict here without taking a core from the others.
+pub fn spare_threads() -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(OTHERS).clamp(1, MOST)
+}
 
 /// Keeps what is in memory now and will be in memory, so that no frame waits for a page from the disk.
 pub fn lock_memory(config: &SystemConfig) -> Result<(), String> {
@@ -39,7 +53,7 @@ pub fn raise_priority(priority: u8) -> Result<(), String> {
 /// A sentence for each of the two that is not permitted, tried on a thread that ends at once. What can be locked is.
 pub fn refusals(config: &SystemConfig) -> impl Iterator<Item = String> {
     let priority = config.priority;
-    let raised = std::thread::spawn(move || raise_priority(priority))
+    let raised = thread::spawn(move || raise_priority(priority))
         .join()
         .unwrap_or_else(|_| Err("the thread that tried it broke off".into()));
     [raised, lock_memory(config)]
@@ -53,6 +67,19 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_always_permitted() {
-        assert_eq!(refusals(&SystemConfig::default()).count(), 0);
+        let config = SystemConfig {
+            priority: 0,
+            lock_memory: false,
+            threads: 1,
+        };
+        assert_eq!(refusals(&config).count(), 0);
+    }
+
+    #[test]
+    fn the_engine_leaves_cores_to_the_others() {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = spare_threads();
+        assert!((1..=MOST).contains(&threads));
+        assert!(threads == 1 || threads + OTHERS <= cores);
     }
 }

@@ -118,6 +118,7 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         album: None,
         limit: None,
         priority: 0,
+        threads: 2,
     };
     let stop = Arc::new(AtomicBool::new(false));
     if let Some(after) = stop_after {

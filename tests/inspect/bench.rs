@@ -62,7 +62,9 @@ fn images_come_from_a_folder_or_the_bundle_or_are_asked_for() {
         &folder,
         &"--frames",
         &"2",
+        &"--threads",
+        &"3",
     ]);
     assert!(run.status.success(), "{}", stderr(&run));
-    assert!(stdout(&run).contains("ms over 2 frames on one thread"));
+    assert!(stdout(&run).contains("ms over 2 frames on 3 threads"));
 }

@@ -1,10 +1,14 @@
 //! Convolution without an unfolded copy of the image: a tile of output cells and channels stays in registers while the
 //! kernel passes over its input. Weights are packed at load in the order in which the tile reads them.
 
+use std::ops::Range;
+
 use super::geometry::{Axis, Padded, with_scratch};
 use super::lanes::{Kernel, LANES, Lanes, is_wide, run_wide};
 use super::layout::blocks;
+use super::shares::{CELLS_TOGETHER, Shares};
 use super::taps::{Needed, Taps};
+use crate::team::Place;
 
 /// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Sums of more
 /// inputs are made in several rounds, each of which reads and writes all of the output so far.
@@ -50,7 +54,7 @@ impl Convolution {
         let mut packed =
             Vec::with_capacity(output_blocks * input_blocks * taps.len() * lanes * LANES);
         let widest = widest();
-        for tile in tiles(output_blocks, widest) {
+        for tile in tiles(0..output_blocks, widest) {
             for input_block in 0..input_blocks {
                 for tap in &taps.places {
                     for input in input_block * lanes..(input_block + 1) * lanes {
@@ -116,24 +120,33 @@ impl Convolution {
         assert_eq!(output.len(), self.output_shape().iter().product::<usize>());
         assert!(residual.is_none_or(|residual| residual.len() == output.len()));
         let plane = self.padded.size[0] * self.padded.size[1] * self.lanes();
-        let mut start = |input: &[f32]| {
-            run_wide(&Pass {
-                layer: self,
-                input: input.as_ptr(),
-                plane,
-                residual: residual.map(<[f32]>::as_ptr),
-                output: output.as_mut_ptr(),
-            })
+        let output = Place::new(output);
+        let start = |input: &[f32]| {
+            let shares = Shares {
+                axes: &self.axes,
+                blocks: self.output_blocks,
+                widest: self.widest,
+                weights: self.weights.len(),
+                input: self.scratch_length(),
+            };
+            shares.each(self.weights.len(), |cells, blocks| {
+                run_wide(&Pass {
+                    layer: self,
+                    input: input.as_ptr(),
+                    plane,
+                    residual: residual.map(<[f32]>::as_ptr),
+                    output: output.start(),
+                    cells,
+                    blocks,
+                });
+            });
         };
         if !self.padded.is_needed() {
             return start(input);
         }
         with_scratch(self.inputs * plane, |scratch| {
-            let maps = input.chunks_exact(input.len() / self.inputs);
-            for (map, padded) in maps.zip(scratch.chunks_exact_mut(plane)) {
-                let rows = 0..self.padded.size[0];
-                self.padded.copy_rows(map, self.lanes(), rows, 0.0, padded);
-            }
+            let length = input.len() / self.inputs;
+            self.padded.copy(input, length, self.lanes(), 0.0, scratch);
             start(scratch)
         })
     }
@@ -141,10 +154,10 @@ impl Convolution {
 
 /// Output blocks that a tile computes at once: `most` as long as there are, then what is left in pairs, and one or three at
 /// the end of an odd number.
-fn tiles(blocks: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let mut from = 0;
+fn tiles(blocks: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut from = blocks.start;
     std::iter::from_fn(move || {
-        let size = match blocks - from {
+        let size = match blocks.end - from {
             0 => return None,
             left if left >= most => most,
             left @ (1 | 3) => left,
@@ -169,13 +182,16 @@ struct Pass<'a> {
     plane: usize,
     residual: Option<*const f32>,
     output: *mut f32,
+    /// Of the output, those to compute: from a multiple of [`CELLS_TOGETHER`], and of the widest tile, on.
+    cells: Range<usize>,
+    blocks: Range<usize>,
 }
 
 /// A share of the sum: which input blocks, for which output cells.
 struct Share {
-    inputs: std::ops::Range<usize>,
-    cells: std::ops::Range<usize>,
-    outputs: std::ops::Range<usize>,
+    inputs: Range<usize>,
+    cells: Range<usize>,
+    outputs: Range<usize>,
     weights: *const f32,
 }
 
@@ -184,7 +200,7 @@ impl Kernel for Pass<'_> {
     unsafe fn run<L: Lanes>(&self) {
         let layer = self.layer;
         let lanes = layer.lanes();
-        let cells = layer.axes[0].output * layer.axes[1].output;
+        let cells = self.cells.len();
         let per_input = layer.taps.len() * lanes * LANES;
         // No tap is left where all of them only read padding.
         let at_once = (WEIGHT_BYTES / (4 * per_input.max(1))).clamp(1, layer.inputs);
@@ -194,14 +210,14 @@ impl Kernel for Pass<'_> {
         let cells_at_once = (INPUT_BYTES / 4 / read).max(48);
         let cells_at_once = cells
             .div_ceil(cells.div_ceil(cells_at_once))
-            .next_multiple_of(24);
-        for from in (0..cells).step_by(cells_at_once) {
+            .next_multiple_of(CELLS_TOGETHER);
+        for from in self.cells.clone().step_by(cells_at_once) {
             for first in (0..layer.inputs).step_by(at_once) {
-                for outputs in tiles(layer.output_blocks, layer.widest) {
+                for outputs in tiles(self.blocks.clone(), layer.widest) {
                     let (size, before) = (outputs.len(), outputs.start * layer.inputs);
                     let share = Share {
                         inputs: first..layer.inputs.min(first + at_once),
-                        cells: from..cells.min(from + cells_at_once),
+                        cells: from..self.cells.end.min(from + cells_at_once),
                         // SAFETY: within the packed weights.
                         weights: unsafe {
                             layer

@@ -2,6 +2,11 @@
 
 use std::cell::RefCell;
 
+use crate::team;
+
+/// What copying a byte costs in multiplications, about.
+const COPIED: usize = 4;
+
 /// Along one axis, in cells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axis {
@@ -76,6 +81,23 @@ impl Padded {
     pub(crate) fn cell(&self, row: isize, column: isize) -> usize {
         let [before_row, before_column] = self.before.map(|cells| cells as isize);
         ((row + before_row) * self.size[1] as isize + column + before_column) as usize
+    }
+
+    /// Copies whole maps of `length` values, each to its own padded one.
+    pub(crate) fn copy<T: Copy + Send + Sync>(
+        &self,
+        maps: &[T],
+        length: usize,
+        lanes: usize,
+        fill: T,
+        padded: &mut [T],
+    ) {
+        let [height, width] = self.size;
+        let cost = size_of_val(padded) * COPIED;
+        team::each_chunk(padded, height * width * lanes, cost, |index, padded| {
+            let map = &maps[index * length..][..length];
+            self.copy_rows(map, lanes, 0..height, fill, padded);
+        });
     }
 
     /// Copies `rows` of the padded map; `lanes` values a cell, all `fill` in the padding.

@@ -2,6 +2,10 @@
 //! load brings eight channels of a cell, and a kernel that moves over the cells reads memory in order.
 
 use super::lanes::LANES;
+use crate::team;
+
+/// What moving a value costs in multiplications, about.
+const MOVED: usize = 32;
 
 /// How many blocks hold `channels`.
 pub(crate) fn blocks(channels: usize) -> usize {
@@ -10,10 +14,10 @@ pub(crate) fn blocks(channels: usize) -> usize {
 
 /// `[C, area]` to `[C / 8, area, 8]`.
 pub(crate) fn to_blocked(plain: &[f32], area: usize, blocked: &mut [f32]) {
-    let pairs = plain
-        .chunks(LANES * area)
-        .zip(blocked.chunks_exact_mut(LANES * area));
-    for (channels, block) in pairs {
+    let cost = blocked.len() * MOVED;
+    team::each_chunk(blocked, LANES * area, cost, |index, block| {
+        let channels = &plain[index * LANES * area..];
+        let channels = &channels[..channels.len().min(LANES * area)];
         for (lane, channel) in channels.chunks_exact(area).enumerate() {
             let cells = block.chunks_exact_mut(LANES);
             cells
@@ -24,15 +28,14 @@ pub(crate) fn to_blocked(plain: &[f32], area: usize, blocked: &mut [f32]) {
             let cells = block.chunks_exact_mut(LANES);
             cells.for_each(|cell| cell[lane] = 0.0);
         }
-    }
+    });
 }
 
 /// `[C / 8, area, 8]` to `[C, area]`.
 pub(crate) fn to_plain(blocked: &[f32], area: usize, plain: &mut [f32]) {
-    let pairs = plain
-        .chunks_mut(LANES * area)
-        .zip(blocked.chunks_exact(LANES * area));
-    for (channels, block) in pairs {
+    let cost = plain.len() * MOVED;
+    team::each_chunk(plain, LANES * area, cost, |index, channels| {
+        let block = &blocked[index * LANES * area..][..LANES * area];
         for (lane, channel) in channels.chunks_exact_mut(area).enumerate() {
             let cells = block.chunks_exact(LANES);
             channel
@@ -40,7 +43,7 @@ pub(crate) fn to_plain(blocked: &[f32], area: usize, plain: &mut [f32]) {
                 .zip(cells)
                 .for_each(|(value, cell)| *value = cell[lane]);
         }
-    }
+    });
 }
 
 #[cfg(test)]

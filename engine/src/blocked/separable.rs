@@ -3,6 +3,10 @@
 
 use super::geometry::with_scratch;
 use super::lanes::{Kernel, LANES, Lanes, run};
+use crate::team;
+
+/// Multiplications that a value of the result takes, about, and what goes with them.
+const COST: usize = 16;
 
 /// The rows of a matrix without the zeros at their ends.
 #[derive(Debug)]
@@ -71,18 +75,23 @@ impl Separable {
     pub(crate) fn apply(&self, input: &[f32], output: &mut [f32]) {
         assert_eq!(input.len(), self.input_length());
         assert_eq!(output.len(), self.output_shape().iter().product::<usize>());
-        with_scratch(self.horizontal.columns * LANES, |line| {
-            run(&Pass {
-                layer: self,
-                input: input.as_ptr(),
-                line: line.as_mut_ptr(),
-                output: output.as_mut_ptr(),
-            })
-        })
+        let [_, rows, columns, _] = self.output_shape();
+        let cost = output.len() * COST;
+        team::each_chunk(output, rows * columns * LANES, cost, |block, output| {
+            let length = self.vertical.columns * self.horizontal.columns * LANES;
+            with_scratch(self.horizontal.columns * LANES, |line| {
+                run(&Pass {
+                    layer: self,
+                    input: input[block * length..][..length].as_ptr(),
+                    line: line.as_mut_ptr(),
+                    output: output.as_mut_ptr(),
+                });
+            });
+        });
     }
 }
 
-/// All pointers are good for what the layer's shapes say, `line` for one row of the input.
+/// Of one block. All pointers are good for what the layer's shapes say, `line` for one row of the input.
 struct Pass<'a> {
     layer: &'a Separable,
     input: *const f32,
@@ -94,25 +103,22 @@ impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
         let Separable {
-            blocks,
             vertical,
             horizontal,
+            ..
         } = self.layer;
         let pitch = horizontal.columns * LANES;
         let mut to = self.output;
-        for block in 0..*blocks {
-            // SAFETY: as the pointers say.
-            unsafe {
-                let map = self.input.add(block * vertical.columns * pitch);
-                for (first, factors) in &vertical.rows {
-                    for column in 0..horizontal.columns {
-                        let from = map.add(first * pitch + column * LANES);
-                        weighted::<L>(from, pitch, factors).store(self.line.add(column * LANES));
-                    }
-                    for (first, factors) in &horizontal.rows {
-                        weighted::<L>(self.line.add(first * LANES), LANES, factors).store(to);
-                        to = to.add(LANES);
-                    }
+        // SAFETY: as the pointers say.
+        unsafe {
+            for (first, factors) in &vertical.rows {
+                for column in 0..horizontal.columns {
+                    let from = self.input.add(first * pitch + column * LANES);
+                    weighted::<L>(from, pitch, factors).store(self.line.add(column * LANES));
+                }
+                for (first, factors) in &horizontal.rows {
+                    weighted::<L>(self.line.add(first * LANES), LANES, factors).store(to);
+                    to = to.add(LANES);
                 }
             }
         }

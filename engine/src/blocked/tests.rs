@@ -1,5 +1,5 @@
 //! Each kernel against loops that follow its definition, on random shapes; with each kind of instructions that this CPU
-//! has.
+//! has, and the same bits by one thread as by several.
 
 mod attention;
 
@@ -11,6 +11,7 @@ use super::lanes::{CHOSEN, Instructions, LANES};
 use super::layout::{blocks, to_blocked, to_plain};
 use super::separable::Separable;
 use super::window::Window;
+use crate::Team;
 
 const ROUNDS: u64 = 300;
 
@@ -21,6 +22,26 @@ fn rounds(test: impl Fn(&mut Rng)) {
         (0..ROUNDS).for_each(|seed| test(&mut Rng::with_seed(seed)));
     }
     CHOSEN.set(None);
+}
+
+/// What a layer writes, which is the same whoever does it.
+fn written(length: usize, apply: impl Fn(&mut [f32])) -> Vec<f32> {
+    let mut alone = vec![f32::NAN; length];
+    apply(&mut alone);
+    let instructions = CHOSEN.get();
+    for threads in [2, 3] {
+        let _team = Team::start(threads, move || CHOSEN.set(instructions)).unwrap();
+        let mut together = vec![f32::NAN; length];
+        apply(&mut together);
+        let bits = |values: &[f32]| {
+            values
+                .iter()
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
+        assert!(bits(&alone) == bits(&together), "by {threads} threads");
+    }
+    alone
 }
 
 fn noise(rng: &mut Rng, length: usize) -> Vec<f32> {
@@ -127,14 +148,16 @@ fn convolution() {
 
         let mut layer = Convolution::new(axes, inputs, &weights, &bias);
         layer.bounds = bounds;
-        let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
         let map = if layer.reads_planes() {
             map
         } else {
             blocked(&map, input_area)
         };
         let residual = residual.map(|residual| blocked(&residual, area));
-        layer.apply(&map, residual.as_deref(), &mut found);
+        let length = layer.output_shape().iter().product();
+        let found = written(length, |found| {
+            layer.apply(&map, residual.as_deref(), found)
+        });
         assert_close(&expected, &found, area);
     });
 }
@@ -171,8 +194,9 @@ fn depthwise() {
 
         let mut layer = Window::convolution(axes, &weights, &bias);
         layer.bounds = [-0.5, 0.7];
-        let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
-        layer.apply(&blocked(&map, input_area), &mut found);
+        let map = blocked(&map, input_area);
+        let length = layer.output_shape().iter().product();
+        let found = written(length, |found| layer.apply(&map, found));
         assert_close(&expected, &found, area);
     });
 }
@@ -198,8 +222,8 @@ fn mean_and_maximum() {
             (Window::mean(axes, channels), means),
             (Window::maximum(axes, channels), maxima),
         ] {
-            let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
-            layer.apply(&map, &mut found);
+            let length = layer.output_shape().iter().product();
+            let found = written(length, |found| layer.apply(&map, found));
             assert_close(&expected, &found, area);
         }
     });
@@ -233,8 +257,9 @@ fn separable() {
             }
         }
         let layer = Separable::new(blocks(channels), (&vertical, height), (&horizontal, width));
-        let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
-        layer.apply(&blocked(&map, height * width), &mut found);
+        let map = blocked(&map, height * width);
+        let length = layer.output_shape().iter().product();
+        let found = written(length, |found| layer.apply(&map, found));
         assert_close(&expected, &found, rows * columns);
     });
 }

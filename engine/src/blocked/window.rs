@@ -3,11 +3,14 @@
 use super::geometry::{Axis, Padded, with_scratch};
 use super::lanes::{Kernel, LANES, Lanes, run};
 use super::layout::blocks;
+use crate::team;
 
 /// Rows are padded and worked on a few at a time, which then stay in the cache.
 const STRIP_BYTES: usize = 64 << 10;
 /// Output cells in a row that are computed at once.
 const CELLS: usize = 4;
+/// A multiplication takes as long as so many of a convolution's, about.
+const COST: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -91,15 +94,7 @@ impl Window {
         assert_eq!(output.len(), self.output_shape().iter().product::<usize>());
         let [rows, columns] = self.axes;
         let pitch = self.padded.size[1] * LANES;
-        let maps = input.chunks_exact(input.len() / self.blocks);
-        let results = output.chunks_exact_mut(output.len() / self.blocks);
         let line = columns.output * LANES;
-        if !self.padded.is_needed() {
-            for (block, (map, result)) in maps.zip(results).enumerate() {
-                run(&Strip::new(self, block, map, result));
-            }
-            return;
-        }
         let fits = (STRIP_BYTES / 4 / pitch).saturating_sub(rows.kernel) / rows.stride;
         let strip = fits.clamp(1, rows.output);
         let height = (strip - 1) * rows.stride + rows.kernel;
@@ -107,8 +102,14 @@ impl Window {
             Some(_) => 0.0,
             None => f32::NEG_INFINITY,
         };
-        with_scratch(height * pitch, |scratch| {
-            for (block, (map, result)) in maps.zip(results).enumerate() {
+        let cost = output.len() * rows.kernel * columns.kernel * COST;
+        team::each_chunk(output, rows.output * line, cost, |block, result| {
+            let length = input.len() / self.blocks;
+            let map = &input[block * length..][..length];
+            if !self.padded.is_needed() {
+                return run(&Strip::new(self, block, map, result));
+            }
+            with_scratch(height * pitch, |scratch| {
                 for (index, result) in result.chunks_mut(strip * line).enumerate() {
                     let from = index * strip * rows.stride;
                     let to = from + (result.len() / line - 1) * rows.stride + rows.kernel;
@@ -117,7 +118,7 @@ impl Window {
                     let source = &scratch[..(to - from) * pitch];
                     run(&Strip::new(self, block, source, result));
                 }
-            }
+            });
         });
     }
 }

@@ -25,6 +25,9 @@ pub(crate) enum Target {
     Floats(*mut f32),
 }
 
+// SAFETY: every thread writes its own part of the map.
+unsafe impl Sync for Target {}
+
 impl Closing {
     /// `factors` and `bias` are of each channel.
     pub(crate) fn new(factors: &[f32], bias: &[f32]) -> Self {

@@ -2,6 +2,10 @@
 
 use super::dots::{Dots, Kernel, LANES, run};
 use crate::blocked::LANES as FLOAT_LANES;
+use crate::team;
+
+/// What a value costs in multiplications of floats, about.
+const COST: usize = 16;
 
 /// `[C / 8, area, 8]` to `[C / 16, area, 16]`: times `steps`, rounded, and kept within a byte.
 ///
@@ -11,13 +15,18 @@ pub(super) fn to_bytes(floats: &[f32], area: usize, steps: f32, bytes: &mut [i8]
     let blocks = floats.len() / (area * FLOAT_LANES);
     assert_eq!(floats.len(), blocks * area * FLOAT_LANES);
     assert_eq!(bytes.len(), blocks.div_ceil(2) * area * LANES);
-    run(&ToBytes {
-        floats: floats.as_ptr(),
-        blocks,
-        area,
-        steps,
-        bytes: bytes.as_mut_ptr(),
-    })
+    let cost = floats.len() * COST;
+    team::each_chunk(bytes, area * LANES, cost, |block, bytes| {
+        let halves = 2.min(blocks - 2 * block);
+        let floats = &floats[2 * block * area * FLOAT_LANES..][..halves * area * FLOAT_LANES];
+        run(&ToBytes {
+            floats: floats.as_ptr(),
+            is_whole: halves == 2,
+            area,
+            steps,
+            bytes: bytes.as_mut_ptr(),
+        });
+    });
 }
 
 /// `[C / 16, area, 16]` to `[C / 8, area, 8]`: times `step`.
@@ -28,20 +37,22 @@ pub(super) fn to_floats(bytes: &[i8], area: usize, step: f32, floats: &mut [f32]
     let blocks = floats.len() / (area * FLOAT_LANES);
     assert_eq!(floats.len(), blocks * area * FLOAT_LANES);
     assert_eq!(bytes.len(), blocks.div_ceil(2) * area * LANES);
-    run(&ToFloats {
-        bytes: bytes.as_ptr(),
-        blocks,
-        area,
-        step,
-        floats: floats.as_mut_ptr(),
-    })
+    let cost = floats.len() * COST;
+    team::each_chunk(floats, 2 * area * FLOAT_LANES, cost, |block, floats| {
+        run(&ToFloats {
+            bytes: bytes[block * area * LANES..][..area * LANES].as_ptr(),
+            is_whole: floats.len() == 2 * area * FLOAT_LANES,
+            area,
+            step,
+            floats: floats.as_mut_ptr(),
+        });
+    });
 }
 
-/// The pointers are good for what `blocks` and `area` say.
+/// One block of bytes, and of floats two, or one at the end of an odd number; the pointers are good for that.
 struct ToBytes {
     floats: *const f32,
-    /// Of floats.
-    blocks: usize,
+    is_whole: bool,
     area: usize,
     steps: f32,
     bytes: *mut i8,
@@ -54,25 +65,20 @@ impl Kernel for ToBytes {
         unsafe {
             let steps = D::splat(self.steps);
             let (least, most) = (D::splat(i8::MIN.into()), D::splat(i8::MAX.into()));
-            for block in (0..self.blocks).step_by(2) {
-                let is_whole = block + 1 < self.blocks;
-                for cell in 0..self.area {
-                    let first = self.floats.add((block * self.area + cell) * FLOAT_LANES);
-                    let second = is_whole.then(|| first.add(self.area * FLOAT_LANES));
-                    let value = D::multiply(D::load_halves(first, second), steps);
-                    let to = self.bytes.add((block / 2 * self.area + cell) * LANES);
-                    D::store_bytes(D::clamp(value, least, most), to);
-                }
+            for cell in 0..self.area {
+                let first = self.floats.add(cell * FLOAT_LANES);
+                let second = self.is_whole.then(|| first.add(self.area * FLOAT_LANES));
+                let value = D::multiply(D::load_halves(first, second), steps);
+                D::store_bytes(D::clamp(value, least, most), self.bytes.add(cell * LANES));
             }
         }
     }
 }
 
-/// The pointers are good for what `blocks` and `area` say.
+/// The same from bytes to floats.
 struct ToFloats {
     bytes: *const i8,
-    /// Of floats.
-    blocks: usize,
+    is_whole: bool,
     area: usize,
     step: f32,
     floats: *mut f32,
@@ -84,14 +90,11 @@ impl Kernel for ToFloats {
         // SAFETY: as the pointers say.
         unsafe {
             let step = D::splat(self.step);
-            for block in (0..self.blocks).step_by(2) {
-                let is_whole = block + 1 < self.blocks;
-                for cell in 0..self.area {
-                    let from = self.bytes.add((block / 2 * self.area + cell) * LANES);
-                    let first = self.floats.add((block * self.area + cell) * FLOAT_LANES);
-                    let second = is_whole.then(|| first.add(self.area * FLOAT_LANES));
-                    D::store_halves(D::multiply(D::from_bytes(from), step), first, second);
-                }
+            for cell in 0..self.area {
+                let first = self.floats.add(cell * FLOAT_LANES);
+                let second = self.is_whole.then(|| first.add(self.area * FLOAT_LANES));
+                let value = D::from_bytes(self.bytes.add(cell * LANES));
+                D::store_halves(D::multiply(value, step), first, second);
             }
         }
     }

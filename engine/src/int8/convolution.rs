@@ -1,15 +1,22 @@
 //! Convolution of bytes. A tile of cells and channels keeps its sums in registers from the first tap to the last; weights
 //! are packed at load in the order in which the tile reads them.
 
+use std::ops::Range;
+
 use super::closing::{Closing, Target};
 use super::dots::{DEPTH, Dots, Kernel, LANES, run, shift};
 use super::scratch::with_bytes;
-use crate::blocked::{Axis, Needed, Padded, Taps};
+use crate::blocked::{Axis, CELLS_TOGETHER, Needed, Padded, Shares, Taps};
+use crate::team;
 
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
 const INPUT_BYTES: usize = 256 << 10;
 /// Weights of one lane group: what a tile multiplies with in one step.
 const STEP: usize = LANES * DEPTH;
+/// Most output blocks of a tile.
+const WIDEST: usize = 3;
+/// So many multiplications take as long as one of floats, about.
+const QUICK: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Int8Convolution {
@@ -109,26 +116,36 @@ impl Int8Convolution {
         assert!(residual.is_none_or(|map| map.len() == self.closing.blocks() * LANES * cells));
         let plane = self.padded.size[0] * self.padded.size[1] * LANES;
         let start = |input: &[i8]| {
-            run(&Pass {
-                layer: self,
-                input: input.as_ptr(),
-                plane,
-                residual: residual.map_or(std::ptr::null(), <[i8]>::as_ptr),
-                target,
-            })
+            let shares = Shares {
+                axes: &self.axes,
+                blocks: self.closing.blocks(),
+                widest: WIDEST,
+                weights: self.weights.len(),
+                input: self.scratch_length(),
+            };
+            shares.each(self.weights.len() / QUICK, |cells, blocks| {
+                run(&Pass {
+                    layer: self,
+                    input: input.as_ptr(),
+                    plane,
+                    residual: residual.map_or(std::ptr::null(), <[i8]>::as_ptr),
+                    target,
+                    cells,
+                    blocks,
+                });
+            });
         };
         let is_shifted = self.is_signed && shift() != 0;
         if !self.padded.is_needed() && !is_shifted {
             return start(input);
         }
         with_bytes(self.inputs * plane, |scratch| {
-            let maps = input.chunks_exact(input.len() / self.inputs);
-            for (map, padded) in maps.zip(scratch.chunks_exact_mut(plane)) {
-                let rows = 0..self.padded.size[0];
-                self.padded.copy_rows(map, LANES, rows, 0, padded);
-            }
+            let length = input.len() / self.inputs;
+            self.padded.copy(input, length, LANES, 0, scratch);
             if is_shifted {
-                scratch.iter_mut().for_each(|value| *value ^= i8::MIN);
+                team::each_chunk(scratch, plane, self.inputs * plane, |_, padded| {
+                    padded.iter_mut().for_each(|value| *value ^= i8::MIN);
+                });
             }
             start(scratch)
         })
@@ -158,18 +175,23 @@ struct Pass<'a> {
     plane: usize,
     residual: *const i8,
     target: Target,
+    /// Of the output, those to compute: from a multiple of [`CELLS_TOGETHER`] and of [`WIDEST`] on.
+    cells: Range<usize>,
+    blocks: Range<usize>,
 }
 
 impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<D: Dots>(&self) {
         let layer = self.layer;
-        let cells = layer.axes[0].output * layer.axes[1].output;
+        let cells = self.cells.len();
         let read = layer.inputs * LANES * layer.axes[0].stride * layer.axes[1].stride;
         let at_once = (INPUT_BYTES / read).max(48);
-        let at_once = cells.div_ceil(cells.div_ceil(at_once)).next_multiple_of(24);
-        for from in (0..cells).step_by(at_once) {
-            let cells = from..cells.min(from + at_once);
+        let at_once = cells
+            .div_ceil(cells.div_ceil(at_once))
+            .next_multiple_of(CELLS_TOGETHER);
+        for from in self.cells.clone().step_by(at_once) {
+            let cells = from..self.cells.end.min(from + at_once);
             // SAFETY: the instructions are there, and all lies within the shapes.
             unsafe {
                 if layer.is_signed {
@@ -183,25 +205,25 @@ impl Kernel for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// All blocks, as many cells at once as there are registers for.
+    /// As many cells at once as there are registers for.
     #[inline(always)]
-    unsafe fn tiles<D: Dots, const SIGNED: bool>(&self, cells: std::ops::Range<usize>) {
-        let blocks = self.layer.closing.blocks();
+    unsafe fn tiles<D: Dots, const SIGNED: bool>(&self, cells: Range<usize>) {
+        let Range { start, end } = self.blocks;
         // SAFETY: as the caller says.
         unsafe {
             if D::MANY {
-                let mut block = 0;
-                while block + 3 <= blocks {
-                    self.tile::<D, SIGNED, 8, 3>(cells.clone(), block);
-                    block += 3;
+                let mut block = start;
+                while block + WIDEST <= end {
+                    self.tile::<D, SIGNED, 8, WIDEST>(cells.clone(), block);
+                    block += WIDEST;
                 }
-                match blocks - block {
+                match end - block {
                     2 => self.tile::<D, SIGNED, 8, 2>(cells, block),
                     1 => self.tile::<D, SIGNED, 8, 1>(cells, block),
                     _ => (),
                 }
             } else {
-                for block in 0..blocks {
+                for block in start..end {
                     self.tile::<D, SIGNED, 4, 1>(cells.clone(), block);
                 }
             }
@@ -212,7 +234,7 @@ impl Pass<'_> {
     #[inline(always)]
     unsafe fn tile<D: Dots, const SIGNED: bool, const CELLS: usize, const BLOCKS: usize>(
         &self,
-        cells: std::ops::Range<usize>,
+        cells: Range<usize>,
         first_block: usize,
     ) {
         let layer = self.layer;

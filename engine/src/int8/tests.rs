@@ -1,5 +1,5 @@
 //! Each kernel against loops that follow its definition, on random shapes, bit for bit, with each kind of instructions
-//! that this CPU has.
+//! that this CPU has and by one thread as by several.
 
 use fastrand::Rng;
 
@@ -8,6 +8,7 @@ use super::convert::{to_bytes, to_floats};
 use super::convolution::Int8Convolution;
 use super::dots::{CHOSEN, Instructions, LANES};
 use super::window::Int8Window;
+use crate::Team;
 use crate::blocked::tests::{areas, axis, each_tap};
 use crate::blocked::{Axis, LANES as FLOAT_LANES};
 
@@ -17,8 +18,9 @@ const ROUNDS: u64 = 200;
 fn rounds(test: impl Fn(&mut Rng)) {
     for instructions in Instructions::available() {
         CHOSEN.set(Some(instructions));
-        for seed in 0..ROUNDS {
-            test(&mut Rng::with_seed(seed));
+        for threads in 1..=3 {
+            let _team = Team::start(threads, move || CHOSEN.set(Some(instructions))).unwrap();
+            (0..ROUNDS).for_each(|seed| test(&mut Rng::with_seed(seed)));
         }
     }
     CHOSEN.set(None);

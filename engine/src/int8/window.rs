@@ -5,6 +5,7 @@ use super::convolution::starts;
 use super::dots::{DEPTH, Dots, Kernel, LANES, run};
 use super::scratch::with_bytes;
 use crate::blocked::{Axis, Padded};
+use crate::team;
 
 /// Rows are padded and worked on a few at a time, which then stay in the cache.
 const STRIP_BYTES: usize = 32 << 10;
@@ -74,28 +75,34 @@ impl Int8Window {
         assert_eq!(input.len(), self.input_length());
         let [rows, columns] = self.axes;
         let pitch = self.padded.size[1] * LANES;
-        let maps = input.chunks_exact(rows.input * columns.input * LANES);
-        if !self.padded.is_needed() {
-            for (block, map) in maps.enumerate() {
-                run(&Strip::new(self, block, 0..rows.output, map, target));
-            }
-            return;
-        }
+        let length = rows.input * columns.input * LANES;
         let fits = (STRIP_BYTES / pitch).saturating_sub(rows.kernel) / rows.stride;
         let strip = fits.clamp(1, rows.output);
         let height = (strip - 1) * rows.stride + rows.kernel;
-        with_bytes(height * pitch, |scratch| {
-            for (block, map) in maps.enumerate() {
-                for first in (0..rows.output).step_by(strip) {
-                    let results = first..rows.output.min(first + strip);
-                    let from = first * rows.stride;
-                    let to = from + (results.len() - 1) * rows.stride + rows.kernel;
-                    self.padded.copy_rows(map, LANES, from..to, 0, scratch);
-                    let source = &scratch[..(to - from) * pitch];
-                    run(&Strip::new(self, block, results, source, target));
-                }
-            }
-        });
+        let strips = rows.output.div_ceil(strip);
+        let cells = rows.output * columns.output;
+        team::each(
+            self.closing.blocks() * strips,
+            self.weights.len() * cells,
+            |units| {
+                with_bytes(height * pitch, |scratch| {
+                    for unit in units {
+                        let (block, first) = (unit / strips, unit % strips * strip);
+                        let map = &input[block * length..][..length];
+                        let results = first..rows.output.min(first + strip);
+                        let from = first * rows.stride;
+                        let to = from + (results.len() - 1) * rows.stride + rows.kernel;
+                        let source = if self.padded.is_needed() {
+                            self.padded.copy_rows(map, LANES, from..to, 0, scratch);
+                            &scratch[..(to - from) * pitch]
+                        } else {
+                            &map[from * pitch..to * pitch]
+                        };
+                        run(&Strip::new(self, block, results, source, target));
+                    }
+                });
+            },
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 mod attention;
 mod onnx;
 mod sketch;
+mod threads;
 
 use aecsad_engine::{Network, onnx as pb};
 use fastrand::Rng;
@@ -10,23 +11,35 @@ use tract_onnx::prelude::*;
 
 use sketch::Sketch;
 
+fn load(name: &str, model: &pb::ModelProto) -> Network {
+    let mut bytes = Vec::new();
+    prost::Message::encode(model, &mut bytes).unwrap();
+    Network::load(name, &bytes).unwrap()
+}
+
+/// Noise for each input, with its shape.
+fn arrays(network: &Network, rng: &mut Rng) -> Vec<(Vec<usize>, Vec<f32>)> {
+    let shapes = (0..network.inputs()).map(|index| network.input_shape(index));
+    let arrays = shapes.map(|shape| {
+        let volume = shape.iter().product();
+        let values = (0..volume).map(|_| rng.f32() * 2.0 - 1.0).collect();
+        (shape, values)
+    });
+    arrays.collect()
+}
+
+fn encoder() -> pb::ModelProto {
+    let onnx = include_bytes!("../../../models/efficientnet-lite0/encoder.onnx");
+    prost::Message::decode(&onnx[..]).unwrap()
+}
+
 /// Runs `model` in both and compares all outputs.
 #[track_caller]
 fn assert_same(name: &str, model: &pb::ModelProto, rng: &mut Rng) {
     let tract = tract_onnx::onnx().model_for_proto_model(model).unwrap();
     let tract = tract.into_optimized().unwrap().into_runnable().unwrap();
-    let mut bytes = Vec::new();
-    prost::Message::encode(model, &mut bytes).unwrap();
-    let mut network = Network::load(name, &bytes).unwrap();
-
-    let arrays: Vec<(Vec<usize>, Vec<f32>)> = (0..network.inputs())
-        .map(|index| {
-            let shape = network.input_shape(index);
-            let volume = shape.iter().product();
-            let values = (0..volume).map(|_| rng.f32() * 2.0 - 1.0).collect();
-            (shape, values)
-        })
-        .collect();
+    let mut network = load(name, model);
+    let arrays = arrays(&network, rng);
     let inputs: Vec<_> = arrays
         .iter()
         .map(|(shape, values)| (&shape[..], &values[..]))
@@ -61,9 +74,7 @@ fn assert_same(name: &str, model: &pb::ModelProto, rng: &mut Rng) {
 
 #[test]
 fn the_encoder() {
-    let onnx = include_bytes!("../../../models/efficientnet-lite0/encoder.onnx");
-    let model = prost::Message::decode(&onnx[..]).unwrap();
-    assert_same("encoder", &model, &mut Rng::with_seed(1));
+    assert_same("encoder", &encoder(), &mut Rng::with_seed(1));
 }
 
 #[test]
@@ -84,9 +95,7 @@ fn random_quantised_networks() {
         let name = format!("quantised network {seed}");
         assert_same(&name, &model, &mut rng);
 
-        let mut bytes = Vec::new();
-        prost::Message::encode(&model, &mut bytes).unwrap();
-        let operators = Network::load(&name, &bytes).unwrap().operators();
+        let operators = load(&name, &model).operators();
         let of_bytes = |name: &str| operators.get(name).copied().unwrap_or(0);
         let is_left = operators
             .keys()

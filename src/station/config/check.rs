@@ -22,6 +22,7 @@ use crate::optics::Region;
 use crate::reject::RejectSettings;
 use crate::reject::framed::FramedSettings;
 use crate::reject::switched::{Board, SwitchedSettings};
+use crate::station::system;
 
 const RATE_PER_MIN: RangeInclusive<f64> = 1.0..=6_000.0;
 const SIDE: RangeInclusive<f64> = 16.0..=16_384.0;
@@ -53,6 +54,7 @@ const RECORDS: RangeInclusive<f64> = 1_000.0..=1e9;
 const IMAGES_MB: RangeInclusive<f64> = 0.0..=1e6;
 const PATIENCE_S: RangeInclusive<f64> = 5.0..=3_600.0;
 const PRIORITY: RangeInclusive<f64> = 0.0..=90.0;
+const THREADS: RangeInclusive<f64> = 1.0..=64.0;
 
 pub struct Checker<'p> {
     pub(super) path: &'p Path,
@@ -138,6 +140,10 @@ impl<'p> Checker<'p> {
             system: SystemConfig {
                 priority: self.whole("system.priority", file.system.priority, PRIORITY, "")? as u8,
                 lock_memory: file.system.lock_memory,
+                threads: match file.system.threads {
+                    Some(threads) => self.whole("system.threads", threads, THREADS, "")? as usize,
+                    None => system::spare_threads(),
+                },
             },
         })
     }

@@ -36,7 +36,7 @@ const NO_TEXT: &[&str] = &["3", "[]", "true"];
 const NO_WORD: &[&str] = &["\"perhaps\"", "\"\"", "1"];
 
 #[rustfmt::skip]
-const CASES: [Case; 64] = [
+const CASES: [Case; 65] = [
     ("bundle.path", &[BUNDLE], "\"p\"", NO_TEXT),
     ("bundle.slots", &[SLOTS], "\"s\"", NO_TEXT),
     ("bundle.keys", &[SLOTS], "\"k\"", NO_TEXT),
@@ -101,6 +101,7 @@ const CASES: [Case; 64] = [
     ("watchdog.patience_s", &[], "5", &["4", "3601", "nan"]),
     ("system.priority", &[], "90", &["91", "-1", "1.5"]),
     ("system.lock_memory", &[], "true", &["1", "\"yes\""]),
+    ("system.threads", &[], "64", &["0", "65", "-1", "1.5", "nan", "\"all\""]),
 ];
 
 /// A whole station file with this value of the key.

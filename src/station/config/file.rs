@@ -217,4 +217,5 @@ impl Default for WatchdogSection {
 pub struct SystemSection {
     pub priority: f64,
     pub lock_memory: bool,
+    pub threads: Option<f64>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::ConfigError;
 
 /// As `section.key`. What is in `camera.controls` is the camera's own.
-pub const KEYS: [&str; 64] = [
+pub const KEYS: [&str; 65] = [
     "bundle.path",
     "bundle.slots",
     "bundle.keys",
@@ -70,6 +70,7 @@ pub const KEYS: [&str; 64] = [
     "watchdog.patience_s",
     "system.priority",
     "system.lock_memory",
+    "system.threads",
 ];
 
 /// Keys that mean something for some kinds of their section only.

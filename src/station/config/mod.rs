@@ -154,11 +154,13 @@ pub struct WatchdogConfig {
     pub patience: Duration,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct SystemConfig {
     /// Real-time priority of the threads, 0 for none.
     pub priority: u8,
     pub lock_memory: bool,
+    /// How many threads compute a verdict.
+    pub threads: usize,
 }
 
 impl StationConfig {

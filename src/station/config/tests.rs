@@ -233,6 +233,7 @@ fn what_does_not_fit_together_is_named() {
         ("journal", "path = \"x\"\nrecords = 3".into(), "1000 to"),
         ("watchdog", "patience_s = 1".into(), "5 to 3600"),
         ("system", "priority = 99".into(), "0 to 90"),
+        ("system", "threads = 65".into(), "1 to 64"),
     ] {
         let error = refused(section, &content);
         assert!(error.contains(part), "{content}: {error}");

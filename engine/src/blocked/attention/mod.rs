@@ -9,7 +9,11 @@ mod pass;
 use super::geometry::with_scratch;
 use super::lanes::{LANES, run_wide};
 use super::layout::blocks;
+use crate::team::{self, Place};
 use pass::{KEYS, Pass, Room, TILES, WIDEST};
+
+/// What a power of two costs in multiplications, about.
+const EXPONENTIAL: usize = 12;
 
 /// `values · softmax(queriesᵀ · keys)ᵀ`, and optionally a sum and a clamp behind it.
 #[derive(Debug)]
@@ -87,27 +91,33 @@ impl Attention {
             TILES * WIDEST,
             TILES * WIDEST,
         ];
-        with_scratch(lengths.iter().sum(), |scratch| {
-            let mut rest = scratch.as_mut_ptr();
-            let [keys, values, weights, queries, answers, peaks, sums] = lengths.map(|length| {
-                let part = rest;
-                rest = rest.wrapping_add(length);
-                part
+        let output = Place::new(output);
+        let queries = self.queries();
+        let cost = queries * self.keys * (depth + channels + EXPONENTIAL);
+        team::each(queries.div_ceil(WIDEST), cost, |tiles| {
+            with_scratch(lengths.iter().sum(), |scratch| {
+                let mut rest = scratch.as_mut_ptr();
+                let [keys, values, weights, asked, answers, peaks, sums] = lengths.map(|length| {
+                    let part = rest;
+                    rest = rest.wrapping_add(length);
+                    part
+                });
+                run_wide(&Pass {
+                    layer: self,
+                    maps,
+                    output: output.start(),
+                    queries: tiles.start * WIDEST..queries.min(tiles.end * WIDEST),
+                    room: Room {
+                        keys,
+                        values,
+                        weights,
+                        queries: asked,
+                        answers,
+                        peaks,
+                        sums,
+                    },
+                });
             });
-            run_wide(&Pass {
-                layer: self,
-                maps,
-                output: output.as_mut_ptr(),
-                room: Room {
-                    keys,
-                    values,
-                    weights,
-                    queries,
-                    answers,
-                    peaks,
-                    sums,
-                },
-            })
-        })
+        });
     }
 }

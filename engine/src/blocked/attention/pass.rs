@@ -1,5 +1,7 @@
 //! What [`Attention`] does with its maps.
 
+use std::ops::Range;
+
 use super::super::exponential::two_to_the;
 use super::super::lanes::{Kernel, LANES, Lanes};
 use super::super::layout::blocks;
@@ -36,6 +38,8 @@ pub(super) struct Pass<'a> {
     pub layer: &'a Attention,
     pub maps: &'a Maps<'a>,
     pub output: *mut f32,
+    /// Those to answer.
+    pub queries: Range<usize>,
     pub room: Room,
 }
 
@@ -67,8 +71,8 @@ impl Pass<'_> {
             assert!(KEYS.is_multiple_of(ROWS) && LANES.is_multiple_of(CHANNELS));
         }
         let tile = PARTS * L::BLOCKS * LANES;
-        let (queries, keys) = (self.layer.queries(), self.layer.keys);
-        for from in (0..queries).step_by(TILES * tile) {
+        let (queries, keys) = (self.queries.end, self.layer.keys);
+        for from in self.queries.clone().step_by(TILES * tile) {
             let tiles = (queries - from).min(TILES * tile).div_ceil(tile);
             // SAFETY: there is room for so many tiles; the rest is as the pointers say.
             unsafe {
@@ -253,7 +257,7 @@ impl Pass<'_> {
 
     /// The tile's answers to the cells they are for. `L` holds one block.
     #[inline(always)]
-    unsafe fn write<L: Lanes>(&self, index: usize, tile: usize, cells: std::ops::Range<usize>) {
+    unsafe fn write<L: Lanes>(&self, index: usize, tile: usize, cells: Range<usize>) {
         let channels = self.layer.channels;
         // SAFETY: as the pointers say.
         unsafe {

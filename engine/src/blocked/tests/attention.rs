@@ -80,7 +80,6 @@ impl Drawn {
     fn found(&self) -> Vec<f32> {
         let mut layer = Attention::new(self.depth, self.channels, self.cells, self.output);
         layer.bounds = self.bounds;
-        let mut found = vec![f32::NAN; layer.output_shape().iter().product()];
         let residual = self.residual.as_ref();
         let residual = residual.map(|residual| blocked(residual, self.queries()));
         let maps = Maps {
@@ -89,8 +88,8 @@ impl Drawn {
             values: &blocked(&self.values, self.cells),
             residual: residual.as_deref(),
         };
-        layer.apply(&maps, &mut found);
-        found
+        let length = layer.output_shape().iter().product();
+        written(length, |found| layer.apply(&maps, found))
     }
 }
 
