@@ -26,7 +26,7 @@ pub struct LocalWidths {
 }
 
 impl LocalWidths {
-    /// Of the `edge` profile, chosen by `examples/search_widths.rs`.
+    /// Of the `edge` profile; `examples/search_widths.rs` measures others beside them.
     pub const EDGE: Self = Self {
         stem: 32,
         trunk: 64,

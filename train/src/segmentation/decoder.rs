@@ -27,7 +27,7 @@ pub struct DecoderWidths {
 }
 
 impl DecoderWidths {
-    /// Of the `edge` profile, chosen by `examples/search_widths.rs`.
+    /// Of the `edge` profile; `examples/search_widths.rs` measures others beside them.
     pub const EDGE: Self = Self {
         branch: 32,
         trunk: 48,
