@@ -59,7 +59,7 @@ impl<'a> Front<'a> {
         self.milliseconds.push(milliseconds);
     }
 
-    /// ± is one standard deviation of the differences.
+    /// ± is one standard deviation of the differences; a single training has none.
     pub fn print(&self) {
         println!(
             "\nwidth       f32 ms  int8 ms  branch     logical  structural  their mean less that of the width in use"
@@ -115,5 +115,5 @@ fn mean_and_spread(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0).max(1.0)).sqrt())
+    (mean, (squares / (count - 1.0)).sqrt())
 }
