@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use aecsad::network::Features;
 use aecsad_train::engine::{self, Cpu, stack};
-use aecsad_train::lgst::{self, GlobalStudentConfig, LgstConfig, LocalStudentConfig, TrainedLgst};
+use aecsad_train::export::onnx::Graph;
+use aecsad_train::lgst::{
+    self, GlobalStudentConfig, LgstConfig, LocalStudentConfig, LocalWidths, TrainedLgst,
+};
 use burn::tensor::Tensor;
 use ndarray::Array3;
-use support::{metric, relative_difference, run_in_tract, scene};
+use support::{kernels, metric, relative_difference, run_in_tract, scene};
 
 fn narrow(steps: usize) -> LgstConfig {
     let mut config = LgstConfig::edge(11);
     config.channels = 8;
-    config.local = LocalStudentConfig::new(8).with_stem(8).with_width(8);
+    config.local = LocalStudentConfig::new(LocalWidths { stem: 8, trunk: 8 }, 8);
     config.global = GlobalStudentConfig::new(8)
         .with_encoder([4, 8, 8, 16, 16])
         .with_width(16)
@@ -94,6 +97,30 @@ fn learns_and_computes_the_same_in_tract() {
         &[&features.stride8, &features.stride16],
     );
     assert!(relative_difference(&teacher, &found[0]) < 1e-4);
+}
+
+#[test]
+fn the_exported_local_student_is_as_wide_as_asked() {
+    let widths = LocalWidths {
+        stem: 16,
+        trunk: 24,
+    };
+    let student = LocalStudentConfig::new(widths, 8).init::<Cpu>(&Default::default());
+    let mut graph = Graph::new("local student");
+    let image = graph.input("image", &[1, 3, 256, 256]);
+    let (teacher, global) = student.write(&mut graph, &image);
+    graph.output("teacher", &teacher);
+    graph.output("global", &global);
+    let expected = [
+        [16, 3, 4, 4],
+        [24, 16, 4, 4],
+        [24, 24, 1, 1],
+        [24, 24, 3, 3],
+        [24, 24, 3, 3],
+        [8, 24, 1, 1],
+        [8, 24, 1, 1],
+    ];
+    assert_eq!(kernels(&graph.finish()), expected);
 }
 
 #[test]

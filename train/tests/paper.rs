@@ -14,7 +14,8 @@ use aecsad_train::evaluate::auroc;
 use aecsad_train::fit::{
     FitError, FitOptions, Networks, PaperNetworks, PaperOptions, Precision, fit,
 };
-use aecsad_train::segmentation::Augmentation;
+use aecsad_train::lgst::LocalWidths;
+use aecsad_train::segmentation::{Augmentation, DecoderWidths};
 
 /// How far above a coin's 0.5 the AUROC on logical anomalies must be.
 const MARGIN: f64 = 0.15;
@@ -53,14 +54,14 @@ fn narrow(weights: std::path::PathBuf) -> PaperOptions {
         ..PaperNetworks::default()
     };
     let [stride4, _, stride16, _] = networks.backbone.channels();
-    networks.decoder = networks
-        .decoder
-        .with_encoder([stride4, stride16])
-        .with_branch(16)
-        .with_width(24)
-        .with_detail(12);
+    networks.decoder = networks.decoder.with_encoder([stride4, stride16]);
+    networks.decoder.widths = DecoderWidths {
+        branch: 16,
+        trunk: 24,
+        detail: 12,
+    };
     networks.channels = 16;
-    networks.local = networks.local.with_stem(4).with_width(8);
+    networks.local.widths = LocalWidths { stem: 4, trunk: 8 };
     networks.local.channels = 16;
     networks.global.encoder = [4, 4, 8, 8, 8];
     networks.global.width = 8;

@@ -13,9 +13,11 @@ use aecsad_train::engine::{
 };
 use aecsad_train::lgst::{
     Dropout, GlobalStudentConfig, Jitter, Lesson, LgstConfig, LgstLossConfig, LgstTerms,
-    LocalStudent, LocalStudentConfig, Students, Teacher, TrainedLgst,
+    LocalStudent, LocalStudentConfig, LocalWidths, Students, Teacher, TrainedLgst,
 };
-use aecsad_train::segmentation::{DecoderConfig, Probabilities, SegmentationConfig, Target};
+use aecsad_train::segmentation::{
+    DecoderConfig, DecoderWidths, Probabilities, SegmentationConfig, Target,
+};
 use aecsad_train::weights::StateDict;
 use burn::module::{AutodiffModule, ParamId};
 use burn::optim::GradientsParams;
@@ -302,11 +304,13 @@ fn the_full_networks_are_exported_as_they_are() {
 
 #[test]
 fn the_decoder_is_deeplab_s() {
-    let config = DecoderConfig::new(3)
+    let widths = DecoderWidths {
+        branch: 4,
+        trunk: 6,
+        detail: 3,
+    };
+    let config = DecoderConfig::new(3, widths)
         .with_encoder([4, 6])
-        .with_branch(4)
-        .with_width(6)
-        .with_detail(3)
         .with_rates([6, 12, 18]);
     let mut decoder = config.init::<B>(&Default::default());
     load(&mut decoder, &reference("decoder.weights"));
@@ -381,10 +385,7 @@ fn students() -> Students<B> {
     global.width = 6;
     global.head_width = 6;
     global.key_channels = 3;
-    let local = LocalStudentConfig::new(5)
-        .with_pooling(true)
-        .with_stem(4)
-        .with_width(6);
+    let local = LocalStudentConfig::new(LocalWidths { stem: 4, trunk: 6 }, 5).with_pooling(true);
     let mut students = Students {
         local: local.init(&device),
         global: global.init(&device),
@@ -456,10 +457,7 @@ fn ten_steps_of_the_engine_are_ten_steps_of_pytorch() {
         folder: folder.path(),
         cancel: &cancel,
     };
-    let config = LocalStudentConfig::new(5)
-        .with_pooling(true)
-        .with_stem(4)
-        .with_width(6);
+    let config = LocalStudentConfig::new(LocalWidths { stem: 4, trunk: 6 }, 5).with_pooling(true);
     let mut student = config.init(&Default::default());
     load(&mut student, &reference("steps.weights"));
     let trained = engine::train(

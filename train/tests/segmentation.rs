@@ -9,19 +9,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aecsad::network::Features;
-use aecsad_train::engine::{self, stack};
+use aecsad_train::engine::{self, Cpu, stack};
 use aecsad_train::segmentation::{
-    self, DecoderConfig, IGNORE, SegmentationConfig, TrainedDecoder, TrainingSet,
+    self, DecoderConfig, DecoderWidths, IGNORE, SegmentationConfig, TrainedDecoder, TrainingSet,
 };
 use ndarray::{Array2, Array3};
-use support::{inside, metric, relative_difference, run_in_tract, scene};
+use support::{inside, kernels, metric, relative_difference, run_in_tract, scene};
 
 fn narrow(steps: usize) -> SegmentationConfig {
     let mut config = SegmentationConfig::edge(2, 5);
-    config.decoder = DecoderConfig::new(2)
-        .with_branch(8)
-        .with_width(16)
-        .with_detail(8);
+    config.decoder.widths = DecoderWidths {
+        branch: 8,
+        trunk: 16,
+        detail: 8,
+    };
     config.schedule.steps = steps;
     config.schedule.batch = 4;
     config.schedule.learning_rate = 5e-3;
@@ -92,6 +93,29 @@ fn learns_and_computes_the_same_in_tract() {
         "{right} of {} cells are right",
         64 * 64
     );
+}
+
+#[test]
+fn the_exported_network_is_as_wide_as_asked() {
+    let widths = DecoderWidths {
+        branch: 8,
+        trunk: 24,
+        detail: 16,
+    };
+    let decoder = DecoderConfig::new(5, widths).init::<Cpu>(&Default::default());
+    let expected = [
+        [8, 112, 1, 1],
+        [8, 112, 3, 3],
+        [8, 112, 3, 3],
+        [8, 112, 3, 3],
+        [8, 112, 1, 1],
+        [24, 5 * 8, 1, 1],
+        [16, 24, 1, 1],
+        [24, 24 + 16, 3, 3],
+        [24, 24, 3, 3],
+        [5, 24, 1, 1],
+    ];
+    assert_eq!(kernels(&decoder.to_onnx()), expected);
 }
 
 #[test]

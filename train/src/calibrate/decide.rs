@@ -102,7 +102,7 @@ pub fn decide(
     rate: f64,
     cancel: &AtomicBool,
 ) -> Option<Selection> {
-    let candidates = best_of_each(fitter, validation, planted, cancel)?;
+    let candidates = best_of_each(fitter, &Branch::ALL, validation, planted, cancel)?;
     let chosen = choose(&candidates);
     let branches = explain(&candidates, &chosen);
     Some(settle(
@@ -208,9 +208,31 @@ fn widen(scores: &[f32]) -> Vec<f64> {
     scores.iter().map(|s| *s as f64).collect()
 }
 
+/// How well each of `branches` ranks planted anomalies alone, in its best way; left out where there are no components or
+/// students for it.
+pub fn rank(
+    fitter: &Fitter<'_>,
+    branches: &[Branch],
+    validation: &[Percept],
+    planted: &[Planted],
+) -> Vec<(Way, PlantedAuroc)> {
+    best_of_each(
+        fitter,
+        branches,
+        validation,
+        planted,
+        &AtomicBool::new(false),
+    )
+    .into_iter()
+    .flatten()
+    .map(|candidate| (candidate.way, candidate.auroc))
+    .collect()
+}
+
 /// The way of each branch that ranks planted anomalies best; of equals the first.
 fn best_of_each(
     fitter: &Fitter<'_>,
+    branches: &[Branch],
     validation: &[Percept],
     planted: &[Planted],
     cancel: &AtomicBool,
@@ -218,7 +240,7 @@ fn best_of_each(
     let stopped = || cancel.load(Ordering::Relaxed);
     let measured: Vec<Candidate> = Way::all()
         .into_par_iter()
-        .filter(|_| !stopped())
+        .filter(|way| branches.contains(&way.branch()) && !stopped())
         .filter_map(|way| Some(measure(way, fitter.fit(way)?, validation, planted)))
         .collect();
     if stopped() {

@@ -16,7 +16,7 @@ mod statistics;
 mod student_error;
 mod way;
 
-pub use decide::{BranchChoice, Planted, PlantedAuroc, Selection, decide, decide_again};
+pub use decide::{BranchChoice, Planted, PlantedAuroc, Selection, decide, decide_again, rank};
 pub use paper::decide_as_the_paper;
 pub use statistics::{Fitter, Good};
 pub use way::Way;

@@ -18,7 +18,7 @@ use super::Failure;
 use crate::backbone::{WideResNet, WideResNetConfig, random_state};
 use crate::engine::{CpuTraining, Device, Loss, Training, needed_bytes};
 use crate::fit::PaperNetworks;
-use crate::lgst::{Dropout, Jitter, LgstConfig, LgstTerms, Students};
+use crate::lgst::{Dropout, Jitter, LgstConfig, LgstTerms, LocalWidths, Students};
 use crate::maps::MAP_SIZE;
 use crate::segmentation::{Decoder, DecoderConfig, LossWeights, Probabilities, Target};
 
@@ -108,13 +108,11 @@ impl Scale {
         let mut lgst = LgstConfig::paper(1, 1, Jitter::default(), SEED);
         if narrow {
             networks.backbone = networks.backbone.with_stem(4).with_blocks([1, 1, 1, 1]);
-            networks.decoder = networks
-                .decoder
-                .with_encoder([16, 64])
-                .with_branch(8)
-                .with_width(8);
+            networks.decoder = networks.decoder.with_encoder([16, 64]);
+            networks.decoder.widths.branch = 8;
+            networks.decoder.widths.trunk = 8;
             lgst.channels = 8;
-            lgst.local = lgst.local.with_stem(8).with_width(8);
+            lgst.local.widths = LocalWidths { stem: 8, trunk: 8 };
             lgst.local.channels = 8;
             lgst.global.width = 8;
             lgst.global.head_width = 8;

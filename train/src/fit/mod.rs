@@ -4,7 +4,7 @@
 mod edge;
 mod error;
 mod export;
-mod images;
+pub mod images;
 mod labels;
 mod networks;
 mod pack;
@@ -29,8 +29,10 @@ use crate::segmentation::Augmentation;
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
 pub use labels::{LabelOptions, label_only};
+pub use networks::{ENCODER, Trained};
 pub use paper::{PaperNetworks, PaperOptions};
-pub use precision::Precision;
+pub use perceive::perceive_plants;
+pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};
 
 /// What to fit, and into what.

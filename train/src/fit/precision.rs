@@ -131,14 +131,14 @@ fn image(tensor: &[f32]) -> Sample {
 }
 
 /// The segmentation's inputs.
-fn coarse_and_fine(features: &Features) -> Sample {
+pub fn coarse_and_fine(features: &Features) -> Sample {
     Sample {
         inputs: vec![map(&features.stride4), map(&features.stride16)],
     }
 }
 
 /// The students' inputs.
-fn image_and_features(tensor: &[f32], features: &Features) -> Sample {
+pub fn image_and_features(tensor: &[f32], features: &Features) -> Sample {
     let mut sample = image(tensor);
     sample.inputs.push(map(&features.stride8));
     sample.inputs.push(map(&features.stride16));

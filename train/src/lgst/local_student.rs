@@ -9,11 +9,33 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::{Kernels, rectified};
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 use crate::maps::{MAP_SIZE, resize};
+
+/// Channels of the local student's layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalWidths {
+    /// After the first convolution.
+    pub stem: usize,
+    /// Of everything behind it.
+    pub trunk: usize,
+}
+
+impl LocalWidths {
+    /// Of the `edge` profile; `examples/search_widths.rs` measures others beside them.
+    pub const EDGE: Self = Self {
+        stem: 32,
+        trunk: 64,
+    };
+    pub const PAPER: Self = Self {
+        stem: 256,
+        trunk: 512,
+    };
+}
 
 #[derive(Config, Debug)]
 pub struct LocalStudentConfig {
@@ -21,12 +43,7 @@ pub struct LocalStudentConfig {
     /// sees 33×33 pixels. Without, they have stride 2 instead: 26×26 pixels for a quarter of the work.
     #[config(default = false)]
     pub pooling: bool,
-    /// Channels after the first convolution.
-    #[config(default = 32)]
-    pub stem: usize,
-    /// Channels of everything behind it.
-    #[config(default = 64)]
-    pub width: usize,
+    pub widths: LocalWidths,
     /// Channels of the map it imitates.
     pub channels: usize,
 }
@@ -45,8 +62,7 @@ impl LocalStudentConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> LocalStudent<B> {
         let Self {
             pooling,
-            stem,
-            width,
+            widths: LocalWidths { stem, trunk: width },
             channels,
         } = *self;
         let layer = |input, output, kernel: usize, pad: usize| {
@@ -160,7 +176,7 @@ mod tests {
     }
 
     fn narrow() -> LocalStudentConfig {
-        LocalStudentConfig::new(8).with_stem(8).with_width(8)
+        LocalStudentConfig::new(LocalWidths { stem: 8, trunk: 8 }, 8)
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use augment::Jitter;
 pub use export::LgstMaps;
 pub use global_student::{Dropout, GlobalStudent, GlobalStudentConfig};
 pub use lessons::{Lesson, TeacherMaps};
-pub use local_student::{LocalStudent, LocalStudentConfig};
+pub use local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 pub use loss::{LgstLossConfig, LgstTerms};
 pub use teacher::Teacher;
 pub use train::{Images, LgstConfig, Students, TrainedLgst, train, train_on, train_with_encoder};

@@ -17,7 +17,7 @@ use super::Error;
 use super::augment::Jitter;
 use super::global_student::{Dropout, GlobalStudent, GlobalStudentConfig};
 use super::lessons::{Lesson, TeacherMaps};
-use super::local_student::{LocalStudent, LocalStudentConfig};
+use super::local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
 use crate::backbone::WideResNet;
@@ -45,7 +45,7 @@ impl LgstConfig {
         let channels = 64;
         Self {
             channels,
-            local: LocalStudentConfig::new(channels),
+            local: LocalStudentConfig::new(LocalWidths::EDGE, channels),
             global: GlobalStudentConfig::new(channels),
             loss: LgstLossConfig::default(),
             jitter: Jitter::default(),
@@ -70,10 +70,7 @@ impl LgstConfig {
         let channels = 512;
         Self {
             channels,
-            local: LocalStudentConfig::new(channels)
-                .with_pooling(true)
-                .with_stem(256)
-                .with_width(512),
+            local: LocalStudentConfig::new(LocalWidths::PAPER, channels).with_pooling(true),
             global: GlobalStudentConfig::paper(channels),
             loss: LgstLossConfig::default(),
             jitter,

@@ -8,11 +8,37 @@ use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::{Kernels, rectified};
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
 use crate::maps::{MAP_SIZE, resize};
+
+/// Channels of the decoder's layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecoderWidths {
+    /// Of each pyramid branch.
+    pub branch: usize,
+    /// Behind the pyramid and of the two convolutions at full size.
+    pub trunk: usize,
+    /// That the stride-4 features are reduced to.
+    pub detail: usize,
+}
+
+impl DecoderWidths {
+    /// Of the `edge` profile; `examples/search_widths.rs` measures others beside them.
+    pub const EDGE: Self = Self {
+        branch: 32,
+        trunk: 48,
+        detail: 24,
+    };
+    pub const PAPER: Self = Self {
+        branch: 256,
+        trunk: 256,
+        detail: 48,
+    };
+}
 
 #[derive(Config, Debug)]
 pub struct DecoderConfig {
@@ -21,15 +47,7 @@ pub struct DecoderConfig {
     /// Channels of the encoder's stride-4 and stride-16 features.
     #[config(default = "[24, 112]")]
     pub encoder: [usize; 2],
-    /// Channels of each pyramid branch.
-    #[config(default = 32)]
-    pub branch: usize,
-    /// Channels behind the pyramid and of the two convolutions at full size.
-    #[config(default = 48)]
-    pub width: usize,
-    /// Channels the stride-4 features are reduced to.
-    #[config(default = 24)]
-    pub detail: usize,
+    pub widths: DecoderWidths,
     /// Dilations of the 3×3 branches. Half the paper's: on a 16×16 map eight of the nine taps of a kernel dilated
     /// by 18 would only ever read padding.
     #[config(default = "[3, 6, 9]")]
@@ -86,12 +104,11 @@ pub struct Decoder<B: Backend> {
 
 impl DecoderConfig {
     pub fn init<B: Kernels>(&self, device: &B::Device) -> Decoder<B> {
-        let Self {
+        let DecoderWidths {
             branch,
-            width,
+            trunk,
             detail,
-            ..
-        } = *self;
+        } = self.widths;
         let [stride4, stride16] = self.encoder;
         let mut branches = vec![Block::new([stride16, branch], 1, 1, device)];
         branches.extend(
@@ -102,13 +119,13 @@ impl DecoderConfig {
         Decoder {
             branches,
             pooled: rectified(Conv2dConfig::new([stride16, branch], [1, 1]), device),
-            fuse: Block::new([pyramid, width], 1, 1, device),
+            fuse: Block::new([pyramid, trunk], 1, 1, device),
             detail: Block::new([stride4, detail], 1, 1, device),
             refine: vec![
-                Block::new([width + detail, width], 3, 1, device),
-                Block::new([width, width], 3, 1, device),
+                Block::new([trunk + detail, trunk], 3, 1, device),
+                Block::new([trunk, trunk], 3, 1, device),
             ],
-            classify: Conv2dConfig::new([width, self.classes], [1, 1]).init(device),
+            classify: Conv2dConfig::new([trunk, self.classes], [1, 1]).init(device),
         }
     }
 }

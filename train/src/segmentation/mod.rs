@@ -9,7 +9,7 @@ mod source;
 mod train;
 
 pub use augment::{Augmentation, Symmetry};
-pub use decoder::{Decoder, DecoderConfig};
+pub use decoder::{Decoder, DecoderConfig, DecoderWidths};
 pub use losses::{LossWeights, Probabilities, Target};
 pub use source::{Encoded, Encoding, Source, TrainingSet};
 pub use train::{SegmentationConfig, TrainedDecoder, train, train_on, train_with_encoder};

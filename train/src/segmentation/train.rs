@@ -12,7 +12,7 @@ use ndarray::{Array2, Array3};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::decoder::{Decoder, DecoderConfig};
+use super::decoder::{Decoder, DecoderConfig, DecoderWidths};
 use super::losses::{LossWeights, Probabilities, Target};
 use super::source::{Encoded, Encoding, Prepared, Source, TrainingSet};
 use super::{Error, IGNORE, sharpness};
@@ -41,7 +41,7 @@ impl SegmentationConfig {
     /// The slim decoder of the `edge` profile for `classes` classes, background included.
     pub fn edge(classes: usize, seed: u64) -> Self {
         Self {
-            decoder: DecoderConfig::new(classes),
+            decoder: DecoderConfig::new(classes, DecoderWidths::EDGE),
             weights: LossWeights::default(),
             supervised_share: 1.0 / 3.0,
             schedule: Schedule {
@@ -60,11 +60,8 @@ impl SegmentationConfig {
     /// The paper's decoder and its 120 epochs over `labelled` images, the first 40 on those alone.
     pub fn paper(classes: usize, labelled: usize, epochs: usize, seed: u64) -> Self {
         Self {
-            decoder: DecoderConfig::new(classes)
+            decoder: DecoderConfig::new(classes, DecoderWidths::PAPER)
                 .with_encoder([256, 1024])
-                .with_branch(256)
-                .with_width(256)
-                .with_detail(48)
                 .with_rates([6, 12, 18]),
             weights: LossWeights::default(),
             supervised_share: 1.0 / 3.0,

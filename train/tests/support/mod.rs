@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use aecsad::network::{Features, Network};
+use aecsad_engine::onnx::ModelProto;
 use ndarray::Array3;
+use prost::Message;
 
 /// Whether a pixel is on the one part of scene `index`, a square that lies elsewhere in each of four scenes.
 pub fn inside(index: usize, y: usize, x: usize) -> bool {
@@ -67,6 +69,17 @@ pub fn run_in_tract(onnx: &[u8], inputs: &[&Array3<f32>]) -> Vec<Vec<f32>> {
             let values: usize = network.output_shape(index).iter().product();
             outputs.slice(index, values).expect("float32").to_vec()
         })
+        .collect()
+}
+
+/// The shapes of an ONNX model's convolution kernels, in the graph's order.
+pub fn kernels(onnx: &[u8]) -> Vec<[i64; 4]> {
+    let graph = ModelProto::decode(onnx).expect("an ONNX file").graph;
+    graph
+        .expect("a model has a graph")
+        .initializer
+        .iter()
+        .filter_map(|tensor| tensor.dims[..].try_into().ok())
         .collect()
 }
 

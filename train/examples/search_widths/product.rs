@@ -1,0 +1,215 @@
+//! A product's good images, anomalies planted on them, and networks of some width trained and measured on both.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use aecsad::camera::Frame;
+use aecsad::network::{Encoder, Features, Percept, Perception};
+use aecsad::optics::{InputGeometry, Optics};
+use aecsad::score::Branch;
+use aecsad_train::calibrate::{Fitter, Good, Planted, PlantedAuroc, Way, rank};
+use aecsad_train::dataset::Category;
+use aecsad_train::engine::Schedule;
+use aecsad_train::fit::images::{self, Image, Images};
+use aecsad_train::fit::{ENCODER, Trained, perceive_plants};
+use aecsad_train::lgst::{self, LgstConfig};
+use aecsad_train::planted::{self, Clean};
+use aecsad_train::pseudo_label::{self, Labels, Usable};
+use aecsad_train::segmentation::{self, SegmentationConfig, TrainingSet};
+use ndarray::Array3;
+
+use super::width::Width;
+
+/// As many as `fit` plants.
+const PLANTS_PER_IMAGE: usize = 3;
+/// Nothing stops a search but the end of the program.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+pub struct Product {
+    pub name: String,
+    pub images: Images,
+    /// Of the training images, then of the validation images: no network learns these, they say where a component can be
+    /// moved, the same for networks of every width.
+    labels: Labels,
+    geometry: InputGeometry,
+}
+
+/// What the encoder, which all widths share, sees of the parts, and what the others see at the time.
+pub struct Seen {
+    train: Vec<Percept>,
+    validation: Vec<Percept>,
+    planted: Vec<Planted>,
+    /// Of the planted anomalies.
+    tensors: Vec<Vec<f32>>,
+}
+
+impl Product {
+    pub fn open(folder: &Path) -> Result<Self, Box<dyn Error>> {
+        let category = Category::open(folder, 0)?;
+        let geometry = InputGeometry::lite0(false);
+        let images = images::load(&category, &geometry)?;
+        let both = || images.train.iter().chain(&images.validation);
+        let frames: Vec<Frame> = both().map(|image| image.frame.clone()).collect();
+        let features: Vec<Features> = both().map(|image| image.features.clone()).collect();
+        let labels = pseudo_label::label(&frames, &features, &Default::default())?;
+        if let Usable::No(why) = &labels.usable {
+            return Err(format!("{} has no components: {why}", category.name).into());
+        }
+        Ok(Self {
+            name: category.name,
+            images,
+            labels,
+            geometry,
+        })
+    }
+
+    /// Plants anomalies where a part's components are known.
+    pub fn see(&self, seed: u64) -> Result<Seen, Box<dyn Error>> {
+        let first = self.images.train.len();
+        let known: Vec<usize> = (0..self.images.validation.len())
+            .filter(|i| self.labels.reliability[first + i].labelled)
+            .collect();
+        let clean: Vec<Clean> = known
+            .iter()
+            .map(|i| Clean {
+                frame: &self.images.validation[*i].frame,
+                classes: &self.labels.maps[first + i],
+            })
+            .collect();
+        let mut plants = planted::plant(&clean, PLANTS_PER_IMAGE, seed);
+        for plant in &mut plants {
+            plant.source = known[plant.source];
+        }
+        let encoder = Perception {
+            encoder: Encoder::load(ENCODER)?,
+            segmentation: None,
+            students: None,
+        };
+        let planted = perceive_plants(&encoder, &plants, &self.geometry, true, &NEVER)?;
+        let mut optics = Optics::new(self.geometry.clone(), None);
+        let tensors = plants
+            .iter()
+            .map(|plant| Ok(optics.tensor(&plant.frame)?.to_vec()))
+            .collect::<Result<_, Box<dyn Error>>>()?;
+        Ok(Seen {
+            train: self.images.train.iter().map(encoded).collect(),
+            validation: self.images.validation.iter().map(encoded).collect(),
+            planted,
+            tensors,
+        })
+    }
+
+    /// The decoder or the students, as `fit` trains them but for their width.
+    pub fn train(
+        &self,
+        width: Width,
+        seed: u64,
+        effort: usize,
+        work: &Path,
+    ) -> Result<Trained, Box<dyn Error>> {
+        let mut trained = Trained {
+            encoder: ENCODER.to_vec(),
+            segmentation: None,
+            students: None,
+        };
+        let classes = self.labels.classes.len();
+        match width {
+            Width::Decoder(widths) => {
+                let mut config = SegmentationConfig::edge(classes, seed);
+                config.decoder.widths = widths;
+                shorten(&mut config.schedule, effort);
+                trained.segmentation = Some((self.train_decoder(&config, work)?, classes));
+            }
+            Width::Local(widths) => {
+                let mut config = LgstConfig::edge(seed);
+                config.local.widths = widths;
+                shorten(&mut config.schedule, effort);
+                trained.students = Some(self.train_students(&config, work)?);
+            }
+        }
+        Ok(trained)
+    }
+
+    fn train_decoder(
+        &self,
+        config: &SegmentationConfig,
+        work: &Path,
+    ) -> Result<Vec<u8>, Box<dyn Error>> {
+        let (mut labelled, mut masks, mut unlabelled): (Vec<_>, Vec<_>, Vec<_>) =
+            Default::default();
+        for (i, image) in self.images.train.iter().enumerate() {
+            if self.labels.reliability[i].labelled {
+                labelled.push(image.features.clone());
+                masks.push(self.labels.maps[i].clone());
+            } else {
+                unlabelled.push(image.features.clone());
+            }
+        }
+        let set = TrainingSet {
+            labelled: &labelled,
+            masks: &masks,
+            unlabelled: &unlabelled,
+        };
+        let trained = segmentation::train(set, config, work, &NEVER)?;
+        Ok(trained.sharpened(set).to_onnx())
+    }
+
+    fn train_students(&self, config: &LgstConfig, work: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+        let mut tensors = Vec::new();
+        let mut features = Vec::new();
+        for image in &self.images.train {
+            tensors.push(Array3::from_shape_vec((3, 256, 256), image.tensor.clone())?);
+            features.push(image.features.clone());
+        }
+        let trained = lgst::train(&tensors, &features, config, work, &NEVER)?;
+        Ok(trained.to_onnx(false))
+    }
+
+    /// The branches that read `networks`, each in the way that `fit` would choose.
+    pub fn rank(
+        &self,
+        networks: &Trained,
+        branches: &[Branch],
+        seen: &mut Seen,
+        seed: u64,
+    ) -> Result<Vec<(Way, PlantedAuroc)>, Box<dyn Error>> {
+        let mut perception = networks.perception(true, true)?;
+        for (images, percepts) in [
+            (&self.images.train, &mut seen.train),
+            (&self.images.validation, &mut seen.validation),
+        ] {
+            for (image, percept) in images.iter().zip(percepts) {
+                perception.interpret(&image.tensor, percept)?;
+            }
+        }
+        for (tensor, planted) in seen.tensors.iter().zip(&mut seen.planted) {
+            perception.interpret(tensor, &mut planted.percept)?;
+        }
+        let labelled: Vec<usize> = (0..self.images.train.len())
+            .filter(|&i| self.labels.reliability[i].labelled)
+            .collect();
+        let good = Good {
+            train: &seen.train,
+            labelled: &labelled,
+            held_out: &seen.validation,
+            classes: networks.segmentation.as_ref().map(|(_, classes)| *classes),
+            students: networks.students.is_some(),
+            seed,
+        };
+        let fitter = Fitter::new(&good);
+        Ok(rank(&fitter, branches, &seen.validation, &seen.planted))
+    }
+}
+
+fn encoded(image: &Image) -> Percept {
+    Percept {
+        features: image.features.clone(),
+        ..Percept::empty()
+    }
+}
+
+/// To so many percent of its steps, as `fit --effort`.
+fn shorten(schedule: &mut Schedule, percent: usize) {
+    schedule.steps = (schedule.steps * percent / 100).max(2);
+}
