@@ -1,9 +1,10 @@
 //! Which branches have a say, and with which weight: greedily, by planted anomalies.
 
 use super::decide::{Candidate, PlantedAuroc};
-use crate::evaluate::Kind;
+use super::gain::{Scores, standard_error};
 
-/// A further branch must raise the mean AUROC on planted anomalies by this much to have a say.
+/// A further branch must raise the mean AUROC on planted anomalies by this much to have a say, and by more than the
+/// standard error of the gain: among so many candidates some gain a little by chance.
 pub const WORTHWHILE: f64 = 0.002;
 /// A branch whose error (1 − AUROC) is at most this many times the best one's, and clearly below a coin's, may join
 /// even if it adds to the fused error `NEXT_TO_NOTHING` and this share of it.
@@ -32,6 +33,7 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
     let error = |i: usize| 1.0 - candidates[i].auroc.mean();
     let mut chosen: Vec<Chosen> = Vec::new();
     loop {
+        let before = scores(candidates, &chosen);
         let worth_it = |added: &Chosen| {
             let (Some(best), Some(last)) = (chosen.first(), chosen.last()) else {
                 return added.weight == 1.0;
@@ -47,7 +49,12 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
                 && error(added.candidate) < MAX_ERROR;
             let needed = match nearly_as_good {
                 true => -NEXT_TO_NOTHING - NEXT_TO_NOTHING_SHARE * (1.0 - last.auroc.mean()),
-                false => WORTHWHILE,
+                false => {
+                    let mut members = chosen.clone();
+                    members.push(*added);
+                    let after = scores(candidates, &members);
+                    WORTHWHILE.max(standard_error(&before, &after))
+                }
             };
             gain >= needed
                 && kept(last.auroc.logical, added.auroc.logical)
@@ -84,21 +91,25 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
 
 /// What the sum of the members reaches on planted anomalies.
 pub fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
-    let Some(first) = members.first().map(|member| &candidates[member.candidate]) else {
-        return PlantedAuroc::default();
-    };
-    let good: Vec<f64> = (0..first.good.len())
-        .map(|part| fused(candidates, members, &|c| c.good[part]).into())
-        .collect();
-    let planted: Vec<(Kind, f64)> = (0..first.planted.len())
-        .map(|p| {
-            (
-                first.planted[p].0,
-                fused(candidates, members, &|c| c.planted[p].1).into(),
-            )
-        })
-        .collect();
+    let Scores { good, planted } = scores(candidates, members);
     PlantedAuroc::of(&good, &planted)
+}
+
+/// The members' sum on all parts; nothing without members.
+fn scores(candidates: &[Candidate], members: &[Chosen]) -> Scores {
+    let first = members.first().map(|member| &candidates[member.candidate]);
+    let (good, planted) = first.map_or((0, &[][..]), |c| (c.good.len(), &c.planted[..]));
+    Scores {
+        good: (0..good)
+            .map(|part| fused(candidates, members, &|c| c.good[part]).into())
+            .collect(),
+        planted: (0..planted.len())
+            .map(|p| {
+                let sum = fused(candidates, members, &|c| c.planted[p].1);
+                (planted[p].0, sum.into())
+            })
+            .collect(),
+    }
 }
 
 /// The weighted sum of the members' z, as [`aecsad::score::decision::Decision`] makes it of `score`.
@@ -123,6 +134,7 @@ mod tests {
 
     use super::super::way::Way;
     use super::*;
+    use crate::evaluate::Kind;
 
     const PARTS: usize = 40;
 

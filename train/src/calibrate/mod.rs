@@ -4,6 +4,7 @@
 mod choose;
 mod context;
 mod decide;
+mod gain;
 mod histogram;
 mod inventory;
 mod low_rank;

@@ -42,11 +42,11 @@ pub struct Args {
     #[arg(long)]
     hard_features: bool,
     /// Which changed images of the product are good parts too; the segmentation then learns from them as well (in the
-    /// `edge` profile only with --moved-copies)
+    /// `edge` profile not with --moved-copies 0)
     #[arg(long, value_enum, default_value_t = Symmetry::None)]
     symmetry: Symmetry,
     /// Copies of each labelled image with components moved about, for the `edge` profile's segmentation
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=20))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=20))]
     moved_copies: u8,
     /// Where the regions come from that become components
     #[arg(long, value_enum, default_value_t = Source::Builtin)]
