@@ -25,6 +25,17 @@ pub mod trimmed_z;
 
 use serde::{Deserialize, Serialize};
 
+/// What the networks say of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// The encoder's features.
+    Features,
+    /// The segmentation's class probabilities.
+    Components,
+    /// How far the students are from the encoder and from each other.
+    StudentErrors,
+}
+
 /// One independent opinion about a part. The order is that of the CSV's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,6 +75,15 @@ impl Branch {
         Branch::Lgst,
         Branch::Inventory,
     ];
+
+    /// What of a part it looks at, and so which networks a bundle with it needs.
+    pub fn reads(self) -> Reads {
+        match self {
+            Branch::Position | Branch::Patch | Branch::Pooled | Branch::Context => Reads::Features,
+            Branch::Histogram | Branch::Layout | Branch::Inventory => Reads::Components,
+            Branch::Local | Branch::Global | Branch::Lgst => Reads::StudentErrors,
+        }
+    }
 
     /// The name in the CSV's header, the manifest and every table.
     pub fn name(self) -> &'static str {

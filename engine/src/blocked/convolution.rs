@@ -249,8 +249,8 @@ impl Pass<'_> {
             if L::IS_WIDE {
                 match share.outputs.len() {
                     6 => return self.share::<L, 8, 3, CHANNELS>(share),
-                    4 => return self.share::<L, 8, 2, CHANNELS>(share),
-                    2 => return self.share::<L, 8, 1, CHANNELS>(share),
+                    4 => return self.share::<L, 12, 2, CHANNELS>(share),
+                    2 => return self.share::<L, 12, 1, CHANNELS>(share),
                     _ => (),
                 }
             }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use aecsad::network::{Encoder, Features, Network, NetworkError, Perception, Segmentation};
 use aecsad::optics::{InputGeometry, Optics};
-use aecsad::score::Branch;
+use aecsad::score::Reads;
 use aecsad::score::decision::Decision;
 use ndarray::{Array2, Array3};
 
@@ -29,16 +29,13 @@ pub struct Trained {
 impl Trained {
     /// Only the networks that the branches with a say read: what a bundle carries.
     pub fn needed_by(&self, decision: &Decision) -> Trained {
-        let speaks = |branches: &[Branch]| {
-            let voices = &decision.voices;
-            voices.iter().any(|voice| branches.contains(&voice.branch))
-        };
+        let read = |what: Reads| decision.voices.iter().any(|v| v.branch.reads() == what);
         let segmentation = self.segmentation.clone();
         let students = self.students.clone();
         Trained {
             encoder: self.encoder.clone(),
-            segmentation: segmentation.filter(|_| speaks(&[Branch::Histogram, Branch::Layout])),
-            students: students.filter(|_| speaks(&[Branch::Local, Branch::Global, Branch::Lgst])),
+            segmentation: segmentation.filter(|_| read(Reads::Components)),
+            students: students.filter(|_| read(Reads::StudentErrors)),
         }
     }
 
@@ -159,4 +156,45 @@ pub fn students(
 
 pub(super) fn effort(steps: usize, options: &FitOptions) -> usize {
     (steps * options.effort_percent / 100).max(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use aecsad::score::Branch;
+    use aecsad::score::conformal::Conformal;
+    use aecsad::score::decision::Voice;
+    use aecsad::score::trimmed_z::TrimmedZ;
+
+    use super::*;
+
+    #[test]
+    fn a_bundle_carries_what_its_branches_read() {
+        let trained = Trained {
+            encoder: vec![1],
+            segmentation: Some((vec![2], 3)),
+            students: Some(vec![4]),
+        };
+        for branch in Branch::ALL {
+            let voice = Voice {
+                branch,
+                weight: 1.0,
+                z: TrimmedZ {
+                    mean: 0.0,
+                    std: 1.0,
+                },
+            };
+            let needed = trained.needed_by(&Decision {
+                voices: std::iter::once(voice).collect(),
+                threshold: 0.0,
+                calibration: Conformal::new(vec![0.0]),
+            });
+            let carried = (needed.segmentation.is_some(), needed.students.is_some());
+            let wanted = match branch.name() {
+                "histogram" | "layout" | "inventory" => (true, false),
+                "local" | "global" | "lgst" => (false, true),
+                _ => (false, false),
+            };
+            assert_eq!(carried, wanted, "{branch}");
+        }
+    }
 }
