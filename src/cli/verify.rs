@@ -77,7 +77,7 @@ fn report(bundle: &Bundle, comparison: &Comparison) -> String {
     }
     let _ = writeln!(
         text,
-        "largest difference {:.2e}; allowed {:.0e}, relative where a score is above 1",
+        "largest difference {:.2e}; allowed {:.3}, relative where a score is above 1",
         comparison.largest_difference(),
         comparison.tolerance
     );

@@ -387,3 +387,56 @@ fn merge(
     }
     statistics
 }
+
+#[cfg(test)]
+mod tests {
+    use aecsad::network::Features;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::Good;
+    use super::*;
+
+    /// Noise in the place of an encoder's features.
+    fn percept(noise: &mut ChaCha8Rng) -> Percept {
+        let mut percept = Percept::empty();
+        let Features {
+            stride4,
+            stride8,
+            stride16,
+        } = &mut percept.features;
+        for map in [stride4, stride8, stride16] {
+            map.mapv_inplace(|_| noise.random());
+        }
+        percept
+    }
+
+    #[test]
+    fn stopped_it_decides_nothing() {
+        let mut noise = ChaCha8Rng::seed_from_u64(1);
+        let mut percepts =
+            |count| -> Vec<Percept> { (0..count).map(|_| percept(&mut noise)).collect() };
+        let (train, held_out, strange) = (percepts(8), percepts(5), percepts(5));
+        let good = Good {
+            train: &train,
+            labelled: &[],
+            held_out: &held_out,
+            classes: None,
+            students: false,
+            seed: 1,
+        };
+        let planted: Vec<Planted> = strange
+            .into_iter()
+            .enumerate()
+            .map(|(source, percept)| Planted {
+                kind: Kind::Structural,
+                source,
+                percept,
+            })
+            .collect();
+        let fitter = Fitter::new(&good);
+        let with = |cancel| decide(&fitter, &held_out, &planted, 0.2, &AtomicBool::new(cancel));
+        assert!(with(true).is_none());
+        assert!(with(false).is_some());
+    }
+}
