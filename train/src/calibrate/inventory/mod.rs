@@ -78,6 +78,10 @@ fn best_union(parts: &[Percept], all: &[Option<Counted>]) -> Option<(usize, usiz
     for (second, b) in all.iter().enumerate() {
         for (first, a) in all.iter().enumerate().take(second) {
             let (Some(a), Some(b)) = (a, b) else { continue };
+            // Hardly anything is steadier than this, and each union takes seconds.
+            if a.unrest.min(b.unrest) < NEXT_TO_NOTHING {
+                continue;
+            }
             let classes = a.classes.iter().zip(&b.classes).map(|(a, b)| *a || *b);
             let Some(both) = count(parts, classes.collect()) else {
                 continue;
