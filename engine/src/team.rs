@@ -85,7 +85,7 @@ struct Leader {
 
 /// Where the leader puts an operator and its workers find it.
 struct Desk {
-    /// Whether there is an operator, how many workers are at it, and above [`ROUND`] the how manieth operator it is.
+    /// Whether there is an operator, how many workers are at it, and from bit [`ROUND`] on the operator's number.
     state: AtomicU64,
     /// Written only while the desk is closed and nobody at it.
     job: UnsafeCell<Option<Job>>,

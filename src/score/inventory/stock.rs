@@ -1,6 +1,6 @@
 //! Which pieces of a tree are parts of a known kind, and what is left over.
 
-use super::tree::{Node, Shape};
+use super::tree::{MAX_NODES, Node, Shape};
 
 /// Squared distance from a kind (in spreads) up to which a piece may be one of it: three spreads in each of its measures.
 const MAX_DISTANCE: f32 = 27.0;
@@ -44,9 +44,18 @@ pub struct Stock {
 }
 
 /// Buffers of [`take_stock`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Scratch {
     of_node: Vec<Reading>,
+}
+
+impl Default for Scratch {
+    /// Room for the busiest map: a frame asks for no memory.
+    fn default() -> Self {
+        Scratch {
+            of_node: Vec::with_capacity(MAX_NODES),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +69,8 @@ struct Reading {
     counts: bool,
 }
 
-/// Reads each tree branch at the level at which it is closest to known kinds, all of it. `counts` gets the number of parts of each kind.
+/// Takes each piece whole or as the pieces in it, whichever is closer to known kinds. `counts` gets the number of parts of
+/// each kind.
 pub fn take_stock(
     nodes: &[Node],
     kinds: &[Kind],

@@ -10,6 +10,8 @@ pub const LEVELS: [f32; 5] = [0.15, 0.25, 0.4, 0.6, 0.8];
 const MIN_MASS: f32 = 2.0;
 /// No level of a map has more pieces: each has two cells and a gap to the next.
 const MAX_PIECES: usize = MAP_SIDE * MAP_SIDE / 4;
+/// No tree has more.
+pub const MAX_NODES: usize = LEVELS.len() * MAX_PIECES;
 
 const CELLS: usize = MAP_SIDE * MAP_SIDE;
 const NONE: u16 = u16::MAX;
@@ -38,14 +40,14 @@ pub struct Tree {
     seen: Vec<bool>,
     piece: Vec<usize>,
     /// Number of the latest piece that a cell was weighed for.
-    weighed: Vec<u32>,
-    weighing: u32,
+    weighed: Vec<u64>,
+    weighing: u64,
 }
 
 impl Default for Tree {
     fn default() -> Self {
         Tree {
-            nodes: Vec::with_capacity(LEVELS.len() * MAX_PIECES),
+            nodes: Vec::with_capacity(MAX_NODES),
             outer: vec![NONE; CELLS],
             inner: vec![NONE; CELLS],
             seen: vec![false; CELLS],
@@ -116,7 +118,7 @@ impl Tree {
 
     /// Of the piece at hand with the cells beside it: its edge lies in cells that it half covers.
     fn shape(&mut self, certainty: &[f32]) -> Shape {
-        self.weighing = self.weighing.wrapping_add(1);
+        self.weighing += 1;
         let mut mass = 0.0f64;
         let mut first = [0.0f64; 2];
         let mut second = [0.0f64; 3];
@@ -214,10 +216,7 @@ mod tests {
             .collect();
         let mut tree = Tree::default();
         let count = tree.of(&busy).len();
-        assert!(
-            count > 2000 && count <= LEVELS.len() * MAX_PIECES,
-            "{count}"
-        );
+        assert!(count > 2000 && count <= MAX_NODES, "{count}");
         assert!(tree.of(&[0.5; 3]).is_empty());
         assert_eq!(tree.of(&vec![f32::NAN; CELLS]).len(), 0);
     }
