@@ -100,6 +100,10 @@ impl Inspector {
             threshold: manifest.threshold.value,
             calibration: Conformal::new(calibration.iter().copied().collect()),
         };
+        let voices = decision.voices.iter().map(|voice| voice.branch);
+        if let Some(branch) = voices.into_iter().find(|branch| !statistics.has(*branch)) {
+            return Err(statistics_error(StatisticsError::Branch(branch)));
+        }
         let has = |name: &str| manifest.entries.iter().any(|e| e.path == name);
         let load = |name: &str| -> Result<Option<Network>, InspectorError> {
             if !has(name) {

@@ -12,7 +12,8 @@ pub mod inventory;
 pub mod layout;
 pub mod lgst;
 pub mod low_rank;
-pub mod patch_memory;
+pub mod packed;
+pub mod patch_mixture;
 pub mod pieces;
 pub mod pooled;
 pub mod position_gaussian;
@@ -50,7 +51,7 @@ pub enum Branch {
     Global,
     /// Per-position Gaussian on low-rank features, after alignment.
     Position,
-    /// Nearest neighbour among the patches of good images, wherever they lie.
+    /// Mixture of Gaussians over the patches of good images, wherever they lie.
     Patch,
     /// Mahalanobis distance of the pooled deep feature.
     Pooled,

@@ -4,13 +4,14 @@
 use ndarray::Array2;
 
 use super::low_rank::GRID;
+use super::packed;
 
 /// One Gaussian a position, kept as mean and packed whitening matrix.
 #[derive(Clone, Debug)]
 pub struct PositionGaussian {
     /// `[GRID², rank]`
     pub mean: Array2<f32>,
-    /// `[GRID², rank·(rank+1)/2]`: the rows of the lower-triangular `W` with `Wᵀ·W = Σ⁻¹`, one after the other.
+    /// `[GRID², rank·(rank + 1)/2]`, packed as [`packed`] reads it: `Wᵀ·W = Σ⁻¹`.
     pub whitening: Array2<f32>,
 }
 
@@ -26,41 +27,10 @@ impl PositionGaussian {
                 *c = x - m;
             }
             let packed = self.whitening.row(position);
-            *distance = squared_norm(packed.as_slice().unwrap_or(&[]), centred).sqrt();
+            let packed = packed.as_slice().unwrap_or(&[]);
+            *distance = packed::squared_norm(packed, centred, f32::INFINITY).sqrt();
         }
     }
-}
-
-/// `|W·x|²` for a packed lower-triangular `W`.
-fn squared_norm(packed: &[f32], x: &[f32]) -> f32 {
-    let (mut sum, mut rest) = (0.0, packed);
-    for i in 0..x.len() {
-        let Some((row, next)) = rest.split_at_checked(i + 1) else {
-            break;
-        };
-        let y = dot(row, &x[..=i]);
-        sum += y * y;
-        rest = next;
-    }
-    sum
-}
-
-/// Eight partial sums, so that the compiler may use vector registers: one running sum would fix the order.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f32 = a8
-        .remainder()
-        .iter()
-        .zip(b8.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
-    for (x, y) in a8.zip(b8) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    lanes.iter().sum::<f32>() + tail
 }
 
 /// Largest rank that [`PositionGaussian::map`] takes.

@@ -10,7 +10,7 @@ use super::heat::{HeatMap, Range};
 use super::inventory::{self, Inventory};
 use super::lgst::LgstScale;
 use super::low_rank::{GRID, LowRank, STACKED, stack};
-use super::patch_memory::{self, PatchMemory};
+use super::patch_mixture::{self, PatchMixture};
 use super::position_gaussian::PositionGaussian;
 use super::reference::Reference;
 use super::registration::{self, Bilinear, Pose, Registration};
@@ -42,10 +42,10 @@ pub struct LayoutModel {
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     pub registration: Option<Registration>,
-    /// What position, patch and context compare; none in a bundle without these branches.
+    /// What position and context compare; none in a bundle without these branches.
     pub low_rank: Option<LowRank>,
     pub position: Option<PositionGaussian>,
-    pub patch: Option<PatchMemory>,
+    pub patch: Option<PatchMixture>,
     pub pooled: Option<Reference>,
     pub context: Option<Context>,
     pub histogram: Option<HistogramModel>,
@@ -58,6 +58,24 @@ pub struct Statistics {
     pub ranges: Vec<(Branch, Range)>,
 }
 
+impl Statistics {
+    /// Whether `branch` has a score.
+    pub fn has(&self, branch: Branch) -> bool {
+        match branch {
+            Branch::Histogram => self.histogram.is_some(),
+            Branch::Layout => self.layout.is_some(),
+            Branch::Local => self.local.is_some(),
+            Branch::Global => self.global.is_some(),
+            Branch::Position => self.position.is_some(),
+            Branch::Patch => self.patch.is_some(),
+            Branch::Pooled => self.pooled.is_some(),
+            Branch::Context => self.context.is_some(),
+            Branch::Lgst => self.lgst.is_some(),
+            Branch::Inventory => self.inventory.is_some(),
+        }
+    }
+}
+
 /// One raw score a branch, in the order of [`Branch::ALL`].
 pub type RawScores = [Option<f32>; Branch::ALL.len()];
 
@@ -66,8 +84,11 @@ pub struct Scorer {
     statistics: Statistics,
     registration: Option<registration::Scratch>,
     stacked: Array2<f32>,
+    /// The stack of the frame as it is, for patches of a part that was moved: resampling smooths, and more or less with each
+    /// pose.
+    unmoved: Array2<f32>,
     vectors: Array2<f32>,
-    patches: Option<patch_memory::Scratch>,
+    patches: Option<patch_mixture::Scratch>,
     position_map: Vec<f32>,
     patch_map: Vec<f32>,
     rebuilt: Array2<f32>,
@@ -92,8 +113,9 @@ impl Scorer {
         Scorer {
             registration: statistics.registration.as_ref().map(Registration::scratch),
             stacked: Array2::zeros((cells, STACKED)),
+            unmoved: Array2::zeros((cells, STACKED)),
             vectors: Array2::zeros((cells, rank)),
-            patches: statistics.patch.as_ref().map(PatchMemory::scratch),
+            patches: statistics.patch.as_ref().map(PatchMixture::scratch),
             position_map: vec![0.0; cells],
             patch_map: vec![0.0; cells],
             rebuilt: Array2::zeros((cells, rank)),
@@ -129,12 +151,10 @@ impl Scorer {
         let mut raw: RawScores = [None; Branch::ALL.len()];
         self.register(percept);
         let s = &self.statistics;
-        if s.low_rank.is_some() || s.patch.is_some() {
-            stack(&percept.features, &self.pose, &mut self.stacked);
-        }
         if let Some(low_rank) = &s.low_rank
             && (s.position.is_some() || s.context.is_some())
         {
+            stack(&percept.features, &self.pose, &mut self.stacked);
             low_rank.project(&self.stacked, &mut self.vectors);
         }
         if let Some(position) = &s.position {
@@ -147,7 +167,8 @@ impl Scorer {
             ));
         }
         if let (Some(patch), Some(scratch)) = (&s.patch, &mut self.patches) {
-            patch.map(&self.stacked, scratch, &mut self.patch_map);
+            stack(&percept.features, &Pose::default(), &mut self.unmoved);
+            patch.map(&self.unmoved, scratch, &mut self.patch_map);
             raw[Branch::Patch as usize] =
                 Some(top_mean(&self.patch_map, GRID, TOP_SHARE, &mut self.sorted));
         }
@@ -216,8 +237,8 @@ impl Scorer {
         raw
     }
 
-    /// The map of a branch for the latest frame, in the template's coordinates: values and side. None for branches
-    /// that have no map, or no statistics.
+    /// The map of a branch for the latest frame, in the template's coordinates (patches in the frame's): values and side. None
+    /// for branches that have no map, or no statistics.
     pub fn map(&self, branch: Branch) -> Option<(&[f32], usize)> {
         let s = &self.statistics;
         match branch {
@@ -242,7 +263,11 @@ impl Scorer {
         heat.clear();
         for (branch, range) in &self.statistics.ranges {
             if let Some((map, side)) = self.map(*branch) {
-                heat.add(map, side, *range, &self.pose);
+                let pose = match branch {
+                    Branch::Patch => Pose::default(),
+                    _ => self.pose,
+                };
+                heat.add(map, side, *range, &pose);
             }
         }
         self.heat = heat;

@@ -1,29 +1,24 @@
 //! The statistics of good parts as named arrays, for the bundle.
 
-use ndarray::{Array, Array1, Array2, Dimension, Ix1, Ix3, array};
+mod source;
+
+use ndarray::{Array2, Ix1, Ix3, array};
+use source::Source;
 
 use super::Branch;
 use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::Range;
-use super::inventory::{Inventory, arrays as inventory};
+use super::inventory::arrays as inventory;
 use super::lgst::LgstScale;
-use super::low_rank::{GRID, LowRank, STACKED};
-use super::patch_memory::{COARSE, PatchMemory};
-use super::pooled;
-use super::position_gaussian::{MAX_RANK, PositionGaussian};
+use super::low_rank::{GRID, LowRank};
+use super::position_gaussian::PositionGaussian;
 use super::reference::Reference;
 use super::registration::{self, Registration};
 use super::scorer::{HistogramModel, LayoutModel, Statistics, histogram_length};
-use super::shrunk_gaussian::ShrunkGaussian;
+use super::{packed, pooled};
 use crate::bundle::Arrays;
 use crate::network::{Features, MAP_SIDE};
-
-/// Largest number of classes, and cells a side of the layout grid, that a bundle may ask for.
-const MAX_CLASSES: usize = 64;
-const MAX_GRID: usize = 16;
-/// Largest number of kinds of parts.
-const MAX_KINDS: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StatisticsError {
@@ -52,6 +47,11 @@ pub enum StatisticsError {
         "the arrays of the inventory contradict each other: the bundle was not written by this product"
     )]
     Inventory,
+    #[error(
+        "the bundle's verdicts count on `{0}` and its statistics lack it: it was written by another version of this product, \
+         train it again with `aecsad-train fit`"
+    )]
+    Branch(Branch),
     #[error("the array `{0}` holds values that are not numbers")]
     NotFinite(String),
 }
@@ -59,7 +59,10 @@ pub enum StatisticsError {
 impl Statistics {
     /// Whether something here reads an encoder's features as they are; what does is made for EfficientNet-Lite0's.
     pub fn read_features(&self) -> bool {
-        self.registration.is_some() || self.low_rank.is_some() || self.pooled.is_some()
+        self.registration.is_some()
+            || self.low_rank.is_some()
+            || self.patch.is_some()
+            || self.pooled.is_some()
     }
 
     pub fn to_arrays(&self) -> Arrays {
@@ -77,8 +80,11 @@ impl Statistics {
             arrays.insert("position.whitening", position.whitening.clone());
         }
         if let Some(patch) = &self.patch {
-            arrays.insert("patch.directions", patch.directions().clone());
-            arrays.insert("patch.patches", patch.patches().clone());
+            arrays.insert("patch.matrix", patch.low_rank().matrix.clone());
+            arrays.insert("patch.offset", patch.low_rank().offset.clone());
+            arrays.insert("patch.means", patch.means().clone());
+            arrays.insert("patch.whitening", patch.whitening().clone());
+            arrays.insert("patch.rarity", patch.rarity().clone());
         }
         if let Some(context) = &self.context {
             arrays.insert("context.mean", context.mean.clone());
@@ -126,14 +132,14 @@ impl Statistics {
 
     pub fn from_arrays(arrays: &Arrays) -> Result<Self, StatisticsError> {
         let source = Source(arrays);
-        let low_rank = source.when("low_rank.matrix", || source.low_rank())?;
+        let low_rank = source.when("low_rank.matrix", || source.low_rank("low_rank"))?;
         let rank = low_rank.as_ref().map_or(0, LowRank::rank);
-        let vectors = ["position.mean", "context.mean", "patch.patches"];
+        let vectors = ["position.mean", "context.mean"];
         if low_rank.is_none() && arrays.names().any(|name| vectors.contains(&name)) {
             return Err(StatisticsError::Missing("low_rank.matrix".into()));
         }
         let cells = GRID * GRID;
-        let packed = rank * (rank + 1) / 2;
+        let packed = packed::length(rank);
         let registration = source.when("registration.template", || {
             let projection: Array2<f32> = source.get("registration.projection")?;
             let channels = projection.nrows();
@@ -165,17 +171,7 @@ impl Statistics {
                 },
             })
         })?;
-        let patch = source.when("patch.patches", || {
-            let patches: Array2<f32> = source.get("patch.patches")?;
-            let described = patches.ncols();
-            source.check(
-                "patch.patches",
-                &patches,
-                &[patches.nrows().max(1), described],
-            )?;
-            let directions = source.exact("patch.directions", &[COARSE, described])?;
-            Ok(PatchMemory::new(directions, patches))
-        })?;
+        let patch = source.when("patch.means", || source.patch())?;
         let pooled = source.when("pooled.mean", || source.reference("pooled", pooled::LENGTH))?;
         let histogram = source.when("histogram.sizes", || {
             let (classes, grid, pieces) = source.sizes("histogram.sizes")?;
@@ -248,148 +244,4 @@ fn write_reference(arrays: &mut Arrays, name: &str, reference: &Reference) {
     };
     arrays.insert(format!("{name}.mean"), space.mean.clone());
     arrays.insert(format!("{name}.whitening"), space.whitening.clone());
-}
-
-/// Arrays from a file that may be anything.
-struct Source<'a>(&'a Arrays);
-
-impl Source<'_> {
-    fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, StatisticsError> {
-        let array = self
-            .0
-            .get::<f32>(name)
-            .ok_or_else(|| StatisticsError::Missing(name.into()))?;
-        if !array.iter().all(|v| v.is_finite()) {
-            return Err(StatisticsError::NotFinite(name.into()));
-        }
-        array
-            .as_standard_layout()
-            .into_owned()
-            .into_dimensionality()
-            .map_err(|_| StatisticsError::Shape {
-                name: name.into(),
-                found: array.shape().to_vec(),
-                wanted: format!("{:?} dimensions", D::NDIM),
-            })
-    }
-
-    fn exact<D: Dimension>(
-        &self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Array<f32, D>, StatisticsError> {
-        let array = self.get::<D>(name)?;
-        self.check(name, &array, shape)?;
-        Ok(array)
-    }
-
-    fn check<D: Dimension>(
-        &self,
-        name: &str,
-        array: &Array<f32, D>,
-        shape: &[usize],
-    ) -> Result<(), StatisticsError> {
-        if array.shape() == shape {
-            return Ok(());
-        }
-        Err(self.shape(name, array, format!("{shape:?}")))
-    }
-
-    fn shape<D: Dimension>(
-        &self,
-        name: &str,
-        array: &Array<f32, D>,
-        wanted: String,
-    ) -> StatisticsError {
-        StatisticsError::Shape {
-            name: name.into(),
-            found: array.shape().to_vec(),
-            wanted,
-        }
-    }
-
-    fn when<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce() -> Result<T, StatisticsError>,
-    ) -> Result<Option<T>, StatisticsError> {
-        let there = self.0.names().any(|n| n == name);
-        there.then(read).transpose()
-    }
-
-    /// Classes, cells a side of the grid, and whether pieces count.
-    fn sizes(&self, name: &str) -> Result<(usize, usize, bool), StatisticsError> {
-        let sizes: Array1<f32> = self.exact(name, &[3])?;
-        let (classes, grid) = (sizes[0] as usize, sizes[1] as usize);
-        if !(2..=MAX_CLASSES).contains(&classes) || !(1..=MAX_GRID).contains(&grid) {
-            return Err(self.shape(
-                name,
-                &sizes,
-                format!("2 to {MAX_CLASSES} classes and 1 to {MAX_GRID} cells"),
-            ));
-        }
-        Ok((classes, grid, sizes[2] != 0.0))
-    }
-
-    fn low_rank(&self) -> Result<LowRank, StatisticsError> {
-        let matrix: Array2<f32> = self.get("low_rank.matrix")?;
-        let rank = matrix.ncols();
-        self.check("low_rank.matrix", &matrix, &[STACKED, rank])?;
-        if rank == 0 || rank > MAX_RANK {
-            let wanted = format!("1 to {MAX_RANK} columns");
-            return Err(self.shape("low_rank.matrix", &matrix, wanted));
-        }
-        Ok(LowRank {
-            matrix,
-            offset: self.exact("low_rank.offset", &[rank])?,
-        })
-    }
-
-    fn lgst(&self) -> Result<LgstScale, StatisticsError> {
-        let scale = self.exact::<Ix1>("lgst.scale", &[4])?;
-        let range = |at: usize| Range {
-            q900: scale[at],
-            q995: scale[at + 1],
-        };
-        Ok(LgstScale {
-            local: range(0),
-            global: range(2),
-        })
-    }
-
-    fn inventory(&self) -> Result<Inventory, StatisticsError> {
-        let classes: Array2<f32> = self.get(inventory::CLASSES)?;
-        if classes.nrows() > MAX_CLASSES || !(2..=MAX_CLASSES).contains(&classes.ncols()) {
-            let wanted = format!("2 to {MAX_CLASSES} classes, in as many components at most");
-            return Err(self.shape(inventory::CLASSES, &classes, wanted));
-        }
-        let weights: Array1<f32> = self.exact(inventory::WEIGHTS, &[classes.nrows()])?;
-        let kinds: Array2<f32> = self.get(inventory::KINDS)?;
-        let count = kinds.nrows().min(MAX_KINDS);
-        self.check(inventory::KINDS, &kinds, &[count, inventory::KIND_COLUMNS])?;
-        let good = self.get(inventory::GOOD)?;
-        Inventory::from_arrays(&classes, &weights.to_vec(), &kinds, good)
-            .ok_or(StatisticsError::Inventory)
-    }
-
-    fn reference(&self, name: &str, length: usize) -> Result<Reference, StatisticsError> {
-        let whitening_name = format!("{name}.whitening");
-        let whitening: Array2<f32> = self.get(&whitening_name)?;
-        let kept = whitening.ncols();
-        self.check(&whitening_name, &whitening, &[length, kept])?;
-        let space = ShrunkGaussian {
-            mean: self.exact(&format!("{name}.mean"), &[length])?,
-            whitening,
-        };
-        let good_name = format!("{name}.good");
-        let good = self.when(&good_name, || {
-            let good: Array2<f32> = self.get(&good_name)?;
-            self.check(&good_name, &good, &[good.nrows().max(1), kept])?;
-            Ok(good)
-        })?;
-        Ok(match good {
-            Some(good) => Reference::Nearest { space, good },
-            None => Reference::Gaussian(space),
-        })
-    }
 }

@@ -6,8 +6,8 @@ use super::gain::{Scores, standard_error};
 /// A further branch must raise the mean AUROC on planted anomalies by this much to have a say, and by more than the
 /// standard error of the gain: among so many candidates some gain a little by chance.
 pub const WORTHWHILE: f64 = 0.002;
-/// A branch whose error (1 − AUROC) is at most this many times the best one's, and clearly below a coin's, may join
-/// even if it adds to the fused error `NEXT_TO_NOTHING` and this share of it.
+/// A branch whose error (1 − AUROC), of both kinds or of one alone, is at most this many times the best one's, and clearly
+/// below a coin's, may join even if it adds to the fused error `NEXT_TO_NOTHING` and this share of it.
 const NEARLY_AS_GOOD: f64 = 1.5;
 const NEXT_TO_NOTHING: f64 = 0.002;
 const NEXT_TO_NOTHING_SHARE: f64 = 0.1;
@@ -28,9 +28,9 @@ pub struct Chosen {
 
 /// The best branch alone, then whichever raises the fused AUROC most, at the weight at which it does, while it is worth
 /// it. A branch nearly as good as the best joins as well if it costs next to nothing: its errors are others, and the sum
-/// is steadier on defects that nobody planted.
+/// is steadier on defects that nobody planted. Planted damage is easily seen, so this is also how a branch that sees nothing
+/// but damage joins others that see all of it already.
 pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
-    let error = |i: usize| 1.0 - candidates[i].auroc.mean();
     let mut chosen: Vec<Chosen> = Vec::new();
     loop {
         let before = scores(candidates, &chosen);
@@ -44,9 +44,11 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
                     .zip(after)
                     .is_none_or(|(b, a)| a >= b - COST_TO_A_KIND)
             };
-            let nearly_as_good = added.weight == 1.0
-                && error(added.candidate) <= NEARLY_AS_GOOD * error(best.candidate)
-                && error(added.candidate) < MAX_ERROR;
+            let nearly_as_good = nearly_as_good(
+                candidates[added.candidate].auroc,
+                candidates[best.candidate].auroc,
+                added.weight,
+            );
             let needed = match nearly_as_good {
                 true => -NEXT_TO_NOTHING - NEXT_TO_NOTHING_SHARE * (1.0 - last.auroc.mean()),
                 false => {
@@ -87,6 +89,20 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
             None => return chosen,
         }
     }
+}
+
+/// One that sees both kinds does so at full weight or not at all.
+fn nearly_as_good(branch: PlantedAuroc, best: PlantedAuroc, weight: f32) -> bool {
+    let close = |auroc: f64, best: f64| {
+        let error = 1.0 - auroc;
+        error <= NEARLY_AS_GOOD * (1.0 - best) && error < MAX_ERROR
+    };
+    let kinds = [
+        branch.logical.zip(best.logical),
+        branch.structural.zip(best.structural),
+    ];
+    (weight == 1.0 && close(branch.mean(), best.mean()))
+        || kinds.into_iter().flatten().any(|(a, b)| close(a, b))
 }
 
 /// What the sum of the members reaches on planted anomalies.

@@ -7,6 +7,7 @@ mod decide;
 mod gain;
 mod histogram;
 mod inventory;
+mod k_means;
 mod low_rank;
 mod paper;
 mod patch;

@@ -1,87 +1,128 @@
-//! The patch memory: a coreset of patches of good images (PatchCore, CVPR 2022, section 3.2).
+//! The mixture of patches: k-means finds their kinds, each gets a Gaussian of its own.
 
-use aecsad::score::low_rank::GRID;
-use aecsad::score::patch_memory::{COARSE, PatchMemory, coarse, neighbourhood_means};
-use nalgebra::{DMatrix, SymmetricEigen};
-use ndarray::{Array2, Axis};
+use aecsad::network::Percept;
+use aecsad::score::low_rank::{GRID, LowRank, STACKED, stack};
+use aecsad::score::packed;
+use aecsad::score::patch_mixture::PatchMixture;
+use aecsad::score::registration::Pose;
+use nalgebra::DMatrix;
+use ndarray::{Array1, Array2, ArrayViewMut2, Axis};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
-/// Patches among which the coreset is sought, drawn evenly from all images.
-const POOL: usize = 24_000;
-/// Directions kept of the 152 channels.
+use super::k_means::{assign, k_means};
+use super::{low_rank, position};
+
+/// Patches that the Gaussians are learnt from, drawn evenly from all images.
+const POOL: usize = 120_000;
+/// Of these, as many are enough to find the kinds.
+const CLUSTERED: usize = 60_000;
+/// Directions kept of the stacked features.
 const RANK: usize = 64;
-/// Dimensions of the random projection in which distances are compared.
-const PROJECTED: usize = 24;
+/// Kinds at most, and the patches that each needs on average.
+const KINDS: usize = 256;
+const PATCHES_A_KIND: usize = 300;
+/// A kind of so many patches believes half in its own covariance and half in that of all kinds.
+const HALF_OWN: f64 = RANK as f64 / 2.0;
+/// Added to each kind's covariance, in its mean variances.
+const RIDGE: f64 = 0.02;
 
-/// Keeps `size` patches of the stacks (`[GRID², STACKED]` each) such that none of the others is far from a kept one:
-/// greedy k-centre, seeded.
-pub fn fit(stacks: &[Array2<f32>], size: usize, seed: u64) -> PatchMemory {
+/// None without parts.
+pub fn fit(parts: &[Percept], seed: u64) -> Option<PatchMixture> {
+    if parts.is_empty() {
+        return None;
+    }
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let pool = draw(stacks, &mut random);
-    let directions = strongest_directions(&pool);
-    let patches = pool.dot(&directions);
-    let kept = greedy_k_centre(&patches, size, &mut random);
-    PatchMemory::new(directions, patches.select(Axis(0), &kept))
+    let mut pool = [draw(parts, seed)];
+    let low_rank = low_rank::fit(&pool, RANK);
+    let [stacked] = &mut pool;
+    let mut patches = Array2::zeros((stacked.nrows(), RANK));
+    low_rank.project(stacked, &mut patches);
+    drop(pool);
+    let mut order: Vec<usize> = (0..patches.nrows()).collect();
+    order.shuffle(&mut random);
+    let clustered = patches.select(Axis(0), &order[..order.len().min(CLUSTERED)]);
+    let kinds = (patches.nrows() / PATCHES_A_KIND).clamp(1, KINDS);
+    let centres = k_means(&clustered, kinds, &mut random);
+    drop(clustered);
+    let members = members(&assign(&patches, &centres), centres.nrows());
+    let (means, covariances): (Vec<Array1<f32>>, Vec<DMatrix<f64>>) = members
+        .par_iter()
+        .map(|rows| moments(&patches.select(Axis(0), rows)))
+        .unzip();
+    mixture(low_rank, &members, &means, covariances)
 }
 
-/// At most [`POOL`] patches, as many of each image, `[patches, COARSE]`.
-fn draw(stacks: &[Array2<f32>], random: &mut ChaCha8Rng) -> Array2<f32> {
-    let of_each = (POOL / stacks.len().max(1)).clamp(1, GRID * GRID);
-    let mut pool = Array2::zeros((stacks.len() * of_each, COARSE));
-    let mut means = Array2::zeros((GRID * GRID, COARSE));
-    let mut cells: Vec<usize> = (0..GRID * GRID).collect();
-    for (stack, mut rows) in stacks
-        .iter()
-        .zip(pool.axis_chunks_iter_mut(Axis(0), of_each))
-    {
-        neighbourhood_means(coarse(stack), &mut means);
-        cells.shuffle(random);
-        for (mut row, cell) in rows.rows_mut().into_iter().zip(&cells) {
-            row.assign(&means.row(*cell));
-        }
-    }
+/// At most [`POOL`] patches, as many of each part, `[patches, STACKED]`.
+fn draw(parts: &[Percept], seed: u64) -> Array2<f32> {
+    let of_each = (POOL / parts.len().max(1)).clamp(1, GRID * GRID);
+    let mut pool = Array2::zeros((parts.len() * of_each, STACKED));
+    let rows: Vec<ArrayViewMut2<f32>> = pool.axis_chunks_iter_mut(Axis(0), of_each).collect();
+    rows.into_par_iter()
+        .zip(parts)
+        .enumerate()
+        .for_each(|(index, (mut rows, part))| {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            random.set_stream(1 + index as u64);
+            let mut cells: Vec<usize> = (0..GRID * GRID).collect();
+            cells.shuffle(&mut random);
+            let mut stacked = Array2::zeros((GRID * GRID, STACKED));
+            stack(&part.features, &Pose::default(), &mut stacked);
+            for (mut row, cell) in rows.rows_mut().into_iter().zip(&cells) {
+                row.assign(&stacked.row(*cell));
+            }
+        });
     pool
 }
 
-/// The [`RANK`] directions in which patches differ most, `[COARSE, RANK]`. The mean needs no taking away afterwards:
-/// distances don't see it.
-fn strongest_directions(pool: &Array2<f32>) -> Array2<f32> {
-    let count = pool.nrows().max(1) as f32;
-    let mean = pool.sum_axis(Axis(0)) / count;
-    let centred = pool - &mean;
-    let covariance = centred.t().dot(&centred) / count;
-    let eigen = SymmetricEigen::new(DMatrix::from_fn(COARSE, COARSE, |i, j| {
-        f64::from(covariance[[i, j]])
-    }));
-    let mut order: Vec<usize> = (0..COARSE).collect();
-    order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
-    Array2::from_shape_fn((COARSE, RANK), |(channel, k)| {
-        eigen.eigenvectors[(channel, order[k])] as f32
-    })
+/// The rows of each kind; kinds of less than two are left out.
+fn members(of_row: &[usize], kinds: usize) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); kinds];
+    for (row, kind) in of_row.iter().enumerate() {
+        members[*kind].push(row);
+    }
+    members.retain(|rows| rows.len() > 1);
+    members
 }
 
-/// Indices of `size` rows, each the farthest from those before it.
-fn greedy_k_centre(patches: &Array2<f32>, size: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
-    let shape = (patches.ncols(), PROJECTED);
-    let directions = Array2::from_shape_fn(shape, |_| random.random_range(-1.0f32..1.0));
-    let projected = patches.dot(&directions);
-    let mut nearest = vec![f32::INFINITY; patches.nrows()];
-    let mut kept = Vec::with_capacity(size);
-    let mut next = 0;
-    while kept.len() < size.min(patches.nrows()) {
-        kept.push(next);
-        let centre = projected.row(next);
-        let mut farthest = (-1.0, 0);
-        for (i, (distance, row)) in nearest.iter_mut().zip(projected.rows()).enumerate() {
-            let squared = row.iter().zip(centre).map(|(a, b)| (a - b).powi(2)).sum();
-            *distance = distance.min(squared);
-            if *distance > farthest.0 {
-                farthest = (*distance, i);
-            }
-        }
-        next = farthest.1;
+/// Mean and covariance of the rows.
+fn moments(patches: &Array2<f32>) -> (Array1<f32>, DMatrix<f64>) {
+    let mean = patches.mean_axis(Axis(0)).unwrap_or_default();
+    let centred = patches - &mean;
+    let products = centred.t().dot(&centred);
+    let count = patches.nrows() as f64;
+    let covariance = DMatrix::from_fn(RANK, RANK, |i, j| f64::from(products[[i, j]]) / count);
+    (mean, covariance)
+}
+
+fn mixture(
+    low_rank: LowRank,
+    members: &[Vec<usize>],
+    means: &[Array1<f32>],
+    covariances: Vec<DMatrix<f64>>,
+) -> Option<PatchMixture> {
+    let total = members.iter().map(Vec::len).sum::<usize>() as f64;
+    let mut of_all = DMatrix::<f64>::zeros(RANK, RANK);
+    for (rows, covariance) in members.iter().zip(&covariances) {
+        of_all += covariance * (rows.len() as f64 / total);
     }
-    kept
+    let mut all_means = Array2::zeros((means.len(), RANK));
+    let mut whitening = Array2::zeros((means.len(), packed::length(RANK)));
+    let mut rarity = Array1::zeros(means.len());
+    for (kind, covariance) in covariances.into_iter().enumerate() {
+        let count = members[kind].len() as f64;
+        let own = count / (count + HALF_OWN);
+        let mut covariance = covariance * own + &of_all * (1.0 - own);
+        let floor = RIDGE * covariance.trace() / RANK as f64 + 1e-6;
+        for i in 0..RANK {
+            covariance[(i, i)] += floor;
+        }
+        let (packed, log_determinant) = position::whiten(covariance, floor);
+        all_means.row_mut(kind).assign(&means[kind]);
+        whitening.row_mut(kind).assign(&packed);
+        rarity[kind] = (log_determinant - 2.0 * (count / total).ln()) as f32;
+    }
+    PatchMixture::new(low_rank, all_means, whitening, rarity)
 }

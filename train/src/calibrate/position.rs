@@ -1,9 +1,10 @@
 //! Fits the Gaussian of each position from good images.
 
 use aecsad::score::low_rank::GRID;
+use aecsad::score::packed;
 use aecsad::score::position_gaussian::PositionGaussian;
 use nalgebra::{DMatrix, DVector};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 use rayon::prelude::*;
 
 /// Fits one Gaussian a position. `samples` are `[GRID², rank]` each, at least two; every position also learns from
@@ -19,7 +20,7 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Positio
     let total: f64 = moments.iter().map(|(_, c)| c.trace()).sum();
     let floor = ridge as f64 * total / (cells * rank.max(1)) as f64 + 1e-6;
     let mut mean = Array2::<f32>::zeros((cells, rank));
-    let mut whitening = Array2::<f32>::zeros((cells, rank * (rank + 1) / 2));
+    let mut whitening = Array2::<f32>::zeros((cells, packed::length(rank)));
     for (position, (centre, mut covariance)) in moments.into_iter().enumerate() {
         for (m, c) in mean.row_mut(position).iter_mut().zip(centre.iter()) {
             *m = *c as f32;
@@ -27,16 +28,26 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Positio
         for i in 0..rank {
             covariance[(i, i)] += floor;
         }
-        let identity = DMatrix::identity(rank, rank);
-        let inverse = nalgebra::Cholesky::new(covariance)
-            .and_then(|c| c.l().solve_lower_triangular(&identity))
-            .unwrap_or_else(|| identity / floor.sqrt());
-        let lower = (0..rank).flat_map(|i| (0..=i).map(move |j| (i, j)));
-        for (w, (i, j)) in whitening.row_mut(position).iter_mut().zip(lower) {
-            *w = inverse[(i, j)] as f32;
-        }
+        let (packed, _) = whiten(covariance, floor);
+        whitening.row_mut(position).assign(&packed);
     }
     PositionGaussian { mean, whitening }
+}
+
+/// The packed whitening matrix of a covariance, and the logarithm of its determinant. One without an inverse is taken for
+/// `floor` in each direction.
+pub fn whiten(covariance: DMatrix<f64>, floor: f64) -> (Array1<f32>, f64) {
+    let rank = covariance.nrows();
+    let identity = DMatrix::identity(rank, rank);
+    let factor = nalgebra::Cholesky::new(covariance)
+        .map_or_else(|| &identity * floor.sqrt(), |cholesky| cholesky.l());
+    let log_determinant = 2.0 * factor.diagonal().iter().map(|d| d.ln()).sum::<f64>();
+    let inverse = factor
+        .solve_lower_triangular(&identity)
+        .unwrap_or_else(|| identity / floor.sqrt());
+    let lower = (0..rank).flat_map(|i| (0..=i).map(move |j| (i, j)));
+    let packed = lower.map(|at| inverse[at] as f32).collect();
+    (packed, log_determinant)
 }
 
 /// Mean and covariance of the vectors at `cells`, over all samples.

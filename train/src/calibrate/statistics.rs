@@ -21,8 +21,6 @@ use super::{
 const RANK: usize = 40;
 const SMALL_RANK: usize = 24;
 const SMALL: usize = 40;
-/// Patches remembered.
-const PATCHES: usize = 1500;
 /// Added to each position's covariance, in mean variances.
 const RIDGE: f32 = 0.05;
 
@@ -119,7 +117,7 @@ impl<'a> Fitter<'a> {
             Way::Local => self.local(),
             Way::Global => self.global(),
             Way::Position(reach) => Some(self.position(reach)),
-            Way::Patch => Some(self.patch()),
+            Way::Patch => self.patch(),
             Way::Pooled => Some(self.pooled()),
             Way::Context(codes) => Some(self.context(codes)),
             Way::Inventory => self.inventory(),
@@ -134,12 +132,12 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    fn patch(&self) -> Statistics {
-        let stacks = stacks(self.good.train, &self.poses);
-        Statistics {
-            patch: Some(patch::fit(&stacks, PATCHES, self.good.seed)),
+    fn patch(&self) -> Option<Statistics> {
+        let patch = patch::fit(self.good.train, self.good.seed)?;
+        Some(Statistics {
+            patch: Some(patch),
             ..self.base()
-        }
+        })
     }
 
     fn context(&self, codes: usize) -> Statistics {

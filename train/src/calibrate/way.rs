@@ -81,13 +81,7 @@ impl Way {
                 let context = statistics.context.as_ref();
                 context.is_some_and(|context| context.basis.nrows() == codes)
             }
-            Way::Layout => statistics.layout.is_some(),
-            Way::Local => statistics.local.is_some(),
-            Way::Global => statistics.global.is_some(),
-            Way::Position(_) => statistics.position.is_some(),
-            Way::Patch => statistics.patch.is_some(),
-            Way::Pooled => statistics.pooled.is_some(),
-            Way::Inventory => statistics.inventory.is_some(),
+            _ => statistics.has(self.branch()),
         }
     }
 }

@@ -1,0 +1,56 @@
+//! Lower-triangular whitening matrices, packed: the rows one after the other, without the zeros.
+
+/// Numbers in a packed matrix of `rank` rows.
+pub const fn length(rank: usize) -> usize {
+    rank * (rank + 1) / 2
+}
+
+/// `|W·x|²` for a packed lower-triangular `W`, or anything above `enough` once it is certain to be above.
+pub fn squared_norm(packed: &[f32], x: &[f32], enough: f32) -> f32 {
+    let (mut sum, mut rest) = (0.0, packed);
+    for i in 0..x.len() {
+        let Some((row, next)) = rest.split_at_checked(i + 1) else {
+            break;
+        };
+        let y = dot(row, &x[..=i]);
+        sum += y * y;
+        if sum > enough {
+            break;
+        }
+        rest = next;
+    }
+    sum
+}
+
+/// Eight partial sums, so that the compiler may use vector registers: one running sum would fix the order.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let tail: f32 = a8
+        .remainder()
+        .iter()
+        .zip(b8.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
+    for (x, y) in a8.zip(b8) {
+        for lane in 0..8 {
+            lanes[lane] += x[lane] * y[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiplies_what_lies_below_the_diagonal() {
+        let packed = [2.0, 1.0, 3.0, 0.0, -1.0, 1.0];
+        // rows (2), (1 3), (0 -1 1) by (1 2 4): 2, 7, 2
+        let x = [1.0, 2.0, 4.0];
+        assert_eq!(packed.len(), length(x.len()));
+        assert_eq!(squared_norm(&packed, &x, f32::INFINITY), 57.0);
+        assert!(squared_norm(&packed, &x, 10.0) > 10.0);
+    }
+}

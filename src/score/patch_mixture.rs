@@ -1,0 +1,212 @@
+//! Kinds of patches that good images show, wherever they lie: a Gaussian for each of some hundred kinds, and how unlikely a
+//! patch is of the likeliest. Where parts lie freely there is no position to be bound to, and what may vary in a patch is
+//! different on a thread, an edge and a plain surface: a plain distance to the nearest good patch
+//! (PatchCore, CVPR 2022) is ruled by the patches that vary most, and damage drowns among them.
+
+use ndarray::{Array1, Array2};
+
+use super::low_rank::{GRID, LowRank};
+use super::packed;
+
+/// A patch is compared with so many kinds, those of the nearest means: in 98 patches of 100 the likeliest of all is among them.
+const NEAREST: usize = 4;
+
+/// A mixture of Gaussians, none of them bound to a place.
+#[derive(Clone, Debug)]
+pub struct PatchMixture {
+    low_rank: LowRank,
+    /// `[kinds, rank]`
+    means: Array2<f32>,
+    /// `|mean|²` of each.
+    squared: Array1<f32>,
+    /// `[kinds, rank·(rank + 1)/2]`, packed as [`packed`] reads it: `Wᵀ·W = Σ⁻¹`.
+    whitening: Array2<f32>,
+    /// `ln|Σ| − 2·ln(share)` of each, above the least of them: twice what a patch's logarithmic likelihood loses by being of a
+    /// rare or a varied kind.
+    rarity: Array1<f32>,
+}
+
+/// The buffers that [`PatchMixture::map`] needs.
+pub struct Scratch {
+    /// `[GRID², rank]`
+    vectors: Array2<f32>,
+    /// `[GRID², kinds]`
+    products: Array2<f32>,
+    /// `[rank]`
+    centred: Vec<f32>,
+}
+
+impl PatchMixture {
+    /// Shapes as in the fields; `rarity` is brought to a least value of 0. None if they don't agree, or without kinds.
+    pub fn new(
+        low_rank: LowRank,
+        means: Array2<f32>,
+        whitening: Array2<f32>,
+        mut rarity: Array1<f32>,
+    ) -> Option<Self> {
+        let (kinds, rank) = means.dim();
+        let agree = rank == low_rank.rank()
+            && whitening.dim() == (kinds, packed::length(rank))
+            && rarity.len() == kinds;
+        if kinds == 0 || !agree {
+            return None;
+        }
+        let least = rarity.iter().copied().fold(f32::INFINITY, f32::min);
+        rarity -= least;
+        Some(PatchMixture {
+            squared: means.rows().into_iter().map(|m| m.dot(&m)).collect(),
+            low_rank,
+            means,
+            whitening: whitening.as_standard_layout().into_owned(),
+            rarity,
+        })
+    }
+
+    pub fn low_rank(&self) -> &LowRank {
+        &self.low_rank
+    }
+
+    pub fn means(&self) -> &Array2<f32> {
+        &self.means
+    }
+
+    pub fn whitening(&self) -> &Array2<f32> {
+        &self.whitening
+    }
+
+    pub fn rarity(&self) -> &Array1<f32> {
+        &self.rarity
+    }
+
+    pub fn scratch(&self) -> Scratch {
+        let (kinds, rank) = self.means.dim();
+        Scratch {
+            vectors: Array2::zeros((GRID * GRID, rank)),
+            products: Array2::zeros((GRID * GRID, kinds)),
+            centred: vec![0.0; rank],
+        }
+    }
+
+    /// The root of Mahalanobis distance² plus rarity of each cell's likeliest kind. `stacked` is `[GRID², STACKED]`, `map` has
+    /// GRID² values.
+    pub fn map(&self, stacked: &Array2<f32>, scratch: &mut Scratch, map: &mut [f32]) {
+        self.low_rank.project(stacked, &mut scratch.vectors);
+        let means = self.means.t();
+        ndarray::linalg::general_mat_mul(
+            -2.0,
+            &scratch.vectors,
+            &means,
+            0.0,
+            &mut scratch.products,
+        );
+        let cells = scratch
+            .products
+            .rows()
+            .into_iter()
+            .zip(scratch.vectors.rows());
+        for (strangeness, (products, vector)) in map.iter_mut().zip(cells) {
+            let distances = products.iter().zip(&self.squared).map(|(p, s)| p + s);
+            let mut least = f32::INFINITY;
+            for kind in nearest(distances).into_iter().flatten() {
+                let mean = self.means.row(kind);
+                for (c, (x, m)) in scratch.centred.iter_mut().zip(vector.iter().zip(mean)) {
+                    *c = x - m;
+                }
+                let rarity = self.rarity[kind];
+                let packed = self.whitening.row(kind).to_slice().unwrap_or(&[]);
+                let distance = packed::squared_norm(packed, &scratch.centred, least - rarity);
+                least = least.min(distance + rarity);
+            }
+            *strangeness = least.max(0.0).sqrt();
+        }
+    }
+}
+
+/// Indices of the smallest distances, the smallest first.
+fn nearest(distances: impl Iterator<Item = f32>) -> [Option<usize>; NEAREST] {
+    let mut found = [(f32::INFINITY, None); NEAREST];
+    for (kind, distance) in distances.enumerate() {
+        if distance >= found[NEAREST - 1].0 {
+            continue;
+        }
+        let mut at = NEAREST - 1;
+        while at > 0 && distance < found[at - 1].0 {
+            found[at] = found[at - 1];
+            at -= 1;
+        }
+        found[at] = (distance, Some(kind));
+    }
+    found.map(|(_, kind)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::super::low_rank::STACKED;
+    use super::*;
+
+    /// Looks at the first two channels: a kind around (0, 0) that varies by 1 and one around (10, 0) that varies by 2 along
+    /// the first and by 1 along the second.
+    fn mixture(rarity: [f32; 2]) -> PatchMixture {
+        let low_rank = LowRank {
+            matrix: Array2::from_shape_fn((STACKED, 2), |(from, to)| (from == to) as u8 as f32),
+            offset: Array1::zeros(2),
+        };
+        let means = array![[0.0, 0.0], [10.0, 0.0]];
+        let whitening = array![[1.0, 0.0, 1.0], [0.5, 0.0, 1.0]];
+        PatchMixture::new(low_rank, means, whitening, Array1::from(rarity.to_vec())).unwrap()
+    }
+
+    fn strangeness(mixture: &PatchMixture, x: f32, y: f32) -> f32 {
+        let mut stacked = Array2::zeros((GRID * GRID, STACKED));
+        stacked.column_mut(0).fill(x);
+        stacked.column_mut(1).fill(y);
+        let mut map = [9.0; GRID * GRID];
+        mixture.map(&stacked, &mut mixture.scratch(), &mut map);
+        assert!(map.iter().all(|v| *v == map[0]));
+        map[0]
+    }
+
+    #[test]
+    fn a_patch_is_as_strange_as_its_kind_says() {
+        let mixture = mixture([0.0; 2]);
+        for ((x, y), wanted) in [
+            ((0.0, 0.0), 0.0),
+            ((0.0, 3.0), 3.0),
+            ((14.0, 0.0), 2.0),
+            ((5.5, 0.0), 2.25),
+        ] {
+            let found = strangeness(&mixture, x, y);
+            assert!((found - wanted).abs() < 1e-5, "{x} {y}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_rare_kind_excuses_less_and_the_commonest_is_the_measure() {
+        let mixture = mixture([-7.0, 2.0]);
+        assert_eq!(strangeness(&mixture, 0.0, 0.0), 0.0);
+        assert_eq!(strangeness(&mixture, 10.0, 0.0), 3.0);
+    }
+
+    #[test]
+    fn the_nearest_come_in_order() {
+        let distances = [5.0, 1.0, 9.0, 3.0, 0.0, 7.0, 8.0, 2.0, 6.0, 4.0];
+        let found = nearest(distances.into_iter()).map(|k| distances[k.unwrap()]);
+        assert_eq!(found, [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(nearest([f32::NAN, 1.0].into_iter())[..2], [Some(1), None]);
+    }
+
+    #[test]
+    fn shapes_that_disagree_are_refused() {
+        let good = mixture([0.0; 2]);
+        let (means, whitening) = (good.means().clone(), good.whitening().clone());
+        let with = |means, whitening, rarity: Vec<f32>| {
+            PatchMixture::new(good.low_rank().clone(), means, whitening, rarity.into()).is_some()
+        };
+        assert!(with(means.clone(), whitening.clone(), vec![0.0; 2]));
+        assert!(!with(means.clone(), whitening.clone(), vec![0.0; 3]));
+        assert!(!with(means, Array2::zeros((2, 4)), vec![0.0; 2]));
+        assert!(!with(Array2::zeros((0, 2)), Array2::zeros((0, 3)), vec![]));
+    }
+}
