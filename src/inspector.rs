@@ -12,7 +12,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
 use crate::score::heat::HeatMap;
-use crate::score::inventory::Inventory;
+use crate::score::inventory::{Count, Inventory};
 use crate::score::registration::Pose;
 use crate::score::scorer::{RawScores, Scorer, Statistics};
 use crate::score::statistics_file::StatisticsError;
@@ -195,7 +195,12 @@ impl Inspector {
 
     /// What is strange where in the latest frame.
     pub fn heat(&mut self) -> &HeatMap {
-        self.scorer.heat()
+        self.scorer.heat(&self.percept)
+    }
+
+    /// Parts that are too many or too few in the latest frame, where the bundle counts them.
+    pub fn unusual_counts(&self) -> impl Iterator<Item = Count> + '_ {
+        self.scorer.unusual_counts()
     }
 
     /// Where the part of the latest frame lies.

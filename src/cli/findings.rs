@@ -12,6 +12,7 @@ use crate::camera::ImageError;
 use crate::error::{Error, Result};
 use crate::inspector::Verdict;
 use crate::score::Branch;
+use crate::score::inventory::Count;
 use crate::whole_file::WholeFile;
 
 const COLUMNS: [&str; 6] = [
@@ -27,6 +28,8 @@ const COLUMNS: [&str; 6] = [
 pub struct Finding {
     pub name: PathBuf,
     pub outcome: Result<Verdict, ImageError>,
+    /// Parts too many or too few.
+    pub counts: Vec<Count>,
     /// What the user should know although the image was judged.
     pub warning: Option<String>,
 }
@@ -63,9 +66,13 @@ impl Finding {
 
     fn table_line(&self) -> String {
         let (name, verdict) = (self.name.display(), self.verdict_name());
+        let counts: String = match &self.outcome {
+            Ok(v) if v.reject => self.counts.iter().map(in_words).collect(),
+            _ => String::new(),
+        };
         match &self.outcome {
             Ok(v) => format!(
-                "{verdict:<10}  {:>9.3}  {:>7.4}  {:<9}  {:>7.1} ms  {name}",
+                "{verdict:<10}  {:>9.3}  {:>7.4}  {:<9}  {:>7.1} ms  {name}{counts}",
                 v.score,
                 v.p_value,
                 v.branch,
@@ -88,6 +95,7 @@ impl Finding {
             branch: verdict.map(|v| v.branch),
             latency_ms: verdict.map(|v| v.latency.as_secs_f64() * 1e3),
             branches: verdict.map(|v| v.branches.iter().copied().collect()),
+            counts: self.counts.iter().map(JsonCount::from).collect(),
             error: self.outcome.as_ref().err().map(ImageError::to_string),
         };
         // Strings and numbers only, which always serialise.
@@ -110,8 +118,44 @@ struct JsonLine {
     latency_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     branches: Option<BTreeMap<Branch, f32>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    counts: Vec<JsonCount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+/// A kind of part that is more or less often there than in the good image most alike.
+#[derive(Serialize)]
+struct JsonCount {
+    /// From 1, as on the contact sheet of `fit`.
+    component: usize,
+    /// Shares of the image's side.
+    length: f32,
+    width: f32,
+    found: u32,
+    usual: u32,
+}
+
+impl From<&Count> for JsonCount {
+    fn from(count: &Count) -> Self {
+        JsonCount {
+            component: count.component + 1,
+            length: count.length,
+            width: count.width,
+            found: count.found as u32,
+            usual: count.usual as u32,
+        }
+    }
+}
+
+fn in_words(count: &Count) -> String {
+    format!(
+        "; {} parts of {:.0}×{:.0} % of the side, usually {}",
+        count.found,
+        100.0 * count.length,
+        100.0 * count.width,
+        count.usual
+    )
 }
 
 fn header() -> Vec<&'static str> {

@@ -257,8 +257,9 @@ impl Scorer {
         self.pose
     }
 
-    /// What is strange where, in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up.
-    pub fn heat(&mut self) -> &HeatMap {
+    /// What is strange where, in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up, and the
+    /// pieces that are amiss. `percept` is the latest frame's.
+    pub fn heat(&mut self, percept: &Percept) -> &HeatMap {
         let mut heat = std::mem::take(&mut self.heat);
         heat.clear();
         for (branch, range) in &self.statistics.ranges {
@@ -270,8 +271,24 @@ impl Scorer {
                 heat.add(map, side, *range, &pose);
             }
         }
+        if let (Some(inventory), Some(scratch)) = (&self.statistics.inventory, &mut self.inventory)
+        {
+            inventory.mark(percept.probabilities.view(), scratch, &mut heat.values);
+        }
         self.heat = heat;
         &self.heat
+    }
+
+    /// Parts that are too many or too few in the latest frame.
+    pub fn unusual_counts(&self) -> impl Iterator<Item = inventory::Count> + '_ {
+        let inventory = self
+            .statistics
+            .inventory
+            .as_ref()
+            .zip(self.inventory.as_ref());
+        inventory
+            .into_iter()
+            .flat_map(|(inventory, scratch)| inventory.unusual(scratch))
     }
 
     fn register(&mut self, percept: &Percept) {

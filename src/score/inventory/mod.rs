@@ -3,9 +3,11 @@
 //! bent or cut short, the mass is all that is believed.
 
 pub mod arrays;
+mod marks;
 mod stock;
 mod tree;
 
+pub use marks::Count;
 pub use stock::{Kind, Scratch as StockScratch, Stock, take_stock};
 pub use tree::{LEVELS, Node, Shape, Tree};
 
@@ -51,6 +53,8 @@ pub struct Scratch {
     counts: Vec<f32>,
     stocks: Vec<Stock>,
     nearest: Vec<f32>,
+    /// The good image that is nearest to the latest part.
+    most_alike: usize,
 }
 
 impl Default for Scratch {
@@ -62,6 +66,7 @@ impl Default for Scratch {
             counts: Vec::new(),
             stocks: Vec::new(),
             nearest: Vec::new(),
+            most_alike: 0,
         }
     }
 }
@@ -92,14 +97,17 @@ impl Inventory {
         let asked = nearest_count(self.good.nrows());
         scratch.nearest.clear();
         scratch.nearest.resize(asked, f32::INFINITY);
-        for good in self.good.rows() {
+        for (image, good) in self.good.rows().into_iter().enumerate() {
             let mut at = 0;
             let mut amiss = 0.0;
             for (component, stock) in self.components.iter().zip(&scratch.stocks) {
                 let kinds = at..at + component.kinds.len();
                 at = kinds.end;
                 let pairs = kinds.map(|kind| (scratch.counts[kind], good[kind]));
-                amiss += component.weight * difference(pairs, stock, &component.kinds);
+                amiss += component.weight * difference(pairs, stock, &component.kinds).total();
+            }
+            if amiss < scratch.nearest[0] {
+                scratch.most_alike = image;
             }
             insert(&mut scratch.nearest, amiss);
         }
@@ -121,9 +129,27 @@ impl Component {
     }
 }
 
-/// Pieces amiss of one component: those too many, and as much mass as lacks or is left over. `counts` are found and good
-/// counts of each kind.
-pub fn difference(counts: impl Iterator<Item = (f32, f32)>, stock: &Stock, kinds: &[Kind]) -> f32 {
+/// What is amiss with one component, in pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// Pieces of known kinds.
+    pub too_many: f32,
+    /// Mass that lacks or is left over, and pieces of no kind.
+    pub unexplained: f32,
+}
+
+impl Difference {
+    pub fn total(self) -> f32 {
+        self.too_many + self.unexplained
+    }
+}
+
+/// `counts` are found and good counts of each kind.
+pub fn difference(
+    counts: impl Iterator<Item = (f32, f32)>,
+    stock: &Stock,
+    kinds: &[Kind],
+) -> Difference {
     let (mut too_many, mut missing, mut missing_mass, mut usual) = (0.0, 0.0, 0.0, 0.0);
     for ((found, good), kind) in counts.zip(kinds) {
         too_many += (found - good).max(0.0);
@@ -135,7 +161,10 @@ pub fn difference(counts: impl Iterator<Item = (f32, f32)>, stock: &Stock, kinds
         true => MISSHAPEN,
         false => UNKNOWN,
     };
-    too_many + (stock.unknown_mass - missing_mass).abs() / usual + unknown * stock.unknown
+    Difference {
+        too_many,
+        unexplained: (stock.unknown_mass - missing_mass).abs() / usual + unknown * stock.unknown,
+    }
 }
 
 /// With how many of `good` images, the nearest ones, a part is compared.
@@ -148,13 +177,13 @@ fn mean(values: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use ndarray::{Array3, array};
 
     use super::*;
 
-    const LONG: f32 = 14.0;
-    const SHORT: f32 = 8.0;
+    pub const LONG: f32 = 14.0;
+    pub const SHORT: f32 = 8.0;
 
     fn kind(length: f32) -> Kind {
         Kind {
@@ -164,7 +193,7 @@ mod tests {
     }
 
     /// Two long bars and one short one belong in an image; the third class is nobody's.
-    fn inventory() -> Inventory {
+    pub fn inventory() -> Inventory {
         Inventory {
             components: vec![Component {
                 classes: vec![false, true, false],
@@ -176,14 +205,18 @@ mod tests {
     }
 
     /// Bars of class 1: row, first column, length.
-    fn amiss(bars: &[(usize, usize, f32)]) -> f32 {
+    pub fn map_of(bars: &[(usize, usize, f32)]) -> Array3<f32> {
         let mut probabilities = Array3::zeros((3, MAP_SIDE, MAP_SIDE));
         for (row, column, length) in bars {
             for x in *column..column + *length as usize {
                 probabilities[[1, *row, x]] = 1.0;
             }
         }
-        inventory().amiss(probabilities.view(), &mut Scratch::default())
+        probabilities
+    }
+
+    fn amiss(bars: &[(usize, usize, f32)]) -> f32 {
+        inventory().amiss(map_of(bars).view(), &mut Scratch::default())
     }
 
     #[test]

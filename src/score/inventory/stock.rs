@@ -58,6 +58,31 @@ impl Default for Scratch {
     }
 }
 
+/// What a piece was taken for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Taken {
+    /// Index of its node.
+    pub node: usize,
+    /// None of what is of no kind.
+    pub kind: Option<usize>,
+    /// From 0 to 1: how little it is of its kind, or how large beside the smallest kind.
+    pub own: f32,
+}
+
+impl Scratch {
+    /// The pieces that the latest stock consists of.
+    pub fn taken(&self) -> impl Iterator<Item = Taken> + '_ {
+        let readings = self.of_node.iter().enumerate();
+        readings
+            .filter(|(_, reading)| reading.counts && !reading.divided)
+            .map(|(node, reading)| Taken {
+                node,
+                kind: reading.kind,
+                own: reading.own,
+            })
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     /// Of the piece as it is, from 0 to 1: how little it is of its kind.
@@ -104,19 +129,16 @@ pub fn take_stock(
     let mut stock = Stock::default();
     for i in 0..nodes.len() {
         let around = nodes[i].parent.map(|parent| readings[parent]);
-        let reached = around.is_none_or(|parent| parent.counts && parent.divided);
-        readings[i].counts = reached;
-        let reading = readings[i];
-        if !reached || reading.divided {
-            continue;
-        }
-        if let Some(kind) = reading.kind {
+        readings[i].counts = around.is_none_or(|parent| parent.counts && parent.divided);
+    }
+    for Taken { node, kind, own } in scratch.taken() {
+        if let Some(kind) = kind {
             counts[kind] += 1.0;
-            stock.deviation += reading.own;
+            stock.deviation += own;
         } else {
-            stock.unknown_mass += nodes[i].shape[0].exp();
-            stock.unknown += reading.own;
-            stock.unknown_pieces += usize::from(reading.own >= CRUMB);
+            stock.unknown_mass += nodes[node].shape[0].exp();
+            stock.unknown += own;
+            stock.unknown_pieces += usize::from(own >= CRUMB);
         }
     }
     stock
@@ -160,6 +182,7 @@ mod tests {
             level,
             parent,
             shape,
+            cell: 0,
         }
     }
 

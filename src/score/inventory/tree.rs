@@ -28,6 +28,8 @@ pub struct Node {
     /// The piece of the level before in which this one lies; parents come first.
     pub parent: Option<usize>,
     pub shape: Shape,
+    /// One of its cells, row · 64 + column.
+    pub cell: usize,
 }
 
 /// The tree of one map and the buffers that it takes, used again for each.
@@ -88,11 +90,24 @@ impl Tree {
                     level,
                     parent: (parent != NONE).then_some(parent as usize),
                     shape,
+                    cell: start,
                 });
             }
             std::mem::swap(&mut self.outer, &mut self.inner);
         }
         &self.nodes
+    }
+
+    /// The latest map's nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The cells of one of the pieces of `certainty`, the latest map.
+    pub fn cells(&mut self, certainty: &[f32], node: Node) -> &[usize] {
+        self.seen.fill(false);
+        self.flood(certainty, LEVELS[node.level], node.cell);
+        &self.piece
     }
 
     /// Gathers the 8-connected cells around `start`.

@@ -211,7 +211,7 @@ fn unrest(counted: &Counted, whole: &[usize]) -> f32 {
             .map(|other| {
                 let found = counted.counts.row(image).into_iter().copied();
                 let pairs = found.zip(counted.counts.row(*other).into_iter().copied());
-                difference(pairs, &counted.stocks[image], &counted.kinds)
+                difference(pairs, &counted.stocks[image], &counted.kinds).total()
             })
             .collect();
         distances.sort_by(f32::total_cmp);

@@ -1,0 +1,138 @@
+//! What of an inventory a person is shown: the pieces that are amiss in the picture, and the counts that are not as in the
+//! good image most alike.
+
+use ndarray::ArrayView3;
+
+use super::{Inventory, Scratch, difference, take_stock};
+use crate::network::MAP_SIDE;
+
+/// Heat of a piece that is one too many: as hot as can be shown (see [`Range`](crate::score::heat::Range)).
+const PIECE: f32 = 0.8;
+
+/// Parts of one kind that are more or fewer than in the good image most alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Count {
+    /// Number of the component, from 0.
+    pub component: usize,
+    /// Usual length and width, as shares of the image's side.
+    pub length: f32,
+    pub width: f32,
+    pub found: f32,
+    pub usual: f32,
+}
+
+impl Inventory {
+    /// Adds heat to `[64, 64]` cells where pieces are too many or of no kind. `probabilities` are those of the latest call of
+    /// [`Inventory::amiss`] with this scratch. What lacks can't be shown.
+    pub fn mark(
+        &self,
+        probabilities: ArrayView3<'_, f32>,
+        scratch: &mut Scratch,
+        heat: &mut [f32],
+    ) {
+        let mut at = 0;
+        for component in &self.components {
+            let kinds = at..at + component.kinds.len();
+            at = kinds.end;
+            component.certainty(probabilities, &mut scratch.certainty);
+            let nodes = scratch.tree.of(&scratch.certainty);
+            let counts = &mut scratch.counts[kinds.clone()];
+            let stock = take_stock(nodes, &component.kinds, &mut scratch.stock, counts);
+            let usual = self.good.row(scratch.most_alike);
+            let pairs = || {
+                kinds
+                    .clone()
+                    .map(|kind| (scratch.counts[kind], usual[kind]))
+            };
+            let amiss = difference(pairs(), &stock, &component.kinds);
+            let unexplained = (amiss.unexplained / stock.unknown.max(1e-6)).min(1.0);
+            for taken in scratch.stock.taken() {
+                let strangeness = match taken.kind.and_then(|kind| pairs().nth(kind)) {
+                    Some((found, good)) => (found - good).max(0.0) / found.max(1.0),
+                    None => taken.own * unexplained,
+                };
+                if strangeness > 0.0 {
+                    let node = scratch.tree.nodes()[taken.node];
+                    for cell in scratch.tree.cells(&scratch.certainty, node) {
+                        heat[*cell] += PIECE * strangeness;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The kinds whose count is not as usual, of the latest call of [`Inventory::amiss`] with this scratch.
+    pub fn unusual<'a>(&'a self, scratch: &'a Scratch) -> impl Iterator<Item = Count> + 'a {
+        let kinds = self.components.iter().enumerate();
+        let kinds = kinds.flat_map(|(component, c)| c.kinds.iter().map(move |k| (component, k)));
+        let usual = self.good.row(scratch.most_alike);
+        let counts = scratch.counts.iter().copied().zip(usual);
+        kinds
+            .zip(counts)
+            .filter(|(_, (found, usual))| found != *usual)
+            .map(|((component, kind), (found, usual))| Count {
+                component,
+                length: kind.shape[1].exp() / MAP_SIDE as f32,
+                width: kind.shape[2].exp() / MAP_SIDE as f32,
+                found,
+                usual: *usual,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{LONG, SHORT, inventory, map_of};
+    use super::*;
+
+    /// Heat of each bar, and the counts that are not as usual.
+    fn shown(bars: &[(usize, usize, f32)]) -> (Vec<f32>, Vec<Count>) {
+        let (inventory, mut scratch) = (inventory(), Scratch::default());
+        let map = map_of(bars);
+        inventory.amiss(map.view(), &mut scratch);
+        let mut heat = [0.0; MAP_SIDE * MAP_SIDE];
+        inventory.mark(map.view(), &mut scratch, &mut heat);
+        let middle = |(row, column, length): &(usize, usize, f32)| {
+            heat[row * MAP_SIDE + column + *length as usize / 2]
+        };
+        let of_bars: Vec<f32> = bars.iter().map(middle).collect();
+        let total: f32 = heat.iter().sum();
+        let explained = bars.iter().zip(&of_bars).map(|(bar, heat)| bar.2 * heat);
+        assert!((total - explained.sum::<f32>()).abs() < 1e-3);
+        (of_bars, inventory.unusual(&scratch).collect())
+    }
+
+    #[test]
+    fn a_whole_set_stays_cold() {
+        let (heat, counts) = shown(&[(3, 3, LONG), (9, 40, LONG), (30, 20, SHORT)]);
+        assert!(heat.iter().all(|h| *h < 0.05), "{heat:?}");
+        assert_eq!(counts, []);
+    }
+
+    #[test]
+    fn of_two_where_one_belongs_each_is_half_as_hot() {
+        let (heat, counts) = shown(&[
+            (3, 3, LONG),
+            (9, 40, LONG),
+            (30, 20, SHORT),
+            (35, 20, SHORT),
+        ]);
+        assert!(heat[..2].iter().all(|h| *h < 0.05), "{heat:?}");
+        assert!(
+            heat[2..].iter().all(|h| (h - PIECE / 2.0).abs() < 0.05),
+            "{heat:?}"
+        );
+        assert_eq!(counts.len(), 1);
+        assert_eq!((counts[0].found, counts[0].usual), (2.0, 1.0));
+        assert!((counts[0].length - SHORT / 64.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn what_lacks_is_told_and_what_is_of_no_kind_is_shown() {
+        let (_, counts) = shown(&[(3, 3, LONG), (30, 20, SHORT)]);
+        assert_eq!((counts[0].found, counts[0].usual), (1.0, 2.0));
+        let (heat, counts) = shown(&[(3, 3, LONG), (9, 40, 11.0), (30, 20, SHORT)]);
+        assert!(heat[1] > 0.5 && heat[0] < 0.05, "{heat:?}");
+        assert_eq!((counts[0].found, counts[0].usual), (1.0, 2.0));
+    }
+}
