@@ -196,6 +196,7 @@ impl Product {
             classes: networks.segmentation.as_ref().map(|(_, classes)| *classes),
             students: networks.students.is_some(),
             seed,
+            before: None,
         };
         let fitter = Fitter::new(&good);
         Ok(rank(&fitter, branches, &seen.validation, &seen.planted))

@@ -424,6 +424,7 @@ mod tests {
             classes: None,
             students: false,
             seed: 1,
+            before: None,
         };
         let planted: Vec<Planted> = strange
             .into_iter()

@@ -34,25 +34,32 @@ pub fn fit(parts: &[Percept], seed: u64) -> Option<PatchMixture> {
     if parts.is_empty() {
         return None;
     }
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut pool = [draw(parts, seed)];
+    let pool = [draw(parts, seed)];
     let low_rank = low_rank::fit(&pool, RANK);
-    let [stacked] = &mut pool;
-    let mut patches = Array2::zeros((stacked.nrows(), RANK));
-    low_rank.project(stacked, &mut patches);
+    let patches = project(&pool[0], &low_rank);
     drop(pool);
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..patches.nrows()).collect();
     order.shuffle(&mut random);
     let clustered = patches.select(Axis(0), &order[..order.len().min(CLUSTERED)]);
     let kinds = (patches.nrows() / PATCHES_A_KIND).clamp(1, KINDS);
     let centres = k_means(&clustered, kinds, &mut random);
     drop(clustered);
-    let members = members(&assign(&patches, &centres), centres.nrows());
-    let (means, covariances): (Vec<Array1<f32>>, Vec<DMatrix<f64>>) = members
-        .par_iter()
-        .map(|rows| moments(&patches.select(Axis(0), rows)))
-        .unzip();
-    mixture(low_rank, &members, &means, covariances)
+    gaussians(&patches, &centres, low_rank)
+}
+
+/// The same kinds as `before`, which saw the same parts through other networks: clusters found anew would be others, and
+/// scores differ by more than the networks do.
+pub fn fit_again(parts: &[Percept], seed: u64, before: &PatchMixture) -> Option<PatchMixture> {
+    let low_rank = before.low_rank().clone();
+    let patches = project(&draw(parts, seed), &low_rank);
+    gaussians(&patches, before.means(), low_rank)
+}
+
+fn project(stacked: &Array2<f32>, low_rank: &LowRank) -> Array2<f32> {
+    let mut patches = Array2::zeros((stacked.nrows(), low_rank.rank()));
+    low_rank.project(stacked, &mut patches);
+    patches
 }
 
 /// At most [`POOL`] patches, as many of each part, `[patches, STACKED]`.
@@ -93,30 +100,37 @@ fn moments(patches: &Array2<f32>) -> (Array1<f32>, DMatrix<f64>) {
     let centred = patches - &mean;
     let products = centred.t().dot(&centred);
     let count = patches.nrows() as f64;
-    let covariance = DMatrix::from_fn(RANK, RANK, |i, j| f64::from(products[[i, j]]) / count);
+    let shape = products.dim();
+    let covariance = DMatrix::from_fn(shape.0, shape.1, |i, j| f64::from(products[[i, j]]) / count);
     (mean, covariance)
 }
 
-fn mixture(
+/// One Gaussian for each centre's patches.
+fn gaussians(
+    patches: &Array2<f32>,
+    centres: &Array2<f32>,
     low_rank: LowRank,
-    members: &[Vec<usize>],
-    means: &[Array1<f32>],
-    covariances: Vec<DMatrix<f64>>,
 ) -> Option<PatchMixture> {
+    let rank = low_rank.rank();
+    let members = members(&assign(patches, centres), centres.nrows());
+    let (means, covariances): (Vec<Array1<f32>>, Vec<DMatrix<f64>>) = members
+        .par_iter()
+        .map(|rows| moments(&patches.select(Axis(0), rows)))
+        .unzip();
     let total = members.iter().map(Vec::len).sum::<usize>() as f64;
-    let mut of_all = DMatrix::<f64>::zeros(RANK, RANK);
+    let mut of_all = DMatrix::<f64>::zeros(rank, rank);
     for (rows, covariance) in members.iter().zip(&covariances) {
         of_all += covariance * (rows.len() as f64 / total);
     }
-    let mut all_means = Array2::zeros((means.len(), RANK));
-    let mut whitening = Array2::zeros((means.len(), packed::length(RANK)));
+    let mut all_means = Array2::zeros((means.len(), rank));
+    let mut whitening = Array2::zeros((means.len(), packed::length(rank)));
     let mut rarity = Array1::zeros(means.len());
     for (kind, covariance) in covariances.into_iter().enumerate() {
         let count = members[kind].len() as f64;
         let own = count / (count + HALF_OWN);
         let mut covariance = covariance * own + &of_all * (1.0 - own);
-        let floor = RIDGE * covariance.trace() / RANK as f64 + 1e-6;
-        for i in 0..RANK {
+        let floor = RIDGE * covariance.trace() / rank as f64 + 1e-6;
+        for i in 0..rank {
             covariance[(i, i)] += floor;
         }
         let (packed, log_determinant) = position::whiten(covariance, floor);

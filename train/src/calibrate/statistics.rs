@@ -35,6 +35,8 @@ pub struct Good<'a> {
     pub classes: Option<usize>,
     pub students: bool,
     pub seed: u64,
+    /// What was fitted on the same parts as other networks see them, and should differ by no more than those do.
+    pub before: Option<&'a Statistics>,
 }
 
 /// Good parts, registered and projected: fits each branch.
@@ -133,7 +135,11 @@ impl<'a> Fitter<'a> {
     }
 
     fn patch(&self) -> Option<Statistics> {
-        let patch = patch::fit(self.good.train, self.good.seed)?;
+        let (parts, seed) = (self.good.train, self.good.seed);
+        let patch = match self.good.before.and_then(|before| before.patch.as_ref()) {
+            Some(before) => patch::fit_again(parts, seed, before)?,
+            None => patch::fit(parts, seed)?,
+        };
         Some(Statistics {
             patch: Some(patch),
             ..self.base()
@@ -171,7 +177,15 @@ impl<'a> Fitter<'a> {
 
     /// All images count: where parts lie on each other labels are unreliable, and good all the same.
     fn inventory(&self) -> Option<Statistics> {
-        let inventory = inventory::fit(self.good.train, self.good.classes?)?;
+        let (parts, classes) = (self.good.train, self.good.classes?);
+        let inventory = match self
+            .good
+            .before
+            .and_then(|before| before.inventory.as_ref())
+        {
+            Some(before) => inventory::fit_again(parts, before)?,
+            None => inventory::fit(parts, classes)?,
+        };
         Some(Statistics {
             inventory: Some(inventory),
             ..self.base()

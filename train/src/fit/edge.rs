@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use aecsad::camera::Frame;
 use aecsad::network::{Percept, Perception};
 use aecsad::optics::InputGeometry;
+use aecsad::score::scorer::Statistics;
 
 use super::images::{Image, Images};
 use super::networks::Trained;
@@ -74,7 +75,8 @@ impl Task<'_> {
         Ok((seen, plants))
     }
 
-    /// Chooses branches by the planted anomalies, unless `decided` has chosen already.
+    /// Chooses branches by the planted anomalies, unless `decided` has chosen already. `before` are statistics of the same
+    /// branches on other networks.
     ///
     /// # Errors
     /// If someone stopped it: choosing takes minutes.
@@ -82,6 +84,7 @@ impl Task<'_> {
         &self,
         seen: &Seen,
         decided: Option<&[BranchChoice]>,
+        before: Option<&Statistics>,
     ) -> Result<Calibrated, FitError> {
         let good = Good {
             train: &seen.train,
@@ -90,6 +93,7 @@ impl Task<'_> {
             classes: self.classes,
             students: self.students,
             seed: self.seed,
+            before,
         };
         let fitter = Fitter::new(&good);
         let (validation, planted) = (&seen.validation, &seen.planted);
@@ -146,7 +150,7 @@ impl Task<'_> {
             )?,
             planted: perceive_plants(&perception, plants, self.geometry, true, self.cancel)?,
         };
-        let calibrated = self.calibrate(&again, Some(&float.branches))?;
+        let calibrated = self.calibrate(&again, Some(&float.branches), Some(&float.statistics))?;
         let scores = proof::compare(
             &Side {
                 good: &seen.validation,

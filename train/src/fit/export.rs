@@ -205,7 +205,7 @@ impl<'a> Source<'a> {
         let mut best: Option<(f32, edge::Calibrated)> = None;
         for decided in self.decided() {
             stopped(cancel)?;
-            let float = task.calibrate(&seen, Some(&decided))?;
+            let float = task.calibrate(&seen, Some(&decided), None)?;
             let difference = self.difference(&float.selection);
             if best.as_ref().is_none_or(|(least, _)| difference < *least) {
                 best = Some((difference, float));

@@ -186,7 +186,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         cancel,
     };
     let (seen, plants) = task.see(&trained)?;
-    let float = task.calibrate(&seen, None)?;
+    let float = task.calibrate(&seen, None, None)?;
     let (trained, calibrated, quantisation) = match options.precision {
         Precision::F32 => (trained, float, None),
         Precision::Int8 => {
