@@ -18,6 +18,7 @@ use tract_onnx::prelude::*;
 /// The messages of an ONNX file.
 pub use tract_onnx::pb as onnx;
 
+pub use blocked::Triangles;
 pub use team::Team;
 
 /// Whether this CPU multiplies and adds in one step. On all that do, quantised networks give the same bits; one that

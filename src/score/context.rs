@@ -2,7 +2,7 @@
 //! closed-form kin of the paper's global student. Parts that are each ordinary but do not belong together (the label
 //! of one variant on the bottle of another) can't be rebuilt from one code.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayViewMut1};
 
 use super::position_gaussian::PositionGaussian;
 
@@ -20,26 +20,16 @@ impl Context {
     /// Mahalanobis distance of what the code of the part leaves over, at each position. `vectors` is `[GRID², rank]`;
     /// `rebuilt`, of the same shape, and `map`, of GRID² values, are written.
     pub fn map(&self, vectors: &Array2<f32>, rebuilt: &mut Array2<f32>, map: &mut [f32]) {
-        let (Some(part), Some(mean)) = (vectors.as_slice(), self.mean.as_slice()) else {
-            return;
-        };
         rebuilt.assign(vectors);
         let Some(left) = rebuilt.as_slice_mut() else {
             return;
         };
-        for (l, m) in left.iter_mut().zip(mean) {
-            *l -= m;
-        }
+        let mut left = ArrayViewMut1::from(left);
+        left -= &self.mean;
         for direction in self.basis.rows() {
-            let code: f32 = part
-                .iter()
-                .zip(mean)
-                .zip(direction)
-                .map(|((v, m), d)| (v - m) * d)
-                .sum();
-            for (l, d) in left.iter_mut().zip(direction) {
-                *l -= code * d;
-            }
+            // What the directions before took away is at right angles to this one.
+            let code = direction.dot(&left);
+            left.scaled_add(-code, &direction);
         }
         self.residual.map(rebuilt, map);
     }

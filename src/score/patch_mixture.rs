@@ -3,6 +3,7 @@
 //! different on a thread, an edge and a plain surface: a plain distance to the nearest good patch
 //! (PatchCore, CVPR 2022) is ruled by the patches that vary most, and damage drowns among them.
 
+use aecsad_engine::Triangles;
 use ndarray::{Array1, Array2};
 
 use super::low_rank::{GRID, LowRank};
@@ -21,6 +22,8 @@ pub struct PatchMixture {
     squared: Array1<f32>,
     /// `[kinds, rank·(rank + 1)/2]`, packed as [`packed`] reads it: `Wᵀ·W = Σ⁻¹`.
     whitening: Array2<f32>,
+    /// The same as they are multiplied with.
+    triangles: Triangles,
     /// `ln|Σ| − 2·ln(share)` of each, above the least of them: twice what a patch's logarithmic likelihood loses by being of a
     /// rare or a varied kind.
     rarity: Array1<f32>,
@@ -53,11 +56,13 @@ impl PatchMixture {
         }
         let least = rarity.iter().copied().fold(f32::INFINITY, f32::min);
         rarity -= least;
+        let whitening = whitening.as_standard_layout().into_owned();
         Some(PatchMixture {
+            triangles: Triangles::new(rank, whitening.as_slice().unwrap_or(&[])),
             squared: means.rows().into_iter().map(|m| m.dot(&m)).collect(),
             low_rank,
             means,
-            whitening: whitening.as_standard_layout().into_owned(),
+            whitening,
             rarity,
         })
     }
@@ -113,8 +118,10 @@ impl PatchMixture {
                     *c = x - m;
                 }
                 let rarity = self.rarity[kind];
-                let packed = self.whitening.row(kind).to_slice().unwrap_or(&[]);
-                let distance = packed::squared_norm(packed, &scratch.centred, least - rarity);
+                let enough = least - rarity;
+                let distance = self
+                    .triangles
+                    .squared_length(kind, &scratch.centred, enough);
                 least = least.min(distance + rarity);
             }
             *strangeness = least.max(0.0).sqrt();

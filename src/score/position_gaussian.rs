@@ -28,7 +28,7 @@ impl PositionGaussian {
             }
             let packed = self.whitening.row(position);
             let packed = packed.as_slice().unwrap_or(&[]);
-            *distance = packed::squared_norm(packed, centred, f32::INFINITY).sqrt();
+            *distance = packed::squared_norm(packed, centred).sqrt();
         }
     }
 }

@@ -15,6 +15,7 @@ mod take;
 mod take_attention;
 mod take_int8;
 mod taps;
+mod triangles;
 mod window;
 
 #[cfg(test)]
@@ -25,3 +26,4 @@ pub(crate) use lanes::{LANES, fuses};
 pub(crate) use lower::lower;
 pub(crate) use shares::{CELLS_TOGETHER, Shares};
 pub(crate) use taps::{Needed, Taps};
+pub use triangles::Triangles;
