@@ -127,7 +127,7 @@ struct JsonLine {
 /// A kind of part that is more or less often there than in the good image most alike.
 #[derive(Serialize)]
 struct JsonCount {
-    /// From 1, as on the contact sheet of `fit`.
+    /// From 1; parts that the segmentation mixes up are one component.
     component: usize,
     /// Shares of the image's side.
     length: f32,
