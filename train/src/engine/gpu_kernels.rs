@@ -20,7 +20,7 @@ use burn_cubecl::kernel::conv::{
 };
 
 use super::gradients::{resize_gradient, surrounded};
-use super::{Gpu, GpuTraining, Kernels};
+use super::{Gpu, GpuTraining, Kernels, attend};
 
 impl Kernels for Gpu {
     fn convolve(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
@@ -54,6 +54,10 @@ impl Kernels for GpuTraining {
             }
         };
         biased(layer, whole(product))
+    }
+
+    fn attend(inputs: [Tensor<Self, 3>; 3]) -> Tensor<Self, 3> {
+        attend::attend_and_forget(inputs)
     }
 
     fn resize(map: Tensor<Self, 4>, size: usize) -> Tensor<Self, 4> {

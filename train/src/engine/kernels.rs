@@ -7,7 +7,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 
-use super::{Cpu, CpuTraining};
+use super::{Cpu, CpuTraining, attend};
 
 /// A backend, and its ways of convolving and resizing.
 pub trait Kernels: Backend {
@@ -21,6 +21,15 @@ pub trait Kernels: Backend {
         let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
         interpolate(map, [size, size], options)
     }
+
+    /// `values · softmax(queriesᵀ · keys)ᵀ`, the softmax over keys.
+    ///
+    /// # Shapes
+    /// - queries and keys: `[B, D, cells]`
+    /// - values and output: `[B, C, cells]`
+    fn attend(inputs: [Tensor<Self, 3>; 3]) -> Tensor<Self, 3> {
+        attend::attend(inputs)
+    }
 }
 
 /// A backend that trains, and runs what it has trained.
@@ -29,4 +38,8 @@ pub trait Training: AutodiffBackend<InnerBackend: Kernels> + Kernels {}
 impl<B: AutodiffBackend<InnerBackend: Kernels> + Kernels> Training for B {}
 
 impl Kernels for Cpu {}
-impl Kernels for CpuTraining {}
+impl Kernels for CpuTraining {
+    fn attend(inputs: [Tensor<Self, 3>; 3]) -> Tensor<Self, 3> {
+        attend::attend_and_forget(inputs)
+    }
+}

@@ -1,6 +1,7 @@
 //! The training loop that every network shares: seeded, resumable, interruptible, with a progress bar and a line
 //! of metrics a step. A network brings its loss; the loop brings the optimiser, the schedule and the checkpoints.
 
+mod attend;
 mod backend;
 mod checkpoint;
 mod curves;

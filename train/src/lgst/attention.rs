@@ -5,7 +5,6 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 
 use crate::engine::Kernels;
@@ -60,16 +59,12 @@ impl<B: Kernels> SelfAttention<B> {
         };
         let queries = flat(&self.query);
         let scale = 1.0 / (queries.dims()[1] as f32).sqrt();
-        let weights = softmax(
-            queries
-                .mul_scalar(scale)
-                .swap_dims(1, 2)
-                .matmul(flat(&self.key)),
-            2,
-        );
-        let attended = flat(&self.value)
-            .matmul(weights.swap_dims(1, 2))
-            .reshape([batch, channels, height, width]);
+        let inputs = [
+            queries.mul_scalar(scale),
+            flat(&self.key),
+            flat(&self.value),
+        ];
+        let attended = B::attend(inputs).reshape([batch, channels, height, width]);
         map + attended * self.gain.val().reshape([1, 1, 1, 1])
     }
 
