@@ -4,6 +4,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use aecsad::error::ExitCode;
+use aecsad::score::Branch;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -70,6 +71,20 @@ fn a_bundle_that_is_missing_or_cut_short_is_refused() {
             "copy the bundle again",
         );
     }
+}
+
+/// As a bundle of an earlier version is, whose branch of that name kept other statistics.
+#[test]
+fn verdicts_that_count_on_a_branch_without_statistics_are_refused() {
+    let mut fixture = Fixture::new();
+    let image = fixture.draw("000.png", 2);
+    fixture.manifest().branches[0].name = Branch::Patch;
+    let run = aecsad(&[&"inspect", &"--bundle", &fixture.bundle(), &image]);
+    assert_refused(
+        &run,
+        ExitCode::Bundle,
+        "parts.aecsad: the bundle's verdicts count on `patch` and its statistics lack it",
+    );
 }
 
 #[test]
