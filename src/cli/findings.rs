@@ -66,18 +66,18 @@ impl Finding {
 
     fn table_line(&self) -> String {
         let (name, verdict) = (self.name.display(), self.verdict_name());
-        let counts: String = match &self.outcome {
-            Ok(v) if v.reject => self.counts.iter().map(in_words).collect(),
-            _ => String::new(),
-        };
         match &self.outcome {
-            Ok(v) => format!(
-                "{verdict:<10}  {:>9.3}  {:>7.4}  {:<9}  {:>7.1} ms  {name}{counts}",
-                v.score,
-                v.p_value,
-                v.branch,
-                v.latency.as_secs_f64() * 1e3,
-            ),
+            Ok(v) => {
+                let line = format!(
+                    "{verdict:<10}  {:>9.3}  {:>7.4}  {:<9}  {:>7.1} ms  {name}",
+                    v.score,
+                    v.p_value,
+                    v.branch,
+                    v.latency.as_secs_f64() * 1e3,
+                );
+                let told = self.counts.iter().filter(|_| v.reject);
+                told.map(in_words).fold(line, |line, words| line + &words)
+            }
             Err(_) => format!(
                 "{verdict:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {name}",
                 "-", "-", "-", "-"
@@ -150,10 +150,10 @@ impl From<&Count> for JsonCount {
 
 fn in_words(count: &Count) -> String {
     format!(
-        "; {} parts of {:.0}×{:.0} % of the side, usually {}",
-        count.found,
+        "; parts of {:.0}×{:.0} % of the side: {} instead of {}",
         100.0 * count.length,
         100.0 * count.width,
+        count.found,
         count.usual
     )
 }
@@ -327,7 +327,45 @@ pub(super) fn unwritable(path: &Path, source: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::inspector::Stages;
+    use crate::score::decision::BranchScores;
+
+    #[test]
+    fn a_rejected_part_says_what_is_too_many() {
+        let finding = |reject| Finding {
+            name: "a.png".into(),
+            outcome: Ok(Verdict {
+                score: 3.0,
+                reject,
+                p_value: 0.1,
+                branch: Branch::Inventory,
+                branches: BranchScores::new(),
+                latency: Duration::ZERO,
+                stages: Stages::default(),
+            }),
+            counts: vec![Count {
+                component: 1,
+                length: 0.25,
+                width: 0.0625,
+                found: 3.0,
+                usual: 2.0,
+            }],
+            warning: None,
+        };
+        let told = finding(true).table_line();
+        assert!(
+            told.ends_with("a.png; parts of 25×6 % of the side: 3 instead of 2"),
+            "{told}"
+        );
+        assert!(finding(false).table_line().ends_with("a.png"));
+        let json = finding(true).json_line();
+        let counts =
+            r#""counts":[{"component":2,"length":0.25,"width":0.0625,"found":3,"usual":2}]"#;
+        assert!(json.contains(counts), "{json}");
+    }
 
     #[test]
     fn a_path_is_one_field_whatever_is_in_it() {

@@ -151,8 +151,9 @@ impl Scorer {
         let mut raw: RawScores = [None; Branch::ALL.len()];
         self.register(percept);
         let s = &self.statistics;
+        let compares_places = s.position.is_some() || s.context.is_some();
         if let Some(low_rank) = &s.low_rank
-            && (s.position.is_some() || s.context.is_some())
+            && compares_places
         {
             stack(&percept.features, &self.pose, &mut self.stacked);
             low_rank.project(&self.stacked, &mut self.vectors);
@@ -167,8 +168,13 @@ impl Scorer {
             ));
         }
         if let (Some(patch), Some(scratch)) = (&s.patch, &mut self.patches) {
-            stack(&percept.features, &Pose::default(), &mut self.unmoved);
-            patch.map(&self.unmoved, scratch, &mut self.patch_map);
+            let stacked = if compares_places && self.pose == Pose::default() {
+                &self.stacked
+            } else {
+                stack(&percept.features, &Pose::default(), &mut self.unmoved);
+                &self.unmoved
+            };
+            patch.map(stacked, scratch, &mut self.patch_map);
             raw[Branch::Patch as usize] =
                 Some(top_mean(&self.patch_map, GRID, TOP_SHARE, &mut self.sorted));
         }

@@ -209,6 +209,14 @@ mod tests {
     }
 
     #[test]
+    fn one_as_good_at_damage_alone_joins_and_a_worse_one_does_not() {
+        let best = || candidate(Way::Position(0), 1, 1.5, 1.5);
+        let with = |structural| choose(&[best(), candidate(Way::Patch, 7, 0.0, structural)]);
+        assert_eq!(with(1.5).len(), 2);
+        assert_eq!(with(0.4).len(), 1);
+    }
+
+    #[test]
     fn one_nearly_as_good_joins() {
         let candidates = [
             candidate(Way::Position(0), 1, 0.8, 0.8),

@@ -140,3 +140,58 @@ fn gaussians(
     }
     PatchMixture::new(low_rank, all_means, whitening, rarity)
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+
+    /// A part of two kinds of places, left and right, and noise.
+    fn part(noise: &mut ChaCha8Rng) -> Percept {
+        let mut percept = Percept::empty();
+        let features = &mut percept.features;
+        for map in [
+            &mut features.stride4,
+            &mut features.stride8,
+            &mut features.stride16,
+        ] {
+            let side = map.dim().2;
+            for ((_, _, x), value) in map.indexed_iter_mut() {
+                *value = f32::from(u8::from(x >= side / 2)) * 4.0 + noise.random_range(-0.5..0.5);
+            }
+        }
+        percept
+    }
+
+    fn map(mixture: &PatchMixture, part: &Percept) -> Vec<f32> {
+        let mut stacked = Array2::zeros((GRID * GRID, STACKED));
+        stack(&part.features, &Pose::default(), &mut stacked);
+        let mut map = vec![0.0; GRID * GRID];
+        mixture.map(&stacked, &mut mixture.scratch(), &mut map);
+        map
+    }
+
+    #[test]
+    fn what_is_of_no_kind_is_strange_and_fitted_again_as_strange() {
+        let mut noise = ChaCha8Rng::seed_from_u64(2);
+        let good: Vec<Percept> = (0..6).map(|_| part(&mut noise)).collect();
+        let mixture = fit(&good, 1).unwrap();
+        let mut odd = part(&mut noise);
+        odd.features
+            .stride8
+            .slice_mut(ndarray::s![.., 10, 5])
+            .fill(2.0);
+        let strange = map(&mixture, &odd);
+        let cell = 10 * GRID + 5;
+        let others = (0..GRID * GRID).filter(|c| *c != cell).map(|c| strange[c]);
+        let next = others.fold(0.0, f32::max);
+        assert!(strange[cell] > 1.2 * next, "{} and {next}", strange[cell]);
+
+        let again = fit_again(&good, 1, &mixture).unwrap();
+        assert_eq!(again.low_rank().matrix, mixture.low_rank().matrix);
+        let difference = map(&again, &odd)[cell] / strange[cell] - 1.0;
+        assert!(difference.abs() < 0.2, "{difference}");
+        assert!(fit(&[], 1).is_none());
+    }
+}

@@ -351,6 +351,27 @@ mod tests {
     }
 
     #[test]
+    fn counted_again_the_kinds_stay() {
+        let before = fit(&good_images(), 3).unwrap();
+        assert_eq!(fit_again(&good_images(), &before), Some(before.clone()));
+        let mut random = ChaCha8Rng::seed_from_u64(6);
+        let others: Vec<Percept> = (0..30)
+            .map(|_| image(&[16, 9, 9], false, &mut random))
+            .collect();
+        let again = fit_again(&others, &before).unwrap();
+        assert_eq!(again.components, before.components);
+        assert_ne!(again.good, before.good);
+    }
+
+    #[test]
+    fn counts_that_differ_between_images_are_spread() {
+        let steady = ndarray::array![[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [2.0, 2.0]];
+        assert_eq!(spread(&steady), 0.25);
+        let torn = ndarray::array![[2.0, 1.0], [1.0, 2.0], [2.0, 1.0], [1.0, 2.0]];
+        assert_eq!(spread(&torn), 1.0);
+    }
+
+    #[test]
     fn pieces_of_any_size_are_of_no_kind() {
         let mut random = ChaCha8Rng::seed_from_u64(5);
         let images: Vec<Percept> = (0..30)
