@@ -1,14 +1,7 @@
 //! Class shares of a segmentation (paper, section III-E): over the whole image and over the cells of a grid. Shares
 //! are summed from probabilities, not from the most probable class: a cell that a part half covers counts half.
 
-use ndarray::{Array2, ArrayView3};
-
-use super::pieces;
-
-/// Pieces of fewer cells are noise.
-const MIN_PIECE: usize = 4;
-/// A root of a piece count in units that compare with the root of a share.
-const PIECE_UNIT: f32 = 0.2;
+use ndarray::ArrayView3;
 
 /// Root shares of classes `1..classes` over the whole map, then over each cell of a `grid`×`grid` division in raster
 /// order; background (class 0) is left out, the shares say it already. `probabilities` is `[classes, side, side]`.
@@ -39,21 +32,6 @@ pub fn length(classes: usize, grid: usize) -> usize {
     classes.saturating_sub(1) * (1 + cells)
 }
 
-/// How many pieces of each class `1..classes` there are, as `PIECE_UNIT · √count`. `out` has `classes − 1` values.
-pub fn piece_counts(map: &Array2<u8>, scratch: &mut pieces::Scratch, out: &mut [f32]) {
-    out.fill(0.0);
-    pieces::for_each(map, scratch, |class, cells| {
-        if let Some(count) = out.get_mut(class as usize - 1)
-            && cells.len() >= MIN_PIECE
-        {
-            *count += 1.0;
-        }
-    });
-    for count in out.iter_mut() {
-        *count = PIECE_UNIT * count.sqrt();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,16 +51,5 @@ mod tests {
         for (found, wanted) in squared.iter().zip(wanted) {
             assert!((found - wanted).abs() < 1e-6, "{squared:?}");
         }
-    }
-
-    #[test]
-    fn small_specks_are_no_pieces() {
-        let mut map = Array2::zeros((8, 8));
-        for (y, x) in [(0, 0), (0, 1), (1, 0), (1, 1), (5, 5)] {
-            map[[y, x]] = 1u8;
-        }
-        let mut counts = [9.0; 2];
-        piece_counts(&map, &mut pieces::Scratch::default(), &mut counts);
-        assert_eq!(counts, [PIECE_UNIT, 0.0]);
     }
 }

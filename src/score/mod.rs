@@ -14,7 +14,6 @@ pub mod lgst;
 pub mod low_rank;
 pub mod packed;
 pub mod patch_mixture;
-pub mod pieces;
 pub mod pooled;
 pub mod position_gaussian;
 pub mod reference;

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array3};
 
 use super::anomaly_map::top_mean;
-use super::class_histogram::{length, piece_counts, shares};
+use super::class_histogram::{length, shares};
 use super::context::Context;
 use super::error_scale::ErrorScale;
 use super::heat::{HeatMap, Range};
@@ -14,7 +14,7 @@ use super::patch_mixture::{self, PatchMixture};
 use super::position_gaussian::PositionGaussian;
 use super::reference::Reference;
 use super::registration::{self, Bilinear, Pose, Registration};
-use super::{Branch, layout, pieces, pooled};
+use super::{Branch, layout, pooled};
 use crate::network::{MAP_SIDE, Percept};
 
 /// Share of a map's cells whose mean is its image score.
@@ -25,8 +25,6 @@ const TOP_SHARE: f32 = 0.01;
 pub struct HistogramModel {
     pub classes: usize,
     pub grid: usize,
-    /// Whether the number of pieces of each class counts beside their shares.
-    pub pieces: bool,
     pub reference: Reference,
 }
 
@@ -98,7 +96,6 @@ pub struct Scorer {
     lgst_map: Vec<f32>,
     probabilities: Array3<f32>,
     shares: Vec<f32>,
-    pieces: pieces::Scratch,
     inventory: Option<inventory::Scratch>,
     pooled: Array1<f32>,
     sorted: Vec<f32>,
@@ -125,7 +122,6 @@ impl Scorer {
             lgst_map: vec![0.0; MAP_SIDE * MAP_SIDE],
             probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
             shares: Vec::new(),
-            pieces: pieces::Scratch::default(),
             inventory: statistics
                 .inventory
                 .as_ref()
@@ -214,24 +210,12 @@ impl Scorer {
             probabilities_through_pose(percept, &self.pose, &mut self.probabilities);
         }
         if let Some(model) = &s.histogram {
-            let vector = histogram(
-                percept,
-                self.probabilities.view(),
-                (model.grid, model.pieces),
-                &mut self.pieces,
-                &mut self.shares,
-            );
+            let vector = histogram(self.probabilities.view(), model.grid, &mut self.shares);
             let vector = ndarray::ArrayView1::from(vector);
             raw[Branch::Histogram as usize] = Some(model.reference.distance(vector));
         }
         if let Some(model) = &s.layout {
-            let vector = histogram(
-                percept,
-                self.probabilities.view(),
-                (model.grid, false),
-                &mut self.pieces,
-                &mut self.shares,
-            );
+            let vector = histogram(self.probabilities.view(), model.grid, &mut self.shares);
             let kept = model.classes.saturating_sub(1);
             let cells = ndarray::ArrayView1::from(&vector[kept..]);
             raw[Branch::Layout as usize] = Some(layout::deviation(cells, &model.mean, kept));
@@ -345,29 +329,15 @@ pub fn probabilities_through_pose(percept: &Percept, pose: &Pose, out: &mut Arra
     }
 }
 
-/// The class histogram of a part: root shares over the whole and a grid, then, if asked, the pieces of each class.
-/// `vector` is the buffer that the result stands in.
+/// The class histogram of a part: root shares over the whole and a grid. `vector` is the buffer that the result stands in.
 pub fn histogram<'a>(
-    percept: &Percept,
     probabilities: ndarray::ArrayView3<'_, f32>,
-    (grid, pieces): (usize, bool),
-    scratch: &mut pieces::Scratch,
+    grid: usize,
     vector: &'a mut Vec<f32>,
 ) -> &'a [f32] {
-    let classes = probabilities.dim().0;
-    let share_count = length(classes, grid);
-    vector.resize(histogram_length(classes, grid, pieces), 0.0);
-    let (share_part, piece_part) = vector.split_at_mut(share_count);
-    shares(probabilities, grid, share_part);
-    if pieces {
-        piece_counts(&percept.classes, scratch, piece_part);
-    }
+    vector.resize(length(probabilities.dim().0, grid), 0.0);
+    shares(probabilities, grid, vector);
     vector
-}
-
-/// Length of [`histogram`].
-pub fn histogram_length(classes: usize, grid: usize, pieces: bool) -> usize {
-    length(classes, grid) + if pieces { classes.saturating_sub(1) } else { 0 }
 }
 
 /// `[channels, 64, 64]` of zeros, for a template in the making.

@@ -15,7 +15,7 @@ use super::low_rank::{GRID, LowRank};
 use super::position_gaussian::PositionGaussian;
 use super::reference::Reference;
 use super::registration::{self, Registration};
-use super::scorer::{HistogramModel, LayoutModel, Statistics, histogram_length};
+use super::scorer::{HistogramModel, LayoutModel, Statistics};
 use super::{packed, pooled};
 use crate::bundle::Arrays;
 use crate::network::{Features, MAP_SIDE};
@@ -99,8 +99,7 @@ impl Statistics {
             write_reference(&mut arrays, "pooled", reference);
         }
         if let Some(model) = &self.histogram {
-            let pieces = model.pieces as u8 as f32;
-            let sizes = array![model.classes as f32, model.grid as f32, pieces];
+            let sizes = array![model.classes as f32, model.grid as f32, 0.0];
             arrays.insert("histogram.sizes", sizes);
             write_reference(&mut arrays, "histogram", &model.reference);
         }
@@ -174,18 +173,17 @@ impl Statistics {
         let patch = source.when("patch.means", || source.patch())?;
         let pooled = source.when("pooled.mean", || source.reference("pooled", pooled::LENGTH))?;
         let histogram = source.when("histogram.sizes", || {
-            let (classes, grid, pieces) = source.sizes("histogram.sizes")?;
-            let length = histogram_length(classes, grid, pieces);
+            let (classes, grid) = source.sizes("histogram.sizes")?;
+            let length = super::class_histogram::length(classes, grid);
             let reference = source.reference("histogram", length)?;
             Ok(HistogramModel {
                 classes,
                 grid,
-                pieces,
                 reference,
             })
         })?;
         let layout = source.when("layout.sizes", || {
-            let (classes, grid, _) = source.sizes("layout.sizes")?;
+            let (classes, grid) = source.sizes("layout.sizes")?;
             let length = super::class_histogram::length(classes, grid);
             let mean = source.exact::<Ix1>("layout.mean", &[length - (classes - 1)])?;
             Ok(LayoutModel {

@@ -89,8 +89,8 @@ impl Source<'_> {
         there.then(read).transpose()
     }
 
-    /// Classes, cells a side of the grid, and whether pieces count.
-    pub(super) fn sizes(&self, name: &str) -> Result<(usize, usize, bool), StatisticsError> {
+    /// Classes and cells a side of the grid. A third number is 0; in older bundles it said that pieces were counted as well.
+    pub(super) fn sizes(&self, name: &str) -> Result<(usize, usize), StatisticsError> {
         let sizes: Array1<f32> = self.exact(name, &[3])?;
         let (classes, grid) = (sizes[0] as usize, sizes[1] as usize);
         if !(2..=MAX_CLASSES).contains(&classes) || !(1..=MAX_GRID).contains(&grid) {
@@ -100,7 +100,13 @@ impl Source<'_> {
                 format!("2 to {MAX_CLASSES} classes and 1 to {MAX_GRID} cells"),
             ));
         }
-        Ok((classes, grid, sizes[2] != 0.0))
+        if sizes[2] != 0.0 {
+            let wanted =
+                "two numbers and 0: pieces are no longer counted here, so fit the bundle again"
+                    .to_owned();
+            return Err(self.shape(name, &sizes, wanted));
+        }
+        Ok((classes, grid))
     }
 
     pub(super) fn low_rank(&self, name: &str) -> Result<LowRank, StatisticsError> {

@@ -1,121 +1,131 @@
-//! Which branches have a say, and with which weight: greedily, by planted anomalies.
+//! Which branches have a say, and with which weight: by planted anomalies.
 
-use super::decide::{Candidate, PlantedAuroc};
-use super::gain::{Scores, standard_error};
+use ndarray::Array2;
 
-/// A further branch must raise the mean AUROC on planted anomalies by this much to have a say, and by more than the
-/// standard error of the gain: among so many candidates some gain a little by chance.
-pub const WORTHWHILE: f64 = 0.002;
-/// A branch whose error (1 − AUROC), of both kinds or of one alone, is at most this many times the best one's, and clearly
-/// below a coin's, may join even if it adds to the fused error `NEXT_TO_NOTHING` and this share of it.
-const NEARLY_AS_GOOD: f64 = 1.5;
-const NEXT_TO_NOTHING: f64 = 0.002;
-const NEXT_TO_NOTHING_SHARE: f64 = 0.1;
-const MAX_ERROR: f64 = 0.25;
-/// What a further branch may cost the AUROC of either kind: both kinds are promised, and one is not sold for the other.
-const COST_TO_A_KIND: f64 = 0.02;
-/// A branch that is good at one kind only may help as a whisper and hurt as a voice.
-const WEIGHTS: [f32; 3] = [1.0, 0.5, 0.25];
+use super::decide::Candidate;
+use super::scores::{PlantedAuroc, Scores};
+use super::weights::{Contrast, weights};
+use crate::evaluate::Kind;
+
+/// A branch with less than this share of all weights is left out: it costs time on every part and hardly says anything.
+const LEAST_SHARE: f64 = 0.1;
+/// A score further from good parts' mean, in their deviations, counts as this far: how clear the clearest are must not
+/// rule the weights.
+const FAR: f32 = 30.0;
 
 /// A candidate that has a say.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen {
     pub candidate: usize,
+    /// 1 for the one that says most.
     pub weight: f32,
-    /// What the sum reaches with it.
-    pub auroc: PlantedAuroc,
+    /// What the others reach without it, weighted anew; None for the only one.
+    pub without: Option<PlantedAuroc>,
 }
 
-/// The best branch alone, then whichever raises the fused AUROC most, at the weight at which it does, while it is worth
-/// it. A branch nearly as good as the best joins as well if it costs next to nothing: its errors are others, and the sum
-/// is steadier on defects that nobody planted. Planted damage is easily seen, so this is also how a branch that sees nothing
-/// but damage joins others that see all of it already.
+/// The weights at which the sum ranks planted anomalies best, without the branches that hardly have any. Where none sees
+/// anything the one with the best AUROC speaks alone.
 pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
-    let mut chosen: Vec<Chosen> = Vec::new();
+    let mut members: Vec<usize> = (0..candidates.len()).collect();
     loop {
-        let before = scores(candidates, &chosen);
-        let worth_it = |added: &Chosen| {
-            let (Some(best), Some(last)) = (chosen.first(), chosen.last()) else {
-                return added.weight == 1.0;
-            };
-            let gain = added.auroc.mean() - last.auroc.mean();
-            let kept = |before: Option<f64>, after: Option<f64>| {
-                before
-                    .zip(after)
-                    .is_none_or(|(b, a)| a >= b - COST_TO_A_KIND)
-            };
-            let nearly_as_good = nearly_as_good(
-                candidates[added.candidate].auroc,
-                candidates[best.candidate].auroc,
-                added.weight,
-            );
-            let needed = match nearly_as_good {
-                true => -NEXT_TO_NOTHING - NEXT_TO_NOTHING_SHARE * (1.0 - last.auroc.mean()),
-                false => {
-                    let mut members = chosen.clone();
-                    members.push(*added);
-                    let after = scores(candidates, &members);
-                    WORTHWHILE.max(standard_error(&before, &after))
-                }
-            };
-            gain >= needed
-                && kept(last.auroc.logical, added.auroc.logical)
-                && kept(last.auroc.structural, added.auroc.structural)
-        };
-        let next = (0..candidates.len())
-            .filter(|i| !chosen.iter().any(|c| c.candidate == *i))
-            .flat_map(|i| WEIGHTS.map(|weight| (i, weight)))
-            .map(|(candidate, weight)| {
-                let mut members = chosen.clone();
-                members.push(Chosen {
-                    candidate,
-                    weight,
-                    auroc: PlantedAuroc::default(),
-                });
-                Chosen {
-                    candidate,
-                    weight,
-                    auroc: reached(candidates, &members),
-                }
-            })
-            .filter(worth_it)
-            // The first of equals: the larger weight.
-            .reduce(|a, b| match b.auroc.mean() > a.auroc.mean() {
-                true => b,
-                false => a,
-            });
-        match next {
-            Some(added) => chosen.push(added),
-            None => return chosen,
+        let fitted = weighted(candidates, &members);
+        let sum: f32 = fitted.iter().map(|member| member.weight).sum();
+        let least = fitted
+            .iter()
+            .min_by(|a, b| a.weight.total_cmp(&b.weight))
+            .copied();
+        match least {
+            Some(least) if f64::from(least.weight) < LEAST_SHARE * f64::from(sum) => {
+                members.retain(|i| *i != least.candidate);
+            }
+            _ if sum > 0.0 => return finished(candidates, fitted),
+            _ => return best_alone(candidates),
         }
     }
 }
 
-/// One that sees both kinds does so at full weight or not at all.
-fn nearly_as_good(branch: PlantedAuroc, best: PlantedAuroc, weight: f32) -> bool {
-    let close = |auroc: f64, best: f64| {
-        let error = 1.0 - auroc;
-        error <= NEARLY_AS_GOOD * (1.0 - best) && error < MAX_ERROR
+fn best_alone(candidates: &[Candidate]) -> Vec<Chosen> {
+    let mean = |i: &usize| candidates[*i].auroc.mean();
+    let best = (0..candidates.len()).max_by(|a, b| mean(a).total_cmp(&mean(b)).then(b.cmp(a)));
+    let alone = |candidate| Chosen {
+        candidate,
+        weight: 1.0,
+        without: None,
     };
-    let kinds = [
-        branch.logical.zip(best.logical),
-        branch.structural.zip(best.structural),
-    ];
-    (weight == 1.0 && close(branch.mean(), best.mean()))
-        || kinds.into_iter().flatten().any(|(a, b)| close(a, b))
+    best.map(alone).into_iter().collect()
+}
+
+/// The strongest first, its weight 1, all in hundredths.
+fn finished(candidates: &[Candidate], mut fitted: Vec<Chosen>) -> Vec<Chosen> {
+    fitted.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    let largest = fitted.first().map_or(1.0, |first| first.weight);
+    let all = fitted.clone();
+    for member in &mut fitted {
+        member.weight = (100.0 * member.weight / largest).round() / 100.0;
+        let others: Vec<usize> = all
+            .iter()
+            .map(|other| other.candidate)
+            .filter(|other| *other != member.candidate)
+            .collect();
+        if !others.is_empty() {
+            member.without = Some(reached(candidates, &weighted(candidates, &others)));
+        }
+    }
+    fitted
+}
+
+/// The members with the weights at which their sum ranks best.
+fn weighted(candidates: &[Candidate], members: &[usize]) -> Vec<Chosen> {
+    let columns: Vec<Scores> = members.iter().map(|i| scale(&candidates[*i])).collect();
+    let right = table(columns.iter().map(|scores| scores.good.clone()));
+    let wrong = [Kind::Logical, Kind::Structural]
+        .map(|kind| table(columns.iter().map(|scores| scores.of(kind))));
+    let contrasts: Vec<Contrast<'_>> = wrong
+        .iter()
+        .filter(|wrong| wrong.nrows() > 0)
+        .map(|wrong| Contrast {
+            right: right.view(),
+            wrong: wrong.view(),
+        })
+        .collect();
+    let found = weights(&contrasts, members.len());
+    let pairs = members.iter().zip(found);
+    pairs
+        .map(|(candidate, weight)| Chosen {
+            candidate: *candidate,
+            weight: weight as f32,
+            without: None,
+        })
+        .collect()
+}
+
+/// A candidate's scores as z, none further out than [`FAR`].
+fn scale(candidate: &Candidate) -> Scores {
+    let z = |score: f32| f64::from(candidate.z.apply(score).clamp(-FAR, FAR));
+    Scores {
+        good: candidate.good.iter().map(|score| z(*score)).collect(),
+        planted: candidate
+            .planted
+            .iter()
+            .map(|(kind, score)| (*kind, z(*score)))
+            .collect(),
+    }
+}
+
+/// `[parts, branches]`
+fn table(columns: impl Iterator<Item = Vec<f64>>) -> Array2<f64> {
+    let columns: Vec<Vec<f64>> = columns.collect();
+    let parts = columns.first().map_or(0, Vec::len);
+    Array2::from_shape_fn((parts, columns.len()), |(part, branch)| {
+        columns[branch][part]
+    })
 }
 
 /// What the sum of the members reaches on planted anomalies.
 pub fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
-    let Scores { good, planted } = scores(candidates, members);
-    PlantedAuroc::of(&good, &planted)
-}
-
-/// The members' sum on all parts; nothing without members.
-fn scores(candidates: &[Candidate], members: &[Chosen]) -> Scores {
     let first = members.first().map(|member| &candidates[member.candidate]);
     let (good, planted) = first.map_or((0, &[][..]), |c| (c.good.len(), &c.planted[..]));
-    Scores {
+    PlantedAuroc::of(&Scores {
         good: (0..good)
             .map(|part| fused(candidates, members, &|c| c.good[part]).into())
             .collect(),
@@ -125,7 +135,7 @@ fn scores(candidates: &[Candidate], members: &[Chosen]) -> Scores {
                 (planted[p].0, sum.into())
             })
             .collect(),
-    }
+    })
 }
 
 /// The weighted sum of the members' z, as [`aecsad::score::decision::Decision`] makes it of `score`.
@@ -167,11 +177,13 @@ mod tests {
                 ]
             })
             .collect();
-        let wide = |scores: &[f32]| scores.iter().map(|s| f64::from(*s)).collect::<Vec<_>>();
-        let kinds: Vec<(Kind, f64)> = planted.iter().map(|(k, s)| (*k, f64::from(*s))).collect();
+        let scores = Scores {
+            good: good.iter().map(|s| f64::from(*s)).collect(),
+            planted: planted.iter().map(|(k, s)| (*k, f64::from(*s))).collect(),
+        };
         Candidate {
             way,
-            auroc: PlantedAuroc::of(&wide(&good), &kinds),
+            auroc: PlantedAuroc::of(&scores),
             z: TrimmedZ::fit(&good),
             statistics: Statistics::default(),
             good,
@@ -180,23 +192,21 @@ mod tests {
     }
 
     #[test]
-    fn one_kind_is_not_sold_for_the_other() {
+    fn two_that_see_one_kind_each_both_speak() {
         let candidates = [
             candidate(Way::Layout, 1, 0.9, 0.0),
             candidate(Way::Patch, 7, 0.0, 0.6),
         ];
         let chosen = choose(&candidates);
-        assert_eq!((chosen[0].candidate, chosen[0].weight), (0, 1.0));
-        let alone = chosen[0].auroc;
-        let last = chosen[chosen.len() - 1].auroc;
-        assert!(
-            last.logical.unwrap() >= alone.logical.unwrap() - COST_TO_A_KIND * chosen.len() as f64
-        );
-        assert!(
-            last.structural.unwrap() > alone.structural.unwrap() + 0.05,
-            "{chosen:?}"
-        );
-        assert!(chosen[1].weight < 1.0, "{chosen:?}");
+        assert_eq!(chosen.len(), 2);
+        assert!(chosen.iter().any(|c| c.weight == 1.0) && chosen.iter().all(|c| c.weight > 0.3));
+        let together = reached(&candidates, &chosen);
+        for alone in &chosen {
+            assert!(
+                together.mean() > alone.without.unwrap().mean() + 0.05,
+                "{chosen:?}"
+            );
+        }
     }
 
     #[test]
@@ -205,23 +215,28 @@ mod tests {
             candidate(Way::Position(0), 1, 0.8, 0.8),
             candidate(Way::Pooled, 7, 0.0, 0.0),
         ];
-        assert_eq!(choose(&candidates).len(), 1);
+        let chosen = choose(&candidates);
+        assert_eq!((chosen.len(), chosen[0].candidate), (1, 0));
+        assert!(chosen[0].without.is_none());
     }
 
     #[test]
-    fn one_as_good_at_damage_alone_joins_and_a_worse_one_does_not() {
-        let best = || candidate(Way::Position(0), 1, 1.5, 1.5);
-        let with = |structural| choose(&[best(), candidate(Way::Patch, 7, 0.0, structural)]);
-        assert_eq!(with(1.5).len(), 2);
-        assert_eq!(with(0.4).len(), 1);
-    }
-
-    #[test]
-    fn one_nearly_as_good_joins() {
+    fn one_nearly_as_good_speaks_too() {
         let candidates = [
             candidate(Way::Position(0), 1, 0.8, 0.8),
             candidate(Way::Patch, 7, 0.78, 0.78),
         ];
         assert_eq!(choose(&candidates).len(), 2);
+    }
+
+    #[test]
+    fn where_all_are_blind_the_least_blind_speaks_alone() {
+        let candidates = [
+            candidate(Way::Position(0), 1, -0.3, -0.3),
+            candidate(Way::Patch, 7, -0.1, -0.1),
+        ];
+        let chosen = choose(&candidates);
+        assert_eq!((chosen.len(), chosen[0].candidate), (1, 1));
+        assert!(choose(&[]).is_empty());
     }
 }

@@ -13,49 +13,19 @@ use aecsad::score::scorer::{RawScores, Scorer, Statistics};
 use aecsad::score::trimmed_z::{TrimmedZ, quantile};
 use rayon::prelude::*;
 
-use super::choose::{Chosen, WORTHWHILE, choose, fused, reached};
+use super::choose::{Chosen, choose, fused, reached};
+use super::scores::{PlantedAuroc, Scores};
 use super::statistics::Fitter;
 use super::way::Way;
-use crate::evaluate::{Kind, auroc};
+use crate::evaluate::Kind;
 
-/// A planted anomaly as the networks see it.
+/// An edited good image as the networks see it.
 pub struct Planted {
-    pub kind: Kind,
+    /// What is wrong with it; None after a harmless edit.
+    pub anomaly: Option<Kind>,
     /// Index of the validation part it was planted on.
     pub source: usize,
     pub percept: Percept,
-}
-
-/// AUROC on planted anomalies of each kind, where there are any.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PlantedAuroc {
-    pub logical: Option<f64>,
-    pub structural: Option<f64>,
-}
-
-impl PlantedAuroc {
-    pub(super) fn of(good: &[f64], planted: &[(Kind, f64)]) -> Self {
-        let of = |kind| {
-            let scores: Vec<f64> = planted
-                .iter()
-                .filter(|(k, _)| *k == kind)
-                .map(|(_, s)| *s)
-                .collect();
-            auroc(good, &scores)
-        };
-        PlantedAuroc {
-            logical: of(Kind::Logical),
-            structural: of(Kind::Structural),
-        }
-    }
-
-    pub fn mean(&self) -> f64 {
-        let known: Vec<f64> = [self.logical, self.structural]
-            .into_iter()
-            .flatten()
-            .collect();
-        known.iter().sum::<f64>() / known.len().max(1) as f64
-    }
 }
 
 /// What was decided about one branch, and why.
@@ -143,12 +113,9 @@ pub fn decide_again(
         chosen.push(Chosen {
             candidate: candidates.len(),
             weight: branch.weight,
-            auroc: PlantedAuroc::default(),
+            without: None,
         });
         candidates.push(candidate);
-    }
-    if let Some(last) = chosen.len().checked_sub(1) {
-        chosen[last].auroc = reached(&candidates, &chosen);
     }
     settle(fitter, &candidates, &chosen, branches, validation, rate)
 }
@@ -165,7 +132,7 @@ fn settle(
     let good: Vec<f32> = (0..validation.len())
         .map(|part| fused(candidates, chosen, &|c| c.good[part]))
         .collect();
-    let planted = chosen.last().map_or(PlantedAuroc::default(), |c| c.auroc);
+    let planted = reached(candidates, chosen);
     let statistics = merge(fitter.base(), candidates, chosen, validation);
     let calibration = Conformal::new(good);
     let (threshold, rate) = threshold(&calibration, rate);
@@ -275,19 +242,28 @@ fn measure(
             .unwrap_or(f32::MAX)
     };
     let good: Vec<f32> = validation.iter().map(&mut score).collect();
-    let planted: Vec<(Kind, f32)> = planted
-        .iter()
-        .map(|p| match (branch, p.kind) {
-            // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one is
-            // the seam, so it counts as having seen the good part.
-            (Branch::Patch, Kind::Logical) => (p.kind, good[p.source]),
-            _ => (p.kind, score(&p.percept)),
+    let scored: Vec<f32> = planted.iter().map(|p| score(&p.percept)).collect();
+    let editing = editing(planted, &scored, &good);
+    let anomalies = planted.iter().zip(scored);
+    let planted: Vec<(Kind, f32)> = anomalies
+        .filter_map(|(p, score)| {
+            let kind = p.anomaly?;
+            Some(match (branch, kind) {
+                // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one
+                // is the seam, so it counts as having seen the good part.
+                (Branch::Patch, Kind::Logical) => (kind, good[p.source]),
+                (_, Kind::Logical) => (kind, score - editing),
+                _ => (kind, score),
+            })
         })
         .collect();
-    let wide: Vec<(Kind, f64)> = planted.iter().map(|(k, s)| (*k, *s as f64)).collect();
+    let scores = Scores {
+        good: widen(&good),
+        planted: planted.iter().map(|(k, s)| (*k, f64::from(*s))).collect(),
+    };
     Candidate {
         way,
-        auroc: PlantedAuroc::of(&widen(&good), &wide),
+        auroc: PlantedAuroc::of(&scores),
         statistics: scorer.into_statistics(),
         z: TrimmedZ::fit(&good),
         good,
@@ -295,32 +271,35 @@ fn measure(
     }
 }
 
+/// What editing alone adds to a score: the median over harmless edits.
+fn editing(planted: &[Planted], scored: &[f32], good: &[f32]) -> f32 {
+    let harmless = planted
+        .iter()
+        .zip(scored)
+        .filter(|(p, _)| p.anomaly.is_none());
+    let mut added: Vec<f64> = harmless
+        .map(|(p, score)| f64::from(score - good[p.source]))
+        .collect();
+    added.sort_by(f64::total_cmp);
+    match added.is_empty() {
+        true => 0.0,
+        false => quantile(&added, 0.5) as f32,
+    }
+}
+
 fn explain(candidates: &[Candidate], chosen: &[Chosen]) -> Vec<BranchChoice> {
-    let of_chosen = |i: usize| chosen.iter().position(|c| c.candidate == i);
+    let together = reached(candidates, chosen).mean();
     candidates
         .iter()
         .enumerate()
         .map(|(i, candidate)| {
-            let rank = of_chosen(i);
-            let reached = |k: usize| chosen.get(k).map_or(0.0, |c| c.auroc.mean());
-            let why = match rank {
-                Some(0) => format!(
-                    "the best alone on planted anomalies (AUROC {:.3})",
-                    reached(0)
+            let member = chosen.iter().find(|c| c.candidate == i);
+            let why = match member.map(|member| member.without) {
+                Some(Some(without)) => format!(
+                    "the sum's AUROC on planted anomalies is {together:.3} with it and {:.3} without",
+                    without.mean()
                 ),
-                Some(k) if reached(k) < reached(k - 1) + WORTHWHILE => format!(
-                    "nearly as good as the best, fused AUROC on planted anomalies {:.3} with it",
-                    reached(k)
-                ),
-                Some(k) => format!(
-                    "raises the fused AUROC on planted anomalies from {:.3} to {:.3}{}",
-                    reached(k - 1),
-                    reached(k),
-                    match chosen[k].weight {
-                        1.0 => String::new(),
-                        weight => format!(" at a weight of {weight}"),
-                    }
-                ),
+                Some(None) => format!("speaks alone (AUROC {together:.3} on planted anomalies)"),
                 None => "adds nothing to the others on planted anomalies".to_owned(),
             };
             let how = match candidate.way.how() {
@@ -329,8 +308,8 @@ fn explain(candidates: &[Candidate], chosen: &[Chosen]) -> Vec<BranchChoice> {
             };
             BranchChoice {
                 branch: candidate.way.branch(),
-                on: rank.is_some(),
-                weight: rank.map_or(1.0, |k| chosen[k].weight),
+                on: member.is_some(),
+                weight: member.map_or(1.0, |member| member.weight),
                 z: candidate.z,
                 planted: candidate.auroc,
                 way: Some(candidate.way),
@@ -412,6 +391,24 @@ mod tests {
     }
 
     #[test]
+    fn what_editing_adds_is_the_median_over_harmless_edits() {
+        let planted = |anomaly, source| Planted {
+            anomaly,
+            source,
+            percept: Percept::empty(),
+        };
+        let parts = [
+            planted(None, 0),
+            planted(Some(Kind::Logical), 0),
+            planted(None, 1),
+            planted(None, 1),
+        ];
+        let good = [1.0, 2.0];
+        assert_eq!(editing(&parts, &[4.0, 100.0, 2.5, 90.0], &good), 3.0);
+        assert_eq!(editing(&parts[1..2], &[100.0], &good), 0.0);
+    }
+
+    #[test]
     fn stopped_it_decides_nothing() {
         let mut noise = ChaCha8Rng::seed_from_u64(1);
         let mut percepts =
@@ -430,7 +427,7 @@ mod tests {
             .into_iter()
             .enumerate()
             .map(|(source, percept)| Planted {
-                kind: Kind::Structural,
+                anomaly: Some(Kind::Structural),
                 source,
                 percept,
             })

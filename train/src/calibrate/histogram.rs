@@ -1,8 +1,8 @@
 //! What good class histograms look like: one Gaussian, or neighbours where the product comes in variants.
 
-use aecsad::network::Percept;
+use aecsad::score::class_histogram::length;
 use aecsad::score::reference::{NEIGHBOURS, Reference};
-use aecsad::score::scorer::{HistogramModel, LayoutModel, histogram, histogram_length};
+use aecsad::score::scorer::{HistogramModel, LayoutModel, histogram};
 use aecsad::score::shrunk_gaussian::ShrunkGaussian;
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
 
@@ -11,12 +11,6 @@ use super::shrinkage;
 /// Cells a side of the grid over which shares are taken beside the whole.
 pub const GRID: usize = 2;
 
-/// A part of D_L as the trained network sees it, and its class probabilities after registration.
-pub struct Segmented<'a> {
-    pub percept: &'a Percept,
-    pub probabilities: Array3<f32>,
-}
-
 /// One way to look at class histograms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
@@ -24,8 +18,6 @@ pub struct View {
     pub grid: usize,
     /// Nearest good histograms instead of one Gaussian.
     pub variants: bool,
-    /// The number of pieces counts beside the shares.
-    pub pieces: bool,
 }
 
 impl std::fmt::Display for View {
@@ -35,13 +27,13 @@ impl std::fmt::Display for View {
         } else {
             "one Gaussian"
         };
-        let pieces = if self.pieces { " and pieces" } else { "" };
-        write!(f, "{model} of shares{pieces}, {0}×{0} cells", self.grid)
+        write!(f, "{model} of shares, {0}×{0} cells", self.grid)
     }
 }
 
-pub fn fit(parts: &[Segmented<'_>], classes: usize, view: View) -> HistogramModel {
-    let samples = histograms(parts, classes, view.grid, view.pieces);
+/// `parts` are the class probabilities of D_L, registered: `[classes, 64, 64]` each.
+pub fn fit(parts: &[Array3<f32>], classes: usize, view: View) -> HistogramModel {
+    let samples = histograms(parts, classes, view.grid);
     let reference = if view.variants {
         neighbours(&samples)
     } else {
@@ -50,14 +42,13 @@ pub fn fit(parts: &[Segmented<'_>], classes: usize, view: View) -> HistogramMode
     HistogramModel {
         classes,
         grid: view.grid,
-        pieces: view.pieces,
         reference,
     }
 }
 
 /// The mean normal layout (paper, eq. 3).
-pub fn fit_layout(parts: &[Segmented<'_>], classes: usize, grid: usize) -> LayoutModel {
-    let samples = histograms(parts, classes, grid, false);
+pub fn fit_layout(parts: &[Array3<f32>], classes: usize, grid: usize) -> LayoutModel {
+    let samples = histograms(parts, classes, grid);
     let cells = samples.slice(s![.., classes - 1..]);
     let mean = cells.mean_axis(Axis(0)).unwrap_or_default();
     LayoutModel {
@@ -67,18 +58,11 @@ pub fn fit_layout(parts: &[Segmented<'_>], classes: usize, grid: usize) -> Layou
     }
 }
 
-fn histograms(parts: &[Segmented<'_>], classes: usize, grid: usize, pieces: bool) -> Array2<f32> {
-    let mut samples = Array2::zeros((parts.len(), histogram_length(classes, grid, pieces)));
-    let (mut scratch, mut buffer) = Default::default();
+fn histograms(parts: &[Array3<f32>], classes: usize, grid: usize) -> Array2<f32> {
+    let mut samples = Array2::zeros((parts.len(), length(classes, grid)));
+    let mut buffer = Vec::new();
     for (part, mut row) in parts.iter().zip(samples.rows_mut()) {
-        let view = part.probabilities.view();
-        let vector = histogram(
-            part.percept,
-            view,
-            (grid, pieces),
-            &mut scratch,
-            &mut buffer,
-        );
+        let vector = histogram(part.view(), grid, &mut buffer);
         row.assign(&ArrayView1::from(vector));
     }
     samples

@@ -4,7 +4,6 @@
 mod choose;
 mod context;
 mod decide;
-mod gain;
 mod histogram;
 mod inventory;
 mod k_means;
@@ -13,12 +12,15 @@ mod paper;
 mod patch;
 mod position;
 mod registration;
+mod scores;
 pub(crate) mod shrinkage;
 mod statistics;
 mod student_error;
 mod way;
+mod weights;
 
-pub use decide::{BranchChoice, Planted, PlantedAuroc, Selection, decide, decide_again, rank};
+pub use decide::{BranchChoice, Planted, Selection, decide, decide_again, rank};
 pub use paper::decide_as_the_paper;
+pub use scores::{PlantedAuroc, Scores};
 pub use statistics::{Fitter, Good};
 pub use way::Way;

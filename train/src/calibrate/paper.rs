@@ -9,19 +9,18 @@ use aecsad::score::conformal::Conformal;
 use aecsad::score::decision::{Decision, Voice};
 use aecsad::score::heat::Range;
 use aecsad::score::lgst::LgstScale;
-use aecsad::score::registration::Pose;
-use aecsad::score::scorer::{Scorer, Statistics, probabilities_through_pose};
+use aecsad::score::scorer::{Scorer, Statistics};
 use aecsad::score::trimmed_z::{TrimmedZ, quantile};
 use ndarray::Array3;
 
-use super::decide::{BranchChoice, PlantedAuroc, Selection, threshold};
-use super::histogram::{self, Segmented, View};
+use super::decide::{BranchChoice, Selection, threshold};
+use super::histogram::{self, View};
+use super::scores::PlantedAuroc;
 
 /// One Gaussian over shares of the whole and a 2×2 grid.
 const VIEW: View = View {
     grid: histogram::GRID,
     variants: false,
-    pieces: false,
 };
 
 /// `labelled` are the parts of D_L, `validation` good parts that trained nothing; `classes` counts the background in
@@ -99,16 +98,11 @@ pub fn decide_as_the_paper(
     }
 }
 
-fn segmented(parts: &[Percept]) -> Vec<Segmented<'_>> {
-    let whole = |percept| {
-        let mut probabilities = Array3::zeros((0, 0, 0));
-        probabilities_through_pose(percept, &Pose::default(), &mut probabilities);
-        Segmented {
-            percept,
-            probabilities,
-        }
-    };
-    parts.iter().map(whole).collect()
+fn segmented(parts: &[Percept]) -> Vec<Array3<f32>> {
+    parts
+        .iter()
+        .map(|part| part.probabilities.clone())
+        .collect()
 }
 
 /// The quantiles of all cells of all maps.

@@ -10,7 +10,7 @@ use aecsad::score::scorer::{Statistics, probabilities_through_pose, through_pose
 use ndarray::{Array1, Array2, Array3, ArrayView2};
 use rayon::prelude::*;
 
-use super::histogram::{Segmented, View};
+use super::histogram::View;
 use super::way::Way;
 use super::{
     context, histogram, inventory, low_rank, patch, position, registration, shrinkage,
@@ -47,7 +47,7 @@ pub struct Fitter<'a> {
     low_rank: LowRank,
     vectors: Vec<Array2<f32>>,
     poses: Vec<Pose>,
-    segmented: Vec<Segmented<'a>>,
+    segmented: Vec<Array3<f32>>,
 }
 
 impl<'a> Fitter<'a> {
@@ -85,10 +85,7 @@ impl<'a> Fitter<'a> {
             .map(|&i| {
                 let mut probabilities = Array3::zeros((0, 0, 0));
                 probabilities_through_pose(&good.train[i], &poses[i], &mut probabilities);
-                Segmented {
-                    percept: &good.train[i],
-                    probabilities,
-                }
+                probabilities
             })
             .collect();
         Fitter {

@@ -29,14 +29,9 @@ pub enum Way {
 impl Way {
     /// All of them, a branch's ways one after the other.
     pub fn all() -> Vec<Way> {
-        let flags = [(false, false), (false, true), (true, false), (true, true)];
-        let views = GRIDS.into_iter().flat_map(|grid| {
-            flags.map(|(variants, pieces)| View {
-                grid,
-                variants,
-                pieces,
-            })
-        });
+        let views = GRIDS
+            .into_iter()
+            .flat_map(|grid| [false, true].map(|variants| View { grid, variants }));
         let mut ways: Vec<Way> = views.map(Way::Histogram).collect();
         ways.extend([Way::Layout, Way::Local, Way::Global]);
         ways.extend(REACHES.map(Way::Position));
@@ -75,7 +70,7 @@ impl Way {
         match self {
             Way::Histogram(view) => statistics.histogram.as_ref().is_some_and(|model| {
                 let variants = matches!(model.reference, Reference::Nearest { .. });
-                (model.grid, variants, model.pieces) == (view.grid, view.variants, view.pieces)
+                (model.grid, variants) == (view.grid, view.variants)
             }),
             Way::Context(codes) => {
                 let context = statistics.context.as_ref();

@@ -62,7 +62,7 @@ pub fn perceive_plants(
     let pairs = plants.iter().zip(percepts);
     Ok(pairs
         .map(|(plant, percept)| Planted {
-            kind: plant.kind,
+            anomaly: plant.anomaly,
             source: plant.source,
             percept,
         })

@@ -8,8 +8,8 @@ use aecsad::score::scorer::Scorer;
 use ndarray::Array2;
 use serde::Serialize;
 
-use crate::calibrate::{Planted, Selection};
-use crate::evaluate::{Kind, auroc, rank_correlation};
+use crate::calibrate::{Planted, PlantedAuroc, Scores, Selection};
+use crate::evaluate::rank_correlation;
 use crate::quantise::{NetworkReport, Precision};
 
 /// Networks and scores in int8 against float.
@@ -79,21 +79,21 @@ pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
         let pairs = left.iter().zip(right);
         pairs.filter(|((_, l), (_, r))| l != r).count()
     };
-    let ranking = |kind: Kind| {
-        let of = |planted: &Judged| -> Vec<f64> {
-            let pairs = float.planted.iter().zip(planted);
-            pairs
-                .filter(|(p, _)| p.kind == kind)
-                .map(|(_, (score, _))| *score)
-                .collect()
-        };
-        let float = auroc(&scores(&float_good), &of(&float_planted))?;
-        let int8 = auroc(&scores(&int8_good), &of(&int8_planted))?;
-        Some(Ranking {
-            float,
-            int8,
-            points: 100.0 * (int8 - float),
+    let ranked = |good: &Judged, planted: &Judged| {
+        let anomalies = float.planted.iter().zip(scores(planted));
+        PlantedAuroc::of(&Scores {
+            good: scores(good),
+            planted: anomalies
+                .filter_map(|(p, score)| Some((p.anomaly?, score)))
+                .collect(),
         })
+    };
+    let left = ranked(&float_good, &float_planted);
+    let right = ranked(&int8_good, &int8_planted);
+    let ranking = |(float, int8): (f64, f64)| Ranking {
+        float,
+        int8,
+        points: 100.0 * (int8 - float),
     };
     ScoreReport {
         good_parts: float_good.len(),
@@ -106,8 +106,8 @@ pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
         flipped_good: flips(&float_good, &int8_good),
         flipped_planted: flips(&float_planted, &int8_planted),
         same_class: same_class(float, int8),
-        logical: ranking(Kind::Logical),
-        structural: ranking(Kind::Structural),
+        logical: left.logical.zip(right.logical).map(ranking),
+        structural: left.structural.zip(right.structural).map(ranking),
     }
 }
 

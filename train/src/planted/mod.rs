@@ -1,7 +1,10 @@
 //! Anomalies planted on good validation images, so that the choice of branches rests on numbers without ever seeing
 //! a test image. They are crude on purpose: nothing about the real defects is known at training time.
 
+mod harmless;
 mod logical;
+mod paste;
+mod place;
 mod structural;
 
 use aecsad::camera::Frame;
@@ -19,15 +22,17 @@ pub struct Clean<'a> {
     pub classes: &'a Array2<u8>,
 }
 
-/// A planted anomaly.
+/// A good image after an edit.
 pub struct Plant {
-    pub kind: Kind,
+    /// What is wrong with it now; None after a harmless edit.
+    pub anomaly: Option<Kind>,
     /// Index of the image it was planted on.
     pub source: usize,
     pub frame: Frame,
 }
 
-/// Up to `each` anomalies of either kind on each image; logical ones only where there are components to play with.
+/// Up to `each` anomalies of either kind and as many harmless edits on each image; logical and harmless ones only where there
+/// are components to play with.
 pub fn plant(clean: &[Clean<'_>], each: usize, seed: u64) -> Vec<Plant> {
     let mut plants = Vec::new();
     for index in 0..clean.len() {
@@ -36,17 +41,24 @@ pub fn plant(clean: &[Clean<'_>], each: usize, seed: u64) -> Vec<Plant> {
         for _ in 0..each {
             let frame = structural::plant(&clean[index], &mut random);
             plants.push(Plant {
-                kind: Kind::Structural,
+                anomaly: Some(Kind::Structural),
                 source: index,
                 frame,
             });
             if let Some(frame) = logical::plant(clean, index, &mut random) {
                 plants.push(Plant {
-                    kind: Kind::Logical,
+                    anomaly: Some(Kind::Logical),
                     source: index,
                     frame,
                 });
             }
+        }
+        if let Some(frame) = harmless::edit(clean, index, &mut random) {
+            plants.push(Plant {
+                anomaly: None,
+                source: index,
+                frame,
+            });
         }
     }
     plants

@@ -81,7 +81,7 @@ fn line(
     bend: f32,
     random: &mut impl Rng,
 ) {
-    let length = random.random_range(14.0..60.0);
+    let length = random.random_range(10.0..40.0);
     let half_width = random.random_range(0.5..1.4f32);
     let reach = half_width.ceil() as i32;
     wander(at, length, bend, random, |x, y| {
@@ -97,23 +97,23 @@ fn line(
 
 fn scratch(frame: &mut Frame, at: (f32, f32), random: &mut impl Rng) {
     let level = if random.random_bool(0.5) { 225.0 } else { 25.0 };
-    let share = random.random_range(0.15..0.6);
+    let share = random.random_range(0.1..0.4);
     line(frame, at, [level; 3], share, 0.02, random);
 }
 
 fn fibre(frame: &mut Frame, at: (f32, f32), random: &mut impl Rng) {
     let colour = std::array::from_fn(|_| random.random_range(0.0..255.0));
-    let share = random.random_range(0.25..0.8);
+    let share = random.random_range(0.15..0.5);
     line(frame, at, colour, share, 0.12, random);
 }
 
 fn stain(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
     let (rx, ry) = (
-        random.random_range(4.0..14.0f32),
-        random.random_range(4.0..14.0f32),
+        random.random_range(3.0..11.0f32),
+        random.random_range(3.0..11.0f32),
     );
     let colour = std::array::from_fn(|_| random.random_range(0.0..255.0));
-    let share = random.random_range(0.2..0.65);
+    let share = random.random_range(0.12..0.45);
     let waves: [f32; 3] = std::array::from_fn(|_| random.random_range(0.0..std::f32::consts::TAU));
     let reach = 18;
     for dy in -reach..=reach {
@@ -130,9 +130,9 @@ fn stain(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
 
 /// Pulls the surface towards a point: outlines bend, texture is squeezed.
 fn dent(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
-    let radius = random.random_range(8.0..22.0f32);
+    let radius = random.random_range(6.0..16.0f32);
     let heading = random.random_range(0.0..std::f32::consts::TAU);
-    let pull = random.random_range(0.3..0.7) * radius;
+    let pull = random.random_range(0.2..0.5) * radius;
     let source = frame.clone();
     let reach = radius as i32;
     for dy in -reach..=reach {
@@ -150,7 +150,7 @@ fn dent(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
 
 /// A piece of the same image, turned, where it does not belong.
 fn foreign_piece(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
-    let (half_x, half_y) = (random.random_range(3..12), random.random_range(3..12));
+    let (half_x, half_y) = (random.random_range(2..8), random.random_range(2..8));
     let from_x = random.random_range(0.1..0.9) * frame.width as f32;
     let from_y = random.random_range(0.1..0.9) * frame.height as f32;
     let (sin, cos) = random.random_range(0.0..std::f32::consts::TAU).sin_cos();

@@ -3,12 +3,11 @@
 //! it lies. And, for products that may lie any way round, flips and quarter turns.
 
 use aecsad::camera::Frame;
-use aecsad::score::pieces;
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::IGNORE;
+use super::{IGNORE, pieces};
 
 /// Cells that a piece must have to be worth moving.
 const LEAST_CELLS: usize = 4;

@@ -4,6 +4,7 @@
 mod augment;
 mod decoder;
 mod losses;
+pub mod pieces;
 mod sharpness;
 mod source;
 mod train;
