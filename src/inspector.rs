@@ -12,7 +12,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
 use crate::score::heat::HeatMap;
-use crate::score::inventory::{Count, Inventory};
+use crate::score::inventory::{Counts, Inventory};
 use crate::score::registration::Pose;
 use crate::score::scorer::{RawScores, Scorer, Statistics};
 use crate::score::statistics_file::StatisticsError;
@@ -53,6 +53,8 @@ pub struct Verdict {
     pub branch: Branch,
     /// Each active branch's normalised score, in the order of [`Branch::ALL`].
     pub branches: BranchScores,
+    /// Parts that are too many or too few, where the bundle counts them.
+    pub counts: Counts,
     /// From the frame in memory to this verdict.
     pub latency: Duration,
     /// The same, stage by stage.
@@ -172,6 +174,7 @@ impl Inspector {
             p_value: judged.p_value,
             branch: judged.branch,
             branches: judged.branches,
+            counts: self.scorer.unusual_counts(),
             latency: end - start,
             stages: Stages {
                 optics: seen - start,
@@ -196,11 +199,6 @@ impl Inspector {
     /// What is strange where in the latest frame.
     pub fn heat(&mut self) -> &HeatMap {
         self.scorer.heat(&self.percept)
-    }
-
-    /// Parts that are too many or too few in the latest frame, where the bundle counts them.
-    pub fn unusual_counts(&self) -> impl Iterator<Item = Count> + '_ {
-        self.scorer.unusual_counts()
     }
 
     /// Where the part of the latest frame lies.

@@ -91,6 +91,7 @@ impl Judge for EveryThird {
             p_value: 0.5,
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
+            counts: Default::default(),
             latency: Duration::ZERO,
             stages: Default::default(),
         })

@@ -12,7 +12,7 @@ use crate::camera::ImageError;
 use crate::error::{Error, Result};
 use crate::inspector::Verdict;
 use crate::score::Branch;
-use crate::score::inventory::Count;
+use crate::score::inventory::{Count, in_words};
 use crate::whole_file::WholeFile;
 
 const COLUMNS: [&str; 6] = [
@@ -29,7 +29,6 @@ pub struct Finding {
     pub name: PathBuf,
     pub outcome: Result<Verdict, ImageError>,
     /// Parts too many or too few.
-    pub counts: Vec<Count>,
     /// What the user should know although the image was judged.
     pub warning: Option<String>,
 }
@@ -75,8 +74,10 @@ impl Finding {
                     v.branch,
                     v.latency.as_secs_f64() * 1e3,
                 );
-                let told = self.counts.iter().filter(|_| v.reject);
-                told.map(in_words).fold(line, |line, words| line + &words)
+                match in_words(&v.counts) {
+                    words if v.reject && !words.is_empty() => format!("{line}; {words}"),
+                    _ => line,
+                }
             }
             Err(_) => format!(
                 "{verdict:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {name}",
@@ -95,7 +96,11 @@ impl Finding {
             branch: verdict.map(|v| v.branch),
             latency_ms: verdict.map(|v| v.latency.as_secs_f64() * 1e3),
             branches: verdict.map(|v| v.branches.iter().copied().collect()),
-            counts: self.counts.iter().map(JsonCount::from).collect(),
+            counts: verdict
+                .into_iter()
+                .flat_map(|v| &v.counts)
+                .map(JsonCount::from)
+                .collect(),
             error: self.outcome.as_ref().err().map(ImageError::to_string),
         };
         // Strings and numbers only, which always serialise.
@@ -128,12 +133,12 @@ struct JsonLine {
 #[derive(Serialize)]
 struct JsonCount {
     /// From 1; parts that the segmentation mixes up are one component.
-    component: usize,
+    component: u16,
     /// Shares of the image's side.
     length: f32,
     width: f32,
-    found: u32,
-    usual: u32,
+    found: u16,
+    usual: u16,
 }
 
 impl From<&Count> for JsonCount {
@@ -142,20 +147,10 @@ impl From<&Count> for JsonCount {
             component: count.component + 1,
             length: count.length,
             width: count.width,
-            found: count.found as u32,
-            usual: count.usual as u32,
+            found: count.found,
+            usual: count.usual,
         }
     }
-}
-
-fn in_words(count: &Count) -> String {
-    format!(
-        "; parts of {:.0}×{:.0} % of the side: {} instead of {}",
-        100.0 * count.length,
-        100.0 * count.width,
-        count.found,
-        count.usual
-    )
 }
 
 fn header() -> Vec<&'static str> {
@@ -343,23 +338,22 @@ mod tests {
                 p_value: 0.1,
                 branch: Branch::Inventory,
                 branches: BranchScores::new(),
+                counts: [Count {
+                    component: 1,
+                    length: 0.25,
+                    width: 0.0625,
+                    found: 3,
+                    usual: 2,
+                }]
+                .into_iter()
+                .collect(),
                 latency: Duration::ZERO,
                 stages: Stages::default(),
             }),
-            counts: vec![Count {
-                component: 1,
-                length: 0.25,
-                width: 0.0625,
-                found: 3.0,
-                usual: 2.0,
-            }],
             warning: None,
         };
         let told = finding(true).table_line();
-        assert!(
-            told.ends_with("a.png; parts of 25×6 % of the side: 3 instead of 2"),
-            "{told}"
-        );
+        assert!(told.ends_with("a.png; found 3 of 2 (25×6 %)"), "{told}");
         assert!(finding(false).table_line().ends_with("a.png"));
         let json = finding(true).json_line();
         let counts =

@@ -13,7 +13,7 @@ use crate::line::Cause;
 use crate::station::config::StationConfig;
 use crate::whole_file::WholeFile;
 
-const HEADER: [&str; 14] = [
+const HEADER: [&str; 15] = [
     "run",
     "part",
     "captured",
@@ -28,6 +28,7 @@ const HEADER: [&str; 14] = [
     "latency_ms",
     "bundle",
     "picture",
+    "counts",
 ];
 
 #[derive(Args)]
@@ -123,7 +124,7 @@ fn show(database: &Database, filter: &Filter) -> Result<()> {
         };
         writeln!(
             out,
-            "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  {}",
+            "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  {}{}",
             show_time(r.captured_ms),
             r.run,
             r.part,
@@ -132,7 +133,11 @@ fn show(database: &Database, filter: &Filter) -> Result<()> {
             number(r.p_value, 4),
             r.branch.as_deref().unwrap_or("-"),
             r.pulse,
-            fallen(&r, "-")
+            fallen(&r, "-"),
+            match r.counts.as_str() {
+                "" => String::new(),
+                counts => format!("; {counts}"),
+            }
         )
         .is_ok()
     })?;
@@ -196,6 +201,7 @@ fn fields(r: &Record, folder: &Path) -> [String; HEADER.len()] {
         r.bundle.clone(),
         r.picture(folder)
             .map_or(String::new(), |path| path.display().to_string()),
+        r.counts.clone(),
     ]
 }
 

@@ -178,7 +178,6 @@ fn judge_one(
     writer: MapWriter<'_>,
 ) -> Result<Finding> {
     let mut warning = None;
-    let mut counts = Vec::new();
     let read = read_image(&image.file).or_else(|error| match error {
         ImageError::Mislabelled { .. } => {
             warning = Some(format!("{error}; it is read as what it holds"));
@@ -189,7 +188,6 @@ fn judge_one(
     let outcome = match read {
         Ok(frame) => {
             let verdict = inspector.inspect(&frame)?;
-            counts.extend(inspector.unusual_counts());
             if writer.wanted() {
                 writer.write(&image.name, frame, inspector.heat())?;
             }
@@ -200,7 +198,6 @@ fn judge_one(
     Ok(Finding {
         name: image.name.clone(),
         outcome,
-        counts,
         warning,
     })
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
+use crate::score::inventory::in_words;
 use crate::station::ledger::{Entry, Pulse, Row, Totals};
 
 const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms";
@@ -202,14 +203,20 @@ fn columns(row: &Row) -> String {
     };
     let cause = row.cause.name();
     match &row.verdict {
-        Some(v) => format!(
-            "{:>6}  {cause:<12}  {:>9.3}  {:>7.4}  {:<9}  {:>5.1} ms  {pulse}",
-            row.part,
-            v.score,
-            v.p_value,
-            v.branch,
-            v.latency.as_secs_f64() * 1e3,
-        ),
+        Some(v) => {
+            let line = format!(
+                "{:>6}  {cause:<12}  {:>9.3}  {:>7.4}  {:<9}  {:>5.1} ms  {pulse}",
+                row.part,
+                v.score,
+                v.p_value,
+                v.branch,
+                v.latency.as_secs_f64() * 1e3,
+            );
+            match in_words(&v.counts) {
+                words if v.reject && !words.is_empty() => format!("{line}; {words}"),
+                _ => line,
+            }
+        }
         None => format!(
             "{:>6}  {cause:<12}  {:>9}  {:>7}  {:<9}  {:>8}  {pulse}",
             row.part, "-", "-", "-", "-"
@@ -228,6 +235,9 @@ fn pairs(row: &Row) -> String {
             v.branch,
             v.latency.as_secs_f64() * 1e3
         );
+        if v.reject && !v.counts.is_empty() {
+            text += &format!(" counts=\"{}\"", in_words(&v.counts));
+        }
     }
     text += &format!(" pulse={}", row.pulse.name());
     if let Pulse::Seen { error_us } = row.pulse {

@@ -28,12 +28,15 @@ const SCHEMA: &str = "
         pulse_error_ms REAL,
         fallen INTEGER,
         latency_ms REAL,
-        bundle TEXT NOT NULL
+        bundle TEXT NOT NULL,
+        counts TEXT NOT NULL DEFAULT ''
     );
     CREATE INDEX IF NOT EXISTS parts_by_time ON parts (captured_ms);";
 
+const ADD_COUNTS: &str = "ALTER TABLE parts ADD COLUMN counts TEXT NOT NULL DEFAULT ''";
+
 const COLUMNS: &str = "run, part, captured_ms, cause, score, p_value, branch, branches, pulse, \
-    pulse_error_ms, fallen, latency_ms, bundle";
+    pulse_error_ms, fallen, latency_ms, bundle, counts";
 
 pub struct Database {
     connection: Connection,
@@ -104,6 +107,10 @@ impl Database {
         // A commit is on the disk when it returns. There is one a second, and nobody but its own thread waits for it.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
+        // A journal that was begun before counts were kept.
+        if !has_counts(&connection)? {
+            connection.execute_batch(ADD_COUNTS)?;
+        }
         Ok(Database {
             connection,
             path: path.into(),
@@ -139,7 +146,7 @@ impl Database {
         let mut last = 0;
         {
             let mut insert = transaction.prepare_cached(&format!(
-                "INSERT INTO parts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+                "INSERT INTO parts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
             ))?;
             for r in records {
                 insert.execute(params![
@@ -155,7 +162,8 @@ impl Database {
                     r.pulse_error_ms,
                     r.fallen,
                     r.latency_ms,
-                    r.bundle
+                    r.bundle,
+                    r.counts
                 ])?;
                 last = transaction.last_insert_rowid();
             }
@@ -207,8 +215,12 @@ impl Database {
             conditions.push(format!("cause IN ({})", places.join(", ")));
         }
         let limit = filter.limit.map_or(-1, i64::from);
+        let counts = match has_counts(&self.connection).map_err(failed)? {
+            true => "",
+            false => ", '' AS counts",
+        };
         let sql = format!(
-            "SELECT {COLUMNS} FROM (SELECT * FROM parts WHERE {} ORDER BY id DESC LIMIT {limit}) ORDER BY id",
+            "SELECT {COLUMNS} FROM (SELECT *{counts} FROM parts WHERE {} ORDER BY id DESC LIMIT {limit}) ORDER BY id",
             conditions.join(" AND ")
         );
         let mut select = self.connection.prepare(&sql).map_err(failed)?;
@@ -238,7 +250,13 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<Record> {
         fallen: row.get(10)?,
         latency_ms: row.get(11)?,
         bundle: row.get(12)?,
+        counts: row.get(13)?,
     })
+}
+
+fn has_counts(connection: &Connection) -> rusqlite::Result<bool> {
+    let columns = "SELECT count(*) FROM pragma_table_info('parts') WHERE name = 'counts'";
+    connection.query_row(columns, [], |row| row.get(0))
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> JournalError {
@@ -269,6 +287,7 @@ pub mod tests {
             p_value: Some(0.25),
             branch: Some("layout".into()),
             branches: "layout=1.5".into(),
+            counts: String::new(),
             pulse: "seen".into(),
             pulse_error_ms: Some(-0.3),
             fallen: Some(true),
@@ -345,6 +364,40 @@ pub mod tests {
         }
         let kept = parts(&database, Filter::default()).len();
         assert!((1_500..=1_500 + 1_200).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn a_journal_of_before_counts_is_read_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = "        bundle TEXT NOT NULL,\n        counts TEXT NOT NULL DEFAULT ''";
+        let before = SCHEMA.replace(with, "        bundle TEXT NOT NULL");
+        let connection = Connection::open(folder.path().join(FILE)).unwrap();
+        connection.execute_batch(&before).unwrap();
+        assert!(!has_counts(&connection).unwrap());
+        let row = "INSERT INTO parts (run, part, captured_ms, cause, branches, pulse, bundle) \
+                   VALUES (1, 7, 5, 'bad', '', 'seen', 'demo 1')";
+        connection.execute_batch(row).unwrap();
+        drop(connection);
+        let found = || {
+            let mut found = Vec::new();
+            let database = Database::read(folder.path()).unwrap();
+            let all = Filter::default();
+            database
+                .find(&all, |r| {
+                    found.push((r.part, r.counts));
+                    true
+                })
+                .unwrap();
+            found
+        };
+        assert_eq!(found(), [(7, String::new())]);
+        let counted = Record {
+            counts: "found 3 of 2 (25×6 %)".into(),
+            ..record(2, 8, "bad")
+        };
+        let mut database = Database::open(folder.path()).unwrap();
+        database.add([&counted], 100).unwrap();
+        assert_eq!(found(), [(7, String::new()), (8, counted.counts)]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub use database::{Database, Filter};
 pub use pictures::Pictures;
 pub use writer::{Writer, WriterReport};
 
+use crate::score::inventory::in_words;
 use crate::station::ledger::{Pulse, Row};
 
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,8 @@ pub struct Record {
     pub branch: Option<String>,
     /// Each branch's normalised score as `name=score`, separated by spaces.
     pub branches: String,
+    /// Parts of a rejected set that were too many or too few, in words; empty where nothing was.
+    pub counts: String,
     /// `none`, `seen`, `unconfirmed`, `impossible` or `waiting`.
     pub pulse: String,
     pub pulse_error_ms: Option<f64>,
@@ -78,6 +81,9 @@ impl Record {
             p_value: verdict.map(|v| f64::from(v.p_value)),
             branch: verdict.map(|v| v.branch.to_string()),
             branches: branches.unwrap_or_default(),
+            counts: verdict
+                .filter(|v| v.reject)
+                .map_or(String::new(), |v| in_words(&v.counts)),
             pulse: row.pulse.name().into(),
             pulse_error_ms: match row.pulse {
                 Pulse::Seen { error_us } => Some(error_us as f64 / 1e3),

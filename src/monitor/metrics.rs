@@ -236,6 +236,7 @@ mod tests {
                 p_value,
                 branch: Branch::Layout,
                 branches: heapless::Vec::new(),
+                counts: Default::default(),
                 latency: Duration::from_millis(30),
                 stages: Default::default(),
             }),

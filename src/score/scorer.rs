@@ -270,15 +270,11 @@ impl Scorer {
     }
 
     /// Parts that are too many or too few in the latest frame.
-    pub fn unusual_counts(&self) -> impl Iterator<Item = inventory::Count> + '_ {
-        let inventory = self
-            .statistics
-            .inventory
-            .as_ref()
-            .zip(self.inventory.as_ref());
-        inventory
-            .into_iter()
-            .flat_map(|(inventory, scratch)| inventory.unusual(scratch))
+    pub fn unusual_counts(&self) -> inventory::Counts {
+        match (&self.statistics.inventory, &self.inventory) {
+            (Some(inventory), Some(scratch)) => inventory.unusual(scratch).collect(),
+            _ => inventory::Counts::new(),
+        }
     }
 
     fn register(&mut self, percept: &Percept) {

@@ -243,3 +243,77 @@ fn write_reference(arrays: &mut Arrays, name: &str, reference: &Reference) {
     arrays.insert(format!("{name}.mean"), space.mean.clone());
     arrays.insert(format!("{name}.whitening"), space.whitening.clone());
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2, arr1};
+
+    use super::super::inventory::Inventory;
+    use super::super::shrunk_gaussian::ShrunkGaussian;
+    use super::*;
+
+    /// Shares of two classes, compared with so many good parts.
+    fn histogram(parts: usize) -> HistogramModel {
+        let space = ShrunkGaussian {
+            mean: Array1::zeros(1),
+            whitening: Array2::eye(1),
+        };
+        HistogramModel {
+            classes: 2,
+            grid: 1,
+            reference: Reference::Nearest {
+                space,
+                good: Array2::zeros((parts, 1)),
+            },
+        }
+    }
+
+    /// One kind of parts, as so many good parts hold it.
+    fn inventory(parts: usize) -> Inventory {
+        let kinds = ndarray::arr2(&[[0.0, 2.0, 1.0, 1.0, 0.1, 0.1, 0.1]]);
+        let good = Array2::ones((parts, 1));
+        Inventory::from_arrays(&ndarray::arr2(&[[0.0, 1.0]]), &[1.0], &kinds, good).unwrap()
+    }
+
+    fn statistics(parts: usize) -> Statistics {
+        Statistics {
+            histogram: Some(histogram(parts)),
+            inventory: Some(inventory(parts)),
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let read = Statistics::from_arrays(&statistics(3).to_arrays()).unwrap();
+        assert_eq!(read.inventory, Some(inventory(3)));
+        let Reference::Nearest { good, .. } = read.histogram.unwrap().reference else {
+            panic!("it was written as neighbours")
+        };
+        assert_eq!(good.nrows(), 3);
+    }
+
+    #[test]
+    fn more_good_parts_than_time_allows_are_refused() {
+        let neighbours = Statistics {
+            histogram: Some(histogram(20_000)),
+            ..Statistics::default()
+        };
+        let counted = Statistics {
+            inventory: Some(inventory(20_000)),
+            ..Statistics::default()
+        };
+        for (many, name) in [(neighbours, "histogram.good"), (counted, "inventory.good")] {
+            let error = Statistics::from_arrays(&many.to_arrays()).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_that_counts_pieces_in_its_histogram_is_to_be_trained_again() {
+        let mut arrays = statistics(3).to_arrays();
+        arrays.insert("histogram.sizes", arr1(&[2.0f32, 1.0, 1.0]));
+        let error = Statistics::from_arrays(&arrays).unwrap_err();
+        assert!(error.to_string().contains("train it again"), "{error}");
+    }
+}

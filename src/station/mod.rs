@@ -116,6 +116,10 @@ pub enum StationError {
 
 /// What a station tells about its work.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would ask for memory at each part"
+)]
 pub enum LineEvent {
     /// A part's fate, and what it rests on.
     Decided {

@@ -45,6 +45,7 @@ impl Judge for Brightness {
             p_value: 0.5,
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
+            counts: Default::default(),
             latency: start.elapsed(),
             stages: Default::default(),
         })

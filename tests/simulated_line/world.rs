@@ -473,6 +473,7 @@ fn deliver(
                 p_value: 0.5,
                 branch: Branch::Pooled,
                 branches: heapless::Vec::new(),
+                counts: Default::default(),
                 latency: Duration::ZERO,
                 stages: Default::default(),
             };

@@ -44,6 +44,7 @@ fn verdict(score: f32) -> Verdict {
         p_value: 1.0,
         branch: Branch::Pooled,
         branches: Default::default(),
+        counts: Default::default(),
         latency: Duration::ZERO,
         stages: Default::default(),
     }

@@ -13,12 +13,38 @@ const PIECE: f32 = 0.8;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Count {
     /// Number of the component, from 0.
-    pub component: usize,
+    pub component: u16,
     /// Usual length and width, as shares of the image's side.
     pub length: f32,
     pub width: f32,
-    pub found: f32,
-    pub usual: f32,
+    pub found: u16,
+    pub usual: u16,
+}
+
+/// Those of one part, the first few.
+pub type Counts = heapless::Vec<Count, 6>;
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} of {} ({:.0}×{:.0} %)",
+            self.found,
+            self.usual,
+            100.0 * self.length,
+            100.0 * self.width,
+        )
+    }
+}
+
+/// In one line, like `found 1 of 2 (23×6 %)` with the length and width of such a part in percent of the image's side; empty
+/// where all is as usual.
+pub fn in_words(counts: &[Count]) -> String {
+    let each: Vec<String> = counts.iter().map(Count::to_string).collect();
+    match each.is_empty() {
+        true => String::new(),
+        false => format!("found {}", each.join(", ")),
+    }
 }
 
 impl Inventory {
@@ -71,12 +97,13 @@ impl Inventory {
             .zip(counts)
             .filter(|(_, (found, usual))| found != *usual)
             .map(|((component, kind), (found, usual))| Count {
-                component,
+                component: component as u16,
                 length: kind.shape[1].exp() / MAP_SIDE as f32,
                 width: kind.shape[2].exp() / MAP_SIDE as f32,
-                found,
-                usual: *usual,
+                found: found as u16,
+                usual: *usual as u16,
             })
+            .take(Counts::new().capacity())
     }
 }
 
@@ -123,16 +150,16 @@ mod tests {
             "{heat:?}"
         );
         assert_eq!(counts.len(), 1);
-        assert_eq!((counts[0].found, counts[0].usual), (2.0, 1.0));
+        assert_eq!((counts[0].found, counts[0].usual), (2, 1));
         assert!((counts[0].length - SHORT / 64.0).abs() < 1e-3);
     }
 
     #[test]
     fn what_lacks_is_told_and_what_is_of_no_kind_is_shown() {
         let (_, counts) = shown(&[(3, 3, LONG), (30, 20, SHORT)]);
-        assert_eq!((counts[0].found, counts[0].usual), (1.0, 2.0));
+        assert_eq!((counts[0].found, counts[0].usual), (1, 2));
         let (heat, counts) = shown(&[(3, 3, LONG), (9, 40, 11.0), (30, 20, SHORT)]);
         assert!(heat[1] > 0.5 && heat[0] < 0.05, "{heat:?}");
-        assert_eq!((counts[0].found, counts[0].usual), (1.0, 2.0));
+        assert_eq!((counts[0].found, counts[0].usual), (1, 2));
     }
 }

@@ -7,7 +7,7 @@ mod marks;
 mod stock;
 mod tree;
 
-pub use marks::Count;
+pub use marks::{Count, Counts, in_words};
 pub use stock::{Kind, Scratch as StockScratch, Stock, take_stock};
 pub use tree::{LEVELS, Node, Shape, Tree};
 

@@ -4,6 +4,7 @@ use ndarray::{Array, Array1, Array2, Dimension, Ix1};
 
 use super::StatisticsError;
 use crate::bundle::Arrays;
+use crate::score::Branch;
 use crate::score::heat::Range;
 use crate::score::inventory::{Inventory, arrays as inventory};
 use crate::score::lgst::LgstScale;
@@ -19,6 +20,8 @@ const MAX_CLASSES: usize = 64;
 const MAX_GRID: usize = 16;
 /// Largest number of kinds of parts.
 const MAX_KINDS: usize = 256;
+/// Largest number of good parts that each part is compared with.
+const MAX_GOOD: usize = 16_384;
 /// Largest number of kinds of patches.
 const MAX_PATCH_KINDS: usize = 4096;
 
@@ -101,10 +104,7 @@ impl Source<'_> {
             ));
         }
         if sizes[2] != 0.0 {
-            let wanted =
-                "two numbers and 0: pieces are no longer counted here, so fit the bundle again"
-                    .to_owned();
-            return Err(self.shape(name, &sizes, wanted));
+            return Err(StatisticsError::Branch(Branch::Histogram));
         }
         Ok((classes, grid))
     }
@@ -161,7 +161,9 @@ impl Source<'_> {
         let kinds: Array2<f32> = self.get(inventory::KINDS)?;
         let count = kinds.nrows().min(MAX_KINDS);
         self.check(inventory::KINDS, &kinds, &[count, inventory::KIND_COLUMNS])?;
-        let good = self.get(inventory::GOOD)?;
+        let good: Array2<f32> = self.get(inventory::GOOD)?;
+        let parts = good.nrows().min(MAX_GOOD);
+        self.check(inventory::GOOD, &good, &[parts, kinds.nrows()])?;
         Inventory::from_arrays(&classes, &weights.to_vec(), &kinds, good)
             .ok_or(StatisticsError::Inventory)
     }
@@ -182,7 +184,8 @@ impl Source<'_> {
         let good_name = format!("{name}.good");
         let good = self.when(&good_name, || {
             let good: Array2<f32> = self.get(&good_name)?;
-            self.check(&good_name, &good, &[good.nrows().max(1), kept])?;
+            let parts = good.nrows().clamp(1, MAX_GOOD);
+            self.check(&good_name, &good, &[parts, kept])?;
             Ok(good)
         })?;
         Ok(match good {
