@@ -35,10 +35,6 @@ pub struct Scratch {
     vectors: Array2<f32>,
     /// `[GRID², kinds]`
     products: Array2<f32>,
-    /// Of each cell the kinds of the nearest means, the nearest first.
-    nearest: Vec<[Option<u16>; NEAREST]>,
-    /// Cells in the order of their kinds.
-    order: Vec<u16>,
     /// `[rank]`
     centred: Vec<f32>,
 }
@@ -92,8 +88,6 @@ impl PatchMixture {
         Scratch {
             vectors: Array2::zeros((GRID * GRID, rank)),
             products: Array2::zeros((GRID * GRID, kinds)),
-            nearest: vec![[None; NEAREST]; GRID * GRID],
-            order: (0..(GRID * GRID) as u16).collect(),
             centred: vec![0.0; rank],
         }
     }
@@ -110,40 +104,35 @@ impl PatchMixture {
             0.0,
             &mut scratch.products,
         );
-        let rows = scratch.products.rows();
-        for (found, products) in scratch.nearest.iter_mut().zip(rows) {
-            *found = nearest(products.iter().zip(&self.squared).map(|(p, s)| p + s));
-        }
-        map.fill(f32::INFINITY);
-        for rank in 0..NEAREST {
-            // One kind after the other: its matrix is read from memory once, not for each cell.
-            let of = |cell: &u16| scratch.nearest[*cell as usize][rank];
-            scratch.order.sort_unstable_by_key(of);
-            for cell in scratch.order.iter().map(|cell| *cell as usize) {
-                let Some(kind) = scratch.nearest[cell][rank].map(usize::from) else {
-                    continue;
-                };
-                let (vector, mean) = (scratch.vectors.row(cell), self.means.row(kind));
+        let cells = scratch
+            .products
+            .rows()
+            .into_iter()
+            .zip(scratch.vectors.rows());
+        for (strangeness, (products, vector)) in map.iter_mut().zip(cells) {
+            let distances = products.iter().zip(&self.squared).map(|(p, s)| p + s);
+            let mut least = f32::INFINITY;
+            for kind in nearest(distances).into_iter().flatten() {
+                let mean = self.means.row(kind);
                 for (c, (x, m)) in scratch.centred.iter_mut().zip(vector.iter().zip(mean)) {
                     *c = x - m;
                 }
-                let (least, rarity) = (&mut map[cell], self.rarity[kind]);
-                let distance =
-                    self.triangles
-                        .squared_length(kind, &scratch.centred, *least - rarity);
-                *least = least.min(distance + rarity);
+                let rarity = self.rarity[kind];
+                let enough = least - rarity;
+                let distance = self
+                    .triangles
+                    .squared_length(kind, &scratch.centred, enough);
+                least = least.min(distance + rarity);
             }
-        }
-        for strangeness in map {
-            *strangeness = strangeness.max(0.0).sqrt();
+            *strangeness = least.max(0.0).sqrt();
         }
     }
 }
 
 /// Indices of the smallest distances, the smallest first.
-fn nearest(distances: impl Iterator<Item = f32>) -> [Option<u16>; NEAREST] {
+fn nearest(distances: impl Iterator<Item = f32>) -> [Option<usize>; NEAREST] {
     let mut found = [(f32::INFINITY, None); NEAREST];
-    for (kind, distance) in (0..=u16::MAX).zip(distances) {
+    for (kind, distance) in distances.enumerate() {
         if distance >= found[NEAREST - 1].0 {
             continue;
         }
@@ -210,7 +199,7 @@ mod tests {
     #[test]
     fn the_nearest_come_in_order() {
         let distances = [5.0, 1.0, 9.0, 3.0, 0.0, 7.0, 8.0, 2.0, 6.0, 4.0];
-        let found = nearest(distances.into_iter()).map(|k| distances[usize::from(k.unwrap())]);
+        let found = nearest(distances.into_iter()).map(|k| distances[k.unwrap()]);
         assert_eq!(found, [0.0, 1.0, 2.0, 3.0]);
         assert_eq!(nearest([f32::NAN, 1.0].into_iter())[..2], [Some(1), None]);
     }
