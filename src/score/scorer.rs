@@ -74,6 +74,15 @@ impl Statistics {
     }
 }
 
+/// How strange each place of the latest frame is to one branch.
+pub struct Map<'a> {
+    /// `[side²]`, row by row.
+    pub values: &'a [f32],
+    pub side: usize,
+    /// How the map lies on the frame: that of the part, or the default where the branch reads the frame as it is.
+    pub pose: Pose,
+}
+
 /// One raw score a branch, in the order of [`Branch::ALL`].
 pub type RawScores = [Option<f32>; Branch::ALL.len()];
 
@@ -227,19 +236,21 @@ impl Scorer {
         raw
     }
 
-    /// The map of a branch for the latest frame, in the template's coordinates (patches in the frame's): values and side. None
-    /// for branches that have no map, or no statistics.
-    pub fn map(&self, branch: Branch) -> Option<(&[f32], usize)> {
-        let s = &self.statistics;
-        match branch {
-            Branch::Position => s.position.as_ref().map(|_| (&self.position_map[..], GRID)),
-            Branch::Patch => s.patch.as_ref().map(|_| (&self.patch_map[..], GRID)),
-            Branch::Context => s.context.as_ref().map(|_| (&self.context_map[..], GRID)),
-            Branch::Local => s.local.as_ref().map(|_| (&self.local_map[..], MAP_SIDE)),
-            Branch::Global => s.global.as_ref().map(|_| (&self.global_map[..], MAP_SIDE)),
-            Branch::Lgst => s.lgst.as_ref().map(|_| (&self.lgst_map[..], MAP_SIDE)),
-            _ => None,
-        }
+    /// The map of a branch for the latest frame. None for branches that have no map, or no statistics.
+    pub fn map(&self, branch: Branch) -> Option<Map<'_>> {
+        let (pose, unmoved) = (self.pose, Pose::default());
+        let (values, side, pose) = match branch {
+            Branch::Position => (&self.position_map, GRID, pose),
+            Branch::Patch => (&self.patch_map, GRID, unmoved),
+            Branch::Context => (&self.context_map, GRID, pose),
+            Branch::Local => (&self.local_map, MAP_SIDE, pose),
+            Branch::Global => (&self.global_map, MAP_SIDE, pose),
+            Branch::Lgst => (&self.lgst_map, MAP_SIDE, pose),
+            Branch::Histogram | Branch::Layout | Branch::Pooled | Branch::Inventory => return None,
+        };
+        self.statistics
+            .has(branch)
+            .then_some(Map { values, side, pose })
     }
 
     /// Where the part of the latest frame lies.
@@ -253,12 +264,8 @@ impl Scorer {
         let mut heat = std::mem::take(&mut self.heat);
         heat.clear();
         for (branch, range) in &self.statistics.ranges {
-            if let Some((map, side)) = self.map(*branch) {
-                let pose = match branch {
-                    Branch::Patch => Pose::default(),
-                    _ => self.pose,
-                };
-                heat.add(map, side, *range, &pose);
+            if let Some(map) = self.map(*branch) {
+                heat.add(map.values, map.side, *range, &map.pose);
             }
         }
         if let (Some(inventory), Some(scratch)) = (&self.statistics.inventory, &mut self.inventory)

@@ -202,7 +202,7 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
     let (mut scores, mut cells) = (Vec::new(), Vec::new());
     for percept in &percepts {
         scores.push(scorer.score(percept)[Branch::Position as usize].unwrap());
-        let (map, _) = scorer.map(Branch::Position).unwrap();
+        let map = scorer.map(Branch::Position).unwrap().values;
         cells.extend(map.iter().map(|v| f64::from(*v)));
     }
     cells.sort_by(f64::total_cmp);

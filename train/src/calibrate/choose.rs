@@ -13,6 +13,9 @@ const LEAST_SHARE: f64 = 0.1;
 /// rule the weights.
 const FAR: f32 = 30.0;
 
+/// Weights are fitted to so many parts of a kind at most: the time goes with their square.
+const MOST_PARTS: usize = 300;
+
 /// A candidate that has a say.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen {
@@ -112,12 +115,13 @@ fn scale(candidate: &Candidate) -> Scores {
     }
 }
 
-/// `[parts, branches]`
+/// `[parts, branches]`, of many parts evenly spread ones.
 fn table(columns: impl Iterator<Item = Vec<f64>>) -> Array2<f64> {
     let columns: Vec<Vec<f64>> = columns.collect();
-    let parts = columns.first().map_or(0, Vec::len);
+    let all = columns.first().map_or(0, Vec::len);
+    let parts = all.min(MOST_PARTS);
     Array2::from_shape_fn((parts, columns.len()), |(part, branch)| {
-        columns[branch][part]
+        columns[branch][part * all / parts]
     })
 }
 
@@ -227,6 +231,18 @@ mod tests {
             candidate(Way::Patch, 7, 0.78, 0.78),
         ];
         assert_eq!(choose(&candidates).len(), 2);
+    }
+
+    #[test]
+    fn of_many_parts_evenly_spread_ones_are_taken() {
+        let many: Vec<f64> = (0..600).map(f64::from).collect();
+        let taken = table([many.clone(), many].into_iter());
+        assert_eq!(taken.dim(), (MOST_PARTS, 2));
+        assert_eq!((taken[[1, 0]], taken[[299, 1]]), (2.0, 598.0));
+        assert_eq!(
+            table([vec![3.0, 4.0]].into_iter()),
+            ndarray::array![[3.0], [4.0]]
+        );
     }
 
     #[test]

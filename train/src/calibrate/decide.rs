@@ -347,11 +347,11 @@ fn merge(
     for percept in validation {
         scorer.score(percept);
         for branch in Branch::ALL {
-            if let Some((map, _)) = scorer.map(branch) {
+            if let Some(map) = scorer.map(branch) {
                 values
                     .entry(branch)
                     .or_default()
-                    .extend(map.iter().map(|v| *v as f64));
+                    .extend(map.values.iter().map(|v| *v as f64));
             }
         }
     }
