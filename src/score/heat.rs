@@ -38,13 +38,10 @@ impl HeatMap {
 
     /// Adds a `side`×`side` map that stands in the template's coordinates.
     pub fn add(&mut self, map: &[f32], side: usize, range: Range, pose: &Pose) {
-        let Ok(map) = ndarray::ArrayView3::from_shape((1, side, side), map) else {
-            return;
-        };
         let centre = |i: usize| (i as f32 + 0.5) / MAP_SIDE as f32;
         for (cell, heat) in self.values.iter_mut().enumerate() {
             let (x, y) = pose.to_template(centre(cell % MAP_SIDE), centre(cell / MAP_SIDE));
-            *heat += range.apply(Bilinear::new(x, y, side).sample(map, 0));
+            *heat += range.apply(Bilinear::new(x, y, side).sample(map));
         }
     }
 }

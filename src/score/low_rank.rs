@@ -15,14 +15,21 @@ pub const STACKED: usize = 24 + 40 + 112;
 /// which the padding of the convolutions reaches most, repeat their inner neighbours.
 pub fn stack(features: &Features, pose: &Pose, out: &mut Array2<f32>) {
     let inner = |v: f32| v.clamp(1.5 / GRID as f32, 1.0 - 1.5 / GRID as f32);
+    let scales = features.scales();
+    let scales = scales.each_ref().map(|scale| scale.as_standard_layout());
     for (cell, mut vector) in out.rows_mut().into_iter().enumerate() {
         let centre = |i: usize| (i as f32 + 0.5) / GRID as f32;
         let (x, y) = pose.to_frame(centre(cell % GRID), centre(cell / GRID));
         let mut values = vector.iter_mut();
-        for scale in features.scales() {
-            let at = Bilinear::new(inner(x), inner(y), scale.dim().1);
-            for (channel, value) in values.by_ref().take(scale.dim().0).enumerate() {
-                *value = at.sample(scale, channel);
+        for scale in &scales {
+            let (_, side, _) = scale.dim();
+            let at = Bilinear::new(inner(x), inner(y), side);
+            let planes = scale
+                .as_slice()
+                .unwrap_or_default()
+                .chunks_exact(side * side);
+            for (plane, value) in planes.zip(&mut values) {
+                *value = at.sample(plane);
             }
         }
     }

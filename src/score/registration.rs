@@ -174,13 +174,18 @@ impl Registration {
     fn residual(&self, frame: ArrayView3<'_, f32>, pose: &Pose) -> (f32, nalgebra::Vector3<f32>) {
         let mut gradient = nalgebra::Vector3::zeros();
         let mut sum = 0.0;
+        let frame = frame.as_standard_layout();
+        let planes = frame
+            .as_slice()
+            .unwrap_or_default()
+            .chunks_exact(SIDE * SIDE);
         for y in 0..SIDE {
             for x in 0..SIDE {
                 let centre = |i: usize| (i as f32 + 0.5) / SIDE as f32;
                 let (fx, fy) = pose.to_frame(centre(x), centre(y));
                 let at = Bilinear::new(fx, fy, SIDE);
-                for c in 0..self.template.dim().0 {
-                    let difference = at.sample(frame, c) - self.template[[c, y, x]];
+                for (c, plane) in planes.clone().enumerate() {
+                    let difference = at.sample(plane) - self.template[[c, y, x]];
                     sum += difference * difference;
                     let pixel = (c * SIDE + y) * SIDE + x;
                     for (k, g) in gradient.iter_mut().enumerate() {
@@ -195,8 +200,9 @@ impl Registration {
 
 /// The four cells around a point given in [0, 1]², and their shares; beyond the edge the edge repeats.
 pub struct Bilinear {
-    low: (usize, usize),
-    high: (usize, usize),
+    /// In a `side`×`side` plane: top left, top right, bottom left, bottom right.
+    cells: [usize; 4],
+    /// Of the lower and of the right ones.
     share: (f32, f32),
 }
 
@@ -209,16 +215,20 @@ impl Bilinear {
         };
         let ((x0, x1, tx), (y0, y1, ty)) = (axis(x), axis(y));
         Bilinear {
-            low: (y0, x0),
-            high: (y1, x1),
+            cells: [(y0, x0), (y0, x1), (y1, x0), (y1, x1)].map(|(y, x)| y * side + x),
             share: (ty, tx),
         }
     }
 
-    pub fn sample(&self, map: ArrayView3<'_, f32>, channel: usize) -> f32 {
-        let ((y0, x0), (y1, x1), (ty, tx)) = (self.low, self.high, self.share);
-        let top = map[[channel, y0, x0]] * (1.0 - tx) + map[[channel, y0, x1]] * tx;
-        let bottom = map[[channel, y1, x0]] * (1.0 - tx) + map[[channel, y1, x1]] * tx;
+    /// `plane` has `side²` values.
+    ///
+    /// # Panics
+    /// If it has fewer.
+    pub fn sample(&self, plane: &[f32]) -> f32 {
+        let [a, b, c, d] = self.cells.map(|cell| plane[cell]);
+        let (ty, tx) = self.share;
+        let top = a * (1.0 - tx) + b * tx;
+        let bottom = c * (1.0 - tx) + d * tx;
         top * (1.0 - ty) + bottom * ty
     }
 }

@@ -309,13 +309,10 @@ pub fn through_pose(source: &[f32], pose: &Pose, out: &mut [f32]) {
         out.copy_from_slice(source);
         return;
     }
-    let Ok(map) = ndarray::ArrayView3::from_shape((1, MAP_SIDE, MAP_SIDE), source) else {
-        return;
-    };
     let centre = |i: usize| (i as f32 + 0.5) / MAP_SIDE as f32;
     for (cell, value) in out.iter_mut().enumerate() {
         let (x, y) = pose.to_frame(centre(cell % MAP_SIDE), centre(cell / MAP_SIDE));
-        *value = Bilinear::new(x, y, MAP_SIDE).sample(map, 0);
+        *value = Bilinear::new(x, y, MAP_SIDE).sample(source);
     }
 }
 
