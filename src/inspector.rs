@@ -12,7 +12,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
 use crate::score::heat::HeatMap;
-use crate::score::inventory::{Counts, Inventory};
+use crate::score::inventory::{Counts, Inventory, in_words};
 use crate::score::registration::Pose;
 use crate::score::scorer::{RawScores, Scorer, Statistics};
 use crate::score::statistics_file::StatisticsError;
@@ -59,6 +59,14 @@ pub struct Verdict {
     pub latency: Duration,
     /// The same, stage by stage.
     pub stages: Stages,
+}
+
+impl Verdict {
+    /// What of a rejected part was too many or too few, in words.
+    pub fn counted(&self) -> Option<String> {
+        let unusual = self.reject && !self.counts.is_empty();
+        unusual.then(|| in_words(&self.counts))
+    }
 }
 
 /// Where a frame's time went.

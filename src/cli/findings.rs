@@ -12,7 +12,7 @@ use crate::camera::ImageError;
 use crate::error::{Error, Result};
 use crate::inspector::Verdict;
 use crate::score::Branch;
-use crate::score::inventory::{Count, in_words};
+use crate::score::inventory::Count;
 use crate::whole_file::WholeFile;
 
 const COLUMNS: [&str; 6] = [
@@ -74,9 +74,9 @@ impl Finding {
                     v.branch,
                     v.latency.as_secs_f64() * 1e3,
                 );
-                match in_words(&v.counts) {
-                    words if v.reject && !words.is_empty() => format!("{line}; {words}"),
-                    _ => line,
+                match v.counted() {
+                    Some(words) => format!("{line}; {words}"),
+                    None => line,
                 }
             }
             Err(_) => format!(

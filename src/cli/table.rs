@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
-use crate::score::inventory::in_words;
 use crate::station::ledger::{Entry, Pulse, Row, Totals};
 
 const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms";
@@ -212,9 +211,9 @@ fn columns(row: &Row) -> String {
                 v.branch,
                 v.latency.as_secs_f64() * 1e3,
             );
-            match in_words(&v.counts) {
-                words if v.reject && !words.is_empty() => format!("{line}; {words}"),
-                _ => line,
+            match v.counted() {
+                Some(words) => format!("{line}; {words}"),
+                None => line,
             }
         }
         None => format!(
@@ -235,8 +234,8 @@ fn pairs(row: &Row) -> String {
             v.branch,
             v.latency.as_secs_f64() * 1e3
         );
-        if v.reject && !v.counts.is_empty() {
-            text += &format!(" counts=\"{}\"", in_words(&v.counts));
+        if let Some(words) = v.counted() {
+            text += &format!(" counts=\"{words}\"");
         }
     }
     text += &format!(" pulse={}", row.pulse.name());

@@ -12,7 +12,7 @@ pub use database::{Database, Filter};
 pub use pictures::Pictures;
 pub use writer::{Writer, WriterReport};
 
-use crate::score::inventory::in_words;
+use crate::inspector::Verdict;
 use crate::station::ledger::{Pulse, Row};
 
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +81,7 @@ impl Record {
             p_value: verdict.map(|v| f64::from(v.p_value)),
             branch: verdict.map(|v| v.branch.to_string()),
             branches: branches.unwrap_or_default(),
-            counts: verdict
-                .filter(|v| v.reject)
-                .map_or(String::new(), |v| in_words(&v.counts)),
+            counts: verdict.and_then(Verdict::counted).unwrap_or_default(),
             pulse: row.pulse.name().into(),
             pulse_error_ms: match row.pulse {
                 Pulse::Seen { error_us } => Some(error_us as f64 / 1e3),
