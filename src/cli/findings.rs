@@ -28,7 +28,6 @@ const COLUMNS: [&str; 6] = [
 pub struct Finding {
     pub name: PathBuf,
     pub outcome: Result<Verdict, ImageError>,
-    /// Parts too many or too few.
     /// What the user should know although the image was judged.
     pub warning: Option<String>,
 }

@@ -12,7 +12,6 @@ const LEAST_SHARE: f64 = 0.1;
 /// A score further from good parts' mean, in their deviations, counts as this far: how clear the clearest are must not
 /// rule the weights.
 const FAR: f32 = 30.0;
-
 /// Weights are fitted to so many parts of a kind at most: the time goes with their square.
 const MOST_PARTS: usize = 300;
 

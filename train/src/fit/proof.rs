@@ -23,6 +23,7 @@ pub struct Quantisation {
 #[derive(Clone, Debug, Serialize)]
 pub struct ScoreReport {
     pub good_parts: usize,
+    /// Anomalies and harmless edits.
     pub planted_parts: usize,
     /// Spearman's, over good and planted parts together.
     pub rank_correlation: f64,
@@ -172,7 +173,7 @@ impl Quantisation {
         let scores = &self.scores;
         let _ = writeln!(
             text,
-            "scores of {} good parts and {} planted anomalies against float: rank correlation {:.4} ({:.4} among the \
+            "scores of {} good parts and {} edited ones against float: rank correlation {:.4} ({:.4} among the \
              good), {} and {} verdicts differ",
             scores.good_parts,
             scores.planted_parts,

@@ -31,8 +31,8 @@ pub struct Plant {
     pub frame: Frame,
 }
 
-/// Up to `each` anomalies of either kind and as many harmless edits on each image; logical and harmless ones only where there
-/// are components to play with.
+/// Up to `each` anomalies of either kind and one harmless edit on each image; logical and harmless ones only where there are
+/// components to play with.
 pub fn plant(clean: &[Clean<'_>], each: usize, seed: u64) -> Vec<Plant> {
     let mut plants = Vec::new();
     for index in 0..clean.len() {

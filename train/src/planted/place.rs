@@ -20,6 +20,9 @@ const MIN_CELLS: usize = 8;
 const CLEAN_RIM: f32 = 0.7;
 /// Share of a box that a part and its ground must fill.
 const ALONE: f32 = 0.9;
+
+/// Where each component of a class map (`[64, 64]`) lies, with a cell of what is around it; specks and what takes a third of
+/// the image are none.
 pub fn boxes(classes: &Array2<u8>) -> Vec<Box> {
     let (rows, columns) = classes.dim();
     let mut boxes = Vec::new();
@@ -44,6 +47,7 @@ pub fn boxes(classes: &Array2<u8>) -> Vec<Box> {
     boxes
 }
 
+/// Row and column.
 pub fn centre(b: Box) -> (usize, usize) {
     ((b.top + b.bottom) / 2, (b.left + b.right) / 2)
 }
