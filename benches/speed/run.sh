@@ -20,8 +20,8 @@ fi
 cd "$root"
 scripts/install-build-tools.sh
 cargo build --release --workspace --bin aecsad --example time_network >&2
-# Written once: untrained weights are the same each time
-[ -e "$target/bench/networks/paper-global-int8.onnx" ] \
-    || cargo run --workspace --example untrained_networks -- "$target/bench/networks" >&2
+# Untrained weights are the same each time, what int8 makes of them is not.
+cargo build --workspace --example untrained_networks >&2
+"$target/debug/examples/untrained_networks" "$target/bench/networks" >&2
 
 PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" "$here/speed.py" --target "$target" --root "$root" "$@"

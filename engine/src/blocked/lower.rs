@@ -12,7 +12,7 @@ use super::attention::Attention;
 use super::convolution::Convolution;
 use super::ops::Blocked;
 use super::window::Window;
-use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window};
+use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window, Scale};
 
 /// The same network; its inputs, outputs and their order stay. `int8_weights` are the bytes of the constants with these
 /// names.
@@ -66,9 +66,7 @@ pub(super) struct Made {
 #[derive(Clone, Copy)]
 pub(super) struct Bytes {
     pub(super) wire: OutletId,
-    /// What one step is worth.
-    pub(super) scale: f32,
-    pub(super) is_signed: bool,
+    pub(super) scale: Scale,
 }
 
 impl Made {

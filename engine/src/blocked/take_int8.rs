@@ -9,11 +9,11 @@ use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PaddingSpec, SumPool};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::Add;
-use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8};
+use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8, QuantizeLinearU8};
 
-use super::lower::{Bytes, Layer, Lowering, Made, Wire};
+use super::lower::{Bytes, Layer, Lowering, Made};
 use crate::admission::MAX_UNFOLDED;
-use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window, LANES};
+use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window, LANES, Scale};
 
 impl Lowering<'_> {
     /// Whether a kernel for bytes makes `node`.
@@ -26,10 +26,9 @@ impl Lowering<'_> {
             || self.int8_join(node)?)
     }
 
-    /// Of a QuantizeLinear that only its own inverse reads: what one step is worth.
-    fn step(&self, node: &TypedNode) -> Option<f32> {
-        let op = node.op_as::<ElementWiseOp>()?;
-        let op = op.0.downcast_ref::<QuantizeLinearI8>()?;
+    /// Of a QuantizeLinear with zero point 0 that only its own inverse reads.
+    fn scale(&self, node: &TypedNode) -> Option<Scale> {
+        let (steps_to_one, signed) = quantisation(node)?;
         let outlet = OutletId::new(node.id, 0);
         let mut steps = self.source.outlet_successors(outlet).iter().map(|reader| {
             let inverse = self
@@ -39,18 +38,17 @@ impl Lowering<'_> {
             (inverse.zero_point == 0).then_some(inverse.scale)
         });
         let step = steps.next()??;
-        let is_ours = op.zero_point == 0
-            && op.scale == step.recip()
+        let is_ours = steps_to_one == step.recip()
             && step.is_normal()
             && step > 0.0
             && steps.all(|other| other == Some(step))
             && !self.source.outputs.contains(&outlet)
             && self.map(node.inputs[0]).is_some();
-        is_ours.then_some(step)
+        is_ours.then(|| Scale::new(step, signed))
     }
 
     fn quantise(&mut self, node: &TypedNode) -> TractResult<bool> {
-        let Some(scale) = self.step(node) else {
+        let Some(scale) = self.scale(node) else {
             return Ok(false);
         };
         let input = node.inputs[0];
@@ -60,15 +58,10 @@ impl Lowering<'_> {
             None => match self.finish_in_bytes(input, scale)? {
                 Some(bytes) => bytes,
                 None => {
-                    let is_signed = self.can_be_negative(input);
                     let blocked = self.blocked(input)?;
-                    let op = Int8::Quantise(scale.recip());
+                    let op = Int8::Quantise(scale);
                     let wire = self.target.wire_node(&node.name, op, &[blocked])?[0];
-                    Bytes {
-                        wire,
-                        scale,
-                        is_signed,
-                    }
+                    Bytes { wire, scale }
                 }
             },
         };
@@ -77,16 +70,8 @@ impl Lowering<'_> {
         Ok(true)
     }
 
-    fn can_be_negative(&mut self, outlet: OutletId) -> bool {
-        match self.wires.get_mut(&outlet) {
-            Some(Wire::Waiting(waiting)) => waiting.layer.bounds()[0] < 0.0,
-            _ => true,
-        }
-    }
-
     /// Lets a layer of bytes that waits for one reader write bytes.
-    fn finish_in_bytes(&mut self, outlet: OutletId, scale: f32) -> TractResult<Option<Bytes>> {
-        let is_signed = self.can_be_negative(outlet);
+    fn finish_in_bytes(&mut self, outlet: OutletId, scale: Scale) -> TractResult<Option<Bytes>> {
         let Some(closing) = self
             .waiting(outlet)
             .and_then(|waiting| waiting.layer.closing())
@@ -95,11 +80,7 @@ impl Lowering<'_> {
         };
         closing.write_bytes(scale);
         let wire = self.finish(outlet)?;
-        Ok(wire.map(|wire| Bytes {
-            wire,
-            scale,
-            is_signed,
-        }))
+        Ok(wire.map(|wire| Bytes { wire, scale }))
     }
 
     fn dequantise(&mut self, node: &TypedNode) -> bool {
@@ -156,20 +137,20 @@ impl Lowering<'_> {
         let factors: Vec<f32> = weights
             .scales
             .iter()
-            .map(|scale| scale * bytes.scale)
+            .map(|scale| scale * bytes.scale.step)
             .collect();
         let closing = Closing::new(&factors, &bias);
         let layer = match op.group {
             1 => {
                 let layer =
-                    Int8Convolution::new(axes, inputs, &weights.values, closing, bytes.is_signed);
+                    Int8Convolution::new(axes, inputs, &weights.values, closing, bytes.scale.zero);
                 if layer.scratch_length() > MAX_UNFOLDED {
                     return false;
                 }
                 Layer::Int8Convolution(layer)
             }
             group if group == inputs && inputs == outputs && Int8Window::takes(&axes) => {
-                let layer = Int8Window::new(axes, &weights.values, closing, bytes.is_signed);
+                let layer = Int8Window::new(axes, &weights.values, closing, bytes.scale.zero);
                 Layer::Int8Window(layer)
             }
             _ => return false,
@@ -200,13 +181,10 @@ impl Lowering<'_> {
             return false;
         }
         let area = axes[0].kernel * axes[1].kernel;
-        let factors = vec![bytes.scale / area as f32; channels];
-        let mut closing = Closing::new(&factors, &vec![0.0; channels]);
-        if !bytes.is_signed {
-            closing.bounds[0] = 0.0;
-        }
+        let factors = vec![bytes.scale.step / area as f32; channels];
+        let closing = Closing::new(&factors, &vec![0.0; channels]);
         let ones = vec![1; channels * area];
-        let layer = Int8Window::new(axes, &ones, closing, bytes.is_signed);
+        let layer = Int8Window::new(axes, &ones, closing, bytes.scale.zero);
         self.wait(node, Layer::Int8Window(layer), tvec![bytes.wire]);
         true
     }
@@ -256,7 +234,7 @@ impl Lowering<'_> {
         let readers = self.source.outlet_successors(outlet);
         let scale = readers
             .first()
-            .and_then(|reader| self.step(self.source.node(reader.node)));
+            .and_then(|reader| self.scale(self.source.node(reader.node)));
         let Some(scale) = scale.filter(|_| is_join && self.is_read_once(outlet)) else {
             return Ok(false);
         };
@@ -278,7 +256,6 @@ impl Lowering<'_> {
             return Ok(false);
         }
         let mut wires = tvec![];
-        let mut is_signed = false;
         for input in &node.inputs {
             let bytes = match self.made(*input).bytes {
                 Some(bytes) => bytes,
@@ -286,17 +263,22 @@ impl Lowering<'_> {
                     .finish_in_bytes(*input, scale)?
                     .context("a layer of bytes that isn't there")?,
             };
-            is_signed |= bytes.is_signed;
             wires.push(bytes.wire);
         }
         let op = TypedConcat { axis: 0 };
         let wire = self.target.wire_node(&node.name, op, &wires)?[0];
-        let bytes = Bytes {
-            wire,
-            scale,
-            is_signed,
-        };
+        let bytes = Bytes { wire, scale };
         self.wires.insert(outlet, Made::bytes(bytes));
         Ok(true)
     }
+}
+
+/// Of a QuantizeLinear with zero point 0: how many steps make one, and whether there are steps below 0.
+fn quantisation(node: &TypedNode) -> Option<(f32, bool)> {
+    let op = node.op_as::<ElementWiseOp>()?;
+    if let Some(op) = op.0.downcast_ref::<QuantizeLinearI8>() {
+        return (op.zero_point == 0).then_some((op.scale, true));
+    }
+    let op = op.0.downcast_ref::<QuantizeLinearU8>()?;
+    (op.zero_point == 0).then_some((op.scale, false))
 }

@@ -23,44 +23,24 @@ pub(super) unsafe fn with(kernel: &impl Kernel) {
 struct Avx2<const VNNI: bool>;
 
 impl<const VNNI: bool> Avx2<VNNI> {
-    /// Signed bytes as unsigned ones that are 128 greater, where there is an instruction for those.
-    #[inline(always)]
-    unsafe fn shifted<const SIGNED: bool>(values: __m256i) -> __m256i {
-        unsafe {
-            match VNNI && SIGNED {
-                true => _mm256_xor_si256(values, _mm256_set1_epi8(-128)),
-                false => values,
-            }
-        }
-    }
-
     /// Eight lanes of four bytes, of the first two and of the last two.
     #[inline(always)]
-    unsafe fn fours<const SIGNED: bool>(first: __m128i, second: __m128i) -> __m256i {
+    unsafe fn fours(first: __m128i, second: __m128i) -> __m256i {
         unsafe {
             let low = _mm_unpacklo_epi16(first, second);
             let high = _mm_unpackhi_epi16(first, second);
-            Self::shifted::<SIGNED>(_mm256_set_m128i(high, low))
+            _mm256_set_m128i(high, low)
         }
     }
 
     #[inline(always)]
-    unsafe fn half_dot<const SIGNED: bool>(
-        sum: __m256i,
-        value: __m256i,
-        weight: __m256i,
-    ) -> __m256i {
+    unsafe fn half_dot(sum: __m256i, value: __m256i, weight: __m256i) -> __m256i {
         unsafe {
             if VNNI {
                 return _mm256_dpbusd_avx_epi32(sum, value, weight);
             }
-            let pairs = match SIGNED {
-                true => {
-                    let weight = _mm256_sign_epi8(weight, value);
-                    _mm256_maddubs_epi16(_mm256_abs_epi8(value), weight)
-                }
-                false => _mm256_maddubs_epi16(value, weight),
-            };
+            let weight = _mm256_sign_epi8(weight, value);
+            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(value), weight);
             _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
     }
@@ -103,7 +83,7 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> [__m256i; 2] {
+    unsafe fn cells(from: *const i8, count: usize) -> [__m256i; 2] {
         unsafe {
             let mut cells = [_mm_setzero_si128(); 4];
             for (at, cell) in cells.iter_mut().enumerate().take(count) {
@@ -111,22 +91,18 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
             }
             let [a, b, c, d] = cells;
             [
-                Self::fours::<SIGNED>(_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d)),
-                Self::fours::<SIGNED>(_mm_unpackhi_epi8(a, b), _mm_unpackhi_epi8(c, d)),
+                Self::fours(_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d)),
+                Self::fours(_mm_unpackhi_epi8(a, b), _mm_unpackhi_epi8(c, d)),
             ]
         }
     }
 
     #[inline(always)]
-    unsafe fn dot<const SIGNED: bool>(
-        sums: [__m256i; 2],
-        values: [__m256i; 2],
-        weights: [__m256i; 2],
-    ) -> [__m256i; 2] {
+    unsafe fn dot(sums: [__m256i; 2], values: [__m256i; 2], weights: [__m256i; 2]) -> [__m256i; 2] {
         unsafe {
             [
-                Self::half_dot::<SIGNED>(sums[0], values[0], weights[0]),
-                Self::half_dot::<SIGNED>(sums[1], values[1], weights[1]),
+                Self::half_dot(sums[0], values[0], weights[0]),
+                Self::half_dot(sums[1], values[1], weights[1]),
             ]
         }
     }
@@ -137,11 +113,16 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn from_bytes(from: *const i8) -> [__m256; 2] {
+    unsafe fn from_bytes(from: *const i8, zero: i32) -> [__m256; 2] {
         unsafe {
-            let low = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()));
-            let high = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.add(8).cast()));
-            [_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)]
+            [0, 8].map(|half| {
+                let bytes = _mm_loadl_epi64(from.add(half).cast());
+                let whole = match VNNI {
+                    true => _mm256_cvtepu8_epi32(bytes),
+                    false => _mm256_cvtepi8_epi32(bytes),
+                };
+                _mm256_cvtepi32_ps(_mm256_sub_epi32(whole, _mm256_set1_epi32(zero)))
+            })
         }
     }
 
@@ -187,9 +168,10 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(value: [__m256; 2], to: *mut i8) {
+    unsafe fn store_bytes(value: [__m256; 2], zero: i32, to: *mut i8) {
         unsafe {
-            let whole = [_mm256_cvtps_epi32(value[0]), _mm256_cvtps_epi32(value[1])];
+            let zero = _mm256_set1_epi32(zero);
+            let whole = value.map(|half| _mm256_add_epi32(_mm256_cvtps_epi32(half), zero));
             // Each half of a register is packed by itself; the permutation brings them back in order.
             let words = _mm256_packs_epi32(whole[0], whole[1]);
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
@@ -197,7 +179,11 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
                 _mm256_castsi256_si128(words),
                 _mm256_extracti128_si256::<1>(words),
             );
-            _mm_storeu_si128(to.cast(), _mm_packs_epi16(low, high));
+            let bytes = match VNNI {
+                true => _mm_packus_epi16(low, high),
+                false => _mm_packs_epi16(low, high),
+            };
+            _mm_storeu_si128(to.cast(), bytes);
         }
     }
 

@@ -25,17 +25,6 @@ static LANE_BY_LANE: [u8; LANES * DEPTH] = {
     places
 };
 
-/// Signed bytes as unsigned ones that are 128 greater.
-#[inline(always)]
-unsafe fn shifted<const SIGNED: bool>(values: __m512i) -> __m512i {
-    unsafe {
-        match SIGNED {
-            true => _mm512_xor_si512(values, _mm512_set1_epi8(-128)),
-            false => values,
-        }
-    }
-}
-
 impl Dots for Avx512 {
     type Sums = __m512i;
     type Weights = __m512i;
@@ -60,17 +49,17 @@ impl Dots for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> __m512i {
+    unsafe fn cells(from: *const i8, count: usize) -> __m512i {
         unsafe {
             let there = u64::MAX >> (64 - LANES * count);
             let cells = _mm512_maskz_loadu_epi8(there, from);
             let places = _mm512_loadu_si512(LANE_BY_LANE.as_ptr().cast());
-            shifted::<SIGNED>(_mm512_permutexvar_epi8(places, cells))
+            _mm512_permutexvar_epi8(places, cells)
         }
     }
 
     #[inline(always)]
-    unsafe fn dot<const SIGNED: bool>(sums: __m512i, values: __m512i, weights: __m512i) -> __m512i {
+    unsafe fn dot(sums: __m512i, values: __m512i, weights: __m512i) -> __m512i {
         unsafe { _mm512_dpbusd_epi32(sums, values, weights) }
     }
 
@@ -80,8 +69,11 @@ impl Dots for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn from_bytes(from: *const i8) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
+    unsafe fn from_bytes(from: *const i8, zero: i32) -> __m512 {
+        unsafe {
+            let whole = _mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()));
+            _mm512_cvtepi32_ps(_mm512_sub_epi32(whole, _mm512_set1_epi32(zero)))
+        }
     }
 
     #[inline(always)]
@@ -122,8 +114,11 @@ impl Dots for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(value: __m512, to: *mut i8) {
-        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value))) }
+    unsafe fn store_bytes(value: __m512, zero: i32, to: *mut i8) {
+        unsafe {
+            let whole = _mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(zero));
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(whole))
+        }
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! What follows a layer's sums: scale, bias, what is added, the clamp, and bytes or floats as the result.
 
 use super::dots::{Dots, LANES};
+use super::scale::Scale;
 use crate::blocked::LANES as FLOAT_LANES;
 
 /// Of one layer. Sums and what is added become values of the network, or steps of the output's scale.
@@ -12,10 +13,11 @@ pub(crate) struct Closing {
     bias: Vec<f32>,
     /// Kept within these; infinite where nothing clamps.
     pub bounds: [f32; 2],
-    /// What one step of the map that is added is worth, if there is one.
-    pub residual: Option<f32>,
+    /// Of the map that is added, if there is one.
+    pub residual: Option<Scale>,
     channels: usize,
-    writes_bytes: bool,
+    /// Of the results, if they are bytes.
+    writes: Option<Scale>,
 }
 
 /// Where results go: a map of bytes, or of floats in blocks of eight channels.
@@ -42,28 +44,28 @@ impl Closing {
             bounds: [f32::NEG_INFINITY, f32::INFINITY],
             residual: None,
             channels: bias.len(),
-            writes_bytes: false,
+            writes: None,
         }
     }
 
     /// The results are bytes of this scale.
-    pub(crate) fn write_bytes(&mut self, scale: f32) {
-        let per_step = scale.recip();
+    pub(crate) fn write_bytes(&mut self, scale: Scale) {
+        let per_step = scale.step.recip();
         for value in self.factors.iter_mut().chain(&mut self.bias) {
             *value *= per_step;
         }
-        self.residual = self.residual.map(|residual| residual * per_step);
-        let [least, most] = self.bounds;
-        let bytes = [f32::from(i8::MIN), f32::from(i8::MAX)];
-        self.bounds = [
-            (least * per_step).clamp(bytes[0], bytes[1]),
-            (most * per_step).clamp(bytes[0], bytes[1]),
-        ];
-        self.writes_bytes = true;
+        if let Some(residual) = &mut self.residual {
+            residual.step *= per_step;
+        }
+        let [least, most] = scale.bounds();
+        self.bounds = self
+            .bounds
+            .map(|bound| (bound * per_step).clamp(least, most));
+        self.writes = Some(scale);
     }
 
     pub(crate) fn writes_bytes(&self) -> bool {
-        self.writes_bytes
+        self.writes.is_some()
     }
 
     pub(crate) fn channels(&self) -> usize {
@@ -76,7 +78,7 @@ impl Closing {
 
     /// Of `cells` results, the length of the output.
     pub(crate) fn output_length(&self, cells: usize) -> usize {
-        match self.writes_bytes {
+        match self.writes_bytes() {
             true => self.blocks() * LANES * cells,
             false => self.channels.next_multiple_of(FLOAT_LANES) * cells,
         }
@@ -99,14 +101,16 @@ impl Closing {
             let factors = D::load(self.factors.as_ptr().add(block * LANES));
             let bias = D::load(self.bias.as_ptr().add(block * LANES));
             let mut value = D::add(D::multiply(D::floats(sums), factors), bias);
-            if let Some(step) = self.residual {
-                let added = D::multiply(D::from_bytes(residual.add(at)), D::splat(step));
+            if let Some(scale) = self.residual {
+                let steps = D::from_bytes(residual.add(at), scale.zero);
+                let added = D::multiply(steps, D::splat(scale.step));
                 value = D::add(value, added);
             }
             let [least, most] = self.bounds;
             let value = D::clamp(value, D::splat(least), D::splat(most));
+            let zero = self.writes.map_or(0, |scale| scale.zero);
             match target {
-                Target::Bytes(to) => D::store_bytes(value, to.add(at)),
+                Target::Bytes(to) => D::store_bytes(value, zero, to.add(at)),
                 Target::Floats(to) => {
                     let first = to.add((2 * block * area + cell) * FLOAT_LANES);
                     let is_half = block * LANES + FLOAT_LANES >= self.channels;

@@ -1,17 +1,18 @@
 //! Between maps of floats in blocks of eight channels and maps of bytes in blocks of sixteen.
 
 use super::dots::{Dots, Kernel, LANES, run};
+use super::scale::Scale;
 use crate::blocked::LANES as FLOAT_LANES;
 use crate::team;
 
 /// What a value costs in multiplications of floats, about.
 const COST: usize = 16;
 
-/// `[C / 8, area, 8]` to `[C / 16, area, 16]`: times `steps`, rounded, and kept within a byte.
+/// `[C / 8, area, 8]` to `[C / 16, area, 16]`: in steps of `scale`, rounded, and kept within a byte.
 ///
 /// # Panics
 /// If the lengths don't fit each other.
-pub(super) fn to_bytes(floats: &[f32], area: usize, steps: f32, bytes: &mut [i8]) {
+pub(super) fn to_bytes(floats: &[f32], area: usize, scale: Scale, bytes: &mut [i8]) {
     let blocks = floats.len() / (area * FLOAT_LANES);
     assert_eq!(floats.len(), blocks * area * FLOAT_LANES);
     assert_eq!(bytes.len(), blocks.div_ceil(2) * area * LANES);
@@ -23,17 +24,17 @@ pub(super) fn to_bytes(floats: &[f32], area: usize, steps: f32, bytes: &mut [i8]
             floats: floats.as_ptr(),
             is_whole: halves == 2,
             area,
-            steps,
+            scale,
             bytes: bytes.as_mut_ptr(),
         });
     });
 }
 
-/// `[C / 16, area, 16]` to `[C / 8, area, 8]`: times `step`.
+/// `[C / 16, area, 16]` to `[C / 8, area, 8]`.
 ///
 /// # Panics
 /// If the lengths don't fit each other.
-pub(super) fn to_floats(bytes: &[i8], area: usize, step: f32, floats: &mut [f32]) {
+pub(super) fn to_floats(bytes: &[i8], area: usize, scale: Scale, floats: &mut [f32]) {
     let blocks = floats.len() / (area * FLOAT_LANES);
     assert_eq!(floats.len(), blocks * area * FLOAT_LANES);
     assert_eq!(bytes.len(), blocks.div_ceil(2) * area * LANES);
@@ -43,7 +44,7 @@ pub(super) fn to_floats(bytes: &[i8], area: usize, step: f32, floats: &mut [f32]
             bytes: bytes[block * area * LANES..][..area * LANES].as_ptr(),
             is_whole: floats.len() == 2 * area * FLOAT_LANES,
             area,
-            step,
+            scale,
             floats: floats.as_mut_ptr(),
         });
     });
@@ -54,7 +55,7 @@ struct ToBytes {
     floats: *const f32,
     is_whole: bool,
     area: usize,
-    steps: f32,
+    scale: Scale,
     bytes: *mut i8,
 }
 
@@ -63,13 +64,15 @@ impl Kernel for ToBytes {
     unsafe fn run<D: Dots>(&self) {
         // SAFETY: as the pointers say.
         unsafe {
-            let steps = D::splat(self.steps);
-            let (least, most) = (D::splat(i8::MIN.into()), D::splat(i8::MAX.into()));
+            let steps = D::splat(self.scale.step.recip());
+            let [least, most] = self.scale.bounds();
+            let (least, most) = (D::splat(least), D::splat(most));
             for cell in 0..self.area {
                 let first = self.floats.add(cell * FLOAT_LANES);
                 let second = self.is_whole.then(|| first.add(self.area * FLOAT_LANES));
                 let value = D::multiply(D::load_halves(first, second), steps);
-                D::store_bytes(D::clamp(value, least, most), self.bytes.add(cell * LANES));
+                let value = D::clamp(value, least, most);
+                D::store_bytes(value, self.scale.zero, self.bytes.add(cell * LANES));
             }
         }
     }
@@ -80,7 +83,7 @@ struct ToFloats {
     bytes: *const i8,
     is_whole: bool,
     area: usize,
-    step: f32,
+    scale: Scale,
     floats: *mut f32,
 }
 
@@ -89,11 +92,11 @@ impl Kernel for ToFloats {
     unsafe fn run<D: Dots>(&self) {
         // SAFETY: as the pointers say.
         unsafe {
-            let step = D::splat(self.step);
+            let step = D::splat(self.scale.step);
             for cell in 0..self.area {
                 let first = self.floats.add(cell * FLOAT_LANES);
                 let second = self.is_whole.then(|| first.add(self.area * FLOAT_LANES));
-                let value = D::from_bytes(self.bytes.add(cell * LANES));
+                let value = D::from_bytes(self.bytes.add(cell * LANES), self.scale.zero);
                 D::store_halves(D::multiply(value, step), first, second);
             }
         }

@@ -4,10 +4,9 @@
 use std::ops::Range;
 
 use super::closing::{Closing, Target};
-use super::dots::{DEPTH, Dots, Kernel, LANES, run, shift};
+use super::dots::{DEPTH, Dots, Kernel, LANES, run};
 use super::scratch::with_bytes;
 use crate::blocked::{Axis, CELLS_TOGETHER, Needed, Padded, Shares, Taps};
-use crate::team;
 
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
 const INPUT_BYTES: usize = 256 << 10;
@@ -26,7 +25,8 @@ pub(crate) struct Int8Convolution {
     inputs: usize,
     /// Fours of channels in the last block of the input that hold any.
     last_fours: usize,
-    is_signed: bool,
+    /// What a cell of the padding holds.
+    zero: i8,
     taps: Taps,
     /// `[output block][input block][tap][four][16][4]`
     weights: Vec<i8>,
@@ -36,14 +36,13 @@ pub(crate) struct Int8Convolution {
 }
 
 impl Int8Convolution {
-    /// `weights` is `[outputs, inputs, height, width]`, each from -127 to 127; values are below zero only where they
-    /// are `signed`.
+    /// `weights` is `[outputs, inputs, height, width]`, each from -127 to 127; values of the map are above `zero`.
     pub(crate) fn new(
         axes: [Axis; 2],
         inputs: usize,
         weights: &[i8],
         closing: Closing,
-        signed: bool,
+        zero: i32,
     ) -> Self {
         let padded = Padded::new(&axes);
         let [rows, columns] = axes;
@@ -70,15 +69,15 @@ impl Int8Convolution {
                 }
             }
         }
-        if signed && shift() != 0 {
-            // What shifted values put into the sums is made up for with all taps.
+        if zero != 0 {
+            // What `zero` puts into the sums is made up for with all taps.
             taps.never_skip();
         }
-        let starts = starts(&packed, output_blocks, signed);
+        let starts = starts(&packed, output_blocks, zero);
         Int8Convolution {
             inputs: input_blocks,
             last_fours: (inputs - (input_blocks - 1) * LANES).div_ceil(DEPTH),
-            is_signed: signed,
+            zero: zero as i8,
             taps,
             weights: packed,
             starts,
@@ -135,31 +134,25 @@ impl Int8Convolution {
                 });
             });
         };
-        let is_shifted = self.is_signed && shift() != 0;
-        if !self.padded.is_needed() && !is_shifted {
+        if !self.padded.is_needed() {
             return start(input);
         }
         with_bytes(self.inputs * plane, |scratch| {
             let length = input.len() / self.inputs;
-            self.padded.copy(input, length, LANES, 0, scratch);
-            if is_shifted {
-                team::each_chunk(scratch, plane, self.inputs * plane, |_, padded| {
-                    padded.iter_mut().for_each(|value| *value ^= i8::MIN);
-                });
-            }
+            self.padded.copy(input, length, LANES, self.zero, scratch);
             start(scratch)
         })
     }
 }
 
-/// What the sums of each of `blocks` start with, so that shifted values come out right.
-pub(super) fn starts(packed: &[i8], blocks: usize, signed: bool) -> Vec<i32> {
+/// What the sums of each of `blocks` start with, so that `zero` counts for nothing.
+pub(super) fn starts(packed: &[i8], blocks: usize, zero: i32) -> Vec<i32> {
     let mut starts = vec![0; blocks * LANES];
-    if signed && !packed.is_empty() {
+    if zero != 0 && !packed.is_empty() {
         let of_block = packed.chunks_exact(packed.len() / blocks);
         for (weights, starts) in of_block.zip(starts.chunks_exact_mut(LANES)) {
             for (at, weight) in weights.iter().enumerate() {
-                starts[at / DEPTH % LANES] -= shift() * i32::from(*weight);
+                starts[at / DEPTH % LANES] -= zero * i32::from(*weight);
             }
         }
     }
@@ -194,11 +187,7 @@ impl Kernel for Pass<'_> {
             let cells = from..self.cells.end.min(from + at_once);
             // SAFETY: the instructions are there, and all lies within the shapes.
             unsafe {
-                if layer.is_signed {
-                    self.tiles::<D, true>(cells);
-                } else {
-                    self.tiles::<D, false>(cells);
-                }
+                self.tiles::<D>(cells);
             }
         }
     }
@@ -207,24 +196,24 @@ impl Kernel for Pass<'_> {
 impl Pass<'_> {
     /// As many cells at once as there are registers for.
     #[inline(always)]
-    unsafe fn tiles<D: Dots, const SIGNED: bool>(&self, cells: Range<usize>) {
+    unsafe fn tiles<D: Dots>(&self, cells: Range<usize>) {
         let Range { start, end } = self.blocks;
         // SAFETY: as the caller says.
         unsafe {
             if D::MANY {
                 let mut block = start;
                 while block + WIDEST <= end {
-                    self.tile::<D, SIGNED, 8, WIDEST>(cells.clone(), block);
+                    self.tile::<D, 8, WIDEST>(cells.clone(), block);
                     block += WIDEST;
                 }
                 match end - block {
-                    2 => self.tile::<D, SIGNED, 8, 2>(cells, block),
-                    1 => self.tile::<D, SIGNED, 8, 1>(cells, block),
+                    2 => self.tile::<D, 8, 2>(cells, block),
+                    1 => self.tile::<D, 8, 1>(cells, block),
                     _ => (),
                 }
             } else {
                 for block in start..end {
-                    self.tile::<D, SIGNED, 4, 1>(cells.clone(), block);
+                    self.tile::<D, 4, 1>(cells.clone(), block);
                 }
             }
         }
@@ -232,7 +221,7 @@ impl Pass<'_> {
 
     /// `CELLS` output cells and `BLOCKS` output blocks at a time.
     #[inline(always)]
-    unsafe fn tile<D: Dots, const SIGNED: bool, const CELLS: usize, const BLOCKS: usize>(
+    unsafe fn tile<D: Dots, const CELLS: usize, const BLOCKS: usize>(
         &self,
         cells: Range<usize>,
         first_block: usize,
@@ -293,11 +282,8 @@ impl Pass<'_> {
                             for index in 0..CELLS {
                                 let values = D::spread(source.add(places[index]));
                                 for block in 0..BLOCKS {
-                                    sums[index][block] = D::dot::<SIGNED>(
-                                        sums[index][block],
-                                        values,
-                                        factors[block],
-                                    );
+                                    sums[index][block] =
+                                        D::dot(sums[index][block], values, factors[block]);
                                 }
                             }
                             source = source.add(DEPTH);

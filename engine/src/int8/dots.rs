@@ -17,7 +17,7 @@ pub(crate) trait Dots: Copy {
     type Sums: Copy;
     /// `[16][4]` weights, -127 to 127.
     type Weights: Copy;
-    /// `[16][4]` values, 0 to 127, or -128 to 127 where `SIGNED`.
+    /// `[16][4]` values as they lie in memory.
     type Values: Copy;
     /// `[16]` of f32.
     type Floats: Copy;
@@ -27,18 +27,15 @@ pub(crate) trait Dots: Copy {
 
     unsafe fn sums(from: *const i32) -> Self::Sums;
     unsafe fn weights(from: *const i8) -> Self::Weights;
-    /// The same four values for all lanes, shifted already if they are signed.
+    /// The same four values for all lanes.
     unsafe fn spread(from: *const i8) -> Self::Values;
     /// Of each lane its value in up to four cells, which lie side by side; nothing behind them is read.
-    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> Self::Values;
-    unsafe fn dot<const SIGNED: bool>(
-        sums: Self::Sums,
-        values: Self::Values,
-        weights: Self::Weights,
-    ) -> Self::Sums;
+    unsafe fn cells(from: *const i8, count: usize) -> Self::Values;
+    unsafe fn dot(sums: Self::Sums, values: Self::Values, weights: Self::Weights) -> Self::Sums;
 
     unsafe fn floats(sums: Self::Sums) -> Self::Floats;
-    unsafe fn from_bytes(from: *const i8) -> Self::Floats;
+    /// How far values in memory are above `zero`.
+    unsafe fn from_bytes(from: *const i8, zero: i32) -> Self::Floats;
     unsafe fn load(from: *const f32) -> Self::Floats;
     /// The first eight from one place, the others from another or zero.
     unsafe fn load_halves(first: *const f32, second: Option<*const f32>) -> Self::Floats;
@@ -46,8 +43,8 @@ pub(crate) trait Dots: Copy {
     unsafe fn add(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     unsafe fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     unsafe fn clamp(value: Self::Floats, least: Self::Floats, most: Self::Floats) -> Self::Floats;
-    /// Rounded, halves to even; they must be within -128 to 127.
-    unsafe fn store_bytes(value: Self::Floats, to: *mut i8);
+    /// Rounded, halves to even, and so far above `zero`, where a byte can hold it.
+    unsafe fn store_bytes(value: Self::Floats, zero: i32, to: *mut i8);
     /// The first eight to one place, the others to another or nowhere.
     unsafe fn store_halves(value: Self::Floats, first: *mut f32, second: Option<*mut f32>);
 }
@@ -112,6 +109,15 @@ impl Instructions {
         all
     }
 
+    /// Whether they multiply values from 0 to 255 by weights, and not from -128 to 127.
+    pub(crate) fn unsigned_values(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 | Instructions::AvxVnni => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn best() -> Instructions {
         #[cfg(test)]
         if let Some(chosen) = CHOSEN.get() {
@@ -145,15 +151,5 @@ pub(crate) fn run(kernel: &impl Kernel) {
             Instructions::Neon => super::neon::with(kernel),
             Instructions::Portable => kernel.run::<super::portable::Portable>(),
         }
-    }
-}
-
-/// Signed values are computed with as if they were so much greater, which is another sign bit; sums must start as much
-/// lower.
-pub(crate) fn shift() -> i32 {
-    match Instructions::best() {
-        #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 | Instructions::AvxVnni => 128,
-        _ => 0,
     }
 }

@@ -1,5 +1,5 @@
 //! Layers of a quantised network, computed in bytes. The file says in floats what is meant, with QuantizeLinear and
-//! DequantizeLinear around each layer, as TensorRT wants it; here the layers between are taken together and no float is
+//! DequantizeLinear around each layer; here the layers between are taken together and no float is
 //! made until something asks for one.
 //!
 //! Maps lie in blocks of sixteen channels: `[C / 16, H, W, 16]`, the last block filled up with zeros.
@@ -16,6 +16,7 @@ mod dots;
 mod neon;
 mod ops;
 mod portable;
+mod scale;
 mod scratch;
 mod weights;
 mod window;
@@ -27,5 +28,6 @@ pub(crate) use closing::Closing;
 pub(crate) use convolution::Int8Convolution;
 pub(crate) use dots::LANES;
 pub(crate) use ops::Int8;
+pub(crate) use scale::Scale;
 pub(crate) use weights::{Int8Weights, take as take_weights};
 pub(crate) use window::Int8Window;

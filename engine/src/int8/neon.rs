@@ -70,7 +70,7 @@ impl<const DOT: bool> Dots for Neon<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> [int8x16_t; 4] {
+    unsafe fn cells(from: *const i8, count: usize) -> [int8x16_t; 4] {
         unsafe {
             let cell = |at: usize| match at < count {
                 true => vld1q_s8(from.add(at * LANES)),
@@ -89,7 +89,7 @@ impl<const DOT: bool> Dots for Neon<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn dot<const SIGNED: bool>(
+    unsafe fn dot(
         sums: [int32x4_t; 4],
         values: [int8x16_t; 4],
         weights: [int8x16_t; 4],
@@ -110,7 +110,7 @@ impl<const DOT: bool> Dots for Neon<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn from_bytes(from: *const i8) -> [float32x4_t; 4] {
+    unsafe fn from_bytes(from: *const i8, zero: i32) -> [float32x4_t; 4] {
         unsafe {
             let bytes = vld1q_s8(from);
             let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
@@ -120,7 +120,7 @@ impl<const DOT: bool> Dots for Neon<DOT> {
                 vmovl_s16(vget_low_s16(high)),
                 vmovl_high_s16(high),
             ]
-            .map(|whole| vcvtq_f32_s32(whole))
+            .map(|whole| vcvtq_f32_s32(vsubq_s32(whole, vdupq_n_s32(zero))))
         }
     }
 
@@ -165,9 +165,10 @@ impl<const DOT: bool> Dots for Neon<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(value: [float32x4_t; 4], to: *mut i8) {
+    unsafe fn store_bytes(value: [float32x4_t; 4], zero: i32, to: *mut i8) {
         unsafe {
-            let [a, b, c, d] = value.map(|value| vqmovn_s32(vcvtnq_s32_f32(value)));
+            let above = |value| vaddq_s32(vcvtnq_s32_f32(value), vdupq_n_s32(zero));
+            let [a, b, c, d] = value.map(|value| vqmovn_s32(above(value)));
             let (low, high) = (
                 vqmovn_s16(vcombine_s16(a, b)),
                 vqmovn_s16(vcombine_s16(c, d)),

@@ -9,16 +9,17 @@ use super::closing::{Closing, Target};
 use super::convert::{to_bytes, to_floats};
 use super::convolution::Int8Convolution;
 use super::dots::LANES;
+use super::scale::Scale;
 use super::window::Int8Window;
 use crate::blocked::LANES as FLOAT_LANES;
 
 /// What a node computes; shared by all states of a network.
 #[derive(Clone, Debug)]
 pub(crate) enum Int8 {
-    /// Floats in blocks of eight, so many steps of a byte to one of them.
-    Quantise(f32),
-    /// To floats in blocks of eight: what a step is worth, and how many channels there are.
-    Dequantise(f32, usize),
+    /// Floats in blocks of eight, to bytes.
+    Quantise(Scale),
+    /// To floats in blocks of eight, of so many channels.
+    Dequantise(Scale, usize),
     /// A second input is added to the sum.
     Convolution(Arc<Int8Convolution>),
     Window(Arc<Int8Window>),
@@ -127,8 +128,8 @@ impl EvalOp for Int8 {
         };
         let mut written = output.try_as_plain_ram_mut()?;
         let input = inputs[0].try_as_plain_ram()?;
-        if let Int8::Quantise(steps) = self {
-            to_bytes(input.as_slice()?, area, *steps, written.as_slice_mut()?);
+        if let Int8::Quantise(scale) = self {
+            to_bytes(input.as_slice()?, area, *scale, written.as_slice_mut()?);
             return Ok(tvec!(output.into_tvalue()));
         }
         let input = input.as_slice::<i8>()?;
@@ -151,7 +152,7 @@ impl EvalOp for Int8 {
                 unsafe { layer.apply(input, residual, target) }
             }
             Int8::Window(layer) => unsafe { layer.apply(input, target) },
-            Int8::Dequantise(step, _) => to_floats(input, area, *step, written.as_slice_mut()?),
+            Int8::Dequantise(scale, _) => to_floats(input, area, *scale, written.as_slice_mut()?),
             Int8::Quantise(_) => (),
         }
         Ok(tvec!(output.into_tvalue()))

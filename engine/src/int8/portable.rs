@@ -29,7 +29,7 @@ impl Dots for Portable {
     }
 
     #[inline(never)]
-    unsafe fn cells<const SIGNED: bool>(from: *const i8, count: usize) -> Self::Values {
+    unsafe fn cells(from: *const i8, count: usize) -> Self::Values {
         let mut values = [[0; DEPTH]; LANES];
         for cell in 0..count {
             for (lane, values) in values.iter_mut().enumerate() {
@@ -41,11 +41,7 @@ impl Dots for Portable {
 
     // Unrolled into a tile, its loops would take the compiler minutes.
     #[inline(never)]
-    unsafe fn dot<const SIGNED: bool>(
-        sums: Self::Sums,
-        values: Self::Values,
-        weights: Self::Weights,
-    ) -> Self::Sums {
+    unsafe fn dot(sums: Self::Sums, values: Self::Values, weights: Self::Weights) -> Self::Sums {
         std::array::from_fn(|lane| {
             let pairs = values[lane].iter().zip(weights[lane]);
             let products = pairs.map(|(value, weight)| i32::from(*value) * i32::from(weight));
@@ -59,8 +55,9 @@ impl Dots for Portable {
     }
 
     #[inline(always)]
-    unsafe fn from_bytes(from: *const i8) -> Self::Floats {
-        unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(f32::from)
+    unsafe fn from_bytes(from: *const i8, zero: i32) -> Self::Floats {
+        unsafe { from.cast::<[i8; LANES]>().read_unaligned() }
+            .map(|byte| (i32::from(byte) - zero) as f32)
     }
 
     #[inline(always)]
@@ -98,8 +95,8 @@ impl Dots for Portable {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(value: Self::Floats, to: *mut i8) {
-        let bytes = value.map(|value| value.round_ties_even() as i8);
+    unsafe fn store_bytes(value: Self::Floats, zero: i32, to: *mut i8) {
+        let bytes = value.map(|value| (value.round_ties_even() as i32 + zero) as i8);
         unsafe { to.cast::<[i8; LANES]>().write_unaligned(bytes) }
     }
 

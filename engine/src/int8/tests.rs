@@ -7,6 +7,7 @@ use super::closing::{Closing, Target};
 use super::convert::{to_bytes, to_floats};
 use super::convolution::Int8Convolution;
 use super::dots::{CHOSEN, Instructions, LANES};
+use super::scale::Scale;
 use super::window::Int8Window;
 use crate::Team;
 use crate::blocked::tests::{areas, axis, each_tap};
@@ -26,20 +27,32 @@ fn rounds(test: impl Fn(&mut Rng)) {
     CHOSEN.set(None);
 }
 
-/// A map `[channels, area]` of bytes from -128 or 0 to 127, extremes often.
-fn bytes(rng: &mut Rng, length: usize, signed: bool) -> Vec<i8> {
-    let least = if signed { i8::MIN } else { 0 };
+/// Of steps of some size, with a sign or without.
+fn scale(rng: &mut Rng) -> Scale {
+    Scale::new(rng.f32() * 0.05 + 1e-3, rng.bool())
+}
+
+/// Numbers of steps, extremes often.
+fn steps(rng: &mut Rng, length: usize, scale: Scale) -> Vec<i32> {
+    let [least, most] = scale.bounds().map(|bound| bound as i32);
     let value = |rng: &mut Rng| match rng.u8(0..8) {
         0 => least,
-        1 => i8::MAX,
-        _ => rng.i8(least..=i8::MAX),
+        1 => most,
+        _ => rng.i32(least..=most),
     };
     (0..length).map(|_| value(rng)).collect()
 }
 
+/// A map `[channels, area]` of steps as it lies in memory.
+fn bytes(steps: &[i32], area: usize, scale: Scale) -> Vec<i8> {
+    let above = |steps: &i32| (steps + scale.zero) as i8;
+    let plain: Vec<i8> = steps.iter().map(above).collect();
+    blocked(&plain, area, LANES, scale.zero as i8)
+}
+
 fn weights(rng: &mut Rng, length: usize) -> Vec<i8> {
-    let values = bytes(rng, length, true).into_iter();
-    values.map(|weight| weight.max(-127)).collect()
+    let values = steps(rng, length, Scale::new(1.0, true)).into_iter();
+    values.map(|weight| weight.max(-127) as i8).collect()
 }
 
 fn floats(rng: &mut Rng, length: usize) -> Vec<f32> {
@@ -59,7 +72,10 @@ fn blocked<T: Copy>(plain: &[T], area: usize, lanes: usize, fill: T) -> Vec<T> {
 /// Random closings and what they should make of sums.
 struct Expected {
     closing: Closing,
+    /// Of bytes.
     residual: Option<Vec<i8>>,
+    /// Of the results, if they are bytes.
+    scale: Option<Scale>,
     values: Vec<f32>,
 }
 
@@ -72,54 +88,53 @@ impl Expected {
         if rng.bool() {
             closing.bounds = [0.0, 6.0];
         }
-        let residual = (can_add && rng.bool()).then(|| bytes(rng, sums.len(), true));
-        let step = rng.f32() * 0.1;
-        closing.residual = residual.as_ref().map(|_| step);
-        let mut steps = 1.0;
+        let added = scale(rng);
+        let residual = (can_add && rng.bool()).then(|| steps(rng, sums.len(), added));
+        closing.residual = residual.as_ref().map(|_| added);
+        let mut per_step = 1.0;
         let mut bounds = closing.bounds;
-        let writes_bytes = rng.bool();
-        if writes_bytes {
-            let scale = rng.f32() * 0.05 + 1e-3;
+        let scale = rng.bool().then(|| scale(rng));
+        if let Some(scale) = scale {
             closing.write_bytes(scale);
-            steps = scale.recip();
-            bounds = bounds.map(|bound| (bound * steps).clamp(-128.0, 127.0));
+            per_step = scale.step.recip();
+            let [least, most] = scale.bounds();
+            bounds = bounds.map(|bound| (bound * per_step).clamp(least, most));
         }
         let values = sums.iter().enumerate().map(|(at, sum)| {
             let channel = at / area;
-            let mut value = *sum as f32 * (factors[channel] * steps) + bias[channel] * steps;
+            let mut value = *sum as f32 * (factors[channel] * per_step) + bias[channel] * per_step;
             if let Some(residual) = &residual {
-                value += f32::from(residual[at]) * (step * steps);
+                value += residual[at] as f32 * (added.step * per_step);
             }
             value.clamp(bounds[0], bounds[1])
         });
         Expected {
             values: values.collect(),
             closing,
-            residual,
+            residual: residual.map(|steps| bytes(&steps, area, added)),
+            scale,
         }
     }
 
     /// Runs a layer and compares.
     fn check(&self, area: usize, apply: impl FnOnce(Option<&[i8]>, Target)) {
-        let residual = self
-            .residual
-            .as_ref()
-            .map(|map| blocked(map, area, LANES, 0));
+        let residual = self.residual.as_deref();
         let length = self.closing.output_length(area);
-        if self.closing.writes_bytes() {
+        if let Some(scale) = self.scale {
             let mut found = vec![0; length];
-            apply(residual.as_deref(), Target::Bytes(found.as_mut_ptr()));
+            apply(residual, Target::Bytes(found.as_mut_ptr()));
             let rounded = self
                 .values
                 .iter()
-                .map(|value| value.round_ties_even() as i8);
+                .map(|value| (value.round_ties_even() as i32 + scale.zero) as i8);
             let rounded: Vec<i8> = rounded.collect();
             let filling = rest(&found, self.values.len() / area, area);
-            assert!(filling.iter().all(|value| *value == 0), "{filling:?}");
+            let zero = scale.zero as i8;
+            assert!(filling.iter().all(|value| *value == zero), "{filling:?}");
             assert_eq!(plain(&found, area, LANES, self.values.len()), rounded);
         } else {
             let mut found = vec![f32::NAN; length];
-            apply(residual.as_deref(), Target::Floats(found.as_mut_ptr()));
+            apply(residual, Target::Floats(found.as_mut_ptr()));
             assert_eq!(
                 plain(&found, area, FLOAT_LANES, self.values.len()),
                 self.values
@@ -149,8 +164,8 @@ fn convolution() {
         let axes = [axis(rng, 1..=5, 9), axis(rng, 1..=5, 9)];
         let [input_area, area, taps] = areas(&axes);
         let (inputs, outputs) = (rng.usize(1..70), rng.usize(1..60));
-        let signed = rng.bool();
-        let map = bytes(rng, inputs * input_area, signed);
+        let scale = scale(rng);
+        let map = steps(rng, inputs * input_area, scale);
         let weights = weights(rng, outputs * inputs * taps);
         let mut sums = vec![0; outputs * area];
         each_tap(&axes, |cell, place, tap| {
@@ -158,14 +173,14 @@ fn convolution() {
                 for input in 0..inputs {
                     let weight = weights[(output * inputs + input) * taps + tap];
                     sums[output * area + place] +=
-                        i32::from(map[input * input_area + cell]) * i32::from(weight);
+                        map[input * input_area + cell] * i32::from(weight);
                 }
             }
         });
         let expected = Expected::new(rng, &sums, area, true);
         let closing = expected.closing.clone();
-        let layer = Int8Convolution::new(axes, inputs, &weights, closing, signed);
-        let map = blocked(&map, input_area, LANES, 0);
+        let layer = Int8Convolution::new(axes, inputs, &weights, closing, scale.zero);
+        let map = bytes(&map, input_area, scale);
         // SAFETY: `check` gives room for the output.
         expected.check(area, |residual, target| unsafe {
             layer.apply(&map, residual, target)
@@ -188,19 +203,19 @@ fn window_in_each_channel() {
     rounds(|rng| {
         let (axes, channels) = window(rng);
         let [input_area, area, taps] = areas(&axes);
-        let signed = rng.bool();
-        let map = bytes(rng, channels * input_area, signed);
+        let scale = scale(rng);
+        let map = steps(rng, channels * input_area, scale);
         let weights = weights(rng, channels * taps);
         let mut sums = vec![0; channels * area];
         each_tap(&axes, |cell, place, tap| {
             for channel in 0..channels {
-                sums[channel * area + place] += i32::from(map[channel * input_area + cell])
-                    * i32::from(weights[channel * taps + tap]);
+                sums[channel * area + place] +=
+                    map[channel * input_area + cell] * i32::from(weights[channel * taps + tap]);
             }
         });
         let expected = Expected::new(rng, &sums, area, false);
-        let layer = Int8Window::new(axes, &weights, expected.closing.clone(), signed);
-        let map = blocked(&map, input_area, LANES, 0);
+        let layer = Int8Window::new(axes, &weights, expected.closing.clone(), scale.zero);
+        let map = bytes(&map, input_area, scale);
         // SAFETY: `check` gives room for the output.
         expected.check(area, |_, target| unsafe { layer.apply(&map, target) });
     });
@@ -212,9 +227,9 @@ fn from_floats_and_back() {
         let (channels, area) = (rng.usize(1..40), rng.usize(1..30));
         let map: Vec<f32> = floats(rng, channels * area)
             .iter()
-            .map(|value| value * 3.0)
+            .map(|value| value * 5.0)
             .collect();
-        let scale = 1.0 / 64.0;
+        let scale = Scale::new(1.0 / 64.0, rng.bool());
         let mut found = vec![
             1;
             channels
@@ -225,19 +240,24 @@ fn from_floats_and_back() {
         to_bytes(
             &blocked(&map, area, FLOAT_LANES, 0.0),
             area,
-            64.0,
+            scale,
             &mut found,
         );
+        let [least, most] = scale.bounds();
         let rounded = map
             .iter()
-            .map(|value| (value * 64.0).round_ties_even() as i8);
-        let rounded: Vec<i8> = rounded.collect();
-        assert_eq!(plain(&found, area, LANES, map.len()), rounded);
+            .map(|value| (value * 64.0).clamp(least, most).round_ties_even() as i32);
+        let rounded: Vec<i32> = rounded.collect();
+        let in_memory: Vec<i8> = rounded
+            .iter()
+            .map(|steps| (steps + scale.zero) as i8)
+            .collect();
+        assert_eq!(plain(&found, area, LANES, map.len()), in_memory);
         let mut back = vec![f32::NAN; channels.next_multiple_of(FLOAT_LANES) * area];
         to_floats(&found, area, scale, &mut back);
         let expected: Vec<f32> = rounded
             .iter()
-            .map(|value| f32::from(*value) * scale)
+            .map(|steps| *steps as f32 * scale.step)
             .collect();
         assert_eq!(plain(&back, area, FLOAT_LANES, map.len()), expected);
     });

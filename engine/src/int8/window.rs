@@ -16,7 +16,8 @@ const CELLS: usize = 4;
 pub(crate) struct Int8Window {
     axes: [Axis; 2],
     padded: Padded,
-    is_signed: bool,
+    /// What a cell of the padding holds.
+    zero: i8,
     /// `[block][row][four of columns][16][4]`
     weights: Vec<i8>,
     /// `[block][16]`
@@ -36,7 +37,8 @@ impl Int8Window {
     }
 
     /// `weights` is `[channels, height, width]`, each from -127 to 127.
-    pub(crate) fn new(axes: [Axis; 2], weights: &[i8], closing: Closing, signed: bool) -> Self {
+    /// Values of the map are above `zero`.
+    pub(crate) fn new(axes: [Axis; 2], weights: &[i8], closing: Closing, zero: i32) -> Self {
         let [rows, columns] = axes.map(|axis| axis.kernel);
         let of_row = columns.div_ceil(DEPTH) * LANES * DEPTH;
         let mut packed = vec![0; closing.blocks() * rows * of_row];
@@ -50,8 +52,8 @@ impl Int8Window {
         Int8Window {
             padded: Padded::new(&axes),
             axes,
-            is_signed: signed,
-            starts: starts(&packed, closing.blocks(), signed),
+            zero: zero as i8,
+            starts: starts(&packed, closing.blocks(), zero),
             weights: packed,
             closing,
         }
@@ -93,7 +95,8 @@ impl Int8Window {
                         let from = first * rows.stride;
                         let to = from + (results.len() - 1) * rows.stride + rows.kernel;
                         let source = if self.padded.is_needed() {
-                            self.padded.copy_rows(map, LANES, from..to, 0, scratch);
+                            self.padded
+                                .copy_rows(map, LANES, from..to, self.zero, scratch);
                             &scratch[..(to - from) * pitch]
                         } else {
                             &map[from * pitch..to * pitch]
@@ -144,11 +147,9 @@ impl Kernel for Strip<'_> {
     unsafe fn run<D: Dots>(&self) {
         // SAFETY: the instructions are there.
         unsafe {
-            match (self.window.is_signed, self.window.axes[1].stride) {
-                (true, 1) => self.rows::<D, true, 1>(),
-                (true, _) => self.rows::<D, true, 2>(),
-                (false, 1) => self.rows::<D, false, 1>(),
-                (false, _) => self.rows::<D, false, 2>(),
+            match self.window.axes[1].stride {
+                1 => self.rows::<D, 1>(),
+                _ => self.rows::<D, 2>(),
             }
         }
     }
@@ -156,7 +157,7 @@ impl Kernel for Strip<'_> {
 
 impl Strip<'_> {
     #[inline(always)]
-    unsafe fn rows<D: Dots, const SIGNED: bool, const STRIDE: usize>(&self) {
+    unsafe fn rows<D: Dots, const STRIDE: usize>(&self) {
         let [rows, columns] = self.window.axes;
         let line = columns.output;
         for (index, row) in self.rows.clone().enumerate() {
@@ -165,11 +166,11 @@ impl Strip<'_> {
             unsafe {
                 let source = self.source.as_ptr().add(index * rows.stride * self.pitch);
                 while column + CELLS <= line {
-                    self.cells::<D, SIGNED, STRIDE, CELLS>(source, row, column);
+                    self.cells::<D, STRIDE, CELLS>(source, row, column);
                     column += CELLS;
                 }
                 while column < line {
-                    self.cells::<D, SIGNED, STRIDE, 1>(source, row, column);
+                    self.cells::<D, STRIDE, 1>(source, row, column);
                     column += 1;
                 }
             }
@@ -177,7 +178,7 @@ impl Strip<'_> {
     }
 
     #[inline(always)]
-    unsafe fn cells<D: Dots, const SIGNED: bool, const STRIDE: usize, const N: usize>(
+    unsafe fn cells<D: Dots, const STRIDE: usize, const N: usize>(
         &self,
         source: *const i8,
         row: usize,
@@ -198,8 +199,8 @@ impl Strip<'_> {
                     let factors = D::weights(weights);
                     let from = line.add(four * DEPTH * LANES);
                     for (cell, sums) in sums.iter_mut().enumerate() {
-                        let values = D::cells::<SIGNED>(from.add(cell * STRIDE * LANES), count);
-                        *sums = D::dot::<SIGNED>(*sums, values, factors);
+                        let values = D::cells(from.add(cell * STRIDE * LANES), count);
+                        *sums = D::dot(*sums, values, factors);
                     }
                     weights = weights.add(LANES * DEPTH);
                 }

@@ -2,8 +2,10 @@
 
 /// Cells of the histogram, of which the largest value fills more than half.
 const CELLS: usize = 4096;
-/// Steps from 0 to the end of an int8 range.
+/// Steps from 0 to the end of a byte with a sign.
 pub const STEPS: f32 = 127.0;
+/// The same without one.
+const UNSIGNED_STEPS: f32 = 255.0;
 /// Share of the values that [`Search::Percentile`] keeps inside the range.
 const KEPT: f64 = 0.9999;
 /// Ranges that [`Search::LeastError`] tries, evenly spaced up to the largest value.
@@ -32,6 +34,15 @@ impl std::fmt::Display for Search {
     }
 }
 
+/// The bytes that stand for a tensor's values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bytes {
+    /// What one step is worth.
+    pub scale: f32,
+    /// From -127 to 127, not from 0 to 255.
+    pub signed: bool,
+}
+
 /// A histogram of |x| whose cells double in width when a larger value comes. Widths are powers of two, so that it does
 /// not matter in which order values come or histograms are joined.
 #[derive(Clone, Debug)]
@@ -40,6 +51,7 @@ pub struct Magnitudes {
     width: f32,
     largest: f32,
     zeros: u64,
+    has_negative: bool,
 }
 
 impl Default for Magnitudes {
@@ -49,6 +61,7 @@ impl Default for Magnitudes {
             width: f32::MIN_POSITIVE,
             largest: 0.0,
             zeros: 0,
+            has_negative: false,
         }
     }
 }
@@ -60,6 +73,7 @@ impl Magnitudes {
         let finite = values.iter().filter(|value| value.is_finite());
         let largest = finite.clone().fold(0.0f32, |most, v| most.max(v.abs()));
         self.widen(largest);
+        self.has_negative |= finite.clone().any(|value| *value < 0.0);
         for value in finite {
             match value.abs() {
                 0.0 => self.zeros += 1,
@@ -74,6 +88,7 @@ impl Magnitudes {
         self.widen(other.largest);
         other.widen(self.largest);
         self.zeros += other.zeros;
+        self.has_negative |= other.has_negative;
         for (count, more) in self.cells.iter_mut().zip(other.cells) {
             *count += more;
         }
@@ -91,20 +106,28 @@ impl Magnitudes {
         }
     }
 
-    /// The magnitude at which int8 ends: 127 steps. 1 for a tensor that was never anything but 0.
-    pub fn range(&self, search: Search) -> f32 {
+    /// The bytes that represent the tensor best. A tensor that never was below 0 needs no sign: twice as many steps.
+    pub fn bytes(&self, search: Search) -> Bytes {
+        let signed = self.has_negative;
         if self.largest == 0.0 {
-            return 1.0;
+            return Bytes { scale: 1.0, signed };
         }
         let range = match search {
             Search::Percentile => self.percentile(),
             Search::LeastError => self.least_error(),
         };
-        // A scale below this is no normal number.
-        range.clamp(
-            STEPS * f32::MIN_POSITIVE,
-            self.largest.max(STEPS * f32::MIN_POSITIVE),
-        )
+        Bytes {
+            scale: (range.min(self.largest) / self.steps()).max(f32::MIN_POSITIVE),
+            signed,
+        }
+    }
+
+    /// From 0 to the end of a byte.
+    fn steps(&self) -> f32 {
+        match self.has_negative {
+            true => STEPS,
+            false => UNSIGNED_STEPS,
+        }
     }
 
     fn percentile(&self) -> f32 {
@@ -131,7 +154,7 @@ impl Magnitudes {
     /// Rounding spreads an error evenly over a step, whose mean square is a twelfth; what lies beyond is clipped. An
     /// exact 0 stays one.
     fn squared_error(&self, range: f32) -> f64 {
-        let rounding = f64::from(range / STEPS).powi(2) / 12.0;
+        let rounding = f64::from(range / self.steps()).powi(2) / 12.0;
         let cells = self.cells.iter().enumerate();
         cells
             .map(|(cell, count)| {
@@ -146,6 +169,11 @@ impl Magnitudes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The value at which the bytes end.
+    fn range(magnitudes: &Magnitudes, search: Search) -> f32 {
+        magnitudes.bytes(search).scale * magnitudes.steps()
+    }
 
     /// An even spread up to 1, and one value in five thousand at 100.
     fn with_outliers() -> Magnitudes {
@@ -166,15 +194,15 @@ mod tests {
     fn the_two_searches_weigh_outliers_their_own_way() {
         let magnitudes = with_outliers();
         // 2 of 10 002 values are more than one in ten thousand: they are inside.
-        let all = magnitudes.range(Search::Percentile);
+        let all = range(&magnitudes, Search::Percentile);
         assert!((99.9..=100.0).contains(&all), "{all}");
         // Rounding to steps of 0.79 would cost 0.05 a value, clipping two values by 99 costs 2 a value.
-        let least = magnitudes.range(Search::LeastError);
+        let least = range(&magnitudes, Search::LeastError);
         assert!((90.0..=100.0).contains(&least), "{least}");
 
         let mut many = with_outliers();
         assert!(many.add(&vec![0.5; 20_000]));
-        let kept = many.range(Search::Percentile);
+        let kept = range(&many, Search::Percentile);
         assert!(kept <= 1.1, "{kept}: now 2 of 30 002 are left out");
     }
 
@@ -185,10 +213,10 @@ mod tests {
             .collect();
         let mut magnitudes = Magnitudes::default();
         assert!(magnitudes.add(&values));
-        let found = magnitudes.range(Search::LeastError);
+        let found = range(&magnitudes, Search::LeastError);
         let error = |range: f32| -> f64 {
-            let step = range / STEPS;
-            let rounded = |v: f32| (v / step).round().min(STEPS) * step;
+            let step = range / UNSIGNED_STEPS;
+            let rounded = |v: f32| (v / step).round().min(UNSIGNED_STEPS) * step;
             values
                 .iter()
                 .map(|v| f64::from(v - rounded(*v)).powi(2))
@@ -222,11 +250,11 @@ mod tests {
     fn zeros_and_what_is_no_number_are_seen() {
         let mut nothing = Magnitudes::default();
         assert!(nothing.add(&[0.0; 9]));
-        assert_eq!(nothing.range(Search::LeastError), 1.0);
+        assert_eq!(nothing.bytes(Search::LeastError).scale, 1.0);
         assert!(!nothing.add(&[f32::NAN, 2.0]));
-        assert_eq!(nothing.range(Search::Percentile), 2.0);
+        assert_eq!(range(&nothing, Search::Percentile), 2.0);
         let mut tiny = Magnitudes::default();
         assert!(tiny.add(&[1e-44]));
-        assert!((tiny.range(Search::LeastError) / STEPS).is_normal());
+        assert!(tiny.bytes(Search::LeastError).scale.is_normal());
     }
 }

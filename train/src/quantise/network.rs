@@ -154,11 +154,11 @@ fn plan(
         };
         Some((layer.clone(), int8))
     };
-    let ranges = seen.iter();
+    let maps = seen.iter();
     Plan {
         layers: layers.iter().filter_map(int8).collect(),
-        ranges: ranges
-            .map(|(tensor, seen)| (tensor.clone(), seen.magnitudes.range(search)))
+        maps: maps
+            .map(|(tensor, seen)| (tensor.clone(), seen.magnitudes.bytes(search)))
             .collect(),
     }
 }
@@ -228,7 +228,7 @@ impl Trials<'_> {
         for (layer, int8) in &plan.layers {
             let alone = Plan {
                 layers: BTreeMap::from([(layer.clone(), int8.clone())]),
-                ranges: plan.ranges.clone(),
+                maps: plan.maps.clone(),
             };
             outputs.push((layer.clone(), self.outputs(&alone, samples)?));
         }

@@ -10,7 +10,7 @@ use aecsad_engine::onnx as pb;
 use aecsad_engine::onnx::tensor_proto::DataType;
 
 use super::graph::Reading;
-use super::magnitudes::STEPS;
+use super::magnitudes::Bytes;
 use super::places::{self, Layer};
 use super::weights::Int8Kernel;
 use crate::export::onnx::int;
@@ -27,13 +27,13 @@ pub struct Int8Layer {
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub layers: BTreeMap<Layer, Int8Layer>,
-    /// The magnitude at which int8 ends, of each tensor that may be quantised.
-    pub ranges: BTreeMap<String, f32>,
+    /// The bytes of each tensor that may be quantised.
+    pub maps: BTreeMap<String, Bytes>,
 }
 
 /// `model` with the plan's layers in int8 and all else as it is. Tensors keep their names.
 ///
-/// A map for which the plan has no range stays float.
+/// A map for which the plan has no bytes stays float.
 pub fn rewrite(model: &pb::ModelProto, plan: &Plan) -> pb::ModelProto {
     let mut model = model.clone();
     let Some(graph) = model.graph.as_mut() else {
@@ -56,10 +56,10 @@ pub fn rewrite(model: &pb::ModelProto, plan: &Plan) -> pb::ModelProto {
     for (index, node) in float.node.iter().enumerate() {
         let mut node = node.clone();
         for (slot, input) in node.input.iter_mut().enumerate() {
-            if let Some(range) = plan.ranges.get(input)
+            if let Some(bytes) = plan.maps.get(input)
                 && ports.contains(&(index, slot))
             {
-                *input = writer.pair(input, range / STEPS);
+                *input = writer.pair(input, *bytes);
             }
         }
         if let (Some(layer), Some(kernel)) =
@@ -90,7 +90,7 @@ struct Writer {
 
 impl Writer {
     /// The name of `tensor` once it went through quantisation.
-    fn pair(&mut self, tensor: &str, scale: f32) -> String {
+    fn pair(&mut self, tensor: &str, bytes: Bytes) -> String {
         let [scale_name, zero, int8, back] =
             ["scale", "zero", "int8", "dequantised"].map(|part| format!("{tensor}.{part}"));
         if self.paired.insert(tensor.to_owned()) {
@@ -98,9 +98,13 @@ impl Writer {
                 &scale_name,
                 &[],
                 DataType::Float,
-                scale.to_le_bytes().into(),
+                bytes.scale.to_le_bytes().into(),
             );
-            self.constant(&zero, &[], DataType::Int8, vec![0]);
+            let kind = match bytes.signed {
+                true => DataType::Int8,
+                false => DataType::Uint8,
+            };
+            self.constant(&zero, &[], kind, vec![0]);
             let by = [scale_name.as_str(), zero.as_str()];
             self.node("QuantizeLinear", &[tensor, by[0], by[1]], &int8, None);
             self.node("DequantizeLinear", &[&int8, by[0], by[1]], &back, None);
