@@ -21,22 +21,20 @@ if [ -z "$train" ]; then
     train=target/release/aecsad-train
 fi
 
-# The kernels' compiler and headers: the machine's CUDA toolkit, or the parts of it that came with PyTorch.
-if [ -z "${CUDA_PATH:-}" ] && [ ! -d /usr/local/cuda/include ]; then
-    packages=$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null || true)
-    if [ -n "$packages" ]; then
-        mkdir -p "$work/cuda/include"
-        for include in "$packages"/*/include; do cp -rsn "$include"/. "$work/cuda/include/" 2>/dev/null || true; done
-        for lib in "$packages"/*/lib; do LD_LIBRARY_PATH="$lib:${LD_LIBRARY_PATH:-}"; done
-        export CUDA_PATH="$work/cuda" LD_LIBRARY_PATH
-        # PyTorch's packages have libnvrtc.so.12, and libnvrtc.so is what is looked for.
-        compiler=$(find "$packages" -name 'libnvrtc.so.*' ! -name '*builtins*' | head -n 1)
-        if [ -n "$compiler" ]; then
-            mkdir -p "$work/cuda/lib64"
-            ln -sf "$compiler" "$work/cuda/lib64/libnvrtc.so"
-            LD_LIBRARY_PATH="$work/cuda/lib64:$LD_LIBRARY_PATH"
-        fi
-    fi
+# cuDNN, the kernels' compiler and headers: the machine's, or what came with PyTorch.
+packages=$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null || true)
+for lib in "$packages"/*/lib; do
+    [ ! -d "$lib" ] || LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$lib"
+done
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+if [ -z "${CUDA_PATH:-}" ] && [ ! -d /usr/local/cuda/include ] && [ -n "$packages" ]; then
+    export CUDA_PATH="$work/cuda"
+    mkdir -p "$CUDA_PATH/include" "$CUDA_PATH/lib64"
+    for include in "$packages"/*/include; do cp -rsn "$include"/. "$CUDA_PATH/include/" 2>/dev/null || true; done
+    # PyTorch's packages have libnvrtc.so.12 or .13, and libnvrtc.so is what is looked for.
+    compiler=$(find "$packages" -name 'libnvrtc.so.*' ! -name '*builtins*' | head -n 1)
+    [ -z "$compiler" ] || ln -sf "$compiler" "$CUDA_PATH/lib64/libnvrtc.so"
+    LD_LIBRARY_PATH="$CUDA_PATH/lib64:$LD_LIBRARY_PATH"
 fi
 
 if ! nvidia-smi >/dev/null 2>&1; then

@@ -2,7 +2,7 @@
 //! engine's milliseconds, width by width, on good images alone. Each training is printed when it is done, at the end the
 //! means over all.
 //!
-//!     cargo run --release --workspace --example search_widths -- decoder --seeds 2 --effort 25 DIR…
+//!     cargo run --release -p aecsad-train --example search_widths -- decoder --seeds 2 --effort 25 DIR…
 
 #[path = "search_widths/front.rs"]
 mod front;

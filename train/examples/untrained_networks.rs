@@ -1,7 +1,7 @@
 //! Writes every network of both profiles, untrained, as ONNX and quantised as well: to time them no training is needed.
 //! Only the edge encoder has weights that were ever trained.
 //!
-//!     cargo run --workspace --example untrained_networks -- FOLDER
+//!     cargo run -p aecsad-train --example untrained_networks -- FOLDER
 
 use std::error::Error;
 use std::ops::RangeInclusive;

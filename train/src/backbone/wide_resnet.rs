@@ -183,8 +183,8 @@ struct Bottleneck<B: Backend> {
 
 impl<B: Kernels> Bottleneck<B> {
     fn forward(&self, map: Tensor<B, 4>) -> Tensor<B, 4> {
-        let inner = relu(B::convolve(&self.reduce, map.clone()));
-        let inner = relu(B::convolve(&self.spatial, inner));
+        let inner = B::convolve_rectified(&self.reduce, map.clone());
+        let inner = B::convolve_rectified(&self.spatial, inner);
         let passed = match &self.shortcut {
             Some(shortcut) => B::convolve(shortcut, map),
             None => map,
@@ -229,7 +229,7 @@ impl<B: Kernels> WideResNet<B> {
     /// # Shapes
     /// - `image`: `[B, 3, H, W]`, normalised by ImageNet's mean and standard deviation
     pub fn forward(&self, image: Tensor<B, 4>) -> FeatureMaps<B> {
-        let map = relu(B::convolve(&self.stem, image));
+        let map = B::convolve_rectified(&self.stem, image);
         let map = max_pool2d(map, [3, 3], [2, 2], [1, 1], [1, 1], false);
         let stride4 = self.stage(0, map);
         let stride8 = self.stage(1, stride4.clone());

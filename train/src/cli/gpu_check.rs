@@ -41,6 +41,9 @@ pub struct Args {
     /// Narrow networks and two images a step, to try this command out
     #[arg(long)]
     narrow: bool,
+    /// Convolve by burn's own kernels even where cuDNN is installed
+    #[arg(long)]
+    no_cudnn: bool,
     /// Write the random weights, for a `fit --weights` on a machine without the real ones, and do nothing else
     #[arg(long, value_name = "FILE")]
     random_weights: Option<PathBuf>,
@@ -62,8 +65,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Device::Cpu => scale.compare::<CpuTraining>(&Default::default()),
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => {
-            use crate::engine::GpuTraining;
-            scale.compare::<GpuTraining>(&burn::backend::cuda::CudaDevice::new(index))
+            use crate::engine::{GpuTraining, cudnn};
+            cudnn::want(!args.no_cudnn);
+            let mut figures =
+                scale.compare::<GpuTraining>(&burn::backend::cuda::CudaDevice::new(index));
+            figures["cudnn"] = json!(cudnn::version(index));
+            figures
         }
         #[cfg(not(feature = "cuda"))]
         Device::Cuda(_) => unreachable!("its check fails in this build"),

@@ -1,9 +1,5 @@
-//! Convolutions on a GPU as implicit matrix products on its tensor cores, in TF32; and a resize that has a gradient.
-//!
-//! burn's own choice would be to try eight kernels for each shape that it meets, one of them by trying two dozen matrix
-//! products. On an H100 fifteen layers of the backbone took it 170 s, nearly all of it spent in the compiler. For one image
-//! the product that is chosen here took as long as the best of them to 1.6 times as long, longest for kernels of 3×3
-//! (1.2 to 1.6); in the middle 1.14 times.
+//! The operations that cost most, on a GPU: by cuDNN where it is installed, by burn's kernels elsewhere; and a resize that
+//! has a gradient.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -12,48 +8,62 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
+use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
-use burn::tensor::ops::{ConvOptions, FloatTensor};
-use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
-use burn_cubecl::kernel::conv::{
-    ConvStrategy, conv_data_backward, conv_forward, conv_weight_backward,
-};
+use burn::tensor::ops::{ConvOptions, FloatTensor, ModuleOps};
+use burn::tensor::{Tensor, TensorPrimitive};
 
-use super::gradients::{resize_gradient, surrounded};
-use super::{Gpu, GpuTraining, Kernels, attend};
+use super::gradients::resize_gradient;
+use super::{Gpu, GpuTraining, Kernels, attend, burn_convolution, cudnn};
 
 impl Kernels for Gpu {
     fn convolve(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
-        let Some(options) = options(layer) else {
-            return layer.forward(map);
-        };
-        let weight = layer.weight.val();
-        biased(layer, whole(product(part(map), part(weight), &options)))
+        convolution(layer, map, false)
+    }
+
+    fn convolve_rectified(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        convolution(layer, map, true)
+    }
+}
+
+fn convolution(layer: &Conv2d<Gpu>, map: Tensor<Gpu, 4>, rectified: bool) -> Tensor<Gpu, 4> {
+    match options(layer) {
+        Some(options) => {
+            let bias = layer.bias.as_ref().map(|bias| part(bias.val()));
+            let way = cudnn::Layer { options, rectified };
+            whole(product(&way, part(map), part(layer.weight.val()), bias))
+        }
+        None if rectified => relu(layer.forward(map)),
+        None => layer.forward(map),
     }
 }
 
 impl Kernels for GpuTraining {
     fn convolve(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
-        let Some(options) = options(layer) else {
-            return layer.forward(map);
-        };
-        let (map, weight) = (part(map), part(layer.weight.val()));
-        let nodes = [map.node.clone(), weight.node.clone()];
-        let step = Product
-            .prepare::<NoCheckpointing>(nodes)
+        convolution_to_learn(layer, map, false)
+    }
+
+    fn convolve_rectified(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        convolution_to_learn(layer, map, true)
+    }
+
+    fn halve(map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        let map = part(map);
+        let step = Halve
+            .prepare::<NoCheckpointing>([map.node.clone()])
             .compute_bound()
             .stateful();
-        let product = match step {
-            OpsKind::Tracked(mut step) => {
-                let inputs = [step.checkpoint(&map), step.checkpoint(&weight)];
-                let output = product(map.primitive, weight.primitive, &options);
-                step.finish((inputs, options), output)
-            }
-            OpsKind::UnTracked(step) => {
-                step.finish(product(map.primitive, weight.primitive, &options))
-            }
+        let halved = |map: FloatTensor<Gpu>| {
+            cudnn::halved(&map).unwrap_or_else(|| part(Gpu::halve(whole(map))))
         };
-        biased(layer, whole(product))
+        whole(match step {
+            OpsKind::Tracked(mut step) => {
+                let kept = step.checkpoint(&map);
+                let output = halved(map.primitive);
+                step.finish((kept, output.clone()), output)
+            }
+            OpsKind::UnTracked(step) => step.finish(halved(map.primitive)),
+        })
     }
 
     fn attend(inputs: [Tensor<Self, 3>; 3]) -> Tensor<Self, 3> {
@@ -75,12 +85,12 @@ impl Kernels for GpuTraining {
     }
 }
 
-fn whole<B: Backend>(map: FloatTensor<B>) -> Tensor<B, 4> {
+pub fn whole<B: Backend>(map: FloatTensor<B>) -> Tensor<B, 4> {
     Tensor::from_primitive(TensorPrimitive::Float(map))
 }
 
-fn part<B: Backend>(map: Tensor<B, 4>) -> FloatTensor<B> {
-    map.into_primitive().tensor()
+pub fn part<B: Backend, const D: usize>(values: Tensor<B, D>) -> FloatTensor<B> {
+    values.into_primitive().tensor()
 }
 
 /// How `layer` convolves, where that is something these kernels do: one group, the same padding on opposite sides.
@@ -95,68 +105,110 @@ fn options<B: Backend>(layer: &Conv2d<B>) -> Option<ConvOptions<2>> {
     (layer.groups == 1).then(|| ConvOptions::new(layer.stride, padding, layer.dilation, 1))
 }
 
-fn biased<B: Backend>(layer: &Conv2d<B>, product: Tensor<B, 4>) -> Tensor<B, 4> {
-    match &layer.bias {
-        Some(bias) => {
-            let channels = bias.dims()[0];
-            product + bias.val().reshape([1, channels, 1, 1])
-        }
-        None => product,
-    }
-}
-
-/// What `kernel` makes with its tensor-core strategy; shapes that it can't take go the plain way.
-fn either<E: std::fmt::Debug>(
-    kernel: impl Fn(ConvStrategy) -> Result<FloatTensor<Gpu>, E>,
-) -> FloatTensor<Gpu> {
-    kernel(ConvStrategy::ImplicitGemm)
-        .or_else(|_| kernel(ConvStrategy::Direct))
-        .expect("a direct convolution takes any shape")
-}
-
 fn product(
+    layer: &cudnn::Layer,
     map: FloatTensor<Gpu>,
     weight: FloatTensor<Gpu>,
-    options: &ConvOptions<2>,
+    bias: Option<FloatTensor<Gpu>>,
 ) -> FloatTensor<Gpu> {
-    either(|strategy| conv_forward(map.clone(), weight.clone(), None, options.clone(), strategy))
+    cudnn::forward(layer, &map, &weight, bias.as_ref())
+        .unwrap_or_else(|| burn_convolution::forward(layer, map, weight, bias))
 }
 
-/// The gradients of [`product`] by the map and by the weights.
-#[derive(Debug)]
-struct Product;
+fn convolution_to_learn(
+    layer: &Conv2d<GpuTraining>,
+    map: Tensor<GpuTraining, 4>,
+    rectified: bool,
+) -> Tensor<GpuTraining, 4> {
+    let Some(options) = options(layer) else {
+        let output = layer.forward(map);
+        return if rectified { relu(output) } else { output };
+    };
+    let way = cudnn::Layer { options, rectified };
+    let device = map.device();
+    let (map, weight) = (part(map), part(layer.weight.val()));
+    let bias = match &layer.bias {
+        Some(bias) => part(bias.val()),
+        None => part(Tensor::<GpuTraining, 1>::empty([1], &device)),
+    };
+    let has_bias = layer.bias.is_some();
+    let nodes = [&map, &weight, &bias].map(|tensor| tensor.node.clone());
+    let step = Convolution
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful();
+    let bias = has_bias.then_some(bias.primitive);
+    whole(match step {
+        OpsKind::Tracked(mut step) => {
+            let inputs = [step.checkpoint(&map), step.checkpoint(&weight)];
+            let output = product(&way, map.primitive, weight.primitive, bias);
+            let kept = way.rectified.then(|| output.clone());
+            step.finish((inputs, kept, way), output)
+        }
+        OpsKind::UnTracked(step) => {
+            step.finish(product(&way, map.primitive, weight.primitive, bias))
+        }
+    })
+}
 
-impl Backward<Gpu, 2> for Product {
-    type State = ([NodeId; 2], ConvOptions<2>);
+/// The gradients of [`product`] by the map, the weights and the bias. The state is where the first two are kept, the output
+/// of a layer that rectifies, and the layer.
+#[derive(Debug)]
+struct Convolution;
+
+impl Backward<Gpu, 3> for Convolution {
+    type State = ([NodeId; 2], Option<FloatTensor<Gpu>>, cudnn::Layer);
 
     fn backward(
         self,
-        ops: Ops<Self::State, 2>,
+        ops: Ops<Self::State, 3>,
         gradients: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let [map_node, weight_node] = ops.parents;
+        let mut gradient = gradients.consume::<Gpu>(&ops.node);
+        let (inputs, output, layer) = ops.state;
+        let [map, weight] =
+            inputs.map(|input| -> FloatTensor<Gpu> { checkpointer.retrieve_node_output(input) });
+        let wanted = [0, 1, 2].map(|i: usize| ops.parents[i].is_some());
+        let found = cudnn::backward(
+            &layer,
+            [&map, &weight],
+            output.as_ref(),
+            &mut gradient,
+            wanted,
+        )
+        .unwrap_or_else(|| {
+            burn_convolution::backward(&layer, [map, weight], output, gradient, wanted)
+        });
+        for (node, found) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(found)) = (node, found) {
+                gradients.register::<Gpu>(node.id, found);
+            }
+        }
+    }
+}
+
+/// The gradient of [`Kernels::halve`]; the state is where its map is kept, and the output.
+#[derive(Debug)]
+struct Halve;
+
+impl Backward<Gpu, 1> for Halve {
+    type State = (NodeId, FloatTensor<Gpu>);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let gradient = gradients.consume::<Gpu>(&ops.node);
-        let ([map, weight], options) = ops.state;
+        let (map, output) = ops.state;
         let map: FloatTensor<Gpu> = checkpointer.retrieve_node_output(map);
-        let weight: FloatTensor<Gpu> = checkpointer.retrieve_node_output(weight);
-        if let Some(node) = map_node {
-            let [_, _, height, width] = weight.shape().dims();
-            let (gradient, options) =
-                surrounded(whole::<Gpu>(gradient.clone()), [height, width], &options);
-            let gradient = part(gradient);
-            let of_map = either(|strategy| {
-                let (gradient, weight) = (gradient.clone(), weight.clone());
-                conv_data_backward(gradient, weight, map.shape(), options.clone(), strategy)
+        if let [Some(node)] = ops.parents {
+            let of_map = cudnn::halved_backward([&map, &output, &gradient]).unwrap_or_else(|| {
+                Gpu::avg_pool2d_backward(map, gradient, [2, 2], [2, 2], [1, 1], true, false)
             });
             gradients.register::<Gpu>(node.id, of_map);
-        }
-        if let Some(node) = weight_node {
-            let of_weight = either(|strategy| {
-                let (map, gradient) = (map.clone(), gradient.clone());
-                conv_weight_backward(map, gradient, weight.shape(), options.clone(), strategy)
-            });
-            gradients.register::<Gpu>(node.id, of_weight);
         }
     }
 }

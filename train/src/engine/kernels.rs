@@ -3,8 +3,9 @@
 
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::module::interpolate;
+use burn::tensor::module::{avg_pool2d, interpolate};
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 
 use super::{Cpu, CpuTraining, attend};
@@ -14,6 +15,17 @@ pub trait Kernels: Backend {
     /// What [`Conv2d::forward`] computes.
     fn convolve(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
         layer.forward(map)
+    }
+
+    /// The same, and what is below 0 becomes 0.
+    fn convolve_rectified(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        relu(Self::convolve(layer, map))
+    }
+
+    /// The mean of two by two cells, with a cell of zeros around the map that is counted in: `[B, C, H, W]` to
+    /// `[B, C, H/2 + 1, W/2 + 1]`.
+    fn halve(map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        avg_pool2d(map, [2, 2], [2, 2], [1, 1], true, false)
     }
 
     /// Bilinear to `size`×`size` cells with half-pixel centres.

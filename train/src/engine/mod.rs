@@ -3,7 +3,11 @@
 
 mod attend;
 mod backend;
+#[cfg(feature = "cuda")]
+mod burn_convolution;
 mod checkpoint;
+#[cfg(feature = "cuda")]
+pub mod cudnn;
 mod curves;
 mod device;
 mod fingerprint;

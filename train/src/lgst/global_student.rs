@@ -5,7 +5,6 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
 use rand::Rng;
@@ -171,7 +170,7 @@ impl<B: Kernels> GlobalStudent<B> {
     ) -> Tensor<B, 4> {
         let mut map = image;
         for (index, layer) in self.halvings.iter().enumerate() {
-            map = relu(B::convolve(layer, map));
+            map = B::convolve_rectified(layer, map);
             if let Some(attention) = attention_after(index, [3, 4], &self.encoder_attention) {
                 map = attention.forward(map);
             }
@@ -184,7 +183,7 @@ impl<B: Kernels> GlobalStudent<B> {
             if let Some(position) = self.position.as_ref().filter(|_| Some(index) == placed) {
                 map = map + position.val();
             }
-            map = relu(B::convolve(layer, map));
+            map = B::convolve_rectified(layer, map);
             if let Some(attention) = attention_after(index, [2, 4], &self.decoder_attention) {
                 map = attention.forward(map);
             }

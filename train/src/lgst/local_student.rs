@@ -6,9 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
-use burn::tensor::module::avg_pool2d;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Kernels, rectified};
@@ -114,9 +112,9 @@ impl<B: Kernels> LocalStudent<B> {
     pub fn forward(&self, image: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
         let mut seen = image;
         for (index, layer) in self.trunk.iter().enumerate() {
-            seen = relu(B::convolve(layer, seen));
+            seen = B::convolve_rectified(layer, seen);
             if index < self.pooled {
-                seen = avg_pool2d(seen, [2, 2], [2, 2], [1, 1], true, false);
+                seen = B::halve(seen);
             }
         }
         let seen = resize(seen, MAP_SIZE);

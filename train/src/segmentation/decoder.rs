@@ -143,7 +143,7 @@ impl<B: Kernels> Decoder<B> {
             .iter()
             .map(|branch| branch.forward(stride16.clone()))
             .collect();
-        let pooled = relu(B::convolve(&self.pooled, stride16.mean_dim(2).mean_dim(3)));
+        let pooled = B::convolve_rectified(&self.pooled, stride16.mean_dim(2).mean_dim(3));
         pyramid.push(pooled.repeat_dim(2, size).repeat_dim(3, size));
         let context = resize(self.fuse.forward(Tensor::cat(pyramid, 1)), MAP_SIZE);
         let joined = Tensor::cat(vec![context, self.detail.forward(stride4)], 1);
