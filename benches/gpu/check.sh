@@ -57,6 +57,10 @@ echo "== outputs, losses and step times"
 "$train" gpu-check >"$work/burn.json"
 cat "$work/burn.json"
 
+echo "== the same without cuDNN"
+"$train" gpu-check --no-cudnn >"$work/without.json"
+cat "$work/without.json"
+
 echo "== the same steps in PyTorch"
 if "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
     "$python" benches/gpu/torch_steps.py >"$work/torch.json"
@@ -64,6 +68,14 @@ else
     echo null >"$work/torch.json"
 fi
 cat "$work/torch.json"
+
+# What is measured is kept, should the fit be cut off.
+collect() {
+    "$python" benches/gpu/collect.py --name "$name" --burn "$work/burn.json" --without "$work/without.json" \
+        --torch "$work/torch.json" --results "$results" --effort "$effort" \
+        --weights "$([ -n "${WEIGHTS:-}" ] && basename "$WEIGHTS" || echo random)" "$@"
+}
+collect
 
 echo "== a whole fit"
 "$train" synth "$work/products" --products fuse_box --seed 5
@@ -78,8 +90,7 @@ began=$(date +%s)
 seconds=$(($(date +%s) - began))
 kill "$watcher"
 watcher=
+collect --memory "$work/memory" --seconds "$seconds"
 "$train" evaluate --bundle "$work/fuse_box.aecsad" "$work/products/fuse_box" --json "$work/report.json"
 
-"$python" benches/gpu/collect.py --name "$name" --burn "$work/burn.json" --torch "$work/torch.json" \
-    --report "$work/report.json" --memory "$work/memory" --seconds "$seconds" --effort "$effort" \
-    --weights "$([ -n "${WEIGHTS:-}" ] && basename "$WEIGHTS" || echo random)" --results "$results"
+collect --memory "$work/memory" --seconds "$seconds" --report "$work/report.json"
