@@ -1,8 +1,8 @@
 //! Layers of a quantised network, computed in bytes. The file says in floats what is meant, with QuantizeLinear and
-//! DequantizeLinear around each layer; here the layers between are taken together and no float is
-//! made until something asks for one.
+//! DequantizeLinear around each layer; here the layers between are taken together and no float is made until something asks
+//! for one.
 //!
-//! Maps lie in blocks of sixteen channels: `[C / 16, H, W, 16]`, the last block filled up with zeros.
+//! Maps lie in blocks of sixteen channels: `[C / 16, H, W, 16]`, the last block filled up with what stands for 0.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
