@@ -1,8 +1,10 @@
 use std::collections::HashSet;
 use std::panic;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ThreadId;
 
+use super::sync::AWAKE;
 use super::*;
 
 /// Of each unit how often it was done, and by which threads.

@@ -1,0 +1,49 @@
+//! What threads share a [`Desk`](super::desk::Desk) by. `tests/desk.rs` has the same from a model checker.
+
+pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+pub use std::thread::{Thread, current, park};
+
+use std::cell::UnsafeCell;
+use std::time::{Duration, Instant};
+
+/// How long a thread that waits for another stays awake: long enough from one operator to the next, and nothing beside the
+/// time between two frames. Waking it takes as long as a small operator.
+pub const AWAKE: Duration = Duration::from_micros(100);
+
+/// A value that other rules than the compiler's keep from being written while it is read.
+pub struct Slot<T>(UnsafeCell<T>);
+
+impl<T: Copy> Slot<T> {
+    pub fn new(value: T) -> Self {
+        Slot(UnsafeCell::new(value))
+    }
+
+    /// # Safety
+    /// Nobody writes meanwhile.
+    pub unsafe fn get(&self) -> T {
+        // SAFETY: the caller's.
+        unsafe { *self.0.get() }
+    }
+
+    /// # Safety
+    /// Nobody reads or writes meanwhile.
+    pub unsafe fn set(&self, value: T) {
+        // SAFETY: the caller's.
+        unsafe { *self.0.get() = value }
+    }
+}
+
+/// A thread's patience while it waits: awake at first.
+pub struct Patience(Instant);
+
+impl Patience {
+    pub fn new() -> Self {
+        Patience(Instant::now())
+    }
+
+    /// Passes a moment, and says whether to go to sleep rather than pass another.
+    pub fn is_over(&self) -> bool {
+        std::hint::spin_loop();
+        self.0.elapsed() >= AWAKE
+    }
+}
