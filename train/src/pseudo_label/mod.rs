@@ -120,7 +120,7 @@ impl Default for Config {
             max_clusters: 16,
             min_presence: 0.25,
             min_share: 0.001,
-            max_regions: 4000,
+            max_regions: 12_000,
             seed: 0,
         }
     }
