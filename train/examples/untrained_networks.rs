@@ -15,7 +15,7 @@ use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::engine::Cpu;
 use aecsad_train::export::onnx::Graph;
 use aecsad_train::lgst::{Jitter, Lesson, LgstConfig, Teacher, TrainedLgst};
-use aecsad_train::quantise::{Sample, quantise};
+use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
 use aecsad_train::segmentation::SegmentationConfig;
 use burn::tensor::{Distribution, Tensor};
 use rand::SeedableRng;
@@ -70,7 +70,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             "edge-encoder" => [parts(1..=12)?, parts(13..=18)?],
             _ => [0, 1].map(|_| vec![noise(&network, &mut rng)]),
         };
-        let quantised = quantise(name, &onnx, &good, &held_out, &AtomicBool::new(false))?;
+        let quantised = quantise(
+            name,
+            &onnx,
+            &good,
+            &held_out,
+            Demand::usual(Signs::WhereNeeded),
+            &AtomicBool::new(false),
+        )?;
         let (int8, kept) = (quantised.int8.len(), quantised.kept_float.len());
         eprintln!("{name}: {int8} layers of bytes, {kept} that could be stay float");
         std::fs::write(folder.join(format!("{name}-int8.onnx")), quantised.onnx)?;

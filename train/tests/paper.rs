@@ -12,9 +12,11 @@ use aecsad::score::Branch;
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::evaluate::auroc;
 use aecsad_train::fit::{
-    FitError, FitOptions, Networks, PaperNetworks, PaperOptions, Precision, fit,
+    ExportOptions, FitError, FitOptions, Networks, PaperNetworks, PaperOptions, Precision, export,
+    fit,
 };
 use aecsad_train::lgst::LocalWidths;
+use aecsad_train::quantise::Signs;
 use aecsad_train::segmentation::{Augmentation, DecoderWidths};
 
 /// How far above a coin's 0.5 the AUROC on logical anomalies must be.
@@ -174,6 +176,23 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
     let mut scores = |kind: &str| scores_of(&category.join("test").join(kind), &mut inspector);
     let in_int8 = auroc(&scores("good"), &scores("logical_anomalies")).unwrap();
     assert!(in_int8 > found - 0.1, "AUROC {in_int8} instead of {found}");
+
+    // And from the float bundle alone, without training.
+    let export_options = ExportOptions {
+        bundle: options.out.clone(),
+        category: category.clone(),
+        masks: None,
+        out: folder.path().join("exported.aecsad"),
+        work: folder.path().join("exported.work"),
+        version: None,
+        key: None,
+        signs: Signs::WhereNeeded,
+    };
+    export(&export_options, &AtomicBool::new(false)).unwrap();
+    let exported = Bundle::read(&export_options.out, &Trust::Anyone).unwrap();
+    for (name, content) in int8.entries() {
+        assert!(exported.entry(name).unwrap() == content, "{name} differs");
+    }
 }
 
 fn scores_of(folder: &Path, inspector: &mut Inspector) -> Vec<f64> {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use aecsad::network::{Input, Network};
 use aecsad_train::fit::images::Image;
 use aecsad_train::fit::{Trained, coarse_and_fine, image_and_features};
-use aecsad_train::quantise::{Sample, quantise};
+use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
 
 use super::product::Product;
 
@@ -41,7 +41,14 @@ pub fn in_turns(
         let samples = |images: &[Image], most| images.iter().take(most).map(sample).collect();
         let good: Vec<Sample> = samples(&product.images.train, RANGE_IMAGES);
         let held_out: Vec<Sample> = samples(&product.images.validation, HELD_OUT_IMAGES);
-        let quantised = quantise("int8", onnx, &good, &held_out, &AtomicBool::new(false))?;
+        let quantised = quantise(
+            "int8",
+            onnx,
+            &good,
+            &held_out,
+            Demand::usual(Signs::WhereNeeded),
+            &AtomicBool::new(false),
+        )?;
         networks.push(Network::load("float", onnx)?);
         networks.push(Network::load("int8", &quantised.onnx)?);
         inputs = held_out[0].inputs.clone();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::fit::{ExportOptions, export};
+use crate::quantise::Signs;
 
 /// Make an int8 bundle of a float one, without training: its networks are quantised on good images, its branches
 /// calibrated anew, and what that costs is printed and written to quantisation.json in the work folder.
@@ -29,6 +30,9 @@ pub struct Args {
     /// Version in the new bundle; stations refuse to go back [default: one more than the old one's]
     #[arg(long, value_name = "N")]
     bundle_version: Option<u64>,
+    /// In which bytes
+    #[arg(long = "precision", value_enum, default_value_t)]
+    signs: Signs,
     /// Sign the new bundle with this secret key
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -46,13 +50,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         work: args.work.clone().unwrap_or_else(|| work.into()),
         version: args.bundle_version,
         key: args.key.clone(),
+        signs: args.signs,
     };
     let exported = export(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
     println!(
-        "{}: {} version {} in int8",
+        "{}: {} version {} in {}",
         options.out.display(),
         exported.product,
-        exported.version
+        exported.version,
+        options.signs
     );
     print!("{}", exported.quantisation.text());
     Ok(())

@@ -16,9 +16,15 @@ use super::proof::{self, Quantisation, Side};
 use super::{FitError, stage, stopped};
 use crate::calibrate::{self, BranchChoice, Fitter, Good, Planted, Selection};
 use crate::planted::{self, Clean, Plant};
+use crate::quantise::{Demand, Signs};
 
 /// Anomalies of each kind planted on each validation image.
 const PLANTS_PER_IMAGE: usize = 3;
+/// Where more than this share of the parts, good and planted, gets another verdict in int8, the networks are quantised again
+/// with more of their layers in float: by so many decibels more, up to so many.
+const OTHER_VERDICTS: f64 = 0.025;
+const STEP_DB: f64 = 3.0;
+const MOST_DB: f64 = 34.0;
 
 /// What calibration knows of a product beside its networks.
 pub struct Task<'a> {
@@ -47,6 +53,22 @@ pub struct Calibrated {
     pub selection: Selection,
     /// Whether parts are registered, and why.
     pub registration: String,
+}
+
+/// The float networks, what they see, and what was decided on it.
+#[derive(Clone, Copy)]
+pub struct Float<'a> {
+    pub trained: &'a Trained,
+    pub seen: &'a Seen,
+    pub plants: &'a [Plant],
+    pub selection: &'a Selection,
+}
+
+/// The same networks in int8, and what that costs.
+pub struct Int8 {
+    pub trained: Trained,
+    pub calibrated: Calibrated,
+    pub quantisation: Quantisation,
 }
 
 impl Task<'_> {
@@ -110,14 +132,33 @@ impl Task<'_> {
     }
 
     /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
-    pub fn quantise(
-        &self,
-        trained: &Trained,
-        seen: &Seen,
-        plants: &[Plant],
-        float: &Selection,
-    ) -> Result<(Trained, Calibrated, Quantisation), FitError> {
+    /// As much of them is int8 as leaves the verdicts what they are.
+    pub fn quantise(&self, float: &Float<'_>, signs: Signs) -> Result<Int8, FitError> {
+        let mut demand = Demand::usual(signs);
+        loop {
+            let int8 = self.quantise_as(float, demand)?;
+            let flipped = int8.quantisation.scores.flipped();
+            if flipped <= OTHER_VERDICTS || demand.least_sqnr_db >= MOST_DB {
+                return Ok(int8);
+            }
+            demand.least_sqnr_db += STEP_DB;
+            let again = format!(
+                "another verdict for {:.1} % of the parts, asking for {} dB",
+                100.0 * flipped,
+                demand.least_sqnr_db
+            );
+            stage("quantisation", &again);
+        }
+    }
+
+    fn quantise_as(&self, float: &Float<'_>, demand: Demand) -> Result<Int8, FitError> {
         stage("quantisation", "finding ranges and trying layers");
+        let Float {
+            trained,
+            seen,
+            plants,
+            selection: float,
+        } = *float;
         let frames = |images: &'_ [Image]| -> Vec<Frame> {
             images.iter().map(|i| i.frame.clone()).collect()
         };
@@ -128,8 +169,8 @@ impl Task<'_> {
             planted: plants.iter().map(|plant| &plant.frame).collect(),
             geometry: self.geometry,
         };
-        let (int8, networks) =
-            precision::quantise(&trained.needed_by(&float.decision), &material, self.cancel)?;
+        let needed = trained.needed_by(&float.decision);
+        let (int8, networks) = precision::quantise(&needed, &material, demand, self.cancel)?;
 
         stage("quantisation", "calibrating anew and comparing with float");
         let perception = int8.perception(true, true)?;
@@ -163,7 +204,15 @@ impl Task<'_> {
                 selection: &calibrated.selection,
             },
         );
-        Ok((int8, calibrated, Quantisation { scores, networks }))
+        Ok(Int8 {
+            trained: int8,
+            calibrated,
+            quantisation: Quantisation {
+                demand,
+                scores,
+                networks,
+            },
+        })
     }
 
     /// The encoder has seen these images already.

@@ -26,6 +26,7 @@ use super::{FitError, stage, stopped};
 use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way};
 use crate::dataset::Category;
 use crate::pseudo_label::Labels;
+use crate::quantise::Signs;
 
 /// Largest difference between the bundle's calibration scores and those computed anew, absolute up to 1 and relative
 /// above: the same images give the same but for the last digits.
@@ -47,6 +48,7 @@ pub struct ExportOptions {
     pub version: Option<u64>,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
+    pub signs: Signs,
 }
 
 /// What came of it.
@@ -212,10 +214,19 @@ impl<'a> Source<'a> {
             }
         }
         let float = self.proven(best)?;
-        let (int8, calibrated, quantisation) =
-            task.quantise(&self.trained, &seen, &plants, &float.selection)?;
+        let float = edge::Float {
+            trained: &self.trained,
+            seen: &seen,
+            plants: &plants,
+            selection: &float.selection,
+        };
+        let edge::Int8 {
+            trained,
+            calibrated,
+            quantisation,
+        } = task.quantise(&float, self.options.signs)?;
         let registration = Some(calibrated.registration);
-        Ok((int8, calibrated.selection, registration, quantisation))
+        Ok((trained, calibrated.selection, registration, quantisation))
     }
 
     fn paper(&self, images: &Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
@@ -237,7 +248,8 @@ impl<'a> Source<'a> {
         let seen = calibration.see(&self.trained)?;
         let float = calibration.decide(&seen);
         let float = self.proven(Some((self.difference(&float), float)))?;
-        let (int8, selection, quantisation) = calibration.quantise(&self.trained, &seen, &float)?;
+        let (int8, selection, quantisation) =
+            calibration.quantise(&self.trained, &seen, &float, self.options.signs)?;
         Ok((int8, selection, None, quantisation))
     }
 

@@ -187,12 +187,17 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     };
     let (seen, plants) = task.see(&trained)?;
     let float = task.calibrate(&seen, None, None)?;
-    let (trained, calibrated, quantisation) = match options.precision {
-        Precision::F32 => (trained, float, None),
-        Precision::Int8 => {
-            let (trained, calibrated, quantisation) =
-                task.quantise(&trained, &seen, &plants, &float.selection)?;
-            (trained, calibrated, Some(quantisation))
+    let (trained, calibrated, quantisation) = match options.precision.signs() {
+        None => (trained, float, None),
+        Some(signs) => {
+            let float = edge::Float {
+                trained: &trained,
+                seen: &seen,
+                plants: &plants,
+                selection: &float.selection,
+            };
+            let int8 = task.quantise(&float, signs)?;
+            (int8.trained, int8.calibrated, Some(int8.quantisation))
         }
     };
 

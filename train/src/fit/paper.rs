@@ -12,7 +12,6 @@ use ndarray::Array3;
 use super::images::Images;
 use super::networks::{Trained, effort};
 use super::paper_calibration::Calibration;
-use super::precision::Precision;
 use super::{FitError, FitOptions, Fitted, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
 use crate::dataset;
@@ -135,11 +134,11 @@ pub fn fit(
     };
     let seen = calibration.see(&trained)?;
     let selection = calibration.decide(&seen);
-    let (trained, selection, quantisation) = match options.precision {
-        Precision::F32 => (trained, selection, None),
-        Precision::Int8 => {
+    let (trained, selection, quantisation) = match options.precision.signs() {
+        None => (trained, selection, None),
+        Some(signs) => {
             let (trained, selection, quantisation) =
-                calibration.quantise(&trained, &seen, &selection)?;
+                calibration.quantise(&trained, &seen, &selection, signs)?;
             (trained, selection, Some(quantisation))
         }
     };

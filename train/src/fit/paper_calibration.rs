@@ -15,6 +15,7 @@ use super::{FitError, stage};
 use crate::calibrate::{self, Planted, Selection};
 use crate::planted::{self, Clean};
 use crate::pseudo_label::Labels;
+use crate::quantise::{Demand, Signs};
 
 /// Validation images on which anomalies are planted, one of each kind, to compare int8 with float.
 const PLANTED_IMAGES: usize = 24;
@@ -73,8 +74,10 @@ impl Calibration<'_> {
         trained: &Trained,
         seen: &Seen,
         float: &Selection,
+        signs: Signs,
     ) -> Result<(Trained, Selection, Quantisation), FitError> {
         stage("quantisation", "finding ranges and trying layers");
+        let demand = Demand::usual(signs);
         let images = self.images.validation.iter().zip(&seen.validation);
         let clean: Vec<Clean> = images
             .take(PLANTED_IMAGES)
@@ -95,7 +98,7 @@ impl Calibration<'_> {
             planted: plants.iter().map(|plant| &plant.frame).collect(),
             geometry: self.geometry,
         };
-        let (int8, networks) = precision::quantise(trained, &material, self.cancel)?;
+        let (int8, networks) = precision::quantise(trained, &material, demand, self.cancel)?;
 
         stage("quantisation", "calibrating anew and comparing with float");
         let again = self.see(&int8)?;
@@ -116,6 +119,14 @@ impl Calibration<'_> {
                 selection: &selection,
             },
         );
-        Ok((int8, selection, Quantisation { scores, networks }))
+        Ok((
+            int8,
+            selection,
+            Quantisation {
+                demand,
+                scores,
+                networks,
+            },
+        ))
     }
 }

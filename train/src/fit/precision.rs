@@ -9,7 +9,7 @@ use aecsad::optics::{InputGeometry, Optics};
 
 use super::networks::Trained;
 use super::{FitError, stopped};
-use crate::quantise::{self, NetworkReport, Quantised, Sample};
+use crate::quantise::{self, Demand, NetworkReport, Quantised, Sample, Signs};
 
 /// How the networks of a bundle compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -19,6 +19,19 @@ pub enum Precision {
     F32,
     /// Convolutions on bytes: smaller and faster, with a proof of what it costs
     Int8,
+    /// The same in the form that TensorRT reads, which is coarser: bytes with a sign everywhere
+    Int8Signed,
+}
+
+impl Precision {
+    /// None in float.
+    pub fn signs(self) -> Option<Signs> {
+        match self {
+            Precision::F32 => None,
+            Precision::Int8 => Some(Signs::WhereNeeded),
+            Precision::Int8Signed => Some(Signs::Everywhere),
+        }
+    }
 }
 
 /// Images that give ranges; more of the same product hardly move them.
@@ -40,6 +53,7 @@ pub struct Material<'a> {
 pub fn quantise(
     trained: &Trained,
     material: &Material<'_>,
+    demand: Demand,
     cancel: &AtomicBool,
 ) -> Result<(Trained, Vec<NetworkReport>), FitError> {
     let tensors = |frames: &[Frame]| -> Result<Vec<Vec<f32>>, FitError> {
@@ -63,7 +77,8 @@ pub fn quantise(
     let mut int8 =
         |name: &str, onnx: &[u8], samples: [Vec<Sample>; 3]| -> Result<Vec<u8>, FitError> {
             let [good, held_out, shown] = samples;
-            let quantised: Quantised = quantise::quantise(name, onnx, &good, &held_out, cancel)?;
+            let quantised: Quantised =
+                quantise::quantise(name, onnx, &good, &held_out, demand, cancel)?;
             reports.push(NetworkReport::measure(
                 name, onnx, &quantised, &shown, cancel,
             )?);

@@ -10,11 +10,12 @@ use serde::Serialize;
 
 use crate::calibrate::{Planted, PlantedAuroc, Scores, Selection};
 use crate::evaluate::rank_correlation;
-use crate::quantise::{NetworkReport, Precision};
+use crate::quantise::{Demand, NetworkReport, Precision};
 
 /// Networks and scores in int8 against float.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quantisation {
+    pub demand: Demand,
     pub scores: ScoreReport,
     pub networks: Vec<NetworkReport>,
 }
@@ -127,6 +128,14 @@ fn same_class(float: &Side<'_>, int8: &Side<'_>) -> Option<f64> {
     (all > 0).then(|| same as f64 / all as f64)
 }
 
+impl ScoreReport {
+    /// Share of all parts, good and edited, that get another verdict than in float.
+    pub fn flipped(&self) -> f64 {
+        let parts = self.good_parts + self.planted_parts;
+        (self.flipped_good + self.flipped_planted) as f64 / parts.max(1) as f64
+    }
+}
+
 impl Quantisation {
     /// In one line, for the manifest.
     pub fn summary(&self) -> String {
@@ -136,8 +145,9 @@ impl Quantisation {
             .fold(f64::INFINITY, f64::min);
         let scores = &self.scores;
         format!(
-            "int8: outputs at least {least:.1} dB over the quantisation noise, scores' rank correlation with float {:.4}, \
+            "{}: outputs at least {least:.1} dB over the quantisation noise, scores' rank correlation with float {:.4}, \
              {} of {} verdicts differ",
+            self.demand.signs,
             scores.rank_correlation,
             scores.flipped_good + scores.flipped_planted,
             scores.good_parts + scores.planted_parts

@@ -34,6 +34,29 @@ impl std::fmt::Display for Search {
     }
 }
 
+/// Which tensors get bytes with a sign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+pub enum Signs {
+    /// Maps that are never below 0 get bytes without a sign: twice the steps
+    #[default]
+    #[value(name = "int8")]
+    #[serde(rename = "int8")]
+    WhereNeeded,
+    /// A sign everywhere, which is coarser: the form that TensorRT reads
+    #[value(name = "int8-signed")]
+    #[serde(rename = "int8-signed")]
+    Everywhere,
+}
+
+impl std::fmt::Display for Signs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Signs::WhereNeeded => "int8",
+            Signs::Everywhere => "int8-signed",
+        })
+    }
+}
+
 /// The bytes that stand for a tensor's values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bytes {
@@ -107,26 +130,22 @@ impl Magnitudes {
     }
 
     /// The bytes that represent the tensor best. A tensor that never was below 0 needs no sign: twice as many steps.
-    pub fn bytes(&self, search: Search) -> Bytes {
-        let signed = self.has_negative;
+    pub fn bytes(&self, search: Search, signs: Signs) -> Bytes {
+        let signed = self.has_negative || signs == Signs::Everywhere;
+        let steps = match signed {
+            true => STEPS,
+            false => UNSIGNED_STEPS,
+        };
         if self.largest == 0.0 {
             return Bytes { scale: 1.0, signed };
         }
         let range = match search {
             Search::Percentile => self.percentile(),
-            Search::LeastError => self.least_error(),
+            Search::LeastError => self.least_error(steps),
         };
         Bytes {
-            scale: (range.min(self.largest) / self.steps()).max(f32::MIN_POSITIVE),
+            scale: (range.min(self.largest) / steps).max(f32::MIN_POSITIVE),
             signed,
-        }
-    }
-
-    /// From 0 to the end of a byte.
-    fn steps(&self) -> f32 {
-        match self.has_negative {
-            true => STEPS,
-            false => UNSIGNED_STEPS,
         }
     }
 
@@ -143,18 +162,18 @@ impl Magnitudes {
         self.largest
     }
 
-    fn least_error(&self) -> f32 {
+    fn least_error(&self, steps: f32) -> f32 {
         let tried = (1..=TRIED).map(|part| self.largest * part as f32 / TRIED as f32);
         tried
-            .map(|range| (self.squared_error(range), range))
+            .map(|range| (self.squared_error(range, steps), range))
             .min_by(|a, b| a.0.total_cmp(&b.0))
             .map_or(self.largest, |(_, range)| range)
     }
 
     /// Rounding spreads an error evenly over a step, whose mean square is a twelfth; what lies beyond is clipped. An
     /// exact 0 stays one.
-    fn squared_error(&self, range: f32) -> f64 {
-        let rounding = f64::from(range / self.steps()).powi(2) / 12.0;
+    fn squared_error(&self, range: f32, steps: f32) -> f64 {
+        let rounding = f64::from(range / steps).powi(2) / 12.0;
         let cells = self.cells.iter().enumerate();
         cells
             .map(|(cell, count)| {
@@ -172,7 +191,8 @@ mod tests {
 
     /// The value at which the bytes end.
     fn range(magnitudes: &Magnitudes, search: Search) -> f32 {
-        magnitudes.bytes(search).scale * magnitudes.steps()
+        let Bytes { scale, signed } = magnitudes.bytes(search, Signs::WhereNeeded);
+        scale * if signed { STEPS } else { UNSIGNED_STEPS }
     }
 
     /// An even spread up to 1, and one value in five thousand at 100.
@@ -250,11 +270,26 @@ mod tests {
     fn zeros_and_what_is_no_number_are_seen() {
         let mut nothing = Magnitudes::default();
         assert!(nothing.add(&[0.0; 9]));
-        assert_eq!(nothing.bytes(Search::LeastError).scale, 1.0);
+        let bytes = |of: &Magnitudes| of.bytes(Search::LeastError, Signs::WhereNeeded);
+        assert_eq!(bytes(&nothing).scale, 1.0);
         assert!(!nothing.add(&[f32::NAN, 2.0]));
         assert_eq!(range(&nothing, Search::Percentile), 2.0);
         let mut tiny = Magnitudes::default();
         assert!(tiny.add(&[1e-44]));
-        assert!(tiny.bytes(Search::LeastError).scale.is_normal());
+        assert!(bytes(&tiny).scale.is_normal());
+    }
+
+    #[test]
+    fn a_sign_where_none_is_needed_costs_half_the_steps() {
+        let mut magnitudes = Magnitudes::default();
+        let even: Vec<f32> = (0..5000).map(|i| i as f32 / 5000.0).collect();
+        assert!(magnitudes.add(&even));
+        for search in Search::ALL {
+            let [without, with] = [Signs::WhereNeeded, Signs::Everywhere]
+                .map(|signs| magnitudes.bytes(search, signs));
+            assert!(!without.signed && with.signed);
+            let ratio = with.scale / without.scale;
+            assert!((ratio - UNSIGNED_STEPS / STEPS).abs() < 0.02, "{ratio}");
+        }
     }
 }

@@ -20,7 +20,7 @@ mod weights;
 
 pub use agreement::Agreement;
 pub use error::QuantiseError;
-pub use magnitudes::Search;
-pub use network::{LEAST_SQNR_DB, Quantised, check_float, quantise};
+pub use magnitudes::{Search, Signs};
+pub use network::{Demand, Quantised, check_float, quantise};
 pub use observe::Sample;
 pub use report::{LayerReport, NetworkReport, OutputReport, Precision};

@@ -10,15 +10,31 @@ use prost::Message;
 use super::QuantiseError;
 use super::agreement::{Agreement, compare};
 use super::graph::{Kernel, Reading};
-use super::magnitudes::Search;
+use super::magnitudes::{Search, Signs};
 use super::observe::{Observed, Sample};
 use super::places::{self, Layer};
 use super::rewrite::{Int8Layer, Plan, rewrite};
 use super::statistics::{self, Tensor};
 use super::weights::Int8Kernel;
 
-/// Signal to quantisation noise that every output must reach on held-out images; layers stay float until it does.
-pub const LEAST_SQNR_DB: f64 = 25.0;
+/// What is asked of an int8 network.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Demand {
+    pub signs: Signs,
+    /// Signal to quantisation noise that every output must reach on held-out images; layers stay float until it does.
+    pub least_sqnr_db: f64,
+}
+
+impl Demand {
+    /// What loses nothing on most products.
+    pub fn usual(signs: Signs) -> Self {
+        Demand {
+            signs,
+            least_sqnr_db: 25.0,
+        }
+    }
+}
+
 /// What it costs to read or write one value of a map, counted in multiplications: a float map has four times the bytes.
 const COST_OF_A_VALUE: usize = 8;
 /// Held-out images on which each layer's own noise is measured; only their order is asked.
@@ -46,6 +62,7 @@ pub fn quantise(
     onnx: &[u8],
     good: &[Sample],
     held_out: &[Sample],
+    demand: Demand,
     cancel: &AtomicBool,
 ) -> Result<Quantised, QuantiseError> {
     check_float(name, onnx)?;
@@ -69,7 +86,7 @@ pub fn quantise(
         cancel,
     };
     let [percentile, least_error] = Search::ALL.map(|search| {
-        let plan = plan(&reading, &all, &seen, search);
+        let plan = plan(&reading, &all, &seen, (search, demand.signs));
         let outputs = trials.outputs(&plan, held_out)?;
         Ok::<_, QuantiseError>((search, plan, outputs))
     });
@@ -77,11 +94,11 @@ pub fn quantise(
     let is_better = worst(&least_error.2).1 > worst(&percentile.2).1;
     let (search, mut plan, mut outputs) = if is_better { least_error } else { percentile };
     let mut kept_float = Vec::new();
-    if worst(&outputs).1 < LEAST_SQNR_DB {
+    if worst(&outputs).1 < demand.least_sqnr_db {
         let trial = &held_out[..held_out.len().min(TRIAL_IMAGES)];
         let costs = trials.costs(&reading, &all)?;
         let mut alone = trials.alone(&plan, trial)?;
-        while worst(&outputs).1 < LEAST_SQNR_DB {
+        while worst(&outputs).1 < demand.least_sqnr_db {
             let (output, _) = worst(&outputs);
             // Noise taken from the worst output for what it costs.
             let worth = |(layer, outputs): &(Layer, Vec<Agreement>)| {
@@ -140,7 +157,7 @@ fn plan(
     reading: &Reading<'_>,
     layers: &[Layer],
     seen: &BTreeMap<String, Tensor>,
-    search: Search,
+    (search, signs): (Search, Signs),
 ) -> Plan {
     let int8 = |layer: &Layer| {
         let node = &reading.nodes[reading.maker(layer)?];
@@ -158,7 +175,7 @@ fn plan(
     Plan {
         layers: layers.iter().filter_map(int8).collect(),
         maps: maps
-            .map(|(tensor, seen)| (tensor.clone(), seen.magnitudes.bytes(search)))
+            .map(|(tensor, seen)| (tensor.clone(), seen.magnitudes.bytes(search, signs)))
             .collect(),
     }
 }

@@ -10,10 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use super::graph::Reading;
 use super::network::decode;
 use super::observe::{Observed, Sample};
-use super::{Quantised, places, quantise};
+use super::{Demand, Quantised, Signs, places, quantise};
 use crate::export::onnx::{Convolution, Graph, Value};
 
 const SIDE: usize = 12;
+const ASKED: Demand = Demand {
+    signs: Signs::WhereNeeded,
+    least_sqnr_db: 25.0,
+};
 
 struct Builder {
     graph: Graph,
@@ -90,7 +94,15 @@ fn samples(count: usize, seed: u64) -> Vec<Sample> {
 
 fn quantised(onnx: &[u8]) -> Quantised {
     let never = AtomicBool::new(false);
-    quantise("small", onnx, &samples(12, 1), &samples(6, 2), &never).unwrap()
+    quantise(
+        "small",
+        onnx,
+        &samples(12, 1),
+        &samples(6, 2),
+        ASKED,
+        &never,
+    )
+    .unwrap()
 }
 
 fn graph(onnx: &[u8]) -> pb::GraphProto {
@@ -344,7 +356,7 @@ fn the_bias_takes_back_what_rounding_the_weights_shifts() {
         })
         .collect();
     let never = AtomicBool::new(false);
-    let quantised = quantise("small", &onnx, &samples[..4], &samples[4..], &never).unwrap();
+    let quantised = quantise("small", &onnx, &samples[..4], &samples[4..], ASKED, &never).unwrap();
     let mean = |onnx: &[u8]| -> Vec<f64> {
         let names = ["out".to_owned()];
         let mut network = Observed::new("small", &decode("small", onnx).unwrap(), &names).unwrap();
@@ -399,11 +411,12 @@ fn a_quantised_network_is_not_quantised_again_and_noise_is_no_network() {
         &quantised(&small()).onnx,
         &samples(2, 1),
         &samples(2, 2),
+        ASKED,
         &never,
     );
     let said = again.err().unwrap().to_string();
     assert!(said.contains("--precision f32"), "{said}");
-    let noise = quantise("small", b"\xff\xfe\xfd", &[], &[], &never);
+    let noise = quantise("small", b"\xff\xfe\xfd", &[], &[], ASKED, &never);
     assert!(noise.err().unwrap().to_string().contains("no ONNX file"));
 }
 
@@ -419,7 +432,7 @@ fn an_image_that_makes_no_number_is_named_with_its_tensor() {
     };
     let never = AtomicBool::new(false);
     let good = [sample(1.0), sample(f32::NAN)];
-    let said = quantise("small", &onnx, &good, &[sample(2.0)], &never)
+    let said = quantise("small", &onnx, &good, &[sample(2.0)], ASKED, &never)
         .err()
         .unwrap()
         .to_string();
