@@ -1,6 +1,6 @@
 //! Where one thread, the leader, puts an operator in pieces, and its workers find it: the hand-over, and that nobody is at an
-//! operator any more when the leader goes on. Checked over all orders in which threads can take turns, with what each may
-//! then see of the others' memory, by `tests/desk.rs`.
+//! operator any more when the leader goes on. `tests/desk.rs` goes through the orders in which threads can take turns, with what
+//! each may then see of the others' memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
