@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aecsad_train::engine::{
-    self, CpuTraining, Error, Fingerprint, Loss, Objective, Schedule, Shard, Workplace,
+    self, CpuTraining, Error, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Workplace,
     noise_source, seeded_init,
 };
 use aecsad_train::export::layers::values;
@@ -67,7 +67,7 @@ fn schedule() -> Schedule {
         learning_rate: 0.05,
         final_learning_rate: 1e-4,
         weight_decay: 1e-4,
-        shards: 2,
+        shards: Shards::AtOnce(2),
         seed: 4,
         checkpoint_every: Duration::from_secs(3600),
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use aecsad_train::backbone::WideResNetConfig;
 use aecsad_train::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Workplace,
+    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Workplace,
 };
 use aecsad_train::lgst::{
     Dropout, GlobalStudentConfig, Jitter, Lesson, LgstConfig, LgstLossConfig, LgstTerms,
@@ -434,9 +434,11 @@ struct Fixed;
 impl Objective<B> for Fixed {
     type Model = LocalStudent<B>;
 
-    fn loss(&self, student: &LocalStudent<B>, _: Shard) -> Loss<B> {
-        let (local, other) = student.forward(wave([2, 3, 64, 64], 1.0));
-        let teacher = wave([2, 5, 64, 64], 1.5);
+    fn loss(&self, student: &LocalStudent<B>, shard: Shard) -> Loss<B> {
+        let seen = shard.part(&[0, 1]);
+        let of = |batch: Tensor<B, 4>| batch.narrow(0, seen[0], seen.len());
+        let (local, other) = student.forward(of(wave([2, 3, 64, 64], 1.0)));
+        let teacher = of(wave([2, 5, 64, 64], 1.5));
         Loss::weighted(vec![
             ("local", (local - teacher).square().mean(), 1.0),
             ("other", other.square().mean(), 1.0),
@@ -446,10 +448,16 @@ impl Objective<B> for Fixed {
 
 #[test]
 fn ten_steps_of_the_engine_are_ten_steps_of_pytorch() {
+    // Both images at once, or one after the other.
+    [1, 2].into_iter().for_each(ten_steps);
+}
+
+fn ten_steps(turns: usize) {
     let folder = tempfile::tempdir().unwrap();
     let cancel = AtomicBool::new(false);
     let schedule = Schedule {
         steps: 10,
+        shards: Shards::InTurn(turns),
         ..Schedule::paper(16, 1, 0)
     };
     let place = Workplace {

@@ -32,9 +32,13 @@ pub struct Args {
     /// Rounds over the images in each training of the `paper` profile
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..))]
     epochs: u16,
-    /// Images a step of the `paper` profile; fewer need less GPU memory, and the result is another
+    /// Images a step of the `paper` profile
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=256))]
     batch: u16,
+    /// How many images of a step the `paper` profile's students see at once; fewer need less memory and more time
+    /// [default: as many as the GPU has memory for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    images_at_once: Option<u16>,
     /// Folder of pictures of other things: the `paper` profile's local student is trained to say nothing of them
     #[arg(long, value_name = "DIR")]
     strangers: Option<PathBuf>,
@@ -149,6 +153,7 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
         device: args.device,
         epochs: args.epochs.into(),
         batch: args.batch.into(),
+        at_once: args.images_at_once.map(usize::from),
         strangers: args.strangers.clone(),
         hardest: args.hard_features.then_some(HARDEST),
         ..PaperOptions::new(weights)

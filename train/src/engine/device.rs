@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What the paper's students take with so many images a step: 18.4 GiB were in use with 16 on an H100. Since attention
-/// computes its affinities again for the gradient, steps by themselves take 15.3; a whole fit was not looked at.
+/// What a fit of the paper's networks takes with so many images at once. The students' steps hold half a GiB an image
+/// (on the CPU backend: 7.8 GiB with 16); burn's pools make more of it, the larger the GPU the larger their pages: 15.3 GiB on an
+/// H100.
 pub fn needed_bytes(batch: usize) -> usize {
     (3 << 30) + batch * (1 << 30)
 }
@@ -82,8 +83,7 @@ pub enum DeviceError {
     )]
     NoHeaders { looked: PathBuf },
     #[error(
-        "GPU {index} has {} MB free and {} MB are needed: end what else runs on it, choose another, or \
-         give a smaller --batch",
+        "GPU {index} has {} MB free and {} MB are needed: end what else runs on it, or choose another",
         free >> 20, needed >> 20
     )]
     Memory {
@@ -98,23 +98,52 @@ pub enum DeviceError {
     Failed { why: String },
 }
 
+/// In how many equal turns a step over `batch` images is taken so that `fits` is true of the images at once; None if it isn't
+/// even of one.
+fn turns(batch: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
+    (1..=batch).find(|&turns| batch.is_multiple_of(turns) && fits(batch / turns))
+}
+
 impl Device {
+    /// In how many equal turns the paper's students see a batch, `most` images of it at once and no more than a GPU has memory
+    /// for.
+    pub fn turns(self, batch: usize, most: usize) -> Result<usize, DeviceError> {
+        let (index, free) = match self {
+            Device::Cpu => (0, usize::MAX),
+            Device::Cuda(index) => (index, gpu_memory(index)?),
+        };
+        let fits = |images| images <= most.max(1) && needed_bytes(images) <= free;
+        turns(batch, fits).ok_or(DeviceError::Memory {
+            index,
+            free,
+            needed: needed_bytes(1),
+        })
+    }
+
     /// Whether this device can train with `needed` bytes of memory of its own.
     pub fn check(self, needed: usize) -> Result<(), DeviceError> {
         match self {
             Device::Cpu => Ok(()),
-            Device::Cuda(index) => check_gpu(index, needed),
+            Device::Cuda(index) => match gpu_memory(index)? {
+                free if free < needed => Err(DeviceError::Memory {
+                    index,
+                    free,
+                    needed,
+                }),
+                _ => Ok(()),
+            },
         }
     }
 }
 
 #[cfg(not(feature = "cuda"))]
-fn check_gpu(_: usize, _: usize) -> Result<(), DeviceError> {
+fn gpu_memory(_: usize) -> Result<usize, DeviceError> {
     Err(DeviceError::NotBuilt)
 }
 
+/// Bytes free on a GPU that can train.
 #[cfg(feature = "cuda")]
-fn check_gpu(index: usize, needed: usize) -> Result<(), DeviceError> {
+fn gpu_memory(index: usize) -> Result<usize, DeviceError> {
     use cudarc::driver::{CudaContext, result, sys};
     // SAFETY: both only look for a shared library of that name.
     let (driver, compiler) = unsafe {
@@ -158,14 +187,7 @@ fn check_gpu(index: usize, needed: usize) -> Result<(), DeviceError> {
     let context = CudaContext::new(index).map_err(failed)?;
     keep_kernels(&context.name().map_err(failed)?, version);
     let (free, _) = context.mem_get_info().map_err(failed)?;
-    if free < needed {
-        return Err(DeviceError::Memory {
-            index,
-            free,
-            needed,
-        });
-    }
-    Ok(())
+    Ok(free)
 }
 
 /// Compiled kernels stay in the user's cache folder: compiling them anew takes minutes in each process. burn tells them
@@ -225,6 +247,23 @@ mod tests {
             full.contains("GPU 1 has 3072 MB free and 19456 MB are needed"),
             "{full}"
         );
+    }
+
+    #[test]
+    fn a_step_is_taken_in_as_few_turns_as_memory_allows() {
+        let with = |gib: usize| turns(16, |images| needed_bytes(images) <= gib << 30);
+        let expected = [
+            (80, Some(1)),
+            (19, Some(1)),
+            (16, Some(2)),
+            (7, Some(4)),
+            (3, None),
+        ];
+        for (gib, turns) in expected {
+            assert_eq!(with(gib), turns, "{gib} GiB");
+        }
+        assert_eq!(turns(15, |images| images <= 4), Some(5));
+        assert_eq!(turns(13, |images| images <= 4), Some(13));
     }
 
     #[test]

@@ -6,14 +6,15 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{ConvOptions, FloatTensor, ModuleOps};
 use burn::tensor::{Tensor, TensorPrimitive};
 
 use super::gradients::resize_gradient;
+use super::normalise::normalise_rectified;
 use super::{Gpu, GpuTraining, Kernels, attend, burn_convolution, cudnn};
 
 impl Kernels for Gpu {
@@ -45,6 +46,10 @@ impl Kernels for GpuTraining {
 
     fn convolve_rectified(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
         convolution_to_learn(layer, map, true)
+    }
+
+    fn normalise_rectified(norm: &BatchNorm<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        normalise_rectified(norm, map)
     }
 
     fn halve(map: Tensor<Self, 4>) -> Tensor<Self, 4> {

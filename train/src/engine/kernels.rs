@@ -1,6 +1,7 @@
 //! The operations that cost most, as the networks call them: a backend may have a better way than the one that burn
 //! would choose for it, or the only one.
 
+use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -8,6 +9,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::module::{avg_pool2d, interpolate};
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 
+use super::normalise::normalise_rectified;
 use super::{Cpu, CpuTraining, attend};
 
 /// A backend, and its ways of convolving and resizing.
@@ -20,6 +22,11 @@ pub trait Kernels: Backend {
     /// The same, and what is below 0 becomes 0.
     fn convolve_rectified(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
         relu(Self::convolve(layer, map))
+    }
+
+    /// What [`BatchNorm::forward`] computes, and what is below 0 becomes 0.
+    fn normalise_rectified(norm: &BatchNorm<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        relu(norm.forward(map))
     }
 
     /// The mean of two by two cells, with a cell of zeros around the map that is counted in: `[B, C, H, W]` to
@@ -51,6 +58,10 @@ impl<B: AutodiffBackend<InnerBackend: Kernels> + Kernels> Training for B {}
 
 impl Kernels for Cpu {}
 impl Kernels for CpuTraining {
+    fn normalise_rectified(norm: &BatchNorm<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
+        normalise_rectified(norm, map)
+    }
+
     fn attend(inputs: [Tensor<Self, 3>; 3]) -> Tensor<Self, 3> {
         attend::attend_and_forget(inputs)
     }

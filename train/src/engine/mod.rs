@@ -18,6 +18,7 @@ mod gradients;
 mod initial;
 mod kernels;
 mod metrics;
+mod normalise;
 mod progress;
 mod sampling;
 mod training;
@@ -32,7 +33,7 @@ pub use fingerprint::Fingerprint;
 pub use initial::{rectified, seeded_init};
 pub use kernels::{Kernels, Training};
 pub use sampling::{batch, noise_source};
-pub use training::{Loss, Objective, Schedule, Shard, Workplace, train};
+pub use training::{Loss, Objective, Schedule, Shard, Shards, Workplace, train};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

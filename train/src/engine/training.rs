@@ -28,8 +28,7 @@ pub struct Schedule {
     pub final_learning_rate: f64,
     /// Coupled L2, as in PyTorch's Adam.
     pub weight_decay: f32,
-    /// Parts of a batch that run on threads of their own. They belong to the result: batch statistics are a shard's.
-    pub shards: usize,
+    pub shards: Shards,
     pub seed: u64,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
@@ -46,7 +45,7 @@ impl Schedule {
             learning_rate: 1e-4,
             final_learning_rate: 1e-6,
             weight_decay: 1e-4,
-            shards: 1,
+            shards: Shards::InTurn(1),
             seed,
             checkpoint_every: Duration::from_secs(60),
         }
@@ -59,12 +58,31 @@ impl Schedule {
     }
 }
 
-/// The part of a step that one thread works on.
+/// Into how many parts a batch is divided. They belong to the result: batch statistics are a part's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shards {
+    /// On threads of their own.
+    AtOnce(usize),
+    /// One after the other on this thread, so that each has the device's memory to itself. On a GPU another thread would be
+    /// another stream.
+    InTurn(usize),
+}
+
+impl Shards {
+    fn count(self) -> usize {
+        let (Self::AtOnce(count) | Self::InTurn(count)) = self;
+        count
+    }
+}
+
+/// The part of a step that is worked on.
 #[derive(Clone, Copy, Debug)]
 pub struct Shard {
     pub step: usize,
     pub index: usize,
     pub of: usize,
+    /// No other part is worked on meanwhile.
+    pub alone: bool,
 }
 
 impl Shard {
@@ -163,7 +181,6 @@ where
     let mut metrics = Metrics::open(metrics_path.clone(), first_step)?;
     let mut progress = Progress::start(place.stage, first_step, schedule.steps);
     let mut last_save = Instant::now();
-    let shards = schedule.shards.clamp(1, schedule.batch.max(1));
     for step in first_step..=schedule.steps {
         let last = step == schedule.steps;
         let stop = place.cancel.load(Ordering::Relaxed);
@@ -175,7 +192,7 @@ where
             optimiser: optimiser.to_record(),
         });
 
-        let outcome = gradients(&model, objective, step, shards, device);
+        let outcome = gradients(&model, objective, step, schedule, device);
         if !outcome.loss.is_finite() {
             return Err(Error::Diverged {
                 stage: place.stage,
@@ -204,6 +221,8 @@ where
         model = optimiser.step(learning_rate, model, outcome.gradients);
         progress.step_done(step, outcome.loss);
     }
+    // What the steps took is of other sizes than what comes next will ask for.
+    B::memory_cleanup(device);
     Ok(model)
 }
 
@@ -218,21 +237,25 @@ fn gradients<B, T>(
     model: &T::Model,
     objective: &T,
     step: usize,
-    shards: usize,
+    schedule: &Schedule,
     device: &B::Device,
 ) -> Outcome
 where
     B: AutodiffBackend,
     T: Objective<B>,
 {
+    let shards = schedule.shards.count().clamp(1, schedule.batch.max(1));
+    let alone = shards == 1 || matches!(schedule.shards, Shards::InTurn(_));
     let shard = |index| Shard {
         step,
         index,
         of: shards,
+        alone,
     };
-    // A single shard stays on this thread: on a GPU another thread would be another stream.
-    let results = if shards == 1 {
-        vec![shard_gradients(model, objective, shard(0))]
+    let results: Vec<Outcome> = if alone {
+        (0..shards)
+            .map(|index| shard_gradients(model, objective, shard(index)))
+            .collect()
     } else {
         // Each fork has a graph of its own, so that the threads don't wait for each other.
         let copies: Vec<T::Model> = (0..shards).map(|_| model.clone().fork(device)).collect();

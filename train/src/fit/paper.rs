@@ -15,7 +15,7 @@ use super::paper_calibration::Calibration;
 use super::{FitError, FitOptions, Fitted, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
 use crate::dataset;
-use crate::engine::{CpuTraining, Device, Schedule, Training, needed_bytes};
+use crate::engine::{CpuTraining, Device, DeviceError, Schedule, Shards, Training};
 use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
 use crate::pseudo_label::Labels;
 use crate::segmentation::{self, DecoderConfig, Encoding, SegmentationConfig};
@@ -31,6 +31,8 @@ pub struct PaperOptions {
     pub epochs: usize,
     /// Images a step.
     pub batch: usize,
+    /// Images of a step that the students see at once; None: as many as the GPU has memory for.
+    pub at_once: Option<usize>,
     pub learning_rate: f64,
     /// Pictures of other things, for the penalty on imitating them.
     pub strangers: Option<PathBuf>,
@@ -47,6 +49,7 @@ impl PaperOptions {
             device: Device::Cpu,
             epochs: 120,
             batch: 16,
+            at_once: None,
             learning_rate: 1e-4,
             strangers: None,
             hardest: None,
@@ -56,7 +59,7 @@ impl PaperOptions {
 
     /// Finds out before anything else whether there is something to train with.
     pub fn check(&self) -> Result<(), FitError> {
-        self.device.check(needed_bytes(self.batch))?;
+        self.turns()?;
         if !self.weights.is_file() {
             return Err(FitError::Weights(weights::WeightsError::Unreadable {
                 path: self.weights.clone(),
@@ -64,6 +67,12 @@ impl PaperOptions {
             }));
         }
         Ok(())
+    }
+
+    /// In how many turns a step of the students is taken.
+    fn turns(&self) -> Result<usize, DeviceError> {
+        self.device
+            .turns(self.batch, self.at_once.unwrap_or(self.batch))
     }
 }
 
@@ -112,6 +121,7 @@ pub fn fit(
         classes: usable.as_ref().ok().copied(),
         geometry: InputGeometry::imagenet(options.mono),
         weights: weights::digest(&paper.weights)?,
+        turns: paper.turns()?,
     };
     let trained = match paper.device {
         Device::Cpu => task.train::<CpuTraining>(&Default::default(), cancel)?,
@@ -166,6 +176,8 @@ struct Task<'a> {
     geometry: InputGeometry,
     /// SHA-256 of the backbone's weights.
     weights: String,
+    /// In which a step of the students is taken: as memory was before training used any.
+    turns: usize,
 }
 
 impl Task<'_> {
@@ -269,10 +281,12 @@ impl Task<'_> {
             Some(folder) => self.strangers(folder)?,
             None => Vec::new(),
         };
-        stage(
-            "students",
-            &format!("{} images on {}", good.len(), self.paper.device),
-        );
+        let (turns, batch) = (self.turns, self.paper.batch);
+        let mut what = format!("{} images on {}", good.len(), self.paper.device);
+        if turns > 1 {
+            what += &format!(", {} of the {batch} of a step at once", batch / turns);
+        }
+        stage("students", &what);
         let InputGeometry { mean, std, .. } = self.geometry;
         let jitter = Jitter::normalised(mean, std);
         let mut config =
@@ -283,6 +297,7 @@ impl Task<'_> {
         config.global = networks.global.clone();
         config.loss.hardest = self.paper.hardest;
         config.schedule = self.schedule(good.len());
+        config.schedule.shards = Shards::InTurn(turns);
         let images = lgst::Images {
             good: &good,
             strangers: &strangers,

@@ -22,8 +22,8 @@ use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
 use crate::backbone::WideResNet;
 use crate::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Training, Workplace,
-    noise_source, seeded_init, stack,
+    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Training,
+    Workplace, noise_source, seeded_init, stack,
 };
 
 const STAGE: &str = "students";
@@ -55,7 +55,7 @@ impl LgstConfig {
                 learning_rate: 3e-3,
                 final_learning_rate: 1e-6,
                 weight_decay: 1e-4,
-                shards: 2,
+                shards: Shards::AtOnce(2),
                 seed,
                 checkpoint_every: Duration::from_secs(30),
             },
@@ -280,7 +280,7 @@ impl<B: Training> Objective<B> for Imitation<'_, B> {
             let image = stack([&self.strangers[index]].into_iter(), &self.device);
             students.local.forward(image).0
         });
-        let dropout = if shard.of == 1 {
+        let dropout = if shard.alone {
             // The device draws faster than a million numbers an image could be sent to it.
             B::seed(&self.device, noise.random());
             Dropout::Device
@@ -297,6 +297,11 @@ impl<B: Training> Objective<B> for Imitation<'_, B> {
 }
 
 fn fingerprint(images: &[Array3<f32>], config: &LgstConfig) -> Fingerprint {
+    // A run goes on where another number of images fits into memory at once.
+    let mut config = config.clone();
+    if let Shards::InTurn(turns) = &mut config.schedule.shards {
+        *turns = 1;
+    }
     let mut fingerprint = Fingerprint::new(&format!("{config:?}"));
     for image in images {
         fingerprint.array(image);
@@ -356,4 +361,22 @@ fn same(
         expected: shape(expected),
         found: shape(found),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads at once belong to the result, turns only to the machine.
+    #[test]
+    fn a_run_goes_on_in_another_number_of_turns() {
+        let images = [Array3::zeros((3, 4, 4))];
+        let digest = |shards| {
+            let mut config = LgstConfig::edge(1);
+            config.schedule.shards = shards;
+            fingerprint(&images, &config).finish()
+        };
+        assert_eq!(digest(Shards::InTurn(1)), digest(Shards::InTurn(4)));
+        assert_ne!(digest(Shards::AtOnce(1)), digest(Shards::AtOnce(2)));
+    }
 }

@@ -2,11 +2,10 @@
 //! stride-4 features, then classes at a quarter of the image's resolution, where the histograms are counted.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +77,7 @@ impl<B: Kernels> Block<B> {
     }
 
     fn forward(&self, map: Tensor<B, 4>) -> Tensor<B, 4> {
-        relu(self.norm.forward(B::convolve(&self.layer, map)))
+        B::normalise_rectified(&self.norm, B::convolve(&self.layer, map))
     }
 
     fn write(&self, graph: &mut Graph, map: &Value) -> Value {
@@ -131,6 +130,11 @@ impl DecoderConfig {
 }
 
 impl<B: Kernels> Decoder<B> {
+    /// Of a layer that sees the encoder's smallest map: its gradient has come through most others.
+    pub fn first_weight(&self) -> &Param<Tensor<B, 4>> {
+        &self.branches[1].layer.weight
+    }
+
     /// Logits of the classes.
     ///
     /// # Shapes

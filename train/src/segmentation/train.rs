@@ -17,8 +17,8 @@ use super::losses::{LossWeights, Probabilities, Target};
 use super::source::{Encoded, Encoding, Prepared, Source, TrainingSet};
 use super::{Error, IGNORE, sharpness};
 use crate::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, Schedule, Shard, Training,
-    Workplace, noise_source, seeded_init,
+    self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, Schedule, Shard, Shards,
+    Training, Workplace, noise_source, seeded_init,
 };
 use crate::maps::MAP_SIZE;
 
@@ -50,7 +50,7 @@ impl SegmentationConfig {
                 learning_rate: 1e-3,
                 final_learning_rate: 1e-6,
                 weight_decay: 1e-4,
-                shards: 2,
+                shards: Shards::AtOnce(2),
                 seed,
                 checkpoint_every: Duration::from_secs(30),
             },

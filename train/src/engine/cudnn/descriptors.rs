@@ -31,7 +31,7 @@ impl Descriptors {
             output: tensor(problem.output)?,
             bias: tensor([1, problem.output[1], 1, 1])?,
             convolution: cudnn::create_convolution_descriptor()?,
-            rectifier: cudnn::create_activation_descriptor()?,
+            rectifier: rectifier()?,
         };
         // SAFETY: the descriptors are those just made.
         unsafe {
@@ -52,12 +52,6 @@ impl Descriptors {
                 new.convolution,
                 sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
             )?;
-            cudnn::set_activation_descriptor(
-                new.rectifier,
-                sys::cudnnActivationMode_t::CUDNN_ACTIVATION_RELU,
-                sys::cudnnNanPropagation_t::CUDNN_PROPAGATE_NAN,
-                0.0,
-            )?;
         }
         Ok(new)
     }
@@ -68,6 +62,21 @@ pub fn tensor(shape: [usize; 4]) -> Result<sys::cudnnTensorDescriptor_t, CudnnEr
     let new = cudnn::create_tensor_descriptor()?;
     // SAFETY: the descriptor is the one just made.
     unsafe { cudnn::set_tensor4d_descriptor(new, LAYOUT, FLOAT, shape.map(|n| n as c_int)) }?;
+    Ok(new)
+}
+
+/// What is below 0 becomes 0.
+pub fn rectifier() -> Result<sys::cudnnActivationDescriptor_t, CudnnError> {
+    let new = cudnn::create_activation_descriptor()?;
+    // SAFETY: the descriptor is the one just made.
+    unsafe {
+        cudnn::set_activation_descriptor(
+            new,
+            sys::cudnnActivationMode_t::CUDNN_ACTIVATION_RELU,
+            sys::cudnnNanPropagation_t::CUDNN_PROPAGATE_NAN,
+            0.0,
+        )
+    }?;
     Ok(new)
 }
 

@@ -37,7 +37,7 @@ pub fn forward(
         cudnn.between(tensors, |cudnn, [map, weight, output, added]| {
             // SAFETY: `between` gives the addresses of tensors of the problem's shapes.
             unsafe { cudnn.product(&problem, &descriptors, [map, weight, output])? };
-            let (one, zero) = factors();
+            let (one, _) = factors();
             let Descriptors {
                 output: shape,
                 bias: of_bias,
@@ -52,20 +52,8 @@ pub fn forward(
                 .result()?;
             }
             if layer.rectified {
-                // SAFETY: as above; in place is allowed.
-                unsafe {
-                    sys::cudnnActivationForward(
-                        cudnn.handle,
-                        rectifier,
-                        one,
-                        shape,
-                        output,
-                        zero,
-                        shape,
-                        output,
-                    )
-                }
-                .result()?;
+                // SAFETY: as above.
+                unsafe { cudnn.rectify(rectifier, shape, output) }?;
             }
             Ok(())
         })?;
@@ -87,11 +75,16 @@ pub fn backward(
     let (of_map, of_weight) = (problem(Product::OfMap)?, problem(Product::OfWeight)?);
     with(map.device.index, |cudnn| {
         let descriptors = Descriptors::new(&of_map)?;
-        if !gradient.is_contiguous() {
-            *gradient = contiguous(gradient);
-        }
-        if let Some(output) = output.filter(|_| layer.rectified) {
-            cudnn.through_rectifier(&descriptors, &contiguous(output), gradient)?;
+        match output.filter(|_| layer.rectified) {
+            Some(output) => {
+                let Descriptors {
+                    rectifier,
+                    output: shape,
+                    ..
+                } = descriptors;
+                cudnn.through_rectifier(rectifier, shape, output, gradient)?;
+            }
+            None => *gradient = contiguous(gradient),
         }
         let mut gradients = [None, None, None];
         if wanted[0] {
@@ -179,47 +172,6 @@ impl Cudnn {
             unsafe { cudnn.product(problem, descriptors, addresses) }
         })?;
         Ok(result)
-    }
-
-    /// Makes the gradient 0 where the output is; in its place, if nobody else has it.
-    fn through_rectifier(
-        &mut self,
-        descriptors: &Descriptors,
-        output: &Values,
-        gradient: &mut Values,
-    ) -> Result<(), Error> {
-        let passed = match gradient.can_mut() {
-            true => None,
-            false => Some(room(gradient, gradient.meta.shape().clone())),
-        };
-        let (shape, rectifier) = (descriptors.output, descriptors.rectifier);
-        let tensors = [output, &*gradient, passed.as_ref().unwrap_or(gradient)];
-        self.between(tensors, |cudnn, [output, gradient, passed]| {
-            let (one, zero) = factors();
-            // SAFETY: all three have the output's shape. What the rectifier made is above 0 where what it was given is.
-            unsafe {
-                sys::cudnnActivationBackward(
-                    cudnn.handle,
-                    rectifier,
-                    one,
-                    shape,
-                    output,
-                    shape,
-                    gradient,
-                    shape,
-                    output,
-                    zero,
-                    shape,
-                    passed,
-                )
-            }
-            .result()?;
-            Ok(())
-        })?;
-        if let Some(passed) = passed {
-            *gradient = passed;
-        }
-        Ok(())
     }
 
     fn of_bias(
