@@ -1,6 +1,7 @@
 # What a person types. Each target is one line of work; the rest is in scripts/.
 
 BUNDLE ?= models/demo.aecsad
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Category folders to measure the peers on as well: make bench PEERS="data/solar-cells"
 PEERS ?=
 
@@ -20,7 +21,7 @@ help:
 demo:
 	scripts/install-build-tools.sh
 	cargo build --release
-	target/release/aecsad demo
+	$(TARGET)/release/aecsad demo
 
 test:
 	scripts/test.sh
@@ -33,7 +34,7 @@ aarch64:
 
 bench:
 	benches/speed/run.sh
-	target/release/aecsad bench --bundle $(BUNDLE)
+	$(TARGET)/release/aecsad bench --bundle $(BUNDLE)
 ifneq ($(strip $(PEERS)),)
 	benches/peers/run.sh $(PEERS)
 endif

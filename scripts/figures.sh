@@ -18,7 +18,7 @@ out=out/figures
 say() { echo "figures: $*" >&2; }
 
 cargo build --release --workspace
-train=target/release/aecsad-train
+train=${CARGO_TARGET_DIR:-target}/release/aecsad-train
 mkdir -p "$out"
 
 if [ ! -f "$data/.complete" ]; then

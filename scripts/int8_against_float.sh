@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=out/int8
-train=${TRAIN:-target/release/aecsad-train}
+train=${TRAIN:-${CARGO_TARGET_DIR:-target}/release/aecsad-train}
 read -r -a fit <<<"${FIT:---seed 1}"
 
 categories=("$@")

@@ -4,7 +4,7 @@
 # bundle is signed with the demo key, whose secret half is public: no station takes it for a line's model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-train=${TRAIN:-target/release/aecsad-train}
+train=${TRAIN:-${CARGO_TARGET_DIR:-target}/release/aecsad-train}
 work=${WORK:-out/make-demo}
 
 "$train" synth "$work/train" --products juice_bottle --size 256 --seed 21 --validation 60 --test 10

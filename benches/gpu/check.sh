@@ -18,7 +18,7 @@ trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null; rm -rf "$work"' EXIT
 
 if [ -z "$train" ]; then
     cargo build --release --workspace --features aecsad-train/cuda
-    train=target/release/aecsad-train
+    train=${CARGO_TARGET_DIR:-target}/release/aecsad-train
 fi
 
 # cuDNN, the kernels' compiler and headers: the machine's, or what came with PyTorch.
