@@ -92,8 +92,8 @@ pub enum DeviceError {
         needed: usize,
     },
     #[error(
-        "the GPU failed ({why}): run the same command to go on from the last checkpoint, with a smaller --batch if memory \
-         ran out"
+        "the GPU failed ({why}): run the same command to go on from the last checkpoint, with fewer --images-at-once if \
+         memory ran out"
     )]
     Failed { why: String },
 }
@@ -247,6 +247,10 @@ mod tests {
             full.contains("GPU 1 has 3072 MB free and 19456 MB are needed"),
             "{full}"
         );
+        // What a smaller batch would not do: go on from the checkpoint.
+        let why = "out of memory".to_owned();
+        let failed = DeviceError::Failed { why }.to_string();
+        assert!(failed.contains("fewer --images-at-once"), "{failed}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Convolutions, and what stands between them, by cuDNN, on a machine that has it: burn's own kernels need several times as long (`benches/results`).
+//! Convolutions, and what stands between them, by cuDNN, on a machine that has it: burn's own kernels need several times as
+//! long (`benches/results`).
 //!
 //! Tensors stay burn's, contiguous ones; cuDNN is given their addresses and works in a stream of its own.
 
