@@ -235,9 +235,16 @@ fn what_is_missing_for_the_paper_s_profile_is_said_first() {
         sentence.contains("/nowhere.pth") && code == 3,
         "{sentence} ({code})"
     );
-    let (sentence, code) = refusal(&["--device", "cuda"]);
+    for option in [["--device", "cuda"], ["--batch", "16"]] {
+        let (sentence, code) = refusal(&option);
+        assert!(
+            sentence.contains(option[0]) && sentence.contains("--profile paper") && code == 3,
+            "{sentence} ({code})"
+        );
+    }
+    let (sentence, code) = refusal(&["--profile", "paper", "--moved-copies", "2"]);
     assert!(
-        sentence.contains("--profile paper") && code == 3,
+        sentence.contains("--moved-copies") && sentence.contains("--profile edge") && code == 3,
         "{sentence} ({code})"
     );
     let (_, code) = refusal(&["--device", "gpu"]);

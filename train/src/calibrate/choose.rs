@@ -1,13 +1,14 @@
 //! Which branches have a say, and with which weight: by planted anomalies.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 
 use super::decide::Candidate;
 use super::scores::{PlantedAuroc, Scores};
 use super::weights::{Contrast, weights};
 use crate::evaluate::Kind;
 
-/// A branch with less than this share of all weights is left out: it costs time on every part and hardly says anything.
+/// A branch with less than this share of all that moves the sum is left out: it costs time on every part and hardly says
+/// anything.
 const LEAST_SHARE: f64 = 0.1;
 /// A score further from good parts' mean, in their deviations, counts as this far: how clear the clearest are must not
 /// rule the weights.
@@ -31,18 +32,33 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
     let mut members: Vec<usize> = (0..candidates.len()).collect();
     loop {
         let fitted = weighted(candidates, &members);
-        let sum: f32 = fitted.iter().map(|member| member.weight).sum();
-        let least = fitted
-            .iter()
-            .min_by(|a, b| a.weight.total_cmp(&b.weight))
-            .copied();
+        let says = fitted.iter().map(|member| say(candidates, member));
+        let (mut sum, mut least) = (0.0, None);
+        for (says, member) in says.zip(&fitted) {
+            sum += says;
+            if least.is_none_or(|(fewest, _)| says < fewest) {
+                least = Some((says, member.candidate));
+            }
+        }
         match least {
-            Some(least) if f64::from(least.weight) < LEAST_SHARE * f64::from(sum) => {
-                members.retain(|i| *i != least.candidate);
+            Some((says, candidate)) if says < LEAST_SHARE * sum => {
+                members.retain(|i| *i != candidate);
             }
             _ if sum > 0.0 => return finished(candidates, fitted),
             _ => return best_alone(candidates),
         }
+    }
+}
+
+/// How far a member moves the sum: its weight times the deviation of its z over all parts. Of what lies far out on planted
+/// anomalies a small weight says much.
+fn say(candidates: &[Candidate], member: &Chosen) -> f64 {
+    let scores = scale(&candidates[member.candidate]);
+    let planted = scores.planted.iter().map(|(_, z)| *z);
+    let all: Array1<f64> = scores.good.iter().copied().chain(planted).collect();
+    match all.is_empty() {
+        true => 0.0,
+        false => f64::from(member.weight) * all.std(0.0),
     }
 }
 
@@ -221,6 +237,20 @@ mod tests {
         let chosen = choose(&candidates);
         assert_eq!((chosen.len(), chosen[0].candidate), (1, 0));
         assert!(chosen[0].without.is_none());
+    }
+
+    /// Its weight is small only because its scores are large.
+    #[test]
+    fn what_lies_far_out_speaks_with_a_small_weight() {
+        let mut far = candidate(Way::Inventory, 1, 0.9, 0.0);
+        far.z.std /= 20.0;
+        let chosen = choose(&[far, candidate(Way::Patch, 7, 0.0, 0.6)]);
+        let smallest = chosen.iter().min_by(|a, b| a.weight.total_cmp(&b.weight));
+        let smallest = smallest.unwrap();
+        assert!(
+            chosen.len() == 2 && smallest.candidate == 0 && smallest.weight < 0.1,
+            "{chosen:?}"
+        );
     }
 
     #[test]

@@ -248,13 +248,7 @@ fn measure(
     let planted: Vec<(Kind, f32)> = anomalies
         .filter_map(|(p, score)| {
             let kind = p.anomaly?;
-            Some(match (branch, kind) {
-                // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one
-                // is the seam, so it counts as having seen the good part.
-                (Branch::Patch, Kind::Logical) => (kind, good[p.source]),
-                (_, Kind::Logical) => (kind, score - editing),
-                _ => (kind, score),
-            })
+            Some((kind, counted(branch, kind, score, good[p.source], editing)))
         })
         .collect();
     let scores = Scores {
@@ -268,6 +262,18 @@ fn measure(
         z: TrimmedZ::fit(&good),
         good,
         planted,
+    }
+}
+
+/// What a planted anomaly counts as having scored, on a good part that scored `source`.
+fn counted(branch: Branch, kind: Kind, score: f32, source: f32, editing: f32) -> f32 {
+    match (branch, kind) {
+        // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one is the
+        // seam, so it counts as having seen the good part.
+        (Branch::Patch, Kind::Logical) => source,
+        // Where seams show less than they mostly do, the part is still no better than it was.
+        (_, Kind::Logical) => (score - editing).max(source),
+        _ => score,
     }
 }
 
@@ -406,6 +412,16 @@ mod tests {
         let good = [1.0, 2.0];
         assert_eq!(editing(&parts, &[4.0, 100.0, 2.5, 90.0], &good), 3.0);
         assert_eq!(editing(&parts[1..2], &[100.0], &good), 0.0);
+    }
+
+    #[test]
+    fn seams_are_taken_off_a_logical_anomaly_down_to_its_source() {
+        let logical = |branch, score| counted(branch, Kind::Logical, score, 1.0, 2.0);
+        assert_eq!(logical(Branch::Context, 7.0), 5.0);
+        assert_eq!(logical(Branch::Context, 2.0), 1.0);
+        assert_eq!(logical(Branch::Patch, 7.0), 1.0);
+        let structural = counted(Branch::Context, Kind::Structural, 7.0, 1.0, 2.0);
+        assert_eq!(structural, 7.0);
     }
 
     #[test]

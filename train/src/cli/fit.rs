@@ -29,12 +29,12 @@ pub struct Args {
     /// Weights of WideResNet-50-2 for the `paper` profile [default: those of `aecsad-train weights fetch`]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Rounds over the images in each training of the `paper` profile
-    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..))]
-    epochs: u16,
-    /// Images a step of the `paper` profile
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=256))]
-    batch: u16,
+    /// Rounds over the images in each training of the `paper` profile [default: 120]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    epochs: Option<u16>,
+    /// Images a step of the `paper` profile [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=256))]
+    batch: Option<u16>,
     /// How many images of a step the `paper` profile's students see at once; fewer need less memory and more time
     /// [default: as many as the GPU has memory for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -49,9 +49,9 @@ pub struct Args {
     /// `edge` profile not with --moved-copies 0)
     #[arg(long, value_enum, default_value_t = Symmetry::None)]
     symmetry: Symmetry,
-    /// Copies of each labelled image with components moved about, for the `edge` profile's segmentation
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=20))]
-    moved_copies: u8,
+    /// Copies of each labelled image with components moved about, for the `edge` profile's segmentation [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=20))]
+    moved_copies: Option<u8>,
     /// Where the regions come from that become components
     #[arg(long, value_enum, default_value_t = Source::Builtin)]
     proposals: Source,
@@ -96,6 +96,9 @@ enum Profile {
 
 /// Share of the features that `--hard-features` leaves (CSAD's).
 const HARDEST: f64 = 0.001;
+const EPOCHS: u16 = 120;
+const BATCH: u16 = 16;
+const MOVED_COPIES: u8 = 3;
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
@@ -127,7 +130,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             symmetry: args.symmetry,
             ..Augmentation::default()
         },
-        moved_copies: args.moved_copies.into(),
+        moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),
         precision: args.precision,
     };
     let fitted = fit(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
@@ -135,14 +138,37 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An option that only the other profile reads would be a wish that nobody hears.
+fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
+    let of_paper = [
+        ("--device", args.device != Device::Cpu),
+        ("--weights", args.weights.is_some()),
+        ("--epochs", args.epochs.is_some()),
+        ("--batch", args.batch.is_some()),
+        ("--images-at-once", args.images_at_once.is_some()),
+        ("--strangers", args.strangers.is_some()),
+        ("--hard-features", args.hard_features),
+    ];
+    let of_edge = [
+        ("--no-students", args.no_students),
+        ("--moved-copies", args.moved_copies.is_some()),
+    ];
+    let (others, here, there) = match args.profile {
+        Profile::Edge => (&of_paper[..], "edge", "paper"),
+        Profile::Paper => (&of_edge[..], "paper", "edge"),
+    };
+    match others.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(Failure::new(
+            format!("the {here} profile has no {option}: leave it out, or take --profile {there}"),
+            aecsad::error::ExitCode::Input,
+        )),
+        None => Ok(()),
+    }
+}
+
 fn networks(args: &Args) -> Result<Networks, Failure> {
-    let input = aecsad::error::ExitCode::Input;
+    refuse_the_other_profiles(args)?;
     if matches!(args.profile, Profile::Edge) {
-        if args.device != Device::Cpu {
-            let message =
-                "the edge profile trains on the CPU: leave --device out, or add --profile paper";
-            return Err(Failure::new(message, input));
-        }
         return Ok(Networks::Edge);
     }
     let weights = match &args.weights {
@@ -151,8 +177,8 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
     };
     Ok(Networks::Paper(Box::new(PaperOptions {
         device: args.device,
-        epochs: args.epochs.into(),
-        batch: args.batch.into(),
+        epochs: args.epochs.unwrap_or(EPOCHS).into(),
+        batch: args.batch.unwrap_or(BATCH).into(),
         at_once: args.images_at_once.map(usize::from),
         strangers: args.strangers.clone(),
         hardest: args.hard_features.then_some(HARDEST),

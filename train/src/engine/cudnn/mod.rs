@@ -14,7 +14,7 @@ mod rectifier;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use burn::tensor::Shape;
 use burn::tensor::ops::FloatTensor;
@@ -57,12 +57,22 @@ enum Error {
     NoPlan,
 }
 
+impl Error {
+    /// Whether it concerns this call alone: the thousands of cuDNN's statuses say what kind they are of, 2 is a parameter that it
+    /// does not take, 3 is what it does not support.
+    fn refuses_the_call(&self) -> bool {
+        matches!(self, Error::Cudnn(CudnnError(status)) if matches!(*status as u32 / 1000, 2 | 3))
+    }
+}
+
 // SAFETY: cuDNN's handle may be used by any one thread at a time, and stands behind a mutex.
 unsafe impl Send for Cudnn {}
 
 static WANTED: AtomicBool = AtomicBool::new(true);
 /// One entry a GPU; None where cuDNN is missing, does not start or has failed.
 static OPENED: Mutex<Option<HashMap<usize, Option<Cudnn>>>> = Mutex::new(None);
+/// What it refuses it refuses in each step; the first time tells.
+static REFUSED: Once = Once::new();
 
 /// Whether convolutions are cuDNN's where it is installed; they are unless told otherwise.
 pub fn want(wanted: bool) {
@@ -74,7 +84,7 @@ pub fn version(index: usize) -> Option<usize> {
     with(index, |_| Ok(cudarc::cudnn::result::get_version()))
 }
 
-/// `work` with the library of a GPU; None if there is none. One that fails is not asked again.
+/// `work` with the library of a GPU; None if there is none or it does not take the call. One that fails is not asked again.
 fn with<T>(index: usize, work: impl FnOnce(&mut Cudnn) -> Result<T, Error>) -> Option<T> {
     if !WANTED.load(Ordering::Relaxed) {
         return None;
@@ -86,6 +96,11 @@ fn with<T>(index: usize, work: impl FnOnce(&mut Cudnn) -> Result<T, Error>) -> O
     match work(cudnn.as_mut()?) {
         Ok(done) => Some(done),
         Err(Error::NoPlan) => None,
+        Err(error) if error.refuses_the_call() => {
+            REFUSED
+                .call_once(|| log::warn!("{error}: burn's own kernels compute that, in more time"));
+            None
+        }
         Err(error) => {
             log::warn!("{error}: burn's own kernels go on, at several times the time");
             *cudnn = None;
