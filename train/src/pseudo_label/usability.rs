@@ -1,7 +1,7 @@
 //! Whether components make sense for a product at all. A texture is cut differently each time; a bare plate or cell
 //! is one piece whose shades vary. Their class histograms would measure noise, so the branch is better left out.
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::Array2;
 
 /// Whether the class maps are worth a histogram branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,8 @@ pub enum Usable {
 pub const FOUND_AGAIN: f32 = 0.75;
 /// A class is everywhere if no sixteenth of the picture has less of it than this, against its mean.
 const EVERYWHERE: f32 = 0.6;
-/// A class is steady if its share, where it is present, varies by less than this (interquartile range / median).
+/// A class is steady if its share, where it is present, varies by less than this (interquartile range / median); or if its share
+/// against that of another class does, as in a product that comes in several sizes.
 const STEADY: f32 = 0.5;
 /// A class this large within the product, in a single piece, is the product itself.
 const WHOLE_PRODUCT: f32 = 0.8;
@@ -41,7 +42,7 @@ pub fn judge(found_again: f32, maps: &[Array2<u8>], classes: usize) -> Usable {
     let shares = shares(maps, classes);
     let product: f32 = shares.iter().sum();
     let steady: Vec<usize> = (0..classes - 1)
-        .filter(|&c| spread(shares.column(c)) < STEADY)
+        .filter(|&c| is_steady(&shares, c))
         .collect();
     let is_whole = |c: usize| {
         shares.column(c).sum() > WHOLE_PRODUCT * product && median_pieces(maps, c as u8 + 1) <= 1
@@ -85,9 +86,22 @@ fn is_everywhere(maps: &[Array2<u8>], classes: usize) -> bool {
     })
 }
 
-/// Interquartile range over median of the shares above zero: a variant's absence is no unsteadiness.
-fn spread(shares: ArrayView1<f32>) -> f32 {
-    let mut present: Vec<f32> = shares.iter().copied().filter(|s| *s > 0.0).collect();
+fn is_steady(shares: &Array2<f32>, class: usize) -> bool {
+    let share = shares.column(class);
+    let others = (0..shares.ncols()).filter(|other| *other != class);
+    let mut against = others.map(|other| {
+        let pairs = share.iter().zip(shares.column(other));
+        pairs
+            .filter(|(_, other)| **other > 0.0)
+            .map(|(share, other)| share / other)
+            .collect()
+    });
+    spread(share.to_vec()) < STEADY || against.any(|ratios: Vec<f32>| spread(ratios) < STEADY)
+}
+
+/// Interquartile range over median of the values above zero: a variant's absence is no unsteadiness.
+fn spread(values: Vec<f32>) -> f32 {
+    let mut present: Vec<f32> = values.into_iter().filter(|s| *s > 0.0).collect();
     if present.is_empty() {
         return f32::INFINITY;
     }
@@ -172,6 +186,22 @@ mod tests {
             u8::from((y + i) % 24 < 6 && (x + 3 * i) % 24 < 6 && (8..56).contains(&y) && x > 7)
         });
         assert_eq!(judge(0.95, &washers, 2), Usable::Yes);
+    }
+
+    /// One, two or four plugs, each with a clamp in it: no share is steady, but there is as much clamp as plug.
+    #[test]
+    fn a_product_in_sizes_has_components() {
+        let plugs = |clamp: fn(usize) -> usize| {
+            maps(move |i, y, x| match (y, x) {
+                (4..60, 20..40) if y < 4 + 14 * [1, 2, 4][i % 3] => {
+                    1 + u8::from((y - 4) % 14 < clamp(i))
+                }
+                _ => 0,
+            })
+        };
+        assert_eq!(judge(0.95, &plugs(|_| 6), 3), Usable::Yes);
+        let none = reason(judge(0.95, &plugs(|i| i % 7 * 2), 3));
+        assert!(none.contains("similar area"), "{none}");
     }
 
     #[test]
