@@ -70,6 +70,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             let mut figures =
                 scale.compare::<GpuTraining>(&burn::backend::cuda::CudaDevice::new(index));
             figures["cudnn"] = json!(cudnn::version(index));
+            figures["cudnn_normalises"] = json!(cudnn::normalises());
             figures
         }
         #[cfg(not(feature = "cuda"))]

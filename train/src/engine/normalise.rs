@@ -14,6 +14,11 @@ use burn::tensor::{Tensor, TensorPrimitive};
 
 use super::Cpu;
 
+#[cfg(any(test, feature = "cuda"))]
+mod agreement;
+#[cfg(feature = "cuda")]
+pub use agreement::agree;
+
 /// What normalises on a backend. None is said of what it has no better way for than the tensors' own operations.
 pub trait Normalise: Backend {
     /// From a map, scale and shift.

@@ -28,6 +28,7 @@ use self::plan::{Plan, Problem};
 use super::Gpu;
 
 pub use self::layer::{Layer, backward, forward};
+pub use self::normalise::normalises;
 pub use self::pool::{halved, halved_backward};
 
 /// Values on a GPU.
