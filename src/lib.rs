@@ -25,6 +25,6 @@ pub mod score;
 mod sealed_text;
 pub mod slots;
 pub mod station;
-mod whole_file;
+pub mod whole_file;
 
 pub use error::{Error, Result};

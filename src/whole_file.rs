@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// A file in the making; dropped without a commit, it leaves nothing behind.
+/// A file in the making, which everybody may read; dropped without a commit, it leaves nothing behind.
 pub struct WholeFile {
     unfinished: NamedTempFile,
     path: PathBuf,

@@ -1,5 +1,6 @@
 //! From a folder of good images to a bundle that the runtime accepts, through the real program; and what it refuses.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -121,6 +122,8 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         stdout.contains("checkpoint: the last of a fixed number of steps"),
         "{stdout}"
     );
+    let mode = page.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o444, 0o444, "for others to look at");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("<h1>fuse_box</h1>") && page.contains("data:image/jpeg"));
     let (sentence, code) = refusal(&["evaluate", "--bundle", text(&products), text(&category)]);

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use aecsad::whole_file::WholeFile;
 use clap::{Parser, Subcommand};
 
 use crate::export::signing::SigningError;
@@ -112,13 +113,9 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
 
 /// The whole file or nothing.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+    let written = WholeFile::create(path).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.persist(path).map(drop).map_err(|e| e.error)
+        file.commit()
     });
     written.map_err(|e| {
         let message = format!(
