@@ -87,26 +87,31 @@ fn is_everywhere(maps: &[Array2<u8>], classes: usize) -> bool {
 }
 
 fn is_steady(shares: &Array2<f32>, class: usize) -> bool {
-    let share = shares.column(class);
+    let share = present(shares.column(class).iter().copied());
     let others = (0..shares.ncols()).filter(|other| *other != class);
     let mut against = others.map(|other| {
-        let pairs = share.iter().zip(shares.column(other));
-        pairs
-            .filter(|(_, other)| **other > 0.0)
-            .map(|(share, other)| share / other)
-            .collect()
+        let pairs = shares.column(class).into_iter().zip(shares.column(other));
+        let together = pairs.filter(|(_, other)| **other > 0.0);
+        present(together.map(|(share, other)| share / other))
     });
-    spread(share.to_vec()) < STEADY || against.any(|ratios: Vec<f32>| spread(ratios) < STEADY)
+    // The ratio of two that are seldom together says nothing.
+    let is_steady = |ratios: Vec<f32>| 2 * ratios.len() > share.len() && spread(&ratios) < STEADY;
+    spread(&share) < STEADY || against.any(is_steady)
 }
 
-/// Interquartile range over median of the values above zero: a variant's absence is no unsteadiness.
-fn spread(values: Vec<f32>) -> f32 {
-    let mut present: Vec<f32> = values.into_iter().filter(|s| *s > 0.0).collect();
-    if present.is_empty() {
+/// Those above zero, ascending: a variant's absence is no unsteadiness.
+fn present(values: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut present: Vec<f32> = values.filter(|value| *value > 0.0).collect();
+    present.sort_by(f32::total_cmp);
+    present
+}
+
+/// Interquartile range over median; infinite without values. `sorted` ascending.
+fn spread(sorted: &[f32]) -> f32 {
+    if sorted.is_empty() {
         return f32::INFINITY;
     }
-    present.sort_by(f32::total_cmp);
-    let quantile = |q: usize| present[(present.len() - 1) * q / 4];
+    let quantile = |q: usize| sorted[(sorted.len() - 1) * q / 4];
     (quantile(3) - quantile(1)) / quantile(2)
 }
 
@@ -201,6 +206,18 @@ mod tests {
         };
         assert_eq!(judge(0.95, &plugs(|_| 6), 3), Usable::Yes);
         let none = reason(judge(0.95, &plugs(|i| i % 7 * 2), 3));
+        assert!(none.contains("similar area"), "{none}");
+    }
+
+    /// The two varying classes meet in one image of twenty.
+    #[test]
+    fn what_meets_once_is_not_steady_against_each_other() {
+        let maps = maps(|i, y, x| match (y, x) {
+            (4..60, 20..40) if y < 9 + i % 10 * 5 && i < 11 => 1,
+            (4..60, 40..60) if y < 4 + i % 8 * 7 && i > 9 => 2,
+            _ => 0,
+        });
+        let none = reason(judge(0.95, &maps, 3));
         assert!(none.contains("similar area"), "{none}");
     }
 
