@@ -20,7 +20,7 @@ const MOST_PARTS: usize = 300;
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen {
     pub candidate: usize,
-    /// 1 for the one that says most.
+    /// 1 is the largest.
     pub weight: f32,
     /// What the others reach without it, weighted anew; None for the only one.
     pub without: Option<PlantedAuroc>,
@@ -32,17 +32,15 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
     let mut members: Vec<usize> = (0..candidates.len()).collect();
     loop {
         let fitted = weighted(candidates, &members);
-        let says = fitted.iter().map(|member| say(candidates, member));
-        let (mut sum, mut least) = (0.0, None);
-        for (says, member) in says.zip(&fitted) {
-            sum += says;
-            if least.is_none_or(|(fewest, _)| says < fewest) {
-                least = Some((says, member.candidate));
-            }
-        }
+        let says: Vec<f64> = fitted
+            .iter()
+            .map(|member| say(candidates, member))
+            .collect();
+        let sum: f64 = says.iter().sum();
+        let least = (0..says.len()).min_by(|a, b| says[*a].total_cmp(&says[*b]));
         match least {
-            Some((says, candidate)) if says < LEAST_SHARE * sum => {
-                members.retain(|i| *i != candidate);
+            Some(least) if says[least] < LEAST_SHARE * sum => {
+                members.remove(least);
             }
             _ if sum > 0.0 => return finished(candidates, fitted),
             _ => return best_alone(candidates),
@@ -73,7 +71,7 @@ fn best_alone(candidates: &[Candidate]) -> Vec<Chosen> {
     best.map(alone).into_iter().collect()
 }
 
-/// The strongest first, its weight 1, all in hundredths.
+/// The largest weight first and 1, all in hundredths.
 fn finished(candidates: &[Candidate], mut fitted: Vec<Chosen>) -> Vec<Chosen> {
     fitted.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let largest = fitted.first().map_or(1.0, |first| first.weight);
