@@ -145,7 +145,7 @@ pub fn write(
     for (index, frame) in images.iter().enumerate() {
         let name = format!("golden/{index:03}.png");
         let png = encode(frame, &name)?;
-        let found = Scores::of(&decode(&png, &PathBuf::from(&name))?, inspector)?;
+        let found = Scores::of(&decode(&png, &PathBuf::from(&name), None)?, inspector)?;
         for (branch, raw, _) in &found.branches {
             if !raw.is_finite() {
                 let what = format!("{branch} score");
@@ -185,7 +185,7 @@ pub fn images(
     named.sort_by_key(|(name, _)| *name);
     Ok(named.into_iter().map(|(name, png)| {
         let shown = PathBuf::from(format!("{}: {name}", bundle.name()));
-        Ok((name.to_owned(), decode(png, &shown)?))
+        Ok((name.to_owned(), decode(png, &shown, None)?))
     }))
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::bundle::{Bundle, BundleError, Manifest, Trust};
 use crate::camera::Frame;
 use crate::network::{Encoder, Network, NetworkError, Percept, Perception, Segmentation};
-use crate::optics::{Optics, OpticsError, Region};
+use crate::optics::{InputGeometry, Optics, OpticsError, Region};
 use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
@@ -49,6 +49,8 @@ pub struct Verdict {
     pub reject: bool,
     /// Share of good calibration parts at least as strange as this one (conformal, in (0, 1]).
     pub p_value: f32,
+    /// The score is far beyond that of every good calibration part: this may be no part of the product at all.
+    pub far_off: bool,
     /// The branch that contributed most to the score.
     pub branch: Branch,
     /// Each active branch's normalised score, in the order of [`Branch::ALL`].
@@ -180,6 +182,7 @@ impl Inspector {
             score: judged.score,
             reject: judged.reject,
             p_value: judged.p_value,
+            far_off: judged.far_off,
             branch: judged.branch,
             branches: judged.branches,
             counts: self.scorer.unusual_counts(),
@@ -190,6 +193,11 @@ impl Inspector {
                 scores: end - perceived,
             },
         })
+    }
+
+    /// What the bundle expects of its images.
+    pub fn geometry(&self) -> &InputGeometry {
+        self.optics.geometry()
     }
 
     /// Product and version of the bundle.

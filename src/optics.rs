@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::camera::Frame;
 
+mod training_images;
+
+pub use training_images::{Encoding, TrainingImages};
+
 /// What the network expects: `width`×`height` RGB, each channel `(x / 255 − mean) / std`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +22,12 @@ pub struct InputGeometry {
     pub std: [f32; 3],
     /// The station's camera is greyscale: colour is removed from every frame before anything else sees it.
     pub mono: bool,
+    /// Of the training images, where they had 16 bits: how many of these hold values. It counts for every image judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_depth: Option<u8>,
+    /// Bundles of earlier versions don't have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_on: Option<TrainingImages>,
 }
 
 impl InputGeometry {
@@ -29,6 +39,8 @@ impl InputGeometry {
             mean: [127.0 / 255.0; 3],
             std: [128.0 / 255.0; 3],
             mono,
+            bit_depth: None,
+            trained_on: None,
         }
     }
 
@@ -40,6 +52,8 @@ impl InputGeometry {
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
             mono,
+            bit_depth: None,
+            trained_on: None,
         }
     }
 }

@@ -89,6 +89,7 @@ impl Judge for EveryThird {
             score: 1.0,
             reject: self.0.is_multiple_of(3),
             p_value: 0.5,
+            far_off: false,
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             counts: Default::default(),

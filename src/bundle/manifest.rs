@@ -11,6 +11,7 @@ use super::archive::check_name;
 use super::error::Fault;
 use super::{MANIFEST_NAME, SIGNATURE_NAME};
 use super::{MAX_BUNDLE_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES};
+use crate::camera::BIT_DEPTHS;
 use crate::optics::InputGeometry;
 use crate::score::Branch;
 use crate::sealed_text::{seal, unseal};
@@ -152,6 +153,8 @@ impl Manifest {
             height,
             mean,
             std,
+            bit_depth,
+            trained_on,
             ..
         } = &self.input;
         if !(16..=4096).contains(width) || !(16..=4096).contains(height) {
@@ -162,6 +165,15 @@ impl Manifest {
         let finite = |x: &f32| x.is_finite();
         if !mean.iter().all(finite) || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
             return Err(refused("input mean or std is not a usable number"));
+        }
+        if bit_depth.is_some_and(|depth| !BIT_DEPTHS.contains(&depth)) {
+            return Err(refused("input.bit_depth is outside 8 to 16"));
+        }
+        if trained_on
+            .as_ref()
+            .is_some_and(|images| !images.is_usable())
+        {
+            return Err(refused("input.trained_on is not a size and two shapes"));
         }
         if !self.threshold.value.is_finite() {
             return Err(refused("threshold.value is not a number"));

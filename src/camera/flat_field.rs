@@ -111,6 +111,10 @@ impl Flattened {
 }
 
 impl FrameSource for Flattened {
+    fn state_bit_depth(&mut self, bit_depth: Option<u8>) {
+        self.source.state_bit_depth(bit_depth);
+    }
+
     fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
         let sighting = self.source.next(frame)?;
         if matches!(sighting, Sighting::Part) && !self.flat_field.correct(frame) {

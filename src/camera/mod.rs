@@ -6,17 +6,20 @@ mod decode;
 mod error;
 mod flat_field;
 mod folder;
+mod jpeg;
 mod paced_folder;
 mod parts;
 pub mod pixel_format;
 pub mod presence;
 pub mod sensor;
+mod tiff;
 pub mod v4l2;
 
 use std::time::Instant;
 
 pub use decode::{
-    ImageError, MAX_PIXELS, MIN_SIDE, decode, image_size, read_image, read_image_by_content,
+    BIT_DEPTHS, FULL_RANGE_FROM, ImageError, MAX_PIXELS, MIN_SIDE, brightest_of_16_bits, decode,
+    image_size, is_jpeg, narrowest_depth, read_image, read_image_by_content, read_image_of_depth,
 };
 pub use error::CameraError;
 pub use flat_field::{FlatField, Flattened};
@@ -83,6 +86,9 @@ pub trait FrameSource: Send {
     fn faults(&self) -> Faults {
         Faults::default()
     }
+
+    /// Images of 16 bits from here on have this depth; a camera's format has its own.
+    fn state_bit_depth(&mut self, _bit_depth: Option<u8>) {}
 }
 
 /// No source waits longer for a part before it lets its caller look whether to stop.

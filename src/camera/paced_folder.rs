@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::{
     CameraError, Frame, FrameSource, ImageError, LONGEST_WAIT, Sighting, list_images_flat,
-    read_image,
+    read_image_of_depth,
 };
 
 pub struct PacedFolder {
     images: Vec<PathBuf>,
     period: Duration,
+    bit_depth: Option<u8>,
     next: usize,
     /// The next picture, read ahead of its moment.
     read: Option<Result<Frame, ImageError>>,
@@ -29,6 +30,7 @@ impl PacedFolder {
         Ok(PacedFolder {
             images,
             period,
+            bit_depth: None,
             next: 0,
             read: None,
             start: None,
@@ -42,10 +44,16 @@ impl PacedFolder {
 }
 
 impl FrameSource for PacedFolder {
+    fn state_bit_depth(&mut self, bit_depth: Option<u8>) {
+        self.bit_depth = bit_depth;
+    }
+
     fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
         let path = self.images.get(self.next)?;
         // Read before the frame's moment, so that the file's decoding does not count as inspection.
-        let read = self.read.take().unwrap_or_else(|| read_image(path));
+        let bit_depth = self.bit_depth;
+        let read = self.read.take();
+        let read = read.unwrap_or_else(|| read_image_of_depth(path, bit_depth));
         let start = *self.start.get_or_insert_with(Instant::now);
         let at = start + self.period * self.next as u32;
         let left = at.saturating_duration_since(Instant::now());

@@ -18,6 +18,10 @@ pub enum PixelFormat {
     Y10,
     /// 12 bits, likewise.
     Y12,
+    /// 14 bits, likewise.
+    Y14,
+    /// 16 bits, of which many cameras use the lower 10 to 14.
+    Y16,
     Yuyv,
     Uyvy,
     /// A plane of luma, then one of interleaved chroma at half size.
@@ -38,10 +42,12 @@ pub enum Bayer {
 
 impl PixelFormat {
     /// Each with its name in the station file and its V4L2 code.
-    pub const ALL: [(PixelFormat, &'static str, [u8; 4]); 12] = [
+    pub const ALL: [(PixelFormat, &'static str, [u8; 4]); 14] = [
         (PixelFormat::Grey, "GREY", *b"GREY"),
         (PixelFormat::Y10, "Y10", *b"Y10 "),
         (PixelFormat::Y12, "Y12", *b"Y12 "),
+        (PixelFormat::Y14, "Y14", *b"Y14 "),
+        (PixelFormat::Y16, "Y16", *b"Y16 "),
         (PixelFormat::Yuyv, "YUYV", *b"YUYV"),
         (PixelFormat::Uyvy, "UYVY", *b"UYVY"),
         (PixelFormat::Nv12, "NV12", *b"NV12"),
@@ -69,12 +75,36 @@ impl PixelFormat {
             .map_or([0; 4], |f| f.2)
     }
 
+    /// Bits of a value of two bytes that the format's name promises.
+    fn promised_bits(self) -> Option<u32> {
+        match self {
+            PixelFormat::Y10 => Some(10),
+            PixelFormat::Y12 => Some(12),
+            PixelFormat::Y14 => Some(14),
+            PixelFormat::Y16 => Some(16),
+            _ => None,
+        }
+    }
+
+    /// How far its values are shifted down to 8 bits where the station file doesn't say; `None` where it has to.
+    pub fn usual_shift(self) -> Option<u32> {
+        match self.promised_bits() {
+            Some(16) => None,
+            bits => Some(bits.unwrap_or(8) - 8),
+        }
+    }
+
+    /// Whether values have more than 8 bits, so that a shift brings them down.
+    pub fn is_shifted(self) -> bool {
+        self.promised_bits().is_some()
+    }
+
     /// Bytes of a row without padding, where rows have a length.
     fn row_bytes(self, width: usize) -> usize {
         match self {
             PixelFormat::Grey | PixelFormat::Bayer(_) => width,
             PixelFormat::Nv12 => width.div_ceil(2) * 2,
-            PixelFormat::Y10 | PixelFormat::Y12 => width * 2,
+            PixelFormat::Y10 | PixelFormat::Y12 | PixelFormat::Y14 | PixelFormat::Y16 => width * 2,
             PixelFormat::Yuyv | PixelFormat::Uyvy => width.div_ceil(2) * 4,
             PixelFormat::Rgb24 => width * 3,
             PixelFormat::Mjpg => 0,
@@ -104,7 +134,7 @@ pub struct Layout {
     pub height: u32,
     /// From one row to the next, in bytes.
     pub stride: u32,
-    /// How far 10- and 12-bit values are shifted down to 8.
+    /// How far values of 10 to 16 bits are shifted down to 8.
     pub shift: u32,
     pub yuv: YuvEncoding,
 }
@@ -143,12 +173,17 @@ impl Layout {
                     pixel.fill(grey);
                 }
             }),
-            PixelFormat::Y10 | PixelFormat::Y12 => rgb_rows.for_each(|(y, rgb)| {
-                for (pixel, value) in rgb.chunks_exact_mut(3).zip(row(y).chunks_exact(2)) {
-                    let value = u16::from_le_bytes([value[0], value[1]]) >> self.shift;
-                    pixel.fill(value.min(255) as u8);
-                }
-            }),
+            PixelFormat::Y10 | PixelFormat::Y12 | PixelFormat::Y14 | PixelFormat::Y16 => {
+                let mut brightest = 0;
+                rgb_rows.for_each(|(y, rgb)| {
+                    for (pixel, value) in rgb.chunks_exact_mut(3).zip(row(y).chunks_exact(2)) {
+                        let value = u16::from_le_bytes([value[0], value[1]]);
+                        brightest = brightest.max(value);
+                        pixel.fill((value >> self.shift).min(255) as u8);
+                    }
+                });
+                self.within_range(brightest)?;
+            }
             PixelFormat::Yuyv | PixelFormat::Uyvy => {
                 // Two pixels share their chroma: Y U Y V, or U Y V Y.
                 let [luma, u, v] = if self.format == PixelFormat::Yuyv {
@@ -188,14 +223,37 @@ impl Layout {
         Ok(())
     }
 
+    /// A smaller shift than the format asks for is a gain that was wished for, and its bright places are white. Values that
+    /// neither format nor shift allow for are in other bits than was stated.
+    fn within_range(&self, brightest: u16) -> Result<(), CameraError> {
+        let promised = self.format.promised_bits().unwrap_or(16);
+        let bits = promised.max(self.shift + 8);
+        if u32::from(brightest) >> bits == 0 {
+            return Ok(());
+        }
+        Err(CameraError::Corrupt(format!(
+            "a value of {brightest} in {}, where {bits} bits reach {}; the camera puts its values into other bits: state it by \
+             `camera.shift`",
+            self.format.name(),
+            (1u32 << bits) - 1
+        )))
+    }
+
     fn jpeg(&self, bytes: &[u8], frame: &mut Frame) -> Result<(), CameraError> {
         let corrupt = |e: image::ImageError| CameraError::Corrupt(e.to_string());
         let Some(segments) = bytes.strip_prefix(START_OF_IMAGE) else {
             return Err(CameraError::Corrupt("no JPEG".into()));
         };
         // The decoder fills up what is missing with grey, without a word.
-        if container::examine(ImageFormat::Jpeg, bytes) == Container::Truncated {
-            return Err(CameraError::Corrupt("a JPEG that is cut short".into()));
+        match container::examine(ImageFormat::Jpeg, bytes) {
+            Container::Truncated => {
+                return Err(CameraError::Corrupt("a JPEG that is cut short".into()));
+            }
+            Container::Damaged(what) => {
+                return Err(CameraError::Corrupt(format!("a damaged JPEG, {what}")));
+            }
+            Container::Unsupported(kind) => return Err(CameraError::Corrupt(kind.into())),
+            Container::Whole | Container::Cmyk | Container::Animated => {}
         }
         let marked = [START_OF_IMAGE, MOTION_JPEG, segments].concat();
         let decoder = JpegDecoder::new(Cursor::new(marked)).map_err(corrupt)?;

@@ -140,7 +140,10 @@ impl Source {
     fn judge(&self, frame: u32, inspector: &mut Inspector) -> Result<Verdict> {
         let index = frame as usize % self.len();
         Ok(match self {
-            Source::Files(files) => inspector.inspect(&read_image_by_content(&files[index])?)?,
+            Source::Files(files) => {
+                let bit_depth = inspector.geometry().bit_depth;
+                inspector.inspect(&read_image_by_content(&files[index], bit_depth)?)?
+            }
             Source::Golden(frames) => inspector.inspect(&frames[index])?,
         })
     }

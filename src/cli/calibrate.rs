@@ -15,9 +15,9 @@ use crate::error::Result;
 use crate::inspector::Inspector;
 use crate::network::Team;
 use crate::score::conformal::Conformal;
-use crate::station::StationError;
 use crate::station::config::StationConfig;
 use crate::station::devices::open_source;
+use crate::station::{StationError, expectation};
 
 #[derive(Args)]
 pub struct CalibrateArgs {
@@ -56,6 +56,10 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         .parts
         .map_or(FEWEST.max(Conformal::needed(rate)), |parts| parts as usize);
     let (mut source, _) = open_source(&config)?;
+    source.state_bit_depth(inspector.geometry().bit_depth);
+    for difference in expectation::differences(&config, Some(inspector.geometry())) {
+        log::warn!("{difference}");
+    }
     let bar = ProgressBar::new(wanted as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} good parts {msg}") {
         bar.set_style(style);

@@ -15,7 +15,7 @@ use crate::station::config::{
     CameraConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
 };
 use crate::station::devices::{open_rejector, open_trigger};
-use crate::station::{Judge, StationError, system};
+use crate::station::{Judge, StationError, expectation, system};
 
 /// An actuator that has not answered by then is silent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -48,6 +48,9 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
                     took.as_secs_f64() * 1e3
                 )
             });
+            for difference in expectation::differences(&config, judge.geometry()) {
+                report.line("frames", Err::<(), _>(difference), |()| String::new());
+            }
         }
         match &config.camera {
             CameraConfig::Folder { path, period } => {
@@ -122,10 +125,11 @@ fn system_lines(report: &mut Report, config: &SystemConfig) {
 
 /// How long the engine takes for a picture as the camera gives them: the second, since the first one warms it up.
 fn first_verdict(config: &StationConfig, judge: &mut dyn Judge) -> Result<Duration> {
+    let bit_depth = judge.geometry().and_then(|geometry| geometry.bit_depth);
     let frame = match &config.camera {
         CameraConfig::Folder { path, period } => {
             let folder = PacedFolder::open(path, *period)?;
-            read_image_by_content(&folder.images()[0])?
+            read_image_by_content(&folder.images()[0], bit_depth)?
         }
         CameraConfig::V4l2(camera) => Frame {
             width: camera.width,

@@ -28,6 +28,8 @@ const COLUMNS: [&str; 6] = [
 pub struct Finding {
     pub name: PathBuf,
     pub outcome: Result<Verdict, ImageError>,
+    /// Of an image that was judged.
+    pub size: Option<(u32, u32)>,
     /// What the user should know although the image was judged.
     pub warning: Option<String>,
 }
@@ -335,6 +337,7 @@ mod tests {
                 score: 3.0,
                 reject,
                 p_value: 0.1,
+                far_off: false,
                 branch: Branch::Inventory,
                 branches: BranchScores::new(),
                 counts: [Count {
@@ -349,6 +352,7 @@ mod tests {
                 latency: Duration::ZERO,
                 stages: Stages::default(),
             }),
+            size: None,
             warning: None,
         };
         let told = finding(true).table_line();

@@ -16,8 +16,9 @@ use image::{ImageEncoder, RgbImage};
 use super::findings::{Finding, Findings, Format, unwritable};
 use super::images::{self, InputImage};
 use super::stop_on_signal;
+use super::unlikeness::Unlikeness;
 use crate::bundle::{Bundle, Trust};
-use crate::camera::{Frame, ImageError, read_image, read_image_by_content};
+use crate::camera::{Frame, ImageError, read_image_by_content, read_image_of_depth};
 use crate::error::Result;
 use crate::inspector::Inspector;
 use crate::score::anomaly_map;
@@ -88,9 +89,23 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         inspectors.push(Inspector::from_bundle(&bundle, None)?);
     }
     drop(bundle);
+    let trained_on = inspectors
+        .first()
+        .and_then(|i| i.geometry().trained_on.clone());
     let mut findings = Findings::open(stdout, args.csv.as_deref(), images.len())?;
-    judge_all(&images, inspectors, writer, &stop, &mut findings)?;
+    let mut unlikeness = Unlikeness::to(trained_on);
+    judge_all(
+        &images,
+        inspectors,
+        writer,
+        &stop,
+        &mut findings,
+        &mut unlikeness,
+    )?;
     let counts = findings.close()?;
+    for sentence in unlikeness.sentences() {
+        eprintln!("aecsad: {sentence}");
+    }
     if counts.unreadable > 0 {
         return Err(InspectError::Unreadable {
             count: counts.unreadable,
@@ -107,6 +122,7 @@ fn judge_all(
     writer: MapWriter<'_>,
     stop: &AtomicBool,
     findings: &mut Findings,
+    unlikeness: &mut Unlikeness,
 ) -> Result<()> {
     thread::scope(|scope| {
         let threads = inspectors.len();
@@ -119,7 +135,7 @@ fn judge_all(
             handles.push(started.map_err(InspectError::NoThread)?);
             outlets.push(findings);
         }
-        let collected = collect(images.len(), &outlets, writer, stop, findings);
+        let collected = collect(images.len(), &outlets, writer, stop, findings, unlikeness);
         // Threads that still judge find nobody listening, and end.
         drop(outlets);
         for handle in handles {
@@ -136,10 +152,15 @@ fn collect(
     writer: MapWriter<'_>,
     stop: &AtomicBool,
     findings: &mut Findings,
+    unlikeness: &mut Unlikeness,
 ) -> Result<()> {
     for (done, outlet) in outlets.iter().cycle().take(total).enumerate() {
         match outlet.recv() {
-            Ok(finding) => findings.write(&finding?)?,
+            Ok(finding) => {
+                let finding = finding?;
+                unlikeness.note(&finding);
+                findings.write(&finding)?;
+            }
             Err(_) if stop.load(Ordering::Relaxed) => {
                 return Err(InspectError::Interrupted { done, total }.into());
             }
@@ -178,15 +199,18 @@ fn judge_one(
     writer: MapWriter<'_>,
 ) -> Result<Finding> {
     let mut warning = None;
-    let read = read_image(&image.file).or_else(|error| match error {
+    let bit_depth = inspector.geometry().bit_depth;
+    let read = read_image_of_depth(&image.file, bit_depth).or_else(|error| match error {
         ImageError::Mislabelled { .. } => {
             warning = Some(format!("{error}; it is read as what it holds"));
-            read_image_by_content(&image.file)
+            read_image_by_content(&image.file, bit_depth)
         }
         error => Err(error),
     });
+    let mut size = None;
     let outcome = match read {
         Ok(frame) => {
+            size = Some((frame.width, frame.height));
             let verdict = inspector.inspect(&frame)?;
             if writer.wanted() {
                 writer.write(&image.name, frame, inspector.heat())?;
@@ -198,6 +222,7 @@ fn judge_one(
     Ok(Finding {
         name: image.name.clone(),
         outcome,
+        size,
         warning,
     })
 }

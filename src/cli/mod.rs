@@ -18,6 +18,7 @@ pub mod select;
 pub mod simulate_rejector;
 pub mod slots;
 mod table;
+mod unlikeness;
 pub mod verify;
 
 use std::io::Write;

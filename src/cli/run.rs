@@ -18,7 +18,7 @@ use crate::station::changeover::{self, Loaded, News};
 use crate::station::config::StationConfig;
 use crate::station::devices::{open_rejector, open_source};
 use crate::station::ledger::{Row, Totals};
-use crate::station::{Album, Judge, Station, StationError, system};
+use crate::station::{Album, Judge, Station, StationError, expectation, system};
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -44,6 +44,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     } = &config.bundle.source
     else {
         let mut judge = load(&config)?;
+        line.differences = expectation::differences(&config, judge.geometry());
         line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
         return Ok(());
     };
@@ -93,6 +94,8 @@ pub struct Line<'c> {
     rejector: Box<dyn Rejector>,
     /// With slots only.
     changeover: Option<Changeover>,
+    /// How the frames are unlike the bundle's training images; of slots, the changeover reports it.
+    differences: Vec<String>,
 }
 
 impl<'c> Line<'c> {
@@ -104,6 +107,7 @@ impl<'c> Line<'c> {
             images,
             rejector: open_rejector(config)?,
             changeover: None,
+            differences: Vec::new(),
         })
     }
 
@@ -121,6 +125,8 @@ impl<'c> Line<'c> {
         stop: &AtomicBool,
         mut keep: impl FnMut(&Row),
     ) -> Result<Totals> {
+        let bit_depth = judge.geometry().and_then(|geometry| geometry.bit_depth);
+        self.source.state_bit_depth(bit_depth);
         let table = observers::table(csv, std::mem::take(&mut self.images), limit)?;
         let (journal, mut pictures) = match &self.config.journal {
             None => (None, None),
@@ -131,7 +137,7 @@ impl<'c> Line<'c> {
         };
         let mut observers =
             Observers::start(self.config, table, journal, self.changeover, &mut keep)?;
-        for sentence in system::refusals(&self.config.system) {
+        for sentence in system::refusals(&self.config.system).chain(self.differences) {
             observers.alarm(sentence);
         }
         let station = Station {

@@ -30,12 +30,28 @@ pub struct Judgement {
     pub score: f32,
     pub reject: bool,
     pub p_value: f32,
+    /// Far beyond every good calibration part.
+    pub far_off: bool,
     /// The branch that contributed most.
     pub branch: Branch,
     pub branches: BranchScores,
 }
 
+/// A score is far off from so many times the way from the middle of the good parts to the strangest of them.
+const FAR_OFF: f32 = 3.0;
+
 impl Decision {
+    /// No good part has a score near this one: it is as far beyond the threshold, or the strangest calibration part, as that
+    /// is from the middle, and as far again.
+    fn far_off(&self) -> f32 {
+        let good = self.calibration.scores();
+        let middle = good.get(good.len() / 2).copied().unwrap_or(self.threshold);
+        let strangest = good
+            .last()
+            .map_or(self.threshold, |s| s.max(self.threshold));
+        middle + FAR_OFF * (strangest - middle)
+    }
+
     /// The weighted sum of the branches' z. A branch whose score is missing or not a number makes the part
     /// infinitely strange: what can't be judged is not good.
     pub fn judge(&self, raw: &RawScores) -> Judgement {
@@ -58,6 +74,7 @@ impl Decision {
             score,
             reject: score.is_nan() || score > self.threshold,
             p_value: self.calibration.p_value(score),
+            far_off: score.is_nan() || score > self.far_off(),
             branch: strongest.1,
             branches,
         }

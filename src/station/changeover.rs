@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Heatmap, Judge};
+use super::{Heatmap, Judge, expectation};
 use crate::bundle::Bundle;
 use crate::calibration::{self, CalibrationError};
 use crate::camera::Frame;
@@ -50,6 +50,11 @@ impl Loaded {
                 }
                 applied => applied?,
             }
+        }
+        if config.bundle.has_slots() {
+            let differences = expectation::differences(config, Some(inspector.geometry()));
+            let all: Vec<String> = warning.into_iter().chain(differences).collect();
+            warning = (!all.is_empty()).then(|| all.join("; "));
         }
         Ok(Loaded {
             warning,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::strange_run::StrangeRun;
 use super::{Evidence, LineEvent};
 use crate::inspector::Verdict;
 use crate::line::{Action, Cause, Fate, Finding, TakenAlong};
@@ -76,6 +77,8 @@ pub struct Totals {
     pub fallen: u32,
     pub not_fallen: u32,
     pub fell_unasked: u32,
+    /// Runs of parts that look like no good one.
+    pub strange_runs: u32,
     pub alarms: u32,
 }
 
@@ -95,6 +98,7 @@ pub struct Ledger {
     /// A row waits for what the sensor behind the gate says.
     awaits_fall: bool,
     written: u32,
+    strange: StrangeRun,
     pub totals: Totals,
 }
 
@@ -212,6 +216,12 @@ impl Ledger {
             self.alarm(sentence(fate, &evidence), write);
         }
         let part = fate.part.id;
+        if let Evidence::Verdict(verdict, _) = &evidence
+            && let Some(sentence) = self.strange.note(part, verdict)
+        {
+            self.totals.strange_runs += 1;
+            self.alarm(sentence, write);
+        }
         let (verdict, bundle) = match evidence {
             Evidence::Verdict(verdict, bundle) => (Some(verdict), Some(bundle)),
             Evidence::Failure(_) | Evidence::Nothing => (None, None),

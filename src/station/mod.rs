@@ -8,6 +8,7 @@ pub mod bundle_section;
 pub mod changeover;
 pub mod config;
 pub mod devices;
+pub mod expectation;
 mod gate;
 pub mod gatekeeper;
 mod inference;
@@ -15,6 +16,7 @@ pub mod ledger;
 mod progress;
 mod queue;
 mod source;
+mod strange_run;
 pub mod system;
 pub mod watchdog;
 
@@ -31,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::inspector::{Inspector, Verdict};
 use crate::line::{Cause, Conveyor, Fate, Part, Policies, StopReason, TakenAlong};
 use crate::network::Team;
+use crate::optics::InputGeometry;
 use crate::reject::{RejectError, RejectEvent, Rejector};
 use crate::score::heat::HeatMap;
 use gatekeeper::{Gatekeeper, Sight};
@@ -56,6 +59,11 @@ pub trait Judge: Send {
         Arc::default()
     }
 
+    /// What its bundle expects of the frames, if it knows.
+    fn geometry(&self) -> Option<&InputGeometry> {
+        None
+    }
+
     /// Where the last judged frame is strange, if the judge can say.
     fn heatmap(&mut self) -> Option<Heatmap<'_>>;
 }
@@ -67,6 +75,10 @@ impl Judge for Inspector {
 
     fn bundle(&self) -> Arc<str> {
         Arc::clone(self.identity())
+    }
+
+    fn geometry(&self) -> Option<&InputGeometry> {
+        Some(Inspector::geometry(self))
     }
 
     fn heatmap(&mut self) -> Option<Heatmap<'_>> {

@@ -43,6 +43,7 @@ impl Judge for Brightness {
             score: f32::from(mean),
             reject: mean > 127,
             p_value: 0.5,
+            far_off: false,
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             counts: Default::default(),

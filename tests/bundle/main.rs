@@ -29,6 +29,8 @@ fn manifest() -> Manifest {
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
             mono: false,
+            bit_depth: None,
+            trained_on: None,
         },
         threshold: Threshold {
             value: 3.7,

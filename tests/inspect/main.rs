@@ -6,6 +6,7 @@ mod bench;
 mod fixture;
 mod inspect;
 mod refusals;
+mod unlike;
 mod verify;
 
 /// Not a test of its own: makes the bundle that `tests/hil` takes into its virtual machine, to which white pictures of the

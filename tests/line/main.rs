@@ -48,6 +48,7 @@ impl Judge for Brightness {
             score,
             reject: score > 127.0,
             p_value: 0.5,
+            far_off: score > 200.0,
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             counts: Default::default(),
@@ -258,6 +259,26 @@ fn each_bad_part_is_pulsed_once_and_stands_in_the_csv() {
         table.contains("3 pulses seen by the actuator, 0 not reported"),
         "{table}"
     );
+}
+
+#[test]
+fn part_after_part_like_no_good_one_is_one_alarm() {
+    let line = Line::new(24);
+    for part in 1..=24 {
+        // One good part in the middle ends the first run.
+        let level = if part == 12 { 30 } else { 220 };
+        picture(&line.path(&format!("frames/{part:03}.png")), level);
+    }
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let output = line.station("run", &[]).wait_with_output().unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(text.matches("look like no good part").count(), 2, "{text}");
+    assert!(
+        text.contains("10 parts in a row are rejected, part 10 last"),
+        "{text}"
+    );
+    assert!(text.contains("camera that was moved"), "{text}");
 }
 
 #[test]

@@ -471,6 +471,7 @@ fn deliver(
                 score: 0.0,
                 reject: bad,
                 p_value: 0.5,
+                far_off: false,
                 branch: Branch::Pooled,
                 branches: heapless::Vec::new(),
                 counts: Default::default(),

@@ -42,6 +42,7 @@ fn verdict(score: f32) -> Verdict {
         score,
         reject: false,
         p_value: 1.0,
+        far_off: false,
         branch: Branch::Pooled,
         branches: Default::default(),
         counts: Default::default(),

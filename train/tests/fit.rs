@@ -28,6 +28,41 @@ fn refusal(arguments: &[&str]) -> (String, i32) {
     (last, output.status.code().unwrap())
 }
 
+#[test]
+fn images_of_twelve_bits_need_their_depth_stated() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("parts");
+    std::fs::create_dir(&images).unwrap();
+    for part in 0..30u16 {
+        // One of them is dark, which changes nothing for its neighbours.
+        let most = if part == 7 { 200 } else { 4095 };
+        let image = image::ImageBuffer::from_fn(32, 32, |x, y| {
+            image::Luma([((x * y) as u16 * 5 + part).min(most)])
+        });
+        image::DynamicImage::ImageLuma16(image)
+            .save(images.join(format!("{part:02}.png")))
+            .unwrap();
+    }
+    let out = folder.path().join("parts.aecsad");
+    let (sentence, code) = refusal(&["fit", text(&images), "--out", text(&out)]);
+    assert!(
+        sentence.contains("30 of 30 images of 16 bits") && sentence.contains("--bit-depth 12"),
+        "{sentence}"
+    );
+    assert_eq!(code, 9);
+    let (sentence, code) = refusal(&[
+        "fit",
+        text(&images),
+        "--out",
+        text(&out),
+        "--bit-depth",
+        "10",
+    ]);
+    assert!(sentence.contains("bit depth of 10"), "{sentence}");
+    assert_eq!(code, 9);
+    assert!(!out.exists());
+}
+
 /// A few training steps only: what is tested is the way, not how good the networks get. The position branch needs no
 /// steps, and it must tell obvious planted test anomalies from good parts.
 #[test]
@@ -80,6 +115,9 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     let read = Bundle::read(&bundle, &Trust::Anyone).unwrap();
     assert_eq!(read.manifest.product, "fuse_box");
     assert_eq!(read.manifest.threshold.calibration_parts, 12);
+    let trained_on = read.manifest.input.trained_on.clone().unwrap();
+    assert_eq!((trained_on.width, trained_on.height), (192, 192));
+    assert!(trained_on.seen_as_jpeg && trained_on.other_shape((192, 100)).is_some());
     let mut inspector = Inspector::from_bundle(&read, None).unwrap();
     aecsad::golden::verify(&read, &mut inspector)
         .unwrap()

@@ -90,6 +90,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         version: 1,
         masks: None,
         false_reject_rate: 0.1,
+        bit_depth: None,
         mono: false,
         seed: 1,
         key: None,

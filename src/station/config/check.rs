@@ -206,16 +206,18 @@ impl<'p> Checker<'p> {
                         names.join(", ")
                     )));
                 };
-                let usual_shift = match format {
-                    PixelFormat::Y10 => 2.0,
-                    PixelFormat::Y12 => 4.0,
-                    _ => 0.0,
-                };
-                if shift.is_some() && usual_shift == 0.0 {
+                if shift.is_some() && !format.is_shifted() {
                     return Err(self.contradiction(
-                        "`camera.shift` means something for the formats Y10 and Y12 only: remove it".into(),
+                        "`camera.shift` means something for the formats Y10, Y12, Y14 and Y16 only: remove it".into(),
                     ));
                 }
+                let Some(shift) = shift.or(format.usual_shift().map(f64::from)) else {
+                    return Err(self.contradiction(
+                        "with the format Y16 `camera.shift` is needed: 8 if the camera's values have 16 bits, 6 for 14, 4 for 12, \
+                         2 for 10"
+                            .into(),
+                    ));
+                };
                 let number = |(name, value)| match value {
                     ControlValue::Switch(on) => (name, i64::from(on)),
                     ControlValue::Number(number) => (name, number),
@@ -225,12 +227,7 @@ impl<'p> Checker<'p> {
                     width: self.whole("camera.width", width, SIDE, "pixels")?,
                     height: self.whole("camera.height", height, SIDE, "pixels")?,
                     format,
-                    shift: self.whole(
-                        "camera.shift",
-                        shift.unwrap_or(usual_shift),
-                        SHIFT,
-                        "bits",
-                    )?,
+                    shift: self.whole("camera.shift", shift, SHIFT, "bits")?,
                     frame_rate: frame_rate
                         .map(|rate| self.within("camera.frame_rate", rate, FRAME_RATE, "frames/s"))
                         .transpose()?,

@@ -160,11 +160,12 @@ fn read(path: &Path) -> Result<Bundle, Failure> {
 
 fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>), Failure> {
     let mut inspector = Inspector::from_bundle(bundle, None).map_err(aecsad::Error::from)?;
+    let bit_depth = bundle.manifest.input.bit_depth;
     let defects = Defects::open(&category.path).map_err(input)?;
     let progress = ProgressBar::new(category.test.len() as u64);
     let mut judged = Vec::with_capacity(category.test.len());
     for image in &category.test {
-        let frame = read_image_by_content(&image.path).map_err(aecsad::Error::from)?;
+        let frame = read_image_by_content(&image.path, bit_depth).map_err(aecsad::Error::from)?;
         let verdict = inspector.inspect(&frame).map_err(aecsad::Error::from)?;
         let size = (frame.height as usize, frame.width as usize);
         let map = Array2::from_shape_vec(

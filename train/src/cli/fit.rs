@@ -64,6 +64,9 @@ pub struct Args {
     /// The line's camera is greyscale: colour is removed before anything is learnt
     #[arg(long)]
     mono: bool,
+    /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras; the bundle keeps it for the images it judges
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=16))]
+    bit_depth: Option<u8>,
     /// Product name in the bundle [default: the folder's name]
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
@@ -121,6 +124,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         masks: args.masks.clone(),
         false_reject_rate: args.false_reject_rate,
         mono: args.mono,
+        bit_depth: args.bit_depth,
         seed: args.seed,
         key: args.key.clone(),
         students: !args.no_students,

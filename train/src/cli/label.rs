@@ -31,6 +31,9 @@ pub struct Args {
     /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask.
     #[arg(long, required_if_eq("proposals", "masks"))]
     pub masks: Option<PathBuf>,
+    /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=16))]
+    pub bit_depth: Option<u8>,
     /// Seed of every random choice.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -41,6 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         category: args.dir.clone(),
         masks: args.masks.clone(),
         out: args.out.clone(),
+        bit_depth: args.bit_depth,
         seed: args.seed,
     };
     let labels = fit::label_only(&options).map_err(|e| Failure::new(&e, e.exit_code()))?;

@@ -1,9 +1,9 @@
 //! Good images into memory, in parallel, with the bad ones named.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aecsad::camera::{Frame, read_image};
+use aecsad::camera::{Frame, read_image_of_depth};
 use rayon::prelude::*;
 
 use super::{Category, DatasetError, MIN_GOOD, MIN_VALIDATION, Skipped};
@@ -31,13 +31,17 @@ pub struct Good<T> {
 
 /// Reads each image and hands it to `prepare` (resizing, counting progress), so that only what that returns is kept.
 /// Bad images are skipped and named; how many are too many is for the caller to say.
-pub fn load<T: Send>(paths: &[PathBuf], prepare: impl Fn(Frame) -> T + Sync) -> Loaded<T> {
+pub fn load<T: Send>(
+    paths: &[PathBuf],
+    bit_depth: Option<u8>,
+    prepare: impl Fn(&Path, Frame) -> T + Sync,
+) -> Loaded<T> {
     let read: Vec<_> = paths
         .par_iter()
         .map(|path| {
-            let frame = read_image(path)?;
+            let frame = read_image_of_depth(path, bit_depth)?;
             let size = (frame.width, frame.height);
-            Ok::<_, aecsad::camera::ImageError>((size, prepare(frame)))
+            Ok::<_, aecsad::camera::ImageError>((size, prepare(path, frame)))
         })
         .collect();
     let mut loaded = Loaded {
@@ -67,10 +71,11 @@ impl Category {
     /// an error. Images of several sizes are accepted with one warning, since each is resized to the network's input.
     pub fn load_good<T: Send>(
         &self,
-        prepare: impl Fn(Frame) -> T + Sync,
+        bit_depth: Option<u8>,
+        prepare: impl Fn(&Path, Frame) -> T + Sync,
     ) -> Result<Good<T>, DatasetError> {
-        let train = load(&self.train, &prepare);
-        let validation = load(&self.validation, &prepare);
+        let train = load(&self.train, bit_depth, &prepare);
+        let validation = load(&self.validation, bit_depth, &prepare);
         let bad: Vec<&Skipped> = train.skipped.iter().chain(&validation.skipped).collect();
         bad.iter().for_each(|s| log::warn!("skipped: {s}"));
         let total = self.train.len() + self.validation.len();

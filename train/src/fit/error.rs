@@ -10,6 +10,17 @@ use crate::quantise::QuantiseError;
 pub enum FitError {
     #[error(transparent)]
     Dataset(#[from] crate::dataset::DatasetError),
+    #[error(
+        "{}: {images} of {total} images of 16 bits have no value above {brightest} of 65535, as by a camera of {} bits: state \
+         their bit depth, `--bit-depth {}`, or `--bit-depth 16` if they are meant to be so dark",
+        path.display(), aecsad::camera::narrowest_depth(*brightest), aecsad::camera::narrowest_depth(*brightest)
+    )]
+    BitDepthUnknown {
+        path: PathBuf,
+        images: usize,
+        total: usize,
+        brightest: u16,
+    },
     #[error(transparent)]
     Labels(#[from] crate::pseudo_label::Error),
     #[error(transparent)]
@@ -67,7 +78,7 @@ impl FitError {
             FitError::Weights(e) => e.exit_code(),
             FitError::Device(_) => ExitCode::Device,
             FitError::NoStrangers { .. } => ExitCode::Input,
-            FitError::Dataset(_) => ExitCode::Training,
+            FitError::Dataset(_) | FitError::BitDepthUnknown { .. } => ExitCode::Training,
             FitError::Labels(crate::pseudo_label::Error::NotWritten { .. })
             | FitError::WorkFolder { .. }
             | FitError::Output { .. } => ExitCode::Storage,

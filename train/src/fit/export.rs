@@ -72,7 +72,13 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     let manifest = &source.bundle.manifest;
     let category = Category::open(&options.category, source.seed)?;
     stage("images", "reading and encoding");
-    let images = images::load(&category, &InputGeometry::lite0(manifest.input.mono))?;
+    let geometry = InputGeometry {
+        bit_depth: manifest.input.bit_depth,
+        ..InputGeometry::lite0(manifest.input.mono)
+    };
+    let trained_on = manifest.input.trained_on.as_ref();
+    let seen_as_jpeg = trained_on.is_some_and(|images| images.seen_as_jpeg);
+    let images = images::load(&category, &geometry, Some(seen_as_jpeg))?;
     stopped(cancel)?;
     let (int8, selection, registration, quantisation) = match manifest.profile {
         Profile::Edge => source.edge(&images, cancel)?,

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use aecsad::camera::Frame;
 use aecsad::network::{Encoder, Features};
-use aecsad::optics::{InputGeometry, Optics};
+use aecsad::optics::{Encoding, InputGeometry, Optics, TrainingImages};
 use rayon::prelude::*;
 
-use super::FitError;
 use super::networks::ENCODER;
+use super::{FitError, bit_depth, encodings};
 use crate::dataset::{Category, Loaded};
 
 /// One good image.
@@ -36,6 +36,10 @@ impl Image {
 pub struct Images {
     pub train: Vec<Image>,
     pub validation: Vec<Image>,
+    /// Of those of 16 bits, if there are any.
+    pub bit_depth: Option<u8>,
+    /// None where there are no images.
+    pub trained_on: Option<TrainingImages>,
 }
 
 /// An image brought to size, not yet encoded.
@@ -45,9 +49,40 @@ struct Sized {
     tensor: Vec<f32>,
 }
 
-pub fn load(category: &Category, geometry: &InputGeometry) -> Result<Images, FitError> {
-    let good = category.load_good(|frame| resize(geometry, &frame))?;
+/// `seen_as_jpeg`: whether a part of them is seen as JPEG; if it isn't said, lossless ones are.
+pub fn load(
+    category: &Category,
+    geometry: &InputGeometry,
+    seen_as_jpeg: Option<bool>,
+) -> Result<Images, FitError> {
+    let bit_depth = match geometry.bit_depth {
+        Some(stated) => Some(stated),
+        None => bit_depth::of_the_set(category)?,
+    };
+    let paths = category.train.iter().chain(&category.validation);
+    let encoding = encodings::of(paths.map(|path| path.as_path()));
+    let seen_as_jpeg = seen_as_jpeg.unwrap_or(encoding == Encoding::Lossless);
+    let good = category.load_good(bit_depth, |path, frame| match seen_as_jpeg {
+        true => resize(geometry, &encodings::variant(frame, path)),
+        false => resize(geometry, &frame),
+    })?;
+    let mut sizes = good.train.sizes.clone();
+    for (size, count) in &good.validation.sizes {
+        *sizes.entry(*size).or_default() += count;
+    }
+    let trained_on = TrainingImages::of(&sizes, encoding).map(|images| TrainingImages {
+        seen_as_jpeg,
+        ..images
+    });
+    if let Some(cost) = trained_on
+        .as_ref()
+        .and_then(TrainingImages::cost_of_squeezing)
+    {
+        log::warn!("{}: {cost}", category.path.display());
+    }
     Ok(Images {
+        bit_depth,
+        trained_on,
         train: encode(good.train)?,
         validation: encode(good.validation)?,
     })

@@ -16,6 +16,8 @@ pub struct LabelOptions {
     pub category: PathBuf,
     pub masks: Option<PathBuf>,
     pub out: PathBuf,
+    /// Of images of 16 bits, if it is stated.
+    pub bit_depth: Option<u8>,
     pub seed: u64,
 }
 
@@ -25,7 +27,11 @@ pub struct LabelOptions {
 /// As [`super::fit`].
 pub fn label_only(options: &LabelOptions) -> Result<Labels, FitError> {
     let category = Category::open(&options.category, options.seed)?;
-    let images = images::load(&category, &InputGeometry::lite0(false))?;
+    let geometry = InputGeometry {
+        bit_depth: options.bit_depth,
+        ..InputGeometry::lite0(false)
+    };
+    let images = images::load(&category, &geometry, None)?;
     label(
         &images,
         options.masks.as_deref(),

@@ -1,7 +1,9 @@
 //! The whole way from good images to a bundle, stage by stage. What a stage made lies in the work folder, so that a
 //! run that was stopped goes on where it was.
 
+mod bit_depth;
 mod edge;
+mod encodings;
 mod error;
 mod export;
 pub mod images;
@@ -50,6 +52,8 @@ pub struct FitOptions {
     /// Share of good parts that may be rejected.
     pub false_reject_rate: f64,
     pub mono: bool,
+    /// Of images of 16 bits, if it is stated.
+    pub bit_depth: Option<u8>,
     pub seed: u64,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
@@ -108,9 +112,17 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         .skipped
         .iter()
         .for_each(|s| log::warn!("skipped: {s}"));
-    let geometry = InputGeometry::lite0(options.mono);
+    let asked = InputGeometry {
+        bit_depth: options.bit_depth,
+        ..InputGeometry::lite0(options.mono)
+    };
     stage("images", "reading and encoding");
-    let images = images::load(&category, &geometry)?;
+    let images = images::load(&category, &asked, None)?;
+    let geometry = InputGeometry {
+        bit_depth: images.bit_depth,
+        trained_on: images.trained_on.clone(),
+        ..asked
+    };
     stopped(cancel)?;
 
     stage("labels", "looking for components");
@@ -152,7 +164,11 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
             cancel,
         )?;
         stage("bundle", "packing and checking golden vectors");
-        let geometry = InputGeometry::imagenet(options.mono);
+        let geometry = InputGeometry {
+            bit_depth: geometry.bit_depth,
+            trained_on: geometry.trained_on,
+            ..InputGeometry::imagenet(options.mono)
+        };
         pack::write(options, &fitted, &trained, &images, &geometry)?;
         return Ok(fitted);
     }

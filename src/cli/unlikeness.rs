@@ -1,0 +1,69 @@
+//! What is said at the end of an inspection when its images are hardly those of the bundle's product: of another shape, or
+//! stranger than any good part all of them.
+
+use crate::optics::TrainingImages;
+
+use super::findings::Finding;
+
+/// Fewer images may all be bad.
+const FEWEST: usize = 5;
+/// Of this share of the images it is said.
+const NEARLY_ALL: f64 = 0.9;
+
+pub struct Unlikeness {
+    trained_on: Option<TrainingImages>,
+    judged: usize,
+    far_off: usize,
+    rejected: usize,
+    other_shape: usize,
+    /// Of the first image of another shape.
+    example: Option<(u32, u32)>,
+}
+
+impl Unlikeness {
+    pub fn to(trained_on: Option<TrainingImages>) -> Self {
+        Unlikeness {
+            trained_on,
+            judged: 0,
+            far_off: 0,
+            rejected: 0,
+            other_shape: 0,
+            example: None,
+        }
+    }
+
+    pub fn note(&mut self, finding: &Finding) {
+        let (Ok(verdict), Some(size)) = (&finding.outcome, finding.size) else {
+            return;
+        };
+        self.judged += 1;
+        self.far_off += usize::from(verdict.far_off);
+        self.rejected += usize::from(verdict.reject);
+        if self
+            .trained_on
+            .as_ref()
+            .is_some_and(|images| !images.match_shape(size))
+        {
+            self.other_shape += 1;
+            self.example.get_or_insert(size);
+        }
+    }
+
+    pub fn sentences(&self) -> impl Iterator<Item = String> {
+        let images = self.trained_on.as_ref().zip(self.example);
+        let shape = images.and_then(|(images, size)| images.other_shape(size));
+        let judged = self.judged;
+        let shape =
+            shape.map(|why| format!("warning: {} of {judged} images: {why}", self.other_shape));
+        let most = |count: usize| judged >= FEWEST && count as f64 >= NEARLY_ALL * judged as f64;
+        let strange = (most(self.far_off) && most(self.rejected)).then(|| {
+            format!(
+                "warning: {} of {judged} images look like no good part at all: images of another product, light, camera or \
+                 format? Then these verdicts say nothing about the parts; take the bundle of this product, or train on \
+                 images like these",
+                self.far_off
+            )
+        });
+        shape.into_iter().chain(strange)
+    }
+}

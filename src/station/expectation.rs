@@ -1,0 +1,57 @@
+//! How a station's frames are unlike the images that its bundle was trained on, as far as the station file says.
+
+use super::config::{CameraConfig, StationConfig};
+use crate::camera::pixel_format::PixelFormat;
+use crate::camera::v4l2::V4l2Settings;
+use crate::camera::{PacedFolder, image_size};
+use crate::optics::InputGeometry;
+
+/// One sentence for each difference.
+pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> Vec<String> {
+    let Some(geometry) = geometry else {
+        return Vec::new();
+    };
+    let shape = geometry.trained_on.as_ref().zip(seen_size(config));
+    let shape = shape.and_then(|(images, size)| images.other_shape(size));
+    let depth = match &config.camera {
+        CameraConfig::V4l2(camera) => geometry
+            .bit_depth
+            .and_then(|trained| other_depth(camera, trained)),
+        CameraConfig::Folder { .. } => None,
+    };
+    shape.into_iter().chain(depth).collect()
+}
+
+/// Of what the inspector looks at, in pixels: the region, or all of a frame.
+fn seen_size(config: &StationConfig) -> Option<(u32, u32)> {
+    if let Some(region) = config.region {
+        return Some((region.width, region.height));
+    }
+    match &config.camera {
+        CameraConfig::V4l2(camera) => Some((camera.width, camera.height)),
+        CameraConfig::Folder { path, period } => {
+            let folder = PacedFolder::open(path, *period).ok()?;
+            folder
+                .images()
+                .iter()
+                .find_map(|image| image_size(image).ok())
+        }
+    }
+}
+
+fn other_depth(camera: &V4l2Settings, trained: u8) -> Option<String> {
+    let wide = matches!(
+        camera.format,
+        PixelFormat::Y10 | PixelFormat::Y12 | PixelFormat::Y14 | PixelFormat::Y16
+    );
+    let stated = camera.shift + 8;
+    (wide && stated != u32::from(trained)).then(|| {
+        format!(
+            "`camera.shift` is {}, as for values of {stated} bits, and the bundle was trained on images of {trained} bits: \
+             the frames are {} than those; set `camera.shift` to {}, or train on images by this camera",
+            camera.shift,
+            if stated > u32::from(trained) { "darker" } else { "brighter" },
+            trained.saturating_sub(8)
+        )
+    })
+}

@@ -1,0 +1,97 @@
+//! Notices when part after part looks like no good one: then it is seldom the parts. Another product, a region or a light that
+//! was changed, a camera that was moved give scores that calibration never saw.
+
+use crate::inspector::Verdict;
+
+/// So many parts in a row far beyond every good part.
+const FAR_OFF: u32 = 10;
+/// So many rejects in a row, however near the threshold.
+const REJECTED: u32 = 30;
+
+#[derive(Debug, Default)]
+pub struct StrangeRun {
+    far_off: u32,
+    rejected: u32,
+    alarmed: bool,
+}
+
+impl StrangeRun {
+    /// The sentence of the alarm, once for a run; a good part ends the run.
+    pub fn note(&mut self, part: u32, verdict: &Verdict) -> Option<String> {
+        if !verdict.reject {
+            *self = StrangeRun::default();
+            return None;
+        }
+        self.rejected = self.rejected.saturating_add(1);
+        self.far_off = match verdict.far_off {
+            true => self.far_off.saturating_add(1),
+            false => 0,
+        };
+        if self.alarmed || self.far_off < FAR_OFF && self.rejected < REJECTED {
+            return None;
+        }
+        self.alarmed = true;
+        let (rejected, score) = (self.rejected, verdict.score);
+        Some(format!(
+            "{rejected} parts in a row are rejected, part {part} last with a score of {score:.1}, and look like no good part: \
+             another product, region, light or exposure, or a camera that was moved? Look at their pictures, then correct \
+             what changed or calibrate"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::score::Branch;
+
+    fn verdict(reject: bool, far_off: bool) -> Verdict {
+        Verdict {
+            score: 500.0,
+            reject,
+            p_value: 0.01,
+            far_off,
+            branch: Branch::Position,
+            branches: heapless::Vec::new(),
+            counts: Default::default(),
+            latency: Duration::ZERO,
+            stages: Default::default(),
+        }
+    }
+
+    fn alarms(run: &mut StrangeRun, parts: u32, reject: bool, far_off: bool) -> usize {
+        let verdict = verdict(reject, far_off);
+        (0..parts)
+            .filter_map(|part| run.note(part, &verdict))
+            .count()
+    }
+
+    #[test]
+    fn a_run_alarms_once_and_again_after_a_good_part() {
+        let mut run = StrangeRun::default();
+        assert_eq!(alarms(&mut run, 9, true, true), 0);
+        assert_eq!(alarms(&mut run, 500, true, true), 1);
+        assert_eq!(alarms(&mut run, 1, false, false), 0);
+        assert_eq!(alarms(&mut run, 10, true, true), 1);
+    }
+
+    #[test]
+    fn near_the_threshold_it_takes_more_parts() {
+        let mut run = StrangeRun::default();
+        assert_eq!(alarms(&mut run, 29, true, false), 0);
+        assert_eq!(alarms(&mut run, 1, true, false), 1);
+    }
+
+    #[test]
+    fn bad_parts_among_good_ones_do_not_alarm() {
+        let mut run = StrangeRun::default();
+        for _ in 0..100 {
+            assert_eq!(
+                alarms(&mut run, 9, true, true) + alarms(&mut run, 1, false, false),
+                0
+            );
+        }
+    }
+}
