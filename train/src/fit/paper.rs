@@ -335,7 +335,7 @@ impl Task<'_> {
 
     fn strangers(&self, folder: &Path) -> Result<Vec<Array3<f32>>, FitError> {
         let paths = list_images(folder).map_err(dataset::DatasetError::from)?;
-        let loaded = dataset::load(&paths, |frame| self.tensor(&frame));
+        let loaded = dataset::load(&paths, Some(16), |_, frame| self.tensor(&frame));
         loaded
             .skipped
             .iter()
