@@ -30,6 +30,7 @@ pub struct Finding {
     pub outcome: Result<Verdict, ImageError>,
     /// Of an image that was judged.
     pub size: Option<(u32, u32)>,
+    pub is_jpeg: bool,
     /// What the user should know although the image was judged.
     pub warning: Option<String>,
 }
@@ -353,6 +354,7 @@ mod tests {
                 stages: Stages::default(),
             }),
             size: None,
+            is_jpeg: false,
             warning: None,
         };
         let told = finding(true).table_line();

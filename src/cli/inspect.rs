@@ -18,7 +18,7 @@ use super::images::{self, InputImage};
 use super::stop_on_signal;
 use super::unlikeness::Unlikeness;
 use crate::bundle::{Bundle, Trust};
-use crate::camera::{Frame, ImageError, read_image_by_content, read_image_of_depth};
+use crate::camera::{Frame, ImageError, is_jpeg, read_image_by_content, read_image_of_depth};
 use crate::error::Result;
 use crate::inspector::Inspector;
 use crate::score::anomaly_map;
@@ -223,6 +223,7 @@ fn judge_one(
         name: image.name.clone(),
         outcome,
         size,
+        is_jpeg: is_jpeg(&image.file).unwrap_or(false),
         warning,
     })
 }

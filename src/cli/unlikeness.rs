@@ -16,6 +16,7 @@ pub struct Unlikeness {
     far_off: usize,
     rejected: usize,
     other_shape: usize,
+    jpeg: usize,
     /// Of the first image of another shape.
     example: Option<(u32, u32)>,
 }
@@ -28,6 +29,7 @@ impl Unlikeness {
             far_off: 0,
             rejected: 0,
             other_shape: 0,
+            jpeg: 0,
             example: None,
         }
     }
@@ -37,6 +39,7 @@ impl Unlikeness {
             return;
         };
         self.judged += 1;
+        self.jpeg += usize::from(finding.is_jpeg);
         self.far_off += usize::from(verdict.far_off);
         self.rejected += usize::from(verdict.reject);
         if self
@@ -64,6 +67,9 @@ impl Unlikeness {
                 self.far_off
             )
         });
-        shape.into_iter().chain(strange)
+        let images = self.trained_on.as_ref().filter(|_| self.jpeg > 0);
+        let coded = images.and_then(TrainingImages::unseen_jpeg);
+        let coded = coded.map(|why| format!("warning: {} of {judged} images: {why}", self.jpeg));
+        shape.into_iter().chain(coded).chain(strange)
     }
 }

@@ -78,6 +78,14 @@ impl TrainingImages {
         })
     }
 
+    /// The sentence for JPEG frames where training saw none, none otherwise.
+    pub fn unseen_jpeg(&self) -> Option<&'static str> {
+        (self.encoding == Encoding::Lossless && !self.seen_as_jpeg).then_some(
+            "the frames are JPEG, the training images were lossless: coding noise can make good parts look strange; \
+             calibrate on frames from here, or train with `--as-jpeg` or on JPEG images",
+        )
+    }
+
     /// What squeezing long images costs, none where they are not long.
     pub fn cost_of_squeezing(&self) -> Option<String> {
         let TrainingImages { width, height, .. } = *self;

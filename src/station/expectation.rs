@@ -3,8 +3,8 @@
 use super::config::{CameraConfig, StationConfig};
 use crate::camera::pixel_format::PixelFormat;
 use crate::camera::v4l2::V4l2Settings;
-use crate::camera::{PacedFolder, image_size};
-use crate::optics::InputGeometry;
+use crate::camera::{PacedFolder, image_size, is_jpeg};
+use crate::optics::{InputGeometry, TrainingImages};
 
 /// One sentence for each difference.
 pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> Vec<String> {
@@ -19,7 +19,16 @@ pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> 
             .and_then(|trained| other_depth(camera, trained)),
         CameraConfig::Folder { .. } => None,
     };
-    shape.into_iter().chain(depth).collect()
+    // A calibration was fitted to the frames as they are.
+    let fitted = config.bundle.calibration.is_some();
+    let images = geometry
+        .trained_on
+        .as_ref()
+        .filter(|_| !fitted && gives_jpeg(config));
+    let jpeg = images
+        .and_then(TrainingImages::unseen_jpeg)
+        .map(str::to_owned);
+    shape.into_iter().chain(depth).chain(jpeg).collect()
 }
 
 /// Of what the inspector looks at, in pixels: the region, or all of a frame.
@@ -35,6 +44,16 @@ fn seen_size(config: &StationConfig) -> Option<(u32, u32)> {
                 .images()
                 .iter()
                 .find_map(|image| image_size(image).ok())
+        }
+    }
+}
+
+fn gives_jpeg(config: &StationConfig) -> bool {
+    match &config.camera {
+        CameraConfig::V4l2(camera) => camera.format == PixelFormat::Mjpg,
+        CameraConfig::Folder { path, period } => {
+            let folder = PacedFolder::open(path, *period);
+            folder.is_ok_and(|folder| folder.images().iter().any(|i| is_jpeg(i).unwrap_or(false)))
         }
     }
 }

@@ -117,7 +117,7 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     assert_eq!(read.manifest.threshold.calibration_parts, 12);
     let trained_on = read.manifest.input.trained_on.clone().unwrap();
     assert_eq!((trained_on.width, trained_on.height), (192, 192));
-    assert!(trained_on.seen_as_jpeg && trained_on.other_shape((192, 100)).is_some());
+    assert!(!trained_on.seen_as_jpeg && trained_on.other_shape((192, 100)).is_some());
     let mut inspector = Inspector::from_bundle(&read, None).unwrap();
     aecsad::golden::verify(&read, &mut inspector)
         .unwrap()

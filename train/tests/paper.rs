@@ -91,6 +91,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         masks: None,
         false_reject_rate: 0.1,
         bit_depth: None,
+        as_jpeg: false,
         mono: false,
         seed: 1,
         key: None,

@@ -67,6 +67,9 @@ pub struct Args {
     /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras; the bundle keeps it for the images it judges
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=16))]
     bit_depth: Option<u8>,
+    /// The line's frames are JPEG and the training images are not: three in four of these are seen as JPEG of qualities 80 to 95
+    #[arg(long)]
+    as_jpeg: bool,
     /// Product name in the bundle [default: the folder's name]
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
@@ -125,6 +128,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         false_reject_rate: args.false_reject_rate,
         mono: args.mono,
         bit_depth: args.bit_depth,
+        as_jpeg: args.as_jpeg,
         seed: args.seed,
         key: args.key.clone(),
         students: !args.no_students,

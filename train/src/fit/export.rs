@@ -78,7 +78,7 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     };
     let trained_on = manifest.input.trained_on.as_ref();
     let seen_as_jpeg = trained_on.is_some_and(|images| images.seen_as_jpeg);
-    let images = images::load(&category, &geometry, Some(seen_as_jpeg))?;
+    let images = images::load(&category, &geometry, seen_as_jpeg)?;
     stopped(cancel)?;
     let (int8, selection, registration, quantisation) = match manifest.profile {
         Profile::Edge => source.edge(&images, cancel)?,

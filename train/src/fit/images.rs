@@ -49,11 +49,11 @@ struct Sized {
     tensor: Vec<f32>,
 }
 
-/// `seen_as_jpeg`: whether a part of them is seen as JPEG; if it isn't said, lossless ones are.
+/// `as_jpeg`: a part of them is seen as JPEG if they are lossless.
 pub fn load(
     category: &Category,
     geometry: &InputGeometry,
-    seen_as_jpeg: Option<bool>,
+    as_jpeg: bool,
 ) -> Result<Images, FitError> {
     let bit_depth = match geometry.bit_depth {
         Some(stated) => Some(stated),
@@ -61,7 +61,7 @@ pub fn load(
     };
     let paths = category.train.iter().chain(&category.validation);
     let encoding = encodings::of(paths.map(|path| path.as_path()));
-    let seen_as_jpeg = seen_as_jpeg.unwrap_or(encoding == Encoding::Lossless);
+    let seen_as_jpeg = as_jpeg && encoding == Encoding::Lossless;
     let good = category.load_good(bit_depth, |path, frame| match seen_as_jpeg {
         true => resize(geometry, &encodings::variant(frame, path)),
         false => resize(geometry, &frame),

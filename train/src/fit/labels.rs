@@ -31,7 +31,7 @@ pub fn label_only(options: &LabelOptions) -> Result<Labels, FitError> {
         bit_depth: options.bit_depth,
         ..InputGeometry::lite0(false)
     };
-    let images = images::load(&category, &geometry, None)?;
+    let images = images::load(&category, &geometry, false)?;
     label(
         &images,
         options.masks.as_deref(),

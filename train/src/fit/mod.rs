@@ -54,6 +54,8 @@ pub struct FitOptions {
     pub mono: bool,
     /// Of images of 16 bits, if it is stated.
     pub bit_depth: Option<u8>,
+    /// Lossless images are in part seen as JPEG, for stations whose frames are JPEG.
+    pub as_jpeg: bool,
     pub seed: u64,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
@@ -117,7 +119,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         ..InputGeometry::lite0(options.mono)
     };
     stage("images", "reading and encoding");
-    let images = images::load(&category, &asked, None)?;
+    let images = images::load(&category, &asked, options.as_jpeg)?;
     let geometry = InputGeometry {
         bit_depth: images.bit_depth,
         trained_on: images.trained_on.clone(),
