@@ -56,7 +56,7 @@ fn loco() -> TempDir {
 }
 
 fn frames(paths: &[PathBuf]) -> Vec<(u32, u32)> {
-    load(paths, |frame| (frame.width, frame.height)).items
+    load(paths, Some(16), |_, frame| (frame.width, frame.height)).items
 }
 
 #[test]
