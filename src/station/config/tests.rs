@@ -197,7 +197,12 @@ fn what_does_not_fit_together_is_named() {
         (
             "camera",
             V4L2.replace("Y10", "GREY") + "shift = 2",
-            "Y10 and Y12 only",
+            "Y10, Y12, Y14 and Y16 only",
+        ),
+        (
+            "camera",
+            V4L2.replace("Y10", "Y16"),
+            "with the format Y16 `camera.shift` is needed",
         ),
         (
             "camera",
