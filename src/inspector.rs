@@ -13,6 +13,7 @@ use crate::score::conformal::Conformal;
 use crate::score::decision::{BranchScores, Decision, Voice};
 use crate::score::heat::HeatMap;
 use crate::score::inventory::{Counts, Inventory, in_words};
+use crate::score::planted_scores::PlantedScores;
 use crate::score::registration::Pose;
 use crate::score::scorer::{RawScores, Scorer, Statistics};
 use crate::score::statistics_file::StatisticsError;
@@ -25,6 +26,8 @@ pub const STUDENTS: &str = "networks/students.onnx";
 pub const STATISTICS: &str = "statistics.safetensors";
 /// Name of the array of good calibration scores in [`STATISTICS`].
 pub const CALIBRATION: &str = "calibration.scores";
+/// Name of the array of [`PlantedScores`] in [`STATISTICS`]; bundles of earlier versions lack it.
+pub const PLANTED: &str = "calibration.planted";
 
 #[derive(Debug, thiserror::Error)]
 pub enum InspectorError {
@@ -85,6 +88,7 @@ pub struct Inspector {
     perception: Perception,
     scorer: Scorer,
     decision: Decision,
+    planted: Option<PlantedScores>,
     percept: Percept,
     identity: Arc<str>,
 }
@@ -112,6 +116,9 @@ impl Inspector {
             threshold: manifest.threshold.value,
             calibration: Conformal::new(calibration.iter().copied().collect()),
         };
+        let planted = arrays.get::<f32>(PLANTED).cloned();
+        let planted = planted.and_then(|z| z.into_dimensionality().ok());
+        let planted = planted.and_then(|z| PlantedScores::new(z, &decision));
         let voices = decision.voices.iter().map(|voice| voice.branch);
         if let Some(branch) = voices.into_iter().find(|branch| !statistics.has(*branch)) {
             return Err(statistics_error(StatisticsError::Branch(branch)));
@@ -153,6 +160,7 @@ impl Inspector {
             Scorer::new(statistics),
             decision,
         );
+        inspector.planted = planted;
         inspector.identity = format!("{} {}", manifest.product, manifest.version).into();
         Ok(inspector)
     }
@@ -163,6 +171,7 @@ impl Inspector {
             perception,
             scorer,
             decision,
+            planted: None,
             percept: Percept::empty(),
             identity: Arc::default(),
         }
@@ -220,6 +229,16 @@ impl Inspector {
     /// Where the part of the latest frame lies.
     pub fn pose(&self) -> Pose {
         self.scorer.pose()
+    }
+
+    /// The latest frame at the size that the networks see.
+    pub fn seen(&self) -> Frame {
+        self.optics.seen()
+    }
+
+    /// What anomalies planted in training score, where the bundle carries it.
+    pub fn planted(&self) -> Option<&PlantedScores> {
+        self.planted.as_ref()
     }
 
     pub fn decision(&self) -> &Decision {

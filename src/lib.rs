@@ -15,6 +15,7 @@ pub mod golden;
 pub mod heatmap;
 pub mod inspector;
 pub mod journal;
+pub mod likeness;
 pub mod line;
 pub mod monitor;
 pub mod network;

@@ -135,6 +135,16 @@ impl Optics {
         self.resized.buffer()
     }
 
+    /// The same as a frame of its own.
+    pub fn seen(&self) -> Frame {
+        Frame {
+            width: self.geometry.width,
+            height: self.geometry.height,
+            rgb: self.pixels().to_vec(),
+            captured: std::time::Instant::now(),
+        }
+    }
+
     fn resize(&mut self, frame: &Frame) -> Result<(), OpticsError> {
         let (width, height) = (frame.width, frame.height);
         let broken = || OpticsError::FrameSize {

@@ -1,20 +1,25 @@
 //! `aecsad calibrate`: looks at good parts on the line that it stands over and fits scale and threshold to this station's
 //! light. Nothing is rejected meanwhile.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::contact_sheet::{self, Tile};
 use super::findings::unwritable;
-use super::stop_on_signal;
-use crate::calibration::{Calibration, FEWEST, Sample};
+use super::{print_all, stop_on_signal};
+use crate::calibration::collect::Parts;
+use crate::calibration::{self, Bundled, Calibration, FEWEST, Fit, Sample};
 use crate::camera::{Frame, Sighting};
 use crate::error::Result;
 use crate::inspector::Inspector;
 use crate::network::Team;
 use crate::score::conformal::Conformal;
+use crate::score::decision::Decision;
+use crate::score::trimmed_z::TrimmedZ;
 use crate::station::config::StationConfig;
 use crate::station::devices::open_source;
 use crate::station::{StationError, expectation};
@@ -33,7 +38,16 @@ pub struct CalibrateArgs {
     /// Where the calibration goes, instead of where the station file looks for it
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Count parts that lie far off all others as good parts too, instead of leaving them out
+    #[arg(long)]
+    pub keep_outliers: bool,
+    /// Count each picture, instead of each part once: for parts that differ by no more than the camera's noise
+    #[arg(long)]
+    pub keep_duplicates: bool,
 }
+
+/// A threshold of so many times the bundle's own, on the same scale, is suspicious.
+const HIGH: f32 = 3.0;
 
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
@@ -44,7 +58,6 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &CalibrateArgs) -> Result<()> {
-    let stop = stop_on_signal()?;
     let config = StationConfig::load(&args.config)?;
     let bundle = config.bundle.read()?;
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
@@ -55,9 +68,53 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     let wanted = args
         .parts
         .map_or(FEWEST.max(Conformal::needed(rate)), |parts| parts as usize);
-    let (mut source, _) = open_source(&config)?;
+    let parts = gather(args, &config, &mut inspector, wanted)?;
+    let bundled = Bundled {
+        identity: inspector.identity(),
+        decision: inspector.decision(),
+        planted: inspector.planted(),
+    };
+    let read = config.bundle.calibration_place(&bundle.manifest.product);
+    let out = args.out.clone().or_else(|| read.clone());
+    let out = out.unwrap_or_else(|| "calibration.toml".into());
+    if let Some(folder) = out.parent().filter(|_| config.bundle.has_slots()) {
+        std::fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
+    }
+    let sheet = out.with_extension("png");
+    show(&parts, &left_out(args, bundled.decision, &parts), &sheet)?;
+    let fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
+        .inspect_err(|_| log::warn!("the strangest parts are in {}", sheet.display()))?;
+    fit.calibration
+        .write(&out)
+        .map_err(|source| unwritable(&out, source))?;
+    let place = out.display();
+    let whereto = match (read, config.bundle.has_slots()) {
+        (Some(read), _) if read == out => {
+            format!("written to {place}, where the station reads it at its next start")
+        }
+        (_, false) => format!(
+            "written to {place}: name it as `calibration` under [bundle] in the station file"
+        ),
+        (_, true) => format!(
+            "written to {place}: name a folder as `calibration` under [bundle] in the station file, and put it there as {}.toml",
+            bundle.manifest.product
+        ),
+    };
+    let report = report(&parts, &fit, inspector.decision(), &sheet);
+    print_all(&format!("{report}{whereto}\n"))
+}
+
+/// Waits for good parts until `wanted` of them lie close enough together to calibrate on.
+fn gather(
+    args: &CalibrateArgs,
+    config: &StationConfig,
+    inspector: &mut Inspector,
+    wanted: usize,
+) -> Result<Parts> {
+    let stop = stop_on_signal()?;
+    let (mut source, _) = open_source(config)?;
     source.state_bit_depth(inspector.geometry().bit_depth);
-    for difference in expectation::differences(&config, Some(inspector.geometry())) {
+    for difference in expectation::differences(config, Some(inspector.geometry())) {
         log::warn!("{difference}");
     }
     let bar = ProgressBar::new(wanted as u64);
@@ -65,8 +122,19 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         bar.set_style(style);
     }
     let mut frame = Frame::empty();
-    let mut samples = Vec::new();
-    while samples.len() < wanted {
+    let mut parts = Parts::new(args.keep_duplicates);
+    let mut target = wanted;
+    loop {
+        if parts.samples.len() >= target {
+            let left_out = left_out(args, inspector.decision(), &parts).len();
+            // Others take the places of those that are left out, as long as these are few.
+            let most = wanted + wanted.div_ceil(calibration::OUTLIER_OF);
+            target = (wanted + left_out).min(most);
+            if parts.samples.len() >= target {
+                break;
+            }
+            bar.set_length(target as u64);
+        }
         if stop.load(Ordering::Relaxed) {
             return Err(StationError::Interrupted.into());
         }
@@ -74,9 +142,10 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
             None => break,
             Some(Sighting::Part) => {
                 let raw = inspector.raw_scores(&frame)?;
+                let score = inspector.decision().judge(&raw).score;
                 let pose = inspector.pose();
-                samples.push(Sample { raw, pose });
-                bar.inc(1);
+                parts.add(&inspector.seen(), Sample { raw, pose }, score)?;
+                bar.set_position(parts.samples.len() as u64);
             }
             Some(Sighting::Unseen(error) | Sighting::Blind(error)) => {
                 bar.println(error.to_string())
@@ -85,35 +154,96 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         }
     }
     bar.finish_and_clear();
-    let calibration = Calibration::fit(inspector.identity(), inspector.decision(), &samples, rate)?;
-    let read = config.bundle.calibration_place(&bundle.manifest.product);
-    let out = args.out.clone().or_else(|| read.clone());
-    let out = out.unwrap_or_else(|| "calibration.toml".into());
-    if let Some(folder) = out.parent().filter(|_| config.bundle.has_slots()) {
-        std::fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
+    parts.check(wanted)?;
+    Ok(parts)
+}
+
+fn left_out(args: &CalibrateArgs, decision: &Decision, parts: &Parts) -> Vec<usize> {
+    match args.keep_outliers {
+        true => Vec::new(),
+        false => calibration::outliers(decision, &parts.samples),
     }
-    calibration
-        .write(&out)
-        .map_err(|source| unwritable(&out, source))?;
-    let was = inspector.decision().threshold;
-    println!(
-        "{} parts; at most {:.1} % of good parts are rejected at {:.3} (the bundle's own threshold is {was:.3})",
+}
+
+/// The strangest parts as one picture beside the calibration; those left out have a red border.
+fn show(parts: &Parts, left_out: &[usize], sheet: &Path) -> Result<()> {
+    let tiles = parts.strangest.iter().filter_map(|shown| {
+        let frame = shown.frame.clone();
+        Tile::new(frame, None, left_out.contains(&shown.part))
+    });
+    contact_sheet::save(tiles.collect(), sheet)
+}
+
+fn report(parts: &Parts, fit: &Fit, own: &Decision, sheet: &Path) -> String {
+    let calibration = &fit.calibration;
+    let mut text = String::new();
+    if parts.repeats > 0 {
+        let _ = writeln!(
+            text,
+            "{} pictures showed a part that had been seen already and count once",
+            parts.repeats
+        );
+    }
+    if parts.blank > 0 {
+        let _ = writeln!(
+            text,
+            "{} pictures showed nothing and were left out",
+            parts.blank
+        );
+    }
+    if !fit.left_out.is_empty() {
+        let numbers: Vec<String> = fit.left_out.iter().map(|i| (i + 1).to_string()).collect();
+        let _ = writeln!(
+            text,
+            "warning: part {} of {} lies far off all others and was left out: look at it in {}; if it is a good part, \
+             calibrate again with --keep-outliers",
+            numbers.join(", "),
+            parts.samples.len(),
+            sheet.display()
+        );
+    }
+    let _ = writeln!(text, "{:10} {:>19} {:>19}", "branch", "in training", "here");
+    let scale = |z: TrimmedZ| format!("{:.3} ± {:.3}", z.mean, z.std);
+    for (voice, here) in own.voices.iter().zip(&calibration.branches) {
+        let here = TrimmedZ {
+            mean: here.mean,
+            std: here.std,
+        };
+        let name = voice.branch.to_string();
+        let _ = writeln!(text, "{name:10} {:>19} {:>19}", scale(voice.z), scale(here));
+    }
+    let _ = writeln!(
+        text,
+        "{} parts; at most {:.1} % of good parts are rejected at {:.3} (the bundle's own threshold is {:.3}); the strangest \
+         parts are in {}",
         calibration.parts,
-        rate * 100.0,
-        calibration.threshold
+        calibration.false_reject_rate * 100.0,
+        calibration.threshold,
+        own.threshold,
+        sheet.display()
     );
-    let place = out.display();
-    match (read, config.bundle.has_slots()) {
-        (Some(read), _) if read == out => {
-            println!("written to {place}, where the station reads it at its next start")
+    match fit.planted {
+        Some((here, bundled)) => {
+            let _ = writeln!(
+                text,
+                "planted anomalies rejected: {here}; at the bundle's own threshold {bundled}"
+            );
+            if 2 * here.rejected < bundled.rejected {
+                text.push_str(
+                    "warning: that is less than half: bad parts may pass; look for bad parts among these, and at light \
+                     and focus\n",
+                );
+            }
         }
-        (_, false) => println!(
-            "written to {place}: name it as `calibration` under [bundle] in the station file"
-        ),
-        (_, true) => println!(
-            "written to {place}: name a folder as `calibration` under [bundle] in the station file, and put it there as {}.toml",
-            bundle.manifest.product
-        ),
+        None if calibration.threshold > HIGH * own.threshold.max(1.0) => {
+            let _ = writeln!(
+                text,
+                "warning: this is {:.0} times the bundle's own threshold: bad parts may pass; look for bad parts among \
+                 these",
+                calibration.threshold / own.threshold.max(1.0)
+            );
+        }
+        None => {}
     }
-    Ok(())
+    text
 }

@@ -1,32 +1,47 @@
-//! All parts of a run in one picture, each with its heatmap over it and a border that says what was decided.
+//! Many parts in one picture, each with its heatmap over it where there is one, and a border that says what was decided.
 
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use image::imageops::{FilterType, overlay, resize};
 use image::{Rgb, RgbImage};
 
-use crate::camera::read_image;
-use crate::error::{Error, Result};
+use super::findings::unwritable;
+use crate::camera::{Frame, read_image};
+use crate::error::Result;
 use crate::heatmap;
 use crate::station::Judge;
+use crate::whole_file::WholeFile;
 
 const COLUMNS: u32 = 10;
 /// Side of a tile and width of its border, pixels.
 const TILE: u32 = 144;
 const BORDER: u32 = 6;
+const SIDE: u32 = TILE - 2 * BORDER;
 const REJECTED: Rgb<u8> = Rgb([200, 30, 30]);
 const PASSED: Rgb<u8> = Rgb([40, 140, 60]);
 
 /// A part's picture, small, and its map at the same size where the judge has one.
-struct Tile {
+pub struct Tile {
     picture: RgbImage,
     map: Option<Vec<f32>>,
     rejected: bool,
 }
 
+impl Tile {
+    /// None for a frame whose buffer is not of its size.
+    pub fn new(frame: Frame, map: Option<Vec<f32>>, rejected: bool) -> Option<Self> {
+        let picture = RgbImage::from_raw(frame.width, frame.height, frame.rgb)?;
+        Some(Tile {
+            picture: resize(&picture, SIDE, SIDE, FilterType::Triangle),
+            map,
+            rejected,
+        })
+    }
+}
+
 /// Judges each image once more, off the line, and writes the sheet. Images that can't be read or judged are left out.
 pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()> {
-    let side = TILE - 2 * BORDER;
     let mut tiles = Vec::new();
     for path in images {
         let Ok(frame) = read_image(path) else {
@@ -37,25 +52,23 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
         };
         let map = judge.heatmap().map(|map| {
             let at = |x: u32, y: u32| {
-                let (x, y) = (x * map.width / side, y * map.height / side);
+                let (x, y) = (x * map.width / SIDE, y * map.height / SIDE);
                 map.values
                     .get((y * map.width + x) as usize)
                     .copied()
                     .unwrap_or(0.0)
             };
-            (0..side)
-                .flat_map(|y| (0..side).map(move |x| at(x, y)))
+            (0..SIDE)
+                .flat_map(|y| (0..SIDE).map(move |x| at(x, y)))
                 .collect()
         });
-        let Some(picture) = RgbImage::from_raw(frame.width, frame.height, frame.rgb) else {
-            continue;
-        };
-        tiles.push(Tile {
-            picture: resize(&picture, side, side, FilterType::Triangle),
-            map,
-            rejected: verdict.reject,
-        });
+        tiles.extend(Tile::new(frame, map, verdict.reject));
     }
+    save(tiles, out)
+}
+
+/// Writes the tiles as one PNG, in their order, row by row.
+pub fn save(mut tiles: Vec<Tile>, out: &Path) -> Result<()> {
     let rows = (tiles.len() as u32).div_ceil(COLUMNS).max(1);
     let mut sheet = RgbImage::new(COLUMNS * TILE, rows * TILE);
     for (index, tile) in tiles.iter_mut().enumerate() {
@@ -68,10 +81,14 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
         let (x, y) = (index as u32 % COLUMNS, index as u32 / COLUMNS);
         overlay(&mut sheet, &framed, (x * TILE).into(), (y * TILE).into());
     }
+    let mut png = Cursor::new(Vec::new());
     sheet
-        .save_with_format(out, image::ImageFormat::Png)
-        .map_err(|error| Error::Unwritable {
-            path: out.into(),
-            source: std::io::Error::other(error),
-        })
+        .write_to(&mut png, image::ImageFormat::Png)
+        .map_err(|error| unwritable(out, std::io::Error::other(error)))?;
+    let write = || {
+        let mut file = WholeFile::create(out)?;
+        file.write_all(png.get_ref())?;
+        file.commit()
+    };
+    write().map_err(|source| unwritable(out, source))
 }

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Scores that deviate by less than this share of their mean are taken to be equal. A smaller scale would turn the last
+/// digits of a sum, which differ between machines, into a verdict.
+const LEAST_SPREAD: f64 = 1e-3;
+
 /// A score `s` becomes `(s − mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -11,33 +15,36 @@ pub struct TrimmedZ {
 }
 
 impl TrimmedZ {
-    /// From scores of good parts that trained nothing: those outside the 20 % and 80 % quantiles are dropped, then
-    /// the mean and the population deviation of the rest; a deviation under 10⁻³ counts as 1.
-    pub fn fit(scores: &[f32]) -> Self {
+    /// From scores of good parts that trained nothing: those outside the 20 % and 80 % quantiles are dropped, then the mean
+    /// and the population deviation of the rest. Where the rest agree the deviation of all scores counts. None where these
+    /// agree as well: such scores offer no scale, and any that is made up gives a threshold without a meaning.
+    pub fn fit(scores: &[f32]) -> Option<Self> {
         let mut sorted: Vec<f64> = scores.iter().map(|s| *s as f64).collect();
         sorted.sort_by(f64::total_cmp);
         let (low, high) = (quantile(&sorted, 0.2), quantile(&sorted, 0.8));
-        let kept: Vec<f64> = sorted
-            .into_iter()
-            .filter(|s| (low..=high).contains(s))
-            .collect();
-        let count = kept.len().max(1) as f64;
-        let mean = kept.iter().sum::<f64>() / count;
-        let variance = kept.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / count;
-        let std = if variance.sqrt() < 1e-3 {
-            1.0
-        } else {
-            variance.sqrt()
-        };
-        TrimmedZ {
+        let inner = |s: &&f64| (low..=high).contains(*s);
+        let kept: Vec<f64> = sorted.iter().filter(inner).copied().collect();
+        let (mean, trimmed) = mean_and_deviation(&kept);
+        let is_spread = |std: &f64| std.is_finite() && *std > LEAST_SPREAD * mean.abs();
+        let std = [trimmed, mean_and_deviation(&sorted).1];
+        let std = std.into_iter().find(is_spread)?;
+        Some(TrimmedZ {
             mean: mean as f32,
             std: std as f32,
-        }
+        })
     }
 
     pub fn apply(&self, score: f32) -> f32 {
         (score - self.mean) / self.std
     }
+}
+
+/// The mean and the population deviation; NaN when empty.
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+    (mean, variance.sqrt())
 }
 
 /// Linear between order statistics (numpy's default). `sorted` ascending; NaN when empty.
@@ -57,14 +64,30 @@ mod tests {
 
     #[test]
     fn outliers_do_not_move_it() {
-        let calm = TrimmedZ::fit(&[1.0, 2.0, 3.0, 4.0, 5.0]);
-        let wild = TrimmedZ::fit(&[-1e6, 2.0, 3.0, 4.0, 1e6]);
+        let calm = TrimmedZ::fit(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        let wild = TrimmedZ::fit(&[-1e6, 2.0, 3.0, 4.0, 1e6]).unwrap();
         assert_eq!(calm, wild);
         assert!((calm.mean - 3.0).abs() < 1e-6 && (calm.std - (2.0f32 / 3.0).sqrt()).abs() < 1e-6);
     }
 
     #[test]
-    fn a_constant_branch_does_not_divide_by_zero() {
-        assert_eq!(TrimmedZ::fit(&[2.0; 9]).std, 1.0);
+    fn scores_without_a_spread_have_no_scale() {
+        for constant in [
+            &[0.0; 9][..],
+            &[2.0; 9],
+            &[2.0, 2.000_001, 2.0],
+            &[f32::MAX; 5],
+            &[],
+        ] {
+            assert_eq!(TrimmedZ::fit(constant), None);
+        }
+        let small = TrimmedZ::fit(&[1e-5, 2e-5, 3e-5, 4e-5, 5e-5]).unwrap();
+        assert!((small.std - 8.165e-6).abs() < 1e-8, "{small:?}");
+    }
+
+    #[test]
+    fn where_most_agree_the_others_give_the_scale() {
+        let rare = TrimmedZ::fit(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]).unwrap();
+        assert_eq!((rare.mean, rare.std), (0.0, 0.3));
     }
 }

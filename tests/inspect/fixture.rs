@@ -49,7 +49,7 @@ impl Fixture {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("models/efficientnet-lite0/encoder.onnx");
         let onnx = std::fs::read(onnx).unwrap();
         let (statistics, scores) = fit(&onnx, frames);
-        let z = TrimmedZ::fit(&scores);
+        let z = TrimmedZ::fit(&scores).unwrap();
         let scores: Vec<f32> = scores.iter().map(|score| z.apply(*score)).collect();
         let mut arrays = statistics.to_arrays();
         arrays.insert(CALIBRATION, Array1::from(scores.clone()));

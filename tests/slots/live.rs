@@ -265,7 +265,7 @@ fn each_product_keeps_its_own_calibration() {
             .fixture
             .draw(&format!("good/{part:02}.png"), part % 8);
     }
-    let run = aecsad(&[&"calibrate", &"--config", &good]);
+    let run = aecsad(&[&"calibrate", &"--keep-duplicates", &"--config", &good]);
     succeeded(&run);
     let place = station.fixture.at("calibration/drawn part.toml");
     let calibration = std::fs::read_to_string(&place).unwrap();

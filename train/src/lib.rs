@@ -14,6 +14,7 @@ pub mod maps;
 pub mod planted;
 pub mod pseudo_label;
 pub mod quantise;
+pub mod screening;
 pub mod segmentation;
 pub mod synth;
 pub mod weights;

@@ -101,6 +101,8 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         augmentation: Augmentation::default(),
         moved_copies: 0,
         precision: Precision::F32,
+        keep_outliers: false,
+        keep_duplicates: false,
     }
 }
 

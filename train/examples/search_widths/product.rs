@@ -12,7 +12,7 @@ use aecsad_train::calibrate::{Fitter, Good, Planted, PlantedAuroc, Way, rank};
 use aecsad_train::dataset::Category;
 use aecsad_train::engine::Schedule;
 use aecsad_train::fit::images::{self, Image, Images};
-use aecsad_train::fit::{ENCODER, Trained, perceive_plants};
+use aecsad_train::fit::{ENCODER, Screening, Trained, perceive_plants};
 use aecsad_train::lgst::{self, LgstConfig};
 use aecsad_train::planted::{self, Clean};
 use aecsad_train::pseudo_label::{self, Labels, Usable};
@@ -48,7 +48,14 @@ impl Product {
     pub fn open(folder: &Path) -> Result<Self, Box<dyn Error>> {
         let category = Category::open(folder, 0)?;
         let geometry = InputGeometry::lite0(false);
-        let images = images::load(&category, &geometry)?;
+        let work = tempfile::tempdir()?;
+        let screening = Screening {
+            keep_outliers: true,
+            keep_duplicates: true,
+            as_jpeg: false,
+            work: work.path(),
+        };
+        let images = images::load(&category, &geometry, &screening)?;
         let both = || images.train.iter().chain(&images.validation);
         let frames: Vec<Frame> = both().map(|image| image.frame.clone()).collect();
         let features: Vec<Features> = both().map(|image| image.features.clone()).collect();
@@ -197,6 +204,7 @@ impl Product {
             students: networks.students.is_some(),
             seed,
             before: None,
+            keep_outliers: true,
         };
         let fitter = Fitter::new(&good);
         Ok(rank(&fitter, branches, &seen.validation, &seen.planted))

@@ -201,7 +201,7 @@ mod tests {
         Candidate {
             way,
             auroc: PlantedAuroc::of(&scores),
-            z: TrimmedZ::fit(&good),
+            z: TrimmedZ::fit(&good).unwrap(),
             statistics: Statistics::default(),
             good,
             planted,

@@ -9,8 +9,11 @@ use aecsad::score::Branch;
 use aecsad::score::conformal::Conformal;
 use aecsad::score::decision::{Decision, Voice};
 use aecsad::score::heat::Range;
+use aecsad::score::outliers;
+use aecsad::score::planted_scores::{Caught, PlantedScores};
 use aecsad::score::scorer::{RawScores, Scorer, Statistics};
 use aecsad::score::trimmed_z::{TrimmedZ, quantile};
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::choose::{Chosen, choose, fused, reached};
@@ -51,6 +54,18 @@ pub struct Selection {
     pub planted: PlantedAuroc,
     /// The false-reject rate that the threshold stands for; the asked one, or the best that so few parts allow.
     pub rate: f64,
+    /// What the planted anomalies score; none where none were planted.
+    pub planted_scores: Option<PlantedScores>,
+    /// Validation parts that lie far off all others, by index: the threshold rests on the rest.
+    pub left_out: Vec<usize>,
+}
+
+impl Selection {
+    /// How many planted anomalies the threshold rejects.
+    pub fn caught(&self) -> Option<Caught> {
+        let planted = self.planted_scores.as_ref()?;
+        Some(planted.caught(&self.decision, &self.decision))
+    }
 }
 
 /// A branch's statistics and the scores that they give.
@@ -99,12 +114,11 @@ pub fn decide_again(
     let mut branches = Vec::new();
     for branch in decided {
         let way = branch.way.filter(|_| branch.on);
-        let fitted = way.and_then(|way| Some((way, fitter.fit(way)?)));
-        let Some((way, statistics)) = fitted else {
+        let candidate = way.and_then(|way| measure(way, fitter.fit(way)?, validation, planted));
+        let Some(candidate) = candidate else {
             branches.push(branch.clone());
             continue;
         };
-        let candidate = measure(way, statistics, validation, planted);
         branches.push(BranchChoice {
             z: candidate.z,
             planted: candidate.auroc,
@@ -132,33 +146,55 @@ fn settle(
     let good: Vec<f32> = (0..validation.len())
         .map(|part| fused(candidates, chosen, &|c| c.good[part]))
         .collect();
+    let limit = match fitter.keeps_outliers() {
+        true => None,
+        false => outliers::limit(&good, outliers::FAR),
+    };
+    let limit = limit.unwrap_or(f32::INFINITY);
+    let left_out = (0..good.len()).filter(|i| good[*i] > limit).collect();
+    let good: Vec<f32> = good.into_iter().filter(|score| *score <= limit).collect();
     let planted = reached(candidates, chosen);
     let statistics = merge(fitter.base(), candidates, chosen, validation);
     let calibration = Conformal::new(good);
     let (threshold, rate) = threshold(&calibration, rate);
-    let mut voices: Vec<Voice> = chosen
-        .iter()
-        .map(|chosen| {
-            let candidate = &candidates[chosen.candidate];
-            Voice {
-                branch: candidate.way.branch(),
-                weight: chosen.weight,
-                z: candidate.z,
-            }
-        })
-        .collect();
-    voices.sort_by_key(|voice| voice.branch);
+    let mut chosen = chosen.to_vec();
+    chosen.sort_by_key(|chosen| candidates[chosen.candidate].way.branch());
+    let voice = |chosen: &Chosen| {
+        let candidate = &candidates[chosen.candidate];
+        Voice {
+            branch: candidate.way.branch(),
+            weight: chosen.weight,
+            z: candidate.z,
+        }
+    };
+    let decision = Decision {
+        voices: chosen.iter().map(voice).collect(),
+        threshold,
+        calibration,
+    };
     Selection {
         statistics,
-        decision: Decision {
-            voices: voices.into_iter().collect(),
-            threshold,
-            calibration,
-        },
+        planted_scores: planted_scores(candidates, &chosen, &decision),
+        decision,
         branches,
         planted,
         rate,
+        left_out,
     }
+}
+
+fn planted_scores(
+    candidates: &[Candidate],
+    chosen: &[Chosen],
+    decision: &Decision,
+) -> Option<PlantedScores> {
+    let first = chosen.first()?;
+    let anomalies = candidates[first.candidate].planted.len();
+    let z = Array2::from_shape_fn((anomalies, chosen.len()), |(anomaly, voice)| {
+        let candidate = &candidates[chosen[voice].candidate];
+        candidate.z.apply(candidate.planted[anomaly].1)
+    });
+    PlantedScores::new(z, decision)
 }
 
 /// With too few parts for the asked rate, the largest score stands for the rate that so many parts allow.
@@ -208,7 +244,7 @@ fn best_of_each(
     let measured: Vec<Candidate> = Way::all()
         .into_par_iter()
         .filter(|way| branches.contains(&way.branch()) && !stopped())
-        .filter_map(|way| Some(measure(way, fitter.fit(way)?, validation, planted)))
+        .filter_map(|way| measure(way, fitter.fit(way)?, validation, planted))
         .collect();
     if stopped() {
         return None;
@@ -227,12 +263,13 @@ fn best_of_each(
     Some(best)
 }
 
+/// None where all good parts score the same: such a branch has no scale to enter the sum with.
 fn measure(
     way: Way,
     statistics: Statistics,
     validation: &[Percept],
     planted: &[Planted],
-) -> Candidate {
+) -> Option<Candidate> {
     let branch = way.branch();
     let mut scorer = Scorer::new(statistics);
     let mut score = |percept: &Percept| {
@@ -255,14 +292,14 @@ fn measure(
         good: widen(&good),
         planted: planted.iter().map(|(k, s)| (*k, f64::from(*s))).collect(),
     };
-    Candidate {
+    Some(Candidate {
         way,
         auroc: PlantedAuroc::of(&scores),
         statistics: scorer.into_statistics(),
-        z: TrimmedZ::fit(&good),
+        z: TrimmedZ::fit(&good)?,
         good,
         planted,
-    }
+    })
 }
 
 /// What a planted anomaly counts as having scored, on a good part that scored `source`.
@@ -438,6 +475,7 @@ mod tests {
             students: false,
             seed: 1,
             before: None,
+            keep_outliers: false,
         };
         let planted: Vec<Planted> = strange
             .into_iter()

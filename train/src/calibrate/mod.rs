@@ -7,7 +7,7 @@ mod decide;
 mod histogram;
 mod inventory;
 mod k_means;
-mod low_rank;
+pub(crate) mod low_rank;
 mod paper;
 mod patch;
 mod position;

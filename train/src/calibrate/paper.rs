@@ -58,7 +58,7 @@ pub fn decide_as_the_paper(
     }
     let z: Vec<(Branch, TrimmedZ)> = raw
         .iter()
-        .map(|(branch, scores)| (*branch, TrimmedZ::fit(scores)))
+        .filter_map(|(branch, scores)| Some((*branch, TrimmedZ::fit(scores)?)))
         .collect();
     let fused = (0..validation.len())
         .map(|part| z.iter().map(|(branch, z)| z.apply(raw[branch][part])).sum())
@@ -95,6 +95,8 @@ pub fn decide_as_the_paper(
         branches,
         planted: PlantedAuroc::default(),
         rate,
+        planted_scores: None,
+        left_out: Vec::new(),
     }
 }
 

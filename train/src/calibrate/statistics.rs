@@ -37,6 +37,8 @@ pub struct Good<'a> {
     pub seed: u64,
     /// What was fitted on the same parts as other networks see them, and should differ by no more than those do.
     pub before: Option<&'a Statistics>,
+    /// Take what lies far off all others for good too.
+    pub keep_outliers: bool,
 }
 
 /// Good parts, registered and projected: fits each branch.
@@ -97,6 +99,10 @@ impl<'a> Fitter<'a> {
             poses,
             segmented,
         }
+    }
+
+    pub fn keeps_outliers(&self) -> bool {
+        self.good.keep_outliers
     }
 
     /// No branch yet, only what all of them need.
@@ -175,13 +181,14 @@ impl<'a> Fitter<'a> {
     /// All images count: where parts lie on each other labels are unreliable, and good all the same.
     fn inventory(&self) -> Option<Statistics> {
         let (parts, classes) = (self.good.train, self.good.classes?);
+        let keep_outliers = self.good.keep_outliers;
         let inventory = match self
             .good
             .before
             .and_then(|before| before.inventory.as_ref())
         {
-            Some(before) => inventory::fit_again(parts, before)?,
-            None => inventory::fit(parts, classes)?,
+            Some(before) => inventory::fit_again(parts, before, keep_outliers)?,
+            None => inventory::fit(parts, classes, keep_outliers)?,
         };
         Some(Statistics {
             inventory: Some(inventory),

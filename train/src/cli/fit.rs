@@ -89,6 +89,12 @@ pub struct Args {
     /// that costs, layer by layer in quantisation.json of the work folder
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
+    /// Learn from images that lie far off all others too, instead of leaving them out
+    #[arg(long)]
+    keep_outliers: bool,
+    /// Count each image, instead of each part once: for parts that differ by no more than the camera's noise
+    #[arg(long)]
+    keep_duplicates: bool,
     /// The same seed, images and machine give the same bundle
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -140,6 +146,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         },
         moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),
         precision: args.precision,
+        keep_outliers: args.keep_outliers,
+        keep_duplicates: args.keep_duplicates,
     };
     let fitted = fit(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
     report(&options, &fitted);
@@ -235,6 +243,9 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         fitted.validation_parts,
         100.0 * selection.rate
     );
+    if let Some(caught) = selection.caught() {
+        println!("planted anomalies rejected at this threshold: {caught}");
+    }
     if let Some(quantisation) = &fitted.quantisation {
         print!("{}", quantisation.text());
     }

@@ -40,6 +40,28 @@ pub enum DatasetError {
         total: usize,
         first: String,
     },
+    #[error(
+        "{}: {blank} of {total} images show nothing, only an even surface: look for a cap on the lens, then at exposure \
+         and lamp, and take such images away",
+        path.display()
+    )]
+    ShowNothing {
+        path: PathBuf,
+        blank: usize,
+        total: usize,
+    },
+    #[error(
+        "{}: {strays} of {total} images lie far off all others ({named}), so they can't all be good parts of one \
+         product; look at {}, take away what doesn't belong, or keep all with --keep-outliers",
+        path.display(), sheet.display()
+    )]
+    TooManyOutliers {
+        path: PathBuf,
+        strays: usize,
+        total: usize,
+        named: String,
+        sheet: PathBuf,
+    },
     #[error("{}: defects_config.json can't be used ({why}); correct it or take it away", path.display())]
     DefectsConfig { path: PathBuf, why: String },
     #[error("{}: the mask can't be read ({why}); a mask is an 8-bit grey or indexed PNG", path.display())]

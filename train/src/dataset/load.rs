@@ -89,31 +89,27 @@ impl Category {
                 first: first.why.clone(),
             });
         }
-        check_enough(self, train.items.len(), validation.items.len())?;
+        self.check_enough(train.items.len(), validation.items.len())?;
         if let Some(warning) = mixed_sizes(&train.sizes, &validation.sizes) {
             log::warn!("{}: {warning}", self.path.display());
         }
         Ok(Good { train, validation })
     }
-}
 
-/// The rule on how many good images are needed, for what is named and again for what could be read.
-pub(super) fn check_enough(
-    category: &Category,
-    train: usize,
-    validation: usize,
-) -> Result<(), DatasetError> {
-    let path = category.path.clone();
-    let found = train + validation;
-    if found < MIN_GOOD {
-        return Err(DatasetError::TooFewGood { path, found });
+    /// The rule on how many good images are needed, for what is named and again for what could be read and is kept.
+    pub(crate) fn check_enough(&self, train: usize, validation: usize) -> Result<(), DatasetError> {
+        let path = self.path.clone();
+        let found = train + validation;
+        if found < MIN_GOOD {
+            return Err(DatasetError::TooFewGood { path, found });
+        }
+        // One fewer than a split of the smallest set gives, for the one bad image that such a set may have.
+        if validation < MIN_VALIDATION {
+            let found = validation;
+            return Err(DatasetError::TooFewValidation { path, found });
+        }
+        Ok(())
     }
-    // One fewer than a split of the smallest set gives, for the one bad image that such a set may have.
-    if validation < MIN_VALIDATION {
-        let found = validation;
-        return Err(DatasetError::TooFewValidation { path, found });
-    }
-    Ok(())
 }
 
 /// One line about images of several sizes, the commonest first; `None` if there is one size.

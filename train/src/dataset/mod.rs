@@ -44,6 +44,8 @@ pub struct Category {
     pub defects: Option<Vec<DefectConfig>>,
     /// What was passed over, and why.
     pub skipped: Vec<Skipped>,
+    /// The seed that split the good images, where the folder has no split of its own.
+    pub split_seed: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,7 @@ impl Category {
             test: Vec::new(),
             defects: None,
             skipped: Vec::new(),
+            split_seed: None,
         };
         if folder.join("train").is_dir() {
             category.read_layout()?;
@@ -111,9 +114,13 @@ impl Category {
             });
         }
         if category.validation.is_empty() {
-            category.split(seed);
+            category.split_seed = Some(seed);
+            let all = std::mem::take(&mut category.train);
+            (category.train, category.validation) = split(all, seed);
+            category.train.sort();
+            category.validation.sort();
         }
-        load::check_enough(&category, category.train.len(), category.validation.len())?;
+        category.check_enough(category.train.len(), category.validation.len())?;
         Ok(category)
     }
 
@@ -133,17 +140,14 @@ impl Category {
         self.defects = defects::read(&self.path)?;
         Ok(())
     }
+}
 
-    /// Moves about a third of `train` to `validation`.
-    fn split(&mut self, seed: u64) {
-        let mut all = std::mem::take(&mut self.train);
-        all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let kept = (all.len() as f64 * TRAIN_SHARE).round() as usize;
-        self.validation = all.split_off(kept);
-        self.train = all;
-        self.train.sort();
-        self.validation.sort();
-    }
+/// Splits about a third off, for validation: (train, validation).
+pub(crate) fn split<T>(mut all: Vec<T>, seed: u64) -> (Vec<T>, Vec<T>) {
+    all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let kept = (all.len() as f64 * TRAIN_SHARE).round() as usize;
+    let validation = all.split_off(kept);
+    (all, validation)
 }
 
 /// Sub-folders are left alone: one of them may well hold the bad parts.

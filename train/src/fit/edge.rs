@@ -38,6 +38,8 @@ pub struct Task<'a> {
     pub seed: u64,
     /// Share of good parts that may be rejected.
     pub false_reject_rate: f64,
+    /// Take what lies far off all others for good too.
+    pub keep_outliers: bool,
     pub cancel: &'a AtomicBool,
 }
 
@@ -116,6 +118,7 @@ impl Task<'_> {
             students: self.students,
             seed: self.seed,
             before,
+            keep_outliers: self.keep_outliers,
         };
         let fitter = Fitter::new(&good);
         let (validation, planted) = (&seen.validation, &seen.planted);

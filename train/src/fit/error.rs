@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use aecsad::error::ExitCode;
+use aecsad::score::planted_scores::Caught;
 
 use crate::quantise::QuantiseError;
 
@@ -55,6 +56,33 @@ pub enum FitError {
         category.display(), bundle.display()
     )]
     OtherImages { bundle: PathBuf, category: PathBuf },
+    #[error(
+        "{images} images need about {needed_gb:.1} GB of memory and {available_gb:.1} GB are free: fit on {fitting} of \
+         them, or on a computer with more memory"
+    )]
+    Memory {
+        images: usize,
+        needed_gb: f64,
+        available_gb: f64,
+        /// So many images fit.
+        fitting: usize,
+    },
+    #[error(
+        "{}: all good images look the same to every branch, so there is no scale to judge a part by: add images of \
+         different parts, as the camera takes them on the line",
+        category.display()
+    )]
+    NoSpread { category: PathBuf },
+    #[error(
+        "{}: the threshold would reject only {caught} planted anomalies: bad parts would pass; look for images among the \
+         good ones that don't belong there, in {}, or write the bundle all the same with --keep-outliers",
+        category.display(), sheet.display()
+    )]
+    Blind {
+        category: PathBuf,
+        caught: Caught,
+        sheet: PathBuf,
+    },
     #[error("the statistics can't be packed: {0}")]
     Pack(String),
     #[error("the work folder {} can't be used ({source}): make room there or name another with --work", path.display())]
@@ -78,7 +106,11 @@ impl FitError {
             FitError::Weights(e) => e.exit_code(),
             FitError::Device(_) => ExitCode::Device,
             FitError::NoStrangers { .. } => ExitCode::Input,
-            FitError::Dataset(_) | FitError::BitDepthUnknown { .. } => ExitCode::Training,
+            FitError::Dataset(_)
+            | FitError::BitDepthUnknown { .. }
+            | FitError::NoSpread { .. }
+            | FitError::Blind { .. }
+            | FitError::Memory { .. } => ExitCode::Training,
             FitError::Labels(crate::pseudo_label::Error::NotWritten { .. })
             | FitError::WorkFolder { .. }
             | FitError::Output { .. } => ExitCode::Storage,

@@ -19,10 +19,10 @@ use super::edge;
 use super::images::{self, Images};
 use super::labels;
 use super::networks::Trained;
-use super::pack::{self, Contents};
+use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS};
 use super::paper_calibration::Calibration;
 use super::proof::Quantisation;
-use super::{FitError, stage, stopped};
+use super::{FitError, Screening, stage, stopped};
 use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way};
 use crate::dataset::Category;
 use crate::pseudo_label::Labels;
@@ -77,8 +77,14 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
         ..InputGeometry::lite0(manifest.input.mono)
     };
     let trained_on = manifest.input.trained_on.as_ref();
-    let seen_as_jpeg = trained_on.is_some_and(|images| images.seen_as_jpeg);
-    let images = images::load(&category, &geometry, seen_as_jpeg)?;
+    let as_jpeg = trained_on.is_some_and(|images| images.seen_as_jpeg);
+    let screening = Screening {
+        keep_outliers: kept_outliers(manifest),
+        keep_duplicates: kept(manifest, KEPT_DUPLICATES),
+        as_jpeg,
+        work: &options.work,
+    };
+    let images = images::load(&category, &geometry, &screening)?;
     stopped(cancel)?;
     let (int8, selection, registration, quantisation) = match manifest.profile {
         Profile::Edge => source.edge(&images, cancel)?,
@@ -114,6 +120,16 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
         version,
         quantisation,
     })
+}
+
+fn kept_outliers(manifest: &Manifest) -> bool {
+    kept(manifest, KEPT_OUTLIERS)
+}
+
+/// Bundles of earlier versions don't say: they were fitted on all images.
+fn kept(manifest: &Manifest, what: &str) -> bool {
+    let noted = manifest.provenance.get(what).and_then(toml::Value::as_bool);
+    noted.unwrap_or(true)
 }
 
 type Int8 = (Trained, Selection, Option<String>, Quantisation);
@@ -203,6 +219,7 @@ impl<'a> Source<'a> {
             students: self.trained.students.is_some(),
             seed: self.seed,
             false_reject_rate: manifest.threshold.false_reject_rate,
+            keep_outliers: kept_outliers(manifest),
             cancel,
         };
         stage(

@@ -8,6 +8,7 @@ use aecsad::optics::{Encoding, InputGeometry, Optics, TrainingImages};
 use rayon::prelude::*;
 
 use super::networks::ENCODER;
+use super::screening::Screening;
 use super::{FitError, bit_depth, encodings};
 use crate::dataset::{Category, Loaded};
 
@@ -43,17 +44,21 @@ pub struct Images {
 }
 
 /// An image brought to size, not yet encoded.
-struct Sized {
+pub(super) struct Sized {
+    pub path: PathBuf,
     original: (u32, u32),
-    frame: Frame,
+    pub frame: Frame,
     tensor: Vec<f32>,
 }
 
-/// `as_jpeg`: a part of them is seen as JPEG if they are lossless.
+/// Reads, screens and encodes the good images of a category.
+///
+/// # Errors
+/// If too few are left to learn from, or the set as a whole is not one of good images.
 pub fn load(
     category: &Category,
     geometry: &InputGeometry,
-    as_jpeg: bool,
+    screening: &Screening<'_>,
 ) -> Result<Images, FitError> {
     let bit_depth = match geometry.bit_depth {
         Some(stated) => Some(stated),
@@ -61,7 +66,7 @@ pub fn load(
     };
     let paths = category.train.iter().chain(&category.validation);
     let encoding = encodings::of(paths.map(|path| path.as_path()));
-    let seen_as_jpeg = as_jpeg && encoding == Encoding::Lossless;
+    let seen_as_jpeg = screening.as_jpeg && encoding == Encoding::Lossless;
     let good = category.load_good(bit_depth, |path, frame| match seen_as_jpeg {
         true => resize(geometry, &encodings::variant(frame, path)),
         false => resize(geometry, &frame),
@@ -80,33 +85,45 @@ pub fn load(
     {
         log::warn!("{}: {cost}", category.path.display());
     }
-    Ok(Images {
+    let (train, validation) = (sized(good.train)?, sized(good.validation)?);
+    let (train, validation) = screening.distinct(category, train, validation)?;
+    let images = Images {
         bit_depth,
         trained_on,
-        train: encode(good.train)?,
-        validation: encode(good.validation)?,
-    })
+        train: encode(train)?,
+        validation: encode(validation)?,
+    };
+    screening.without_strays(category, images)
 }
 
-fn resize(geometry: &InputGeometry, frame: &Frame) -> Result<Sized, aecsad::optics::OpticsError> {
+fn sized(
+    loaded: Loaded<Result<(Frame, Vec<f32>, (u32, u32)), aecsad::optics::OpticsError>>,
+) -> Result<Vec<Sized>, FitError> {
+    let images = loaded.paths.into_iter().zip(loaded.items);
+    images
+        .map(|(path, image)| {
+            let (frame, tensor, original) = image?;
+            Ok(Sized {
+                path,
+                original,
+                frame,
+                tensor,
+            })
+        })
+        .collect()
+}
+
+/// The frame and its tensor at the network's input size, and its own size.
+fn resize(
+    geometry: &InputGeometry,
+    frame: &Frame,
+) -> Result<(Frame, Vec<f32>, (u32, u32)), aecsad::optics::OpticsError> {
     let mut optics = Optics::new(geometry.clone(), None);
     let tensor = optics.tensor(frame)?.to_vec();
-    Ok(Sized {
-        original: (frame.width, frame.height),
-        frame: Frame {
-            width: geometry.width,
-            height: geometry.height,
-            rgb: optics.pixels().to_vec(),
-            captured: frame.captured,
-        },
-        tensor,
-    })
+    Ok((optics.seen(), tensor, (frame.width, frame.height)))
 }
 
-fn encode(
-    loaded: Loaded<Result<Sized, aecsad::optics::OpticsError>>,
-) -> Result<Vec<Image>, FitError> {
-    let images: Vec<_> = loaded.paths.into_iter().zip(loaded.items).collect();
+fn encode(images: Vec<Sized>) -> Result<Vec<Image>, FitError> {
     let share = images
         .len()
         .div_ceil(rayon::current_num_threads().max(1))
@@ -125,12 +142,13 @@ fn encode(
         .map(|part| {
             let mut encoder = Encoder::load(ENCODER)?;
             part.into_iter()
-                .map(|(path, sized)| {
+                .map(|sized| {
                     let Sized {
+                        path,
                         original,
                         frame,
                         tensor,
-                    } = sized?;
+                    } = sized;
                     let mut features = Features::empty();
                     encoder.encode(&tensor, &mut features)?;
                     Ok(Image {

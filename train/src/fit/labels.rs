@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use aecsad::camera::Frame;
 use aecsad::optics::InputGeometry;
 
-use super::FitError;
 use super::images::{self, Image, Images};
+use super::{FitError, Screening};
 use crate::dataset::Category;
 use crate::pseudo_label::{self, Config, Labels, Proposals, masks};
 
@@ -31,7 +31,17 @@ pub fn label_only(options: &LabelOptions) -> Result<Labels, FitError> {
         bit_depth: options.bit_depth,
         ..InputGeometry::lite0(false)
     };
-    let images = images::load(&category, &geometry, false)?;
+    std::fs::create_dir_all(&options.out).map_err(|source| FitError::WorkFolder {
+        path: options.out.clone(),
+        source,
+    })?;
+    let screening = Screening {
+        keep_outliers: true,
+        keep_duplicates: true,
+        as_jpeg: false,
+        work: &options.out,
+    };
+    let images = images::load(&category, &geometry, &screening)?;
     label(
         &images,
         options.masks.as_deref(),

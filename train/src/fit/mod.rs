@@ -2,12 +2,14 @@
 //! run that was stopped goes on where it was.
 
 mod bit_depth;
+mod doubts;
 mod edge;
 mod encodings;
 mod error;
 mod export;
 pub mod images;
 mod labels;
+mod memory;
 mod networks;
 mod pack;
 mod paper;
@@ -16,6 +18,7 @@ mod perceive;
 mod precision;
 mod proof;
 mod rounding;
+mod screening;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +39,7 @@ pub use paper::{PaperNetworks, PaperOptions};
 pub use perceive::perceive_plants;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};
+pub use screening::Screening;
 
 /// What to fit, and into what.
 #[derive(Clone, Debug)]
@@ -70,6 +74,10 @@ pub struct FitOptions {
     /// each time.
     pub moved_copies: usize,
     pub precision: Precision,
+    /// Learn from images that lie far off all others too.
+    pub keep_outliers: bool,
+    /// Count images of one and the same part each.
+    pub keep_duplicates: bool,
 }
 
 /// The profile.
@@ -118,8 +126,15 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         bit_depth: options.bit_depth,
         ..InputGeometry::lite0(options.mono)
     };
+    memory::check(category.train.len(), category.validation.len())?;
     stage("images", "reading and encoding");
-    let images = images::load(&category, &asked, options.as_jpeg)?;
+    let screening = Screening {
+        keep_outliers: options.keep_outliers,
+        keep_duplicates: options.keep_duplicates,
+        as_jpeg: options.as_jpeg,
+        work: &options.work,
+    };
+    let images = images::load(&category, &asked, &screening)?;
     let geometry = InputGeometry {
         bit_depth: images.bit_depth,
         trained_on: images.trained_on.clone(),
@@ -201,10 +216,15 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         students: options.students,
         seed: options.seed,
         false_reject_rate: options.false_reject_rate,
+        keep_outliers: options.keep_outliers,
         cancel,
     };
     let (seen, plants) = task.see(&trained)?;
     let float = task.calibrate(&seen, None, None)?;
+    doubts::check(options, &images, &float.selection)?;
+    if !options.keep_outliers {
+        doubts::name_miscounted(&images, &seen.train, &float.selection);
+    }
     let (trained, calibrated, quantisation) = match options.precision.signs() {
         None => (trained, float, None),
         Some(signs) => {
@@ -226,9 +246,9 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
             .clone()
             .unwrap_or_else(|| category.name.clone()),
         registration: calibrated.registration,
-        selection: calibrated.selection,
         components: usable,
-        validation_parts: images.validation.len(),
+        validation_parts: calibrated.selection.decision.calibration.scores().len(),
+        selection: calibrated.selection,
         minutes,
         backbone: None,
         quantisation,

@@ -7,7 +7,9 @@ use aecsad::bundle::{
     Arrays, BranchStats, Bundle, FORMAT, Manifest, Profile, Threshold, Tolerance, Trust,
     write_bundle,
 };
-use aecsad::inspector::{CALIBRATION, ENCODER, Inspector, SEGMENTATION, STATISTICS, STUDENTS};
+use aecsad::inspector::{
+    CALIBRATION, ENCODER, Inspector, PLANTED, SEGMENTATION, STATISTICS, STUDENTS,
+};
 use aecsad::optics::InputGeometry;
 
 use super::images::Images;
@@ -20,6 +22,10 @@ use crate::export::signing::SigningKey;
 /// Largest difference of a normalised score between machines; f32 sums in another order stay well below. What rounding to
 /// int8 makes of them may be more.
 const TOLERANCE: f32 = 1e-3;
+
+/// Provenance that `export` needs to see the same images again.
+pub const KEPT_OUTLIERS: &str = "kept_outliers";
+pub const KEPT_DUPLICATES: &str = "kept_duplicates";
 
 /// What int8 costs, in the work folder.
 pub const QUANTISATION: &str = "quantisation.json";
@@ -145,6 +151,9 @@ fn entries(selection: &Selection, trained: &Trained) -> Result<Vec<(String, Vec<
     let mut arrays: Arrays = selection.statistics.to_arrays();
     let calibration = selection.decision.calibration.scores().to_vec();
     arrays.insert(CALIBRATION, ndarray::Array1::from(calibration));
+    if let Some(planted) = &selection.planted_scores {
+        arrays.insert(PLANTED, planted.z().clone());
+    }
     let bytes = arrays
         .to_bytes()
         .map_err(|e| FitError::Pack(e.to_string()))?;
@@ -207,6 +216,8 @@ fn manifest(
             None => "f32".into(),
         },
     );
+    note(KEPT_OUTLIERS, options.keep_outliers.into());
+    note(KEPT_DUPLICATES, options.keep_duplicates.into());
     note("effort_percent", (options.effort_percent as i64).into());
     Manifest {
         format: FORMAT,
@@ -222,7 +233,7 @@ fn manifest(
         threshold: Threshold {
             value: selection.decision.threshold,
             false_reject_rate: selection.rate,
-            calibration_parts: fitted.validation_parts as u32,
+            calibration_parts: selection.decision.calibration.scores().len() as u32,
         },
         tolerance: Tolerance {
             golden: TOLERANCE,

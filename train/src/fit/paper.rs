@@ -155,10 +155,10 @@ pub fn fit(
     let (product, start) = named;
     let fitted = Fitted {
         product,
-        selection,
         registration: "off: the paper has none".into(),
         components: usable,
-        validation_parts: images.validation.len(),
+        validation_parts: selection.decision.calibration.scores().len(),
+        selection,
         minutes: start.elapsed().as_secs_f64() / 60.0,
         backbone: Some(task.weights),
         quantisation,

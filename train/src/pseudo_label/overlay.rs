@@ -142,7 +142,15 @@ fn contact_sheet(overlays: &[RgbImage], labels: &Labels) -> RgbImage {
     sheet
 }
 
-fn fill(sheet: &mut RgbImage, left: u32, top: u32, width: u32, height: u32, colour: [u8; 3]) {
+/// Paints a rectangle, as much of it as lies on the sheet.
+pub(crate) fn fill(
+    sheet: &mut RgbImage,
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+    colour: [u8; 3],
+) {
     for y in top..(top + height).min(sheet.height()) {
         for x in left..(left + width).min(sheet.width()) {
             sheet.put_pixel(x, y, Rgb(colour));
@@ -150,7 +158,8 @@ fn fill(sheet: &mut RgbImage, left: u32, top: u32, width: u32, height: u32, colo
     }
 }
 
-fn write_text(sheet: &mut RgbImage, left: u32, top: u32, text: &str) {
+/// Writes one line of eight-pixel letters.
+pub(crate) fn write_text(sheet: &mut RgbImage, left: u32, top: u32, text: &str) {
     for (i, letter) in text.chars().enumerate() {
         let Some(rows) = font8x8::BASIC_FONTS.get(letter) else {
             continue;

@@ -10,6 +10,7 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 mod kinds;
+mod rare;
 
 use kinds::kinds;
 
@@ -47,8 +48,9 @@ struct Counted {
     spread: f32,
 }
 
-/// None where no component comes in pieces that can be counted.
-pub fn fit(parts: &[Percept], classes: usize) -> Option<Inventory> {
+/// None where no component comes in pieces that can be counted. Counts that hardly any image shares are not taken for good
+/// ones unless `keep_outliers`.
+pub fn fit(parts: &[Percept], classes: usize, keep_outliers: bool) -> Option<Inventory> {
     let mut single: Vec<Option<Counted>> = (0..classes)
         .map(|class| count(parts, (0..classes).map(|c| c == class).collect()))
         .collect();
@@ -59,7 +61,7 @@ pub fn fit(parts: &[Percept], classes: usize) -> Option<Inventory> {
     }
     let components: Vec<Counted> = single.into_iter().flatten().collect();
     Some(Inventory {
-        good: good_counts(&components, parts.len())?,
+        good: good_counts(&components, parts.len(), keep_outliers)?,
         components: components
             .into_iter()
             .map(|component| Component {
@@ -73,23 +75,27 @@ pub fn fit(parts: &[Percept], classes: usize) -> Option<Inventory> {
 
 /// The same components and kinds as `before`, which saw the same parts through other networks; what good images hold of them
 /// is counted anew.
-pub fn fit_again(parts: &[Percept], before: &Inventory) -> Option<Inventory> {
+pub fn fit_again(parts: &[Percept], before: &Inventory, keep_outliers: bool) -> Option<Inventory> {
     let again =
         |component: &Component| count_kinds(&trees(parts, component), component.kinds.clone());
     let components: Option<Vec<Counted>> = before.components.iter().map(again).collect();
     Some(Inventory {
-        good: good_counts(&components?, parts.len())?,
+        good: good_counts(&components?, parts.len(), keep_outliers)?,
         components: before.components.clone(),
     })
 }
 
 /// What the whole images hold, `[images, kinds]`, component by component.
-fn good_counts(components: &[Counted], images: usize) -> Option<Array2<f32>> {
+fn good_counts(components: &[Counted], images: usize, keep_outliers: bool) -> Option<Array2<f32>> {
     let good = whole_images(components, images)?;
     let of_good = components.iter().map(|c| c.counts.select(Axis(0), &good));
     let counts: Vec<Array2<f32>> = of_good.collect();
     let views: Vec<_> = counts.iter().map(|c| c.view()).collect();
-    ndarray::concatenate(Axis(1), &views).ok()
+    let all = ndarray::concatenate(Axis(1), &views).ok()?;
+    match keep_outliers {
+        true => Some(all),
+        false => Some(all.select(Axis(0), &rare::shared(all.view()))),
+    }
 }
 
 /// The two components whose union is the steadiest, if it is steadier than both and they show the same pieces.
@@ -317,7 +323,7 @@ mod tests {
 
     #[test]
     fn two_lengths_are_two_kinds_and_their_numbers_are_known() {
-        let inventory = fit(&good_images(), 3).unwrap();
+        let inventory = fit(&good_images(), 3, false).unwrap();
         let bars = inventory
             .components
             .iter()
@@ -352,13 +358,16 @@ mod tests {
 
     #[test]
     fn counted_again_the_kinds_stay() {
-        let before = fit(&good_images(), 3).unwrap();
-        assert_eq!(fit_again(&good_images(), &before), Some(before.clone()));
+        let before = fit(&good_images(), 3, false).unwrap();
+        assert_eq!(
+            fit_again(&good_images(), &before, false),
+            Some(before.clone())
+        );
         let mut random = ChaCha8Rng::seed_from_u64(6);
         let others: Vec<Percept> = (0..30)
             .map(|_| image(&[16, 9, 9], false, &mut random))
             .collect();
-        let again = fit_again(&others, &before).unwrap();
+        let again = fit_again(&others, &before, false).unwrap();
         assert_eq!(again.components, before.components);
         assert_ne!(again.good, before.good);
     }
@@ -388,7 +397,7 @@ mod tests {
                 percept
             })
             .collect();
-        let found = fit(&images, 3);
+        let found = fit(&images, 3, false);
         let counted = found.iter().flat_map(|i| &i.components);
         assert!(counted.clone().all(|c| !c.classes[BARS]), "{found:?}");
     }

@@ -1,0 +1,63 @@
+//! Why parts can't calibrate a station, or a calibration can't be used: one sentence each.
+
+use std::path::PathBuf;
+
+use crate::score::Branch;
+use crate::score::planted_scores::Caught;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrationError {
+    #[error(
+        "{found} usable parts are too few to calibrate on, {needed} are needed: let more good parts pass"
+    )]
+    TooFew { found: usize, needed: usize },
+    #[error(
+        "{pictures} pictures show only {parts} different parts: let good parts pass while the camera takes pictures \
+         (--keep-duplicates counts each picture, where parts really are that alike)"
+    )]
+    SameParts { pictures: usize, parts: usize },
+    #[error(
+        "{blank} of {pictures} pictures show nothing, only an even surface: look for a cap on the lens, then at \
+         exposure and lamp"
+    )]
+    ShowsNothing { blank: usize, pictures: usize },
+    #[error(
+        "{strays} of {parts} parts lie far off all others, so they can't all be good parts of one product: sort out \
+         what passes, then calibrate again (--keep-outliers counts them as good)"
+    )]
+    TooManyOutliers { strays: usize, parts: usize },
+    #[error(
+        "with these parts the threshold would be {threshold:.1} and reject {here} planted anomalies, where the bundle's \
+         own threshold rejects {own}: look for bad parts among them and at the light, then calibrate again"
+    )]
+    Blind {
+        threshold: f32,
+        here: Caught,
+        own: Caught,
+    },
+    #[error(
+        "the parts don't look like this bundle's product, by {strange} of {voices} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens"
+    )]
+    WrongProduct {
+        strange: usize,
+        voices: usize,
+        worst: Branch,
+        off: f64,
+    },
+    #[error(
+        "the parts are shifted by {shift_percent:.0} % of the picture and turned by {degrees:.0}° against those the bundle was trained on: the camera was moved, put it back or train on pictures from here"
+    )]
+    CameraMoved { shift_percent: f64, degrees: f64 },
+    #[error(
+        "the parts differ from the bundle's in {branch} by {off:.0} standard deviations, more than a change of light explains: look at parts, light and camera, or train on pictures from here"
+    )]
+    Strange { branch: Branch, off: f64 },
+    #[error("the calibration {} can't be read ({reason}): calibrate again with `aecsad calibrate`", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("the calibration {} is for {calibrated}, but the bundle is {bundle}: calibrate again with `aecsad calibrate`", path.display())]
+    OtherBundle {
+        path: PathBuf,
+        calibrated: String,
+        bundle: String,
+    },
+}

@@ -1,0 +1,330 @@
+//! Scale and threshold from good parts, and when to refuse them: parts of another product, a camera that was moved, parts
+//! among them that are no good ones.
+
+use super::{BranchScale, Calibration, CalibrationError};
+use crate::score::Branch;
+use crate::score::conformal::Conformal;
+use crate::score::decision::{Decision, Voice};
+use crate::score::outliers;
+use crate::score::planted_scores::{Caught, PlantedScores};
+use crate::score::registration::Pose;
+use crate::score::scorer::RawScores;
+use crate::score::trimmed_z::{TrimmedZ, quantile};
+
+/// Fewer parts say nothing about a spread.
+pub const FEWEST: usize = 20;
+/// In the bundle's own standard deviations: further off than this half of the parts look like no part of this product.
+const STRANGE: f64 = 12.0;
+/// A shift of this share of the picture, or this turn, of half of the parts is the camera's.
+const MOVED_SHARE: f64 = 0.05;
+const TURNED_DEGREES: f64 = 4.0;
+/// What one good part looked like.
+pub struct Sample {
+    pub raw: RawScores,
+    pub pose: Pose,
+}
+
+/// A calibration, and what a person should know of how it came about.
+pub struct Fit {
+    pub calibration: Calibration,
+    /// Samples that lie far off all others and were left out, by index.
+    pub left_out: Vec<usize>,
+    /// Planted anomalies that the calibration rejects, and those that the bundle's own scale and threshold reject; none
+    /// for a bundle that doesn't carry them.
+    pub planted: Option<(Caught, Caught)>,
+}
+
+/// What a calibration is fitted against.
+pub struct Bundled<'a> {
+    /// Product and version.
+    pub identity: &'a str,
+    pub decision: &'a Decision,
+    pub planted: Option<&'a PlantedScores>,
+}
+
+/// More than one outlier in so many parts is no accident.
+pub const OUTLIER_OF: usize = 10;
+
+/// Those of `samples` that lie far off all others, by index. Samples that can't be scored are not among them.
+pub fn outliers(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
+    let usable = usable(decision, samples);
+    let of_usable: Vec<&Sample> = usable.iter().map(|i| &samples[*i]).collect();
+    let scores = scores(&rescaled(decision, &of_usable), &of_usable);
+    let Some(limit) = outliers::limit(&scores, outliers::FAR) else {
+        return Vec::new();
+    };
+    let far = usable
+        .iter()
+        .zip(scores)
+        .filter(|(_, score)| *score > limit);
+    far.map(|(sample, _)| *sample).collect()
+}
+
+fn usable(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
+    let whole = |sample: &usize| {
+        let raw = &samples[*sample].raw;
+        let mut voices = decision.voices.iter();
+        voices.all(|voice| raw[voice.branch as usize].is_some_and(f32::is_finite))
+    };
+    (0..samples.len()).filter(whole).collect()
+}
+
+/// The decision on the scale of these parts. A branch in which all of them agree keeps the bundle's own deviation.
+fn rescaled(decision: &Decision, samples: &[&Sample]) -> Decision {
+    let mut fitted = decision.clone();
+    for voice in &mut fitted.voices {
+        let column = column(samples, voice.branch);
+        let own = voice.z.std;
+        voice.z = TrimmedZ::fit(&column).unwrap_or_else(|| TrimmedZ {
+            mean: median(column.into_iter().map(f64::from).collect()) as f32,
+            std: own,
+        });
+    }
+    fitted
+}
+
+fn scores(decision: &Decision, samples: &[&Sample]) -> Vec<f32> {
+    let scores = samples
+        .iter()
+        .map(|sample| decision.judge(&sample.raw).score);
+    scores.collect()
+}
+
+impl Calibration {
+    /// Fits scale and threshold to good parts, or says why they are not this bundle's. Parts that lie far off all others
+    /// are left out unless `keep_outliers`.
+    pub fn fit(
+        bundle: &Bundled<'_>,
+        samples: &[Sample],
+        rate: f64,
+        keep_outliers: bool,
+    ) -> Result<Fit, CalibrationError> {
+        let decision = bundle.decision;
+        let left_out = match keep_outliers {
+            true => Vec::new(),
+            false => outliers(decision, samples),
+        };
+        let mut kept = usable(decision, samples);
+        if kept.len() < FEWEST {
+            let (found, needed) = (kept.len(), FEWEST);
+            return Err(CalibrationError::TooFew { found, needed });
+        }
+        if left_out.len() * OUTLIER_OF > samples.len() {
+            return Err(CalibrationError::TooManyOutliers {
+                strays: left_out.len(),
+                parts: samples.len(),
+            });
+        }
+        kept.retain(|sample| !left_out.contains(sample));
+        let kept: Vec<&Sample> = kept.into_iter().map(|sample| &samples[sample]).collect();
+        refuse_moved(&kept)?;
+        refuse_strange(decision, &kept)?;
+        let mut fitted = rescaled(decision, &kept);
+        fitted.calibration = Conformal::new(scores(&fitted, &kept));
+        fitted.threshold = fitted
+            .calibration
+            .threshold(rate)
+            .ok_or(CalibrationError::TooFew {
+                found: kept.len(),
+                needed: Conformal::needed(rate),
+            })?;
+        let planted = bundle.planted.map(|planted| {
+            let own = planted.caught(decision, decision);
+            (planted.caught(&fitted, decision), own)
+        });
+        if let Some((here, own)) = planted
+            && here.is_next_to_none()
+            && !own.is_next_to_none()
+        {
+            let threshold = fitted.threshold;
+            return Err(CalibrationError::Blind {
+                threshold,
+                here,
+                own,
+            });
+        }
+        let branches = fitted.voices.iter().map(|voice| BranchScale {
+            name: voice.branch,
+            mean: voice.z.mean,
+            std: voice.z.std,
+        });
+        let calibration = Calibration {
+            bundle: bundle.identity.into(),
+            parts: kept.len() as u32,
+            false_reject_rate: rate,
+            threshold: fitted.threshold,
+            scores: fitted.calibration.scores().to_vec(),
+            branches: branches.collect(),
+        };
+        Ok(Fit {
+            calibration,
+            left_out,
+            planted,
+        })
+    }
+}
+
+fn column(samples: &[&Sample], branch: Branch) -> Vec<f32> {
+    samples
+        .iter()
+        .filter_map(|s| s.raw[branch as usize])
+        .collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    quantile(&values, 0.5)
+}
+
+fn refuse_moved(samples: &[&Sample]) -> Result<(), CalibrationError> {
+    let of_poses = |value: fn(&Pose) -> f32| {
+        median(samples.iter().map(|s| f64::from(value(&s.pose))).collect())
+    };
+    let (x, y) = (of_poses(|p| p.shift_x), of_poses(|p| p.shift_y));
+    let shift = x.hypot(y);
+    let degrees = of_poses(|p| p.turn).to_degrees();
+    if shift > MOVED_SHARE || degrees.abs() > TURNED_DEGREES {
+        return Err(CalibrationError::CameraMoved {
+            shift_percent: shift * 100.0,
+            degrees,
+        });
+    }
+    Ok(())
+}
+
+fn refuse_strange(decision: &Decision, samples: &[&Sample]) -> Result<(), CalibrationError> {
+    let off = |voice: &Voice| {
+        let z = column(samples, voice.branch)
+            .into_iter()
+            .map(|s| f64::from(voice.z.apply(s)));
+        (voice.branch, median(z.collect()))
+    };
+    let off: Vec<(Branch, f64)> = decision.voices.iter().map(off).collect();
+    let strange = off.iter().filter(|(_, off)| *off > STRANGE).count();
+    let Some(&(worst, most)) = off.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
+        return Ok(());
+    };
+    if strange == 0 {
+        return Ok(());
+    }
+    if strange * 2 > off.len() {
+        return Err(CalibrationError::WrongProduct {
+            strange,
+            voices: off.len(),
+            worst,
+            off: most,
+        });
+    }
+    Err(CalibrationError::Strange {
+        branch: worst,
+        off: most,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BRANCHES: [Branch; 3] = [Branch::Layout, Branch::Position, Branch::Pooled];
+
+    fn decision() -> Decision {
+        let voice = |branch| Voice {
+            branch,
+            weight: 1.0,
+            z: TrimmedZ {
+                mean: 10.0,
+                std: 1.0,
+            },
+        };
+        Decision {
+            voices: BRANCHES.into_iter().map(voice).collect(),
+            threshold: 9.0,
+            calibration: Conformal::new(vec![0.0]),
+        }
+    }
+
+    /// Good parts whose scores lie `off` above the bundle's, by branch.
+    fn samples(count: usize, off: [f32; 3], pose: &Pose) -> Vec<Sample> {
+        let mut rng = fastrand::Rng::with_seed(5);
+        let sample = |_| {
+            let mut raw: RawScores = Default::default();
+            for (branch, off) in BRANCHES.into_iter().zip(off) {
+                raw[branch as usize] = Some(10.0 + off + rng.f32() * 2.0);
+            }
+            Sample { raw, pose: *pose }
+        };
+        (0..count).map(sample).collect()
+    }
+
+    fn fit(samples: &[Sample]) -> Result<Fit, CalibrationError> {
+        let bundle = Bundled {
+            identity: "bottle 3",
+            decision: &decision(),
+            planted: None,
+        };
+        Calibration::fit(&bundle, samples, 0.05, false)
+    }
+
+    #[test]
+    fn another_light_is_fitted_and_keeps_its_promise() {
+        let still = Pose::default();
+        let parts = samples(200, [3.0, 0.0, 5.0], &still);
+        let calibration = fit(&parts).unwrap().calibration;
+        let fitted = calibration.apply(&decision()).unwrap();
+        let rejected = |decision: &Decision| {
+            parts
+                .iter()
+                .filter(|s| decision.judge(&s.raw).reject)
+                .count()
+        };
+        assert!(rejected(&decision()) > 100);
+        assert!(rejected(&fitted) <= 10);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calibration.toml");
+        calibration.write(&path).unwrap();
+        assert_eq!(Calibration::read(&path, "bottle 3").unwrap(), calibration);
+        let error = Calibration::read(&path, "bottle 4")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("is for bottle 3, but the bundle is bottle 4"),
+            "{error}"
+        );
+        std::fs::write(&path, "threshold = 1").unwrap();
+        assert!(matches!(
+            Calibration::read(&path, "bottle 3"),
+            Err(CalibrationError::Unreadable { .. })
+        ));
+    }
+
+    #[test]
+    fn what_is_not_this_station_s_is_refused_with_its_reason() {
+        let still = Pose::default();
+        assert!(matches!(
+            fit(&samples(19, [0.0; 3], &still)),
+            Err(CalibrationError::TooFew {
+                found: 19,
+                needed: 20
+            })
+        ));
+        assert!(matches!(
+            fit(&samples(50, [90.0; 3], &still)),
+            Err(CalibrationError::WrongProduct { strange: 3, .. })
+        ));
+        assert!(matches!(
+            fit(&samples(50, [0.0, 40.0, 0.0], &still)),
+            Err(CalibrationError::Strange {
+                branch: Branch::Position,
+                ..
+            })
+        ));
+        let shifted = Pose {
+            shift_x: 0.1,
+            ..Pose::default()
+        };
+        assert!(matches!(
+            fit(&samples(50, [0.0; 3], &shifted)),
+            Err(CalibrationError::CameraMoved { .. })
+        ));
+    }
+}

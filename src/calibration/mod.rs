@@ -1,0 +1,125 @@
+//! A station's own normalisation and threshold, from good parts in its own light: how parts are gathered, how both are
+//! fitted and when to refuse, and the file that keeps them.
+
+pub mod collect;
+mod error;
+mod fit;
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::CalibrationError;
+pub use fit::{Bundled, FEWEST, Fit, OUTLIER_OF, Sample, outliers};
+
+use crate::inspector::Inspector;
+use crate::score::Branch;
+use crate::score::conformal::Conformal;
+use crate::score::decision::{Decision, Voice};
+use crate::score::trimmed_z::TrimmedZ;
+use crate::whole_file::WholeFile;
+
+/// No station file is larger.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// What `aecsad calibrate` writes, as TOML.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Product and version of the bundle.
+    pub bundle: String,
+    pub parts: u32,
+    pub false_reject_rate: f64,
+    pub threshold: f32,
+    /// Fused scores of the parts, ascending.
+    pub scores: Vec<f32>,
+    pub branches: Vec<BranchScale>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BranchScale {
+    pub name: Branch,
+    pub mean: f32,
+    pub std: f32,
+}
+
+impl Calibration {
+    /// The bundle's decision with this station's scale and threshold.
+    pub fn apply(&self, decision: &Decision) -> Option<Decision> {
+        let rescaled = |voice: &Voice| {
+            let scale = self.branches.iter().find(|b| b.name == voice.branch)?;
+            let usable = scale.mean.is_finite() && scale.std.is_finite() && scale.std > 0.0;
+            usable.then_some(Voice {
+                z: TrimmedZ {
+                    mean: scale.mean,
+                    std: scale.std,
+                },
+                ..*voice
+            })
+        };
+        let voices = decision
+            .voices
+            .iter()
+            .map(rescaled)
+            .collect::<Option<_>>()?;
+        let usable = self.threshold.is_finite() && self.scores.iter().all(|s| s.is_finite());
+        usable.then(|| Decision {
+            voices,
+            threshold: self.threshold,
+            calibration: Conformal::new(self.scores.clone()),
+        })
+    }
+
+    /// Reads a calibration for this bundle.
+    pub fn read(path: &Path, bundle: &str) -> Result<Self, CalibrationError> {
+        let unreadable = |reason: String| CalibrationError::Unreadable {
+            path: path.into(),
+            reason,
+        };
+        let length = path
+            .metadata()
+            .map_err(|e| unreadable(e.to_string()))?
+            .len();
+        if length > MAX_BYTES {
+            return Err(unreadable(format!("{length} bytes are too many")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        let calibration: Calibration =
+            toml::from_str(&text).map_err(|e| unreadable(e.message().replace('\n', " ")))?;
+        if calibration.bundle != bundle {
+            return Err(CalibrationError::OtherBundle {
+                path: path.into(),
+                calibrated: calibration.bundle,
+                bundle: bundle.into(),
+            });
+        }
+        Ok(calibration)
+    }
+
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        let text = toml::to_string(self).map_err(std::io::Error::other)?;
+        let mut file = WholeFile::create(path)?;
+        writeln!(
+            file,
+            "# Written by aecsad calibrate; the station file names it as bundle.calibration."
+        )?;
+        file.write_all(text.as_bytes())?;
+        file.commit_durably()
+    }
+}
+
+/// Lets the inspector judge by the calibration in this file.
+pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<(), CalibrationError> {
+    let calibration = Calibration::read(path, inspector.identity())?;
+    let decision =
+        calibration
+            .apply(inspector.decision())
+            .ok_or_else(|| CalibrationError::Unreadable {
+                path: path.into(),
+                reason: "it lacks a branch of the bundle, or holds a number that is none".into(),
+            })?;
+    inspector.decide_by(decision);
+    Ok(())
+}

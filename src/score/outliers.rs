@@ -1,0 +1,43 @@
+//! Which of many scores lie far off all others: strays among the images that are to say what is normal.
+
+use super::trimmed_z::quantile;
+
+/// How far off is far, in multiples of the distance from the median to the upper quartile, where there are many scores.
+/// Scores of good parts end in an exponential tail, where one in two thousand lies further out than this.
+pub const FAR: f64 = 10.0;
+/// With so many scores the quartile's own error doubles it: what is left out by mistake makes a threshold too strict.
+const FEW: f64 = 20.0;
+
+/// The score above which one lies far off all others. The median and the upper quartile stay where they are as long as
+/// fewer than a quarter of the scores are strays. None for scores that have no spread.
+pub fn limit(scores: &[f32], far: f64) -> Option<f32> {
+    let mut sorted: Vec<f64> = scores.iter().map(|s| f64::from(*s)).collect();
+    sorted.sort_by(f64::total_cmp);
+    let (median, upper) = (quantile(&sorted, 0.5), quantile(&sorted, 0.75));
+    let spread = upper - median;
+    let has_spread = spread.is_finite() && spread > 1e-6 * median.abs().max(1e-6);
+    let far = far * (1.0 + FEW / sorted.len() as f64);
+    has_spread.then_some((median + far * spread) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strays_move_it_little_and_lie_beyond_it() {
+        let mut scores: Vec<f32> = (1..=36).map(|i| (i as f32 / 37.0).ln().abs()).collect();
+        let clean = limit(&scores, FAR).unwrap();
+        assert!(scores.iter().all(|s| *s < clean));
+        scores.extend([150.0, 180.0, 900.0, 1e6]);
+        let strayed = limit(&scores, FAR).unwrap();
+        assert!(strayed < 2.0 * clean, "{strayed} after {clean}");
+        assert_eq!(scores.iter().filter(|s| **s > strayed).count(), 4);
+    }
+
+    #[test]
+    fn scores_that_are_all_alike_have_no_limit() {
+        assert_eq!(limit(&[3.0; 40], FAR), None);
+        assert_eq!(limit(&[], FAR), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! What a person should know of a threshold before trusting it: images that it leaves out of account, and how many planted
+//! anomalies it rejects.
+
+use aecsad::network::Percept;
+use aecsad::score::Branch;
+use aecsad::score::inventory::in_words;
+use aecsad::score::scorer::Scorer;
+
+use super::images::Images;
+use super::screening::{SHEET, named};
+use super::{FitError, FitOptions};
+use crate::calibrate::Selection;
+
+/// A training image with so many pieces too many or too few holds other counts than nearly all others.
+const MISCOUNTED: f32 = 0.7;
+
+/// Warns of images that the statistics of good parts leave out.
+///
+/// # Errors
+/// If no branch tells parts apart, or the threshold rejects next to no planted anomaly.
+pub fn check(options: &FitOptions, images: &Images, selection: &Selection) -> Result<(), FitError> {
+    let category = || options.category.clone();
+    if selection.decision.voices.is_empty() {
+        return Err(FitError::NoSpread {
+            category: category(),
+        });
+    }
+    let left_out = selection.left_out.iter().map(|i| &images.validation[*i]);
+    let left_out: Vec<String> = left_out
+        .map(|image| image.path.display().to_string())
+        .collect();
+    if !left_out.is_empty() {
+        log::warn!(
+            "{} of {} validation images score far above all others and are left out of the threshold: {}; if they are \
+             good parts, fit again with --keep-outliers",
+            left_out.len(),
+            images.validation.len(),
+            named(&left_out)
+        );
+    }
+    let Some(caught) = selection.caught() else {
+        return Ok(());
+    };
+    if caught.is_next_to_none() && !options.keep_outliers {
+        return Err(FitError::Blind {
+            category: category(),
+            caught,
+            sheet: options.work.join(SHEET),
+        });
+    }
+    if caught.are_few() {
+        log::warn!(
+            "the threshold rejects only {caught} planted anomalies, so many bad parts may pass: look for images among \
+             the good ones that don't belong there, in {}",
+            options.work.join(SHEET).display()
+        );
+    }
+    Ok(())
+}
+
+/// Warns of training images that hold other counts than nearly all others.
+pub fn name_miscounted(images: &Images, train: &[Percept], selection: &Selection) {
+    if selection.statistics.inventory.is_none() {
+        return;
+    }
+    let mut scorer = Scorer::new(selection.statistics.clone());
+    let mut miscounted = Vec::new();
+    for (image, percept) in images.train.iter().zip(train) {
+        let raw = scorer.score(percept)[Branch::Inventory as usize];
+        if raw.is_some_and(|score| score > MISCOUNTED) {
+            let counts = scorer.unusual_counts();
+            let what = match counts.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", in_words(&counts)),
+            };
+            miscounted.push(format!("{}{what}", image.path.display()));
+        }
+    }
+    if !miscounted.is_empty() {
+        log::warn!(
+            "{} of {} training images hold other part counts than nearly all others, which count as good no more: {}; if \
+             they are good parts, fit again with --keep-outliers",
+            miscounted.len(),
+            images.train.len(),
+            named(&miscounted)
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! How much memory a fit needs, said before it starts: all images stay in memory until the end.
+
+use super::FitError;
+
+const MIB: u64 = 1 << 20;
+/// What the program and its networks take without an image.
+const BASE: u64 = 400 * MIB;
+/// Pixels, tensor, features and maps of an image; of a validation image also the anomalies planted on it.
+const TRAINING_IMAGE: u64 = 5 * MIB;
+const VALIDATION_IMAGE: u64 = 12 * MIB;
+/// Less than this needs no word.
+const MENTIONED: u64 = 2048 * MIB;
+
+/// The most memory that a fit on so many images takes, in bytes.
+pub fn needed(train: usize, validation: usize) -> u64 {
+    BASE + train as u64 * TRAINING_IMAGE + validation as u64 * VALIDATION_IMAGE
+}
+
+/// Says how much a large fit takes.
+///
+/// # Errors
+/// If it is more than this machine has left.
+pub fn check(train: usize, validation: usize) -> Result<(), FitError> {
+    let needed = needed(train, validation);
+    let available = available();
+    if let Some(available) = available
+        && needed > available
+    {
+        let images = train + validation;
+        let share = available.saturating_sub(BASE) as f64 / (needed - BASE).max(1) as f64;
+        return Err(FitError::Memory {
+            images,
+            needed_gb: gigabytes(needed),
+            available_gb: gigabytes(available),
+            fitting: (images as f64 * share) as usize,
+        });
+    }
+    if needed > MENTIONED {
+        let needed = gigabytes(needed);
+        super::stage(
+            "images",
+            &format!("so many need up to {needed:.1} GB of memory"),
+        );
+    }
+    Ok(())
+}
+
+fn gigabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
+}
+
+/// What the kernel can still give, within the limit of a container. None where neither can be read.
+fn available() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    let number = |name: &str| -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    let container = number("memory.max").zip(number("memory.current"));
+    let container = container.map_or(u64::MAX, |(most, used)| most.saturating_sub(used));
+    Some((kib * 1024).min(container))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_images_fit_and_a_billion_do_not() {
+        assert!(available().is_none_or(|bytes| bytes > BASE));
+        assert!(check(80, 40).is_ok());
+        let error = check(700_000_000, 300_000_000).unwrap_err().to_string();
+        assert!(error.starts_with("1000000000 images need about"), "{error}");
+    }
+}

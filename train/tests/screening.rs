@@ -1,0 +1,168 @@
+//! Images that don't belong among the good ones, through the real program: they are named, and no threshold rests on them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use aecsad::bundle::{Bundle, Trust};
+use aecsad::inspector::Inspector;
+use image::{Rgb, RgbImage};
+
+fn train(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aecsad-train"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Good images of two rendered products, sorted: (fuse boxes, juice bottles).
+fn rendered(folder: &Path) -> [Vec<PathBuf>; 2] {
+    let data = folder.join("data");
+    let made = train(&[
+        "synth",
+        text(&data),
+        "--products",
+        "fuse_box,juice_bottle",
+        "--train",
+        "32",
+        "--validation",
+        "6",
+        "--test",
+        "1",
+        "--size",
+        "192",
+        "--seed",
+        "5",
+    ]);
+    assert!(made.status.success(), "{made:?}");
+    ["fuse_box", "juice_bottle"]
+        .map(|product| aecsad::camera::list_images(&data.join(product).join("train/good")).unwrap())
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let [boxes, bottles] = rendered(folder.path());
+    let good = folder.path().join("good");
+    std::fs::create_dir(&good).unwrap();
+    for path in &boxes {
+        std::fs::copy(path, good.join(path.file_name().unwrap())).unwrap();
+    }
+    for copied in 0..4 {
+        // Re-encoded, so that only the picture is the same.
+        let picture = image::open(&boxes[copied]).unwrap().to_rgb8();
+        picture
+            .save(good.join(format!("copy-{copied}.jpg")))
+            .unwrap();
+    }
+    std::fs::copy(&bottles[0], good.join("bottle.png")).unwrap();
+    RgbImage::from_pixel(192, 192, Rgb([3, 2, 4]))
+        .save(good.join("dark.png"))
+        .unwrap();
+
+    let bundle = folder.path().join("box.aecsad");
+    let fit = [
+        "fit",
+        text(&good),
+        "--out",
+        text(&bundle),
+        "--no-students",
+        "--effort",
+        "1",
+    ];
+    let fitted = train(&fit);
+    let said = stderr(&fitted);
+    assert!(fitted.status.success(), "{said}");
+    for expected in [
+        "1 images show nothing, only an even surface: ",
+        "dark.png",
+        "37 images show 33 different parts; 4 repeat another (",
+        "1 of 33 images lie far off all others and are left out: ",
+        "bottle.png",
+    ] {
+        assert!(said.contains(expected), "`{expected}` is not in:\n{said}");
+    }
+    assert!(
+        folder
+            .path()
+            .join("box.aecsad.work/strangest_images.png")
+            .is_file()
+    );
+    let printed = String::from_utf8_lossy(&fitted.stdout).into_owned();
+    assert!(
+        printed.contains("planted anomalies rejected at this threshold: "),
+        "{printed}"
+    );
+
+    let read = Bundle::read(&bundle, &Trust::Anyone).unwrap();
+    assert_eq!(
+        read.manifest.threshold.calibration_parts, 11,
+        "a third of 32 parts"
+    );
+    let mut inspector = Inspector::from_bundle(&read, None).unwrap();
+    let planted = inspector
+        .planted()
+        .expect("the bundle carries what planted anomalies score");
+    let caught = planted.caught(inspector.decision(), inspector.decision());
+    assert!(
+        printed.contains(&format!("at this threshold: {caught}")),
+        "{caught}: {printed}"
+    );
+    let bottle = aecsad::camera::read_image(&bottles[1]).unwrap();
+    assert!(
+        inspector.inspect(&bottle).unwrap().reject,
+        "another product passes"
+    );
+}
+
+#[test]
+fn a_set_without_pictures_or_without_enough_parts_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refusal = |name: &str, picture: &dyn Fn(u32) -> RgbImage| {
+        let set = folder.path().join(name);
+        std::fs::create_dir(&set).unwrap();
+        for i in 0..40 {
+            picture(i).save(set.join(format!("{i:02}.png"))).unwrap();
+        }
+        let out = folder.path().join(format!("{name}.aecsad"));
+        let output = train(&["fit", text(&set), "--out", text(&out), "--no-students"]);
+        assert!(!out.exists());
+        let last = stderr(&output)
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned();
+        (output.status.code(), last)
+    };
+    let capped = refusal("cap", &|i| {
+        RgbImage::from_fn(96, 96, |x, y| Rgb([((x * y + i) % 3) as u8; 3]))
+    });
+    let overexposed = refusal("white", &|_| RgbImage::from_pixel(96, 96, Rgb([255; 3])));
+    for (code, last) in [capped, overexposed] {
+        assert_eq!(code, Some(9), "{last}");
+        assert!(last.contains("40 of 40 images show nothing"), "{last}");
+        assert!(
+            last.contains("cap on the lens") && last.contains("lamp"),
+            "{last}"
+        );
+    }
+    let square = |i: u32| {
+        let place = 10 * (i % 5)..10 * (i % 5) + 30;
+        RgbImage::from_fn(96, 96, |x, y| {
+            match place.contains(&x) && place.contains(&y) {
+                true => Rgb([200, 180, 40]),
+                false => Rgb([50 + (x + 31 * i) as u8 % 4; 3]),
+            }
+        })
+    };
+    let (code, last) = refusal("burst", &square);
+    assert_eq!(code, Some(9), "{last}");
+    assert!(last.contains("5 usable good images"), "{last}");
+}
