@@ -47,7 +47,7 @@ pub struct CalibrateArgs {
 }
 
 /// A threshold of so many times the bundle's own, on the same scale, is suspicious.
-const HIGH: f32 = 3.0;
+const HIGH: f32 = 2.0;
 
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
@@ -238,7 +238,7 @@ fn report(parts: &Parts, fit: &Fit, own: &Decision, sheet: &Path) -> String {
         None if calibration.threshold > HIGH * own.threshold.max(1.0) => {
             let _ = writeln!(
                 text,
-                "warning: this is {:.0} times the bundle's own threshold: bad parts may pass; look for bad parts among \
+                "warning: this is {:.1} times the bundle's own threshold: bad parts may pass; look for bad parts among \
                  these",
                 calibration.threshold / own.threshold.max(1.0)
             );

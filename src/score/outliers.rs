@@ -8,13 +8,19 @@ pub const FAR: f64 = 10.0;
 /// With so many scores the quartile's own error doubles it: what is left out by mistake makes a threshold too strict.
 const FEW: f64 = 20.0;
 
-/// The score above which one lies far off all others. The median and the upper quartile stay where they are as long as
-/// fewer than a quarter of the scores are strays. None for scores that have no spread.
+/// The upper quartile of good parts' scores is no further from the median than so many times the lower one. It is where
+/// strays are a quarter of all, and then the lower one counts.
+const SKEWED: f64 = 2.0;
+
+/// The score above which one lies far off all others. None for scores that have no spread.
 pub fn limit(scores: &[f32], far: f64) -> Option<f32> {
     let mut sorted: Vec<f64> = scores.iter().map(|s| f64::from(*s)).collect();
     sorted.sort_by(f64::total_cmp);
-    let (median, upper) = (quantile(&sorted, 0.5), quantile(&sorted, 0.75));
-    let spread = upper - median;
+    let [lower, median, upper] = [0.25, 0.5, 0.75].map(|q| quantile(&sorted, q));
+    let spread = match median > lower {
+        true => (upper - median).min(SKEWED * (median - lower)),
+        false => upper - median,
+    };
     let has_spread = spread.is_finite() && spread > 1e-6 * median.abs().max(1e-6);
     let far = far * (1.0 + FEW / sorted.len() as f64);
     has_spread.then_some((median + far * spread) as f32)
@@ -33,6 +39,14 @@ mod tests {
         let strayed = limit(&scores, FAR).unwrap();
         assert!(strayed < 2.0 * clean, "{strayed} after {clean}");
         assert_eq!(scores.iter().filter(|s| **s > strayed).count(), 4);
+    }
+
+    #[test]
+    fn a_quarter_of_strays_does_not_hide_them() {
+        let mut scores: Vec<f32> = (1..=15).map(|i| (i as f32 / 16.0).ln().abs()).collect();
+        scores.extend([60.0, 70.0, 90.0, 100.0, 150.0]);
+        let limit = limit(&scores, FAR).unwrap();
+        assert!(limit > scores[0] && limit < 60.0, "{limit}");
     }
 
     #[test]

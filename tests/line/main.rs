@@ -15,6 +15,7 @@ use aecsad::station::{Heatmap, Judge};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+mod calibrate;
 mod journal;
 mod refusals;
 mod unattended;
