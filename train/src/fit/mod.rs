@@ -6,6 +6,7 @@ mod edge;
 mod encodings;
 mod error;
 mod export;
+mod identity;
 pub mod images;
 mod labels;
 mod networks;
@@ -30,6 +31,7 @@ use crate::segmentation::Augmentation;
 
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
+pub use identity::Identity;
 pub use labels::{LabelOptions, label_only};
 pub use networks::{ENCODER, Trained};
 pub use paper::{PaperNetworks, PaperOptions};
@@ -45,8 +47,10 @@ pub struct FitOptions {
     pub out: PathBuf,
     /// Keeps checkpoints, pictures of the labels and metrics.
     pub work: PathBuf,
+    /// The folder's name if none.
     pub product: Option<String>,
-    pub version: u64,
+    /// One more than that of the bundle at `out` if none.
+    pub version: Option<u64>,
     /// Indexed masks by any labelling tool, instead of proposals of our own.
     pub masks: Option<PathBuf>,
     /// Share of good parts that may be rejected.
@@ -82,7 +86,7 @@ pub enum Networks {
 
 /// What came of it, for a person.
 pub struct Fitted {
-    pub product: String,
+    pub identity: Identity,
     pub selection: Selection,
     pub registration: String,
     /// Classes found, background included; why there are none otherwise.
@@ -110,6 +114,12 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         paper.check()?;
     }
     let category = Category::open(&options.category, options.seed)?;
+    let identity = identity::of_new(
+        &options.category,
+        &options.out,
+        options.product.as_deref(),
+        options.version,
+    )?;
     category
         .skipped
         .iter()
@@ -155,14 +165,13 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     stopped(cancel)?;
 
     if let Networks::Paper(paper) = &options.networks {
-        let product = options.product.clone().unwrap_or(category.name);
         let (fitted, trained) = paper::fit(
             options,
             paper,
             &images,
             &labels,
             usable,
-            (product, start),
+            (identity, start),
             cancel,
         )?;
         stage("bundle", "packing and checking golden vectors");
@@ -221,10 +230,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
 
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     let fitted = Fitted {
-        product: options
-            .product
-            .clone()
-            .unwrap_or_else(|| category.name.clone()),
+        identity,
         registration: calibrated.registration,
         selection: calibrated.selection,
         components: usable,
