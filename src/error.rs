@@ -104,7 +104,9 @@ impl Error {
             Error::Slots(e) => match e {
                 SlotsError::Busy { .. } => ExitCode::Busy,
                 SlotsError::NotConfigured { .. } => ExitCode::Config,
-                SlotsError::Open { .. } | SlotsError::Storage(_) => ExitCode::Storage,
+                SlotsError::Open { .. }
+                | SlotsError::Storage(_)
+                | SlotsError::StateUnread { .. } => ExitCode::Storage,
                 SlotsError::Contradiction { .. } => ExitCode::Storage,
                 SlotsError::Older { .. } => ExitCode::Older,
                 SlotsError::OtherProduct { .. }
@@ -132,7 +134,11 @@ impl Error {
             Error::Journal(JournalError::NoThread(_)) => ExitCode::Engine,
             Error::Journal(_) => ExitCode::Storage,
             Error::Calibration(
-                CalibrationError::Unreadable { .. } | CalibrationError::OtherBundle { .. },
+                CalibrationError::Unreadable { .. }
+                | CalibrationError::Forbidden { .. }
+                | CalibrationError::NotAFolder(_)
+                | CalibrationError::NotAFile(_)
+                | CalibrationError::OtherBundle { .. },
             ) => ExitCode::Config,
             Error::Calibration(_) => ExitCode::Input,
             Error::Monitor(_) | Error::Watchdog(_) => ExitCode::Device,

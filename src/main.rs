@@ -36,9 +36,5 @@ fn main() -> ExitCode {
 
 fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
     let bundle = config.bundle.read()?;
-    let loaded = Loaded::inspector(&bundle, config)?;
-    if let Some(warning) = loaded.warning {
-        log::warn!("{warning}");
-    }
-    Ok(loaded.judge)
+    Ok(Loaded::inspector(&bundle, config)?.judge)
 }

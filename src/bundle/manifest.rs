@@ -105,7 +105,15 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+/// The key of [`Manifest::provenance`] for when the bundle was trained.
+pub const TRAINED: &str = "trained";
+
 impl Manifest {
+    /// When it was trained, as its provenance says (RFC 3339); bundles of earlier versions don't.
+    pub fn trained(&self) -> Option<&str> {
+        self.provenance.get(TRAINED)?.as_str()
+    }
+
     /// The manifest's file: TOML, then the checksum line.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
         self.check()?;
@@ -141,10 +149,25 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), Fault> {
-        check_product(&self.product)?;
+        Self::check_product(&self.product)?;
         self.check_numbers()?;
         self.check_branches()?;
         check_entries(&self.entries)
+    }
+
+    /// Whether a product can be called so.
+    pub fn check_product(product: &str) -> Result<(), Fault> {
+        let bad_char = |c: char| c.is_control() || c == '/' || c == '\\';
+        if product.trim().is_empty()
+            || product.chars().count() > 64
+            || product.starts_with('.')
+            || product.contains(bad_char)
+        {
+            return Err(refused(
+                "product must be 1 to 64 characters without slashes, not starting with a dot",
+            ));
+        }
+        Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), Fault> {
@@ -220,20 +243,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-fn check_product(product: &str) -> Result<(), Fault> {
-    let bad_char = |c: char| c.is_control() || c == '/' || c == '\\';
-    if product.trim().is_empty()
-        || product.chars().count() > 64
-        || product.starts_with('.')
-        || product.contains(bad_char)
-    {
-        return Err(refused(
-            "product must be 1 to 64 characters without slashes, not starting with a dot",
-        ));
-    }
-    Ok(())
 }
 
 fn check_entries(entries: &[Entry]) -> Result<(), Fault> {

@@ -22,7 +22,7 @@ use archive::ArchiveReader;
 pub use arrays::{Array, Arrays, Element};
 pub use error::{BundleError, Fault};
 pub use key_ring::{KeyRing, REVOKED_NAME};
-pub use manifest::{BranchStats, Entry, FORMAT, Manifest, Profile, Threshold, Tolerance};
+pub use manifest::{BranchStats, Entry, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance};
 pub use signature::{PublicKey, Trust, UNTRUSTED_COMMENT};
 pub use write::{Signer, write_bundle};
 

@@ -54,7 +54,16 @@ pub enum CalibrationError {
     Strange { branch: Branch, off: f64 },
     #[error("the calibration {} can't be read ({reason}): calibrate again with `aecsad calibrate`", path.display())]
     Unreadable { path: PathBuf, reason: String },
-    #[error("the calibration {} is for {calibrated}, but the bundle is {bundle}: calibrate again with `aecsad calibrate`", path.display())]
+    #[error("the calibration {} can't be read ({source}): give the station's user read permission on it", path.display())]
+    Forbidden {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("`bundle.calibration` is the file {}, which has no effect with `bundle.slots`: name a folder, with one PRODUCT.toml for each product", .0.display())]
+    NotAFolder(PathBuf),
+    #[error("`bundle.calibration` is the folder {}, which has no effect with `bundle.path`: name the file that `aecsad calibrate` writes", .0.display())]
+    NotAFile(PathBuf),
+    #[error("the calibration {} is for {calibrated}, but the bundle is {bundle}: calibrate again with `aecsad calibrate`, or move the file away to work with the bundle's own threshold until then", path.display())]
     OtherBundle {
         path: PathBuf,
         calibrated: String,

@@ -150,6 +150,7 @@ impl Calibration {
         });
         let calibration = Calibration {
             bundle: bundle.identity.into(),
+            made: None,
             parts: kept.len() as u32,
             false_reject_rate: rate,
             threshold: fitted.threshold,

@@ -5,7 +5,7 @@ pub mod collect;
 mod error;
 mod fit;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ pub use error::CalibrationError;
 pub use fit::{Bundled, FEWEST, Fit, OUTLIER_OF, Sample, outliers};
 
 use crate::inspector::Inspector;
+use crate::ownership::share_file;
 use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{Decision, Voice};
@@ -29,6 +30,9 @@ const MAX_BYTES: u64 = 4 << 20;
 pub struct Calibration {
     /// Product and version of the bundle.
     pub bundle: String,
+    /// By this machine's clock, RFC 3339; files of earlier versions don't say.
+    #[serde(default)]
+    pub made: Option<String>,
     pub parts: u32,
     pub false_reject_rate: f64,
     pub threshold: f32,
@@ -78,14 +82,13 @@ impl Calibration {
             path: path.into(),
             reason,
         };
-        let length = path
-            .metadata()
-            .map_err(|e| unreadable(e.to_string()))?
-            .len();
-        if length > MAX_BYTES {
-            return Err(unreadable(format!("{length} bytes are too many")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        let text = read_text(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => CalibrationError::Forbidden {
+                path: path.into(),
+                source: error,
+            },
+            _ => unreadable(error.to_string()),
+        })?;
         let calibration: Calibration =
             toml::from_str(&text).map_err(|e| unreadable(e.message().replace('\n', " ")))?;
         if calibration.bundle != bundle {
@@ -106,12 +109,66 @@ impl Calibration {
             "# Written by aecsad calibrate; the station file names it as bundle.calibration."
         )?;
         file.write_all(text.as_bytes())?;
-        file.commit_durably()
+        file.commit_durably()?;
+        share_file(path)
+    }
+
+    /// What a person wants to know of it.
+    pub fn describe(&self, path: &Path, own_threshold: f32) -> String {
+        let made = match &self.made {
+            Some(made) => format!("made {made}"),
+            None => "made at an unknown time".into(),
+        };
+        format!(
+            "{}, {made} from {} parts, {:.1} % of good parts rejected, threshold {:.3} (the bundle's own is {own_threshold:.3})",
+            path.display(),
+            self.parts,
+            self.false_reject_rate * 100.0,
+            self.threshold
+        )
+    }
+}
+
+/// By which scale and threshold a station judges.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// The station file asks for no other.
+    Bundle { threshold: f32 },
+    /// The station's own, described.
+    Calibrated(String),
+    /// The station file asks for its own, but for this reason it is the bundle's.
+    Awaited { threshold: f32, why: String },
+}
+
+impl Standing {
+    /// Of a station file that names this place for the bundle's calibration, but there is none yet.
+    pub fn awaited(place: &Path, threshold: f32) -> Self {
+        let why = format!(
+            "there is no calibration {} yet: run `aecsad calibrate`",
+            place.display()
+        );
+        Standing::Awaited { threshold, why }
+    }
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Standing::Bundle { threshold } => {
+                write!(f, "the bundle's own, threshold {threshold:.3}")
+            }
+            Standing::Calibrated(described) => f.write_str(described),
+            Standing::Awaited { threshold, why } => write!(
+                f,
+                "{why}; until then the bundle's own scale and threshold {threshold:.3} count"
+            ),
+        }
     }
 }
 
 /// Lets the inspector judge by the calibration in this file.
-pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<(), CalibrationError> {
+pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<Standing, CalibrationError> {
+    let own = inspector.decision().threshold;
     let calibration = Calibration::read(path, inspector.identity())?;
     let decision =
         calibration
@@ -121,5 +178,17 @@ pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<(), CalibrationEr
                 reason: "it lacks a branch of the bundle, or holds a number that is none".into(),
             })?;
     inspector.decide_by(decision);
-    Ok(())
+    Ok(Standing::Calibrated(calibration.describe(path, own)))
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let mut file = std::fs::File::open(path)?.take(MAX_BYTES + 1);
+    file.read_to_string(&mut text)?;
+    match text.len() as u64 > MAX_BYTES {
+        true => Err(std::io::Error::other(format!(
+            "it has more than {MAX_BYTES} bytes"
+        ))),
+        false => Ok(text),
+    }
 }

@@ -10,24 +10,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::contact_sheet::{self, Tile};
 use super::findings::unwritable;
-use super::{print_all, stop_on_signal};
+use super::{print_all, say_station_file, station_file, stop_on_signal};
 use crate::calibration::collect::Parts;
 use crate::calibration::{self, Bundled, Calibration, FEWEST, Fit, Sample};
 use crate::camera::{Frame, Sighting};
 use crate::error::Result;
 use crate::inspector::Inspector;
+use crate::moment::moment;
 use crate::network::Team;
+use crate::ownership::{create_folder, folder_of};
 use crate::score::conformal::Conformal;
 use crate::score::decision::Decision;
 use crate::score::trimmed_z::TrimmedZ;
 use crate::station::config::StationConfig;
 use crate::station::devices::open_source;
 use crate::station::{StationError, expectation};
+use crate::whole_file::WholeFile;
 
 #[derive(Args)]
 pub struct CalibrateArgs {
-    /// The station file
-    #[arg(long, default_value = "station.toml")]
+    /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
+    #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: PathBuf,
     /// How many good parts to look at; as many as the false-reject rate needs if not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(FEWEST as i64..=100_000))]
@@ -58,8 +61,18 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &CalibrateArgs) -> Result<()> {
+    say_station_file(&args.config);
     let config = StationConfig::load(&args.config)?;
     let bundle = config.bundle.read()?;
+    // Known to be of use before any part is looked at.
+    let read = config.bundle.calibration_place(&bundle.manifest.product)?;
+    let out = args.out.clone().or_else(|| read.clone());
+    let out = out.unwrap_or_else(|| "calibration.toml".into());
+    if config.bundle.has_slots() {
+        let folder = folder_of(&out);
+        create_folder(folder).map_err(|source| unwritable(folder, source))?;
+    }
+    drop(WholeFile::create(&out).map_err(|source| unwritable(&out, source))?);
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
     let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
     let rate = args
@@ -74,16 +87,11 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         decision: inspector.decision(),
         planted: inspector.planted(),
     };
-    let read = config.bundle.calibration_place(&bundle.manifest.product);
-    let out = args.out.clone().or_else(|| read.clone());
-    let out = out.unwrap_or_else(|| "calibration.toml".into());
-    if let Some(folder) = out.parent().filter(|_| config.bundle.has_slots()) {
-        std::fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
-    }
     let sheet = out.with_extension("png");
     show(&parts, &left_out(args, bundled.decision, &parts), &sheet)?;
-    let fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
+    let mut fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
         .inspect_err(|_| log::warn!("the strangest parts are in {}", sheet.display()))?;
+    fit.calibration.made = Some(moment());
     fit.calibration
         .write(&out)
         .map_err(|source| unwritable(&out, source))?;

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{LoadJudge, on_threads};
+use super::{LoadJudge, on_threads, station_file};
+use crate::calibration::Standing;
 use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
 use crate::error::{Error, Result};
+use crate::journal::{self, JournalError};
 use crate::network::Team;
 use crate::reject::{RejectError, RejectEvent};
 use crate::station::config::{
@@ -26,8 +28,8 @@ const FINE_ENOUGH: Duration = Duration::from_millis(1);
 
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The station file
-    #[arg(long, default_value = "station.toml")]
+    /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
+    #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: PathBuf,
 }
 
@@ -40,6 +42,15 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         let shown = |path: &Path| path.display().to_string();
         let judge = report.line("bundle", load(&config), |_| config.bundle.to_string());
         if let Some(mut judge) = judge {
+            match judge.standing() {
+                Some(standing @ Standing::Awaited { .. }) => report.warn("calibration", standing),
+                Some(standing) => {
+                    report.line("calibration", Ok::<_, String>(()), |()| {
+                        standing.to_string()
+                    });
+                }
+                None => {}
+            }
             let judged = first_verdict(&config, judge.as_mut());
             report.line("engine", judged, |took| {
                 let threads = on_threads(config.system.threads);
@@ -94,8 +105,16 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
             report.line("monitor", bound, |_| format!("http://{address}/metrics"));
         }
         if let Some(journal) = &config.journal {
-            report.line("journal", journal_there(&journal.path), |free| {
-                format!("{}, {free} MB free", shown(&journal.path))
+            report.line("journal", journal_there(&journal.path), |(free, aside)| {
+                let aside = match aside {
+                    0 => String::new(),
+                    1 => ", one damaged file kept aside".into(),
+                    more => format!(", {more} damaged files kept aside"),
+                };
+                format!(
+                    "{}, read through, {free} MB free{aside}",
+                    shown(&journal.path)
+                )
             });
         }
     }
@@ -172,6 +191,12 @@ impl Report {
         }
     }
 
+    /// It keeps no station from working.
+    fn warn(&mut self, what: &str, sentence: impl std::fmt::Display) {
+        self.total += 1;
+        println!("warn  {what:<9} {sentence}");
+    }
+
     fn end(self) -> Result<()> {
         let Report { total, failed } = self;
         if failed > 0 {
@@ -206,16 +231,17 @@ fn watchdog_there(path: &Path) -> Result<(), String> {
     })
 }
 
-fn journal_there(folder: &Path) -> Result<u64, String> {
-    std::fs::create_dir_all(folder)
-        .and_then(|()| tempfile::tempfile_in(folder))
-        .map_err(|e| {
-            format!(
-                "{} can't be written ({e}): correct `journal.path`, or its permissions",
-                folder.display()
-            )
-        })?;
-    free_disk_mb(folder)
+fn journal_there(folder: &Path) -> Result<(u64, usize), String> {
+    let aside = journal::check(folder).map_err(|error| match error {
+        JournalError::Damaged { .. } => format!(
+            "{error}; the station puts it aside at its next start and begins a new one, and `aecsad history` shows what can still be read"
+        ),
+        other => other.to_string(),
+    })?;
+    // It need not be there yet.
+    let there = folder.ancestors().find(|folder| folder.exists());
+    let there = there.unwrap_or(Path::new("."));
+    Ok((free_disk_mb(there)?, aside))
 }
 
 fn free_disk_mb(folder: &Path) -> Result<u64, String> {

@@ -7,8 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 
 use super::findings::unwritable;
+use super::{say_station_file, station_file};
 use crate::error::Result;
-use crate::journal::{Database, Filter, JournalError, Record, parse_time, show_time};
+use crate::journal::{self, Filter, JournalError, Record, parse_time, show_time};
 use crate::line::Cause;
 use crate::station::config::StationConfig;
 use crate::whole_file::WholeFile;
@@ -33,8 +34,8 @@ const HEADER: [&str; 15] = [
 
 #[derive(Args)]
 pub struct HistoryArgs {
-    /// The station file, which names the journal
-    #[arg(long, default_value = "station.toml")]
+    /// The station file, which names the journal; if not given, station.toml here, else /etc/aecsad/station.toml
+    #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: PathBuf,
     /// The journal's folder, instead of the station file's
     #[arg(long, value_name = "DIR")]
@@ -66,6 +67,7 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
     let folder = match &args.journal {
         Some(folder) => folder.clone(),
         None => {
+            say_station_file(&args.config);
             let config = StationConfig::load(&args.config)?;
             config
                 .journal
@@ -90,26 +92,32 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
         part: args.part,
         limit: args.limit.or(args.csv.is_none().then_some(50)),
     };
-    let database = Database::read(&folder)?;
-    match &args.csv {
-        None => show(&database, &filter),
+    let unread = match &args.csv {
+        None => show(&folder, &filter)?,
         Some(path) if path == Path::new("-") => {
-            match export(&database, &filter, &folder, io::stdout().lock()) {
+            match export(&filter, &folder, io::stdout().lock()) {
                 // Whoever reads has read enough.
-                Err(Export::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                Err(error) => Err(error.at(Path::new("standard output"))),
-                Ok(()) => Ok(()),
+                Err(Export::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    Vec::new()
+                }
+                Err(error) => return Err(error.at(Path::new("standard output"))),
+                Ok(unread) => unread,
             }
         }
         Some(path) => {
             let mut file = WholeFile::create(path).map_err(|e| unwritable(path, e))?;
-            export(&database, &filter, &folder, &mut file).map_err(|e| e.at(path))?;
-            file.commit().map_err(|e| unwritable(path, e))
+            let unread = export(&filter, &folder, &mut file).map_err(|e| e.at(path))?;
+            file.commit().map_err(|e| unwritable(path, e))?;
+            unread
         }
+    };
+    for why in unread {
+        eprintln!("some records are missing here: {why}");
     }
+    Ok(())
 }
 
-fn show(database: &Database, filter: &Filter) -> Result<()> {
+fn show(folder: &Path, filter: &Filter) -> Result<Vec<JournalError>> {
     let mut out = io::stdout().lock();
     let mut shown = 0;
     let _ = writeln!(
@@ -117,7 +125,7 @@ fn show(database: &Database, filter: &Filter) -> Result<()> {
         "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  fallen",
         "captured", "run", "part", "cause", "score", "p", "branch", "pulse"
     );
-    database.find(filter, |r| {
+    let unread = journal::find(folder, filter, &mut |r| {
         shown += 1;
         let number = |value: Option<f64>, digits: usize| {
             value.map_or("-".into(), |v| format!("{v:.digits$}"))
@@ -144,7 +152,7 @@ fn show(database: &Database, filter: &Filter) -> Result<()> {
     if shown == 0 {
         eprintln!("no part in the journal is like that");
     }
-    Ok(())
+    Ok(unread)
 }
 
 enum Export {
@@ -161,26 +169,21 @@ impl Export {
     }
 }
 
-fn export(
-    database: &Database,
-    filter: &Filter,
-    folder: &Path,
-    out: impl Write,
-) -> Result<(), Export> {
+/// Returns what of the journal can't be read.
+fn export(filter: &Filter, folder: &Path, out: impl Write) -> Result<Vec<JournalError>, Export> {
     let mut csv = csv::Writer::from_writer(out);
     let mut written = csv.write_record(HEADER);
-    database
-        .find(filter, |r| {
-            if written.is_ok() {
-                written = csv.write_record(fields(&r, folder));
-            }
-            written.is_ok()
-        })
-        .map_err(Export::Journal)?;
+    let unread = journal::find(folder, filter, &mut |r| {
+        if written.is_ok() {
+            written = csv.write_record(fields(&r, folder));
+        }
+        written.is_ok()
+    });
     written
         .map_err(io::Error::from)
         .and_then(|()| csv.flush())
-        .map_err(Export::Write)
+        .map_err(Export::Write)?;
+    unread.map_err(Export::Journal)
 }
 
 fn fields(r: &Record, folder: &Path) -> [String; HEADER.len()] {

@@ -22,14 +22,14 @@ mod unlikeness;
 pub mod verify;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
-use crate::station::config::StationConfig;
+use crate::station::config::{self, StationConfig};
 use crate::station::{Judge, StationError};
 
 /// Finds bad parts on a production line, from good images alone, and rejects them.
@@ -72,6 +72,18 @@ pub enum Command {
 
 /// How a command gets from a station file's bundle to verdicts.
 pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
+
+/// The station file of a command that was given none.
+fn station_file() -> PathBuf {
+    config::station_file(Path::new("."), Path::new(config::INSTALLED))
+}
+
+/// Names the station file, where it was not named and is not the one in this folder.
+fn say_station_file(path: &Path) {
+    if path == Path::new(config::INSTALLED) {
+        eprintln!("station file {}", path.display());
+    }
+}
 
 /// Set by Ctrl-C and SIGTERM from here on.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {

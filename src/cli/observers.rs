@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::table::Table;
 use crate::error::Result;
-use crate::journal::{Database, JournalError, Pictures, Record, Writer};
+use crate::journal::{Pictures, Record, Run, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
 use crate::reject::{Product, RejectEvent};
 use crate::station::changeover::{self, Wish};
@@ -48,26 +48,28 @@ struct Outlets<'k> {
 /// The journal of one run.
 pub struct Journal {
     writer: Writer,
-    run: i64,
+    run: Run,
+    alarms: Receiver<String>,
     /// By which the latest verdict is: a part without one is put down to it as well.
     bundle: Arc<str>,
     pictures_shed: Arc<AtomicU64>,
 }
 
 impl Journal {
-    /// Opens the journal, and the pictures' album beside it.
+    /// Goes on with the journal, and the pictures' album beside it, or begins them. What stands in the way is an alarm: no
+    /// journal keeps a line from running.
     pub fn open(config: &JournalConfig, bundle: Arc<str>) -> Result<(Self, Pictures)> {
-        std::fs::create_dir_all(&config.path).map_err(|source| JournalError::Folder {
-            path: config.path.clone(),
-            source,
-        })?;
-        let database = Database::open(&config.path)?;
-        let run = database.latest_run()? + 1;
-        let writer = Writer::start(database, config.records)?;
-        let pictures = Pictures::start(&config.path, run, config.images_bytes)?;
+        let (alarms_in, alarms) = channel();
+        let run = Run {
+            number: Arc::new(AtomicI64::new(1)),
+            alarms: alarms_in,
+        };
+        let writer = Writer::start(&config.path, config.records, &run)?;
+        let pictures = Pictures::start(&config.path, &run, config.images_bytes)?;
         let journal = Journal {
             writer,
             run,
+            alarms,
             bundle,
             pictures_shed: Arc::clone(&pictures.shed),
         };
@@ -136,6 +138,10 @@ impl<'k> Observers<'k> {
         self.outlets.write(Entry::Alarm(sentence));
     }
 
+    pub fn notice(&mut self, sentence: &str) {
+        self.outlets.write(Entry::Notice(sentence));
+    }
+
     fn wish(&mut self, product: Product) {
         match &self.changeover {
             Some(changeover) => changeover.wish.say(product),
@@ -156,8 +162,17 @@ impl<'k> Observers<'k> {
         }
     }
 
+    fn hear_of_journal(&mut self) {
+        let journal = self.outlets.journal.as_ref();
+        while let Some(Ok(sentence)) = journal.map(|journal| journal.alarms.try_recv()) {
+            self.ledger.totals.alarms += 1;
+            self.outlets.table.write(Entry::Alarm(sentence));
+        }
+    }
+
     fn turn(&mut self, health: &Health, now: Instant) {
         self.hear_of_changes();
+        self.hear_of_journal();
         if let Some(sentence) = self.watchdog.turn(health, now) {
             self.alarm(sentence);
         }
@@ -193,14 +208,20 @@ impl<'k> Observers<'k> {
             }
         }
         // What is still on its way to the disk.
-        if let Some(Journal { writer, .. }) = self.outlets.journal.take() {
+        if let Some(Journal { writer, alarms, .. }) = self.outlets.journal.take() {
             let report = writer.report.clone();
             drop(writer);
-            if report.failing() || report.shed() > 0 {
-                self.alarm(format!(
-                    "the journal's disk did not take {} parts or more: free space there",
-                    report.shed()
-                ));
+            for sentence in alarms.try_iter() {
+                self.alarm(sentence);
+            }
+            if report.shed() > 0 {
+                let (lost, why) = (report.shed(), report.why());
+                self.alarm(match why.is_empty() {
+                    true => {
+                        format!("{lost} parts are missing in the journal: its disk was too slow")
+                    }
+                    false => format!("{lost} parts are missing in the journal: {why}"),
+                });
             }
         }
         self.outlets.table.close(&self.ledger.totals)?;
@@ -219,9 +240,9 @@ impl Outlets<'_> {
                 if let Some(bundle) = &row.bundle {
                     journal.bundle = Arc::clone(bundle);
                 }
-                journal
-                    .writer
-                    .write(Record::new(row, journal.run, &journal.bundle));
+                let run = journal.run.number.load(Ordering::Relaxed);
+                let record = Record::new(row, run, &journal.bundle);
+                journal.writer.write(record);
             }
         }
         self.table.write(entry);

@@ -8,8 +8,9 @@ use std::thread;
 use clap::Args;
 
 use super::observers::{self, Changeover, Journal, Observers};
-use super::{LoadJudge, stop_on_signal};
+use super::{LoadJudge, say_station_file, station_file, stop_on_signal};
 use crate::bundle::Bundle;
+use crate::calibration::Standing;
 use crate::camera::FrameSource;
 use crate::error::Result;
 use crate::reject::Rejector;
@@ -22,8 +23,8 @@ use crate::station::{Album, Judge, Station, StationError, expectation, system};
 
 #[derive(Args)]
 pub struct RunArgs {
-    /// The station file
-    #[arg(long, default_value = "station.toml")]
+    /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
+    #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: PathBuf,
     /// Stop after so many parts
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -35,6 +36,7 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     let stop = stop_on_signal()?;
+    say_station_file(&args.config);
     let config = StationConfig::load(&args.config)?;
     let mut line = Line::open(&config)?;
     let csv = args.csv.as_deref();
@@ -45,6 +47,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     else {
         let mut judge = load(&config)?;
         line.differences = expectation::differences(&config, judge.geometry());
+        line.calibration = judge.standing().cloned();
         line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
         return Ok(());
     };
@@ -96,6 +99,8 @@ pub struct Line<'c> {
     changeover: Option<Changeover>,
     /// How the frames are unlike the bundle's training images; of slots, the changeover reports it.
     differences: Vec<String>,
+    /// With one bundle only: the changeover reports it with each bundle.
+    calibration: Option<Standing>,
 }
 
 impl<'c> Line<'c> {
@@ -108,6 +113,7 @@ impl<'c> Line<'c> {
             rejector: open_rejector(config)?,
             changeover: None,
             differences: Vec::new(),
+            calibration: None,
         })
     }
 
@@ -137,6 +143,11 @@ impl<'c> Line<'c> {
         };
         let mut observers =
             Observers::start(self.config, table, journal, self.changeover, &mut keep)?;
+        match &self.calibration {
+            Some(standing @ Standing::Awaited { .. }) => observers.alarm(standing.to_string()),
+            Some(standing) => observers.notice(&format!("calibration: {standing}")),
+            None => {}
+        }
         for sentence in system::refusals(&self.config.system).chain(self.differences) {
             observers.alarm(sentence);
         }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::print_all;
-use crate::bundle::{BundleError, KeyRing, Trust};
+use super::{print_all, say_station_file, station_file};
+use crate::bundle::{BundleError, KeyRing, Manifest, Trust};
+use crate::calibration::{Calibration, Standing};
 use crate::error::Result;
 use crate::slots::state::{Condition, Product, SlotName, State};
-use crate::slots::{Slots, SlotsError, trial};
+use crate::slots::{SlotCheck, Slots, SlotsError, trial};
 use crate::station::bundle_section::{BundleConfig, BundleSource};
 
 /// Events that are shown unless all are asked for.
@@ -19,8 +20,9 @@ const LATEST: usize = 8;
 /// Where the slots are, and whose bundles they take.
 #[derive(Args)]
 pub struct SlotsArgs {
-    /// The station file; its section [bundle] names the folders of slots and keys
-    #[arg(long, default_value = "station.toml")]
+    /// The station file, whose section [bundle] names the folders of slots and keys; if not given, station.toml here, else
+    /// /etc/aecsad/station.toml
+    #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: PathBuf,
     /// The folder of slots, instead of the station file's
     #[arg(long, value_name = "DIR", requires = "keys")]
@@ -50,6 +52,7 @@ impl SlotsArgs {
                 trust: Trusted::Folder(keys.clone()),
             });
         }
+        say_station_file(&self.config);
         let config = BundleConfig::load(&self.config)?;
         let BundleSource::Slots {
             folder,
@@ -74,6 +77,27 @@ impl Place {
             Trusted::Station(config) => config.trust(),
         }
     }
+
+    /// By which scale and threshold the station judges with this bundle, if its file is known.
+    fn calibration(&self, manifest: &Manifest) -> Option<String> {
+        let Trusted::Station(config) = &self.trust else {
+            return None;
+        };
+        let threshold = manifest.threshold.value;
+        let place = match config.calibration_place(&manifest.product) {
+            Ok(Some(place)) => place,
+            Ok(None) => return Some(Standing::Bundle { threshold }.to_string()),
+            Err(error) => return Some(error.to_string()),
+        };
+        if place.symlink_metadata().is_err() {
+            return Some(Standing::awaited(&place, threshold).to_string());
+        }
+        let identity = format!("{} {}", manifest.product, manifest.version);
+        Some(match Calibration::read(&place, &identity) {
+            Ok(calibration) => calibration.describe(&place, threshold),
+            Err(error) => error.to_string(),
+        })
+    }
 }
 
 #[derive(Args)]
@@ -90,21 +114,45 @@ pub fn run(args: &ListArgs) -> Result<()> {
     let slots = Slots::look(&place.folder)?;
     let state = slots.state()?;
     let whole = slots.inspect(&place.trust()?)?;
+    let found = |product: &Product, slot: SlotName| {
+        let of = |(name, at, _): &&SlotCheck| *name == product.name && *at == slot;
+        whole.iter().find(of).map(|(_, _, found)| found)
+    };
+    let calibration = |product: &Product| {
+        let manifest = found(product, product.current()?)?.as_ref().ok()?;
+        place.calibration(manifest)
+    };
     if args.json {
-        let text = serde_json::to_string_pretty(&state);
+        let text = json(&state, &found, &calibration);
         let text = text.map_err(|e| SlotsError::Contradiction { why: e.to_string() })?;
         return print_all(&format!("{text}\n"));
     }
-    let complaint = |product: &Product, slot: SlotName| {
-        let found = whole
-            .iter()
-            .find(|(p, s, _)| *p == product.name && *s == slot);
-        found.and_then(|(_, _, whole)| whole.as_ref().err().cloned())
-    };
-    print_all(&table(&state, &complaint))
+    print_all(&table(&state, &found, &calibration))
 }
 
-fn table(state: &State, complaint: &dyn Fn(&Product, SlotName) -> Option<String>) -> String {
+type Found<'a> = &'a dyn Fn(&Product, SlotName) -> Option<&'a Result<Manifest, String>>;
+type Calibrations<'a> = &'a dyn Fn(&Product) -> Option<String>;
+
+/// The state with what the bundles and the station file add to it.
+fn json(
+    state: &State,
+    found: Found<'_>,
+    calibration: Calibrations<'_>,
+) -> serde_json::Result<String> {
+    let mut json = serde_json::to_value(state)?;
+    for (n, product) in state.products.iter().enumerate() {
+        let shown = &mut json["product"][n];
+        shown["calibration"] = calibration(product).into();
+        for (slot, key) in [(SlotName::A, "a"), (SlotName::B, "b")] {
+            if let Some(Ok(manifest)) = found(product, slot) {
+                shown[key]["trained"] = manifest.trained().into();
+            }
+        }
+    }
+    serde_json::to_string_pretty(&json)
+}
+
+fn table(state: &State, found: Found<'_>, calibration: Calibrations<'_>) -> String {
     if state.products.is_empty() {
         return "nothing is installed yet: `aecsad flash FILE` does it\n".into();
     }
@@ -124,10 +172,13 @@ fn table(state: &State, complaint: &dyn Fn(&Product, SlotName) -> Option<String>
                 let _ = writeln!(text, "  {arrow} {slot}  empty");
                 continue;
             };
-            let condition = match complaint(product, slot) {
-                Some(why) => Condition::Unusable(why),
-                None => installed.condition.clone(),
+            let found = found(product, slot);
+            let condition = match found {
+                Some(Err(why)) => Condition::Unusable(why.clone()),
+                _ => installed.condition.clone(),
             };
+            let manifest = found.and_then(|found| found.as_ref().ok());
+            let trained = manifest.and_then(Manifest::trained).unwrap_or("-");
             let standing = match condition {
                 Condition::Unusable(why) => format!("UNUSABLE: {why}"),
                 Condition::Failed(why) => format!("failed its trial: {why}"),
@@ -139,7 +190,7 @@ fn table(state: &State, complaint: &dyn Fn(&Product, SlotName) -> Option<String>
             };
             let _ = writeln!(
                 text,
-                "  {arrow} {slot}  version {:<6} {}…  key {}  {standing}",
+                "  {arrow} {slot}  version {:<6} {}…  trained {trained}  key {}  {standing}",
                 installed.version,
                 &installed.sha256[..12],
                 installed.signed_by.as_deref().unwrap_or("-"),
@@ -147,6 +198,9 @@ fn table(state: &State, complaint: &dyn Fn(&Product, SlotName) -> Option<String>
         }
         let floor = product.floor;
         let _ = writeln!(text, "       nothing below version {floor} is accepted");
+        if let Some(calibration) = calibration(product) {
+            let _ = writeln!(text, "       calibration: {calibration}");
+        }
     }
     text.push('\n');
     for event in state.events.iter().rev().take(LATEST).rev() {

@@ -1,15 +1,20 @@
-//! The records in SQLite: write-ahead logging, so that a power cut costs the last moment and never the file.
+//! The records in SQLite, to be written: write-ahead logging, so that a power cut costs the last moment and never the file.
 
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row as SqlRow, ToSql, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, params};
 
+use super::aside::{ENDINGS, FILE, with_ending};
+use super::reading::has_counts;
 use super::{JournalError, Record};
+use crate::ownership::{create_folder, hand_over};
 
-const FILE: &str = "parts.sqlite";
 /// A reader may hold the file for a moment.
-const BUSY_WAIT: Duration = Duration::from_millis(500);
+pub(super) const BUSY_WAIT: Duration = Duration::from_millis(500);
 /// Deleting is done now and then, not for each part.
 const PRUNE_EACH: i64 = 1_000;
 
@@ -35,96 +40,90 @@ const SCHEMA: &str = "
 
 const ADD_COUNTS: &str = "ALTER TABLE parts ADD COLUMN counts TEXT NOT NULL DEFAULT ''";
 
-const COLUMNS: &str = "run, part, captured_ms, cause, score, p_value, branch, branches, pulse, \
-    pulse_error_ms, fallen, latency_ms, bundle, counts";
+const INSERT: &str = "INSERT INTO parts (run, part, captured_ms, cause, score, p_value, branch, branches, pulse, \
+    pulse_error_ms, fallen, latency_ms, bundle, counts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 pub struct Database {
     connection: Connection,
     path: PathBuf,
+    /// Device and number of the file, by which it is known to be still in its place.
+    identity: (u64, u64),
 }
 
-/// Which records are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub since_ms: Option<i64>,
-    pub until_ms: Option<i64>,
-    /// Causes by name; all if none.
-    pub causes: Vec<String>,
-    pub run: Option<i64>,
-    pub part: Option<u32>,
-    /// The latest so many.
-    pub limit: Option<u32>,
+/// Why nothing can be written.
+#[derive(Debug)]
+pub enum Fault {
+    /// It may pass, or a person has to help: a full disk, a read-only medium, a folder of another user.
+    Place(JournalError),
+    /// The file alone, so that a new one helps: it is damaged, another program's or another user's.
+    File(String),
 }
 
 impl Database {
-    /// Opens the journal for writing. One that is damaged beyond use is put aside, and a new one begun.
-    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+    /// Opens the journal in this folder, or begins one.
+    pub fn open(folder: &Path) -> Result<Self, Fault> {
         let path = folder.join(FILE);
-        match Self::connect(&path) {
-            Ok(database) => Ok(database),
-            Err(error) if is_damaged(&error) => {
-                let aside = (1..).map(|n| folder.join(format!("damaged-{n}.sqlite")));
-                let aside = aside
-                    .take(1_000)
-                    .find(|p| !p.exists())
-                    .unwrap_or_else(|| folder.join("damaged.sqlite"));
-                log::warn!(
-                    "the journal {} is damaged ({error}); it is kept as {}, and a new one is begun",
-                    path.display(),
-                    aside.display()
-                );
-                for ending in ["-wal", "-shm"] {
-                    let _ = std::fs::remove_file(folder.join(format!("{FILE}{ending}")));
-                }
-                std::fs::rename(&path, &aside).map_err(|source| JournalError::Folder {
-                    path: folder.into(),
-                    source,
-                })?;
-                Self::connect(&path).map_err(|e| failed(&path, &e))
-            }
-            Err(error) => Err(failed(&path, &error)),
+        create_folder(folder).map_err(|error| Fault::Place(unusable(folder, &error)))?;
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(Fault::File("it is not a file".into()));
         }
+        let connection = Self::connect(&path).map_err(|error| fault(&path, &error))?;
+        let identity = path.metadata().map(|found| identity(&found));
+        let identity = identity.map_err(|error| Fault::Place(unusable(folder, &error)))?;
+        Ok(Database {
+            connection,
+            path,
+            identity,
+        })
     }
 
-    /// Opens a journal that is there, to read it.
-    pub fn read(folder: &Path) -> Result<Self, JournalError> {
-        let path = folder.join(FILE);
-        if !path.is_file() {
-            return Err(JournalError::Missing(folder.into()));
+    fn connect(path: &Path) -> rusqlite::Result<Connection> {
+        let is_new = !path.exists();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        if is_new && let Err(error) = hand_over(path) {
+            log::warn!(
+                "{} can't be given to its folder's owner: {error}",
+                path.display()
+            );
         }
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(|e| failed(&path, &e))?;
-        connection
-            .busy_timeout(BUSY_WAIT)
-            .map_err(|e| failed(&path, &e))?;
-        Ok(Database { connection, path })
-    }
-
-    fn connect(path: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_WAIT)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        // A commit is on the disk when it returns. There is one a second, and nobody but its own thread waits for it.
+        // A commit is on the disk when it returns. There is one a second, and only its own thread waits for it.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
         // A journal that was begun before counts were kept.
         if !has_counts(&connection)? {
             connection.execute_batch(ADD_COUNTS)?;
         }
-        Ok(Database {
-            connection,
-            path: path.into(),
-        })
+        // Another program's table of that name may lack a column.
+        drop(connection.prepare(INSERT)?);
+        Ok(connection)
+    }
+
+    /// Whether the file that was opened still lies in its place.
+    pub fn in_place(&self) -> bool {
+        let found = self.path.metadata();
+        found.is_ok_and(|found| identity(&found) == self.identity)
+    }
+
+    /// Reads all of the file. What is damaged in the middle would stop the records only when they come by there.
+    pub fn read_through(self) -> Result<Self, Fault> {
+        let found = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        match found {
+            Ok(found) if found == "ok" => Ok(self),
+            Ok(found) => Err(Fault::File(found.replace('\n', " "))),
+            Err(error) => Err(self.give_up(&error)),
+        }
     }
 
     /// The number of the latest run, 0 if there was none.
-    pub fn latest_run(&self) -> Result<i64, JournalError> {
-        let run = self
-            .connection
-            .query_row("SELECT max(run) FROM parts", [], |row| {
-                row.get::<_, Option<i64>>(0)
-            });
-        Ok(run.map_err(|e| failed(&self.path, &e))?.unwrap_or(0))
+    pub fn latest_run(&self) -> rusqlite::Result<i64> {
+        latest_run(&self.connection)
     }
 
     /// Adds these records, all or none, and lets the oldest go beyond `keep`.
@@ -132,22 +131,11 @@ impl Database {
         &mut self,
         records: impl IntoIterator<Item = &'r Record>,
         keep: u64,
-    ) -> Result<(), JournalError> {
-        let path = self.path.clone();
-        self.add_all(records, keep).map_err(|e| failed(&path, &e))
-    }
-
-    fn add_all<'r>(
-        &mut self,
-        records: impl IntoIterator<Item = &'r Record>,
-        keep: u64,
     ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         let mut last = 0;
         {
-            let mut insert = transaction.prepare_cached(&format!(
-                "INSERT INTO parts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-            ))?;
+            let mut insert = transaction.prepare_cached(INSERT)?;
             for r in records {
                 insert.execute(params![
                     r.run,
@@ -178,103 +166,88 @@ impl Database {
         transaction.commit()
     }
 
-    /// Hands each record to `take`, the oldest first, until it returns false.
-    pub fn find(
-        &self,
-        filter: &Filter,
-        mut take: impl FnMut(Record) -> bool,
-    ) -> Result<(), JournalError> {
-        let failed = |e: rusqlite::Error| failed(&self.path, &e);
-        let mut conditions = vec!["1".to_owned()];
-        let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-        let mut condition = |text: &str, value: Box<dyn ToSql>| {
-            values.push(value);
-            conditions.push(format!("{text} ?{}", values.len()));
-        };
-        if let Some(since) = filter.since_ms {
-            condition("captured_ms >=", Box::new(since));
-        }
-        if let Some(until) = filter.until_ms {
-            condition("captured_ms <", Box::new(until));
-        }
-        if let Some(run) = filter.run {
-            condition("run =", Box::new(run));
-        }
-        if let Some(part) = filter.part {
-            condition("part =", Box::new(part));
-        }
-        if !filter.causes.is_empty() {
-            let from = values.len();
-            values.extend(
-                filter
-                    .causes
-                    .iter()
-                    .map(|c| Box::new(c.clone()) as Box<dyn ToSql>),
-            );
-            let places: Vec<String> = (from + 1..=values.len()).map(|n| format!("?{n}")).collect();
-            conditions.push(format!("cause IN ({})", places.join(", ")));
-        }
-        let limit = filter.limit.map_or(-1, i64::from);
-        let counts = match has_counts(&self.connection).map_err(failed)? {
-            true => "",
-            false => ", '' AS counts",
-        };
-        let sql = format!(
-            "SELECT {COLUMNS} FROM (SELECT *{counts} FROM parts WHERE {} ORDER BY id DESC LIMIT {limit}) ORDER BY id",
-            conditions.join(" AND ")
-        );
-        let mut select = self.connection.prepare(&sql).map_err(failed)?;
-        let values = rusqlite::params_from_iter(values.iter().map(AsRef::as_ref));
-        let mut rows = select.query(values).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            if !take(record(row).map_err(failed)?) {
-                break;
-            }
-        }
-        Ok(())
+    /// What an error comes from. The file is closed first: looking at it would let go of SQLite's locks.
+    pub fn give_up(self, error: &rusqlite::Error) -> Fault {
+        let path = self.path.clone();
+        drop(self);
+        fault(&path, error)
     }
 }
 
-fn record(row: &SqlRow<'_>) -> rusqlite::Result<Record> {
-    Ok(Record {
-        run: row.get(0)?,
-        part: row.get(1)?,
-        captured_ms: row.get(2)?,
-        cause: row.get(3)?,
-        score: row.get(4)?,
-        p_value: row.get(5)?,
-        branch: row.get(6)?,
-        branches: row.get(7)?,
-        pulse: row.get(8)?,
-        pulse_error_ms: row.get(9)?,
-        fallen: row.get(10)?,
-        latency_ms: row.get(11)?,
-        bundle: row.get(12)?,
-        counts: row.get(13)?,
-    })
+/// The number of the latest run, 0 if there was none. Runs follow each other in the file.
+pub(super) fn latest_run(connection: &Connection) -> rusqlite::Result<i64> {
+    let runs = "SELECT max(run) FROM (SELECT run FROM parts ORDER BY id DESC LIMIT 1)";
+    let run: Option<i64> = connection.query_row(runs, [], |row| row.get(0))?;
+    Ok(run.unwrap_or(0))
 }
 
-fn has_counts(connection: &Connection) -> rusqlite::Result<bool> {
-    let columns = "SELECT count(*) FROM pragma_table_info('parts') WHERE name = 'counts'";
-    connection.query_row(columns, [], |row| row.get(0))
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
-fn failed(path: &Path, error: &rusqlite::Error) -> JournalError {
-    JournalError::Database {
+/// SQLite says "readonly" and "unable to open" of many things; the system's own word is the true cause.
+fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
+    let folder = crate::ownership::folder_of(path);
+    let unusable_file = |reason: String, advice| JournalError::Database {
         path: path.into(),
-        reason: error.to_string(),
+        reason,
+        advice,
+    };
+    let passing = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Some("free space there"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Some("close the program that holds it")
+        }
+        Some(ErrorCode::OutOfMemory) => Some("free memory on this machine"),
+        Some(ErrorCode::SystemIoFailure) if !reads_badly(error) => Some("check the disk it is on"),
+        Some(ErrorCode::FileLockingProtocolFailed) => Some("check the disk it is on"),
+        _ => None,
+    };
+    if let Err(error) = tempfile::tempfile_in(folder) {
+        return Fault::Place(unusable(folder, &error));
     }
+    let refused = ENDINGS.iter().find_map(|ending| {
+        let path = with_ending(path, ending);
+        let opened = File::options().read(true).write(true).open(&path);
+        let error = opened.err()?;
+        (error.kind() != io::ErrorKind::NotFound).then(|| format!("{}: {error}", path.display()))
+    });
+    if let Some(advice) = passing.filter(|_| refused.is_none()) {
+        return Fault::Place(unusable_file(error.to_string(), advice));
+    }
+    Fault::File(refused.unwrap_or_else(|| error.to_string()))
 }
 
-fn is_damaged(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
-    )
+/// Parts of the file can't be read, although others can.
+fn reads_badly(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    let of_reading = [
+        ffi::SQLITE_IOERR_READ,
+        ffi::SQLITE_IOERR_SHORT_READ,
+        ffi::SQLITE_IOERR_CORRUPTFS,
+        ffi::SQLITE_IOERR_DATA,
+    ];
+    code.is_some_and(|code| of_reading.contains(&code))
+}
+
+/// A folder of the journal that can't be written, with what to do about it.
+pub(super) fn unusable(folder: &Path, error: &io::Error) -> JournalError {
+    JournalError::Folder {
+        path: folder.into(),
+        reason: error.to_string(),
+        advice: match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space there",
+            io::ErrorKind::ReadOnlyFilesystem => "mount its medium for writing",
+            io::ErrorKind::PermissionDenied => {
+                "give the station's user write permission on this folder"
+            }
+            _ => "correct `journal.path` in the station file, or what lies there",
+        },
+    }
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
     pub fn record(run: i64, part: u32, cause: &str) -> Record {
@@ -296,120 +269,36 @@ pub mod tests {
         }
     }
 
-    fn parts(database: &Database, filter: Filter) -> Vec<(i64, u32)> {
-        let mut found = Vec::new();
-        database
-            .find(&filter, |r| {
-                found.push((r.run, r.part));
-                true
-            })
-            .unwrap();
-        found
-    }
-
     #[test]
-    fn records_are_kept_found_and_let_go() {
+    fn each_fault_is_the_place_s_or_the_file_s() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            Database::read(folder.path()),
-            Err(JournalError::Missing(_))
-        ));
-        let mut database = Database::open(folder.path()).unwrap();
-        assert_eq!(database.latest_run().unwrap(), 0);
-        let bad = record(1, 2, "bad");
-        database
-            .add(
-                &[record(1, 1, "good"), bad.clone(), record(1, 3, "late")],
-                100,
-            )
-            .unwrap();
-        database.add(&[record(2, 1, "good")], 100).unwrap();
-        assert_eq!(database.latest_run().unwrap(), 2);
-        let mut found = Vec::new();
-        let filter = Filter {
-            causes: vec!["bad".into()],
-            ..Filter::default()
+        let path = folder.path().join(FILE);
+        let fault = || match Database::open(folder.path()).and_then(Database::read_through) {
+            Ok(_) => "none".into(),
+            Err(Fault::File(why)) => format!("file: {why}"),
+            Err(Fault::Place(error)) => format!("place: {error}"),
         };
-        Database::read(folder.path())
-            .unwrap()
-            .find(&filter, |r| {
-                found.push(r);
-                true
-            })
-            .unwrap();
-        assert_eq!(found, [bad]);
-        let causes = vec!["bad".to_owned(), "late".into()];
-        let filter = Filter {
-            causes,
-            since_ms: Some(3_000),
-            ..Filter::default()
-        };
-        assert_eq!(parts(&database, filter), [(1, 3)]);
-        let filter = Filter {
-            run: Some(1),
-            limit: Some(2),
-            ..Filter::default()
-        };
-        assert_eq!(parts(&database, filter), [(1, 2), (1, 3)]);
-        let filter = Filter {
-            part: Some(1),
-            until_ms: Some(1_001),
-            ..Filter::default()
-        };
-        assert_eq!(parts(&database, filter), [(1, 1), (2, 1)]);
-
-        for run in 0..30 {
-            let records: Vec<Record> = (0..200).map(|part| record(run, part, "good")).collect();
-            database.add(&records, 1_500).unwrap();
+        assert_eq!(fault(), "none");
+        std::fs::write(&path, "torn".repeat(5_000)).unwrap();
+        assert_eq!(fault(), "file: file is not a database");
+        std::fs::remove_file(&path).unwrap();
+        let foreign = Connection::open(&path).unwrap();
+        let other = "CREATE TABLE parts (id INTEGER PRIMARY KEY, captured_ms INTEGER, name TEXT)";
+        foreign.execute_batch(other).unwrap();
+        drop(foreign);
+        assert!(fault().starts_with("file: "), "{}", fault());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(fault(), "file: it is not a file");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::create_dir(with_ending(&path, "-wal")).unwrap();
+        assert!(fault().contains("Is a directory"), "{}", fault());
+        let path = folder.path().join("plain");
+        std::fs::write(&path, "a file").unwrap();
+        match Database::open(&path) {
+            Err(Fault::Place(error)) => assert!(error.to_string().contains("journal.path")),
+            _ => panic!("a file can't be the folder"),
         }
-        let kept = parts(&database, Filter::default()).len();
-        assert!((1_500..=1_500 + 1_200).contains(&kept), "{kept}");
-    }
-
-    #[test]
-    fn a_journal_of_before_counts_is_read_and_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let with = "        bundle TEXT NOT NULL,\n        counts TEXT NOT NULL DEFAULT ''";
-        let before = SCHEMA.replace(with, "        bundle TEXT NOT NULL");
-        let connection = Connection::open(folder.path().join(FILE)).unwrap();
-        connection.execute_batch(&before).unwrap();
-        assert!(!has_counts(&connection).unwrap());
-        let row = "INSERT INTO parts (run, part, captured_ms, cause, branches, pulse, bundle) \
-                   VALUES (1, 7, 5, 'bad', '', 'seen', 'demo 1')";
-        connection.execute_batch(row).unwrap();
-        drop(connection);
-        let found = || {
-            let mut found = Vec::new();
-            let database = Database::read(folder.path()).unwrap();
-            let all = Filter::default();
-            database
-                .find(&all, |r| {
-                    found.push((r.part, r.counts));
-                    true
-                })
-                .unwrap();
-            found
-        };
-        assert_eq!(found(), [(7, String::new())]);
-        let counted = Record {
-            counts: "found 3 of 2 (25×6 %)".into(),
-            ..record(2, 8, "bad")
-        };
-        let mut database = Database::open(folder.path()).unwrap();
-        database.add([&counted], 100).unwrap();
-        assert_eq!(found(), [(7, String::new()), (8, counted.counts)]);
-    }
-
-    #[test]
-    fn a_damaged_journal_is_put_aside_and_a_new_one_begun() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE), "torn".repeat(5_000)).unwrap();
-        let mut database = Database::open(folder.path()).unwrap();
-        database.add(&[record(1, 1, "good")], 10).unwrap();
-        assert_eq!(
-            std::fs::read(folder.path().join("damaged-1.sqlite")).unwrap(),
-            "torn".repeat(5_000).as_bytes()
-        );
     }
 
     impl Database {
@@ -429,10 +318,19 @@ pub mod tests {
         database.add(&[record(1, 1, "good")], 10_000).unwrap();
         database.bound_pages(8);
         let many: Vec<Record> = (2..2_000).map(|part| record(1, part, "good")).collect();
-        let error = database.add(&many, 10_000).unwrap_err().to_string();
-        assert!(error.contains("full"), "{error}");
-        assert_eq!(parts(&database, Filter::default()), [(1, 1)]);
-        database.bound_pages(1_000_000);
-        database.add(&many, 10_000).unwrap();
+        let error = database.add(&many, 10_000).unwrap_err();
+        let count = "SELECT count(*) FROM parts";
+        let count = database.connection.query_row(count, [], |row| row.get(0));
+        assert_eq!(count, Ok(1));
+        match database.give_up(&error) {
+            Fault::Place(error) => {
+                assert!(error.to_string().contains("free space there"), "{error}");
+            }
+            Fault::File(why) => panic!("{why}"),
+        }
+        Database::open(folder.path())
+            .unwrap()
+            .add(&many, 10_000)
+            .unwrap();
     }
 }

@@ -1,15 +1,26 @@
 //! What became of each part, kept where a power cut or a full disk can't take it or the line down: a database of records
 //! written by a thread of its own, and a ring of pictures of parts that were not good.
 
+mod aside;
 mod database;
 mod pictures;
+mod reading;
+mod salvage;
+mod times;
 mod writer;
 
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::mpsc::Sender;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-pub use database::{Database, Filter};
 pub use pictures::Pictures;
+use reading::Reader;
+pub use times::{parse_time, show_time};
 pub use writer::{Writer, WriterReport};
 
 use crate::inspector::Verdict;
@@ -17,13 +28,28 @@ use crate::station::ledger::{Pulse, Row};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    #[error("the journal's folder {} can't be used ({source}): correct `journal.path` in the station file, or its permissions", path.display())]
+    #[error("the journal's folder {} can't be used ({reason}): {advice}", path.display())]
     Folder {
         path: PathBuf,
+        reason: String,
+        advice: &'static str,
+    },
+    #[error("the journal {} can't be written ({reason}): {advice}", path.display())]
+    Database {
+        path: PathBuf,
+        reason: String,
+        advice: &'static str,
+    },
+    #[error("the journal {} is damaged ({reason}): check the disk it is on", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("the journal {} can't be used: {missing} is missing for this user", path.display())]
+    NoPermission { path: PathBuf, missing: String },
+    #[error("the journal {} can't be copied to {} to be read ({source}): make room there, or set TMPDIR to another folder", path.display(), folder.display())]
+    NoCopy {
+        path: PathBuf,
+        folder: PathBuf,
         source: std::io::Error,
     },
-    #[error("the journal {} can't be used ({reason}): check the disk it is on", path.display())]
-    Database { path: PathBuf, reason: String },
     #[error("there is no journal in {}: name the station file with --config, or the journal's folder with --journal", .0.display())]
     Missing(PathBuf),
     #[error("the station file {} has no section `journal`: add it, or name the journal's folder with --journal", .0.display())]
@@ -34,6 +60,28 @@ pub enum JournalError {
     NoTime(String),
     #[error("the journal's thread can't be started ({0}): free memory on this machine")]
     NoThread(std::io::Error),
+}
+
+/// Which records are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub since_ms: Option<i64>,
+    pub until_ms: Option<i64>,
+    /// Causes by name; all if none.
+    pub causes: Vec<String>,
+    pub run: Option<i64>,
+    pub part: Option<u32>,
+    /// The latest so many.
+    pub limit: Option<u32>,
+}
+
+/// What the threads of one run's journal share.
+#[derive(Clone)]
+pub struct Run {
+    /// Counts the starts of the station. A journal that can only be read later may show that it was taken.
+    pub number: Arc<AtomicI64>,
+    /// One sentence for each thing that a person must know.
+    pub alarms: Sender<String>,
 }
 
 /// One part, as it is kept.
@@ -100,6 +148,106 @@ impl Record {
     }
 }
 
+/// Hands each record that is wanted to `take`, the oldest first, until it returns false: those of the journals that were put
+/// aside, too. Returns what of them can't be read.
+pub fn find(
+    folder: &Path,
+    filter: &Filter,
+    take: &mut dyn FnMut(Record) -> bool,
+) -> Result<Vec<JournalError>, JournalError> {
+    let path = folder.join(aside::FILE);
+    let mut files = aside::journals(folder);
+    match path.symlink_metadata() {
+        Ok(_) => files.push(path.clone()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(reading::unreadable(&path, &error));
+        }
+        Err(_) if files.is_empty() => return Err(JournalError::Missing(folder.into())),
+        Err(_) => {}
+    }
+    let (mut unread, mut failed) = (Vec::new(), None);
+    let mut find =
+        |file: &PathBuf, filter: &Filter, take: &mut dyn FnMut(Record) -> bool| match Reader::open(
+            file,
+        )
+        .and_then(|reader| reader.find(filter, take))
+        {
+            Ok(left_out) => unread.extend(left_out),
+            Err(error) if *file == path => failed = Some(error),
+            Err(error) => unread.push(error),
+        };
+    let mut more = true;
+    if let Some(limit) = filter.limit {
+        let mut latest: VecDeque<Record> = VecDeque::new();
+        for file in files.iter().rev() {
+            let wanted = (limit as usize).saturating_sub(latest.len()) as u32;
+            if wanted == 0 {
+                break;
+            }
+            let mut found = Vec::new();
+            let filter = Filter {
+                limit: Some(wanted),
+                ..filter.clone()
+            };
+            find(file, &filter, &mut |record| {
+                found.push(record);
+                true
+            });
+            found.into_iter().rev().for_each(|r| latest.push_front(r));
+        }
+        for record in latest {
+            more = more && take(record);
+        }
+    } else {
+        for file in &files {
+            if more {
+                find(file, filter, &mut |record| {
+                    more = take(record);
+                    more
+                });
+            }
+        }
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(unread),
+    }
+}
+
+/// Whether a station can go on with the journal in this folder: all of it is read, and nothing is changed. Returns how many
+/// journals were put aside there.
+pub fn check(folder: &Path) -> Result<usize, JournalError> {
+    let there = folder.ancestors().find(|folder| folder.exists());
+    let there = there.filter(|folder| !folder.as_os_str().is_empty());
+    let there = there.unwrap_or(Path::new("."));
+    // As the station's thread will: a temporary file without a name.
+    tempfile::tempfile_in(there).map_err(|error| database::unusable(there, &error))?;
+    let pictures = pictures_folder(folder);
+    if pictures.symlink_metadata().is_ok() {
+        tempfile::tempfile_in(&pictures).map_err(|error| database::unusable(&pictures, &error))?;
+    }
+    let path = folder.join(aside::FILE);
+    if path.symlink_metadata().is_ok() {
+        if path.is_file()
+            && let Err(error) = File::options().append(true).open(&path)
+        {
+            let path = path.clone();
+            return Err(match error.kind() {
+                io::ErrorKind::PermissionDenied => JournalError::NoPermission {
+                    missing: format!("write permission on {}", path.display()),
+                    path,
+                },
+                _ => JournalError::Damaged {
+                    path,
+                    reason: error.to_string(),
+                },
+            });
+        }
+        Reader::open(&path)?.check()?;
+    }
+    Ok(aside::journals(folder).len())
+}
+
 fn pictures_folder(folder: &Path) -> PathBuf {
     folder.join("pictures")
 }
@@ -110,118 +258,4 @@ fn wall_ms(at: Instant) -> i64 {
         .unwrap_or_default();
     let at = now.saturating_sub(Instant::now().saturating_duration_since(at));
     at.as_millis() as i64
-}
-
-/// A moment that a person names: a date, a date with a time of day (UTC), or how long before `now_ms`.
-pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, JournalError> {
-    let no_time = || JournalError::NoTime(text.into());
-    if let Some(unit) = text.chars().last()
-        && let Some(ms) = match unit {
-            's' => Some(1_000.0),
-            'm' => Some(60_000.0),
-            'h' => Some(3_600_000.0),
-            'd' => Some(86_400_000.0),
-            _ => None,
-        }
-    {
-        let number: f64 = text[..text.len() - 1].parse().map_err(|_| no_time())?;
-        if !(0.0..1e6).contains(&number) {
-            return Err(no_time());
-        }
-        return Ok(now_ms - (number * ms) as i64);
-    }
-    let (date, clock) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
-    let numbers = |text: &str, separator| -> Option<Vec<i64>> {
-        text.split(separator).map(|n| n.parse().ok()).collect()
-    };
-    let date = numbers(date, '-').ok_or_else(no_time)?;
-    let clock = numbers(clock, ':').ok_or_else(no_time)?;
-    let ([year, month, day], [hour, minute, rest @ ..]) = (&date[..], &clock[..]) else {
-        return Err(no_time());
-    };
-    let second = rest.first().copied().unwrap_or(0);
-    let sane = (1970..10_000).contains(year)
-        && (1..=12).contains(month)
-        && (1..=31).contains(day)
-        && (0..24).contains(hour)
-        && (0..60).contains(minute)
-        && (0..61).contains(&second)
-        && rest.len() < 2;
-    if !sane {
-        return Err(no_time());
-    }
-    let seconds = (days_before(*year, *month, *day) * 24 + hour) * 3_600 + minute * 60 + second;
-    Ok(seconds * 1_000)
-}
-
-/// Days from 1970-01-01 to this date (Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil).
-fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year - era * 400;
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// A moment as `2026-11-24T15:04:05.123Z`.
-pub fn show_time(ms: i64) -> String {
-    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    // civil_from_days, from the same paper.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted - era * 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 {
-        month_index + 3
-    } else {
-        month_index - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let clock = Duration::from_millis(of_day as u64);
-    let seconds = clock.as_secs();
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60,
-        clock.subsec_millis()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_and_shown_alike() {
-        let ms = parse_time("2026-11-24T15:04:05", 0).unwrap();
-        assert_eq!(ms, 1_795_532_645_000);
-        assert_eq!(show_time(ms + 7), "2026-11-24T15:04:05.007Z");
-        assert_eq!(
-            show_time(parse_time("2024-02-29", 0).unwrap()),
-            "2024-02-29T00:00:00.000Z"
-        );
-        assert_eq!(show_time(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            parse_time("90m", 10_000_000).unwrap(),
-            10_000_000 - 5_400_000
-        );
-        for text in [
-            "",
-            "yesterday",
-            "2026-13-01",
-            "2026-11",
-            "2026-11-24T25:00",
-            "-3h",
-            "é",
-            "1e9d",
-        ] {
-            let error = parse_time(text, 0).unwrap_err().to_string();
-            assert!(error.contains("is no time"), "{error}");
-        }
-    }
 }

@@ -13,10 +13,12 @@ use std::thread::{self, JoinHandle};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 
-use super::{JournalError, pictures_folder};
+use super::aside::put_aside;
+use super::{JournalError, Run, pictures_folder};
 use crate::camera::Frame;
 use crate::heatmap;
 use crate::line::Part;
+use crate::ownership::{create_folder, hand_over};
 use crate::score::anomaly_map;
 use crate::station::{Album, Heatmap};
 
@@ -42,14 +44,7 @@ pub struct Pictures {
 
 impl Pictures {
     /// Keeps pictures of this run under the journal's `folder`, in at most `bytes`.
-    pub fn start(folder: &Path, run: i64, bytes: u64) -> Result<Self, JournalError> {
-        let folder = pictures_folder(folder);
-        let ring = fs::create_dir_all(&folder)
-            .and_then(|()| Ring::open(&folder, bytes))
-            .map_err(|source| JournalError::Folder {
-                path: folder.clone(),
-                source,
-            })?;
+    pub fn start(folder: &Path, run: &Run, bytes: u64) -> Result<Self, JournalError> {
         let (full, inbox) = sync_channel(IN_FLIGHT);
         let (returns, empty) = sync_channel(IN_FLIGHT);
         for _ in 0..IN_FLIGHT {
@@ -63,15 +58,17 @@ impl Pictures {
         }
         let shed = Arc::new(AtomicU64::new(0));
         let mut desk = Desk {
-            ring,
-            folder,
-            run,
+            ring: None,
+            folder: pictures_folder(folder),
+            bytes,
+            run: run.clone(),
             shed: Arc::clone(&shed),
-            told: false,
+            reported: None,
         };
         let thread = thread::Builder::new()
             .name("pictures".into())
             .spawn(move || {
+                desk.attempt(|_| Ok(()));
                 while let Ok(picture) = inbox.recv() {
                     desk.keep(&picture);
                     let _ = returns.try_send(picture);
@@ -120,35 +117,100 @@ pub fn picture_path(folder: &Path, run: i64, part: u32) -> PathBuf {
     folder.join(format!("{run:06}-{part:08}.png"))
 }
 
+/// The highest number of a run that a picture is named after.
+pub(super) fn latest_run(folder: &Path) -> i64 {
+    let entries = pictures_folder(folder).read_dir().into_iter().flatten();
+    let numbers = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        name.to_str()?.split_once('-')?.0.parse().ok()
+    });
+    numbers.max().unwrap_or(0)
+}
+
 struct Desk {
-    ring: Ring,
+    /// None while the folder can't be used.
+    ring: Option<Ring>,
     folder: PathBuf,
-    run: i64,
+    bytes: u64,
+    run: Run,
     shed: Arc<AtomicU64>,
-    /// That nothing can be kept was said.
-    told: bool,
+    /// Why no picture can be kept, as the operator was alarmed.
+    reported: Option<String>,
 }
 
 impl Desk {
     fn keep(&mut self, picture: &Picture) {
-        let path = picture_path(&self.folder, self.run, picture.part);
-        let kept = encode(picture).and_then(|(seen, heated)| {
-            self.ring.put(&path, &seen)?;
+        let run = self.run.number.load(Ordering::Relaxed);
+        let path = picture_path(&self.folder, run, picture.part);
+        let kept = self.attempt(|ring| {
+            let (seen, heated) = encode(picture)?;
+            ring.put(&path, &seen)?;
             match heated {
-                Some(heated) => self.ring.put(&path.with_extension("heat.png"), &heated),
+                Some(heated) => ring.put(&path.with_extension("heat.png"), &heated),
                 None => Ok(()),
             }
         });
-        if let Err(error) = &kept {
+        if !kept {
             self.shed.fetch_add(1, Ordering::Relaxed);
-            if !self.told {
-                log::warn!(
-                    "{}: no picture can be kept ({error}); free space there",
-                    self.folder.display()
-                );
-            }
         }
-        self.told = kept.is_err();
+    }
+
+    /// Does this with the ring, if there is one by now; what stands in its way is an alarm, once.
+    fn attempt(&mut self, put: impl FnOnce(&mut Ring) -> io::Result<()>) -> bool {
+        let mut ring = self.ring.take().filter(|_| self.folder.is_dir());
+        let opened = match ring.as_mut() {
+            Some(ring) => Ok(ring),
+            None => self.open().map(|opened| ring.insert(opened)),
+        };
+        let Err(error) = opened.and_then(put) else {
+            self.ring = ring;
+            self.reported = None;
+            return true;
+        };
+        // Else the folder may be another one by the next picture.
+        if matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
+            self.ring = ring;
+        }
+        let why = super::database::unusable(&self.folder, &error).to_string();
+        if self.reported.as_ref() != Some(&why) {
+            let alarm = format!("{why}; no picture is kept until then, records are");
+            let _ = self.run.alarms.send(alarm);
+            self.reported = Some(why);
+        }
+        false
+    }
+
+    /// A folder that is none, or another user's, is put aside for a new one.
+    fn open(&self) -> io::Result<Ring> {
+        let folder = &self.folder;
+        let usable = || {
+            create_folder(folder)?;
+            tempfile::tempfile_in(folder)?;
+            Ring::open(folder, self.bytes)
+        };
+        usable().or_else(|error| {
+            let of_folder = [
+                io::ErrorKind::PermissionDenied,
+                io::ErrorKind::NotADirectory,
+                io::ErrorKind::AlreadyExists,
+            ];
+            if !of_folder.contains(&error.kind()) {
+                return Err(error);
+            }
+            let aside = match put_aside(folder, "-pictures") {
+                Ok(Some(aside)) => aside,
+                _ => return Err(error),
+            };
+            let _ = self.run.alarms.send(format!(
+                "the folder of pictures {} can't be used ({error}): it is kept as {}, and a new one is begun",
+                folder.display(),
+                aside.display()
+            ));
+            usable()
+        })
     }
 }
 
@@ -196,7 +258,11 @@ impl Ring {
         let mut files = Vec::new();
         for entry in folder.read_dir()? {
             let entry = entry?;
-            let (path, metadata) = (entry.path(), entry.metadata()?);
+            let path = entry.path();
+            // Gone since it was listed.
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
             if path.extension().is_some_and(|e| e == "part") {
                 // Begun before a power cut.
                 let _ = fs::remove_file(path);
@@ -222,7 +288,9 @@ impl Ring {
         }
         self.make_room(length);
         let part = path.with_extension("part");
-        let written = fs::write(&part, content).and_then(|()| fs::rename(&part, path));
+        let written = fs::write(&part, content)
+            .and_then(|()| hand_over(&part))
+            .and_then(|()| fs::rename(&part, path));
         if let Err(error) = written {
             let _ = fs::remove_file(&part);
             // Somebody else filled the disk: the oldest picture makes room for the next.
@@ -265,6 +333,15 @@ mod tests {
         names
     }
 
+    fn run(number: i64) -> (Run, Receiver<String>) {
+        let (alarms_in, alarms) = std::sync::mpsc::channel();
+        let run = Run {
+            number: Arc::new(number.into()),
+            alarms: alarms_in,
+        };
+        (run, alarms)
+    }
+
     fn keep(pictures: &mut Pictures, id: u32) {
         let mut rng = fastrand::Rng::with_seed(u64::from(id));
         let mut frame = Frame {
@@ -287,7 +364,8 @@ mod tests {
     #[test]
     fn a_picture_is_kept_with_its_heat() {
         let folder = tempfile::tempdir().unwrap();
-        let mut pictures = Pictures::start(folder.path(), 3, 1 << 20).unwrap();
+        let (run, _alarms) = run(3);
+        let mut pictures = Pictures::start(folder.path(), &run, 1 << 20).unwrap();
         keep(&mut pictures, 1);
         drop(pictures);
         assert_eq!(
@@ -336,5 +414,35 @@ mod tests {
         assert_eq!(files(folder.path()).len(), 3);
         drop(Ring::open(&place, 300).unwrap());
         assert_eq!(files(folder.path()), ["000001-00000005.png"]);
+    }
+
+    #[test]
+    fn a_folder_that_can_t_be_used_is_put_aside_or_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("pictures");
+        fs::write(&place, "a file").unwrap();
+        let (run, alarms) = run(1);
+        let mut desk = Desk {
+            ring: None,
+            folder: place.clone(),
+            bytes: 1_000,
+            run,
+            shed: Arc::default(),
+            reported: None,
+        };
+        let put = |ring: &mut Ring| ring.put(&place.join("000001-00000001.png"), &[0; 10]);
+        assert!(desk.attempt(put));
+        let alarm = alarms.try_recv().unwrap();
+        assert!(alarm.contains("damaged-1-pictures"), "{alarm}");
+        assert_eq!(files(folder.path()).len(), 1);
+        // Removed while it is at work.
+        fs::remove_dir_all(&place).unwrap();
+        assert!(desk.attempt(put));
+        assert_eq!(files(folder.path()).len(), 1);
+        // What is above it is no folder any more.
+        desk.folder = folder.path().join("damaged-1-pictures/pictures");
+        let stuck = |_: &mut Ring| Ok(());
+        assert!(!desk.attempt(stuck) && !desk.attempt(stuck));
+        assert_eq!(alarms.try_iter().count(), 1, "it is said once");
     }
 }

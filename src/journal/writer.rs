@@ -1,13 +1,17 @@
 //! The thread that writes records. What it can't write it keeps for a while, then lets the oldest go; the line never waits.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{Database, JournalError, Record};
+use super::aside::{self, FILE};
+use super::database::{Database, Fault};
+use super::reading::Reader;
+use super::{JournalError, Record, Run, pictures};
 
 /// Between the line and the thread; and what the thread keeps while the disk takes nothing.
 const IN_FLIGHT: usize = 2_048;
@@ -28,6 +32,8 @@ struct Shared {
     written: AtomicU64,
     shed: AtomicU64,
     failing: AtomicBool,
+    /// The latest reason, one sentence.
+    why: Mutex<String>,
 }
 
 impl WriterReport {
@@ -44,6 +50,12 @@ impl WriterReport {
     pub fn failing(&self) -> bool {
         self.shared.failing.load(Ordering::Relaxed)
     }
+
+    /// Why records were lost, empty where none was.
+    pub fn why(&self) -> String {
+        let why = self.shared.why.lock();
+        why.unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 pub struct Writer {
@@ -53,16 +65,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn start(database: Database, keep: u64) -> Result<Self, JournalError> {
+    /// Goes on with the journal in this folder, or begins one. Where that can't be done it is tried again and again.
+    pub fn start(folder: &Path, keep: u64, run: &Run) -> Result<Self, JournalError> {
         let (records, inbox) = sync_channel(IN_FLIGHT);
         let report = WriterReport::default();
-        let desk = Desk {
-            database,
-            keep,
-            waiting: VecDeque::with_capacity(KEPT),
-            shared: Arc::clone(&report.shared),
-            retry_at: None,
-        };
+        let mut desk = Desk::new(folder, keep, run, Arc::clone(&report.shared));
+        // Pictures need the number of this run.
+        desk.turn(false);
         let thread = thread::Builder::new()
             .name("journal".into())
             .spawn(move || desk.run(&inbox))
@@ -97,15 +106,37 @@ impl Drop for Writer {
 }
 
 struct Desk {
-    database: Database,
+    folder: PathBuf,
+    /// None while the journal can't be written.
+    database: Option<Database>,
+    /// All of the file was read and found whole.
+    read_through: bool,
+    /// This run's number was compared with those in the file.
+    numbered: bool,
     keep: u64,
+    run: Run,
     waiting: VecDeque<Record>,
     shared: Arc<Shared>,
     retry_at: Option<Instant>,
 }
 
 impl Desk {
+    fn new(folder: &Path, keep: u64, run: &Run, shared: Arc<Shared>) -> Self {
+        Desk {
+            folder: folder.into(),
+            database: None,
+            read_through: false,
+            numbered: false,
+            keep,
+            run: run.clone(),
+            waiting: VecDeque::with_capacity(KEPT),
+            shared,
+            retry_at: None,
+        }
+    }
+
     fn run(mut self, inbox: &Receiver<Record>) {
+        self.turn(true);
         let mut write_at = None;
         loop {
             let wait = write_at.map_or(BATCH_WAIT, |at: Instant| {
@@ -122,11 +153,13 @@ impl Desk {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     self.retry_at = None;
-                    self.write();
+                    self.turn(true);
+                    let lost = self.waiting.len() as u64;
+                    self.shared.shed.fetch_add(lost, Ordering::Relaxed);
                     return;
                 }
             }
-            self.write();
+            self.turn(true);
             write_at = None;
         }
     }
@@ -139,55 +172,153 @@ impl Desk {
         self.waiting.push_back(record);
     }
 
-    fn write(&mut self) {
+    /// Writes what waits, unless it failed a moment ago. `read_through` reads all of the journal before its first record.
+    fn turn(&mut self, read_through: bool) {
         let now = Instant::now();
-        if self.waiting.is_empty() || self.retry_at.is_some_and(|at| now < at) {
+        if self.retry_at.is_some_and(|at| now < at) {
             return;
         }
-        match self.database.add(&self.waiting, self.keep) {
-            Ok(()) => {
-                self.shared
-                    .written
-                    .fetch_add(self.waiting.len() as u64, Ordering::Relaxed);
-                self.shared.failing.store(false, Ordering::Relaxed);
-                self.retry_at = None;
-                self.waiting.clear();
-            }
-            Err(error) => {
-                if !self.shared.failing.swap(true, Ordering::Relaxed) {
-                    log::warn!("{error}; the line goes on, and records are kept for a while");
-                }
-                self.retry_at = Some(now + RETRY);
-            }
+        let Err(error) = self.write_or_begin_anew(read_through) else {
+            self.shared.failing.store(false, Ordering::Relaxed);
+            self.retry_at = None;
+            return;
+        };
+        self.retry_at = Some(now + RETRY);
+        let why = error.to_string();
+        let last = self.shared.why.lock();
+        let mut last = last.unwrap_or_else(PoisonError::into_inner);
+        // The same is said once, until the journal was written again.
+        if !self.shared.failing.swap(true, Ordering::Relaxed) || *last != why {
+            let going_on = format!("the line goes on, and the latest {KEPT} records wait");
+            let _ = self.run.alarms.send(format!("{why}; {going_on}"));
+            *last = why;
         }
+    }
+
+    /// A file that can't be gone on with is put aside, once in a turn.
+    fn write_or_begin_anew(&mut self, read_through: bool) -> Result<(), JournalError> {
+        let why = match self.write(read_through) {
+            Ok(()) => return Ok(()),
+            Err(Fault::Place(error)) => return Err(error),
+            Err(Fault::File(why)) => why,
+        };
+        let path = self.folder.join(FILE);
+        let failed = |reason: String| JournalError::Database {
+            path: path.clone(),
+            reason,
+            advice: "correct what it names, or name another folder as `journal.path`",
+        };
+        let aside = aside::put_aside(&path, ".sqlite")
+            .map_err(|error| failed(format!("{why}; it can't be put aside: {error}")))?;
+        let Some(aside) = aside else {
+            return Err(failed(why));
+        };
+        let _ = self.run.alarms.send(format!(
+            "the journal {} can't be gone on with ({why}): it is kept as {}, and a new one is begun; `aecsad history` shows what can still be read",
+            path.display(),
+            aside.display()
+        ));
+        self.write(read_through).map_err(|fault| match fault {
+            Fault::Place(error) => error,
+            Fault::File(why) => failed(why),
+        })
+    }
+
+    fn write(&mut self, read_through: bool) -> Result<(), Fault> {
+        let mut database = match self.database.take() {
+            Some(database) if database.in_place() => database,
+            Some(removed) => {
+                drop(removed);
+                let _ = self.run.alarms.send(format!(
+                    "the journal in {} was moved or removed: a new one is begun",
+                    self.folder.display()
+                ));
+                self.open()?
+            }
+            None => self.open()?,
+        };
+        if read_through && !self.read_through {
+            database = database.read_through()?;
+            self.read_through = true;
+        }
+        if read_through && !self.waiting.is_empty() {
+            if let Err(error) = database.add(&self.waiting, self.keep) {
+                self.read_through = false;
+                return Err(database.give_up(&error));
+            }
+            let written = self.waiting.len() as u64;
+            self.shared.written.fetch_add(written, Ordering::Relaxed);
+            self.waiting.clear();
+        }
+        self.database = Some(database);
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<Database, Fault> {
+        self.read_through = false;
+        let database = Database::open(&self.folder)?;
+        if !self.numbered {
+            let latest = match database.latest_run() {
+                Ok(latest) => latest,
+                Err(error) => return Err(database.give_up(&error)),
+            };
+            let number = 1 + latest.max(self.latest_elsewhere());
+            let number = self
+                .run
+                .number
+                .fetch_max(number, Ordering::Relaxed)
+                .max(number);
+            self.waiting.iter_mut().for_each(|r| r.run = number);
+            self.numbered = true;
+        }
+        Ok(database)
+    }
+
+    /// The latest run in journals that were put aside and among the pictures.
+    fn latest_elsewhere(&self) -> i64 {
+        let aside = aside::journals(&self.folder).into_iter().rev();
+        let mut runs = aside.filter_map(|path| Reader::open(&path).ok()?.latest_run().ok());
+        let aside = runs.next().unwrap_or(0);
+        aside.max(pictures::latest_run(&self.folder))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Filter;
+    use std::sync::atomic::AtomicI64;
+    use std::sync::mpsc::channel;
+
     use super::super::database::tests::record;
+    use super::super::{Filter, find};
     use super::*;
 
-    fn count(folder: &std::path::Path) -> (usize, u32) {
+    fn count(folder: &Path) -> (usize, u32) {
         let (mut count, mut first) = (0, 0);
-        let database = Database::read(folder).unwrap();
-        database
-            .find(&Filter::default(), |r| {
-                if count == 0 {
-                    first = r.part;
-                }
-                count += 1;
-                true
-            })
-            .unwrap();
+        let unread = find(folder, &Filter::default(), &mut |r| {
+            if count == 0 {
+                first = r.part;
+            }
+            count += 1;
+            true
+        });
+        assert!(unread.unwrap().is_empty());
         (count, first)
+    }
+
+    fn run() -> (Run, Receiver<String>) {
+        let (alarms_in, alarms) = channel();
+        let run = Run {
+            number: Arc::new(AtomicI64::new(1)),
+            alarms: alarms_in,
+        };
+        (run, alarms)
     }
 
     #[test]
     fn everything_is_written_by_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        let writer = Writer::start(Database::open(folder.path()).unwrap(), 1_000_000).unwrap();
+        let (run, alarms) = run();
+        let writer = Writer::start(folder.path(), 1_000_000, &run).unwrap();
         for part in 1..=1_000 {
             writer.write(record(1, part, "good"));
         }
@@ -195,30 +326,94 @@ mod tests {
         drop(writer);
         assert_eq!((report.written(), report.shed()), (1_000, 0));
         assert_eq!(count(folder.path()), (1_000, 1));
+        assert_eq!(alarms.try_iter().count(), 0);
     }
 
     #[test]
     fn a_disk_that_is_full_costs_the_oldest_records_only() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path()).unwrap();
-        database.bound_pages(8);
-        let mut desk = Desk {
-            database,
-            keep: 1_000_000,
-            waiting: VecDeque::new(),
-            shared: Arc::default(),
-            retry_at: None,
-        };
+        let (run, alarms) = run();
+        let mut desk = Desk::new(folder.path(), 1_000_000, &run, Arc::default());
+        desk.turn(true);
+        desk.database.as_ref().unwrap().bound_pages(8);
         for part in 1..=KEPT as u32 + 500 {
             desk.keep(record(1, part, "good"));
         }
-        desk.write();
+        desk.turn(true);
         assert!(desk.shared.failing.load(Ordering::Relaxed));
         assert_eq!(desk.waiting.len(), KEPT);
-        desk.database.bound_pages(1_000_000);
+        let alarm = alarms.try_recv().unwrap();
+        assert!(alarm.contains("free space there"), "{alarm}");
+        // The bound is the connection's, and a failing one is closed.
         desk.retry_at = None;
-        desk.write();
+        desk.turn(true);
         assert_eq!(desk.shared.shed.load(Ordering::Relaxed), 500);
         assert_eq!(count(folder.path()), (KEPT, 501));
+    }
+
+    #[test]
+    fn a_journal_that_goes_wrong_while_it_is_written_is_put_aside_or_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal");
+        let (run, alarms) = run();
+        std::fs::write(&journal, "a file where the folder should be").unwrap();
+        let mut desk = Desk::new(&journal, 1_000_000, &run, Arc::default());
+        let turn = |desk: &mut Desk, part| {
+            desk.keep(record(1, part, "good"));
+            desk.retry_at = None;
+            desk.turn(true);
+            alarms.try_iter().collect::<Vec<_>>()
+        };
+        let alarm = turn(&mut desk, 1).concat();
+        assert!(alarm.contains("journal.path"), "{alarm}");
+        assert_eq!(turn(&mut desk, 2), [""; 0], "it is said once");
+        std::fs::remove_file(&journal).unwrap();
+        assert_eq!(turn(&mut desk, 3), [""; 0]);
+        assert_eq!(count(&journal), (3, 1));
+
+        std::fs::remove_dir_all(&journal).unwrap();
+        let alarm = turn(&mut desk, 4).concat();
+        assert!(alarm.contains("moved or removed"), "{alarm}");
+        assert_eq!(count(&journal), (1, 4));
+
+        // Another program drops the table under it.
+        let other = rusqlite::Connection::open(journal.join(FILE)).unwrap();
+        other.execute_batch("DROP TABLE parts").unwrap();
+        drop(other);
+        let alarm = turn(&mut desk, 5).concat();
+        assert!(
+            alarm.contains("no such table") && alarm.contains("damaged-1.sqlite"),
+            "{alarm}"
+        );
+        assert!(!desk.shared.failing.load(Ordering::Relaxed));
+        let latest = Filter {
+            limit: Some(1),
+            ..Filter::default()
+        };
+        let mut parts = Vec::new();
+        find(&journal, &latest, &mut |r| {
+            parts.push(r.part);
+            true
+        })
+        .unwrap();
+        assert_eq!(parts, [5]);
+    }
+
+    #[test]
+    fn a_run_s_number_is_taken_by_no_earlier_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let number = || {
+            let (run, _alarms) = run();
+            let writer = Writer::start(folder.path(), 1_000, &run).unwrap();
+            let number = run.number.load(Ordering::Relaxed);
+            writer.write(record(number, 1, "bad"));
+            number
+        };
+        assert_eq!((number(), number()), (1, 2));
+        aside::put_aside(&folder.path().join(FILE), ".sqlite").unwrap();
+        assert_eq!(number(), 3);
+        std::fs::create_dir(folder.path().join("pictures")).unwrap();
+        std::fs::write(folder.path().join("pictures/000007-00000001.png"), "").unwrap();
+        assert_eq!(number(), 8);
     }
 }

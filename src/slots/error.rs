@@ -19,13 +19,20 @@ pub enum SlotsError {
     #[error("the slots in {} can't be opened ({source}): check the folder and its permissions", path.display())]
     Open { path: PathBuf, source: io::Error },
     #[error(
-        "the slots can't be written ({0}): free space or check the disk; the station keeps the bundle that it has"
+        "the slots can't be written ({0}): free space, or check the disk and the folder's permissions; the station keeps the bundle that it has"
     )]
     Storage(io::Error),
     #[error(
-        "both copies of the slots' state are unreadable ({why}): check the disk, then delete both and flash again"
+        "both copies of the slots' state are damaged ({why}): check the disk, then delete both and flash again"
     )]
     StateDamaged { why: String },
+    #[error(
+        "the slots' state {name} can't be read ({source}): give this user read permission on it, or check the disk; flash nothing and delete nothing before"
+    )]
+    StateUnread {
+        name: &'static str,
+        source: io::Error,
+    },
     #[error("the slots can't be changed to that: {why}")]
     Contradiction { why: String },
     #[error(

@@ -18,10 +18,12 @@ use std::time::{Duration, Instant};
 
 pub use error::SlotsError;
 pub use flash::{Flashed, Request};
-pub use start::Started;
+pub use start::{SlotCheck, Started};
 use state::{Condition, State};
 pub use state_file::COPIES as STATE_FILES;
 use storage::{DiskFolder, Storage};
+
+use crate::moment::moment as now;
 
 /// How long to wait for another program that is changing the slots.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -192,11 +194,4 @@ fn on_trial(state: &State, sha256: &str) -> Result<String, SlotsError> {
     name.ok_or_else(|| SlotsError::NoTrial {
         product: format!("SHA-256 {sha256}"),
     })
-}
-
-/// For records only.
-fn now() -> String {
-    let now = jiff::Timestamp::now();
-    let seconds = now.round(jiff::Unit::Second).unwrap_or(now);
-    seconds.to_string()
 }

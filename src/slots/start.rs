@@ -1,9 +1,19 @@
 //! What a station starts with: the current bundle if it is still what was flashed, else the other slot's.
 
+use std::io;
+
 use super::state::{Condition, Installed, MAX_TRIAL_STARTS, Product, SlotName, State};
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
-use crate::bundle::{Bundle, Trust};
+use crate::bundle::{Bundle, Manifest, Trust};
+
+/// What was found of the slots on the way to a bundle.
+#[derive(PartialEq)]
+enum Found {
+    ToRemember,
+    /// It counts for this start only.
+    Passing,
+}
 
 /// The bundle to work with.
 #[derive(Debug)]
@@ -32,13 +42,14 @@ impl<S: Storage> Slots<S> {
         let before = state.clone();
         let name = state.active.clone().ok_or(SlotsError::Empty)?;
         end_endless_trial(&mut state, &name, &mut alarms)?;
-        let (bundle, slot) = self.usable(&mut state, &name, trust, &mut alarms)?;
+        let (bundle, slot, found) = self.usable(&mut state, &name, trust, &mut alarms)?;
         state.count_start(&name)?;
         let on_trial = state.product(&name).is_some_and(|p| p.trial.is_some());
         for alarm in &alarms {
             state.note(now(), alarm.clone());
         }
         if writable
+            && found == Found::ToRemember
             && state != before
             && let Err(error) = self.commit(state)
         {
@@ -59,12 +70,13 @@ impl<S: Storage> Slots<S> {
         name: &str,
         trust: &Trust,
         alarms: &mut Vec<String>,
-    ) -> Result<(Bundle, SlotName), SlotsError> {
+    ) -> Result<(Bundle, SlotName, Found), SlotsError> {
+        let mut found = Found::ToRemember;
         loop {
             let current = state.product(name).and_then(current);
             let (slot, installed) = current.ok_or(SlotsError::Empty)?;
             let why = match self.load(&installed, trust) {
-                Ok(bundle) => return Ok((bundle, slot)),
+                Ok(bundle) => return Ok((bundle, slot, found)),
                 Err(why) => why,
             };
             let version = installed.version;
@@ -73,6 +85,14 @@ impl<S: Storage> Slots<S> {
                 product: name.into(),
                 why: why.clone(),
             })?;
+            if self.is_forbidden(&installed) {
+                found = Found::Passing;
+                alarms.push(format!(
+                    "slot {slot} of {name} (version {version}) can't be used: {why}; the station works with version {back} \
+                     until this user may read the file"
+                ));
+                continue;
+            }
             alarms.push(format!(
                 "slot {slot} of {name} (version {version}) is unusable: {why}; the station works with version {back} now, \
                  so flash version {version} again"
@@ -80,10 +100,22 @@ impl<S: Storage> Slots<S> {
         }
     }
 
+    /// The file may be whole, but this user has no permission to read it.
+    fn is_forbidden(&self, installed: &Installed) -> bool {
+        let read = self.storage.read(&file_name(&installed.sha256));
+        read.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// The bundle in a slot, if it is still the very one that was flashed.
     fn load(&self, installed: &Installed, trust: &Trust) -> Result<Bundle, String> {
-        let file = self.storage.read(&file_name(&installed.sha256));
-        let file = file.map_err(|e| format!("it can't be read ({e})"))?;
+        let name = file_name(&installed.sha256);
+        let file = self.storage.read(&name);
+        let file = file.map_err(|e| match e.kind() {
+            io::ErrorKind::PermissionDenied => {
+                format!("this user has no permission to read its file {name}")
+            }
+            _ => format!("it can't be read ({e})"),
+        })?;
         let bundle = Bundle::from_reader(file, "it", trust);
         let bundle = bundle.map_err(|error| match error.fault() {
             Some(fault) => fault.to_string(),
@@ -102,7 +134,7 @@ impl<S: Storage> Slots<S> {
         for product in &state.products {
             for slot in [SlotName::A, SlotName::B] {
                 if let Some(installed) = product.slot(slot) {
-                    let whole = self.load(installed, trust).map(drop);
+                    let whole = self.load(installed, trust).map(|bundle| bundle.manifest);
                     found.push((product.name.clone(), slot, whole));
                 }
             }
@@ -111,11 +143,13 @@ impl<S: Storage> Slots<S> {
     }
 }
 
-/// The product, its slot, and what is wrong with the bundle there, if anything.
-pub type SlotCheck = (String, SlotName, Result<(), String>);
+/// The product, its slot, and what the bundle there says of itself, or what is wrong with it.
+pub type SlotCheck = (String, SlotName, Result<Manifest, String>);
 
 fn unwritable(why: &dyn std::fmt::Display) -> String {
-    format!("the slots can't be written ({why}): check the disk; nothing can be flashed until then")
+    format!(
+        "the slots can't be written ({why}): check the disk and the folder's permissions; nothing can be flashed until then"
+    )
 }
 
 fn current(product: &Product) -> Option<(SlotName, Installed)> {

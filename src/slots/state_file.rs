@@ -27,14 +27,26 @@ pub struct Found {
 pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
     let mut states = Vec::new();
     let mut wrong = Vec::new();
+    let mut refused = None;
     for name in COPIES {
         match read_copy(storage, name) {
             Ok(state) => states.push((name, state)),
-            Err(why) => wrong.push((name, why)),
+            Err(Unusable::Damaged(why)) => wrong.push((name, why)),
+            Err(Unusable::Unread(error)) => {
+                wrong.push((name, error.to_string()));
+                refused = Some(SlotsError::StateUnread {
+                    name,
+                    source: error,
+                });
+            }
         }
     }
     let newest = states.iter().filter_map(|(_, state)| state.as_ref());
     let Some(state) = newest.max_by_key(|state| state.serial).cloned() else {
+        // What can't be read may be whole.
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
         if wrong.is_empty() {
             return Ok(Found {
                 state: State::empty(),
@@ -100,17 +112,23 @@ fn write_copy(storage: &dyn Storage, name: &str, text: &str) -> io::Result<()> {
     storage.sync_folder()
 }
 
-fn read_copy(storage: &dyn Storage, name: &str) -> Result<Option<State>, String> {
+/// Why a copy can't count.
+enum Unusable {
+    Damaged(String),
+    Unread(io::Error),
+}
+
+fn read_copy(storage: &dyn Storage, name: &str) -> Result<Option<State>, Unusable> {
     let mut bytes = Vec::new();
     let read = storage
         .read(name)
         .and_then(|file| file.take(MAX_STATE_BYTES).read_to_end(&mut bytes));
     match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(Unusable::Unread(error)),
         Ok(_) => {}
     }
-    parse(&bytes).map(Some)
+    parse(&bytes).map(Some).map_err(Unusable::Damaged)
 }
 
 /// A state from the bytes of one copy; an error is why it can't count.

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::ownership::{create_folder, share_file};
+
 /// One flat folder; names are plain file names.
 pub trait Storage {
     /// Names of all files.
@@ -49,16 +51,19 @@ impl DiskFolder {
     /// To change; makes the folder if need be. `WouldBlock` if another program is at it.
     pub fn open_locked(path: &Path) -> io::Result<Self> {
         if !path.is_dir() {
-            fs::create_dir_all(path)?;
+            create_folder(path)?;
             if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
                 File::open(parent)?.sync_all()?;
             }
         }
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK_NAME))?;
+        let name = path.join(LOCK_NAME);
+        let lock = File::options().read(true).write(true).open(&name);
+        let lock = lock.or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => new_file(&name),
+            // Another user's, to be read only: it can be locked all the same.
+            io::ErrorKind::PermissionDenied => File::open(&name),
+            _ => Err(error),
+        })?;
         lock.try_lock()?;
         Ok(DiskFolder {
             path: path.into(),
@@ -92,7 +97,7 @@ impl Storage for DiskFolder {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>> {
-        Ok(Box::new(File::create(self.to_change()?.join(name))?))
+        Ok(Box::new(new_file(&self.to_change()?.join(name))?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -107,6 +112,13 @@ impl Storage for DiskFolder {
     fn sync_folder(&self) -> io::Result<()> {
         File::open(self.to_change()?)?.sync_all()
     }
+}
+
+/// An empty file that the station's user and everyone else can read, whoever flashes and whatever the umask.
+fn new_file(path: &Path) -> io::Result<File> {
+    let file = File::create(path)?;
+    share_file(path)?;
+    Ok(file)
 }
 
 impl NewFile for File {

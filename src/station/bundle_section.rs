@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::config::ConfigError;
 use crate::bundle::{Bundle, BundleError, KeyRing, PublicKey, Trust};
+use crate::calibration::CalibrationError;
 use crate::error::Result;
 use crate::slots::{Slots, trial};
 
@@ -133,21 +134,20 @@ impl BundleConfig {
         }
     }
 
-    /// The file with the station's own scale and threshold for `product`, where it has one.
-    pub fn calibration(&self, product: &str) -> Option<PathBuf> {
-        let place = self.calibration_place(product)?;
-        // One file that is named has to be there; of several products some may have none.
-        (!self.has_slots() || place.is_file()).then_some(place)
-    }
-
-    /// Where that file is or would be, if the station file says so.
-    pub fn calibration_place(&self, product: &str) -> Option<PathBuf> {
-        let place = self.calibration.as_ref()?;
-        Some(match self.source {
-            BundleSource::File(_) => place.clone(),
+    /// Where the station's own scale and threshold for `product` are or would be, if the station file says so.
+    pub fn calibration_place(&self, product: &str) -> Result<Option<PathBuf>, CalibrationError> {
+        let Some(place) = self.calibration.clone() else {
+            return Ok(None);
+        };
+        match self.source {
+            BundleSource::File(_) if place.is_dir() => Err(CalibrationError::NotAFile(place)),
+            BundleSource::File(_) => Ok(Some(place)),
+            BundleSource::Slots { .. } if place.is_file() => {
+                Err(CalibrationError::NotAFolder(place))
+            }
             // A product's name has no slash in it and doesn't start with a dot.
-            BundleSource::Slots { .. } => place.join(format!("{product}.toml")),
-        })
+            BundleSource::Slots { .. } => Ok(Some(place.join(format!("{product}.toml")))),
+        }
     }
 
     pub fn has_slots(&self) -> bool {

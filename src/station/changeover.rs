@@ -11,17 +11,17 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Heatmap, Judge, expectation};
+use super::{Heatmap, Judge};
 use crate::bundle::Bundle;
-use crate::calibration::{self, CalibrationError};
+use crate::calibration::Standing;
 use crate::camera::Frame;
 use crate::error::Result;
-use crate::inspector::{Inspector, Verdict};
+use crate::inspector::Verdict;
+use crate::optics::InputGeometry;
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Outcome, Trial};
 use crate::slots::{Slots, SlotsError, Started};
 use crate::station::bundle_section::BundleConfig;
-use crate::station::config::StationConfig;
 use selection::Selection;
 pub use selection::{SELECT_NAME, Wish};
 
@@ -34,34 +34,6 @@ pub struct Loaded {
     pub calibration: Vec<f32>,
     /// What a person should know although it judges.
     pub warning: Option<String>,
-}
-
-impl Loaded {
-    /// The real thing: an inspector of the station's region, with the station's own scale and threshold if it has them.
-    pub fn inspector(bundle: &Bundle, config: &StationConfig) -> Result<Self> {
-        let mut inspector = Inspector::from_bundle(bundle, config.region)?;
-        let mut warning = None;
-        if let Some(path) = config.bundle.calibration(&bundle.manifest.product) {
-            match calibration::apply(&path, &mut inspector) {
-                // A new version of the product: the trial goes on with what the bundle brings.
-                Err(error @ CalibrationError::OtherBundle { .. }) if config.bundle.has_slots() => {
-                    let until = "until then the bundle's own scale and threshold count";
-                    warning = Some(format!("{error}; {until}"));
-                }
-                applied => applied?,
-            }
-        }
-        if config.bundle.has_slots() {
-            let differences = expectation::differences(config, Some(inspector.geometry()));
-            let all: Vec<String> = warning.into_iter().chain(differences).collect();
-            warning = (!all.is_empty()).then(|| all.join("; "));
-        }
-        Ok(Loaded {
-            warning,
-            calibration: inspector.decision().calibration.scores().to_vec(),
-            judge: Box::new(inspector),
-        })
-    }
 }
 
 /// Makes a bundle ready to judge.
@@ -90,6 +62,8 @@ pub struct Watcher<'a> {
     current: (String, String),
     /// The bundle that could not be loaded, not to be tried again and again.
     broken: Option<String>,
+    /// Why the slots can't be looked at, as the operator was alarmed.
+    unseen: Option<String>,
     selection: Selection,
     waiting: Option<(String, Outcome)>,
     fresh: Mailbox,
@@ -151,6 +125,7 @@ pub fn start<'a>(
         load,
         current: (sha256, started.product),
         broken: None,
+        unseen: None,
         selection: Selection::of(folder),
         waiting: None,
         fresh,
@@ -178,9 +153,15 @@ fn load_current(
                 if let Some(warning) = loaded.warning.take() {
                     tell(News::Alarm(warning));
                 }
+                match loaded.judge.standing() {
+                    // It is what the warning says.
+                    None | Some(Standing::Awaited { .. }) => {}
+                    Some(standing) => tell(News::Notice(format!("calibration: {standing}"))),
+                }
                 return Ok((started, loaded));
             }
-            Err(error) if started.on_trial => {
+            // A calibration that can't be used is no fault of the bundle's.
+            Err(error) if started.on_trial && !matches!(error, crate::Error::Calibration(_)) => {
                 let why = error.to_string();
                 let version = started.bundle.manifest.version;
                 let back = Slots::lock(folder)?.fail_trial(started.bundle.sha256(), &why);
@@ -242,6 +223,14 @@ impl Judge for ChangingJudge {
         self.judge.bundle()
     }
 
+    fn geometry(&self) -> Option<&InputGeometry> {
+        self.judge.geometry()
+    }
+
+    fn standing(&self) -> Option<&Standing> {
+        self.judge.standing()
+    }
+
     fn heatmap(&mut self) -> Option<Heatmap<'_>> {
         self.judge.heatmap()
     }
@@ -289,8 +278,17 @@ impl Watcher<'_> {
         self.selection.obey(tell);
         let state = match Slots::look(&self.folder).and_then(|slots| slots.state()) {
             Ok(state) => state,
-            Err(error) => return log::warn!("{error}"),
+            Err(error) => {
+                let why = error.to_string();
+                if self.unseen.as_ref() != Some(&why) {
+                    let going_on = "the station goes on with the bundle that it has";
+                    tell(News::Alarm(format!("{why}; {going_on}")));
+                    self.unseen = Some(why);
+                }
+                return;
+            }
         };
+        self.unseen = None;
         let product = state.active_product();
         let installed = product.and_then(|p| Some((p.slot(p.current()?)?, &p.name)));
         if let Some((installed, product)) = installed

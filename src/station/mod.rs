@@ -5,6 +5,7 @@
 //! without consequence.
 
 pub mod bundle_section;
+pub mod calibrated;
 pub mod changeover;
 pub mod config;
 pub mod devices;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use heapless::spsc::Queue;
 
+use crate::calibration::Standing;
 use crate::camera::{CameraError, Frame, FrameSource};
 use crate::error::{Error, Result};
 use crate::inspector::{Inspector, Verdict};
@@ -61,6 +63,11 @@ pub trait Judge: Send {
 
     /// What its bundle expects of the frames, if it knows.
     fn geometry(&self) -> Option<&InputGeometry> {
+        None
+    }
+
+    /// By which scale and threshold it judges, if it is a station's.
+    fn standing(&self) -> Option<&Standing> {
         None
     }
 

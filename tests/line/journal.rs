@@ -114,3 +114,170 @@ fn a_sensor_behind_the_gate_confirms_each_reject_or_there_is_an_alarm() {
         assert_ne!(fallen, "yes");
     }
 }
+
+fn with_journal(parts: u32) -> Line {
+    let line = Line::new(parts);
+    line.change("[conveyor]", "[journal]\npath = \"journal\"\n[conveyor]");
+    line
+}
+
+fn run(line: &Line, parts: &str) -> String {
+    let output = line.station("run", &["--limit", parts]).wait_with_output();
+    let (code, text) = said(&output.unwrap());
+    assert_eq!(code, 0, "{text}");
+    text
+}
+
+fn checked(line: &Line) -> String {
+    let output = line.station("check", &[]).wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines()
+        .find(|l| l.contains(" journal "))
+        .unwrap()
+        .into()
+}
+
+#[test]
+fn a_journal_damaged_in_the_middle_is_put_aside_and_read_as_far_as_it_can_be() {
+    let line = with_journal(10);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    run(&line, "4");
+    let path = line.path("journal/parts.sqlite");
+    let journal = rusqlite::Connection::open(&path).unwrap();
+    let columns = "part, captured_ms, cause, branches, pulse, bundle";
+    for run in 2..=800 {
+        let more = format!(
+            "INSERT INTO parts (run, {columns}) SELECT {run}, {columns} FROM parts WHERE run = 1"
+        );
+        journal.execute_batch(&more).unwrap();
+    }
+    drop(journal);
+    assert!(checked(&line).starts_with("ok"), "{}", checked(&line));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 8192 * 4096;
+    bytes[middle..middle + 8 * 4096].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    let check = checked(&line);
+    assert!(
+        check.starts_with("FAIL") && check.contains("damaged"),
+        "{check}"
+    );
+
+    let text = run(&line, "4");
+    assert!(
+        text.contains("ALARM: the journal") && text.contains("damaged-1.sqlite"),
+        "{text}"
+    );
+    assert!(
+        checked(&line).contains("one damaged file kept aside"),
+        "{}",
+        checked(&line)
+    );
+    let output = history(&line, &["--csv", "-"]);
+    let (code, text) = said(&output);
+    assert!(
+        code == 0 && text.contains("some records are missing"),
+        "{text}"
+    );
+    let rows = String::from_utf8_lossy(&output.stdout).into_owned();
+    let runs: Vec<&str> = rows
+        .lines()
+        .skip(1)
+        .map(|r| r.split(',').next().unwrap())
+        .collect();
+    assert!(runs.len() > 2_500 && runs[0] == "1", "{}", runs.len());
+    assert_eq!(runs[runs.len() - 4..], ["801"; 4]);
+}
+
+#[test]
+fn a_station_starts_whatever_lies_where_its_journal_should() {
+    let line = with_journal(4);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    std::fs::write(line.path("journal"), "a file").unwrap();
+    assert!(checked(&line).starts_with("FAIL"), "{}", checked(&line));
+    let text = run(&line, "4");
+    assert!(text.contains("`journal.path`"), "{text}");
+    assert!(
+        text.contains("ALARM: 4 parts are missing in the journal"),
+        "{text}"
+    );
+    std::fs::remove_file(line.path("journal")).unwrap();
+    std::fs::create_dir_all(line.path("journal/parts.sqlite")).unwrap();
+    std::fs::write(line.path("journal/pictures"), "a file").unwrap();
+    let text = run(&line, "4");
+    assert!(
+        text.contains("damaged-1.sqlite") && text.contains("damaged-1-pictures"),
+        "{text}"
+    );
+    assert!(line.path("journal/pictures/000001-00000003.png").is_file());
+    assert!(checked(&line).starts_with("ok"), "{}", checked(&line));
+}
+
+#[test]
+fn a_journal_that_s_removed_under_a_running_station_is_begun_anew() {
+    let line = with_journal(60);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let station = line.station("run", &["--limit", "40"]);
+    let rows = || said_rows(&line);
+    super::until("the first records", || rows() > 0);
+    std::fs::remove_dir_all(line.path("journal")).unwrap();
+    let (code, text) = said(&station.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("was moved or removed"), "{text}");
+    assert!(rows() > 5, "{}", rows());
+}
+
+/// Records that can be read; none while there is no journal.
+fn said_rows(line: &Line) -> usize {
+    let output = history(line, &["--csv", "-"]);
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .skip(1)
+        .count()
+}
+
+#[test]
+fn whoever_may_read_the_journal_sees_it_and_writes_nothing_beside_it() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let line = with_journal(60);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let open = |name: &str, mode| {
+        std::fs::set_permissions(line.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    open("", 0o755);
+    std::fs::copy(AECSAD, line.path("aecsad")).unwrap();
+    let other = || {
+        let mut command = Command::new(line.path("aecsad"));
+        command.args(["history", "--csv", "-", "--journal"]);
+        command.arg(line.path("journal")).uid(65_534).gid(65_534);
+        command.output().unwrap()
+    };
+    let seen = || {
+        let output = other();
+        assert_eq!(said(&output), (0, String::new()));
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .skip(1)
+            .count()
+    };
+    run(&line, "4");
+    assert_eq!(seen(), 4);
+    assert!(!line.path("journal/parts.sqlite-shm").exists());
+    let station = line.station("run", &["--limit", "30"]);
+    super::until("a record of the running station", || seen() > 4);
+    assert_eq!(said(&station.wait_with_output().unwrap()).0, 0);
+
+    open("journal/parts.sqlite", 0o600);
+    let (code, text) = said(&other());
+    assert!(code == 7 && text.contains("read permission on"), "{text}");
+    open("journal", 0o700);
+    let (code, text) = said(&other());
+    assert!(
+        code == 7 && text.contains("execute permission on the folder"),
+        "{text}"
+    );
+}

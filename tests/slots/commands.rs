@@ -13,6 +13,8 @@ use minisign::KeyPair;
 use super::fixture::{Fixture, aecsad, assert_refused, stderr, stdout};
 use super::sign;
 
+const AECSAD: &str = env!("CARGO_BIN_EXE_aecsad");
+
 /// A folder with a station file, keys and signed bundles.
 pub(super) struct Station {
     pub fixture: Fixture,
@@ -348,4 +350,68 @@ fn slots_for_the_virtual_machine() {
         }
     }
     std::fs::copy(second, disk.join("2.aecsad")).unwrap();
+}
+
+fn as_nobody(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    command.uid(65_534).gid(65_534)
+}
+
+/// Technicians flash as root, with whatever umask root has; the station's user must be able to start with it and confirm it.
+#[test]
+fn what_root_flashes_belongs_to_the_station_s_user() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut station = Station::new();
+    let bundle = station.version(1);
+    let home = station.fixture.at("");
+    for path in [home.as_path(), &station.config, &station.fixture.at("keys")] {
+        std::os::unix::fs::chown(path, Some(65_534), Some(65_534)).unwrap();
+    }
+    let script = "umask 077; exec \"$0\" flash \"$1\" --config \"$2\"";
+    let run = Command::new("sh")
+        .args(["-c", script, AECSAD])
+        .args([&bundle, &station.config])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+    // A copy: the folder of the build may be closed to others.
+    let program = station.fixture.at("aecsad");
+    std::fs::copy(AECSAD, &program).unwrap();
+    let of_station = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).arg("--config").arg(&station.config);
+        as_nobody(&mut command).output().unwrap()
+    };
+    let shown = of_station(&["slots"]);
+    assert!(
+        stdout(&shown).contains("→ A  version 1"),
+        "{}",
+        stderr(&shown)
+    );
+    assert!(!stdout(&shown).contains("UNUSABLE"), "{}", stdout(&shown));
+    // It changes what root has made.
+    let selected = of_station(&["select", "drawn part"]);
+    assert!(selected.status.success(), "{}", stderr(&selected));
+    let names = station.fixture.files("slots");
+    for name in names {
+        use std::os::unix::fs::MetadataExt;
+        let file = station.fixture.at("slots").join(&name).metadata().unwrap();
+        assert_eq!((file.uid(), file.mode() & 0o777), (65_534, 0o644), "{name}");
+    }
+
+    // What may not be read may be whole.
+    for copy in ["slots/state.toml", "slots/state.copy.toml"] {
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(station.fixture.at(copy), closed).unwrap();
+        std::os::unix::fs::chown(station.fixture.at(copy), Some(0), Some(0)).unwrap();
+    }
+    let shown = of_station(&["slots"]);
+    assert_refused(&shown, ExitCode::Storage, "read permission");
+    assert!(
+        !stderr(&shown).contains("delete both"),
+        "{}",
+        stderr(&shown)
+    );
 }

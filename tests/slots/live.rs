@@ -265,9 +265,23 @@ fn each_product_keeps_its_own_calibration() {
             .fixture
             .draw(&format!("good/{part:02}.png"), part % 8);
     }
+    // Before its first calibration a station works, and says what is missing.
+    let check = || stdout(&station.run(&[&"check"]));
+    let awaited = "there is no calibration";
+    assert!(
+        check().contains(&format!("warn  calibration {awaited}")),
+        "{}",
+        check()
+    );
+    assert!(station.slots().contains(awaited), "{}", station.slots());
     let run = aecsad(&[&"calibrate", &"--keep-duplicates", &"--config", &good]);
     succeeded(&run);
     let place = station.fixture.at("calibration/drawn part.toml");
+    for shown in [check(), station.slots()] {
+        assert!(shown.contains("drawn part.toml, made 20"), "{shown}");
+        assert!(shown.contains("from 20 parts, 20.0 % of good"), "{shown}");
+        assert!(shown.contains("(the bundle's own is "), "{shown}");
+    }
     let calibration = std::fs::read_to_string(&place).unwrap();
     // From here on a station that reads it finds no part of this product good.
     let (before, after) = calibration.split_once("threshold = ").unwrap();
@@ -275,6 +289,7 @@ fn each_product_keeps_its_own_calibration() {
     std::fs::write(&place, format!("{before}threshold = -1000.0\n{rest}")).unwrap();
 
     let line = Running::start(&station, &[]);
+    line.until_said("drawn part.toml, made 20");
     until("the first parts", || line.journal("cause").len() >= 2);
     assert!(line.journal("cause").iter().all(|cause| cause == "bad"));
     succeeded(&station.run(&[&"select", &"another part"]));
@@ -298,4 +313,34 @@ fn each_product_keeps_its_own_calibration() {
         }
         assert_eq!(cause, "bad");
     }
+}
+
+#[test]
+fn a_calibration_that_has_no_effect_or_can_t_be_used_is_an_error() {
+    let station = two_products();
+    let bundle = station.fixture.bundle();
+    station.fixture.put("folder/x.toml", b"");
+    station.fixture.put("file.toml", b"threshold = 1");
+    let refused = |section: &str, part: &str| {
+        station_file(&station, "");
+        let text = std::fs::read_to_string(&station.config).unwrap();
+        let rest = text.split_once("[camera]").unwrap().1;
+        let text = format!("[bundle]\n{section}\n[camera]{rest}");
+        station.fixture.put("station.toml", text.as_bytes());
+        let checked = stdout(&station.run(&[&"check"]));
+        let line = checked
+            .lines()
+            .find(|line| line.starts_with("FAIL  bundle"));
+        assert!(line.is_some_and(|line| line.contains(part)), "{checked}");
+        let calibrated = station.run(&[&"calibrate"]);
+        (calibrated.status.code(), stderr(&calibrated))
+    };
+    let slots = "slots = \"slots\"\nkeys = \"keys\"\ncalibration = \"file.toml\"";
+    let (code, text) = refused(slots, "name a folder");
+    assert!(code == Some(5) && text.contains("name a folder"), "{text}");
+    let folder = format!("path = {bundle:?}\ncalibration = \"folder\"");
+    let (code, text) = refused(&folder, "name the file");
+    assert!(code == Some(5) && text.contains("name the file"), "{text}");
+    let damaged = format!("path = {bundle:?}\ncalibration = \"file.toml\"");
+    refused(&damaged, "can't be read");
 }

@@ -175,6 +175,18 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     assert!(train(&fit).status.success());
     let second = Bundle::read(&bundle, &Trust::Anyone).unwrap();
     assert!(first == second.entry("statistics.safetensors").unwrap());
+    // Two bundles of one version could not be told apart.
+    assert_eq!((read.manifest.version, second.manifest.version), (1, 2));
+    let trained = second.manifest.trained().unwrap();
+    assert!(
+        trained.starts_with("20") && trained.ends_with('Z'),
+        "{trained}"
+    );
+    let (sentence, code) = refusal(&[&fit[..], &["--bundle-version", "2"]].concat());
+    assert!(
+        sentence.contains("holds fuse_box version 2 already") && code == 21,
+        "{sentence} ({code})"
+    );
 }
 
 #[test]

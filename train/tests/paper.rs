@@ -87,7 +87,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         out: folder.join("fuse_box.aecsad"),
         work: folder.join("work"),
         product: None,
-        version: 1,
+        version: None,
         masks: None,
         false_reject_rate: 0.1,
         bit_depth: None,

@@ -2,7 +2,7 @@
 //! folder, for one that can write a file but not run a command.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,9 +59,16 @@ impl Selection {
 
     fn obey_file(&mut self, tell: &mut dyn FnMut(News)) {
         let path = self.folder.join(SELECT_NAME);
-        let Ok(file) = File::open(&path) else {
-            self.stuck = false;
-            return;
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                self.stuck = false;
+                if error.kind() != ErrorKind::NotFound {
+                    let place = path.display();
+                    self.refuse(format!("{place} can't be read ({error}): let this user read it, or use `aecsad select`"), tell);
+                }
+                return;
+            }
         };
         if !self.stuck {
             let mut product = String::new();

@@ -20,7 +20,7 @@ use crate::reject::RejectSettings;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("the station file {path} can't be read ({source}): name one with --config")]
+    #[error("{}", unreadable(path, source))]
     Unreadable {
         path: PathBuf,
         source: std::io::Error,
@@ -49,6 +49,29 @@ pub enum ConfigError {
     },
     #[error("{path}: {sentence}")]
     Contradiction { path: PathBuf, sentence: String },
+}
+
+/// The station file in the working directory, and the one of an installed station.
+const LOCAL: &str = "station.toml";
+pub const INSTALLED: &str = "/etc/aecsad/station.toml";
+
+/// The station file where none is named: the one in `here`, else the installed one.
+pub fn station_file(here: &Path, installed: &Path) -> PathBuf {
+    let there = |path: &Path| path.symlink_metadata().is_ok();
+    match !there(&here.join(LOCAL)) && there(installed) {
+        true => installed.into(),
+        false => LOCAL.into(),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::NotFound && path == Path::new(LOCAL) {
+        return format!(
+            "there is neither a station file {LOCAL} in this folder nor {INSTALLED}: name one with --config"
+        );
+    }
+    let place = path.display();
+    format!("the station file {place} can't be read ({error}): name one with --config")
 }
 
 /// A checked station file. Paths are as seen from the working directory.

@@ -27,7 +27,8 @@ pub struct Args {
     /// Report of the quantisation and label pictures [default: OUT.work]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
-    /// Version in the new bundle; stations refuse to go back [default: one more than the old one's]
+    /// Version in the new bundle; stations refuse to go back [default: one more than the old one's,
+    /// and than that of the product's bundle at --out]
     #[arg(long, value_name = "N")]
     bundle_version: Option<u64>,
     /// In which bytes

@@ -70,12 +70,12 @@ pub struct Args {
     /// The line's frames are JPEG and the training images are not: three in four of these are seen as JPEG of qualities 80 to 95
     #[arg(long)]
     as_jpeg: bool,
-    /// Product name in the bundle [default: the folder's name]
+    /// Product name in the bundle [default: the folder's name, or of the one above where it is good, train or the like]
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
-    /// Version in the bundle; stations refuse to go back
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    bundle_version: u64,
+    /// Version in the bundle; stations refuse to go back [default: one more than that of the product's bundle at --out]
+    #[arg(long, value_name = "N")]
+    bundle_version: Option<u64>,
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -95,7 +95,8 @@ pub struct Args {
     /// Count each image, instead of each part once: for parts that differ by no more than the camera's noise
     #[arg(long)]
     keep_duplicates: bool,
-    /// The same seed, images and machine give the same bundle
+    /// The same seed, images and machine give the same bundle, but for its version and what its provenance says of minutes
+    /// and the day (that of SOURCE_DATE_EPOCH, if set)
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -205,9 +206,10 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
 fn report(options: &FitOptions, fitted: &Fitted) {
     let selection = &fitted.selection;
     println!(
-        "{}: {} in {:.1} minutes",
+        "{}: {} version {} in {:.1} minutes",
         options.out.display(),
-        fitted.product,
+        fitted.identity.product,
+        fitted.identity.version,
         fitted.minutes
     );
     match &fitted.components {

@@ -83,6 +83,20 @@ pub enum FitError {
         caught: Caught,
         sheet: PathBuf,
     },
+    #[error("{}: no folder on the way to it names the product: name it with --product", path.display())]
+    NoProduct { path: PathBuf },
+    #[error("`{product}` can't be a product's name ({why}): name it with --product")]
+    Product { product: String, why: String },
+    #[error(
+        "{} holds {product} version {version} already, and two bundles of one version can't be told apart: leave \
+         --bundle-version out to count up, or name another file with --out",
+        out.display()
+    )]
+    VersionTaken {
+        out: PathBuf,
+        product: String,
+        version: u64,
+    },
     #[error("the statistics can't be packed: {0}")]
     Pack(String),
     #[error("the work folder {} can't be used ({source}): make room there or name another with --work", path.display())]
@@ -106,6 +120,8 @@ impl FitError {
             FitError::Weights(e) => e.exit_code(),
             FitError::Device(_) => ExitCode::Device,
             FitError::NoStrangers { .. } => ExitCode::Input,
+            FitError::NoProduct { .. } | FitError::Product { .. } => ExitCode::Input,
+            FitError::VersionTaken { .. } => ExitCode::Older,
             FitError::Dataset(_)
             | FitError::BitDepthUnknown { .. }
             | FitError::NoSpread { .. }

@@ -16,6 +16,7 @@ use aecsad::score::scorer::Statistics;
 use aecsad::score::trimmed_z::TrimmedZ;
 
 use super::edge;
+use super::identity::next_version;
 use super::images::{self, Images};
 use super::labels;
 use super::networks::Trained;
@@ -44,7 +45,7 @@ pub struct ExportOptions {
     pub out: PathBuf,
     /// Gets the report, and the pictures of the labels.
     pub work: PathBuf,
-    /// The bundle's own and one more where none is given.
+    /// One more than that of the bundle, and of one of the same product at `out`, where none is given.
     pub version: Option<u64>,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
@@ -70,6 +71,15 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     })?;
     let source = Source::read(options)?;
     let manifest = &source.bundle.manifest;
+    let product = &manifest.product;
+    let version = next_version(&options.out, product, options.version, manifest.version)?;
+    if version == manifest.version {
+        return Err(FitError::VersionTaken {
+            out: options.bundle.clone(),
+            product: product.clone(),
+            version,
+        });
+    }
     let category = Category::open(&options.category, source.seed)?;
     stage("images", "reading and encoding");
     let geometry = InputGeometry {
@@ -92,7 +102,6 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     };
 
     stage("bundle", "packing and checking golden vectors");
-    let version = options.version.unwrap_or(manifest.version + 1);
     let mut exported = Manifest {
         version,
         created_by: concat!("aecsad-train ", env!("CARGO_PKG_VERSION")).to_owned(),

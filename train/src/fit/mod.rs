@@ -7,6 +7,7 @@ mod edge;
 mod encodings;
 mod error;
 mod export;
+mod identity;
 pub mod images;
 mod labels;
 mod memory;
@@ -33,6 +34,7 @@ use crate::segmentation::Augmentation;
 
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
+pub use identity::Identity;
 pub use labels::{LabelOptions, label_only};
 pub use networks::{ENCODER, Trained};
 pub use paper::{PaperNetworks, PaperOptions};
@@ -49,8 +51,10 @@ pub struct FitOptions {
     pub out: PathBuf,
     /// Keeps checkpoints, pictures of the labels and metrics.
     pub work: PathBuf,
+    /// The folder's name if none.
     pub product: Option<String>,
-    pub version: u64,
+    /// One more than that of the bundle at `out` if none.
+    pub version: Option<u64>,
     /// Indexed masks by any labelling tool, instead of proposals of our own.
     pub masks: Option<PathBuf>,
     /// Share of good parts that may be rejected.
@@ -90,7 +94,7 @@ pub enum Networks {
 
 /// What came of it, for a person.
 pub struct Fitted {
-    pub product: String,
+    pub identity: Identity,
     pub selection: Selection,
     pub registration: String,
     /// Classes found, background included; why there are none otherwise.
@@ -118,6 +122,12 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         paper.check()?;
     }
     let category = Category::open(&options.category, options.seed)?;
+    let identity = identity::of_new(
+        &options.category,
+        &options.out,
+        options.product.as_deref(),
+        options.version,
+    )?;
     category
         .skipped
         .iter()
@@ -170,14 +180,13 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     stopped(cancel)?;
 
     if let Networks::Paper(paper) = &options.networks {
-        let product = options.product.clone().unwrap_or(category.name);
         let (fitted, trained) = paper::fit(
             options,
             paper,
             &images,
             &labels,
             usable,
-            (product, start),
+            (identity, start),
             cancel,
         )?;
         stage("bundle", "packing and checking golden vectors");
@@ -241,10 +250,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
 
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     let fitted = Fitted {
-        product: options
-            .product
-            .clone()
-            .unwrap_or_else(|| category.name.clone()),
+        identity,
         registration: calibrated.registration,
         components: usable,
         validation_parts: calibrated.selection.decision.calibration.scores().len(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use aecsad::bundle::{
-    Arrays, BranchStats, Bundle, FORMAT, Manifest, Profile, Threshold, Tolerance, Trust,
+    Arrays, BranchStats, Bundle, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance, Trust,
     write_bundle,
 };
 use aecsad::inspector::{
@@ -194,6 +194,7 @@ fn manifest(
     });
     let mut provenance: BTreeMap<String, toml::Value> = BTreeMap::new();
     let mut note = |key: &str, value: toml::Value| provenance.insert(key.to_owned(), value);
+    note(TRAINED, aecsad::moment::moment_of_build().into());
     note("seed", (options.seed as i64).into());
     note("train_images", (images.train.len() as i64).into());
     note("minutes", ((fitted.minutes * 10.0).round() / 10.0).into());
@@ -221,8 +222,8 @@ fn manifest(
     note("effort_percent", (options.effort_percent as i64).into());
     Manifest {
         format: FORMAT,
-        product: fitted.product.clone(),
-        version: options.version,
+        product: fitted.identity.product.clone(),
+        version: fitted.identity.version,
         profile: match options.networks {
             Networks::Edge => Profile::Edge,
             Networks::Paper(_) => Profile::Paper,

@@ -12,7 +12,7 @@ use ndarray::Array3;
 use super::images::Images;
 use super::networks::{Trained, effort};
 use super::paper_calibration::Calibration;
-use super::{FitError, FitOptions, Fitted, stage, stopped};
+use super::{FitError, FitOptions, Fitted, Identity, stage, stopped};
 use crate::backbone::{WideResNet, WideResNetConfig};
 use crate::dataset;
 use crate::engine::{CpuTraining, Device, DeviceError, Schedule, Shards, Training};
@@ -103,14 +103,14 @@ impl Default for PaperNetworks {
     }
 }
 
-/// From labels to everything a bundle says. `named` is the product and when the fit began.
+/// From labels to everything a bundle says. `named` is what the bundle is called, and when the fit began.
 pub fn fit(
     options: &FitOptions,
     paper: &PaperOptions,
     images: &Images,
     labels: &Labels,
     usable: Result<usize, String>,
-    named: (String, Instant),
+    named: (Identity, Instant),
     cancel: &AtomicBool,
 ) -> Result<(Fitted, Trained), FitError> {
     let task = Task {
@@ -152,9 +152,9 @@ pub fn fit(
             (trained, selection, Some(quantisation))
         }
     };
-    let (product, start) = named;
+    let (identity, start) = named;
     let fitted = Fitted {
-        product,
+        identity,
         registration: "off: the paper has none".into(),
         components: usable,
         validation_parts: selection.decision.calibration.scores().len(),

@@ -1,0 +1,81 @@
+//! A journal that can't be gone on with is never thrown away: it is kept beside the new one, and `history` reads on from it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Of the file that is written to.
+pub(super) const FILE: &str = "parts.sqlite";
+const ASIDE: &str = "damaged-";
+/// SQLite's log and its index, which belong to the file whose name they go on from.
+pub(super) const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// `parts.sqlite` with one of [`ENDINGS`].
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Renames `path`, and what belongs to it, to a `damaged-N` that is not taken. `None` if nothing is there.
+pub(super) fn put_aside(path: &Path, kind: &str) -> io::Result<Option<PathBuf>> {
+    let folder = crate::ownership::folder_of(path);
+    let next = numbered(folder, kind).last().map_or(1, |(n, _)| n + 1);
+    let aside = folder.join(format!("{ASIDE}{next}{kind}"));
+    let mut moved = false;
+    for ending in ENDINGS {
+        match std::fs::rename(with_ending(path, ending), with_ending(&aside, ending)) {
+            Ok(()) => moved = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(moved.then_some(aside))
+}
+
+/// What was put aside, the oldest first.
+pub(super) fn journals(folder: &Path) -> Vec<PathBuf> {
+    let found = numbered(folder, ".sqlite").into_iter();
+    found.map(|(_, path)| path).collect()
+}
+
+fn numbered(folder: &Path, kind: &str) -> Vec<(u32, PathBuf)> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| {
+            let number = name.strip_prefix(ASIDE)?.strip_suffix(kind)?;
+            number.parse().ok()
+        });
+        found.extend(number.map(|number: u32| (number, entry.path())));
+    }
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_put_aside_is_ever_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        assert_eq!(put_aside(&path, ".sqlite").unwrap(), None);
+        for n in [1, 2] {
+            std::fs::write(&path, n.to_string()).unwrap();
+            std::fs::write(with_ending(&path, "-wal"), "log").unwrap();
+            put_aside(&path, ".sqlite").unwrap();
+        }
+        // The third comes after the second, although the first is gone.
+        std::fs::remove_file(folder.path().join("damaged-1.sqlite")).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let third = put_aside(&path, ".sqlite").unwrap().unwrap();
+        assert!(third.ends_with("damaged-3.sqlite"), "{}", third.display());
+        let names = ["damaged-2.sqlite", "damaged-3.sqlite"];
+        assert_eq!(
+            journals(folder.path()),
+            names.map(|n| folder.path().join(n))
+        );
+        assert!(folder.path().join("damaged-2.sqlite-wal").is_file());
+    }
+}
