@@ -15,9 +15,11 @@ use crate::error::Result;
 use crate::inspector::Inspector;
 use crate::network::Team;
 use crate::score::conformal::Conformal;
+use crate::standard_streams::{note, print_line};
 use crate::station::StationError;
 use crate::station::config::StationConfig;
 use crate::station::devices::open_source;
+use crate::whole_file;
 
 #[derive(Args)]
 pub struct CalibrateArgs {
@@ -55,6 +57,13 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     let wanted = args
         .parts
         .map_or(FEWEST.max(Conformal::needed(rate)), |parts| parts as usize);
+    let read = config.bundle.calibration_place(&bundle.manifest.product);
+    let out = args.out.clone().or_else(|| read.clone());
+    let out = out.unwrap_or_else(|| "calibration.toml".into());
+    if let Some(folder) = out.parent().filter(|_| config.bundle.has_slots()) {
+        std::fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
+    }
+    whole_file::check(&out).map_err(|source| unwritable(&out, source))?;
     let (mut source, _) = open_source(&config)?;
     let bar = ProgressBar::new(wanted as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} good parts {msg}") {
@@ -74,42 +83,34 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
                 samples.push(Sample { raw, pose });
                 bar.inc(1);
             }
-            Some(Sighting::Unseen(error) | Sighting::Blind(error)) => {
-                bar.println(error.to_string())
-            }
+            Some(Sighting::Unseen(error) | Sighting::Blind(error)) => bar.suspend(|| note(error)),
             Some(Sighting::Nothing | Sighting::Sees) => {}
         }
     }
     bar.finish_and_clear();
     let calibration = Calibration::fit(inspector.identity(), inspector.decision(), &samples, rate)?;
-    let read = config.bundle.calibration_place(&bundle.manifest.product);
-    let out = args.out.clone().or_else(|| read.clone());
-    let out = out.unwrap_or_else(|| "calibration.toml".into());
-    if let Some(folder) = out.parent().filter(|_| config.bundle.has_slots()) {
-        std::fs::create_dir_all(folder).map_err(|source| unwritable(folder, source))?;
-    }
     calibration
         .write(&out)
         .map_err(|source| unwritable(&out, source))?;
     let was = inspector.decision().threshold;
-    println!(
+    print_line(format_args!(
         "{} parts; at most {:.1} % of good parts are rejected at {:.3} (the bundle's own threshold is {was:.3})",
         calibration.parts,
         rate * 100.0,
         calibration.threshold
-    );
+    ));
     let place = out.display();
     match (read, config.bundle.has_slots()) {
-        (Some(read), _) if read == out => {
-            println!("written to {place}, where the station reads it at its next start")
-        }
-        (_, false) => println!(
+        (Some(read), _) if read == out => print_line(format_args!(
+            "written to {place}, where the station reads it at its next start"
+        )),
+        (_, false) => print_line(format_args!(
             "written to {place}: name it as `calibration` under [bundle] in the station file"
-        ),
-        (_, true) => println!(
+        )),
+        (_, true) => print_line(format_args!(
             "written to {place}: name a folder as `calibration` under [bundle] in the station file, and put it there as {}.toml",
             bundle.manifest.product
-        ),
-    }
+        )),
+    };
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
 use crate::error::{Error, Result};
 use crate::network::Team;
 use crate::reject::{RejectError, RejectEvent};
+use crate::standard_streams::print_line;
 use crate::station::config::{
     CameraConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
 };
@@ -157,12 +158,12 @@ impl Report {
         self.total += 1;
         match found {
             Ok(found) => {
-                println!("ok    {what:<9} {}", say(&found));
+                print_line(format_args!("ok    {what:<9} {}", say(&found)));
                 Some(found)
             }
             Err(error) => {
                 self.failed += 1;
-                println!("FAIL  {what:<9} {error}");
+                print_line(format_args!("FAIL  {what:<9} {error}"));
                 None
             }
         }

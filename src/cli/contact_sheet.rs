@@ -1,5 +1,6 @@
 //! All parts of a run in one picture, each with its heatmap over it and a border that says what was decided.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::imageops::{FilterType, overlay, resize};
@@ -9,6 +10,7 @@ use crate::camera::read_image;
 use crate::error::{Error, Result};
 use crate::heatmap;
 use crate::station::Judge;
+use crate::whole_file;
 
 const COLUMNS: u32 = 10;
 /// Side of a tile and width of its border, pixels.
@@ -68,10 +70,13 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
         let (x, y) = (index as u32 % COLUMNS, index as u32 / COLUMNS);
         overlay(&mut sheet, &framed, (x * TILE).into(), (y * TILE).into());
     }
+    let mut png = Vec::new();
     sheet
-        .save_with_format(out, image::ImageFormat::Png)
-        .map_err(|error| Error::Unwritable {
+        .write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png)
+        .map_err(std::io::Error::other)
+        .and_then(|()| whole_file::write(out, &png))
+        .map_err(|source| Error::Unwritable {
             path: out.into(),
-            source: std::io::Error::other(error),
+            source,
         })
 }

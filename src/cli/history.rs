@@ -1,17 +1,19 @@
 //! `aecsad history`: what became of each part, from the journal.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
-use super::findings::unwritable;
+use super::findings::{io_error, unwritable};
 use crate::error::Result;
 use crate::journal::{Database, Filter, JournalError, Record, parse_time, show_time};
 use crate::line::Cause;
+use crate::standard_streams::{note, print_line};
 use crate::station::config::StationConfig;
 use crate::whole_file::WholeFile;
+use crate::written_name::written;
 
 const HEADER: [&str; 15] = [
     "run",
@@ -93,14 +95,6 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
     let database = Database::read(&folder)?;
     match &args.csv {
         None => show(&database, &filter),
-        Some(path) if path == Path::new("-") => {
-            match export(&database, &filter, &folder, io::stdout().lock()) {
-                // Whoever reads has read enough.
-                Err(Export::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                Err(error) => Err(error.at(Path::new("standard output"))),
-                Ok(()) => Ok(()),
-            }
-        }
         Some(path) => {
             let mut file = WholeFile::create(path).map_err(|e| unwritable(path, e))?;
             export(&database, &filter, &folder, &mut file).map_err(|e| e.at(path))?;
@@ -110,20 +104,17 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
 }
 
 fn show(database: &Database, filter: &Filter) -> Result<()> {
-    let mut out = io::stdout().lock();
     let mut shown = 0;
-    let _ = writeln!(
-        out,
+    print_line(format_args!(
         "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  fallen",
         "captured", "run", "part", "cause", "score", "p", "branch", "pulse"
-    );
+    ));
     database.find(filter, |r| {
         shown += 1;
         let number = |value: Option<f64>, digits: usize| {
             value.map_or("-".into(), |v| format!("{v:.digits$}"))
         };
-        writeln!(
-            out,
+        print_line(format_args!(
             "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  {}{}",
             show_time(r.captured_ms),
             r.run,
@@ -138,11 +129,10 @@ fn show(database: &Database, filter: &Filter) -> Result<()> {
                 "" => String::new(),
                 counts => format!("; {counts}"),
             }
-        )
-        .is_ok()
+        ))
     })?;
     if shown == 0 {
-        eprintln!("no part in the journal is like that");
+        note("no part in the journal is like that");
     }
     Ok(())
 }
@@ -165,7 +155,7 @@ fn export(
     database: &Database,
     filter: &Filter,
     folder: &Path,
-    out: impl Write,
+    out: &mut WholeFile,
 ) -> Result<(), Export> {
     let mut csv = csv::Writer::from_writer(out);
     let mut written = csv.write_record(HEADER);
@@ -174,11 +164,11 @@ fn export(
             if written.is_ok() {
                 written = csv.write_record(fields(&r, folder));
             }
-            written.is_ok()
+            written.is_ok() && !csv.get_ref().reader_gone()
         })
         .map_err(Export::Journal)?;
     written
-        .map_err(io::Error::from)
+        .map_err(io_error)
         .and_then(|()| csv.flush())
         .map_err(Export::Write)
 }
@@ -200,7 +190,7 @@ fn fields(r: &Record, folder: &Path) -> [String; HEADER.len()] {
         number(r.latency_ms),
         r.bundle.clone(),
         r.picture(folder)
-            .map_or(String::new(), |path| path.display().to_string()),
+            .map_or(String::new(), |path| written(&path)),
         r.counts.clone(),
     ]
 }

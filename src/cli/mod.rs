@@ -20,14 +20,13 @@ pub mod slots;
 mod table;
 pub mod verify;
 
-use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::standard_streams::{failure, print};
 use crate::station::config::StationConfig;
 use crate::station::{Judge, StationError};
 
@@ -90,14 +89,6 @@ fn on_threads(count: usize) -> String {
 
 /// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.
 fn print_all(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout();
-    let printed = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match printed {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(findings::unwritable(Path::new("standard output"), error))
-        }
-        _ => Ok(()),
-    }
+    print(text);
+    failure().map_or(Ok(()), Err)
 }

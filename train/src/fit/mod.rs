@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use aecsad::optics::InputGeometry;
+use aecsad::standard_streams::note;
+use aecsad::whole_file;
 
 use crate::calibrate::Selection;
 use crate::dataset::Category;
@@ -96,7 +98,7 @@ pub struct Fitted {
 pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError> {
     let start = Instant::now();
     pack::check_writable(&options.out)?;
-    std::fs::create_dir_all(&options.work).map_err(|source| FitError::WorkFolder {
+    whole_file::create_folder(&options.work).map_err(|source| FitError::WorkFolder {
         path: options.work.clone(),
         source,
     })?;
@@ -104,10 +106,6 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         paper.check()?;
     }
     let category = Category::open(&options.category, options.seed)?;
-    category
-        .skipped
-        .iter()
-        .for_each(|s| log::warn!("skipped: {s}"));
     let geometry = InputGeometry::lite0(options.mono);
     stage("images", "reading and encoding");
     let images = images::load(&category, &geometry)?;
@@ -221,7 +219,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
 }
 
 fn stage(name: &str, what: &str) {
-    eprintln!("{name}: {what}");
+    note(format_args!("{name}: {what}"));
 }
 
 fn stopped(cancel: &AtomicBool) -> Result<(), FitError> {
