@@ -140,7 +140,7 @@ impl Category {
     /// How many test images are left out because they lie in no kind's folder.
     pub fn stray(&self) -> usize {
         let test = self.path.join("test");
-        let is_stray = |skipped: &&Skipped| skipped.path.parent() == Some(&test);
+        let is_stray = |skipped: &&Skipped| skipped.path.parent() == Some(test.as_path());
         self.skipped.iter().filter(is_stray).count()
     }
 
