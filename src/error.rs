@@ -8,6 +8,7 @@ use crate::golden::GoldenError;
 use crate::inspector::InspectorError;
 use crate::journal::JournalError;
 use crate::network::NetworkError;
+use crate::reject::simulator::SimulatorError;
 use crate::slots::SlotsError;
 
 /// What a failed command leaves with. 0 is success, 2 is the command line's own (unknown option).
@@ -128,6 +129,7 @@ impl Error {
             }
             Error::Camera(_) => ExitCode::Device,
             Error::Config(_) => ExitCode::Config,
+            Error::Simulator(SimulatorError::Log(_)) => ExitCode::Storage,
             Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,
             Error::Journal(JournalError::NoTime(_) | JournalError::Missing(_)) => ExitCode::Input,
             Error::Journal(JournalError::NotKept(_)) => ExitCode::Config,

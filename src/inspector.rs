@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::bundle::{Bundle, BundleError, Manifest, Trust};
 use crate::camera::Frame;
-use crate::network::{Encoder, Network, NetworkError, Percept, Perception, Segmentation};
+use crate::network::{
+    Encoder, Network, NetworkError, Percept, Perception, Segmentation, load_network,
+};
 use crate::optics::{InputGeometry, Optics, OpticsError, Region};
 use crate::score::Branch;
 use crate::score::conformal::Conformal;
@@ -128,7 +130,7 @@ impl Inspector {
             if !has(name) {
                 return Ok(None);
             }
-            Ok(Some(Network::load(name, bundle.entry(name)?)?))
+            Ok(Some(load_network(name, bundle.entry(name)?)?))
         };
         let perception = Perception {
             encoder: Encoder::load(bundle.entry(ENCODER)?)?,

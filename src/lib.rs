@@ -6,6 +6,8 @@
 //! proves its scores on this machine, `slots` the place where a station keeps its bundles.
 //! No module uses one to its right.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod bundle;
 pub mod calibration;
 pub mod camera;
@@ -23,11 +25,14 @@ pub mod network;
 mod npy;
 pub mod optics;
 mod ownership;
+pub mod program;
 pub mod reject;
 pub mod score;
 mod sealed_text;
 pub mod slots;
+pub mod standard_streams;
 pub mod station;
 pub mod whole_file;
+pub mod written_name;
 
 pub use error::{Error, Result};

@@ -1,16 +1,21 @@
 //! Reads the command line, does what it says, and leaves with an exit code that tells scripts what went wrong.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
+use aecsad::program;
 use aecsad::station::Judge;
 use aecsad::station::changeover::Loaded;
 use aecsad::station::config::StationConfig;
-use clap::Parser;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let done = match Cli::parse().command {
+    program::run("aecsad", |cli: Cli| Ok(execute(cli.command)?))
+}
+
+fn execute(command: Command) -> aecsad::Result<()> {
+    match command {
         Command::Run(args) => cli::run::run(&args, &load_judge),
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
@@ -24,13 +29,6 @@ fn main() -> ExitCode {
         Command::Check(args) => cli::check::run(&args, &load_judge),
         Command::Demo(args) => cli::demo::run(&args, &load_judge),
         Command::SimulateRejector(args) => cli::simulate_rejector::run(&args),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("aecsad: {error}");
-            ExitCode::from(error.exit_code() as u8)
-        }
     }
 }
 

@@ -68,10 +68,22 @@ pub struct Region {
     pub height: u32,
 }
 
+impl std::fmt::Display for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Region {
+            left,
+            top,
+            width,
+            height,
+        } = self;
+        write!(f, "{width}×{height} pixels from {left}, {top}")
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum OpticsError {
     #[error(
-        "the region of interest {0:?} reaches outside the frame of {1}×{2} pixels: make it smaller or move it"
+        "the region of interest, {0}, reaches outside the frame of {1}×{2} pixels: make it smaller or move it"
     )]
     RegionOutside(Region, u32, u32),
     #[error(

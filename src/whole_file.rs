@@ -1,56 +1,308 @@
-//! A file that is there whole or not at all: it is filled beside its place and renamed into it. Until then, and after
-//! any failure, the place is as it was.
+//! The one way in which both programs write an output that a user named. A regular file is there whole or not at all:
+//! it is filled beside its place and renamed into it, and until then, and after any failure, the place is as it was.
+//! What can't be replaced (a device, a pipe, standard output) is written to.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
+use crate::standard_streams;
+
+/// As many links as the kernel follows.
+const MAX_LINKS: usize = 40;
+/// How long a named pipe may have no reader.
+const READER_WITHIN: Duration = Duration::from_secs(30);
+
 /// A file in the making, which everybody may read; dropped without a commit, it leaves nothing behind.
 pub struct WholeFile {
-    unfinished: NamedTempFile,
-    path: PathBuf,
+    sink: Sink,
+    reader_gone: bool,
+}
+
+enum Sink {
+    Unfinished { file: NamedTempFile, path: PathBuf },
+    Stream(File),
+    StandardOutput,
+}
+
+/// What stands at a place where an output is to go.
+enum Place {
+    /// Nothing, or a regular file whose owner and permissions are kept; all links of the path are resolved.
+    File {
+        path: PathBuf,
+        replaced: Option<Metadata>,
+    },
+    Device(PathBuf),
+    Pipe(PathBuf),
+    StandardOutput,
 }
 
 impl WholeFile {
-    /// Makes the temporary file in `path`'s folder, which must be there.
+    /// Makes the temporary file in the folder of `path`, which must be there, or opens the device or pipe that `path`
+    /// is. `-` is standard output. A symbolic link is followed and stays.
     pub fn create(path: &Path) -> io::Result<Self> {
-        if path.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        let unfinished = tempfile::Builder::new()
-            .prefix(".aecsad-")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(folder(path))?;
-        let path = path.into();
-        Ok(WholeFile { unfinished, path })
+        let sink = match place(path)? {
+            Place::File { path, replaced } => Sink::Unfinished {
+                file: beside(&path, replaced.as_ref())?,
+                path,
+            },
+            Place::Device(path) => Sink::Stream(OpenOptions::new().append(true).open(path)?),
+            Place::Pipe(path) => Sink::Stream(open_pipe(&path)?),
+            Place::StandardOutput => {
+                standard_streams::carry_a_file();
+                Sink::StandardOutput
+            }
+        };
+        let reader_gone = false;
+        Ok(WholeFile { sink, reader_gone })
     }
 
     /// Renames it into place. A power cut soon after may still lose it.
     pub fn commit(self) -> io::Result<()> {
-        self.unfinished.persist(&self.path)?;
-        Ok(())
+        match self.sink {
+            Sink::Unfinished { file, path } => persist(file, &path).map(drop),
+            Sink::Stream(_) | Sink::StandardOutput => Ok(()),
+        }
     }
 
     /// Renames it into place so that a power cut can't take it away again.
     pub fn commit_durably(self) -> io::Result<()> {
-        self.unfinished.as_file().sync_all()?;
-        self.unfinished.persist(&self.path)?;
+        let Sink::Unfinished { file, path } = self.sink else {
+            return self.commit();
+        };
+        file.as_file().sync_all()?;
+        persist(file, &path)?;
         // The rename itself is durable only once the folder is.
-        File::open(folder(&self.path))?.sync_all()
+        File::open(folder(&path))?.sync_all()
+    }
+
+    /// Renames it into place with what it holds so far; what is written from then on goes straight into the file.
+    pub fn commit_and_go_on(mut self) -> io::Result<Self> {
+        self.sink = match self.sink {
+            Sink::Unfinished { file, path } => Sink::Stream(persist(file, &path)?),
+            stream => stream,
+        };
+        Ok(self)
+    }
+
+    /// Whether the program that read standard output has closed it: the rest need not be written.
+    pub fn reader_gone(&self) -> bool {
+        self.reader_gone
     }
 }
 
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.unfinished.write(bytes)
+        match &mut self.sink {
+            Sink::Unfinished { file, .. } => file.write(bytes),
+            Sink::Stream(file) => file.write(bytes).map_err(plain),
+            Sink::StandardOutput => match standard_streams::write_all(bytes) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    self.reader_gone = true;
+                    Ok(bytes.len())
+                }
+                written => written.map(|()| bytes.len()),
+            },
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.unfinished.flush()
+        match &mut self.sink {
+            Sink::Unfinished { file, .. } => file.flush(),
+            Sink::Stream(_) | Sink::StandardOutput => Ok(()),
+        }
     }
+}
+
+/// Writes all of a file at once, or nothing.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = WholeFile::create(path)?;
+    file.write_all(content)?;
+    file.commit()
+}
+
+/// Finds out before long work whether its result could be written, and keeps standard output free if it goes there.
+pub fn check(path: &Path) -> io::Result<()> {
+    match place(path)? {
+        Place::File { path, replaced } => beside(&path, replaced.as_ref()).map(drop),
+        Place::Device(path) | Place::Pipe(path) => {
+            nix::unistd::access(&path, nix::unistd::AccessFlags::W_OK).map_err(io::Error::from)
+        }
+        Place::StandardOutput => {
+            standard_streams::carry_a_file();
+            Ok(())
+        }
+    }
+}
+
+/// Makes a folder for outputs, with those above it, and finds out whether files can be written there.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    match path.metadata() {
+        Ok(found) if !found.is_dir() => {
+            let why = "it is a file, and a folder is needed";
+            return Err(io::Error::new(ErrorKind::NotADirectory, why));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            std::fs::create_dir_all(end_of_links(path)?)?;
+        }
+        Err(error) => return Err(plain(error)),
+    }
+    tempfile::tempfile_in(path).map(drop).map_err(without_place)
+}
+
+/// Whether `path` is a place that is written to instead of replaced: a device, a pipe or standard output.
+pub fn is_stream(path: &Path) -> bool {
+    matches!(
+        place(path),
+        Ok(Place::Device(_) | Place::Pipe(_) | Place::StandardOutput)
+    )
+}
+
+fn place(path: &Path) -> io::Result<Place> {
+    let named = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    if named.iter().any(|name| path == Path::new(name)) {
+        return Ok(Place::StandardOutput);
+    }
+    let found = match path.metadata() {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let path = end_of_links(path)?;
+            let replaced = None;
+            return Ok(Place::File { path, replaced });
+        }
+        Err(error) => return Err(plain(error)),
+    };
+    let kind = found.file_type();
+    if kind.is_dir() {
+        let why = "it is a folder, and a file is needed";
+        return Err(io::Error::new(ErrorKind::IsADirectory, why));
+    }
+    if kind.is_char_device() || kind.is_block_device() {
+        return Ok(Place::Device(path.into()));
+    }
+    if is_stream_of_ours(&found, io::stdout().as_fd()) {
+        return Ok(Place::StandardOutput);
+    }
+    if is_stream_of_ours(&found, io::stderr().as_fd()) {
+        return Ok(Place::Device(path.into()));
+    }
+    if kind.is_fifo() {
+        return Ok(Place::Pipe(path.into()));
+    }
+    if kind.is_socket() {
+        let why = "it is a socket, and a file is needed";
+        return Err(io::Error::new(ErrorKind::InvalidInput, why));
+    }
+    Ok(Place::File {
+        path: path.canonicalize()?,
+        replaced: Some(found),
+    })
+}
+
+/// Whether a pipe or a regular file is the one that standard output or standard error goes to.
+fn is_stream_of_ours(found: &Metadata, stream: BorrowedFd<'_>) -> bool {
+    let ours = stream.try_clone_to_owned().map(File::from);
+    let ours = ours.and_then(|file| file.metadata());
+    ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == (found.dev(), found.ino()))
+}
+
+/// Where a file really belongs, whether it is there yet or not: at the end of the links that lead there.
+pub fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match path.read_link() {
+            Ok(target) => path = folder(&path).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(going_round())
+}
+
+fn going_round() -> io::Error {
+    let why = "its symbolic links lead back to themselves";
+    io::Error::other(why)
+}
+
+/// The error in words, where the system's own are of no use.
+fn plain(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) if code == nix::errno::Errno::ELOOP as i32 => going_round(),
+        Some(code) if code == nix::errno::Errno::EPIPE as i32 => {
+            let why = "the program that read it has closed it";
+            io::Error::new(ErrorKind::BrokenPipe, why)
+        }
+        _ => error,
+    }
+}
+
+/// A temporary file in the folder of `path`, with the permissions that the file there has.
+fn beside(path: &Path, replaced: Option<&Metadata>) -> io::Result<NamedTempFile> {
+    let mode = replaced.map_or(0o644, |found| found.mode() & 0o777);
+    let file = tempfile::Builder::new()
+        .prefix(".aecsad-")
+        .permissions(Permissions::from_mode(mode | 0o200))
+        .tempfile_in(folder(path))
+        .map_err(without_place)?;
+    if let Some(found) = replaced {
+        // Only root may give a file to another user; for anyone else the file was the user's own already.
+        let _ = std::os::unix::fs::fchown(&file, Some(found.uid()), Some(found.gid()));
+        file.as_file()
+            .set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(file)
+}
+
+/// The error without the temporary file's name, which says nothing to anyone.
+fn without_place(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::NotFound => io::Error::new(ErrorKind::NotFound, "its folder is not there"),
+        ErrorKind::NotADirectory => {
+            io::Error::new(ErrorKind::NotADirectory, "its folder is a file")
+        }
+        kind => kind.into(),
+    }
+}
+
+fn persist(file: NamedTempFile, path: &Path) -> io::Result<File> {
+    file.persist(path).map_err(|error| error.error)
+}
+
+/// Opens a named pipe once a program reads it. A plain open would wait forever, and no signal would end it.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    let no_reader = nix::errno::Errno::ENXIO as i32;
+    let since = Instant::now();
+    let file = loop {
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(path);
+        match opened {
+            Err(error) if error.raw_os_error() == Some(no_reader) => {
+                if since.elapsed() >= READER_WITHIN {
+                    let why = format!(
+                        "it is a pipe, and no program reads it within {} s",
+                        READER_WITHIN.as_secs()
+                    );
+                    return Err(io::Error::other(why));
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            opened => break opened?,
+        }
+    };
+    // From here on a slow reader is waited for.
+    nix::fcntl::fcntl(
+        std::os::fd::AsRawFd::as_raw_fd(&file),
+        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
+    )?;
+    Ok(file)
 }
 
 fn folder(path: &Path) -> &Path {
@@ -61,22 +313,4 @@ fn folder(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_given_up_leaves_what_was_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("scores.csv");
-        std::fs::write(&path, "before").unwrap();
-        let mut file = WholeFile::create(&path).unwrap();
-        file.write_all(b"half").unwrap();
-        drop(file);
-        assert_eq!(std::fs::read(&path).unwrap(), b"before");
-        let mut file = WholeFile::create(&path).unwrap();
-        file.write_all(b"whole").unwrap();
-        file.commit_durably().unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
-    }
-}
+mod tests;

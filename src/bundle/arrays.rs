@@ -117,7 +117,7 @@ impl Arrays {
                 Dtype::F32 => read::<f32>(&view),
                 Dtype::F64 => read::<f64>(&view),
                 Dtype::I32 => read::<i32>(&view),
-                other => Err(format!("`{key}` has element type {other:?}")),
+                other => Err(format!("`{key}` has element type {other}")),
             };
             let array = array.map_err(|e| unreadable(name, e))?;
             arrays.by_name.insert(key.to_owned(), array);

@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageForma
 use super::Frame;
 use super::container::{self, Container};
 use super::tiff;
+use crate::program::unless_it_panics;
 
 /// Smaller than this shows no part.
 pub const MIN_SIDE: u32 = 16;
@@ -331,7 +331,7 @@ fn open<'a>(
 
 /// None if the decoder panics. They are other people's, and one does on some damaged JPEGs (zune-jpeg 0.5.15).
 pub(super) fn unless_it_breaks<T>(decode: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(decode)).ok()
+    unless_it_panics(decode)
 }
 
 fn guarded<T>(

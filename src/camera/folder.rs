@@ -1,5 +1,8 @@
 //! Which files of a folder are images.
 
+use std::collections::{BTreeSet, VecDeque};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::decode::ImageError;
@@ -7,56 +10,72 @@ use super::decode::ImageError;
 /// Extensions that are taken for images, in lower case.
 pub const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
 
-/// Deeper than any data set; bounds the walk.
-const MAX_DEPTH: usize = 16;
-
-/// The images in `folder` and its sub-folders, sorted. Hidden files, other extensions and links to folders are
-/// passed over; a name that isn't UTF-8 is too, with a warning.
+/// The images in `folder` and its sub-folders, sorted. Hidden files and other extensions are passed over. A link to a
+/// folder is followed, but each folder is entered once, so links that go round end.
 pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
-    list(folder, MAX_DEPTH)
-}
-
-/// The images in `folder` itself, sorted.
-pub fn list_images_flat(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
-    list(folder, 1)
-}
-
-fn list(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, ImageError> {
     let mut images = Vec::new();
-    walk(folder, depth, &mut images)?;
+    let mut entered = BTreeSet::new();
+    // Folders before links, so that an image has its own name rather than a link's.
+    let (mut folders, mut links) = (vec![folder.to_owned()], VecDeque::new());
+    while let Some(folder) = folders.pop().or_else(|| links.pop_front()) {
+        let failed = |source| ImageError::Folder {
+            path: folder.clone(),
+            source,
+        };
+        let identity = folder.metadata().map_err(failed)?;
+        if !entered.insert((identity.dev(), identity.ino())) {
+            continue;
+        }
+        let found = read(&folder)?;
+        images.extend(found.images);
+        folders.extend(found.folders);
+        links.extend(found.links);
+    }
     images.sort();
     Ok(images)
 }
 
-fn walk(folder: &Path, depth: usize, images: &mut Vec<PathBuf>) -> Result<(), ImageError> {
+/// The images in `folder` itself, sorted.
+pub fn list_images_flat(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    Ok(read(folder)?.images)
+}
+
+/// What is in one folder, each list sorted.
+struct Listing {
+    images: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+    links: Vec<PathBuf>,
+}
+
+fn read(folder: &Path) -> Result<Listing, ImageError> {
     let failed = |source| ImageError::Folder {
         path: folder.into(),
         source,
     };
+    let (mut images, mut folders, mut links) = (Vec::new(), Vec::new(), Vec::new());
     for entry in folder.read_dir().map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else {
-            log::warn!(
-                "{}: the name isn't UTF-8, so the file is passed over; rename it",
-                path.display()
-            );
-            continue;
-        };
-        if name.starts_with('.') {
+        if entry.file_name().as_bytes().starts_with(b".") {
             continue;
         }
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() {
-            if depth > 1 {
-                walk(&path, depth - 1, images)?;
-            }
-        } else if has_image_extension(&path) && !(kind.is_symlink() && path.is_dir()) {
+            folders.push(path);
+        } else if kind.is_symlink() && path.is_dir() {
+            links.push(path);
+        } else if has_image_extension(&path) {
             images.push(path);
         }
     }
-    Ok(())
+    for list in [&mut images, &mut folders, &mut links] {
+        list.sort();
+    }
+    Ok(Listing {
+        images,
+        folders,
+        links,
+    })
 }
 
 fn has_image_extension(path: &Path) -> bool {
@@ -73,6 +92,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::written_name::written;
 
     #[test]
     fn images_are_found_by_name_in_order() {
@@ -97,17 +117,34 @@ mod tests {
         fs::write(root.join(OsStr::from_bytes(b"\xff.png")), "").unwrap();
         symlink(root, root.join("b/loop.png")).unwrap();
         symlink(root.join("9.bmp"), root.join("b/link.bmp")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("E.JPG"), "").unwrap();
+        symlink(elsewhere.path(), root.join("a link")).unwrap();
+        symlink(root.join("a link"), root.join("b/again")).unwrap();
+        symlink("itself.png", root.join("itself.png")).unwrap();
         let named = |images: Vec<PathBuf>| -> Vec<String> {
             let names = images
                 .iter()
-                .map(|p| p.strip_prefix(root).unwrap().display().to_string());
+                .map(|p| written(p.strip_prefix(root).unwrap()));
             names.collect()
         };
         assert_eq!(
             named(list_images(root).unwrap()),
-            ["10.png", "9.bmp", "b/1.jpg", "b/c/2.TIFF", "b/link.bmp"]
+            [
+                "10.png",
+                "9.bmp",
+                "a link/E.JPG",
+                "b/1.jpg",
+                "b/c/2.TIFF",
+                "b/link.bmp",
+                "itself.png",
+                r"\xff.png"
+            ]
         );
-        assert_eq!(named(list_images_flat(root).unwrap()), ["10.png", "9.bmp"]);
+        assert_eq!(
+            named(list_images_flat(root).unwrap()),
+            ["10.png", "9.bmp", "itself.png", r"\xff.png"]
+        );
     }
 
     #[test]

@@ -275,7 +275,9 @@ impl Layout {
                 }
                 Ok(())
             }
-            other => Err(CameraError::Corrupt(format!("a JPEG in {other:?}"))),
+            _ => Err(CameraError::Corrupt(
+                "a JPEG that is neither grey nor in colour".into(),
+            )),
         }
     }
 }

@@ -22,10 +22,11 @@ use crate::ownership::{create_folder, folder_of};
 use crate::score::conformal::Conformal;
 use crate::score::decision::Decision;
 use crate::score::trimmed_z::TrimmedZ;
+use crate::standard_streams::note;
 use crate::station::config::StationConfig;
 use crate::station::devices::open_source;
 use crate::station::{StationError, expectation};
-use crate::whole_file::WholeFile;
+use crate::whole_file;
 
 #[derive(Args)]
 pub struct CalibrateArgs {
@@ -72,7 +73,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         let folder = folder_of(&out);
         create_folder(folder).map_err(|source| unwritable(folder, source))?;
     }
-    drop(WholeFile::create(&out).map_err(|source| unwritable(&out, source))?);
+    whole_file::check(&out).map_err(|source| unwritable(&out, source))?;
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
     let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
     let rate = args
@@ -155,9 +156,7 @@ fn gather(
                 parts.add(&inspector.seen(), Sample { raw, pose }, score)?;
                 bar.set_position(parts.samples.len() as u64);
             }
-            Some(Sighting::Unseen(error) | Sighting::Blind(error)) => {
-                bar.println(error.to_string())
-            }
+            Some(Sighting::Unseen(error) | Sighting::Blind(error)) => bar.suspend(|| note(error)),
             Some(Sighting::Nothing | Sighting::Sees) => {}
         }
     }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::journal::{self, JournalError};
 use crate::network::Team;
 use crate::reject::{RejectError, RejectEvent};
+use crate::standard_streams::print_line;
 use crate::station::config::{
     CameraConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
 };
@@ -180,12 +181,12 @@ impl Report {
         self.total += 1;
         match found {
             Ok(found) => {
-                println!("ok    {what:<9} {}", say(&found));
+                print_line(format_args!("ok    {what:<9} {}", say(&found)));
                 Some(found)
             }
             Err(error) => {
                 self.failed += 1;
-                println!("FAIL  {what:<9} {error}");
+                print_line(format_args!("FAIL  {what:<9} {error}"));
                 None
             }
         }
@@ -194,7 +195,7 @@ impl Report {
     /// It keeps no station from working.
     fn warn(&mut self, what: &str, sentence: impl std::fmt::Display) {
         self.total += 1;
-        println!("warn  {what:<9} {sentence}");
+        print_line(format_args!("warn  {what:<9} {sentence}"));
     }
 
     fn end(self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Many parts in one picture, each with its heatmap over it where there is one, and a border that says what was decided.
 
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::imageops::{FilterType, overlay, resize};
@@ -11,7 +11,7 @@ use crate::camera::{Frame, read_image};
 use crate::error::Result;
 use crate::heatmap;
 use crate::station::Judge;
-use crate::whole_file::WholeFile;
+use crate::whole_file;
 
 const COLUMNS: u32 = 10;
 /// Side of a tile and width of its border, pixels.
@@ -81,14 +81,10 @@ pub fn save(mut tiles: Vec<Tile>, out: &Path) -> Result<()> {
         let (x, y) = (index as u32 % COLUMNS, index as u32 / COLUMNS);
         overlay(&mut sheet, &framed, (x * TILE).into(), (y * TILE).into());
     }
-    let mut png = Cursor::new(Vec::new());
+    let mut png = Vec::new();
     sheet
-        .write_to(&mut png, image::ImageFormat::Png)
-        .map_err(|error| unwritable(out, std::io::Error::other(error)))?;
-    let write = || {
-        let mut file = WholeFile::create(out)?;
-        file.write_all(png.get_ref())?;
-        file.commit()
-    };
-    write().map_err(|source| unwritable(out, source))
+        .write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png)
+        .map_err(std::io::Error::other)
+        .and_then(|()| whole_file::write(out, &png))
+        .map_err(|source| unwritable(out, source))
 }

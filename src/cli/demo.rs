@@ -13,8 +13,10 @@ use super::run::Line;
 use super::{LoadJudge, contact_sheet, stop_on_signal};
 use crate::error::{Error, Result};
 use crate::reject::RejectSettings;
+use crate::standard_streams::print_line;
 use crate::station::config::StationConfig;
 use crate::station::ledger::{Pulse, Row};
+use crate::whole_file;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -57,7 +59,7 @@ pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -
     let stop = stop_on_signal()?;
     let mut config = StationConfig::load(&args.config)?;
     let labels = labels(&args.parts)?;
-    std::fs::create_dir_all(&args.out).map_err(|source| Error::Unwritable {
+    whole_file::create_folder(&args.out).map_err(|source| Error::Unwritable {
         path: args.out.clone(),
         source,
     })?;
@@ -83,13 +85,18 @@ pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -
     print_known(&rows, &images, &labels, &pulses);
     let sheet = args.out.join("heatmaps.png");
     contact_sheet::write(judge.as_mut(), &images, &sheet)?;
-    println!("table: {}", table.display());
-    println!("pulses as the actuator logged them: {}", log.display());
-    println!("heatmaps: {}", sheet.display());
+    print_line(format_args!("table: {}", table.display()));
+    print_line(format_args!(
+        "pulses as the actuator logged them: {}",
+        log.display()
+    ));
+    print_line(format_args!("heatmaps: {}", sheet.display()));
     if !wrong.is_empty() {
         return Err(DemoError::WrongPulses { parts: wrong }.into());
     }
-    println!("every rejected part got exactly one pulse in its window, no other part got any");
+    print_line(format_args!(
+        "every rejected part got exactly one pulse in its window, no other part got any"
+    ));
     Ok(())
 }
 
@@ -227,16 +234,16 @@ fn print_known(
         Pulse::Seen { error_us } => Some(error_us.abs()),
         _ => None,
     });
-    println!("known bad parts: {caught} of {bad} rejected");
-    println!("known good parts: {lost} of {good} rejected");
+    print_line(format_args!("known bad parts: {caught} of {bad} rejected"));
+    print_line(format_args!("known good parts: {lost} of {good} rejected"));
     if unknown > 0 {
-        println!("parts nothing is known of: {unknown}");
+        print_line(format_args!("parts nothing is known of: {unknown}"));
     }
     if let Some(farthest) = farthest.max() {
-        println!(
+        print_line(format_args!(
             "farthest pulse: {:.1} ms from its moment",
             farthest as f64 / 1e3
-        );
+        ));
     }
 }
 

@@ -2,7 +2,7 @@
 //! that is not a finding goes to standard error.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::inspector::Verdict;
 use crate::score::Branch;
 use crate::score::inventory::Count;
+use crate::standard_streams::{failure, note, print};
 use crate::whole_file::WholeFile;
+use crate::written_name::{on_one_line, written};
 
 const COLUMNS: [&str; 6] = [
     "path",
@@ -48,7 +50,7 @@ impl Finding {
     fn record(&self) -> Vec<String> {
         let verdict = self.outcome.as_ref().ok();
         let mut fields = vec![
-            self.name.display().to_string(),
+            written(&self.name),
             verdict.map(|v| v.score.to_string()).unwrap_or_default(),
             self.verdict_name().to_owned(),
             verdict.map(|v| v.p_value.to_string()).unwrap_or_default(),
@@ -66,7 +68,7 @@ impl Finding {
     }
 
     fn table_line(&self) -> String {
-        let (name, verdict) = (self.name.display(), self.verdict_name());
+        let (name, verdict) = (on_one_line(&self.name), self.verdict_name());
         match &self.outcome {
             Ok(v) => {
                 let line = format!(
@@ -91,7 +93,7 @@ impl Finding {
     fn json_line(&self) -> String {
         let verdict = self.outcome.as_ref().ok();
         let line = JsonLine {
-            path: self.name.display().to_string(),
+            path: written(&self.name),
             verdict: self.verdict_name(),
             score: verdict.map(|v| v.score),
             p_value: verdict.map(|v| v.p_value),
@@ -217,11 +219,11 @@ impl Findings {
         };
         findings.write_csv(&header())?;
         match stdout {
-            Some(Format::Table) => findings.print(format!(
+            Some(Format::Table) => findings.print_line(format!(
                 "{:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {}",
                 "verdict", "score", "p", "branch", "latency", "image"
             ))?,
-            Some(Format::Csv) => findings.print(csv_line(&header()))?,
+            Some(Format::Csv) => findings.print(&csv_line(&header()))?,
             _ => {}
         }
         Ok(findings)
@@ -241,9 +243,9 @@ impl Findings {
         }
         self.write_csv(&finding.record())?;
         match self.stdout {
-            Some(Format::Table) => self.print(finding.table_line())?,
-            Some(Format::Csv) => self.print(csv_line(&finding.record()))?,
-            Some(Format::Json) => self.print(finding.json_line())?,
+            Some(Format::Table) => self.print_line(finding.table_line())?,
+            Some(Format::Csv) => self.print(&csv_line(&finding.record()))?,
+            Some(Format::Json) => self.print_line(finding.json_line())?,
             None => {}
         }
         self.bar.inc(1);
@@ -252,7 +254,8 @@ impl Findings {
 
     /// Whether anyone still wants to know.
     pub fn wanted(&self) -> bool {
-        self.stdout.is_some() || self.csv.is_some()
+        let csv = self.csv.as_ref();
+        self.stdout.is_some() || csv.is_some_and(|(_, csv)| !csv.get_ref().reader_gone())
     }
 
     /// Puts the CSV file in its place.
@@ -280,32 +283,24 @@ impl Findings {
         match &mut self.csv {
             Some((path, csv)) => csv
                 .write_record(record)
-                .map_err(|e| unwritable(path, e.into())),
+                .map_err(|e| unwritable(path, io_error(e))),
             None => Ok(()),
         }
     }
 
-    fn print(&mut self, mut line: String) -> Result<()> {
-        line.push('\n');
-        let write = || {
-            let mut stdout = io::stdout();
-            stdout.write_all(line.as_bytes())?;
-            stdout.flush()
-        };
-        match self.bar.suspend(write) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.stdout = None;
-                Ok(())
-            }
-            Err(error) => Err(unwritable(Path::new("standard output"), error)),
+    fn print_line(&mut self, line: String) -> Result<()> {
+        self.print(&(line + "\n"))
+    }
+
+    fn print(&mut self, text: &str) -> Result<()> {
+        if !self.bar.suspend(|| print(text)) {
+            self.stdout = None;
         }
+        failure().map_or(Ok(()), Err)
     }
 
     fn aside(&self, text: &str) {
-        // Nobody has to read it.
-        self.bar
-            .suspend(|| drop(writeln!(io::stderr(), "aecsad: {text}")));
+        self.bar.suspend(|| note(format_args!("aecsad: {text}")));
     }
 }
 
@@ -314,7 +309,16 @@ fn csv_line<T: AsRef<[u8]>>(record: &[T]) -> String {
     // Writing to memory can't fail.
     let _ = writer.write_record(record);
     let bytes = writer.into_inner().unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim_end().to_owned()
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What a CSV writer failed with, as the system said it.
+pub(super) fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        // Records of other lengths are not written here.
+        _ => io::ErrorKind::Other.into(),
+    }
 }
 
 pub(super) fn unwritable(path: &Path, source: io::Error) -> Error {
@@ -370,7 +374,7 @@ mod tests {
     fn a_path_is_one_field_whatever_is_in_it() {
         assert_eq!(
             csv_line(&["a,\"b\".png", "", "x"]),
-            "\"a,\"\"b\"\".png\",,x"
+            "\"a,\"\"b\"\".png\",,x\n"
         );
     }
 }

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::golden;
 use crate::inspector::Inspector;
 use crate::slots::{Flashed, Request, Slots, SlotsError};
+use crate::standard_streams::note;
 
 #[derive(Args)]
 pub struct FlashArgs {
@@ -57,8 +58,11 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, String), BundleError> {
 /// The bundle runs here and comes to the scores that training had. Says so line by line.
 fn prove(bundle: &Bundle) -> Result<(), SlotsError> {
     let manifest = &bundle.manifest;
-    eprintln!("{} version {}", manifest.product, manifest.version);
-    let say = |what: &str, how: String| eprintln!("ok    {what:<10} {how}");
+    note(format_args!(
+        "{} version {}",
+        manifest.product, manifest.version
+    ));
+    let say = |what: &str, how: String| note(format_args!("ok    {what:<10} {how}"));
     let signer = bundle.signed_by().unwrap_or("nobody");
     say(
         "signature",

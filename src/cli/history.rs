@@ -1,18 +1,20 @@
 //! `aecsad history`: what became of each part, from the journal.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
-use super::findings::unwritable;
+use super::findings::{io_error, unwritable};
 use super::{say_station_file, station_file};
 use crate::error::Result;
 use crate::journal::{self, Filter, JournalError, Record, parse_time, show_time};
 use crate::line::Cause;
+use crate::standard_streams::{note, print_line};
 use crate::station::config::StationConfig;
 use crate::whole_file::WholeFile;
+use crate::written_name::written;
 
 const HEADER: [&str; 15] = [
     "run",
@@ -94,16 +96,6 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
     };
     let unread = match &args.csv {
         None => show(&folder, &filter)?,
-        Some(path) if path == Path::new("-") => {
-            match export(&filter, &folder, io::stdout().lock()) {
-                // Whoever reads has read enough.
-                Err(Export::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    Vec::new()
-                }
-                Err(error) => return Err(error.at(Path::new("standard output"))),
-                Ok(unread) => unread,
-            }
-        }
         Some(path) => {
             let mut file = WholeFile::create(path).map_err(|e| unwritable(path, e))?;
             let unread = export(&filter, &folder, &mut file).map_err(|e| e.at(path))?;
@@ -112,26 +104,23 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
         }
     };
     for why in unread {
-        eprintln!("some records are missing here: {why}");
+        note(format_args!("some records are missing here: {why}"));
     }
     Ok(())
 }
 
 fn show(folder: &Path, filter: &Filter) -> Result<Vec<JournalError>> {
-    let mut out = io::stdout().lock();
     let mut shown = 0;
-    let _ = writeln!(
-        out,
+    print_line(format_args!(
         "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  fallen",
         "captured", "run", "part", "cause", "score", "p", "branch", "pulse"
-    );
+    ));
     let unread = journal::find(folder, filter, &mut |r| {
         shown += 1;
         let number = |value: Option<f64>, digits: usize| {
             value.map_or("-".into(), |v| format!("{v:.digits$}"))
         };
-        writeln!(
-            out,
+        print_line(format_args!(
             "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  {}{}",
             show_time(r.captured_ms),
             r.run,
@@ -146,11 +135,10 @@ fn show(folder: &Path, filter: &Filter) -> Result<Vec<JournalError>> {
                 "" => String::new(),
                 counts => format!("; {counts}"),
             }
-        )
-        .is_ok()
+        ))
     })?;
     if shown == 0 {
-        eprintln!("no part in the journal is like that");
+        note("no part in the journal is like that");
     }
     Ok(unread)
 }
@@ -170,17 +158,21 @@ impl Export {
 }
 
 /// Returns what of the journal can't be read.
-fn export(filter: &Filter, folder: &Path, out: impl Write) -> Result<Vec<JournalError>, Export> {
+fn export(
+    filter: &Filter,
+    folder: &Path,
+    out: &mut WholeFile,
+) -> Result<Vec<JournalError>, Export> {
     let mut csv = csv::Writer::from_writer(out);
     let mut written = csv.write_record(HEADER);
     let unread = journal::find(folder, filter, &mut |r| {
         if written.is_ok() {
             written = csv.write_record(fields(&r, folder));
         }
-        written.is_ok()
+        written.is_ok() && !csv.get_ref().reader_gone()
     });
     written
-        .map_err(io::Error::from)
+        .map_err(io_error)
         .and_then(|()| csv.flush())
         .map_err(Export::Write)?;
     unread.map_err(Export::Journal)
@@ -203,7 +195,7 @@ fn fields(r: &Record, folder: &Path) -> [String; HEADER.len()] {
         number(r.latency_ms),
         r.bundle.clone(),
         r.picture(folder)
-            .map_or(String::new(), |path| path.display().to_string()),
+            .map_or(String::new(), |path| written(&path)),
         r.counts.clone(),
     ]
 }

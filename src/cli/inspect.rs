@@ -24,7 +24,7 @@ use crate::inspector::Inspector;
 use crate::score::anomaly_map;
 use crate::score::heat::HeatMap;
 use crate::station::StationError;
-use crate::whole_file::WholeFile;
+use crate::whole_file::{self, WholeFile};
 use crate::{heatmap, npy};
 
 /// Findings that a thread may be ahead of the output.
@@ -57,7 +57,7 @@ pub struct InspectArgs {
     /// Images, and folders with images in them or their sub-folders
     #[arg(required = true, value_name = "IMAGE|DIR")]
     pub inputs: Vec<PathBuf>,
-    /// Write a line for each image to this file, once all are judged
+    /// Write a line for each image to this file, once all are judged; - is standard output
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
     /// Write each image's map as float32 .npy at the image's size, in folders as under the input
@@ -82,7 +82,10 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         pictures: args.heatmaps.as_deref(),
     };
     writer.prepare(&images)?;
-    let stdout = Format::choose(args.json, args.csv.is_some());
+    let (stdout, csv) = match args.csv.as_deref() {
+        Some(path) if path == Path::new("-") && !args.json => (Some(Format::Csv), None),
+        csv => (Format::choose(args.json, csv.is_some()), csv),
+    };
     let bundle = Bundle::read(&args.bundle, &Trust::Anyone)?;
     let mut inspectors = Vec::new();
     for _ in 0..usize::from(args.threads).min(images.len()) {
@@ -92,7 +95,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let trained_on = inspectors
         .first()
         .and_then(|i| i.geometry().trained_on.clone());
-    let mut findings = Findings::open(stdout, args.csv.as_deref(), images.len())?;
+    let mut findings = Findings::open(stdout, csv, images.len())?;
     let mut unlikeness = Unlikeness::to(trained_on);
     judge_all(
         &images,
@@ -104,7 +107,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     )?;
     let counts = findings.close()?;
     for sentence in unlikeness.sentences() {
-        eprintln!("aecsad: {sentence}");
+        note(format_args!("aecsad: {sentence}"));
     }
     if counts.unreadable > 0 {
         return Err(InspectError::Unreadable {
@@ -246,9 +249,7 @@ impl MapWriter<'_> {
             images::check_names(images)?;
         }
         for folder in [self.maps, self.pictures].into_iter().flatten() {
-            std::fs::create_dir_all(folder)
-                .and_then(|()| tempfile::tempfile_in(folder))
-                .map_err(|e| unwritable(folder, e))?;
+            whole_file::create_folder(folder).map_err(|e| unwritable(folder, e))?;
         }
         if let Some(pictures) = self.pictures {
             images::check_apart(images, pictures)?;

@@ -21,7 +21,6 @@ mod table;
 mod unlikeness;
 pub mod verify;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,6 +28,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::standard_streams::{failure, note, print};
 use crate::station::config::{self, StationConfig};
 use crate::station::{Judge, StationError};
 
@@ -81,7 +81,7 @@ fn station_file() -> PathBuf {
 /// Names the station file, where it was not named and is not the one in this folder.
 fn say_station_file(path: &Path) {
     if path == Path::new(config::INSTALLED) {
-        eprintln!("station file {}", path.display());
+        note(format_args!("station file {}", path.display()));
     }
 }
 
@@ -103,14 +103,6 @@ fn on_threads(count: usize) -> String {
 
 /// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.
 fn print_all(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout();
-    let printed = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match printed {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(findings::unwritable(Path::new("standard output"), error))
-        }
-        _ => Ok(()),
-    }
+    print(text);
+    failure().map_or(Ok(()), Err)
 }

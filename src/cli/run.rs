@@ -14,6 +14,7 @@ use crate::calibration::Standing;
 use crate::camera::FrameSource;
 use crate::error::Result;
 use crate::reject::Rejector;
+use crate::standard_streams::note;
 use crate::station::bundle_section::BundleSource;
 use crate::station::changeover::{self, Loaded, News};
 use crate::station::config::StationConfig;
@@ -29,7 +30,7 @@ pub struct RunArgs {
     /// Stop after so many parts
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
-    /// Write one line for each part to this file
+    /// Write one line for each part to this file, as the parts are decided; - is standard output
     #[arg(long)]
     pub csv: Option<PathBuf>,
 }
@@ -60,7 +61,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
         Err(error) => {
             // No line to observe: what led to the error is said here.
             for said in news.try_iter() {
-                eprintln!("{said}");
+                note(said);
             }
             return Err(error);
         }
@@ -84,7 +85,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
 fn teller(news_in: Sender<News>) -> impl FnMut(News) + Send {
     move |said| {
         if let Err(unheard) = news_in.send(said) {
-            eprintln!("{}", unheard.0);
+            note(unheard.0);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `aecsad simulate-rejector`: an actuator to try a station on. Standard output has one CSV record a line: first
 //! `pty,PATH`, then `pulse,PART,AT_US,PULSE_US` for each pulse, at its time on the actuator's own clock.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +11,9 @@ use clap::Args;
 use super::stop_on_signal;
 use crate::error::{Error, Result};
 use crate::reject::simulator::{Play, Simulator};
+use crate::standard_streams::print_line;
 use crate::station::StationError;
+use crate::whole_file::WholeFile;
 
 #[derive(Args)]
 pub struct SimulateRejectorArgs {
@@ -26,10 +27,10 @@ pub struct SimulateRejectorArgs {
     #[arg(long, value_name = "N")]
     pub silent_after: Option<u32>,
     /// Have an encoder on a belt that moves by so many counts a second
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = counts)]
     pub counts_per_s: Option<f64>,
     /// Have a sensor behind the gate that sees each rejected part so many milliseconds after its pulse
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
     pub confirm_after_ms: Option<u64>,
     /// Be wired to a controller that asks for this product each second
     #[arg(long, value_name = "PRODUCT", value_parser = product)]
@@ -43,6 +44,14 @@ fn product(name: &str) -> Result<Product, String> {
     Product::new(name).ok_or_else(|| format!("the link carries names of up to {MAX_PRODUCT} bytes"))
 }
 
+fn counts(text: &str) -> Result<f64, String> {
+    let counts: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match counts.abs() <= 1e9 {
+        true => Ok(counts),
+        false => Err("allowed is -1e9 to 1e9".into()),
+    }
+}
+
 pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
     let stop = stop_on_signal()?;
     let mut log = None;
@@ -51,15 +60,13 @@ pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
             path: path.clone(),
             source,
         };
-        let mut file = File::create(path).map_err(unwritable)?;
+        let mut file = WholeFile::create(path).map_err(unwritable)?;
         writeln!(file, "part,at_us,pulse_us").map_err(unwritable)?;
-        log = Some(file);
+        log = Some(file.commit_and_go_on().map_err(unwritable)?);
     }
     let mut simulator = Simulator::open(args.pty_link.as_deref())?;
     // Nobody has to read it; the log tells the same.
-    let mut stdout = std::io::stdout();
-    let _ = writeln!(stdout, "pty,{}", simulator.device().display());
-    let _ = stdout.flush();
+    print_line(format_args!("pty,{}", simulator.device().display()));
     let play = Play {
         silent_after: args.silent_after,
         counts_per_s: args.counts_per_s,
@@ -73,8 +80,7 @@ pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
             pulse_us,
         } = edge
         {
-            let _ = writeln!(stdout, "pulse,{part},{at_us},{pulse_us}");
-            let _ = stdout.flush();
+            print_line(format_args!("pulse,{part},{at_us},{pulse_us}"));
             if let Some(log) = &mut log {
                 writeln!(log, "{part},{at_us},{pulse_us}")?;
             }

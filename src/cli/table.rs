@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
+use crate::standard_streams::{note, print_line};
 use crate::station::ledger::{Entry, Pulse, Row, Totals};
+use crate::whole_file::WholeFile;
+use crate::written_name::written;
 
 const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms";
 
@@ -19,7 +22,7 @@ pub struct Table {
     totals_line: Option<ProgressBar>,
     /// Standard output is systemd's journal.
     journald: bool,
-    csv: Option<(PathBuf, File)>,
+    csv: Option<(PathBuf, WholeFile)>,
     csv_failed: Option<Error>,
     /// The file of each part, the first part's first.
     images: Vec<PathBuf>,
@@ -30,8 +33,11 @@ impl Table {
         let csv = match csv {
             None => None,
             Some(path) => {
-                let file = File::create(path)
-                    .and_then(|mut file| writeln!(file, "{CSV_HEADER}").map(|()| file))
+                let file = WholeFile::create(path)
+                    .and_then(|mut file| {
+                        writeln!(file, "{CSV_HEADER}")?;
+                        file.commit_and_go_on()
+                    })
                     .map_err(|source| unwritable(path, source))?;
                 Some((path.into(), file))
             }
@@ -114,7 +120,9 @@ impl Table {
     fn line(&self, text: &str) {
         match &self.totals_line {
             Some(bar) => bar.println(text),
-            None => drop(writeln!(std::io::stdout(), "{text}")),
+            None => {
+                print_line(text);
+            }
         }
     }
 
@@ -124,7 +132,7 @@ impl Table {
             true => format!("<{}>", urgency as u8),
             false => String::new(),
         };
-        let write = || drop(writeln!(std::io::stderr(), "{urgency}{text}"));
+        let write = || note(format_args!("{urgency}{text}"));
         match &self.totals_line {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -132,7 +140,7 @@ impl Table {
     }
 
     fn write_csv(&mut self, row: &Row) -> std::io::Result<()> {
-        let image = self.image(row.part).map(|p| p.display().to_string());
+        let image = self.image(row.part).map(written);
         let Some((_, csv)) = &mut self.csv else {
             return Ok(());
         };

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::{Network, NetworkError};
+use super::{Network, NetworkError, load_network};
 
 /// An encoder's features of one 256×256 image, channel first; the numbers of channels are EfficientNet-Lite0's.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl Encoder {
     /// # Errors
     /// If the graph doesn't give square maps at strides 4, 8 and 16 of a 256×256 image.
     pub fn load(onnx: &[u8]) -> Result<Self, NetworkError> {
-        let network = Network::load("encoder.onnx", onnx)?;
+        let network = load_network("encoder.onnx", onnx)?;
         let mut channels = [0; 3];
         for (index, side) in SIDES.into_iter().enumerate() {
             let shape = network.output_shape(index);

@@ -5,6 +5,7 @@ mod bench;
 #[allow(dead_code)]
 mod fixture;
 mod inspect;
+mod outputs;
 mod refusals;
 mod unlike;
 mod verify;

@@ -1,6 +1,8 @@
 //! The host side of aecsad: good images in, one signed bundle out. Trains the networks, calibrates the scores and
 //! packs what the runtime needs; nothing in it runs on the camera.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod backbone;
 pub mod calibrate;
 pub mod cli;

@@ -1,8 +1,11 @@
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
-use clap::Parser;
+use aecsad_train::cli;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    aecsad_train::cli::run(&aecsad_train::cli::Arguments::parse())
+    aecsad::program::run("aecsad-train", |arguments: cli::Arguments| {
+        cli::run(&arguments)
+    })
 }

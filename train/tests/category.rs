@@ -259,6 +259,56 @@ fn an_image_whose_masks_don_t_fit_counts_without_them() {
 }
 
 #[test]
+fn masks_are_found_in_either_layout_and_format() {
+    let root = loco();
+    let folder = root.path();
+    for name in ["000.PNG", "001.bmp", "002_mask.png", "003.png", "004.png"] {
+        image(folder, &format!("test/scratch/{name}"));
+    }
+    let paint = |name: &str| {
+        let path = folder.join("ground_truth/scratch").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mask = GrayImage::from_pixel(24, 16, Luma([238]));
+        mask.save(path).unwrap();
+    };
+    for name in [
+        "000_mask.png",
+        "001_mask.BMP",
+        // An image may itself be named so.
+        "002_mask.tiff",
+        "003/a.png",
+        "003/b.tif",
+        "004_mask.jpg",
+    ] {
+        paint(name);
+    }
+    let category = Category::open(folder, 1).unwrap();
+    let of_scratch = category
+        .test
+        .iter()
+        .filter(|t| t.path.to_str().unwrap().contains("scratch"));
+    let masks: Vec<usize> = of_scratch.map(|test| test.masks.len()).collect();
+    assert_eq!(masks, [1, 1, 1, 2, 0]);
+    let why: Vec<String> = category.skipped.iter().map(|s| s.to_string()).collect();
+    assert_eq!(why.len(), 1, "{why:?}");
+    assert!(
+        why[0].contains("004_mask.jpg: the mask can't be read (a JPEG does not keep"),
+        "{why:?}"
+    );
+
+    let bmp = read_mask(&folder.join("ground_truth/scratch/001_mask.BMP")).unwrap();
+    assert_eq!(bmp.values, [238; 24 * 16]);
+    fs::remove_dir_all(folder.join("ground_truth")).unwrap();
+    let category = Category::open(folder, 1).unwrap();
+    assert_eq!(category.skipped.len(), 1);
+    assert!(
+        category.skipped[0]
+            .to_string()
+            .contains("there are no masks")
+    );
+}
+
+#[test]
 fn a_defects_config_that_makes_no_sense_is_refused() {
     let root = loco();
     let entry = |value: u32, threshold: &str, relative: bool| {

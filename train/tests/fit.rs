@@ -141,6 +141,8 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         "AUROC {logical} on missing and exchanged fuses"
     );
 
+    masks_are_read_in_any_layout(&category, &bundle);
+
     // A folder of bundles gives the tables over several categories; a category without a bundle is named at once.
     let page = folder.path().join("tables.html");
     let tables = train(&[
@@ -172,7 +174,15 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
 
     // The same command again finds the trained networks in the work folder and comes to the same bundle.
     let first = read.entry("statistics.safetensors").unwrap().to_vec();
-    assert!(train(&fit).status.success());
+    // No one reads what it says.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut again = Command::new(env!("CARGO_BIN_EXE_aecsad-train"));
+    again
+        .args(fit)
+        .stdout(writer.try_clone().unwrap())
+        .stderr(writer);
+    assert_eq!(again.status().unwrap().code(), Some(0));
     let second = Bundle::read(&bundle, &Trust::Anyone).unwrap();
     assert!(first == second.entry("statistics.safetensors").unwrap());
     // Two bundles of one version could not be told apart.
@@ -187,6 +197,58 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         sentence.contains("holds fuse_box version 2 already") && code == 21,
         "{sentence} ({code})"
     );
+}
+
+/// Half of the logical masks gone, a stray image and an unreadable one; the structural masks as MVTec AD names them, and no
+/// PNG. What is measured over how many images is said.
+fn masks_are_read_in_any_layout(category: &Path, bundle: &Path) {
+    let truth = category.join("ground_truth");
+    for index in 0..8 {
+        let name = format!("{index:03}");
+        if index < 4 {
+            std::fs::remove_dir_all(truth.join("logical_anomalies").join(&name)).unwrap();
+        }
+        let folder = truth.join("structural_anomalies");
+        let loco = image::open(folder.join(&name).join("000.png")).unwrap();
+        std::fs::remove_dir_all(folder.join(&name)).unwrap();
+        loco.save(folder.join(name + "_mask.bmp")).unwrap();
+    }
+    let test = category.join("test");
+    std::fs::rename(test.join("structural_anomalies"), test.join("scratch")).unwrap();
+    std::fs::rename(truth.join("structural_anomalies"), truth.join("scratch")).unwrap();
+    std::fs::copy(test.join("good/000.png"), test.join("stray.PNG")).unwrap();
+    std::fs::write(test.join("good/torn.png"), "torn").unwrap();
+    let evaluated = train(&[
+        "evaluate",
+        "--bundle",
+        text(bundle),
+        text(category),
+        "--json",
+        "-",
+    ]);
+    let stderr = String::from_utf8(evaluated.stderr).unwrap();
+    assert!(evaluated.status.success(), "{stderr}");
+    assert_eq!(
+        stderr.matches("there is no mask for this image").count(),
+        4,
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("stray.PNG: a test image belongs in test/good"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("torn.png: this is not a PNG"), "{stderr}");
+    // The report makes room for the file.
+    assert!(
+        stderr.contains("4 of 8 logical, 8 of 8 structural"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("2 test images, in no figure"), "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&evaluated.stdout).unwrap();
+    assert!(report["spro"]["structural"].as_f64().unwrap() > 0.0);
+    assert_eq!(report["structural_located"]["count"], 8);
+    assert_eq!(report["logical_located"]["count"], 4);
+    assert_eq!(report["left_out"], 2);
 }
 
 #[test]
@@ -316,4 +378,55 @@ fn a_plain_folder_with_drawn_masks_is_fitted_for_a_grey_camera_without_students(
         sentence.contains("99.png") && code == 3,
         "{sentence} ({code})"
     );
+}
+
+#[test]
+fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = |arguments: &[&str], out: std::process::Stdio, err: std::process::Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aecsad-train"));
+        let output = command.args(arguments).stdout(out).stderr(err).output();
+        let output = output.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        std::process::Stdio::from(writer)
+    };
+    let full = || {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        std::process::Stdio::from(full.unwrap())
+    };
+    let small = ["--products", "woven_cloth", "--size", "96"];
+    let few = ["--train", "1", "--validation", "1", "--test", "1"];
+    let cloth = at("cloth");
+    let synth = [&["synth", text(&cloth)][..], &small, &few].concat();
+    assert_eq!(run(&synth, gone(), full()).0, 0);
+    assert!(cloth.join("woven_cloth/defects_config.json").is_file());
+    let (code, said) = run(&synth, full(), std::process::Stdio::piped());
+    assert!(code == 7 && said.contains("is not empty"), "{said}");
+
+    assert_eq!(run(&["keygen", text(&at("one"))], gone(), gone()).0, 0);
+    let (code, said) = run(
+        &["keygen", text(&at("two"))],
+        full(),
+        std::process::Stdio::piped(),
+    );
+    assert!(at("two/aecsad.pub").is_file());
+    assert!(
+        code == 7 && said.starts_with("aecsad-train: standard output can't be written"),
+        "{said}"
+    );
+
+    // A bundle to a place that no work folder can stand beside.
+    let (sentence, code) = refusal(&["fit", text(&at("cloth")), "--out", "-"]);
+    assert!(
+        sentence.contains("--work") && code == 3,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = refusal(&["synth", text(&at("more")), "--train", "99999999999"]);
+    assert!(code == 2, "{sentence} ({code})");
 }

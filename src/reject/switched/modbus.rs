@@ -47,7 +47,7 @@ impl Exchange {
             Ask::Coil(coil) => request.generate_get_coils(coil, 1, &mut frame),
             Ask::Input(input) => request.generate_get_discretes(input, 1, &mut frame),
         };
-        made.map_err(|e| format!("{e:?}"))?;
+        made.map_err(|e| e.to_string())?;
         Ok(Exchange {
             ask,
             request,
@@ -67,7 +67,7 @@ impl Exchange {
             // The exceptions of chapter 7.
             rmodbus::ErrorKind::IllegalFunction => "it does not know this function".into(),
             rmodbus::ErrorKind::IllegalDataAddress => "it has no such coil or input".into(),
-            other => format!("{other:?}"),
+            other => other.to_string(),
         };
         if let Ask::SetCoil { on, .. } = self.ask {
             self.request.parse_ok(bytes).map_err(refused)?;

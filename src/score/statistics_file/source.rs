@@ -44,7 +44,10 @@ impl Source<'_> {
             .map_err(|_| StatisticsError::Shape {
                 name: name.into(),
                 found: array.shape().to_vec(),
-                wanted: format!("{:?} dimensions", D::NDIM),
+                wanted: match D::NDIM {
+                    Some(count) => format!("{count} dimensions"),
+                    None => "other dimensions".into(),
+                },
             })
     }
 

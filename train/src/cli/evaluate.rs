@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use aecsad::bundle::{Bundle, Manifest, Profile, Trust};
-use aecsad::camera::read_image_by_content;
+use aecsad::camera::{Frame, ImageError, read_image, read_image_by_content};
 use aecsad::error::ExitCode;
 use aecsad::inspector::Inspector;
 use aecsad::score::heat::HeatMap;
+use aecsad::standard_streams::print;
 use indicatif::ProgressBar;
 use ndarray::Array2;
 
-use super::{Failure, write_whole};
-use crate::dataset::Category;
-use crate::evaluate::{Against, Choice, Defects, Judged, Kind, Report, Subject, page_of, summary};
+use super::{Failure, check_writable, write_whole};
+use crate::dataset::{Category, TestImage};
+use crate::evaluate::{
+    Against, Choice, Judged, Kind, Region, Report, Subject, page_of, regions, summary,
+};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -25,15 +28,16 @@ pub struct Args {
     /// A second bundle, or folder of bundles, to compare the first with on the same images: int8 with f32, or new with old
     #[arg(long, value_name = "FILE|DIR")]
     against: Option<PathBuf>,
-    /// Write the figures as JSON
+    /// Write the figures as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write one self-contained page with curves, score histograms and the best and worst images
+    /// Write one self-contained page with curves, score histograms and the best and worst images; - is standard output
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    check_writable(args.json.iter().chain(&args.html))?;
     if let ([category], true) = (&args.categories[..], args.bundle.is_file()) {
         return one(args, category);
     }
@@ -73,9 +77,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             comparisons.push(against(reference, category, &judged)?);
         }
     }
-    print!("{}", summary::text(&reports));
+    print(summary::text(&reports));
     for (report, comparison) in reports.iter().zip(&comparisons) {
-        print!("{} {}", report.category, comparison.text());
+        print(format_args!("{} {}", report.category, comparison.text()));
     }
     let tables = summary::tables(&reports);
     write_json(
@@ -92,13 +96,13 @@ fn one(args: &Args, folder: &Path) -> Result<(), Failure> {
     let bundle = read(&args.bundle)?;
     let category = open(folder)?;
     let (report, judged) = measure(&bundle, &category)?;
-    print!("{}", report.text());
+    print(report.text());
     let comparison = match &args.against {
         Some(reference) => Some(against(reference, &category, &judged)?),
         None => None,
     };
     if let Some(comparison) = &comparison {
-        print!("{}", comparison.text());
+        print(comparison.text());
     }
     write_json(
         args,
@@ -161,11 +165,13 @@ fn read(path: &Path) -> Result<Bundle, Failure> {
 fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>), Failure> {
     let mut inspector = Inspector::from_bundle(bundle, None).map_err(aecsad::Error::from)?;
     let bit_depth = bundle.manifest.input.bit_depth;
-    let defects = Defects::open(&category.path).map_err(input)?;
     let progress = ProgressBar::new(category.test.len() as u64);
     let mut judged = Vec::with_capacity(category.test.len());
     for image in &category.test {
-        let frame = read_image_by_content(&image.path, bit_depth).map_err(aecsad::Error::from)?;
+        let Some(frame) = progress.suspend(|| readable(&image.path, bit_depth)) else {
+            progress.inc(1);
+            continue;
+        };
         let verdict = inspector.inspect(&frame).map_err(aecsad::Error::from)?;
         let size = (frame.height as usize, frame.width as usize);
         let map = Array2::from_shape_vec(
@@ -174,7 +180,7 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
         );
         let regions = match image.kind {
             Kind::Good => Vec::new(),
-            kind => defects.regions(kind, &image.path, size).map_err(input)?,
+            _ => progress.suspend(|| located(image, size, category))?,
         };
         judged.push(Judged {
             path: image
@@ -194,9 +200,54 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
         progress.inc(1);
     }
     progress.finish_and_clear();
-    let report =
+    if judged.is_empty() {
+        let message = format!(
+            "{}: no test image can be read; the lines above say why",
+            category.path.display()
+        );
+        return Err(Failure::new(message, ExitCode::Input));
+    }
+    let mut report =
         Report::measure(subject(&bundle.manifest), &category.name, &judged).map_err(input)?;
+    report.left_out = category.stray() + category.test.len() - judged.len();
     Ok((report, judged))
+}
+
+/// The image as its content says; None with a warning if it can't be read.
+fn readable(path: &Path, bit_depth: Option<u8>) -> Option<Frame> {
+    let read = read_image(path, bit_depth).or_else(|error| match error {
+        ImageError::Mislabelled { .. } => {
+            log::warn!("{error}; it is read as what it holds");
+            read_image_by_content(path, bit_depth)
+        }
+        error => Err(error),
+    });
+    read.inspect_err(|error| log::warn!("skipped: {error}"))
+        .ok()
+}
+
+/// The defects of an anomalous image; none with a warning if its masks can't be used.
+fn located(
+    image: &TestImage,
+    size: (usize, usize),
+    category: &Category,
+) -> Result<Vec<Region>, Failure> {
+    use crate::evaluate::Error;
+    let found = regions(&image.masks, size, category.defects.as_deref());
+    let path = image.path.display();
+    match found {
+        Err(error @ (Error::Mask(_) | Error::MaskSize { .. })) => {
+            log::warn!("skipped: {error}; {path} is left out of the localisation figures");
+            Ok(Vec::new())
+        }
+        Ok(found) if found.is_empty() && !image.masks.is_empty() => {
+            log::warn!(
+                "skipped: {path}: its masks are black, so it is left out of the localisation figures"
+            );
+            Ok(found)
+        }
+        found => found.map_err(input),
+    }
 }
 
 fn input(error: crate::evaluate::Error) -> Failure {

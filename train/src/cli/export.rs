@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Failure;
+use aecsad::standard_streams::{print, print_line};
+
+use super::{Failure, work_folder};
 use crate::fit::{ExportOptions, export};
 use crate::quantise::Signs;
 
@@ -18,7 +20,7 @@ pub struct Args {
     /// The folder of good images that it was fitted on
     #[arg(long, value_name = "CATEGORY_DIR")]
     images: PathBuf,
-    /// The bundle to write; a file that is there is replaced as a whole or not at all
+    /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The masks that it was fitted with, if it had any
@@ -29,7 +31,7 @@ pub struct Args {
     work: Option<PathBuf>,
     /// Version in the new bundle; stations refuse to go back [default: one more than the old one's,
     /// and than that of the product's bundle at --out]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     bundle_version: Option<u64>,
     /// In which bytes
     #[arg(long = "precision", value_enum, default_value_t)]
@@ -41,26 +43,24 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let cancel = super::stop_on_signal()?;
-    let mut work = args.out.clone().into_os_string();
-    work.push(".work");
     let options = ExportOptions {
         bundle: args.bundle.clone(),
         category: args.images.clone(),
         masks: args.masks.clone(),
         out: args.out.clone(),
-        work: args.work.clone().unwrap_or_else(|| work.into()),
+        work: work_folder(args.work.as_ref(), &args.out)?,
         version: args.bundle_version,
         key: args.key.clone(),
         signs: args.signs,
     };
     let exported = export(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
-    println!(
+    print_line(format_args!(
         "{}: {} version {} in {}",
         options.out.display(),
         exported.product,
         exported.version,
         options.signs
-    );
-    print!("{}", exported.quantisation.text());
+    ));
+    print(exported.quantisation.text());
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::Failure;
+use aecsad::standard_streams::{note, print, print_line};
+
 use super::label::Source;
+use super::{Failure, work_folder};
 use crate::engine::Device;
 use crate::fit::{FitOptions, Fitted, Networks, PaperOptions, Precision, fit};
 use crate::segmentation::{Augmentation, Symmetry};
@@ -14,7 +16,7 @@ pub struct Args {
     /// Category in MVTec LOCO AD's layout (train/good, validation/good), or a plain folder of good images
     #[arg(value_name = "CATEGORY_DIR")]
     category: PathBuf,
-    /// The bundle to write; a file that is there is replaced as a whole or not at all
+    /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Checkpoints, label pictures and metrics; the same command goes on from here [default: OUT.work]
@@ -74,7 +76,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
     /// Version in the bundle; stations refuse to go back [default: one more than that of the product's bundle at --out]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     bundle_version: Option<u64>,
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]
@@ -123,12 +125,10 @@ fn rate(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let cancel = super::stop_on_signal()?;
-    let mut work = args.out.clone().into_os_string();
-    work.push(".work");
     let options = FitOptions {
         category: args.category.clone(),
         out: args.out.clone(),
-        work: args.work.clone().unwrap_or_else(|| work.into()),
+        work: work_folder(args.work.as_ref(), &args.out)?,
         product: args.product.clone(),
         version: args.bundle_version,
         masks: args.masks.clone(),
@@ -205,60 +205,62 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
 
 fn report(options: &FitOptions, fitted: &Fitted) {
     let selection = &fitted.selection;
-    println!(
+    print_line(format_args!(
         "{}: {} version {} in {:.1} minutes",
         options.out.display(),
         fitted.identity.product,
         fitted.identity.version,
         fitted.minutes
-    );
+    ));
     match &fitted.components {
-        Ok(classes) => println!("components: {} kinds", classes - 1),
-        Err(why) => println!("components: none, {why}"),
-    }
-    println!("registration: {}", fitted.registration);
-    println!(
+        Ok(classes) => print_line(format_args!("components: {} kinds", classes - 1)),
+        Err(why) => print_line(format_args!("components: none, {why}")),
+    };
+    print_line(format_args!("registration: {}", fitted.registration));
+    print_line(format_args!(
         "{:10} {:>4} {:>8} {:>10}  why",
         "branch", "", "logical", "structural"
-    );
+    ));
     let figure = |f: Option<f64>| f.map_or("-".to_owned(), |f| format!("{f:.3}"));
     for b in &selection.branches {
-        println!(
+        print_line(format_args!(
             "{:10} {:>4} {:>8} {:>10}  {}",
             b.branch,
             if b.on { "on" } else { "off" },
             figure(b.planted.logical),
             figure(b.planted.structural),
             b.why
-        );
+        ));
     }
     let (logical, structural) = (selection.planted.logical, selection.planted.structural);
-    println!(
+    print_line(format_args!(
         "{:15} {:>8} {:>10}  AUROC on planted anomalies",
         "fused",
         figure(logical),
         figure(structural)
-    );
-    println!(
+    ));
+    print_line(format_args!(
         "threshold: {:.3}, set on {} good parts that trained nothing, for {:.1} % of good parts rejected",
         selection.decision.threshold,
         fitted.validation_parts,
         100.0 * selection.rate
-    );
+    ));
     if let Some(caught) = selection.caught() {
-        println!("planted anomalies rejected at this threshold: {caught}");
+        print_line(format_args!(
+            "planted anomalies rejected at this threshold: {caught}"
+        ));
     }
     if let Some(quantisation) = &fitted.quantisation {
-        print!("{}", quantisation.text());
+        print(quantisation.text());
     }
     if selection.rate > options.false_reject_rate {
         let needed = aecsad::score::conformal::Conformal::needed(options.false_reject_rate);
-        eprintln!(
+        note(format_args!(
             "so few good parts support no lower rate than {:.1} %: for the {:.1} % asked, {} more good validation \
              images are needed",
             100.0 * selection.rate,
             100.0 * options.false_reject_rate,
             needed - fitted.validation_parts.min(needed)
-        );
+        ));
     }
 }

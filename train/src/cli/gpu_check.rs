@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use aecsad::error::ExitCode;
+use aecsad::standard_streams::{note, print_line};
 use burn::module::{AutodiffModule, Param};
 use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams, Optimizer};
 use burn::store::ModuleSnapshot;
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         #[cfg(not(feature = "cuda"))]
         Device::Cuda(_) => unreachable!("its check fails in this build"),
     };
-    println!("{figures:#}");
+    print_line(format_args!("{figures:#}"));
     judge(&figures).map_err(|e| Failure::new(e, ExitCode::Device))
 }
 
@@ -154,14 +155,19 @@ impl Scale {
                 (name.to_string(), json!(difference(expected, found)))
             })
             .collect();
-        eprintln!("relative differences: {differences:?}");
+        note(format_args!(
+            "relative differences: {}",
+            Value::Object(differences.clone())
+        ));
         said("training steps of the students");
         let students = self.students_step(&on_device, 1);
         let in_two_turns = self.students_step(&on_device, 2);
-        eprintln!("{students:.1} ms, in two turns {in_two_turns:.1}");
+        note(format_args!(
+            "{students:.1} ms, in two turns {in_two_turns:.1}"
+        ));
         said("training steps of the segmentation");
         let segmentation = self.segmentation_step(on_device);
-        eprintln!("{segmentation:.1} ms");
+        note(format_args!("{segmentation:.1} ms"));
         json!({
             "batch": self.batch,
             "relative_difference_from_cpu": differences,
@@ -338,7 +344,7 @@ impl Scale {
 
 /// What is being done, for whoever waits: kernels are compiled as they are met.
 fn said(what: &str) {
-    eprintln!("gpu-check: {what}");
+    note(format_args!("gpu-check: {what}"));
 }
 
 /// The median of some steps, in milliseconds. Each step waits for its loss, as training does.

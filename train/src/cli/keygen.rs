@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use aecsad::standard_streams::print_line;
+
 use crate::export::signing::{self, PUBLIC_KEY_NAME, SECRET_KEY_NAME, SigningError};
 
 /// Make a key pair to sign bundles with
@@ -14,8 +16,14 @@ pub struct KeygenArgs {
 
 pub fn run(args: &KeygenArgs) -> Result<(), SigningError> {
     let id = signing::generate(&args.folder)?;
-    println!("key {id}");
-    println!("  secret: {}", args.folder.join(SECRET_KEY_NAME).display());
-    println!("  public: {}", args.folder.join(PUBLIC_KEY_NAME).display());
+    print_line(format_args!("key {id}"));
+    print_line(format_args!(
+        "  secret: {}",
+        args.folder.join(SECRET_KEY_NAME).display()
+    ));
+    print_line(format_args!(
+        "  public: {}",
+        args.folder.join(PUBLIC_KEY_NAME).display()
+    ));
     Ok(())
 }

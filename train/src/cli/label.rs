@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aecsad::standard_streams::print_line;
 use clap::ValueEnum;
 
 use super::Failure;
@@ -49,17 +50,21 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let labels = fit::label_only(&options).map_err(|e| Failure::new(&e, e.exit_code()))?;
     let labelled = labels.reliability.iter().filter(|r| r.labelled).count();
-    println!("{} of {} images labelled", labelled, labels.maps.len());
+    print_line(format_args!(
+        "{} of {} images labelled",
+        labelled,
+        labels.maps.len()
+    ));
     for (class, info) in labels.classes.iter().enumerate().skip(1) {
-        println!(
+        print_line(format_args!(
             "component {class}: {:.1} % of the image, in {:.0} % of the images",
             100.0 * info.share,
             100.0 * info.presence
-        );
+        ));
     }
     if let Usable::No(why) = &labels.usable {
-        println!("not used for training: {why}");
+        print_line(format_args!("not used for training: {why}"));
     }
-    println!("pictures: {}", args.out.display());
+    print_line(format_args!("pictures: {}", args.out.display()));
     Ok(())
 }

@@ -10,13 +10,13 @@ pub mod sign;
 mod synth;
 mod weights;
 
-use std::io::Write;
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use aecsad::whole_file::WholeFile;
+use aecsad::error::ExitCode;
+use aecsad::program::Failure;
+use aecsad::whole_file;
 use clap::{Parser, Subcommand};
 
 use crate::export::signing::SigningError;
@@ -51,34 +51,13 @@ enum Command {
     Sign(sign::SignArgs),
 }
 
-/// What any command fails with: a sentence, and the exit code for scripts.
-pub(crate) struct Failure {
-    message: String,
-    code: aecsad::error::ExitCode,
-}
-
-impl Failure {
-    fn new(error: impl std::fmt::Display, code: aecsad::error::ExitCode) -> Self {
-        Failure {
-            message: error.to_string(),
-            code,
-        }
-    }
-}
-
-impl From<aecsad::Error> for Failure {
-    fn from(error: aecsad::Error) -> Self {
-        Failure::new(&error, error.exit_code())
-    }
-}
-
-pub fn run(arguments: &Arguments) -> ExitCode {
-    let done = match &arguments.command {
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.command {
         Command::Fit(args) => fit::run(args),
         Command::Export(args) => export::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Label(args) => label::run(args),
-        Command::Synth(args) => return synth::run(args),
+        Command::Synth(args) => synth::run(args),
         Command::GpuCheck(args) => gpu_check::run(args),
         Command::Weights(args) => weights::run(args),
         Command::Keygen(args) => keygen::run(args).map_err(signing_failure),
@@ -86,18 +65,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             sign::SignError::Key(error) => signing_failure(error),
             sign::SignError::Bundle(error) => aecsad::Error::from(error).into(),
         }),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("aecsad-train: {}", failure.message);
-            ExitCode::from(failure.code as u8)
-        }
     }
 }
 
 fn signing_failure(error: SigningError) -> Failure {
-    Failure::new(error, aecsad::error::ExitCode::Input)
+    let code = match error {
+        SigningError::Write { .. } => ExitCode::Storage,
+        _ => ExitCode::Input,
+    };
+    Failure::new(error, code)
 }
 
 /// Set by Ctrl-C and SIGTERM from here on; a second one ends the program at once.
@@ -111,17 +87,37 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
+/// The work folder of a bundle: beside it, unless another is named.
+fn work_folder(named: Option<&PathBuf>, out: &Path) -> Result<PathBuf, Failure> {
+    if let Some(folder) = named {
+        return Ok(folder.clone());
+    }
+    if whole_file::is_stream(out) {
+        let message = format!(
+            "--out {} is no file that a work folder could stand beside: name one with --work",
+            out.display()
+        );
+        return Err(Failure::new(message, ExitCode::Input));
+    }
+    let mut folder = out.as_os_str().to_owned();
+    folder.push(".work");
+    Ok(folder.into())
+}
+
 /// The whole file or nothing.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let written = WholeFile::create(path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.commit()
-    });
-    written.map_err(|e| {
-        let message = format!(
-            "{} can't be written ({e}): name a place with room",
-            path.display()
-        );
-        Failure::new(message, aecsad::error::ExitCode::Storage)
-    })
+    whole_file::write(path, bytes).map_err(|source| unwritable(path, source))
+}
+
+/// Finds out before hours of work whether its results could be written.
+fn check_writable<'a>(outputs: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    for path in outputs {
+        whole_file::check(path).map_err(|source| unwritable(path, source))?;
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path, source: std::io::Error) -> Failure {
+    let path = path.into();
+    aecsad::Error::Unwritable { path, source }.into()
 }

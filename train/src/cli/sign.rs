@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use aecsad::bundle::{Bundle, BundleError, Trust, write_bundle};
+use aecsad::standard_streams::print_line;
 
 use crate::export::signing::{SigningError, SigningKey};
 
@@ -34,6 +35,10 @@ pub fn run(args: &SignArgs) -> Result<(), SignError> {
         .collect();
     let signer = |manifest: &[u8]| Ok(key.sign(manifest)?);
     write_bundle(&args.bundle, bundle.manifest, &entries, Some(&signer))?;
-    println!("{}: signed with key {}", args.bundle.display(), key.id());
+    print_line(format_args!(
+        "{}: signed with key {}",
+        args.bundle.display(),
+        key.id()
+    ));
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! `aecsad-train synth DIR`: renders products to train and test on.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use aecsad::error::ExitCode;
+
+use super::Failure;
 use crate::synth::{self, Counts, Name, Plan};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -14,14 +16,14 @@ pub struct Args {
     #[arg(long, value_enum, value_delimiter = ',')]
     products: Vec<Name>,
     /// Good images to train on, for each product.
-    #[arg(long, default_value_t = 120)]
-    train: usize,
+    #[arg(long, default_value_t = 120, value_parser = images())]
+    train: u32,
     /// Good images for validation.
-    #[arg(long, default_value_t = 40)]
-    validation: usize,
+    #[arg(long, default_value_t = 40, value_parser = images())]
+    validation: u32,
     /// Test images of each kind: good, logical, structural.
-    #[arg(long, default_value_t = 40)]
-    test: usize,
+    #[arg(long, default_value_t = 40, value_parser = images())]
+    test: u32,
     /// Width and height of the images in pixels.
     #[arg(long, default_value_t = 320, value_parser = clap::value_parser!(u16).range(96..=2048))]
     size: u16,
@@ -33,7 +35,12 @@ pub struct Args {
     force: bool,
 }
 
-pub fn run(args: &Args) -> ExitCode {
+/// More would fill any disk.
+fn images() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=100_000)
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut products = Vec::new();
     for &name in if args.products.is_empty() {
         &Name::ALL
@@ -47,9 +54,9 @@ pub fn run(args: &Args) -> ExitCode {
     let plan = Plan {
         products,
         counts: Counts {
-            train: args.train,
-            validation: args.validation,
-            test: args.test,
+            train: args.train as usize,
+            validation: args.validation as usize,
+            test: args.test as usize,
         },
         size: usize::from(args.size),
         seed: args.seed,
@@ -65,12 +72,11 @@ pub fn run(args: &Args) -> ExitCode {
     match rendered {
         Ok(()) => {
             progress.finish();
-            ExitCode::SUCCESS
+            Ok(())
         }
         Err(error) => {
             progress.abandon();
-            eprintln!("error: {error}");
-            ExitCode::from(aecsad::error::ExitCode::Storage as u8)
+            Err(Failure::new(error, ExitCode::Storage))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use aecsad::standard_streams::print_line;
 use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -51,7 +52,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             fetch(PUBLISHED[*version as usize], url.clone(), &stop)
         }
         Command::Import { file } => weights::import(file).map(|(known, path)| {
-            println!("{}: {} of WideResNet-50-2", path.display(), known.name);
+            print_line(format_args!(
+                "{}: {} of WideResNet-50-2",
+                path.display(),
+                known.name
+            ));
         }),
     }
     .map_err(|e| Failure::new(&e, e.exit_code()))
@@ -74,10 +79,10 @@ fn fetch(known: Published, url: Option<String>, stop: &AtomicBool) -> Result<(),
     });
     progress.finish_and_clear();
     fetched?;
-    println!(
+    print_line(format_args!(
         "{}: {} of WideResNet-50-2",
         download.target.display(),
         known.name
-    );
+    ));
     Ok(())
 }

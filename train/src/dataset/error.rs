@@ -64,7 +64,7 @@ pub enum DatasetError {
     },
     #[error("{}: defects_config.json can't be used ({why}); correct it or take it away", path.display())]
     DefectsConfig { path: PathBuf, why: String },
-    #[error("{}: the mask can't be read ({why}); a mask is an 8-bit grey or indexed PNG", path.display())]
+    #[error("{}: the mask can't be read ({why}); a mask is an 8-bit grey or indexed PNG, or a BMP or TIFF without colours", path.display())]
     Mask { path: PathBuf, why: String },
     #[error(transparent)]
     Image(#[from] ImageError),

@@ -81,7 +81,7 @@ impl Kind {
 }
 
 impl Category {
-    /// Finds the images of a category by name, without reading them; `seed` decides the split where one is needed.
+    /// Finds the images of a category by name, without reading them, and warns of what is skipped; `seed` decides the split where one is needed.
     pub fn open(folder: &Path, seed: u64) -> Result<Category, DatasetError> {
         let path = folder
             .canonicalize()
@@ -121,6 +121,9 @@ impl Category {
             category.validation.sort();
         }
         category.check_enough(category.train.len(), category.validation.len())?;
+        for skipped in &category.skipped {
+            log::warn!("skipped: {skipped}");
+        }
         Ok(category)
     }
 
@@ -139,6 +142,13 @@ impl Category {
         self.test = test_set::read(&self.path, &mut self.skipped)?;
         self.defects = defects::read(&self.path)?;
         Ok(())
+    }
+
+    /// How many test images are left out because they lie in no kind's folder.
+    pub fn stray(&self) -> usize {
+        let test = self.path.join("test");
+        let is_stray = |skipped: &&Skipped| skipped.path.parent() == Some(test.as_path());
+        self.skipped.iter().filter(is_stray).count()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The test images of a category and the masks that belong to them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use aecsad::camera::{image_size, list_images};
@@ -8,71 +10,105 @@ use aecsad::camera::{image_size, list_images};
 use super::mask::mask_size;
 use super::{DatasetError, Kind, Skipped, TestImage};
 
-/// Masks by the name of their kind's folder and of their image, both without extension.
-type Masks = BTreeMap<(String, String), Vec<PathBuf>>;
-
 /// Reads `test/` and `ground_truth/`, where they are there. What doesn't fit goes to `skipped`.
 pub(super) fn read(
     category: &Path,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<TestImage>, DatasetError> {
-    let test = category.join("test");
+    let mut images = test_images(&category.join("test"), skipped)?;
     let ground_truth = category.join("ground_truth");
-    let mut masks = Masks::new();
-    if ground_truth.is_dir() {
-        for path in list_images(&ground_truth)? {
-            match owner(path.strip_prefix(&ground_truth).unwrap_or(&path)) {
-                Some(owner) => masks.entry(owner).or_default().push(path),
-                None => skipped.push(orphan(path)),
+    let masks = match ground_truth.is_dir() {
+        true => list_images(&ground_truth)?,
+        false => Vec::new(),
+    };
+    let anomalous = images.iter().any(|image| image.kind != Kind::Good);
+    if masks.is_empty() && anomalous {
+        let why = format!(
+            "{}: there are no masks, so where an anomaly is seen is not measured (sPRO, PRO)",
+            ground_truth.display()
+        );
+        skipped.push(Skipped {
+            path: ground_truth,
+            why,
+        });
+        return Ok(images);
+    }
+    // Images by their place under test/, without extension; `000.png` and `000.jpg` share their masks.
+    let mut places: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+    for (index, image) in images.iter().enumerate() {
+        let relative = image.path.strip_prefix(category.join("test"));
+        let place = relative.unwrap_or(&image.path).with_extension("");
+        places.entry(place).or_default().push(index);
+    }
+    for mask in masks {
+        let owner = owners(mask.strip_prefix(&ground_truth).unwrap_or(&mask))
+            .into_iter()
+            .find_map(|place| places.get(&place));
+        match owner {
+            Some(owner) => {
+                for &index in owner {
+                    images[index].masks.push(mask.clone());
+                }
             }
+            None => skipped.push(orphan(mask)),
         }
     }
-    let have_masks = !masks.is_empty();
+    for image in &mut images {
+        let masks = std::mem::take(&mut image.masks);
+        let (masks, remark) = usable(&image.path, image.kind, masks);
+        image.masks = masks;
+        skipped.extend(remark);
+    }
+    Ok(images)
+}
+
+fn test_images(test: &Path, skipped: &mut Vec<Skipped>) -> Result<Vec<TestImage>, DatasetError> {
     let mut images = Vec::new();
-    if test.is_dir() {
-        for path in list_images(&test)? {
-            let Some((folder, stem)) = owner(path.strip_prefix(&test).unwrap_or(&path)) else {
+    if !test.is_dir() {
+        return Ok(images);
+    }
+    for path in list_images(test)? {
+        let relative = path.strip_prefix(test).unwrap_or(&path);
+        let mut parts = relative.iter();
+        match (parts.next(), parts.next()) {
+            (Some(folder), Some(_)) => images.push(TestImage {
+                kind: Kind::of_folder(&folder.to_string_lossy()),
+                masks: Vec::new(),
+                path,
+            }),
+            _ => {
                 let why = format!(
                     "{}: a test image belongs in test/good or in the folder of its kind of anomaly; it is left out",
                     path.display()
                 );
                 skipped.push(Skipped { path, why });
-                continue;
-            };
-            let kind = Kind::of_folder(&folder);
-            let masks = masks.remove(&(folder, stem)).unwrap_or_default();
-            let (masks, remark) = usable(&path, kind, masks, have_masks);
-            skipped.extend(remark);
-            images.push(TestImage { path, kind, masks });
+            }
         }
     }
-    skipped.extend(masks.into_values().flatten().map(orphan));
     Ok(images)
 }
 
-/// `kind/000.png`, `kind/000_mask.png` and `kind/000/1.png` all belong to image 000 of that kind.
-fn owner(relative: &Path) -> Option<(String, String)> {
-    let parts: Vec<&str> = relative.iter().map(|p| p.to_str()).collect::<Option<_>>()?;
-    let stem = relative.file_stem()?.to_str()?;
-    match parts[..] {
-        [kind, _] => Some((kind.into(), stem.trim_end_matches("_mask").into())),
-        [kind, image, _] => Some((kind.into(), image.into())),
-        _ => None,
+/// The images that a mask may belong to: `kind/000_mask.png` and `kind/000.png` to `kind/000`, as in MVTec AD, and
+/// `kind/000/1.png` as in MVTec LOCO AD.
+fn owners(relative: &Path) -> Vec<PathBuf> {
+    let place = relative.with_extension("");
+    let mut owners = Vec::new();
+    let name = place.file_name().unwrap_or_default().as_bytes();
+    if let Some(image) = name.strip_suffix(b"_mask") {
+        owners.push(place.with_file_name(OsStr::from_bytes(image)));
     }
+    owners.extend(place.parent().map(Path::to_owned));
+    owners.push(place);
+    owners
 }
 
 /// The masks if they fit their image; otherwise none, and a remark: the image still counts, its regions don't.
-fn usable(
-    image: &Path,
-    kind: Kind,
-    masks: Vec<PathBuf>,
-    have_masks: bool,
-) -> (Vec<PathBuf>, Option<Skipped>) {
+fn usable(image: &Path, kind: Kind, masks: Vec<PathBuf>) -> (Vec<PathBuf>, Option<Skipped>) {
     let remark = |path: &Path, why: String| {
         let path = path.to_path_buf();
         (Vec::new(), Some(Skipped { path, why }))
     };
-    if masks.is_empty() && have_masks && kind != Kind::Good {
+    if masks.is_empty() && kind != Kind::Good {
         let why = format!(
             "{}: there is no mask for this image, so it is left out of the localisation figures",
             image.display()
@@ -94,7 +130,10 @@ fn usable(
                 );
                 return remark(mask, why);
             }
-            Err(e) => return remark(mask, e.to_string()),
+            Err(e) => {
+                let why = format!("{e}; the image is left out of the localisation figures");
+                return remark(mask, why);
+            }
         }
     }
     (masks, None)

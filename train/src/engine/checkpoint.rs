@@ -4,11 +4,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use aecsad::whole_file::WholeFile;
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
 use super::Error;
 
@@ -74,14 +74,11 @@ impl CheckpointFile {
     }
 
     fn replace(&self, parts: &[&[u8]]) -> std::io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let mut file = NamedTempFile::new_in(folder)?;
+        let mut file = WholeFile::create(&self.path)?;
         for part in parts {
             file.write_all(part)?;
         }
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        std::fs::File::open(folder)?.sync_all()
+        file.commit_durably()
     }
 
     /// The checkpoint, or `None` if there is none or it belongs to a run with other inputs or settings.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use aecsad::whole_file;
 use serde_json::Value;
 
 const WIDTH: f64 = 760.0;
@@ -83,7 +84,7 @@ pub fn draw(title: &str, metrics: &str) -> Option<String> {
 pub fn write(title: &str, metrics: &Path, picture: &Path) {
     let drawn = std::fs::read_to_string(metrics)
         .map(|text| draw(title, &text))
-        .and_then(|svg| svg.map_or(Ok(()), |svg| std::fs::write(picture, svg)));
+        .and_then(|svg| svg.map_or(Ok(()), |svg| whole_file::write(picture, svg.as_bytes())));
     if let Err(error) = drawn {
         log::warn!(
             "{}: the loss curves can't be drawn ({error})",

@@ -92,10 +92,10 @@ pub enum DeviceError {
         needed: usize,
     },
     #[error(
-        "the GPU failed ({why}): run the same command to go on from the last checkpoint, with fewer --images-at-once if \
-         memory ran out"
+        "the GPU failed: run the same command to go on from the last checkpoint, with fewer --images-at-once if memory ran \
+         out; with RUST_LOG=debug it shows what the GPU's libraries said"
     )]
-    Failed { why: String },
+    Failed,
 }
 
 /// In how many equal turns a step over `batch` images is taken so that `fits` is true of the images at once; None if it isn't
@@ -248,8 +248,7 @@ mod tests {
             "{full}"
         );
         // What a smaller batch would not do: go on from the checkpoint.
-        let why = "out of memory".to_owned();
-        let failed = DeviceError::Failed { why }.to_string();
+        let failed = DeviceError::Failed.to_string();
         assert!(failed.contains("fewer --images-at-once"), "{failed}");
     }
 

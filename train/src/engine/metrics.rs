@@ -1,16 +1,16 @@
 //! One JSON object a line and a step: what a technician plots when a training looks odd.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use aecsad::whole_file::WholeFile;
 use serde_json::{Map, Value, json};
 
 use super::Error;
 
 pub struct Metrics {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<WholeFile>,
 }
 
 impl Metrics {
@@ -25,15 +25,15 @@ impl Metrics {
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(Error::WorkFolder { path, source }),
         };
-        let file = File::create(&path).map_err(|source| failed(&path, source))?;
-        let mut metrics = Self {
-            file: BufWriter::new(file),
+        let rewritten = WholeFile::create(&path).and_then(|mut file| {
+            let kept: String = kept.iter().map(|line| format!("{line}\n")).collect();
+            file.write_all(kept.as_bytes())?;
+            file.commit_and_go_on()
+        });
+        Ok(Self {
+            file: BufWriter::new(rewritten.map_err(|source| failed(&path, source))?),
             path,
-        };
-        for line in kept {
-            metrics.line(&line)?;
-        }
-        Ok(metrics)
+        })
     }
 
     pub fn record(

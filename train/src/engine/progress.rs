@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use aecsad::standard_streams::note;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
@@ -51,12 +52,12 @@ impl Progress {
         } else if self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
             let each = self.started.elapsed() / (done - self.first_step) as u32;
-            eprintln!(
+            note(format_args!(
                 "{}: step {done} of {}, loss {loss:.4}, about {} left",
                 self.stage,
                 self.steps,
                 HumanDuration(each * (self.steps - done) as u32)
-            );
+            ));
         }
     }
 }

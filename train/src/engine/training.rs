@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aecsad::whole_file;
 use burn::module::{AutodiffModule, Module};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams, Optimizer};
@@ -153,7 +154,7 @@ where
     B: AutodiffBackend,
     T: Objective<B>,
 {
-    std::fs::create_dir_all(place.folder).map_err(|source| Error::WorkFolder {
+    whole_file::create_folder(place.folder).map_err(|source| Error::WorkFolder {
         path: place.folder.to_owned(),
         source,
     })?;

@@ -75,8 +75,13 @@ impl Report {
         for (branch, figures) in &self.branch_auroc {
             rows += &row(&format!("AUROC of {branch} alone"), *figures);
         }
+        let images: String = self
+            .images()
+            .iter()
+            .map(|line| format!("<p>{}</p>", escape(line)))
+            .collect();
         format!(
-            "<table><tr><th></th><th>logical</th><th>structural</th><th>mean</th></tr>{rows}</table>\
+            "<table><tr><th></th><th>logical</th><th>structural</th><th>mean</th></tr>{rows}</table>{images}\
              <p>{} good parts rejected at threshold {:.3}, which {} good images set for {:.1} %. Missed: {} logical, \
              {} structural.</p>",
             self.good_rejected,
@@ -220,6 +225,7 @@ mod tests {
             2,
             "one good part rejected, one bad one passed"
         );
+        assert!(page.contains("those with masks: 3 of 3 logical, 1 of 1 structural"));
         assert!(page.contains("&lt;x&gt;&amp;.png") && !page.contains("<x>"));
         assert!(page.contains("adds nothing &lt;to&gt; position &amp; pooled"));
     }

@@ -21,7 +21,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 pub use against::{Against, Difference};
-pub use defects::{Defects, Region};
+pub use defects::{Region, regions};
 pub use html::page_of;
 pub use overlap::{Located, pro, spro};
 pub use ranking::{Roc, auroc, average_precision, rank_correlation};
@@ -75,7 +75,7 @@ pub struct Judged {
     pub branches: Vec<(Branch, f32)>,
     /// Covers the whole image at any resolution; enlarged bilinearly where the image's own is needed.
     pub map: Option<Array2<f32>>,
-    /// The annotated defects, from [`Defects::regions`]; empty for a good image or one without masks.
+    /// The annotated defects, from [`regions`]; empty for a good image or one without masks.
     pub regions: Vec<Region>,
 }
 
@@ -95,11 +95,8 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{path}: is not a valid list of defects ({source}); compare it with MVTec LOCO AD's", path = .path.display())]
-    Config {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
+    #[error(transparent)]
+    Mask(#[from] crate::dataset::DatasetError),
     #[error("{path}: can't be decoded ({source}); export it again as an 8-bit PNG", path = .path.display())]
     Picture {
         path: PathBuf,

@@ -101,12 +101,25 @@ pub struct Report {
     pub good_rejected: Share,
     pub logical_missed: Share,
     pub structural_missed: Share,
+    /// The anomalous images that sPRO and PRO are over: those whose defect is known, of those judged.
+    #[serde(default)]
+    pub logical_located: Share,
+    #[serde(default)]
+    pub structural_located: Share,
+    /// Test images that no figure is over: unreadable ones, and those that lie in no kind's folder.
+    #[serde(default)]
+    pub left_out: usize,
 }
 
 impl Report {
     /// Measures; every score and map must be finite, and both good and anomalous images are needed.
     pub fn measure(subject: Subject, category: &str, judged: &[Judged]) -> Result<Self, Error> {
         check(judged)?;
+        let located_of = |kind| {
+            Share::of(judged, kind, |image| {
+                !image.regions.is_empty() && image.map.is_some()
+            })
+        };
         let missed = |kind| Share::of(judged, kind, |image| !image.reject);
         Ok(Self {
             subject,
@@ -125,7 +138,37 @@ impl Report {
             good_rejected: Share::of(judged, Kind::Good, |image| image.reject),
             logical_missed: missed(Kind::Logical),
             structural_missed: missed(Kind::Structural),
+            logical_located: located_of(Kind::Logical),
+            structural_located: located_of(Kind::Structural),
+            left_out: 0,
         })
+    }
+}
+
+impl Report {
+    /// Over how many images the figures are, one sentence each.
+    pub(super) fn images(&self) -> Vec<String> {
+        let (good, logical, structural) = (
+            self.good_rejected.of,
+            self.logical_missed.of,
+            self.structural_missed.of,
+        );
+        let mut lines = vec![
+            format!(
+                "AUROC, avg. precision  over {good} good, {logical} logical and {structural} structural images"
+            ),
+            format!(
+                "sPRO, PRO              over {good} good images and those with masks: {} logical, {} structural",
+                self.logical_located, self.structural_located
+            ),
+        ];
+        if self.left_out > 0 {
+            lines.push(format!(
+                "left out               {} test images, in no figure; the warnings say which and why",
+                self.left_out
+            ));
+        }
+        lines
     }
 }
 
@@ -299,6 +342,7 @@ pub(super) mod tests {
         let without = Report::measure(subject(), "bottles", &judged).unwrap();
         // Both remaining defects lie above every pixel outside; the third's lay below a good image's
         assert_eq!(without.spro.logical, Some(1.0));
+        assert_eq!(without.logical_located, Share { count: 2, of: 3 });
         assert!(located.spro.logical < without.spro.logical);
         for image in &mut judged {
             image.map = None;

@@ -75,6 +75,9 @@ pub fn text(reports: &[Report]) -> String {
             "{}: {} good parts rejected; checkpoint: {}",
             report.category, report.good_rejected, report.subject.checkpoint
         );
+        for line in report.images() {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     text
 }

@@ -19,6 +19,8 @@ impl Report {
         for (branch, figures) in &self.branch_auroc {
             row(&mut text, &format!("  {branch}"), *figures);
         }
+        text.push('\n');
+        lines(&mut text, &self.images());
         lines(
             &mut text,
             &[
@@ -94,6 +96,9 @@ PRO at 5 %       0.983    –           0.983
 PRO at 30 %      0.997    –           0.997
 AUROC by branch
   position       0.111    –           0.111
+
+AUROC, avg. precision  over 3 good, 3 logical and 0 structural images
+sPRO, PRO              over 3 good images and those with masks: 3 of 3 logical, 0 of 0 structural
 
 good parts rejected    1 of 3 (threshold 2.000, set for 5.0 % on 40 good images)
 logical missed         1 of 3

@@ -1,11 +1,12 @@
 //! Key pairs and signatures in minisign's formats, so that its stock tool verifies what is signed here.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use aecsad::bundle::UNTRUSTED_COMMENT;
+use aecsad::whole_file;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 
 /// Names of the two files that [`generate`] writes.
@@ -53,7 +54,7 @@ pub fn generate(folder: &Path) -> Result<String, SigningError> {
         .to_box(Some("aecsad secret key, keep it to yourself"));
     let secret = secret.map_err(SigningError::Generate)?.into_string();
     let public = pair.pk.to_box().map_err(SigningError::Generate)?;
-    std::fs::create_dir_all(folder).map_err(|source| SigningError::Write {
+    whole_file::create_folder(folder).map_err(|source| SigningError::Write {
         path: folder.into(),
         source,
     })?;
@@ -143,17 +144,19 @@ fn key_id(key: &PublicKey) -> String {
         .collect()
 }
 
+/// Whole, and never over a file that is there.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), SigningError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(mode);
-    options
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .map_err(|source| SigningError::Write {
-            path: path.into(),
-            source,
-        })
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(mode))
+            .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
+        Ok(())
+    };
+    write().map_err(|source| SigningError::Write {
+        path: path.into(),
+        source,
+    })
 }

@@ -14,6 +14,7 @@ use aecsad::optics::InputGeometry;
 use aecsad::score::Branch;
 use aecsad::score::scorer::Statistics;
 use aecsad::score::trimmed_z::TrimmedZ;
+use aecsad::whole_file;
 
 use super::edge;
 use super::identity::next_version;
@@ -65,7 +66,7 @@ pub struct Exported {
 /// Each names what can't be used and what to do; nothing is written to `options.out` then.
 pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, FitError> {
     pack::check_writable(&options.out)?;
-    std::fs::create_dir_all(&options.work).map_err(|source| FitError::WorkFolder {
+    whole_file::create_folder(&options.work).map_err(|source| FitError::WorkFolder {
         path: options.work.clone(),
         source,
     })?;

@@ -1,5 +1,6 @@
 //! Good images as every stage needs them: brought to the network's size once, encoded once.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use aecsad::camera::Frame;
@@ -26,10 +27,8 @@ pub struct Image {
 
 impl Image {
     /// The file's name without its extension: what masks and overlays are named by.
-    pub fn stem(&self) -> String {
-        let stem = self.path.file_stem();
-        stem.map(|s| s.to_string_lossy().into_owned())
-            .unwrap_or_default()
+    pub fn stem(&self) -> OsString {
+        self.path.file_stem().unwrap_or_default().to_owned()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stage that looks for components, alone or as part of a fit.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use aecsad::camera::Frame;
@@ -68,13 +69,13 @@ pub fn label(
             height: image.original.1,
         };
         let targets: Vec<masks::Target> = images.train.iter().map(target).collect();
-        let validation: Vec<String> = images.validation.iter().map(Image::stem).collect();
+        let validation: Vec<OsString> = images.validation.iter().map(Image::stem).collect();
         config.proposals = Proposals::Masks(masks::read(drawn, &targets, &validation)?);
     }
     let frames: Vec<Frame> = images.train.iter().map(|i| i.frame.clone()).collect();
     let features: Vec<_> = images.train.iter().map(|i| i.features.clone()).collect();
     let labels = pseudo_label::label(&frames, &features, &config)?;
-    let names: Vec<String> = images.train.iter().map(Image::stem).collect();
+    let names: Vec<OsString> = images.train.iter().map(Image::stem).collect();
     pseudo_label::overlay::write(folder, &names, &frames, &labels)?;
     Ok(labels)
 }

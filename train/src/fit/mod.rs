@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use aecsad::optics::InputGeometry;
+use aecsad::standard_streams::note;
+use aecsad::whole_file;
 
 use crate::calibrate::Selection;
 use crate::dataset::Category;
@@ -114,7 +116,7 @@ pub struct Fitted {
 pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError> {
     let start = Instant::now();
     pack::check_writable(&options.out)?;
-    std::fs::create_dir_all(&options.work).map_err(|source| FitError::WorkFolder {
+    whole_file::create_folder(&options.work).map_err(|source| FitError::WorkFolder {
         path: options.work.clone(),
         source,
     })?;
@@ -128,10 +130,6 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         options.product.as_deref(),
         options.version,
     )?;
-    category
-        .skipped
-        .iter()
-        .for_each(|s| log::warn!("skipped: {s}"));
     let asked = InputGeometry {
         bit_depth: options.bit_depth,
         ..InputGeometry::lite0(options.mono)
@@ -265,7 +263,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
 }
 
 fn stage(name: &str, what: &str) {
-    eprintln!("{name}: {what}");
+    note(format_args!("{name}: {what}"));
 }
 
 fn stopped(cancel: &AtomicBool) -> Result<(), FitError> {

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use aecsad::network::{Encoder, Features, Network, NetworkError, Perception, Segmentation};
+use aecsad::network::{
+    Encoder, Features, Network, NetworkError, Perception, Segmentation, load_network,
+};
 use aecsad::optics::{InputGeometry, Optics};
 use aecsad::score::Reads;
 use aecsad::score::decision::Decision;
@@ -47,13 +49,13 @@ impl Trained {
     ) -> Result<Perception, NetworkError> {
         let segmentation = match &self.segmentation {
             Some((onnx, classes)) if segmentation => Some(Segmentation {
-                network: Network::load("segmentation.onnx", onnx)?,
+                network: load_network("segmentation.onnx", onnx)?,
                 classes: *classes,
             }),
             _ => None,
         };
         let students = match &self.students {
-            Some(onnx) if students => Some(Network::load("students.onnx", onnx)?),
+            Some(onnx) if students => Some(load_network("students.onnx", onnx)?),
             _ => None,
         };
         Ok(Perception {

@@ -11,6 +11,7 @@ use aecsad::inspector::{
     CALIBRATION, ENCODER, Inspector, PLANTED, SEGMENTATION, STATISTICS, STUDENTS,
 };
 use aecsad::optics::InputGeometry;
+use aecsad::whole_file;
 
 use super::images::Images;
 use super::networks::Trained;
@@ -32,21 +33,15 @@ pub const QUANTISATION: &str = "quantisation.json";
 
 /// Finds out before hours of training whether the result could be written.
 pub fn check_writable(out: &Path) -> Result<(), FitError> {
-    let error = |source| FitError::Output {
-        path: out.to_owned(),
-        source,
-    };
-    if out.is_dir() {
-        return Err(error(std::io::Error::other("it is a folder")));
-    }
-    let folder = out
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(error)?;
-    tempfile::NamedTempFile::new_in(folder)
-        .map(drop)
-        .map_err(error)
+    let folder = out.parent().filter(|p| !p.as_os_str().is_empty());
+    folder
+        .filter(|_| !whole_file::is_stream(out))
+        .map_or(Ok(()), whole_file::create_folder)
+        .and_then(|()| whole_file::check(out))
+        .map_err(|source| FitError::Output {
+            path: out.to_owned(),
+            source,
+        })
 }
 
 pub fn write(
@@ -96,15 +91,11 @@ impl Contents<'_> {
             let rounding = rounding::tolerance(self.trained, self.selection, &frames, geometry)?;
             self.manifest.tolerance = rounding::allowed(TOLERANCE, rounding.max(TOLERANCE));
         }
-        let folder = out
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
         let draft = tempfile::Builder::new()
             .prefix(".aecsad-draft-")
-            .tempfile_in(folder)
-            .map_err(|source| FitError::Output {
-                path: out.to_owned(),
+            .tempfile_in(work)
+            .map_err(|source| FitError::WorkFolder {
+                path: work.to_owned(),
                 source,
             })?;
         let read = |entries: &[(String, Vec<u8>)]| -> Result<(Bundle, Inspector), FitError> {
@@ -136,7 +127,7 @@ impl Contents<'_> {
 fn write_quantisation(path: &Path, quantisation: &Quantisation) -> Result<(), FitError> {
     let json =
         serde_json::to_vec_pretty(quantisation).map_err(|e| FitError::Pack(e.to_string()))?;
-    std::fs::write(path, json).map_err(|source| FitError::WorkFolder {
+    whole_file::write(path, &json).map_err(|source| FitError::WorkFolder {
         path: path.to_owned(),
         source,
     })

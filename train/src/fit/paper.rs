@@ -186,14 +186,8 @@ impl Task<'_> {
     fn train_on_gpu(&self, index: usize, cancel: &AtomicBool) -> Result<Trained, FitError> {
         use crate::engine::{DeviceError, GpuTraining};
         let device = burn::backend::cuda::CudaDevice::new(index);
-        let train = std::panic::AssertUnwindSafe(|| self.train::<GpuTraining>(&device, cancel));
-        std::panic::catch_unwind(train).unwrap_or_else(|panic| {
-            let why = panic.downcast_ref::<String>().map(String::as_str);
-            let why = why.or(panic.downcast_ref::<&str>().copied());
-            let why = why.and_then(|why| why.lines().next());
-            let why = why.unwrap_or("unknown").to_owned();
-            Err(DeviceError::Failed { why }.into())
-        })
+        aecsad::program::unless_it_panics(|| self.train::<GpuTraining>(&device, cancel))
+            .unwrap_or_else(|| Err(DeviceError::Failed.into()))
     }
 
     fn train<B: Training>(

@@ -3,21 +3,22 @@
 //! may overlap. Images without a mask stay unlabelled.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use png::{BitDepth, ColorType, Decoder, Transformations};
+use aecsad::camera::EXTENSIONS;
 
 use super::canvas::SIDE;
 use super::filter::without_overlap;
 use super::regions::Regions;
 use super::{Error, Result};
+use crate::dataset::{mask_size, read_mask};
 
 /// Name without extension, and size, of an image that masks may belong to.
 #[derive(Clone, Debug)]
 pub struct Target {
-    pub stem: String,
+    pub stem: OsString,
     pub width: u32,
     pub height: u32,
 }
@@ -28,26 +29,30 @@ pub struct Target {
 /// # Errors
 /// The folder or a mask can't be read; a mask belongs to no target, has another size than its image, or isn't an
 /// indexed or grey PNG of at most 8 bits; no target has a mask.
-pub fn read(folder: &Path, targets: &[Target], others: &[String]) -> Result<Vec<Option<Regions>>> {
+pub fn read(
+    folder: &Path,
+    targets: &[Target],
+    others: &[OsString],
+) -> Result<Vec<Option<Regions>>> {
     let mut found: Vec<Option<Regions>> = vec![None; targets.len()];
-    let by_stem: BTreeMap<&str, usize> = targets
+    let by_stem: BTreeMap<&OsStr, usize> = targets
         .iter()
         .enumerate()
-        .map(|(i, t)| (t.stem.as_str(), i))
+        .map(|(i, t)| (t.stem.as_os_str(), i))
         .collect();
     for path in sorted_entries(folder)? {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let is_png = path
+        let stem = path.file_stem().unwrap_or_default();
+        let is_picture = path
             .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("png"));
+            .is_some_and(|extension| EXTENSIONS.iter().any(|e| extension.eq_ignore_ascii_case(e)));
         let files = if path.is_dir() {
             sorted_entries(&path)?
-        } else if is_png {
+        } else if is_picture {
             vec![path.clone()]
         } else {
             continue;
         };
-        let Some(&index) = by_stem.get(stem.as_ref()) else {
+        let Some(&index) = by_stem.get(stem) else {
             if others.iter().any(|other| *other == stem) {
                 continue;
             }
@@ -85,17 +90,7 @@ fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// One mask for each value above 0, sampled at the nearest pixel of the canvas.
 fn masks_in(path: &Path, target: &Target) -> Result<Regions> {
-    let bad = |reason: String| Error::MaskFile {
-        path: path.to_owned(),
-        reason,
-    };
-    let file = File::open(path).map_err(|e| bad(e.to_string()))?;
-    let mut decoder = Decoder::new(BufReader::new(file));
-    // Palette indices are the labels: they must not be turned into colours.
-    decoder.set_transformations(Transformations::IDENTITY);
-    let mut reader = decoder.read_info().map_err(|e| bad(e.to_string()))?;
-    let info = reader.info();
-    let (width, height) = (info.width, info.height);
+    let (width, height) = mask_size(path)?;
     if (width, height) != (target.width, target.height) {
         return Err(Error::MaskSize {
             path: path.to_owned(),
@@ -103,33 +98,14 @@ fn masks_in(path: &Path, target: &Target) -> Result<Regions> {
             expected: (target.width, target.height),
         });
     }
-    let plain = matches!(info.color_type, ColorType::Indexed | ColorType::Grayscale);
-    if !plain || info.bit_depth == BitDepth::Sixteen {
-        return Err(bad(format!(
-            "it is {:?} with {:?} bits, not indexed or grey with 8",
-            info.color_type, info.bit_depth
-        )));
-    }
-    let bits = info.bit_depth as usize;
-    let size = reader
-        .output_buffer_size()
-        .ok_or_else(|| bad("it is too large".into()))?;
-    let mut bytes = vec![0; size];
-    let frame = reader
-        .next_frame(&mut bytes)
-        .map_err(|e| bad(e.to_string()))?;
-
-    let value = |y: usize, x: usize| {
-        let byte = bytes[y * frame.line_size + x * bits / 8];
-        let shift = 8 - bits - (x * bits) % 8;
-        (byte >> shift) & (u8::MAX >> (8 - bits))
-    };
+    let (width, height) = (width as usize, height as usize);
+    let mask = read_mask(path)?;
     let mut masks: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
     for y in 0..SIDE {
         for x in 0..SIDE {
-            let source_y = (2 * y + 1) * height as usize / (2 * SIDE);
-            let source_x = (2 * x + 1) * width as usize / (2 * SIDE);
-            let value = value(source_y, source_x);
+            let source_y = (2 * y + 1) * height / (2 * SIDE);
+            let source_x = (2 * x + 1) * width / (2 * SIDE);
+            let value = mask.values[source_y * width + source_x];
             if value > 0 {
                 masks.entry(value).or_default().push((y * SIDE + x) as u32);
             }
@@ -140,8 +116,12 @@ fn masks_in(path: &Path, target: &Target) -> Result<Regions> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs::File;
     use std::io::Write;
+
+    use png::{BitDepth, ColorType};
+
+    use super::*;
 
     fn target(stem: &str) -> Target {
         Target {
@@ -208,8 +188,9 @@ mod tests {
         write_mask(&path, 32, 32);
         assert!(message().contains("32×32") && message().contains("64×32"));
 
-        image::RgbImage::new(64, 32).save(&path).unwrap();
-        assert!(message().contains("not indexed"));
+        let coloured = image::RgbImage::from_pixel(64, 32, image::Rgb([1, 2, 3]));
+        coloured.save(&path).unwrap();
+        assert!(message().contains("it has colours"));
 
         File::create(&path)
             .unwrap()

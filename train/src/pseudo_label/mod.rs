@@ -90,8 +90,8 @@ pub enum Error {
         found: (u32, u32),
         expected: (u32, u32),
     },
-    #[error("the mask {path} can't be used: {reason}; export it as an indexed or 8-bit grey PNG")]
-    MaskFile { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Mask(#[from] crate::dataset::DatasetError),
     #[error("{path} can't be written ({reason}); check the folder's permissions and free space")]
     NotWritten { path: PathBuf, reason: String },
 }

@@ -1,13 +1,16 @@
 //! Pictures of the labels for people: each image under its class colours, and one sheet with many of them and a
 //! legend. Looking at the sheet is the quickest way to see whether the classes are parts.
 
+use std::ffi::OsString;
+use std::io::Cursor;
 use std::path::Path;
 
-use font8x8::UnicodeFonts;
-use image::{Rgb, RgbImage, imageops};
-use ndarray::Array2;
-
 use aecsad::camera::Frame;
+use aecsad::whole_file;
+use aecsad::written_name::written;
+use font8x8::UnicodeFonts;
+use image::{ImageFormat, Rgb, RgbImage, imageops};
+use ndarray::Array2;
 
 use super::canvas::{Canvas, SIDE};
 use super::{CELLS, Error, Labels, Reliability, Result};
@@ -48,31 +51,35 @@ pub fn colour(class: usize) -> [u8; 3] {
 ///
 /// # Errors
 /// The folder or a picture can't be written; a frame is malformed.
-pub fn write(folder: &Path, names: &[String], frames: &[Frame], labels: &Labels) -> Result<()> {
+pub fn write(folder: &Path, names: &[OsString], frames: &[Frame], labels: &Labels) -> Result<()> {
     let overlays = folder.join("overlays");
-    std::fs::create_dir_all(&overlays).map_err(|e| not_written(&overlays, e.to_string()))?;
+    whole_file::create_folder(&overlays).map_err(|e| not_written(&overlays, e.to_string()))?;
     let mut sheet_pictures = Vec::new();
     let mut list = String::from("image,labelled,reason\n");
     for (i, (frame, map)) in frames.iter().zip(&labels.maps).enumerate() {
         let picture = overlay(&Canvas::from_frame(i, frame)?, map);
-        let name = names.get(i).cloned().unwrap_or_else(|| format!("{i:03}"));
+        let name = names
+            .get(i)
+            .cloned()
+            .unwrap_or_else(|| format!("{i:03}").into());
+        let mut picture_name = name.clone();
+        picture_name.push(".png");
         if let Some(Reliability { labelled, reason }) = labels.reliability.get(i) {
             // No reason holds a comma or a quote; a file name may.
-            let quoted = name.replace('"', "\"\"");
-            let field = if name.contains([',', '"']) {
-                format!("\"{quoted}\"")
-            } else {
-                quoted
+            let text = written(Path::new(&name));
+            let field = match text.contains([',', '"', '\n', '\r']) {
+                true => format!("\"{}\"", text.replace('"', "\"\"")),
+                false => text,
             };
             list += &format!("{field},{labelled},{reason}\n");
         }
-        save(&picture, &overlays.join(format!("{name}.png")))?;
+        save(&picture, &overlays.join(picture_name))?;
         if i < MAX_ON_SHEET {
             sheet_pictures.push(picture);
         }
     }
     let path = folder.join("labelled.csv");
-    std::fs::write(&path, list).map_err(|e| not_written(&path, e.to_string()))?;
+    whole_file::write(&path, list.as_bytes()).map_err(|e| not_written(&path, e.to_string()))?;
     save(
         &contact_sheet(&sheet_pictures, labels),
         &folder.join("contact_sheet.png"),
@@ -180,8 +187,11 @@ pub(crate) fn write_text(sheet: &mut RgbImage, left: u32, top: u32, text: &str) 
 }
 
 fn save(picture: &RgbImage, path: &Path) -> Result<()> {
+    let mut png = Vec::new();
     picture
-        .save(path)
+        .write_to(&mut Cursor::new(&mut png), ImageFormat::Png)
+        .map_err(std::io::Error::other)
+        .and_then(|()| whole_file::write(path, &png))
         .map_err(|e| not_written(path, e.to_string()))
 }
 

@@ -147,7 +147,9 @@ fn loose_parts_get_the_same_class_wherever_they_lie() {
     assert_eq!(again.reliability, labels.reliability);
 
     let folder = tempfile::tempdir().unwrap();
-    let names: Vec<String> = (0..frames.len()).map(|i| format!("part{i}")).collect();
+    let names: Vec<std::ffi::OsString> = (0..frames.len())
+        .map(|i| format!("part{i}").into())
+        .collect();
     overlay::write(folder.path(), &names, &frames, &labels).unwrap();
     assert!(folder.path().join("overlays/part23.png").exists());
     let list = std::fs::read_to_string(folder.path().join("labelled.csv")).unwrap();

@@ -1,10 +1,10 @@
 //! The strangest images side by side, for a person to look at.
 
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::Path;
 
 use aecsad::camera::Frame;
-use aecsad::whole_file::WholeFile;
+use aecsad::whole_file;
 use image::{Rgb, RgbImage, imageops};
 
 use crate::pseudo_label::overlay::{fill, write_text};
@@ -58,7 +58,5 @@ pub fn write(path: &Path, mut images: Vec<Shown<'_>>) -> std::io::Result<()> {
     sheet
         .write_to(&mut png, image::ImageFormat::Png)
         .map_err(std::io::Error::other)?;
-    let mut file = WholeFile::create(path)?;
-    file.write_all(png.get_ref())?;
-    file.commit()
+    whole_file::write(path, png.get_ref())
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aecsad::whole_file;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -30,11 +31,6 @@ pub enum Error {
     NotEmpty { path: PathBuf },
     #[error("{path} can't be written ({source}): choose a folder with room that you may write to")]
     Write { path: PathBuf, source: io::Error },
-    #[error("{path} can't be saved as PNG ({source}): check the disk's free space and permissions")]
-    Save {
-        path: PathBuf,
-        source: image::ImageError,
-    },
     #[error("{path} can't be encoded ({source}): please report this")]
     Encode {
         path: PathBuf,
@@ -284,10 +280,15 @@ where
             source,
         })?;
     }
-    picture.save(path).map_err(|source| Error::Save {
-        path: path.to_owned(),
-        source,
-    })
+    let mut png = Vec::new();
+    picture
+        .write_to(&mut io::Cursor::new(&mut png), image::ImageFormat::Png)
+        .map_err(io::Error::other)
+        .and_then(|()| whole_file::write(path, &png))
+        .map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
@@ -295,7 +296,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
         path: path.to_owned(),
         source,
     })?;
-    fs::write(path, text + "\n").map_err(|source| Error::Write {
+    whole_file::write(path, (text + "\n").as_bytes()).map_err(|source| Error::Write {
         path: path.to_owned(),
         source,
     })

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use aecsad::whole_file;
+
 use super::{Published, WeightsError, check};
 
 /// The most that is accepted from a server, in bytes.
@@ -31,12 +33,6 @@ impl Download {
             target: folder.join(known.file),
             digest: known.digest,
         }
-    }
-
-    fn part(&self) -> PathBuf {
-        let mut name = self.target.clone().into_os_string();
-        name.push(".part");
-        name.into()
     }
 
     fn failed(&self, why: impl Into<String>) -> WeightsError {
@@ -66,16 +62,20 @@ pub fn fetch(
         return Ok(());
     }
     if let Some(folder) = download.target.parent() {
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
+        whole_file::create_folder(folder).map_err(unwritable)?;
     }
-    let part = download.part();
+    // Beside the file itself, even where the name in the cache is a link to another disk.
+    let target = whole_file::end_of_links(&download.target).map_err(unwritable)?;
+    let mut part = target.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
     receive(download, &part, cancel, progress)?;
     if let Err(error) = check(&part, download.digest) {
         // To go on from a wrong file would never end.
         let _ = std::fs::remove_file(&part);
         return Err(error);
     }
-    std::fs::rename(&part, &download.target).map_err(unwritable)
+    std::fs::rename(&part, &target).map_err(unwritable)
 }
 
 fn receive(

@@ -5,9 +5,10 @@ mod pickle;
 mod state;
 mod zip;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use aecsad::whole_file::{self, WholeFile};
 use sha2::{Digest, Sha256};
 
 pub use fetch::{Download, fetch};
@@ -158,17 +159,14 @@ pub fn import(file: &Path) -> Result<(Published, PathBuf), WeightsError> {
         path: target.clone(),
         source,
     };
-    std::fs::create_dir_all(&folder).map_err(unwritable)?;
-    let mut copy = tempfile::NamedTempFile::new_in(&folder).map_err(unwritable)?;
-    let mut source = std::fs::File::open(file).map_err(|source| WeightsError::Unreadable {
-        path: file.to_owned(),
-        source,
-    })?;
-    std::io::copy(&mut source, &mut copy).map_err(unwritable)?;
-    copy.as_file().sync_all().map_err(unwritable)?;
+    whole_file::create_folder(&folder).map_err(unwritable)?;
+    let mut copy = WholeFile::create(&target).map_err(unwritable)?;
+    let copied = each_block(file, |block| copy.write_all(block).map_err(unwritable))?;
     // The card it came on may have been pulled out half way.
-    check(copy.path(), known.digest)?;
-    copy.persist(&target).map_err(|e| unwritable(e.error))?;
+    if !copied.starts_with(known.digest) {
+        return Err(other_file(file, &copied, vec![known.digest]));
+    }
+    copy.commit_durably().map_err(unwritable)?;
     Ok((known, target))
 }
 
@@ -178,11 +176,15 @@ pub fn identify(path: &Path) -> Result<Published, WeightsError> {
     PUBLISHED
         .into_iter()
         .find(|known| found.starts_with(known.digest))
-        .ok_or_else(|| WeightsError::Digest {
-            path: path.to_owned(),
-            found: found[..8].to_owned(),
-            wanted: PUBLISHED.map(|known| known.digest).to_vec(),
-        })
+        .ok_or_else(|| other_file(path, &found, PUBLISHED.map(|known| known.digest).to_vec()))
+}
+
+fn other_file(path: &Path, found: &str, wanted: Vec<&'static str>) -> WeightsError {
+    WeightsError::Digest {
+        path: path.to_owned(),
+        found: found[..8].to_owned(),
+        wanted,
+    }
 }
 
 fn check(path: &Path, wanted: &'static str) -> Result<(), WeightsError> {
@@ -190,15 +192,19 @@ fn check(path: &Path, wanted: &'static str) -> Result<(), WeightsError> {
     if found.starts_with(wanted) {
         return Ok(());
     }
-    Err(WeightsError::Digest {
-        path: path.to_owned(),
-        found: found[..8].to_owned(),
-        wanted: vec![wanted],
-    })
+    Err(other_file(path, &found, vec![wanted]))
 }
 
 /// SHA-256 of a file in lower-case hexadecimal digits.
 pub fn digest(path: &Path) -> Result<String, WeightsError> {
+    each_block(path, |_| Ok(()))
+}
+
+/// Hands a file on block by block; its SHA-256 at the end.
+fn each_block(
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> Result<(), WeightsError>,
+) -> Result<String, WeightsError> {
     let unreadable = |source| WeightsError::Unreadable {
         path: path.to_owned(),
         source,
@@ -209,7 +215,10 @@ pub fn digest(path: &Path) -> Result<String, WeightsError> {
     loop {
         match file.read(&mut block).map_err(unreadable)? {
             0 => break,
-            count => digest.update(&block[..count]),
+            count => {
+                digest.update(&block[..count]);
+                take(&block[..count])?;
+            }
         }
     }
     Ok(digest

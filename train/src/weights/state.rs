@@ -197,7 +197,7 @@ fn from_safetensors(content: &[u8]) -> Result<BTreeMap<String, Stored>, String> 
             continue;
         }
         if view.dtype() != Dtype::F32 {
-            return Err(format!("{name} is {:?}, float32 is needed", view.dtype()));
+            return Err(format!("{name} is {}, float32 is needed", view.dtype()));
         }
         let bytes = view.data().chunks_exact(4);
         let stored = Stored {

@@ -1,0 +1,107 @@
+//! What both programs do around a command: the log, an unexpected panic as a sentence, the error's sentence on standard
+//! error and its exit code.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::process;
+
+use clap::Parser;
+
+use crate::error::{Error, ExitCode};
+use crate::standard_streams;
+
+/// What a command ends with instead of success: a sentence, and the exit code for scripts.
+pub struct Failure {
+    message: String,
+    code: ExitCode,
+}
+
+impl Failure {
+    pub fn new(error: impl std::fmt::Display, code: ExitCode) -> Self {
+        Failure {
+            message: error.to_string(),
+            code,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::new(&error, error.exit_code())
+    }
+}
+
+thread_local! {
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Reads the command line of the program `name`, and does with it what `command` says.
+pub fn run<Arguments: Parser>(
+    name: &'static str,
+    command: impl FnOnce(Arguments) -> Result<(), Failure>,
+) -> process::ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    explain_panics(name);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) if answer.use_stderr() => {
+            let _ = answer.print();
+            return process::ExitCode::from(2);
+        }
+        Err(help) => {
+            if std::io::stdout().is_terminal() {
+                let _ = help.print();
+            } else {
+                standard_streams::print(help.render());
+            }
+            return leave(name, Ok(()));
+        }
+    };
+    match catch_unwind(AssertUnwindSafe(|| command(arguments))) {
+        Ok(done) => leave(name, done),
+        // The hook has said it.
+        Err(_) => process::ExitCode::from(ExitCode::Engine as u8),
+    }
+}
+
+fn leave(name: &str, done: Result<(), Failure>) -> process::ExitCode {
+    let done = done.and_then(|()| match standard_streams::failure() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    });
+    match done {
+        Ok(()) => process::ExitCode::SUCCESS,
+        Err(failure) => {
+            standard_streams::note(format_args!("{name}: {}", failure.message));
+            process::ExitCode::from(failure.code as u8)
+        }
+    }
+}
+
+/// None if `work` panics, which is expected of it and not reported: other people's code on other people's bytes.
+pub fn unless_it_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let outer = EXPECTED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    EXPECTED.set(outer);
+    done.ok()
+}
+
+/// A panic is a fault of the program: one sentence says where it is. Its own words go to the log of `RUST_LOG=debug`.
+fn explain_panics(name: &'static str) {
+    set_hook(Box::new(move |panic| {
+        log::debug!("{panic}");
+        if EXPECTED.get() {
+            return;
+        }
+        let place = match panic.location() {
+            Some(place) => format!("{}:{}", place.file(), place.line()),
+            None => "an unknown place".into(),
+        };
+        standard_streams::note(format_args!(
+            "{name}: internal error at {place}, version {}: this is a fault of the program, please report this line and \
+             the command",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }));
+}
