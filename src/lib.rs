@@ -21,11 +21,13 @@ pub mod monitor;
 pub mod network;
 mod npy;
 pub mod optics;
+pub mod printable;
 pub mod reject;
 pub mod score;
 mod sealed_text;
 pub mod slots;
 pub mod station;
+pub mod text_file;
 pub mod whole_file;
 
 pub use error::{Error, Result};

@@ -1,16 +1,17 @@
 //! Reads the command line, does what it says, and leaves with an exit code that tells scripts what went wrong.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
+use aecsad::printable::printable;
 use aecsad::station::Judge;
 use aecsad::station::changeover::Loaded;
 use aecsad::station::config::StationConfig;
-use clap::Parser;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let done = match Cli::parse().command {
+    cli::start_log();
+    let done = match cli::read_arguments::<Cli>().command {
         Command::Run(args) => cli::run::run(&args, &load_judge),
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Verify(args) => cli::verify::run(&args),
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("aecsad: {error}");
+            let message = error.to_string();
+            let _ = writeln!(std::io::stderr(), "aecsad: {}", printable(&message));
             ExitCode::from(error.exit_code() as u8)
         }
     }

@@ -71,7 +71,8 @@ pub struct Region {
 #[derive(Debug, thiserror::Error)]
 pub enum OpticsError {
     #[error(
-        "the region of interest {0:?} reaches outside the frame of {1}×{2} pixels: make it smaller or move it"
+        "the region of interest, {}×{} pixels from {} on the left and {} at the top, reaches outside the frame of {}×{}: make it smaller or move it",
+        .0.width, .0.height, .0.left, .0.top, .1, .2
     )]
     RegionOutside(Region, u32, u32),
     #[error(

@@ -18,6 +18,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{Decision, Voice};
 use crate::score::trimmed_z::TrimmedZ;
+use crate::text_file;
 use crate::whole_file::WholeFile;
 
 /// No station file is larger.
@@ -78,16 +79,9 @@ impl Calibration {
             path: path.into(),
             reason,
         };
-        let length = path
-            .metadata()
-            .map_err(|e| unreadable(e.to_string()))?
-            .len();
-        if length > MAX_BYTES {
-            return Err(unreadable(format!("{length} bytes are too many")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        let text = text_file::read(path, MAX_BYTES).map_err(|e| unreadable(e.to_string()))?;
         let calibration: Calibration =
-            toml::from_str(&text).map_err(|e| unreadable(e.message().replace('\n', " ")))?;
+            text_file::toml(&text).map_err(|e| unreadable(e.to_string()))?;
         if calibration.bundle != bundle {
             return Err(CalibrationError::OtherBundle {
                 path: path.into(),

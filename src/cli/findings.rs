@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::camera::ImageError;
 use crate::error::{Error, Result};
 use crate::inspector::Verdict;
+use crate::printable::printable;
 use crate::score::Branch;
 use crate::score::inventory::Count;
 use crate::whole_file::WholeFile;
@@ -70,9 +71,10 @@ impl Finding {
         match &self.outcome {
             Ok(v) => {
                 let line = format!(
-                    "{verdict:<10}  {:>9.3}  {:>7.4}  {:<9}  {:>7.1} ms  {name}",
+                    "{verdict:<10}  {:>9.3}  {:>9.3}  {:>7}  {:<9}  {:>7.1} ms  {name}",
                     v.score,
-                    v.p_value,
+                    v.limits.threshold,
+                    v.p_in_words(),
                     v.branch,
                     v.latency.as_secs_f64() * 1e3,
                 );
@@ -82,8 +84,8 @@ impl Finding {
                 }
             }
             Err(_) => format!(
-                "{verdict:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {name}",
-                "-", "-", "-", "-"
+                "{verdict:<10}  {:>9}  {:>9}  {:>7}  {:<9}  {:>10}  {name}",
+                "-", "-", "-", "-", "-"
             ),
         }
     }
@@ -94,6 +96,7 @@ impl Finding {
             path: self.name.display().to_string(),
             verdict: self.verdict_name(),
             score: verdict.map(|v| v.score),
+            threshold: verdict.map(|v| v.limits.threshold),
             p_value: verdict.map(|v| v.p_value),
             branch: verdict.map(|v| v.branch),
             latency_ms: verdict.map(|v| v.latency.as_secs_f64() * 1e3),
@@ -117,6 +120,8 @@ struct JsonLine {
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p_value: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,8 +223,8 @@ impl Findings {
         findings.write_csv(&header())?;
         match stdout {
             Some(Format::Table) => findings.print(format!(
-                "{:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {}",
-                "verdict", "score", "p", "branch", "latency", "image"
+                "{:<10}  {:>9}  {:>9}  {:>7}  {:<9}  {:>10}  {}",
+                "verdict", "score", "threshold", "p", "branch", "latency", "image"
             ))?,
             Some(Format::Csv) => findings.print(csv_line(&header()))?,
             _ => {}
@@ -241,7 +246,7 @@ impl Findings {
         }
         self.write_csv(&finding.record())?;
         match self.stdout {
-            Some(Format::Table) => self.print(finding.table_line())?,
+            Some(Format::Table) => self.print(printable(&finding.table_line()).into_owned())?,
             Some(Format::Csv) => self.print(csv_line(&finding.record()))?,
             Some(Format::Json) => self.print(finding.json_line())?,
             None => {}
@@ -303,6 +308,7 @@ impl Findings {
     }
 
     fn aside(&self, text: &str) {
+        let text = printable(text);
         // Nobody has to read it.
         self.bar
             .suspend(|| drop(writeln!(io::stderr(), "aecsad: {text}")));
@@ -350,6 +356,7 @@ mod tests {
                 }]
                 .into_iter()
                 .collect(),
+                limits: Default::default(),
                 latency: Duration::ZERO,
                 stages: Stages::default(),
             }),

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::print_all;
+use super::print_lines;
 use super::slots::SlotsArgs;
 use crate::bundle::{Bundle, BundleError};
 use crate::error::Result;
 use crate::golden;
 use crate::inspector::Inspector;
+use crate::printable::printable;
 use crate::slots::{Flashed, Request, Slots, SlotsError};
 
 #[derive(Args)]
@@ -40,7 +41,7 @@ pub fn run(args: &FlashArgs) -> Result<()> {
         add_product: args.add_product,
     };
     let flashed = slots.flash(input, &name, &request, &mut prove)?;
-    print_all(&result(&flashed, place.trial_parts))
+    print_lines(&result(&flashed, place.trial_parts))
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Read>, String), BundleError> {
@@ -57,8 +58,12 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, String), BundleError> {
 /// The bundle runs here and comes to the scores that training had. Says so line by line.
 fn prove(bundle: &Bundle) -> Result<(), SlotsError> {
     let manifest = &bundle.manifest;
-    eprintln!("{} version {}", manifest.product, manifest.version);
-    let say = |what: &str, how: String| eprintln!("ok    {what:<10} {how}");
+    eprintln!(
+        "{} version {}",
+        printable(&manifest.product),
+        manifest.version
+    );
+    let say = |what: &str, how: String| eprintln!("ok    {what:<10} {}", printable(&how));
     let signer = bundle.signed_by().unwrap_or("nobody");
     say(
         "signature",

@@ -21,6 +21,8 @@ mod table;
 mod unlikeness;
 pub mod verify;
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::printable::printable;
 use crate::station::config::StationConfig;
 use crate::station::{Judge, StationError};
 
@@ -73,13 +76,30 @@ pub enum Command {
 /// How a command gets from a station file's bundle to verdicts.
 pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
-/// Set by Ctrl-C and SIGTERM from here on.
+/// Set by Ctrl-C, SIGTERM and the loss of the terminal from here on.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in stop_signals() {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(StationError::NoSignals)?;
     }
     Ok(stop)
+}
+
+/// What asks a program to stop. The loss of the terminal does, unless the program was started so as to outlive it (nohup).
+pub fn stop_signals() -> Vec<i32> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    match is_ignored(SIGHUP) {
+        true => vec![SIGINT, SIGTERM],
+        false => vec![SIGINT, SIGTERM, SIGHUP],
+    }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only writes the present one to where `action` points.
+    let asked = unsafe { nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: the call succeeded, so it has written the action.
+    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == nix::libc::SIG_IGN
 }
 
 fn on_threads(count: usize) -> String {
@@ -87,6 +107,48 @@ fn on_threads(count: usize) -> String {
         1 => "one thread".into(),
         count => format!("{count} threads"),
     }
+}
+
+/// The command line; what it refuses is printed like any other message.
+pub fn read_arguments<A: clap::Parser>() -> A {
+    A::try_parse().unwrap_or_else(|error| {
+        let strange = |argument: OsString| {
+            let argument = argument.to_string_lossy();
+            matches!(printable(&argument), Cow::Owned(_))
+        };
+        if error.use_stderr() && std::env::args_os().any(strange) {
+            let message = error.render().to_string();
+            let lines = message.lines().map(printable);
+            let shown = lines.collect::<Vec<_>>().join("\n");
+            let _ = writeln!(std::io::stderr(), "{shown}");
+            std::process::exit(error.exit_code());
+        }
+        error.exit()
+    })
+}
+
+/// Warnings go to standard error, one line each.
+pub fn start_log() {
+    let level = env_logger::Env::default().default_filter_or("warn");
+    env_logger::Builder::from_env(level)
+        .format(|out, record| {
+            let message = record.args().to_string();
+            writeln!(
+                out,
+                "[{} {:<5} {}] {}",
+                out.timestamp(),
+                record.level(),
+                record.target(),
+                printable(&message)
+            )
+        })
+        .init();
+}
+
+/// Prints lines for a person to standard output, without what a terminal would act on.
+fn print_lines(text: &str) -> Result<()> {
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(printable).collect();
+    print_all(&lines.join("\n"))
 }
 
 /// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.

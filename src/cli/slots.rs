@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::print_all;
+use super::{print_all, print_lines};
 use crate::bundle::{BundleError, KeyRing, Trust};
 use crate::error::Result;
 use crate::slots::state::{Condition, Product, SlotName, State};
@@ -101,7 +101,7 @@ pub fn run(args: &ListArgs) -> Result<()> {
             .find(|(p, s, _)| *p == product.name && *s == slot);
         found.and_then(|(_, _, whole)| whole.as_ref().err().cloned())
     };
-    print_all(&table(&state, &complaint))
+    print_lines(&table(&state, &complaint))
 }
 
 fn table(state: &State, complaint: &dyn Fn(&Product, SlotName) -> Option<String>) -> String {

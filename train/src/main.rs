@@ -1,8 +1,6 @@
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    aecsad_train::cli::run(&aecsad_train::cli::Arguments::parse())
+    aecsad::cli::start_log();
+    aecsad_train::cli::run(&aecsad::cli::read_arguments())
 }

@@ -1,5 +1,6 @@
 //! `aecsad-train label DIR`: finds a product's components and shows them, without training anything.
 
+use aecsad::printable::printable;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         );
     }
     if let Usable::No(why) = &labels.usable {
-        println!("not used for training: {why}");
+        println!("not used for training: {}", printable(&why.to_string()));
     }
     println!("pictures: {}", args.out.display());
     Ok(())

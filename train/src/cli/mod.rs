@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use aecsad::printable::printable;
 use aecsad::whole_file::WholeFile;
 use clap::{Parser, Subcommand};
 
@@ -90,7 +91,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("aecsad-train: {}", failure.message);
+            let _ = writeln!(
+                std::io::stderr(),
+                "aecsad-train: {}",
+                printable(&failure.message)
+            );
             ExitCode::from(failure.code as u8)
         }
     }
@@ -100,12 +105,16 @@ fn signing_failure(error: SigningError) -> Failure {
     Failure::new(error, aecsad::error::ExitCode::Input)
 }
 
-/// Set by Ctrl-C and SIGTERM from here on; a second one ends the program at once.
+/// Set by Ctrl-C, SIGTERM and the loss of the terminal from here on; a second Ctrl-C or SIGTERM ends the program at once.
 fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+    for signal in aecsad::cli::stop_signals() {
+        // A lost terminal is often reported twice: by the kernel and by the shell.
+        if signal != signal_hook::consts::SIGHUP {
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+                .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
+        }
+        signal_hook::flag::register(signal, Arc::clone(&stop))
             .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
     }
     Ok(stop)

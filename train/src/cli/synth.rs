@@ -1,5 +1,6 @@
 //! `aecsad-train synth DIR`: renders products to train and test on.
 
+use aecsad::printable::printable;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,7 +70,7 @@ pub fn run(args: &Args) -> ExitCode {
         }
         Err(error) => {
             progress.abandon();
-            eprintln!("error: {error}");
+            eprintln!("aecsad-train: {}", printable(&error.to_string()));
             ExitCode::from(aecsad::error::ExitCode::Storage as u8)
         }
     }

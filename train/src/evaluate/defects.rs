@@ -5,10 +5,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use aecsad::text_file;
 use image::ImageReader;
 use serde::Deserialize;
 
 use super::{Error, Kind};
+
+/// No `defects_config.json` is larger.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// One annotated defect.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,12 +57,14 @@ impl Defects {
     /// Reads `defects_config.json` of `category`, which may lack it.
     pub fn open(category: &Path) -> Result<Self, Error> {
         let path = category.join("defects_config.json");
-        let known = match fs::read(&path) {
-            Ok(text) => Some(
-                serde_json::from_slice(&text).map_err(|source| Error::Config { path, source })?,
-            ),
-            Err(missing) if missing.kind() == ErrorKind::NotFound => None,
-            Err(source) => return Err(Error::Unreadable { path, source }),
+        let refused = |why: String| Error::Config {
+            path: path.clone(),
+            why,
+        };
+        let known = match text_file::read(&path, MAX_BYTES) {
+            Ok(text) => Some(serde_json::from_str(&text).map_err(|e| refused(e.to_string()))?),
+            Err(missing) if missing.is_missing() => None,
+            Err(error) => return Err(refused(error.to_string())),
         };
         Ok(Self {
             ground_truth: category.join("ground_truth"),

@@ -95,11 +95,8 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{path}: is not a valid list of defects ({source}); compare it with MVTec LOCO AD's", path = .path.display())]
-    Config {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
+    #[error("{path}: is not a valid list of defects ({why}); compare it with MVTec LOCO AD's", path = .path.display())]
+    Config { path: PathBuf, why: String },
     #[error("{path}: can't be decoded ({source}); export it again as an 8-bit PNG", path = .path.display())]
     Picture {
         path: PathBuf,

@@ -259,7 +259,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
 }
 
 fn stage(name: &str, what: &str) {
-    eprintln!("{name}: {what}");
+    eprintln!("{name}: {}", aecsad::printable::printable(what));
 }
 
 fn stopped(cancel: &AtomicBool) -> Result<(), FitError> {
