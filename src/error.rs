@@ -37,7 +37,7 @@ pub enum ExitCode {
     Older = 21,
     /// A bundle of another product, or a product or slot that is not there.
     Product = 22,
-    /// Stopped by Ctrl-C or SIGTERM.
+    /// Stopped by Ctrl-C, SIGTERM or the loss of its terminal.
     Interrupted = 130,
 }
 

@@ -62,13 +62,31 @@ pub struct Verdict {
     pub branches: BranchScores,
     /// Parts that are too many or too few, where the bundle counts them.
     pub counts: Counts,
+    pub limits: Limits,
     /// From the frame in memory to this verdict.
     pub latency: Duration,
     /// The same, stage by stage.
     pub stages: Stages,
 }
 
+/// What a verdict was reached by.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// A score above it is a reject.
+    pub threshold: f32,
+    /// Good parts that the p-value ranks against.
+    pub calibration_parts: usize,
+}
+
 impl Verdict {
+    /// The p-value for a person: beyond all calibration parts it can't say more than that it is below its smallest.
+    pub fn p_in_words(&self) -> String {
+        let smallest = 1.0 / (self.limits.calibration_parts + 1) as f32;
+        let beyond = self.limits.calibration_parts > 0 && self.p_value <= smallest;
+        let sign = if beyond { "<" } else { "" };
+        format!("{sign}{:.4}", self.p_value)
+    }
+
     /// What of a rejected part was too many or too few, in words.
     pub fn counted(&self) -> Option<String> {
         let unusual = self.reject && !self.counts.is_empty();
@@ -197,6 +215,10 @@ impl Inspector {
             branch: judged.branch,
             branches: judged.branches,
             counts: self.scorer.unusual_counts(),
+            limits: Limits {
+                threshold: self.decision.threshold,
+                calibration_parts: self.decision.calibration.scores().len(),
+            },
             latency: end - start,
             stages: Stages {
                 optics: seen - start,

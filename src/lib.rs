@@ -25,6 +25,7 @@ pub mod network;
 mod npy;
 pub mod optics;
 mod ownership;
+pub mod printable;
 pub mod program;
 pub mod reject;
 pub mod score;
@@ -32,6 +33,7 @@ mod sealed_text;
 pub mod slots;
 pub mod standard_streams;
 pub mod station;
+pub mod text_file;
 pub mod whole_file;
 pub mod written_name;
 

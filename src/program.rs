@@ -1,14 +1,17 @@
 //! What both programs do around a command: the log, an unexpected panic as a sentence, the error's sentence on standard
 //! error and its exit code.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::io::IsTerminal;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process;
 
 use clap::Parser;
 
 use crate::error::{Error, ExitCode};
+use crate::printable::printable;
 use crate::standard_streams;
 
 /// What a command ends with instead of success: a sentence, and the exit code for scripts.
@@ -41,12 +44,12 @@ pub fn run<Arguments: Parser>(
     name: &'static str,
     command: impl FnOnce(Arguments) -> Result<(), Failure>,
 ) -> process::ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    start_log();
     explain_panics(name);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) if answer.use_stderr() => {
-            let _ = answer.print();
+            refuse(&answer);
             return process::ExitCode::from(2);
         }
         Err(help) => {
@@ -63,6 +66,38 @@ pub fn run<Arguments: Parser>(
         // The hook has said it.
         Err(_) => process::ExitCode::from(ExitCode::Engine as u8),
     }
+}
+
+/// What the command line refuses is printed like any other message.
+fn refuse(answer: &clap::Error) {
+    let acts = |argument: OsString| {
+        let argument = argument.to_string_lossy();
+        matches!(printable(&argument), Cow::Owned(_))
+    };
+    if !std::env::args_os().any(acts) {
+        let _ = answer.print();
+        return;
+    }
+    let message = answer.render().to_string();
+    message.lines().for_each(standard_streams::note);
+}
+
+/// Warnings go to standard error, one line each.
+fn start_log() {
+    let level = env_logger::Env::default().default_filter_or("warn");
+    env_logger::Builder::from_env(level)
+        .format(|out, record| {
+            let message = record.args().to_string();
+            writeln!(
+                out,
+                "[{} {:<5} {}] {}",
+                out.timestamp(),
+                record.level(),
+                record.target(),
+                printable(&message)
+            )
+        })
+        .init();
 }
 
 fn leave(name: &str, done: Result<(), Failure>) -> process::ExitCode {

@@ -9,13 +9,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Error;
+use crate::printable::printable;
 
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 static CARRIES_A_FILE: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line on standard output. False once no one reads it any more: what would follow need not be computed.
+/// Prints a line on standard output, without what a terminal would act on. False once no one reads it any more: what would follow need not be computed.
 pub fn print_line(text: impl Display) -> bool {
-    print(format_args!("{text}\n"))
+    print(format_args!("{}\n", printable(&text.to_string())))
 }
 
 /// Prints `text` on standard output, or on standard error while a file goes to standard output.
@@ -35,9 +36,9 @@ pub fn print(text: impl Display) -> bool {
     }
 }
 
-/// Prints a line on standard error. Progress and remarks end nothing, whether anyone can read them or not.
+/// Prints a line on standard error, without what a terminal would act on. Progress and remarks end nothing, whether anyone can read them or not.
 pub fn note(text: impl Display) {
-    write_quietly(&format!("{text}\n"));
+    write_quietly(&format!("{}\n", printable(&text.to_string())));
 }
 
 /// Keeps standard output for a file that the command writes there; what it prints goes to standard error from now on.

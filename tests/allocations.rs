@@ -93,6 +93,7 @@ impl Judge for EveryThird {
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             counts: Default::default(),
+            limits: Default::default(),
             latency: Duration::ZERO,
             stages: Default::default(),
         })

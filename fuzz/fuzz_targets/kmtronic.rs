@@ -5,7 +5,7 @@ use aecsad::reject::switched::kmtronic::relay_state;
 
 libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
     let (channel, answer) = input;
-    if let Ok(on) = relay_state(channel, answer) {
+    if let Some(on) = relay_state(channel, answer) {
         assert_eq!(answer, [0xff, channel, u8::from(on)]);
     }
 });

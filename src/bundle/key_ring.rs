@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::error::BundleError;
 use super::signature::PublicKey;
+use crate::text_file::{self, TextError};
 
 /// Names, one a line, the ids of keys whose bundles are refused whatever else lies in the folder; `#` opens a comment.
 pub const REVOKED_NAME: &str = "revoked";
@@ -80,9 +81,8 @@ impl From<Vec<PublicKey>> for KeyRing {
 }
 
 fn revoked(path: &Path) -> Result<BTreeSet<String>, BundleError> {
-    let mut text = String::new();
-    let read =
-        File::open(path).and_then(|f| f.take(MAX_REVOKED_BYTES + 1).read_to_string(&mut text));
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(MAX_REVOKED_BYTES + 1).read_to_end(&mut bytes));
     match read {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
         Err(source) => {
@@ -97,9 +97,13 @@ fn revoked(path: &Path) -> Result<BTreeSet<String>, BundleError> {
         path: path.into(),
         line,
     };
-    if text.len() as u64 > MAX_REVOKED_BYTES {
-        return Err(malformed(text.lines().count()));
+    if bytes.len() as u64 > MAX_REVOKED_BYTES {
+        return Err(malformed(bytes.iter().filter(|&&b| b == b'\n').count()));
     }
+    let text = text_file::decode(&bytes).map_err(|error| match error {
+        TextError::NotUtf8 { line, .. } => malformed(line),
+        _ => malformed(1),
+    })?;
     let mut ids = BTreeSet::new();
     for (index, line) in text.lines().enumerate() {
         let id = line.split('#').next().unwrap_or_default().trim();

@@ -15,6 +15,7 @@ use crate::camera::BIT_DEPTHS;
 use crate::optics::InputGeometry;
 use crate::score::Branch;
 use crate::sealed_text::{seal, unseal};
+use crate::text_file;
 
 /// The format this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
@@ -130,8 +131,8 @@ impl Manifest {
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Manifest, Fault> {
         let above = unseal(bytes).ok_or(Fault::ManifestDamaged)?;
-        let text = std::str::from_utf8(above).map_err(|_| refused("it isn't UTF-8 text"))?;
-        let table: toml::Table = text.parse().map_err(|e| syntax(text, &e))?;
+        let text = text_file::decode(above).map_err(|e| refused(e.to_string()))?;
+        let table: toml::Table = text_file::toml(text).map_err(|e| refused(e.to_string()))?;
         // Before the fields: a later format will have fields that this one doesn't know.
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(found) if found != i64::from(FORMAT) => {
@@ -143,7 +144,7 @@ impl Manifest {
             Some(_) => {}
             None => return Err(refused("it has no `format` number")),
         }
-        let manifest: Manifest = toml::from_str(text).map_err(|e| syntax(text, &e))?;
+        let manifest: Manifest = text_file::toml(text).map_err(|e| refused(e.to_string()))?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -296,14 +297,4 @@ fn check_entries(entries: &[Entry]) -> Result<(), Fault> {
 
 fn refused(why: impl Into<String>) -> Fault {
     Fault::Manifest { why: why.into() }
-}
-
-/// TOML's own message without its picture of the source, so that it fits in a sentence.
-fn syntax(text: &str, error: &toml::de::Error) -> Fault {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
-    refused(format!(
-        "line {line}: {}",
-        error.message().replace('\n', " ")
-    ))
 }

@@ -19,6 +19,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{Decision, Voice};
 use crate::score::trimmed_z::TrimmedZ;
+use crate::text_file;
 use crate::whole_file::WholeFile;
 
 /// No station file is larger.
@@ -82,15 +83,19 @@ impl Calibration {
             path: path.into(),
             reason,
         };
-        let text = read_text(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => CalibrationError::Forbidden {
-                path: path.into(),
-                source: error,
-            },
-            _ => unreadable(error.to_string()),
+        let text = text_file::read(path, MAX_BYTES).map_err(|error| match error {
+            TextError::Unreadable(source)
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                CalibrationError::Forbidden {
+                    path: path.into(),
+                    source,
+                }
+            }
+            error => unreadable(error.to_string()),
         })?;
         let calibration: Calibration =
-            toml::from_str(&text).map_err(|e| unreadable(e.message().replace('\n', " ")))?;
+            text_file::toml(&text).map_err(|e| unreadable(e.to_string()))?;
         if calibration.bundle != bundle {
             return Err(CalibrationError::OtherBundle {
                 path: path.into(),

@@ -53,12 +53,10 @@ pub enum CameraError {
         asked: i64,
         answer: String,
     },
-    #[error(
-        "the camera {device} was lost ({reason}): check its cable; parts pass unseen while the station tries to reconnect"
-    )]
+    #[error("the camera {device} was lost ({reason}): check its cable")]
     Lost { device: String, reason: String },
     #[error(
-        "the camera {device} gave no frame for {waited_ms} ms: check its cable, trigger and exposure; parts pass unseen while it is opened again"
+        "the camera {device} gave no frame for {waited_ms} ms: check its cable, trigger and exposure"
     )]
     Stalled { device: String, waited_ms: u128 },
     #[error("the camera's driver dropped this frame: lower its rate or the load on this machine")]

@@ -10,7 +10,7 @@ use serialport::TTYPort;
 
 use super::CameraError;
 use super::v4l2::clock::Monotonic;
-use crate::reject::serial;
+use crate::reject::serial::{self, Terms};
 
 pub trait Sensor: Send {
     /// When the next part that has not been told yet was seen. Never waits.
@@ -92,7 +92,8 @@ impl SerialSensor {
             device: name.clone(),
             reason,
         };
-        let mut port = serial::open(device, baud).map_err(|e| failed(e.to_string()))?;
+        let mut port =
+            serial::open(device, Terms::plain(baud)).map_err(|e| failed(e.to_string()))?;
         serialport::SerialPort::set_timeout(&mut port, Duration::ZERO)
             .map_err(|e| failed(e.to_string()))?;
         let unread = (0, Instant::now());

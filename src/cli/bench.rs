@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::bench_line::{self, LineFigures};
-use super::{images, on_threads, print_all};
+use super::{images, on_threads, print_all, print_lines};
 use crate::bundle::{Bundle, Trust};
 use crate::camera::{Frame, read_image_by_content};
 use crate::error::Result;
@@ -119,7 +119,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let json = serde_json::to_string(&figures).unwrap_or_default();
         return print_all(&format!("{json}\n"));
     }
-    print_all(&figures.table())
+    print_lines(&figures.table())
 }
 
 enum Source {

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::inspector::{Inspector, Verdict};
 use crate::line::{Conveyor, Policies, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
+use crate::reject::serial::Terms;
 use crate::reject::serial::never_block;
 use crate::reject::simulator::SimulatorError;
 use crate::score::trimmed_z::quantile;
@@ -69,7 +70,7 @@ pub fn measure(
     };
     let mut rejector = FramedSerial::open(FramedSettings {
         device: Path::new(&device).into(),
-        baud: 115_200,
+        terms: Terms::plain(115_200),
         pulse: Duration::from_millis(1),
     })?;
     let station = Station {

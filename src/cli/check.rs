@@ -12,6 +12,7 @@ use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
 use crate::error::{Error, Result};
 use crate::journal::{self, JournalError};
 use crate::network::Team;
+use crate::printable::printable;
 use crate::reject::{RejectError, RejectEvent};
 use crate::standard_streams::print_line;
 use crate::station::config::{
@@ -21,7 +22,7 @@ use crate::station::devices::{open_rejector, open_trigger};
 use crate::station::{Judge, StationError, expectation, system};
 
 /// An actuator that has not answered by then is silent.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// A station writes little; with less than this the disk is about to be full.
 const ENOUGH_DISK_MB: u64 = 200;
 /// Part times are in milliseconds; a coarser clock can't tell where a part is.
@@ -87,9 +88,8 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
                 "the part sensor is there".into()
             });
         }
-        report.line("rejector", greet(&config), |took| {
-            let device = shown(config.reject.device());
-            format!("{device} answers after {:.1} ms", took.as_secs_f64() * 1e3)
+        report.line("rejector", greet(&config), |behaviour| {
+            format!("{} {behaviour}", shown(config.reject.device()))
         });
         if let Some(path) = &config.watchdog.device {
             report.line("watchdog", watchdog_there(path), |_| {
@@ -207,22 +207,20 @@ impl Report {
     }
 }
 
-/// How long the actuator took to answer. Nothing is energised.
-fn greet(config: &StationConfig) -> Result<Duration, RejectError> {
+/// How what is at the gate behaves. Nothing is energised.
+fn greet(config: &StationConfig) -> Result<String, RejectError> {
     let start = Instant::now();
     let mut rejector = open_rejector(config)?;
     while start.elapsed() < ANSWER_WITHIN {
         match rejector.poll(Instant::now()) {
-            Some(RejectEvent::Up) => {
-                let took = start.elapsed();
-                return rejector.stop().map(|()| took);
-            }
+            Some(RejectEvent::Up) => break,
             Some(RejectEvent::Down(error)) => return Err(error),
             _ => std::thread::park_timeout(Duration::from_millis(10)),
         }
     }
-    let device = config.reject.device().display().to_string();
-    Err(RejectError::Silent(device))
+    let behaviour = rejector.behaviour(start.elapsed());
+    // Where no answer came, it knows why.
+    rejector.stop().map(|()| behaviour)
 }
 
 /// Opening it would arm it.

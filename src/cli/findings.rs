@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::camera::ImageError;
 use crate::error::{Error, Result};
 use crate::inspector::Verdict;
+use crate::printable::printable;
 use crate::score::Branch;
 use crate::score::inventory::Count;
 use crate::standard_streams::{failure, note, print};
@@ -72,9 +73,10 @@ impl Finding {
         match &self.outcome {
             Ok(v) => {
                 let line = format!(
-                    "{verdict:<10}  {:>9.3}  {:>7.4}  {:<9}  {:>7.1} ms  {name}",
+                    "{verdict:<10}  {:>9.3}  {:>9.3}  {:>7}  {:<9}  {:>7.1} ms  {name}",
                     v.score,
-                    v.p_value,
+                    v.limits.threshold,
+                    v.p_in_words(),
                     v.branch,
                     v.latency.as_secs_f64() * 1e3,
                 );
@@ -84,8 +86,8 @@ impl Finding {
                 }
             }
             Err(_) => format!(
-                "{verdict:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {name}",
-                "-", "-", "-", "-"
+                "{verdict:<10}  {:>9}  {:>9}  {:>7}  {:<9}  {:>10}  {name}",
+                "-", "-", "-", "-", "-"
             ),
         }
     }
@@ -96,6 +98,7 @@ impl Finding {
             path: written(&self.name),
             verdict: self.verdict_name(),
             score: verdict.map(|v| v.score),
+            threshold: verdict.map(|v| v.limits.threshold),
             p_value: verdict.map(|v| v.p_value),
             branch: verdict.map(|v| v.branch),
             latency_ms: verdict.map(|v| v.latency.as_secs_f64() * 1e3),
@@ -119,6 +122,8 @@ struct JsonLine {
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p_value: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,8 +225,8 @@ impl Findings {
         findings.write_csv(&header())?;
         match stdout {
             Some(Format::Table) => findings.print_line(format!(
-                "{:<10}  {:>9}  {:>7}  {:<9}  {:>10}  {}",
-                "verdict", "score", "p", "branch", "latency", "image"
+                "{:<10}  {:>9}  {:>9}  {:>7}  {:<9}  {:>10}  {}",
+                "verdict", "score", "threshold", "p", "branch", "latency", "image"
             ))?,
             Some(Format::Csv) => findings.print(&csv_line(&header()))?,
             _ => {}
@@ -354,6 +359,7 @@ mod tests {
                 }]
                 .into_iter()
                 .collect(),
+                limits: Default::default(),
                 latency: Duration::ZERO,
                 stages: Stages::default(),
             }),

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::print_all;
+use super::print_lines;
 use super::slots::SlotsArgs;
 use crate::bundle::{Bundle, BundleError};
 use crate::error::Result;
 use crate::golden;
 use crate::inspector::Inspector;
+use crate::printable::printable;
 use crate::slots::{Flashed, Request, Slots, SlotsError};
 use crate::standard_streams::note;
 
@@ -41,7 +42,7 @@ pub fn run(args: &FlashArgs) -> Result<()> {
         add_product: args.add_product,
     };
     let flashed = slots.flash(input, &name, &request, &mut prove)?;
-    print_all(&result(&flashed, place.trial_parts))
+    print_lines(&result(&flashed, place.trial_parts))
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Read>, String), BundleError> {

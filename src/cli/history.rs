@@ -48,7 +48,7 @@ pub struct HistoryArgs {
     /// Parts captured before then
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// Only parts decided so: good, bad, late, queue_full, engine_error, no_frame; several with commas
+    /// Only parts decided so; several with commas
     #[arg(long, value_delimiter = ',', value_parser = Cause::ALL.map(Cause::name))]
     pub cause: Vec<String>,
     /// Only this run of the station

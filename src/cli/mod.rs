@@ -28,6 +28,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::printable::printable;
 use crate::standard_streams::{failure, note, print};
 use crate::station::config::{self, StationConfig};
 use crate::station::{Judge, StationError};
@@ -85,13 +86,30 @@ fn say_station_file(path: &Path) {
     }
 }
 
-/// Set by Ctrl-C and SIGTERM from here on.
+/// Set by Ctrl-C, SIGTERM and the loss of the terminal from here on.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in stop_signals() {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(StationError::NoSignals)?;
     }
     Ok(stop)
+}
+
+/// What asks a program to stop. The loss of the terminal does, unless the program was started so as to outlive it (nohup).
+pub fn stop_signals() -> Vec<i32> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    match is_ignored(SIGHUP) {
+        true => vec![SIGINT, SIGTERM],
+        false => vec![SIGINT, SIGTERM, SIGHUP],
+    }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only writes the present one to where `action` points.
+    let asked = unsafe { nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: the call succeeded, so it has written the action.
+    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == nix::libc::SIG_IGN
 }
 
 fn on_threads(count: usize) -> String {
@@ -99,6 +117,12 @@ fn on_threads(count: usize) -> String {
         1 => "one thread".into(),
         count => format!("{count} threads"),
     }
+}
+
+/// Prints lines for a person to standard output, without what a terminal would act on.
+fn print_lines(text: &str) -> Result<()> {
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    print_all(&lines.join("\n"))
 }
 
 /// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.

@@ -100,7 +100,7 @@ impl<'k> Observers<'k> {
             Some((Err(error), _)) => (None, Some(error.to_string())),
         };
         let mut observers = Observers {
-            ledger: Ledger::new(config.confirm_within.is_some()),
+            ledger: Ledger::new(config.confirm_within.is_some(), &config.policies),
             outlets: Outlets {
                 table,
                 journal,

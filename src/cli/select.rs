@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::print_all;
+use super::print_lines;
 use super::slots::SlotsArgs;
 use crate::error::Result;
 use crate::slots::Slots;
@@ -19,7 +19,7 @@ pub struct SelectArgs {
 pub fn run(args: &SelectArgs) -> Result<()> {
     let slots = Slots::lock(&args.place.resolve()?.folder)?;
     slots.select(&args.product)?;
-    print_all(&format!(
+    print_lines(&format!(
         "{} is selected, from the next start on; a station that runs changes over between two parts\n",
         args.product
     ))

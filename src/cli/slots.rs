@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{print_all, say_station_file, station_file};
+use super::{print_all, print_lines, say_station_file, station_file};
 use crate::bundle::{BundleError, KeyRing, Manifest, Trust};
 use crate::calibration::{Calibration, Standing};
 use crate::error::Result;
@@ -127,7 +127,7 @@ pub fn run(args: &ListArgs) -> Result<()> {
         let text = text.map_err(|e| SlotsError::Contradiction { why: e.to_string() })?;
         return print_all(&format!("{text}\n"));
     }
-    print_all(&table(&state, &found, &calibration))
+    print_lines(&table(&state, &found, &calibration))
 }
 
 type Found<'a> = &'a dyn Fn(&Product, SlotName) -> Option<&'a Result<Manifest, String>>;

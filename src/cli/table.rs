@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
+use crate::printable::printable;
 use crate::standard_streams::{note, print_line};
 use crate::station::ledger::{Entry, Pulse, Row, Totals};
 use crate::whole_file::WholeFile;
@@ -59,8 +60,8 @@ impl Table {
         };
         if !table.journald {
             table.line(&format!(
-                "{:>6}  {:<12}  {:>9}  {:>7}  {:<9}  {:>8}  {}",
-                "part", "verdict", "score", "p", "branch", "latency", "pulse"
+                "{:>6}  {:<12}  {:>9}  {:>9}  {:>7}  {:<9}  {:>8}  {}",
+                "part", "verdict", "score", "threshold", "p", "branch", "latency", "pulse"
             ));
         }
         Ok(table)
@@ -72,7 +73,7 @@ impl Table {
 
     pub fn write(&mut self, entry: Entry<'_>) {
         match entry {
-            Entry::Alarm(sentence) => self.aside(Urgency::Warning, &format!("ALARM: {sentence}")),
+            Entry::Alarm(sentence) => self.alarm(&sentence),
             Entry::Notice(sentence) => self.aside(Urgency::Notice, sentence),
             Entry::Row(row) => {
                 self.line(&if self.journald {
@@ -87,7 +88,7 @@ impl Table {
                     && let Some((path, _)) = self.csv.take()
                 {
                     let error = unwritable(&path, source);
-                    self.aside(Urgency::Warning, &format!("ALARM: {error}"));
+                    self.alarm(&error.to_string());
                     self.csv_failed = Some(error);
                 }
             }
@@ -118,12 +119,22 @@ impl Table {
     }
 
     fn line(&self, text: &str) {
+        let text = printable(text);
         match &self.totals_line {
-            Some(bar) => bar.println(text),
+            Some(bar) => bar.println(&*text),
             None => {
                 print_line(text);
             }
         }
+    }
+
+    /// With its time, which systemd's journal has by itself.
+    fn alarm(&self, sentence: &str) {
+        let time = match self.journald {
+            true => String::new(),
+            false => format!(" ({})", jiff::Timestamp::now().strftime("%F %T UTC")),
+        };
+        self.aside(Urgency::Warning, &format!("ALARM: {sentence}{time}"));
     }
 
     /// What is not part of the table goes to standard error.
@@ -212,10 +223,11 @@ fn columns(row: &Row) -> String {
     match &row.verdict {
         Some(v) => {
             let line = format!(
-                "{:>6}  {cause:<12}  {:>9.3}  {:>7.4}  {:<9}  {:>5.1} ms  {pulse}",
+                "{:>6}  {cause:<12}  {:>9.3}  {:>9.3}  {:>7}  {:<9}  {:>5.1} ms  {pulse}",
                 row.part,
                 v.score,
-                v.p_value,
+                v.limits.threshold,
+                v.p_in_words(),
                 v.branch,
                 v.latency.as_secs_f64() * 1e3,
             );
@@ -225,8 +237,8 @@ fn columns(row: &Row) -> String {
             }
         }
         None => format!(
-            "{:>6}  {cause:<12}  {:>9}  {:>7}  {:<9}  {:>8}  {pulse}",
-            row.part, "-", "-", "-", "-"
+            "{:>6}  {cause:<12}  {:>9}  {:>9}  {:>7}  {:<9}  {:>8}  {pulse}",
+            row.part, "-", "-", "-", "-", "-"
         ),
     }
 }
@@ -236,8 +248,9 @@ fn pairs(row: &Row) -> String {
     let mut text = format!("part={} cause={}", row.part, row.cause.name());
     if let Some(v) = &row.verdict {
         text += &format!(
-            " score={} p_value={} branch={} latency_ms={:.3}",
+            " score={} threshold={} p_value={} branch={} latency_ms={:.3}",
             v.score,
+            v.limits.threshold,
             v.p_value,
             v.branch,
             v.latency.as_secs_f64() * 1e3

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::print_all;
+use super::print_lines;
 use crate::bundle::{Bundle, KeyRing, PublicKey, Trust};
 use crate::error::Result;
 use crate::golden::{self, Comparison, Pair};
@@ -35,10 +35,10 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     let bundle = Bundle::read(&args.bundle, &trust)?;
     let mut inspector = Inspector::from_bundle(&bundle, None)?;
     let comparison = golden::verify(&bundle, &mut inspector)?;
-    print_all(&report(&bundle, &comparison))?;
+    print_lines(&report(&bundle, &comparison))?;
     comparison.check()?;
     let images = comparison.images.len();
-    print_all(&format!(
+    print_lines(&format!(
         "whole, and its scores hold on this machine ({images} golden images)\n"
     ))
 }

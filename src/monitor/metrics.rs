@@ -239,6 +239,7 @@ mod tests {
                 branch: Branch::Layout,
                 branches: heapless::Vec::new(),
                 counts: Default::default(),
+                limits: Default::default(),
                 latency: Duration::from_millis(30),
                 stages: Default::default(),
             }),

@@ -188,6 +188,10 @@ impl Rejector for Counted {
         self.held.len() + self.gate.pending()
     }
 
+    fn behaviour(&self, reached_after: Duration) -> String {
+        self.gate.behaviour(reached_after)
+    }
+
     fn stop(&mut self) -> Result<(), RejectError> {
         self.held.clear();
         self.gate.stop()

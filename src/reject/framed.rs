@@ -13,10 +13,11 @@ use aecsad_link::{Answer, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, Whe
 use heapless::Deque;
 
 use super::clock::PeerClock;
+use super::serial::Terms;
 use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{Encoder, Moment};
 use connection::{Connection, Purpose};
-use wire::{Dial, Heard, Terminal};
+use wire::{Dial, Heard, Noise, Terminal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Three heartbeats without a word, and time to answer the third.
@@ -43,7 +44,7 @@ const TOLD_AT_ONCE: usize = 8;
 #[derive(Clone, Debug)]
 pub struct FramedSettings {
     pub device: PathBuf,
-    pub baud: u32,
+    pub terms: Terms,
     /// How long the output stays energised.
     pub pulse: Duration,
 }
@@ -73,14 +74,18 @@ pub struct FramedSerial {
     to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
     waiting: heapless::Vec<Waiting, MAX_SCHEDULED>,
     slow_greetings: u32,
+    /// The numbers go on over connections, so that a late answer to an earlier one fits no message of this one.
+    last_seq: u16,
+    /// What the latest connection carried beside messages.
+    last_noise: Noise,
 }
 
 impl FramedSerial {
-    /// Opens the device; the actuator itself is greeted by the first [`Rejector::poll`].
+    /// Opens the device; the first [`Rejector::poll`] greets the actuator.
     pub fn open(settings: FramedSettings) -> Result<Self, RejectError> {
         let terminal = Terminal {
             device: settings.device.clone(),
-            baud: settings.baud,
+            terms: settings.terms,
         };
         // Any number that the last run is unlikely to have had.
         let session = RandomState::new().hash_one(std::process::id()) as u32;
@@ -97,9 +102,9 @@ impl FramedSerial {
         let wire = dial.dial(now)?;
         Ok(FramedSerial {
             settings,
+            connection: Some(Connection::new(wire, now, session as u16)),
             session,
             dial,
-            connection: Some(Connection::new(wire, now)),
             clock: PeerClock::default(),
             encoder: Encoder::default(),
             retry_at: now,
@@ -108,6 +113,8 @@ impl FramedSerial {
             to_tell: Deque::new(),
             waiting: heapless::Vec::new(),
             slow_greetings: 0,
+            last_seq: session as u16,
+            last_noise: Noise::default(),
         })
     }
 
@@ -115,11 +122,14 @@ impl FramedSerial {
         self.settings.device.display().to_string()
     }
 
+    fn silent(&self) -> RejectError {
+        let noise = self.connection.as_ref().map(Connection::noise);
+        noise.unwrap_or(self.last_noise).explain(&self.settings)
+    }
+
     fn lost(&self, error: &std::io::Error) -> RejectError {
-        RejectError::Lost {
-            device: self.device(),
-            reason: error.to_string(),
-        }
+        let (device, reason) = (self.device(), error.to_string());
+        RejectError::Lost { device, reason }
     }
 
     fn tell(&mut self, event: RejectEvent) {
@@ -131,14 +141,17 @@ impl FramedSerial {
             return;
         }
         match self.dial.dial(now) {
-            Ok(wire) => self.connection = Some(Connection::new(wire, now)),
+            Ok(wire) => self.connection = Some(Connection::new(wire, now, self.last_seq)),
             Err(error) => self.down(error, now),
         }
     }
 
     /// Gives the connection up until the back-off is over.
     fn down(&mut self, error: RejectError, now: Instant) {
-        self.connection = None;
+        if let Some(connection) = self.connection.take() {
+            self.last_noise = connection.noise();
+            self.last_seq = connection.seq;
+        }
         self.retry_at = now + self.back_off;
         self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
         self.send_all_again();
@@ -218,7 +231,8 @@ impl FramedSerial {
             return;
         }
         // Half the round trip is how far the clock may be off.
-        let slow = now.saturating_duration_since(sent) > PROMPT + self.wire_time();
+        let slow = now.saturating_duration_since(sent)
+            > PROMPT + self.settings.terms.wire_time(GREETING_BYTES);
         if slow && self.slow_greetings < SLOW_GREETINGS {
             self.slow_greetings += 1;
             self.greet_again(now);
@@ -240,12 +254,6 @@ impl FramedSerial {
         if self.told_up.replace(true) != Some(true) {
             self.tell(RejectEvent::Up);
         }
-    }
-
-    /// What a greeting and its answer take on the wire, at 10 bits a byte.
-    fn wire_time(&self) -> Duration {
-        let bits = 10 * GREETING_BYTES;
-        Duration::from_secs_f64(f64::from(bits) / f64::from(self.settings.baud.max(1)))
     }
 
     fn reject_answered(&mut self, part: u32, answer: Answer) {
@@ -307,7 +315,7 @@ impl FramedSerial {
             return;
         };
         if connection.unanswered_for(now) > SILENT_AFTER {
-            self.down(RejectError::Silent(self.device()), now);
+            self.down(self.silent(), now);
             return;
         }
         if now < connection.beat_at {
@@ -459,7 +467,7 @@ impl Rejector for FramedSerial {
     fn stop(&mut self) -> Result<(), RejectError> {
         self.waiting.clear();
         let Some(mut connection) = self.connection.take() else {
-            return Err(RejectError::Silent(self.device()));
+            return Err(self.silent());
         };
         let until = Instant::now() + STOP_WITHIN;
         while Instant::now() < until {
@@ -482,7 +490,8 @@ impl Rejector for FramedSerial {
                 }
             }
         }
-        Err(RejectError::Silent(self.device()))
+        self.last_noise = connection.noise();
+        Err(self.silent())
     }
 }
 

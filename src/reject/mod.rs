@@ -12,7 +12,7 @@ pub mod simulator;
 pub mod switched;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use aecsad_link::{Answer, Product};
 
@@ -44,22 +44,26 @@ pub enum RejectError {
         "the serial device {device} can't be opened ({reason}): check its cable and `baud` in the station file"
     )]
     Unusable { device: String, reason: String },
-    #[error(
-        "the serial device {device} was lost ({reason}): check its cable; the station keeps trying to reconnect"
-    )]
+    #[error("the serial device {device} was lost ({reason}): check its cable")]
     Lost { device: String, reason: String },
-    #[error(
-        "the actuator on {0} is silent: check its power and its cable; the station keeps trying to reconnect"
-    )]
-    Silent(String),
+    #[error("{0} is silent: check its power and its cable, and {2} in the station file (now {1})", peer.name, peer.terms, peer.keys)]
+    Silent { peer: Peer },
+    #[error("the adapter of {0} echoes what it sends, and nothing but the echo comes back ({1}): check the power and the cable behind the adapter, and {2} in the station file", peer.name, peer.terms, peer.keys)]
+    EchoAlone { peer: Peer },
+    #[error("{} answers after {after_ms} ms, {allowed_ms} are allowed: shorten its response delay, or use a faster link", peer.name)]
+    AnswersLate {
+        peer: Peer,
+        after_ms: u128,
+        allowed_ms: u128,
+    },
+    #[error("{0} gives no valid answer ({1}): {what}; check its wiring and {2} in the station file", peer.name, peer.terms, peer.keys)]
+    NoAnswer { peer: Peer, what: String },
     #[error(
         "the actuator on {device} speaks another protocol than {expected}: bring its firmware to this release"
     )]
     WrongProtocol { device: String, expected: u8 },
-    #[error(
-        "the board on {device} does not do as it is told ({reason}): check its wiring, and `kind`, `unit`, `coil` and `channel` in the station file"
-    )]
-    BoardRefuses { device: String, reason: String },
+    #[error("{} refuses a request: {reason}; check {} in the station file", peer.name, peer.keys)]
+    Refuses { peer: Peer, reason: String },
     #[error(
         "the belt's counter {path} can't be read ({reason}): check its driver, or correct `conveyor.encoder` in the station file"
     )]
@@ -70,6 +74,19 @@ pub enum RejectError {
         part: u32,
         waiting: usize,
     },
+}
+
+/// Who is at the other end of a link, for sentences about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// "Modbus unit 7 on /dev/ttyS0".
+    pub name: String,
+    /// "/dev/ttyS0".
+    pub device: String,
+    /// "9600 baud, even parity, 1 stop bit".
+    pub terms: String,
+    /// The keys of the station file that may be wrong where it does not answer.
+    pub keys: &'static str,
 }
 
 /// What a rejector reports.
@@ -139,6 +156,10 @@ pub fn open(
     )))
 }
 
+fn answers_after(delay: Duration) -> String {
+    format!("answers after {:.1} ms", delay.as_secs_f64() * 1e3)
+}
+
 pub trait Rejector: Send {
     /// Asks for one pulse for `part`.
     fn schedule(&mut self, part: u32, fire: Moment, now: Instant) -> Result<(), RejectError>;
@@ -151,6 +172,11 @@ pub trait Rejector: Send {
 
     /// Rejects neither pulsed nor given up yet.
     fn pending(&self) -> usize;
+
+    /// How the other end behaved when it was reached, which took so long, as the end of a sentence that names it.
+    fn behaviour(&self, reached_after: Duration) -> String {
+        answers_after(reached_after)
+    }
 
     /// Output off, nothing scheduled, connection closed. An error if the actuator did not confirm it.
     fn stop(&mut self) -> Result<(), RejectError>;

@@ -1,6 +1,7 @@
 //! Opens a serial port and says plainly why it can't. The port never blocks: a write that finds no room fails instead of
 //! holding the line up.
 
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::IsTerminal;
 use std::os::fd::AsRawFd;
@@ -9,15 +10,66 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use serialport::{ErrorKind, TTYPort};
+use serde::Deserialize;
+use serialport::{ErrorKind, StopBits, TTYPort};
 
 use super::RejectError;
 
 /// How long a read waits for the first byte. Closing a connection can take as long.
 pub const READ_WAIT: Duration = Duration::from_millis(50);
 
-/// Opens `device` raw, exclusively, 8N1.
-pub fn open(device: &Path, baud: u32) -> Result<TTYPort, RejectError> {
+/// How bytes go over the wire, eight bits each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub baud: u32,
+    pub parity: Parity,
+    pub two_stop_bits: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parity {
+    #[default]
+    None,
+    Even,
+    Odd,
+}
+
+impl Terms {
+    /// No parity, one stop bit.
+    pub fn plain(baud: u32) -> Self {
+        Terms {
+            baud,
+            parity: Parity::None,
+            two_stop_bits: false,
+        }
+    }
+
+    /// What so many bytes take on the wire.
+    pub fn wire_time(&self, bytes: u32) -> Duration {
+        let parity = u32::from(self.parity != Parity::None);
+        let bits = bytes * (10 + parity + u32::from(self.two_stop_bits));
+        Duration::from_secs_f64(f64::from(bits) / f64::from(self.baud.max(1)))
+    }
+}
+
+impl fmt::Display for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parity = match self.parity {
+            Parity::None => "no",
+            Parity::Even => "even",
+            Parity::Odd => "odd",
+        };
+        let stop = match self.two_stop_bits {
+            false => "1 stop bit",
+            true => "2 stop bits",
+        };
+        write!(f, "{} baud, {parity} parity, {stop}", self.baud)
+    }
+}
+
+/// Opens `device` raw and exclusively.
+pub fn open(device: &Path, terms: Terms) -> Result<TTYPort, RejectError> {
     let name = device.display().to_string();
     let Ok(metadata) = device.metadata() else {
         return Err(RejectError::Missing(name));
@@ -26,8 +78,18 @@ pub fn open(device: &Path, baud: u32) -> Result<TTYPort, RejectError> {
     if !metadata.file_type().is_char_device() {
         return Err(RejectError::NotATerminal(name));
     }
-    let port = TTYPort::open(&serialport::new(&*name, baud).timeout(READ_WAIT))
-        .map_err(|error| explain(device, &name, &error))?;
+    let settings = serialport::new(&*name, terms.baud)
+        .parity(match terms.parity {
+            Parity::None => serialport::Parity::None,
+            Parity::Even => serialport::Parity::Even,
+            Parity::Odd => serialport::Parity::Odd,
+        })
+        .stop_bits(match terms.two_stop_bits {
+            false => StopBits::One,
+            true => StopBits::Two,
+        })
+        .timeout(READ_WAIT);
+    let port = TTYPort::open(&settings).map_err(|error| explain(device, &name, &error))?;
     never_block(&port).map_err(|errno| RejectError::Unusable {
         device: name,
         reason: errno.to_string(),
@@ -89,23 +151,23 @@ mod tests {
     fn each_reason_has_its_own_error() {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("ttyUSB0");
-        let error = open(&absent, 115_200).unwrap_err();
+        let error = open(&absent, Terms::plain(115_200)).unwrap_err();
         assert!(matches!(error, RejectError::Missing(_)), "{error}");
 
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         for device in [file.as_path(), Path::new("/dev/null"), folder.path()] {
-            let error = open(device, 115_200).unwrap_err();
+            let error = open(device, Terms::plain(115_200)).unwrap_err();
             assert!(matches!(error, RejectError::NotATerminal(_)), "{error}");
         }
 
         let (_master, slave) = TTYPort::pair().unwrap();
         let name = slave.name().unwrap();
-        let held = open(Path::new(&name), 115_200).unwrap();
-        let error = open(Path::new(&name), 115_200).unwrap_err();
+        let held = open(Path::new(&name), Terms::plain(115_200)).unwrap();
+        let error = open(Path::new(&name), Terms::plain(115_200)).unwrap_err();
         assert!(matches!(error, RejectError::Busy(_)), "{error}");
         drop(held);
-        open(Path::new(&name), 115_200).unwrap();
+        open(Path::new(&name), Terms::plain(115_200)).unwrap();
     }
 
     #[test]
@@ -113,7 +175,7 @@ mod tests {
         let (_master, slave) = TTYPort::pair().unwrap();
         let name = slave.name().unwrap();
         let error = without_rights_to(Path::new(&name), || {
-            open(Path::new(&name), 115_200).err().unwrap()
+            open(Path::new(&name), Terms::plain(115_200)).err().unwrap()
         });
         assert!(matches!(error, RejectError::NoPermission(_)), "{error}");
     }
@@ -122,7 +184,7 @@ mod tests {
     fn a_write_to_a_peer_that_never_reads_fails_instead_of_blocking() {
         use std::io::Write;
         let (_master, slave) = TTYPort::pair().unwrap();
-        let mut port = open(Path::new(&slave.name().unwrap()), 115_200).unwrap();
+        let mut port = open(Path::new(&slave.name().unwrap()), Terms::plain(115_200)).unwrap();
         let full = (0..100_000).find_map(|_| port.write_all(&[1; 32]).err());
         assert!(full.is_some());
     }

@@ -2,6 +2,7 @@
 //! thread of this machine runs the same state machine as an actuator's firmware and switches the board at its edges.
 
 mod board;
+pub mod exchange;
 pub mod kmtronic;
 mod lcus;
 pub mod modbus;
@@ -15,10 +16,11 @@ use aecsad_link::{
     Actuator, Answer, Edge, Envelope, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, When,
 };
 
-use super::{RejectError, RejectEvent, Rejector};
+use super::serial::Terms;
+use super::{RejectError, RejectEvent, Rejector, answers_after};
 use crate::line::Moment;
 pub use board::Board;
-use board::Output;
+use board::{Behaviour, Output};
 
 const CHECK_EACH: Duration = Duration::from_secs(1);
 /// How often an input is asked for fallen parts.
@@ -33,7 +35,7 @@ const UNTOLD: usize = 512;
 #[derive(Clone, Debug)]
 pub struct SwitchedSettings {
     pub device: PathBuf,
-    pub baud: u32,
+    pub terms: Terms,
     /// How long the output stays energised.
     pub pulse: Duration,
     pub board: Board,
@@ -52,13 +54,22 @@ pub struct Switched {
     events: Receiver<RejectEvent>,
     thread: Option<JoinHandle<Result<(), RejectError>>>,
     pending: usize,
+    /// When the board was opened.
+    seen: Behaviour,
+}
+
+impl SwitchedSettings {
+    fn silent(&self) -> RejectError {
+        let peer = self.board.peer(self);
+        RejectError::Silent { peer }
+    }
 }
 
 impl Switched {
     /// Opens the board and switches its output off.
     pub fn open(settings: SwitchedSettings) -> Result<Self, RejectError> {
-        let mut output = settings.board.open(&settings)?;
-        output.set(false)?;
+        let output = settings.board.open(&settings)?;
+        let seen = output.behaviour();
         let (orders, ordered) = sync_channel(MAX_SCHEDULED);
         let (told, events) = sync_channel(UNTOLD);
         let idle = Some(Switch {
@@ -82,6 +93,7 @@ impl Switched {
             events,
             thread: None,
             pending: 0,
+            seen,
         })
     }
 
@@ -140,6 +152,17 @@ impl Rejector for Switched {
         self.pending
     }
 
+    fn behaviour(&self, _reached_after: Duration) -> String {
+        let Some(delay) = self.seen.answered_after else {
+            return "takes bytes; a board of this kind never answers, so watch its relay".into();
+        };
+        let echo = match self.seen.echoes {
+            true => "; its adapter echoes what it sends, and the echoes are dropped",
+            false => "",
+        };
+        answers_after(delay) + echo
+    }
+
     fn stop(&mut self) -> Result<(), RejectError> {
         self.pending = 0;
         if let Some(mut switch) = self.idle.take() {
@@ -147,7 +170,7 @@ impl Rejector for Switched {
         }
         // A full queue is emptied by the thread, or the thread is gone.
         let _ = self.orders.send(Order::End);
-        let lost = RejectError::Silent(self.settings.device.display().to_string());
+        let lost = self.settings.silent();
         self.thread.take().map_or(Err(lost.clone()), |thread| {
             thread.join().unwrap_or(Err(lost))
         })
@@ -316,8 +339,10 @@ impl Switch {
             .board
             .open(&self.settings)
             .and_then(|mut output| {
-                // Whatever it was left at, unless a pulse is on right now.
-                output.set(self.schedule.energised())?;
+                // It was opened switched off; a pulse may be on right now.
+                if self.schedule.energised() {
+                    output.set(true)?;
+                }
                 Ok(output)
             });
         match opened {
@@ -341,7 +366,7 @@ impl Switch {
     }
 
     fn release(&mut self) -> Result<(), RejectError> {
-        let silent = || RejectError::Silent(self.settings.device.display().to_string());
+        let silent = || self.settings.silent();
         self.output.as_mut().ok_or_else(silent)?.set(false)
     }
 

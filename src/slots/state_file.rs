@@ -7,6 +7,7 @@ use super::SlotsError;
 use super::state::{FORMAT, State};
 use super::storage::Storage;
 use crate::sealed_text::{seal, unseal};
+use crate::text_file;
 
 /// In the order in which they are written.
 pub const COPIES: [&str; 2] = ["state.toml", "state.copy.toml"];
@@ -134,8 +135,8 @@ fn read_copy(storage: &dyn Storage, name: &str) -> Result<Option<State>, Unusabl
 /// A state from the bytes of one copy; an error is why it can't count.
 pub fn parse(bytes: &[u8]) -> Result<State, String> {
     let text = unseal(bytes).ok_or("it differs from its own SHA-256 line")?;
-    let text = std::str::from_utf8(text).map_err(|e| e.to_string())?;
-    let state: State = toml::from_str(text).map_err(|e| e.message().replace('\n', " "))?;
+    let text = text_file::decode(text).map_err(|e| e.to_string())?;
+    let state: State = text_file::toml(text).map_err(|e| e.to_string())?;
     if state.format != FORMAT {
         return Err(format!("format {} is not known here", state.format));
     }

@@ -10,6 +10,7 @@ use crate::bundle::{Bundle, BundleError, KeyRing, PublicKey, Trust};
 use crate::calibration::CalibrationError;
 use crate::error::Result;
 use crate::slots::{Slots, trial};
+use crate::text_file;
 
 /// A checked section. Paths are as seen from the working directory.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,17 +111,10 @@ impl BundleConfig {
         struct Only {
             bundle: BundleSection,
         }
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        let text = super::config::read(path)?;
+        let only: Only = text_file::toml(&text).map_err(|mistake| ConfigError::Malformed {
             path: path.into(),
-            source,
-        })?;
-        let only: Only = toml::from_str(&text).map_err(|error| {
-            let before = text.get(..error.span().map_or(0, |span| span.start));
-            ConfigError::Malformed {
-                path: path.into(),
-                line: before.unwrap_or_default().matches('\n').count() + 1,
-                reason: error.message().replace('\n', " "),
-            }
+            mistake,
         })?;
         only.bundle.check(path)
     }
@@ -175,7 +169,7 @@ impl fmt::Display for BundleConfig {
         match &self.source {
             BundleSource::File(path) => path.display().fmt(f),
             BundleSource::Slots { folder, .. } => {
-                write!(f, "current in the slots {}", folder.display())
+                write!(f, "current in the folder of slots {}", folder.display())
             }
         }
     }

@@ -9,9 +9,10 @@ use aecsad_link::Answer;
 
 use super::strange_run::StrangeRun;
 use super::{Evidence, LineEvent};
+use crate::camera::CameraError;
 use crate::inspector::Verdict;
-use crate::line::{Action, Cause, Fate, Finding, TakenAlong};
-use crate::reject::RejectEvent;
+use crate::line::{Action, Cause, Fate, Finding, Policies, TakenAlong};
+use crate::reject::{Answer, RejectEvent};
 
 /// Rows that may wait for an earlier one. More means that something about the earlier one was lost.
 const WAITING: usize = 512;
@@ -99,6 +100,9 @@ pub struct Ledger {
     open: BTreeMap<u32, Row>,
     /// A row waits for what the sensor behind the gate says.
     awaits_fall: bool,
+    /// The station stops where the camera, or the gate, can't be reached.
+    stops_blind: bool,
+    stops_without_gate: bool,
     written: u32,
     strange: StrangeRun,
     pub totals: Totals,
@@ -106,9 +110,11 @@ pub struct Ledger {
 
 impl Ledger {
     /// `awaits_fall`: there is a sensor behind the gate.
-    pub fn new(awaits_fall: bool) -> Self {
+    pub fn new(awaits_fall: bool, policies: &Policies) -> Self {
         Ledger {
             awaits_fall,
+            stops_blind: policies.stop_when_blind,
+            stops_without_gate: policies.stop_without_gate,
             ..Ledger::default()
         }
     }
@@ -122,7 +128,13 @@ impl Ledger {
                 self.alarm(error.to_string(), write);
             }
             LineEvent::Gate(RejectEvent::Up) => write(Entry::Notice("the actuator answers")),
-            LineEvent::Gate(RejectEvent::Down(error)) => self.alarm(error.to_string(), write),
+            LineEvent::Gate(RejectEvent::Down(error)) => {
+                let next = match self.stops_without_gate {
+                    true => "the station stops",
+                    false => "the station keeps trying to reach it",
+                };
+                self.alarm(format!("{error}; {next}"), write);
+            }
             LineEvent::Gate(RejectEvent::Pulsed { part, error_us, .. }) => {
                 self.totals.pulsed += 1;
                 self.settle(part, Pulse::Seen { error_us });
@@ -139,10 +151,7 @@ impl Ledger {
                 self.totals.impossible += 1;
                 self.settle(part, Pulse::Impossible);
                 self.alarm(
-                    format!(
-                        "the actuator refused to reject part {part} ({}): it passed, look for it",
-                        why(answer)
-                    ),
+                    format!("the actuator refused to reject part {part} ({}): it passed, look for it", reason(answer)),
                     write,
                 );
             }
@@ -180,7 +189,16 @@ impl Ledger {
                     write,
                 );
             }
-            LineEvent::Blind(error) => self.alarm(error.to_string(), write),
+            LineEvent::Blind(error) => {
+                let next = match error {
+                    _ if self.stops_blind => "; the station stops",
+                    CameraError::Lost { .. } | CameraError::Stalled { .. } => {
+                        "; parts pass unseen while the station tries to reach it again"
+                    }
+                    _ => "",
+                };
+                self.alarm(format!("{error}{next}"), write);
+            }
             LineEvent::Sees => write(Entry::Notice("the camera sees the parts again")),
             LineEvent::Encoder { silent: true } => self.alarm(
                 "the belt's encoder is silent: check its cable; without it no part can be rejected".into(),
@@ -280,6 +298,19 @@ impl Ledger {
     }
 }
 
+/// Why an actuator won't pulse.
+fn reason(answer: Answer) -> &'static str {
+    match answer {
+        Answer::TooLate => "its moment was over",
+        Answer::Full => "its schedule is full",
+        Answer::NoEncoder => "it has no encoder",
+        Answer::OutOfRange => "the delay or the pulse is longer than it allows",
+        Answer::NoSession => "it was started anew",
+        Answer::WrongProtocol => "it speaks another protocol",
+        Answer::Done | Answer::AlreadyKnown => "it gave no reason",
+    }
+}
+
 fn sentence(fate: &Fate, evidence: &Evidence) -> String {
     let part = fate.part.id;
     let reason = match (fate.cause, evidence) {
@@ -297,7 +328,9 @@ fn sentence(fate: &Fate, evidence: &Evidence) -> String {
             "should be rejected, but its moment was over by {} ms: look for it",
             by.as_millis()
         ),
-        Action::Astray => "should be rejected, but nobody knows where it is: look for it".into(),
+        Action::Astray => {
+            "should be rejected, but its place on the belt is not known: look for it".into()
+        }
     };
     let stop = if fate.stop.is_some() {
         ", and the station stops"

@@ -118,11 +118,11 @@ pub enum StationError {
     )]
     RejectsInARow { part: u32, count: u32 },
     #[error(
-        "the camera sees no parts, and the station file says to stop then: mend it, then start again"
+        "the camera sees no parts, and the station file says to stop then: fix its cause, then start again"
     )]
     StoppedBlind,
     #[error(
-        "the gate can't be reached, and the station file says to stop then: mend the link, then start again"
+        "the gate can't be reached, and the station file says to stop then: fix the link, then start again"
     )]
     StoppedWithoutGate,
     #[error("a thread can't be started ({0}): free memory on this machine")]

@@ -56,6 +56,7 @@ mod tests {
             branch: Branch::Position,
             branches: heapless::Vec::new(),
             counts: Default::default(),
+            limits: Default::default(),
             latency: Duration::ZERO,
             stages: Default::default(),
         }

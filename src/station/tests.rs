@@ -13,6 +13,7 @@ use super::*;
 use crate::camera::PacedFolder;
 use crate::line::{Cause, OnTrouble, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
+use crate::reject::serial::Terms;
 use crate::reject::simulator::{Play, Simulator};
 use crate::score::Branch;
 
@@ -47,6 +48,7 @@ impl Judge for Brightness {
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             counts: Default::default(),
+            limits: Default::default(),
             latency: start.elapsed(),
             stages: Default::default(),
         })
@@ -99,7 +101,7 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
     let gate = gate(&device, &gate_stop);
     let mut rejector = FramedSerial::open(FramedSettings {
         device,
-        baud: 115_200,
+        terms: Terms::plain(115_200),
         pulse: 20 * MS,
     })
     .unwrap();

@@ -19,6 +19,7 @@ mod calibrate;
 mod journal;
 mod refusals;
 mod unattended;
+mod wire;
 
 const AECSAD: &str = env!("CARGO_BIN_EXE_aecsad");
 
@@ -53,6 +54,7 @@ impl Judge for Brightness {
             branch: Branch::Pooled,
             branches: heapless::Vec::new(),
             counts: Default::default(),
+            limits: Default::default(),
             latency: Duration::ZERO,
             stages: Default::default(),
         })
@@ -348,8 +350,8 @@ fn a_station_that_was_held_up_does_not_blame_its_actuator() {
 }
 
 #[test]
-fn ctrl_c_and_sigterm_leave_nothing_scheduled() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+fn ctrl_c_sigterm_and_a_lost_terminal_leave_nothing_scheduled() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let line = Line::new(60);
         line.change("travel_ms = 1000", "travel_ms = 5000");
         let _actuator = line.actuator("pulses.csv", &[]);

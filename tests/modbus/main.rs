@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use aecsad::line::Moment;
+use aecsad::reject::serial::Terms;
 use aecsad::reject::switched::{Board, Switched, SwitchedSettings};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
 use serialport::{SerialPort, TTYPort};
@@ -120,7 +121,7 @@ impl Drop for Server {
 fn settings(device: &Path, coil: u16) -> SwitchedSettings {
     SwitchedSettings {
         device: device.into(),
-        baud: 115_200,
+        terms: Terms::plain(115_200),
         pulse: 40 * MS,
         board: Board::Modbus {
             unit: UNIT,
@@ -136,7 +137,7 @@ fn open(device: &Path) -> Switched {
     loop {
         match Switched::open(settings(device, COIL)) {
             Ok(gate) => return gate,
-            Err(RejectError::Silent(_)) if Instant::now() < give_up => {}
+            Err(RejectError::Silent { .. }) if Instant::now() < give_up => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -211,7 +212,7 @@ fn a_coil_that_is_not_there_is_said_at_the_start_and_a_dead_unit_found_again() {
         .unwrap();
     let text = error.to_string();
     assert!(
-        matches!(error, RejectError::BoardRefuses { .. }) && text.contains("no such coil"),
+        matches!(error, RejectError::Refuses { .. }) && text.contains("no such coil"),
         "{text}"
     );
 
@@ -219,7 +220,7 @@ fn a_coil_that_is_not_there_is_said_at_the_start_and_a_dead_unit_found_again() {
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     drop(server);
     until(&mut gate, |e| {
-        matches!(e, RejectEvent::Down(RejectError::Silent(_)))
+        matches!(e, RejectEvent::Down(RejectError::Silent { .. }))
     });
     let _server = Server::start(&python, &wire.server);
     until(&mut gate, |e| matches!(e, RejectEvent::Up));

@@ -12,6 +12,7 @@ use aecsad::inspector::Verdict;
 use aecsad::line::{Action, Cause, Conveyor, Part, Policies, Travel};
 use aecsad::reject::counted::{Counted, Counter};
 use aecsad::reject::framed::{FramedSerial, FramedSettings};
+use aecsad::reject::serial::Terms;
 use aecsad::reject::{RejectEvent, Rejector};
 use aecsad::score::Branch;
 use aecsad::station::gatekeeper::{Announcement, Gatekeeper, Sight};
@@ -164,7 +165,7 @@ impl World {
     fn rejector(&self) -> Box<dyn Rejector> {
         let settings = FramedSettings {
             device: "simulated".into(),
-            baud: 115_200,
+            terms: Terms::plain(115_200),
             pulse: PULSE,
         };
         let dial = Box::new(self.cable.clone());
@@ -475,6 +476,7 @@ fn deliver(
                 branch: Branch::Pooled,
                 branches: heapless::Vec::new(),
                 counts: Default::default(),
+                limits: Default::default(),
                 latency: Duration::ZERO,
                 stages: Default::default(),
             };

@@ -46,6 +46,7 @@ fn verdict(score: f32) -> Verdict {
         branch: Branch::Pooled,
         branches: Default::default(),
         counts: Default::default(),
+        limits: Default::default(),
         latency: Duration::ZERO,
         stages: Default::default(),
     }

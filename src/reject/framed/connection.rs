@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aecsad_link::{Envelope, MAX_FRAME, ToActuator, encode};
 use heapless::Deque;
 
-use super::wire::{Heard, Wire};
+use super::wire::{Heard, Noise, Wire};
 
 /// Answers come within a few messages; what is older will not be answered any more.
 const UNANSWERED: usize = 64;
@@ -21,7 +21,8 @@ pub enum Purpose {
 
 #[derive(Clone, Copy)]
 pub struct Sent {
-    seq: u16,
+    /// None once it was answered.
+    seq: Option<u16>,
     pub at: Instant,
     pub purpose: Purpose,
 }
@@ -29,7 +30,8 @@ pub struct Sent {
 pub struct Connection {
     wire: Box<dyn Wire>,
     unanswered: Deque<Sent, UNANSWERED>,
-    seq: u16,
+    /// The number of the latest message.
+    pub seq: u16,
     /// The actuator has answered our greeting.
     pub greeted: bool,
     /// When the first message was sent since the actuator's last word, whatever it said.
@@ -39,11 +41,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(wire: Box<dyn Wire>, now: Instant) -> Self {
+    /// `seq` is the number before its first message's.
+    pub fn new(wire: Box<dyn Wire>, now: Instant, seq: u16) -> Self {
         Connection {
             wire,
             unanswered: Deque::new(),
-            seq: 0,
+            seq,
             greeted: false,
             asked_at: None,
             beat_at: now,
@@ -60,17 +63,20 @@ impl Connection {
         if self.unanswered.is_full() {
             self.unanswered.pop_front();
         }
-        let at = now;
-        let _ = self.unanswered.push_back(Sent { seq, at, purpose });
+        let sent = Sent {
+            seq: Some(seq),
+            at: now,
+            purpose,
+        };
+        let _ = self.unanswered.push_back(sent);
         Ok(())
     }
 
     /// The message that `seq` answers, once.
     pub fn answered(&mut self, seq: u16) -> Option<Sent> {
-        let sent = self.unanswered.iter_mut().find(|s| s.seq == seq)?;
+        let sent = self.unanswered.iter_mut().find(|s| s.seq == Some(seq))?;
         let answered = *sent;
-        // Numbers start at 1 and 0 returns only after all others, so this entry is spent.
-        sent.seq = 0;
+        sent.seq = None;
         Some(answered)
     }
 
@@ -90,6 +96,10 @@ impl Connection {
 
     pub fn listened_until(&self, now: Instant) -> Instant {
         self.wire.listened_until(now)
+    }
+
+    pub fn noise(&self) -> Noise {
+        self.wire.noise()
     }
 
     pub fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>> {

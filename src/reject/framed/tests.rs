@@ -56,7 +56,7 @@ impl Drop for Gate {
 fn rejector(device: &std::path::Path) -> FramedSerial {
     let settings = FramedSettings {
         device: device.into(),
-        baud: 115_200,
+        terms: Terms::plain(115_200),
         pulse: 10 * MS,
     };
     FramedSerial::open(settings).unwrap()
@@ -192,7 +192,7 @@ fn a_silent_actuator_is_reported() {
             [
                 RejectEvent::Pulsed { part: 1, .. },
                 RejectEvent::Unconfirmed { part: 2 },
-                RejectEvent::Down(RejectError::Silent(_))
+                RejectEvent::Down(RejectError::Silent { .. })
             ]
         ),
         "{seen:?}"
@@ -288,7 +288,7 @@ impl PlayedWire {
     fn dial(&self, now: Instant) -> FramedSerial {
         let settings = FramedSettings {
             device: "played".into(),
-            baud: 115_200,
+            terms: Terms::plain(115_200),
             pulse: 10 * MS,
         };
         FramedSerial::dial(settings, Box::new(self.clone()), 7, now).unwrap()
@@ -381,7 +381,7 @@ fn an_actuator_that_nobody_asked_is_not_silent() {
     assert!(rejector.poll(later + SILENT_AFTER).is_none());
     let down = rejector.poll(later + SILENT_AFTER + MS);
     assert!(
-        matches!(down, Some(RejectEvent::Down(RejectError::Silent(_)))),
+        matches!(down, Some(RejectEvent::Down(RejectError::Silent { .. }))),
         "{down:?}"
     );
 }

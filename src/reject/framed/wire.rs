@@ -8,10 +8,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use aecsad_link::{Decoder, Envelope, FromActuator};
+use aecsad_link::{Decoder, Envelope, FromActuator, ToActuator};
 use serialport::{ClearBuffer, SerialPort, TTYPort};
 
-use crate::reject::{RejectError, serial};
+use super::FramedSettings;
+use crate::reject::serial::{self, Terms};
+use crate::reject::{Peer, RejectError};
 
 /// The owner polls at least once a second, and an actuator sends some fifty messages a second.
 const UNHEARD: usize = 256;
@@ -38,6 +40,20 @@ pub trait Wire: Send {
     /// Whatever arrived before this moment is to be heard. It lies behind `now` where whoever listens does not get to run:
     /// what has not been heard by then says nothing about the actuator.
     fn listened_until(&self, now: Instant) -> Instant;
+
+    /// What came beside the actuator's messages.
+    fn noise(&self) -> Noise {
+        Noise::default()
+    }
+}
+
+/// What a wire carries that is no message of the actuator's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noise {
+    /// The station's own messages come back.
+    pub echoes: bool,
+    /// Bytes that are no message at all.
+    pub strange: bool,
 }
 
 /// Makes a connection anew, as often as it is lost.
@@ -48,17 +64,38 @@ pub trait Dial: Send {
 /// A terminal by its path.
 pub struct Terminal {
     pub device: PathBuf,
-    pub baud: u32,
+    pub terms: Terms,
 }
 
 impl Dial for Terminal {
     fn dial(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
-        let port = serial::open(&self.device, self.baud)?;
+        let port = serial::open(&self.device, self.terms)?;
         let wire = SerialWire::new(port).map_err(|error| RejectError::Unusable {
             device: self.device.display().to_string(),
             reason: error.to_string(),
         })?;
         Ok(Box::new(wire))
+    }
+}
+
+impl Noise {
+    /// Why no answer comes, as far as what arrives tells.
+    pub fn explain(self, settings: &FramedSettings) -> RejectError {
+        let device = settings.device.display().to_string();
+        let peer = Peer {
+            name: format!("the actuator on {device}"),
+            device,
+            terms: settings.terms.to_string(),
+            keys: "`kind` and `baud`",
+        };
+        match self {
+            Noise { strange: true, .. } => RejectError::NoAnswer {
+                peer,
+                what: "the bytes that arrive are no messages of the reject link".into(),
+            },
+            Noise { echoes: true, .. } => RejectError::EchoAlone { peer },
+            _ => RejectError::Silent { peer },
+        }
     }
 }
 
@@ -116,12 +153,22 @@ impl Wire for SerialWire {
         let listener = self.listener.as_ref();
         listener.map_or(now, |listener| listener.listened.until())
     }
+
+    fn noise(&self) -> Noise {
+        let listener = self.listener.as_ref();
+        listener.map_or(Noise::default(), |listener| Noise {
+            echoes: listener.listened.echoes.load(Ordering::Relaxed),
+            strange: listener.listened.strange.load(Ordering::Relaxed),
+        })
+    }
 }
 
-/// A moment that one thread moves on and another reads.
+/// What one thread notes and another reads: until when it has listened, and what came beside messages.
 struct Listened {
     start: Instant,
     after_us: AtomicU64,
+    echoes: AtomicBool,
+    strange: AtomicBool,
 }
 
 impl Listened {
@@ -152,6 +199,8 @@ impl Listener {
         let listened = Arc::new(Listened {
             start: Instant::now(),
             after_us: AtomicU64::new(0),
+            echoes: AtomicBool::new(false),
+            strange: AtomicBool::new(false),
         });
         let (stopped, notes) = (Arc::clone(&stop), Arc::clone(&listened));
         let owner = thread::current();
@@ -184,6 +233,10 @@ fn listen(
     owner: &Thread,
 ) {
     let mut decoder = Decoder::new();
+    // The same bytes as messages of the station's own, which only an adapter that echoes gives back.
+    let mut echoes = Decoder::new();
+    // Bytes came whose frame has not ended.
+    let mut unfinished = false;
     let mut bytes = [0; 256];
     while !stop.load(Ordering::Relaxed) {
         let before = Instant::now();
@@ -195,9 +248,17 @@ fn listen(
             Ok(length) => {
                 let at = Instant::now();
                 for &byte in &bytes[..length] {
+                    unfinished = byte != 0;
+                    let echo = echoes.push::<Envelope<ToActuator>>(byte);
                     match decoder.push::<Envelope<FromActuator>>(byte) {
                         None => {}
-                        Some(Err(error)) => log::debug!("{error}"),
+                        Some(Err(_)) if matches!(echo, Some(Ok(_))) => {
+                            listened.echoes.store(true, Ordering::Relaxed);
+                        }
+                        Some(Err(error)) => {
+                            listened.strange.store(true, Ordering::Relaxed);
+                            log::debug!("{error}");
+                        }
                         Some(Ok(Envelope { message, .. })) => {
                             let _ = outbox.try_send(Ok(Heard { at, message }));
                             owner.unpark();
@@ -205,7 +266,12 @@ fn listen(
                     }
                 }
             }
-            Err(error) if is_passing(&error) => {}
+            Err(error) if is_passing(&error) => {
+                // No message pauses for so long.
+                if unfinished {
+                    listened.strange.store(true, Ordering::Relaxed);
+                }
+            }
             Err(error) => {
                 let _ = outbox.try_send(Err(error));
                 owner.unpark();

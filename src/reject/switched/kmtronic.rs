@@ -1,6 +1,7 @@
 //! KMTronic relay boards: `FF channel 01|00` switches, `FF channel 03` asks and is answered with `FF channel state`.
 
-use super::board::{Output, SerialLine};
+use super::board::{Behaviour, Output};
+use super::exchange::{Patience, Request, SerialLine, hex};
 use crate::reject::RejectError;
 
 pub struct Kmtronic {
@@ -8,39 +9,76 @@ pub struct Kmtronic {
     pub channel: u8,
 }
 
-const ASK: u8 = 3;
+const STATE: u8 = 3;
 
-impl Kmtronic {
-    fn state(&mut self) -> Result<bool, RejectError> {
-        self.line.send(&[0xff, self.channel, ASK])?;
-        let mut answer = [0; 3];
-        let answer = self.line.answer(&mut answer, |bytes| bytes.len() == 3)?;
-        relay_state(self.channel, answer).map_err(|why| self.line.refused(why))
+/// Asks for the relay's state. Its last byte is never a state, so that an echo is no answer.
+struct AskState([u8; 3]);
+
+impl Request for AskState {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn may_equal_its_answer(&self) -> bool {
+        false
+    }
+
+    fn answer(&self, received: &[u8]) -> Option<Result<bool, String>> {
+        let [_, channel, _] = self.0;
+        let mut windows = received.windows(3);
+        windows.find_map(|window| relay_state(channel, window).map(Ok))
+    }
+
+    fn explain(&self, received: &[u8]) -> String {
+        format!("{} arrives, which is no relay's state", hex(received))
     }
 }
 
-/// Whether a board's answer says that this channel's relay is on; an error is why it says nothing, as the end of a sentence.
-pub fn relay_state(channel: u8, answer: &[u8]) -> Result<bool, String> {
+/// Whether these bytes say that this channel's relay is on.
+pub fn relay_state(channel: u8, answer: &[u8]) -> Option<bool> {
     match *answer {
-        [0xff, of, state @ 0..=1] if of == channel => Ok(state == 1),
-        _ => Err(format!("it answers {answer:02x?}")),
+        [0xff, of, state @ 0..=1] if of == channel => Some(state == 1),
+        _ => None,
+    }
+}
+
+impl Kmtronic {
+    fn switch(&mut self, on: bool) -> Result<(), RejectError> {
+        self.line.send(&[0xff, self.channel, u8::from(on)])
+    }
+
+    fn state(&mut self) -> Result<bool, RejectError> {
+        let request = AskState([0xff, self.channel, STATE]);
+        self.line.ask(&request, Patience::Late)
     }
 }
 
 impl Output for Kmtronic {
+    fn begin(&mut self) -> Result<(), RejectError> {
+        self.switch(false)?;
+        // Its echo would look like a relay's state.
+        self.line.settle();
+        self.state()?;
+        self.set(false)
+    }
+
     fn set(&mut self, on: bool) -> Result<(), RejectError> {
-        self.line.send(&[0xff, self.channel, u8::from(on)])?;
+        self.switch(on)?;
         if self.state()? == on {
             return Ok(());
         }
-        Err(self.line.refused("its relay does not switch".into()))
+        Err(self.line.refused("its relay does not switch"))
     }
 
     fn check(&mut self) -> Result<(), RejectError> {
         if self.state()? {
-            // Somebody else has energised it.
+            // Another program has energised it.
             return self.set(false);
         }
         Ok(())
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        self.line.behaviour
     }
 }

@@ -1,7 +1,8 @@
 //! LCUS relay boards: `A0 channel state checksum`, 9600 baud, never an answer. That it is still there shows only in that
 //! its terminal takes the bytes.
 
-use super::board::{Output, SerialLine};
+use super::board::Output;
+use super::exchange::SerialLine;
 use crate::reject::RejectError;
 
 pub struct Lcus {
@@ -20,6 +21,10 @@ fn command(channel: u8, on: bool) -> [u8; 4] {
 }
 
 impl Output for Lcus {
+    fn begin(&mut self) -> Result<(), RejectError> {
+        self.set(false)
+    }
+
     fn set(&mut self, on: bool) -> Result<(), RejectError> {
         self.line.send(&command(self.channel, on))
     }

@@ -1,17 +1,20 @@
 //! A coil of a Modbus RTU unit: function 05 switches it, 01 reads it, 02 reads the sensor behind the gate
 //! (MODBUS Application Protocol 1.1b3).
 
-use rmodbus::ModbusProto;
-use rmodbus::client::ModbusRequest;
-use rmodbus::guess_response_frame_len;
+use crc::{CRC_16_MODBUS, Crc};
 
-use super::board::{Output, SerialLine};
+use super::board::{Behaviour, Output};
+use super::exchange::{Patience, Request, SerialLine, hex};
 use crate::reject::RejectError;
 
-/// Once more than the wire loses anything.
-const TRIES: u32 = 2;
-/// The longest answer asked for here, and room for a stray byte.
-const LONGEST: usize = 16;
+const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
+const READ_COILS: u8 = 1;
+const READ_INPUTS: u8 = 2;
+const WRITE_COIL: u8 = 5;
+/// Set in the function code of a refusal.
+const EXCEPTION: u8 = 0x80;
+/// From a refusal to a written coil.
+const FRAME_LENGTHS: std::ops::RangeInclusive<usize> = 5..=8;
 
 pub struct Modbus {
     line: SerialLine,
@@ -29,54 +32,108 @@ pub enum Ask {
     Input(u16),
 }
 
-/// One request and its answer, without the wire between them.
-pub struct Exchange {
-    ask: Ask,
-    request: ModbusRequest,
-    /// The request as it goes onto the wire.
-    pub frame: Vec<u8>,
-}
+/// One request, as it goes onto the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame([u8; 8]);
 
-impl Exchange {
-    /// An error, here and below, is why, as the end of a sentence.
-    pub fn new(unit: u8, ask: Ask) -> Result<Self, String> {
-        let mut request = ModbusRequest::new(unit, ModbusProto::Rtu);
-        let mut frame = Vec::with_capacity(LONGEST);
-        let made = match ask {
-            Ask::SetCoil { coil, on } => request.generate_set_coil(coil, on, &mut frame),
-            Ask::Coil(coil) => request.generate_get_coils(coil, 1, &mut frame),
-            Ask::Input(input) => request.generate_get_discretes(input, 1, &mut frame),
+impl Frame {
+    pub fn new(unit: u8, ask: Ask) -> Self {
+        let (function, address, value) = match ask {
+            Ask::SetCoil { coil, on } => (WRITE_COIL, coil, if on { 0xff00 } else { 0 }),
+            Ask::Coil(coil) => (READ_COILS, coil, 1),
+            Ask::Input(input) => (READ_INPUTS, input, 1),
         };
-        made.map_err(|e| e.to_string())?;
-        Ok(Exchange {
-            ask,
-            request,
-            frame,
-        })
+        let mut frame = [unit, function, 0, 0, 0, 0, 0, 0];
+        frame[2..4].copy_from_slice(&u16::to_be_bytes(address));
+        frame[4..6].copy_from_slice(&u16::to_be_bytes(value));
+        let checksum = CHECKSUM.checksum(&frame[..6]).to_le_bytes();
+        frame[6..].copy_from_slice(&checksum);
+        Frame(frame)
     }
 
-    /// Whether an answer that starts like this ends here.
-    pub fn is_whole(bytes: &[u8]) -> bool {
-        guess_response_frame_len(bytes, ModbusProto::Rtu)
-            .is_ok_and(|length| bytes.len() >= length.into())
+    fn unit(&self) -> u8 {
+        self.0[0]
+    }
+
+    fn function(&self) -> u8 {
+        self.0[1]
+    }
+}
+
+/// The frame at the start of these bytes, without its checksum, which is right.
+fn frame_at(bytes: &[u8]) -> Option<&[u8]> {
+    FRAME_LENGTHS
+        .filter_map(|length| bytes.get(..length))
+        .find_map(|frame| {
+            let (content, checksum) = frame.split_at(frame.len() - 2);
+            let right = CHECKSUM.checksum(content).to_le_bytes() == checksum;
+            right.then_some(content)
+        })
+}
+
+/// All frames among these bytes, wherever they start.
+fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    (0..bytes.len()).filter_map(|start| frame_at(&bytes[start..]))
+}
+
+impl Request for Frame {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn may_equal_its_answer(&self) -> bool {
+        self.function() == WRITE_COIL
     }
 
     /// The bit that was asked for; for a written coil its new state.
-    pub fn answer(&self, bytes: &[u8]) -> Result<bool, String> {
-        let refused = |e: rmodbus::ErrorKind| match e {
-            // The exceptions of chapter 7.
-            rmodbus::ErrorKind::IllegalFunction => "it does not know this function".into(),
-            rmodbus::ErrorKind::IllegalDataAddress => "it has no such coil or input".into(),
-            other => other.to_string(),
-        };
-        if let Ask::SetCoil { on, .. } = self.ask {
-            self.request.parse_ok(bytes).map_err(refused)?;
-            return Ok(on);
-        }
-        let mut bits: Vec<bool> = Vec::with_capacity(1);
-        self.request.parse_bool(bytes, &mut bits).map_err(refused)?;
-        Ok(bits.first().copied().unwrap_or(false))
+    fn answer(&self, received: &[u8]) -> Option<Result<bool, String>> {
+        frames(received).find_map(|frame| match *frame {
+            [unit, ..] if unit != self.unit() => None,
+            [_, function, code] if function == self.function() | EXCEPTION => {
+                Some(Err(exception(code)))
+            }
+            [_, READ_COILS | READ_INPUTS, 1, bits] if frame[1] == self.function() => {
+                Some(Ok(bits & 1 == 1))
+            }
+            [_, WRITE_COIL, _, _, high, _] if frame == &self.0[..6] => Some(Ok(high == 0xff)),
+            _ => None,
+        })
     }
+
+    fn explain(&self, received: &[u8]) -> String {
+        let other = frames(received).find(|frame| frame[0] != self.unit());
+        if let Some(frame) = other {
+            return format!("unit {} answers in place of unit {}", frame[0], self.unit());
+        }
+        if let Some(frame) = frames(received).next() {
+            let bytes = hex(frame);
+            return format!("its answer is to another request ({bytes})");
+        }
+        let bytes = hex(received);
+        let begins = received.windows(2).any(|pair| pair == &self.0[..2]);
+        match begins && received.len() >= *FRAME_LENGTHS.start() {
+            true => format!("its answer has a wrong checksum ({bytes})"),
+            false => format!("what arrives is no Modbus answer ({bytes})"),
+        }
+    }
+}
+
+/// The exceptions of chapter 7 in words.
+fn exception(code: u8) -> String {
+    let words = match code {
+        1 => "it does not know this function",
+        2 => "it has no such coil or input",
+        3 => "it does not accept this value",
+        4 => "it failed while it carried the request out",
+        5 => "it needs more time for the request",
+        6 => "it is busy",
+        7 => "it can't carry the request out",
+        8 => "its memory has a parity error",
+        10 => "the gateway has no path to it",
+        11 => "it does not answer the gateway",
+        _ => return format!("it answers with exception {code}, which the standard does not know"),
+    };
+    format!("{words} (exception {code})")
 }
 
 impl Modbus {
@@ -91,48 +148,131 @@ impl Modbus {
         }
     }
 
-    fn ask(&mut self, ask: Ask) -> Result<bool, RejectError> {
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            match self.ask_once(ask) {
-                Err(RejectError::Silent(_)) if tried < TRIES => {}
-                answered => return answered,
-            }
+    /// Asks once more where no valid answer comes: a wire loses or damages a frame now and then.
+    fn ask(&mut self, ask: Ask, first: Patience) -> Result<bool, RejectError> {
+        let request = Frame::new(self.unit, ask);
+        match self.line.ask(&request, first) {
+            Err(
+                RejectError::Silent { .. }
+                | RejectError::EchoAlone { .. }
+                | RejectError::NoAnswer { .. },
+            ) => self.line.ask(&request, Patience::Late),
+            answered => answered,
         }
-    }
-
-    fn ask_once(&mut self, ask: Ask) -> Result<bool, RejectError> {
-        let exchange = Exchange::new(self.unit, ask).map_err(|why| self.line.refused(why))?;
-        self.line.send(&exchange.frame)?;
-        let mut bytes = [0; LONGEST];
-        let answer = self.line.answer(&mut bytes, Exchange::is_whole)?;
-        exchange
-            .answer(answer)
-            .map_err(|why| self.line.refused(why))
     }
 }
 
 impl Output for Modbus {
+    fn begin(&mut self) -> Result<(), RejectError> {
+        let coil = self.coil;
+        let off = Ask::SetCoil { coil, on: false };
+        // The echo of this request would look like its answer, so what comes back proves nothing yet.
+        self.ask(off, Patience::Late)?;
+        self.line.settle();
+        self.ask(Ask::Coil(coil), Patience::Late)?;
+        self.set(false)
+    }
+
     fn set(&mut self, on: bool) -> Result<(), RejectError> {
         let coil = self.coil;
-        self.ask(Ask::SetCoil { coil, on }).map(drop)
+        // What is to be switched can't wait for a late answer.
+        self.ask(Ask::SetCoil { coil, on }, Patience::Prompt)
+            .map(drop)
     }
 
     fn check(&mut self) -> Result<(), RejectError> {
-        if self.ask(Ask::Coil(self.coil))? {
-            // Somebody else has energised it.
+        if !self.line.is_settled() {
+            return Ok(());
+        }
+        if self.ask(Ask::Coil(self.coil), Patience::Late)? {
+            // Another program has energised it.
             return self.set(false);
         }
         Ok(())
     }
 
     fn fell(&mut self) -> Result<bool, RejectError> {
-        let Some(input) = self.confirm_input else {
+        let Some(input) = self.confirm_input.filter(|_| self.line.is_settled()) else {
             return Ok(false);
         };
-        let covered = self.ask(Ask::Input(input))?;
+        let covered = self.ask(Ask::Input(input), Patience::Late)?;
         let was = std::mem::replace(&mut self.input_was, covered);
         Ok(covered && !was)
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        self.line.behaviour
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(content: &[u8]) -> Vec<u8> {
+        let checksum = CHECKSUM.checksum(content).to_le_bytes();
+        [content, &checksum].concat()
+    }
+
+    #[test]
+    fn the_requests_are_the_standard_s() {
+        let on = Frame::new(
+            1,
+            Ask::SetCoil {
+                coil: 172,
+                on: true,
+            },
+        );
+        assert_eq!(on.0, [0x01, 0x05, 0x00, 0xac, 0xff, 0x00, 0x4c, 0x1b]);
+        assert_eq!(Frame::new(17, Ask::Coil(19)).0[..6], [17, 1, 0, 19, 0, 1]);
+    }
+
+    #[test]
+    fn an_answer_is_found_behind_stray_bytes_and_is_to_this_request_alone() {
+        let on = Frame::new(1, Ask::SetCoil { coil: 0, on: true });
+        let off = Frame::new(1, Ask::SetCoil { coil: 0, on: false });
+        let read = Frame::new(1, Ask::Coil(0));
+        for stray in [
+            &[][..],
+            &[0],
+            &[0xff, 0x01],
+            &[1, 5, 0],
+            &off.0,
+            &framed(&[2, 1, 1, 1]),
+        ] {
+            let received = |content: &[u8]| [stray, &framed(content)].concat();
+            assert_eq!(
+                on.answer(&received(&on.0[..6])),
+                Some(Ok(true)),
+                "{stray:?}"
+            );
+            assert_eq!(read.answer(&received(&[1, 1, 1, 1])), Some(Ok(true)));
+            assert_eq!(read.answer(&received(&[1, 1, 1, 0])), Some(Ok(false)));
+            // An earlier request's, another unit's, another function's, a damaged one.
+            assert_eq!(on.answer(&received(&[1, 1, 1, 1])), None);
+            assert_eq!(on.answer(&received(&[2, 5, 0, 0, 0xff, 0])), None);
+            assert_eq!(on.answer(&received(&[1, 5, 0, 1, 0xff, 0])), None);
+            assert_eq!(read.answer(&[stray, &[1, 1, 1, 1, 9, 9]].concat()), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_named() {
+        let read = Frame::new(1, Ask::Coil(0));
+        for (received, words) in [
+            (framed(&[3, 1, 1, 1]), "unit 3 answers in place of unit 1"),
+            (framed(&[1, 5, 0, 0, 0, 0]), "to another request"),
+            (vec![1, 1, 1, 1, 9, 9], "wrong checksum"),
+            (vec![0xfe, 0x00, 0x80], "no Modbus answer (FE 00 80)"),
+        ] {
+            assert!(read.explain(&received).contains(words), "{received:?}");
+        }
+        for code in 0..=255 {
+            let answer = read.answer(&framed(&[1, 0x81, code]));
+            let Some(Err(words)) = answer else {
+                panic!("{answer:?}");
+            };
+            assert!(words.contains(&format!("exception {code}")), "{words}");
+        }
     }
 }

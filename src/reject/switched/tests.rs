@@ -73,7 +73,7 @@ impl Drop for PlayedBoard {
 fn settings(device: &Path, board: Board) -> SwitchedSettings {
     SwitchedSettings {
         device: device.into(),
-        baud: 9_600,
+        terms: Terms::plain(9_600),
         pulse: 30 * MS,
         board,
     }
@@ -150,7 +150,7 @@ fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_told_at_the_start() {
     let error = Switched::open(settings(&dead.device, Board::Kmtronic { channel: 1 }))
         .err()
         .unwrap();
-    assert!(matches!(error, RejectError::Silent(_)), "{error}");
+    assert!(matches!(error, RejectError::Silent { .. }), "{error}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::News;
 use crate::reject::Product;
 use crate::slots::{Slots, SlotsError};
+use crate::text_file::{self, TextError};
 
 /// A file of this name in the slots' folder, with a product's name in it, selects that product and is removed.
 pub const SELECT_NAME: &str = "select";
@@ -71,12 +72,13 @@ impl Selection {
             }
         };
         if !self.stuck {
-            let mut product = String::new();
-            let read = file.take(MAX_SELECT_BYTES).read_to_string(&mut product);
-            let settled = match read {
+            let mut bytes = Vec::new();
+            let read = file.take(MAX_SELECT_BYTES).read_to_end(&mut bytes);
+            let text = read.map_err(TextError::from);
+            let settled = match text.and_then(|_| text_file::decode(&bytes)) {
                 // Still being written.
-                Ok(_) if product.trim().is_empty() => false,
-                Ok(_) => self.select(product.trim(), tell),
+                Ok(product) if product.trim().is_empty() => false,
+                Ok(product) => self.select(product.trim(), tell),
                 Err(error) => {
                     let place = path.display();
                     self.refuse(format!("{place} can't be read ({error}): write a product's name into it, as `aecsad slots` shows it"), tell);

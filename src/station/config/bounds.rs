@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::check::Checker;
+use crate::printable::printable;
 
 impl Checker<'_> {
     pub(super) fn contradiction(&self, sentence: String) -> ConfigError {
         ConfigError::Contradiction {
             path: self.path.into(),
-            sentence,
+            sentence: printable(&sentence).into_owned(),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::line::{Conveyor, Policies, Travel};
 use crate::optics::Region;
 use crate::reject::RejectSettings;
 use crate::reject::framed::FramedSettings;
+use crate::reject::serial::Terms;
 use crate::reject::switched::{Board, SwitchedSettings};
 use crate::station::system;
 
@@ -42,6 +43,7 @@ const TRAVEL_MS: RangeInclusive<f64> = 10.0..=600_000.0;
 const COUNTS_PER_MM: RangeInclusive<f64> = 0.01..=10_000.0;
 const PART_MM: RangeInclusive<f64> = 0.0..=10_000.0;
 const BAUD: RangeInclusive<f64> = 1_200.0..=4_000_000.0;
+const STOP_BITS: RangeInclusive<f64> = 1.0..=2.0;
 const PULSE_MS: RangeInclusive<f64> = 1.0..=5_000.0;
 const LEAD_MS: RangeInclusive<f64> = 0.0..=5_000.0;
 const MARGIN_MS: RangeInclusive<f64> = 1.0..=5_000.0;
@@ -370,6 +372,8 @@ impl<'p> Checker<'p> {
             kind,
             device,
             baud,
+            parity,
+            stop_bits,
             pulse_ms,
             lead_ms,
             margin_ms,
@@ -384,7 +388,12 @@ impl<'p> Checker<'p> {
             RejectKind::Lcus | RejectKind::Kmtronic => 9_600,
         };
         let baud = f64::from(baud.unwrap_or(usual_baud));
-        let baud = self.whole("reject.baud", baud, BAUD, "baud")?;
+        let stop_bits = stop_bits.unwrap_or(1.0);
+        let terms = Terms {
+            baud: self.whole("reject.baud", baud, BAUD, "baud")?,
+            parity,
+            two_stop_bits: self.whole("reject.stop_bits", stop_bits, STOP_BITS, "bits")? == 2,
+        };
         let pulse = self.ms("reject.pulse_ms", pulse_ms, PULSE_MS)?;
         let lead = self.ms("reject.lead_ms", lead_ms, LEAD_MS)?;
         let margin = self.ms("reject.margin_ms", margin_ms, MARGIN_MS)?;
@@ -423,7 +432,7 @@ impl<'p> Checker<'p> {
         let switched = |board| {
             RejectSettings::Switched(SwitchedSettings {
                 device: device.clone(),
-                baud,
+                terms,
                 pulse,
                 board,
             })
@@ -431,7 +440,7 @@ impl<'p> Checker<'p> {
         let reject = match kind {
             RejectKind::Framed => RejectSettings::Framed(FramedSettings {
                 device: device.clone(),
-                baud,
+                terms,
                 pulse,
             }),
             RejectKind::Modbus => switched(Board::Modbus {

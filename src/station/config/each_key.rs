@@ -36,7 +36,7 @@ const NO_TEXT: &[&str] = &["3", "[]", "true"];
 const NO_WORD: &[&str] = &["\"perhaps\"", "\"\"", "1"];
 
 #[rustfmt::skip]
-const CASES: [Case; 65] = [
+const CASES: [Case; 67] = [
     ("bundle.path", &[BUNDLE], "\"p\"", NO_TEXT),
     ("bundle.slots", &[SLOTS], "\"s\"", NO_TEXT),
     ("bundle.keys", &[SLOTS], "\"k\"", NO_TEXT),
@@ -79,6 +79,8 @@ const CASES: [Case; 65] = [
     ("reject.kind", &[FRAMED], "\"framed\"", NO_WORD),
     ("reject.device", &[FRAMED], "\"g\"", NO_TEXT),
     ("reject.baud", &[FRAMED], "4000000", &["1199", "4000001", "-1", "9600.5"]),
+    ("reject.parity", &[MODBUS], "\"even\"", NO_WORD),
+    ("reject.stop_bits", &[MODBUS], "2", &["0", "3", "1.5", "\"two\""]),
     ("reject.pulse_ms", &[FRAMED], "1", &["0", "5001", "-20", "nan", "\"long\""]),
     ("reject.lead_ms", &[FRAMED], "0", &["-1", "5001", "1990", "nan"]),
     ("reject.margin_ms", &[FRAMED], "1", &["0", "5001", "2000", "nan"]),

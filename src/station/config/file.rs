@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::camera::presence::Axis;
 use crate::camera::sensor::Edge;
 use crate::line::OnTrouble;
+use crate::reject::serial::Parity;
 use crate::station::bundle_section::BundleSection;
 
 #[derive(Deserialize)]
@@ -139,6 +140,9 @@ pub struct RejectSection {
     pub kind: RejectKind,
     pub device: PathBuf,
     pub baud: Option<u32>,
+    #[serde(default)]
+    pub parity: Parity,
+    pub stop_bits: Option<f64>,
     pub pulse_ms: f64,
     #[serde(default)]
     pub lead_ms: f64,

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::ConfigError;
+use crate::printable::printable;
 
 /// As `section.key`. What is in `camera.controls` is the camera's own.
-pub const KEYS: [&str; 65] = [
+pub const KEYS: [&str; 67] = [
     "bundle.path",
     "bundle.slots",
     "bundle.keys",
@@ -48,6 +49,8 @@ pub const KEYS: [&str; 65] = [
     "reject.kind",
     "reject.device",
     "reject.baud",
+    "reject.parity",
+    "reject.stop_bits",
     "reject.pulse_ms",
     "reject.lead_ms",
     "reject.margin_ms",
@@ -103,6 +106,68 @@ const OF_KINDS: [(&str, &[&str]); 26] = [
     ("reject.channel", &["lcus", "kmtronic"]),
 ];
 
+/// Keys that each station file has, whatever its kinds, and those that a kind needs.
+const NEEDED: [(&str, &[&str]); 18] = [
+    ("camera.kind", &[]),
+    ("camera.path", &["folder"]),
+    ("camera.rate_per_min", &["folder"]),
+    ("camera.device", &["v4l2"]),
+    ("camera.width", &["v4l2"]),
+    ("camera.height", &["v4l2"]),
+    ("camera.format", &["v4l2"]),
+    ("trigger.kind", &[]),
+    ("trigger.belt_level", &["presence"]),
+    ("trigger.contrast", &["presence"]),
+    ("trigger.chip", &["gpio"]),
+    ("trigger.line", &["gpio"]),
+    ("trigger.device", &["serial"]),
+    ("trigger.wait_ms", &["gpio", "serial"]),
+    ("reject.kind", &[]),
+    ("reject.device", &[]),
+    ("reject.pulse_ms", &[]),
+    ("journal.path", &[]),
+];
+const NEEDED_SECTIONS: [&str; 4] = ["bundle", "camera", "conveyor", "reject"];
+
+pub fn reject_missing(table: &toml::Table, path: &Path) -> Result<(), ConfigError> {
+    let missing = |sentence: String| {
+        Err(ConfigError::Contradiction {
+            path: path.into(),
+            sentence,
+        })
+    };
+    for section in NEEDED_SECTIONS {
+        if !table.contains_key(section) {
+            return missing(format!(
+                "the section [{section}] is missing: add it, calibration/station.toml shows its keys"
+            ));
+        }
+    }
+    for (key, kinds) in NEEDED {
+        let Some((section, name)) = key.split_once('.') else {
+            continue;
+        };
+        let Some(content) = table.get(section).and_then(toml::Value::as_table) else {
+            continue;
+        };
+        let kind = content.get("kind").and_then(toml::Value::as_str);
+        let needed = kinds.is_empty() || kind.is_some_and(|kind| kinds.contains(&kind));
+        if needed && !content.contains_key(name) {
+            let with = match kinds {
+                [] => String::new(),
+                _ => format!(
+                    ", which `{section}.kind = \"{}\"` needs",
+                    kind.unwrap_or_default()
+                ),
+            };
+            return missing(format!(
+                "`{key}` is missing{with}: add it under [{section}]"
+            ));
+        }
+    }
+    Ok(())
+}
+
 pub fn reject_unknown(table: &toml::Table, path: &Path) -> Result<(), ConfigError> {
     let unknown = |key: String, known: &mut dyn Iterator<Item = &'static str>| {
         let nearest = known
@@ -114,7 +179,7 @@ pub fn reject_unknown(table: &toml::Table, path: &Path) -> Result<(), ConfigErro
         };
         Err(ConfigError::UnknownKey {
             path: path.into(),
-            key,
+            key: printable(&key).into_owned(),
             hint,
         })
     };

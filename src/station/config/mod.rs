@@ -5,6 +5,7 @@ mod bounds;
 mod check;
 mod file;
 mod keys;
+mod types;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,20 +18,19 @@ use crate::camera::v4l2::V4l2Settings;
 use crate::line::{Conveyor, Policies};
 use crate::optics::Region;
 use crate::reject::RejectSettings;
+use crate::text_file::{self, Mistake, TextError};
+
+/// No station file is larger.
+const MAX_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{}", unreadable(path, source))]
-    Unreadable {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("{path}, line {line}: {reason}")]
-    Malformed {
-        path: PathBuf,
-        line: usize,
-        reason: String,
-    },
+    #[error("there is no station file {}: name one with --config", .0.display())]
+    Missing(PathBuf),
+    #[error("the station file {path} can't be used: {source}")]
+    Unreadable { path: PathBuf, source: TextError },
+    #[error("{}, line {}: {}", path.display(), mistake.line, mistake.reason)]
+    Malformed { path: PathBuf, mistake: Mistake },
     #[error("{path}: unknown key `{key}`{hint}")]
     UnknownKey {
         path: PathBuf,
@@ -188,29 +188,34 @@ pub struct SystemConfig {
 
 impl StationConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.into(),
-            source,
-        })?;
-        Self::parse(&text, path)
+        Self::parse(&read(path)?, path)
     }
 
     /// `path` is where the text came from: relative paths in it start there.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let malformed = |error: toml::de::Error| {
-            let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-            ConfigError::Malformed {
-                path: path.into(),
-                line: before.matches('\n').count() + 1,
-                reason: error.message().replace('\n', " "),
-            }
+        let malformed = |mistake: Mistake| ConfigError::Malformed {
+            path: path.into(),
+            mistake,
         };
-        let table: toml::Table = toml::from_str(text).map_err(malformed)?;
+        let table: toml::Table = text_file::toml(text).map_err(malformed)?;
         keys::reject_unknown(&table, path)?;
+        types::reject_wrong(text).map_err(malformed)?;
         keys::reject_foreign(&table, path)?;
-        let file: file::StationFile = toml::from_str(text).map_err(malformed)?;
+        keys::reject_missing(&table, path)?;
+        let file: file::StationFile = text_file::toml(text).map_err(malformed)?;
         check::Checker::new(path).check(file)
     }
+}
+
+/// The text of a station file.
+pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
+    text_file::read(path, MAX_BYTES).map_err(|source| match source.is_missing() {
+        true => ConfigError::Missing(path.into()),
+        false => ConfigError::Unreadable {
+            path: path.into(),
+            source,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -215,7 +215,7 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
 
 /// The image as its content says; None with a warning if it can't be read.
 fn readable(path: &Path, bit_depth: Option<u8>) -> Option<Frame> {
-    let read = read_image(path, bit_depth).or_else(|error| match error {
+    let read = read_image_of_depth(path, bit_depth).or_else(|error| match error {
         ImageError::Mislabelled { .. } => {
             log::warn!("{error}; it is read as what it holds");
             read_image_by_content(path, bit_depth)

@@ -76,12 +76,16 @@ fn signing_failure(error: SigningError) -> Failure {
     Failure::new(error, code)
 }
 
-/// Set by Ctrl-C and SIGTERM from here on; a second one ends the program at once.
+/// Set by Ctrl-C, SIGTERM and the loss of the terminal from here on; a second Ctrl-C or SIGTERM ends the program at once.
 fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+    for signal in aecsad::cli::stop_signals() {
+        // A lost terminal is often reported twice: by the kernel and by the shell.
+        if signal != signal_hook::consts::SIGHUP {
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+                .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
+        }
+        signal_hook::flag::register(signal, Arc::clone(&stop))
             .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
     }
     Ok(stop)

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use aecsad::text_file;
 use serde::Deserialize;
 
 use super::DatasetError;
+
+/// No such file is larger.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// One kind of defect, told from the others by the value that its pixels have in the masks.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -21,9 +25,9 @@ pub struct DefectConfig {
 /// The configuration in a category's folder, if there is one.
 pub(super) fn read(category: &Path) -> Result<Option<Vec<DefectConfig>>, DatasetError> {
     let path = category.join("defects_config.json");
-    let text = match std::fs::read_to_string(&path) {
+    let text = match text_file::read(&path, MAX_BYTES) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.is_missing() => return Ok(None),
         Err(e) => return Err(refused(&path, e)),
     };
     let defects: Vec<DefectConfig> = serde_json::from_str(&text).map_err(|e| refused(&path, e))?;

@@ -1,0 +1,138 @@
+//! What kind of value each key takes, so that a value of another kind is refused by its key and its line. The sections that
+//! have kinds are read by their kind, and the reader has lost the line by then.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::text_file::{Mistake, line_of};
+
+#[derive(Clone, Copy)]
+enum Type {
+    Text,
+    OneOf(&'static [&'static str]),
+    Number,
+    Whole,
+    Switch,
+    Region,
+    Controls,
+}
+
+const TROUBLE: Type = Type::OneOf(&["reject", "pass", "stop"]);
+const LOSS: Type = Type::OneOf(&["alarm", "stop"]);
+
+fn expected(key: &str) -> Type {
+    match key {
+        "camera.kind" => Type::OneOf(&["folder", "v4l2"]),
+        "trigger.kind" => Type::OneOf(&["frame", "presence", "gpio", "serial"]),
+        "trigger.axis" => Type::OneOf(&["x", "y"]),
+        "trigger.edge" => Type::OneOf(&["rising", "falling"]),
+        "reject.kind" => Type::OneOf(&["framed", "modbus", "lcus", "kmtronic"]),
+        "reject.parity" => Type::OneOf(&["none", "even", "odd"]),
+        "policy.late" | "policy.queue_full" | "policy.engine_error" => TROUBLE,
+        "policy.camera_lost" | "policy.gate_lost" => LOSS,
+        "bundle.demo" | "system.lock_memory" => Type::Switch,
+        "optics.region" => Type::Region,
+        "camera.controls" => Type::Controls,
+        "trigger.line" | "trigger.baud" | "reject.baud" | "bundle.trial_parts" => Type::Whole,
+        "bundle.path" | "bundle.slots" | "bundle.keys" | "bundle.calibration" | "camera.path"
+        | "camera.device" | "camera.format" | "trigger.chip" | "trigger.device"
+        | "optics.flat_field" | "conveyor.encoder" | "reject.device" | "journal.path"
+        | "monitor.listen" | "watchdog.device" => Type::Text,
+        _ => Type::Number,
+    }
+}
+
+/// The first value that is of another kind than its key takes.
+pub fn reject_wrong(text: &str) -> Result<(), Mistake> {
+    let Ok(file) = DeTable::parse(text) else {
+        // Whoever reads it says why.
+        return Ok(());
+    };
+    for (section, content) in file.get_ref() {
+        let mistake = |value: &Spanned<DeValue<'_>>, reason: String| {
+            Mistake::new(line_of(text, value.span().start), &reason)
+        };
+        let section = section.get_ref();
+        let Some(keys) = content.get_ref().as_table() else {
+            let reason = format!("`{section}` is a section: write [{section}] above its keys");
+            return Err(mistake(content, reason));
+        };
+        for (name, value) in keys {
+            let key = format!("{section}.{}", name.get_ref());
+            if let Some(reason) = wrong(&key, value.get_ref()) {
+                return Err(mistake(value, reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wrong(key: &str, value: &DeValue<'_>) -> Option<String> {
+    let shown = shown(value);
+    let expected = match (expected(key), value) {
+        (Type::Text, DeValue::String(text)) => {
+            return text.contains(char::is_control).then(|| {
+                format!("`{key}` has a control character in it ({text}): write paths with / or in single quotes")
+            });
+        }
+        (Type::OneOf(words), DeValue::String(text)) => {
+            let known = words.contains(&text.as_ref());
+            return (!known)
+                .then(|| format!("`{key}` is {shown}: choose one of {}", words.join(", ")));
+        }
+        (Type::Number, DeValue::Integer(_) | DeValue::Float(_))
+        | (Type::Switch, DeValue::Boolean(_)) => return None,
+        (Type::Whole, DeValue::Integer(number)) if number.as_str().parse::<u32>().is_ok() => {
+            return None;
+        }
+        (Type::Controls, DeValue::Table(controls)) => {
+            let fits = |value: &DeValue<'_>| value.is_integer() || value.is_bool();
+            let (name, value) = controls.iter().find(|(_, value)| !fits(value.get_ref()))?;
+            let (name, shown) = (name.get_ref(), self::shown(value.get_ref()));
+            return Some(format!(
+                "`{key}.{name}` is {shown}: give a whole number, true or false"
+            ));
+        }
+        (Type::Region, DeValue::Array(sides)) => {
+            let whole = |side: &Spanned<DeValue<'_>>| match side.get_ref() {
+                DeValue::Integer(side) => side.as_str().parse::<u32>().is_ok(),
+                _ => false,
+            };
+            if sides.len() == 4 && sides.iter().all(whole) {
+                return None;
+            }
+            "give left, top, width and height in pixels: [0, 0, 640, 480]".into()
+        }
+        (Type::Number | Type::Whole, DeValue::String(text)) => match digits(text) {
+            Some(number) => format!("give a number, without quotes and unit: {number}"),
+            None => "give a number".into(),
+        },
+        (Type::Number, _) => "give a number".into(),
+        (Type::Whole, _) => "give a whole number".into(),
+        (Type::Text, _) => "give text, in quotes".into(),
+        (Type::OneOf(words), _) => format!("choose one of {}, in quotes", words.join(", ")),
+        (Type::Switch, _) => "give true or false, without quotes".into(),
+        (Type::Region, _) => "give left, top, width and height in pixels: [0, 0, 640, 480]".into(),
+        (Type::Controls, _) => format!("write [{key}] above the controls"),
+    };
+    Some(format!("`{key}` is {shown}: {expected}"))
+}
+
+fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the text \"{text}\""),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(switch) => switch.to_string(),
+        DeValue::Datetime(date) => format!("the date {date}"),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a section".into(),
+    }
+}
+
+/// The number that a text starts with.
+fn digits(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'));
+    let digits = &text[..end.unwrap_or(text.len())];
+    digits.parse::<f64>().is_ok().then_some(digits)
+}
