@@ -5,7 +5,7 @@ pub mod collect;
 mod error;
 mod fit;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::score::Branch;
 use crate::score::conformal::Conformal;
 use crate::score::decision::{Decision, Voice};
 use crate::score::trimmed_z::TrimmedZ;
-use crate::text_file;
+use crate::text_file::{self, TextError};
 use crate::whole_file::WholeFile;
 
 /// No station file is larger.
@@ -184,16 +184,4 @@ pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<Standing, Calibra
             })?;
     inspector.decide_by(decision);
     Ok(Standing::Calibrated(calibration.describe(path, own)))
-}
-
-fn read_text(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let mut file = std::fs::File::open(path)?.take(MAX_BYTES + 1);
-    file.read_to_string(&mut text)?;
-    match text.len() as u64 > MAX_BYTES {
-        true => Err(std::io::Error::other(format!(
-            "it has more than {MAX_BYTES} bytes"
-        ))),
-        false => Ok(text),
-    }
 }

@@ -12,7 +12,6 @@ use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
 use crate::error::{Error, Result};
 use crate::journal::{self, JournalError};
 use crate::network::Team;
-use crate::printable::printable;
 use crate::reject::{RejectError, RejectEvent};
 use crate::standard_streams::print_line;
 use crate::station::config::{

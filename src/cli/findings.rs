@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::camera::ImageError;
 use crate::error::{Error, Result};
 use crate::inspector::Verdict;
-use crate::printable::printable;
 use crate::score::Branch;
 use crate::score::inventory::Count;
 use crate::standard_streams::{failure, note, print};

@@ -12,7 +12,6 @@ use crate::bundle::{Bundle, BundleError};
 use crate::error::Result;
 use crate::golden;
 use crate::inspector::Inspector;
-use crate::printable::printable;
 use crate::slots::{Flashed, Request, Slots, SlotsError};
 use crate::standard_streams::note;
 

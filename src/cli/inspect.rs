@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::inspector::Inspector;
 use crate::score::anomaly_map;
 use crate::score::heat::HeatMap;
+use crate::standard_streams::note;
 use crate::station::StationError;
 use crate::whole_file::{self, WholeFile};
 use crate::{heatmap, npy};

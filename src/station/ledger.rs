@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aecsad_link::Answer;
-
 use super::strange_run::StrangeRun;
 use super::{Evidence, LineEvent};
 use crate::camera::CameraError;
@@ -338,20 +336,6 @@ fn sentence(fate: &Fate, evidence: &Evidence) -> String {
         ""
     };
     format!("part {part} {outcome}{stop}: {reason}")
-}
-
-/// Why an actuator does not pulse, in words.
-fn why(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Done => "it says that it did",
-        Answer::AlreadyKnown => "it knows the part already",
-        Answer::Full => "its schedule is full",
-        Answer::TooLate => "the part was past it",
-        Answer::NoEncoder => "it has no encoder",
-        Answer::OutOfRange => "delay or pulse is longer than it allows",
-        Answer::NoSession => "it was started anew",
-        Answer::WrongProtocol => "it speaks another protocol",
-    }
 }
 
 #[cfg(test)]

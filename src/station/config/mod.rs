@@ -25,7 +25,7 @@ const MAX_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("there is no station file {}: name one with --config", .0.display())]
+    #[error("{}", missing(.0))]
     Missing(PathBuf),
     #[error("the station file {path} can't be used: {source}")]
     Unreadable { path: PathBuf, source: TextError },
@@ -64,14 +64,16 @@ pub fn station_file(here: &Path, installed: &Path) -> PathBuf {
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    if error.kind() == std::io::ErrorKind::NotFound && path == Path::new(LOCAL) {
-        return format!(
+fn missing(path: &Path) -> String {
+    match path == Path::new(LOCAL) {
+        true => format!(
             "there is neither a station file {LOCAL} in this folder nor {INSTALLED}: name one with --config"
-        );
+        ),
+        false => format!(
+            "there is no station file {}: name one with --config",
+            path.display()
+        ),
     }
-    let place = path.display();
-    format!("the station file {place} can't be read ({error}): name one with --config")
 }
 
 /// A checked station file. Paths are as seen from the working directory.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aecsad::bundle::{Bundle, Manifest, Profile, Trust};
-use aecsad::camera::{Frame, ImageError, read_image, read_image_by_content};
+use aecsad::camera::{Frame, ImageError, read_image_by_content, read_image_of_depth};
 use aecsad::error::ExitCode;
 use aecsad::inspector::Inspector;
 use aecsad::score::heat::HeatMap;

@@ -83,7 +83,8 @@ fn unpack(byte: u8, per_byte: usize) -> impl Iterator<Item = u8> {
 }
 
 fn read_picture(path: &Path) -> Result<Mask, DatasetError> {
-    let frame = read_image_by_content(path).map_err(|e| refused(path, unnamed(path, &e)))?;
+    let frame =
+        read_image_by_content(path, Some(16)).map_err(|e| refused(path, unnamed(path, &e)))?;
     let (pixels, _) = frame.rgb.as_chunks::<3>();
     let grey = |pixel: &[u8; 3]| (pixel[0] == pixel[1] && pixel[1] == pixel[2]).then_some(pixel[0]);
     let values: Option<Vec<u8>> = pixels.iter().map(grey).collect();

@@ -6,9 +6,6 @@ use std::path::PathBuf;
 use super::Error;
 use crate::dataset::{DefectConfig, read_mask};
 
-/// No `defects_config.json` is larger.
-const MAX_BYTES: u64 = 1 << 20;
-
 /// One annotated defect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Region {

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use aecsad::network::{
-    Encoder, Features, Network, NetworkError, Perception, Segmentation, load_network,
-};
+use aecsad::network::{Encoder, Features, NetworkError, Perception, Segmentation, load_network};
 use aecsad::optics::{InputGeometry, Optics};
 use aecsad::score::Reads;
 use aecsad::score::decision::Decision;

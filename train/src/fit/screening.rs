@@ -143,7 +143,7 @@ impl Screening<'_> {
             .zip(&distances)
             .zip(&stray)
             .map(|((image, distance), stray)| Shown {
-                name: image.stem(),
+                name: image.stem().to_string_lossy().into_owned(),
                 frame: &image.frame,
                 distance: *distance,
                 left_out: *stray && !self.keep_outliers,
