@@ -88,7 +88,10 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         decision: inspector.decision(),
         planted: inspector.planted(),
     };
-    let sheet = out.with_extension("png");
+    let sheet = match whole_file::is_stream(&out) {
+        true => "calibration.png".into(),
+        false => out.with_extension("png"),
+    };
     show(&parts, &left_out(args, bundled.decision, &parts), &sheet)?;
     let mut fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
         .inspect_err(|_| log::warn!("the strangest parts are in {}", sheet.display()))?;
