@@ -45,19 +45,28 @@ pub struct Bundled<'a> {
 /// More than one outlier in so many parts is no accident.
 pub const OUTLIER_OF: usize = 10;
 
-/// Those of `samples` that lie far off all others, by index. Samples that can't be scored are not among them.
+/// Those of `samples` that lie far off all others, by index. Samples that can't be scored are not among them. Strays widen
+/// the scale by which the others are measured, so the rest is looked at again until none is far off.
 pub fn outliers(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
-    let usable = usable(decision, samples);
-    let of_usable: Vec<&Sample> = usable.iter().map(|i| &samples[*i]).collect();
-    let scores = scores(&rescaled(decision, &of_usable), &of_usable);
-    let Some(limit) = outliers::limit(&scores, outliers::FAR) else {
-        return Vec::new();
-    };
-    let far = usable
-        .iter()
-        .zip(scores)
-        .filter(|(_, score)| *score > limit);
-    far.map(|(sample, _)| *sample).collect()
+    let mut kept = usable(decision, samples);
+    let mut far = Vec::new();
+    loop {
+        let of_kept: Vec<&Sample> = kept.iter().map(|i| &samples[*i]).collect();
+        let scores = scores(&rescaled(decision, &of_kept), &of_kept);
+        let limit = outliers::limit(&scores, outliers::FAR).unwrap_or(f32::INFINITY);
+        let before = far.len();
+        let scored = kept.iter().zip(scores);
+        far.extend(
+            scored
+                .filter(|(_, score)| *score > limit)
+                .map(|(sample, _)| *sample),
+        );
+        if far.len() == before {
+            far.sort_unstable();
+            return far;
+        }
+        kept.retain(|sample| !far.contains(sample));
+    }
 }
 
 fn usable(decision: &Decision, samples: &[Sample]) -> Vec<usize> {

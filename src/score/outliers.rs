@@ -6,7 +6,7 @@ use super::trimmed_z::quantile;
 /// Scores of good parts end in an exponential tail, where one in two thousand lies further out than this.
 pub const FAR: f64 = 10.0;
 /// With so many scores the quartile's own error doubles it: what is left out by mistake makes a threshold too strict.
-const FEW: f64 = 20.0;
+const FEW: f64 = 10.0;
 
 /// The upper quartile of good parts' scores is no further from the median than so many times the lower one. It is where
 /// strays are a quarter of all, and then the lower one counts.
