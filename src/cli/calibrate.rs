@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::contact_sheet::{self, Tile};
 use super::findings::unwritable;
-use super::{print_all, say_station_file, station_file, stop_on_signal};
+use super::{print_lines, say_station_file, station_file, stop_on_signal};
 use crate::calibration::collect::Parts;
 use crate::calibration::{self, Bundled, Calibration, FEWEST, Fit, Sample};
 use crate::camera::{Frame, Sighting};
@@ -113,7 +113,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         ),
     };
     let report = report(&parts, &fit, inspector.decision(), &sheet);
-    print_all(&format!("{report}{whereto}\n"))
+    print_lines(&format!("{report}{whereto}\n"))
 }
 
 /// Waits for good parts until `wanted` of them lie close enough together to calibrate on.

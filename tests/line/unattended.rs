@@ -172,8 +172,9 @@ fn under_systemd_each_line_has_names_and_an_urgency() {
     let table = std::fs::read_to_string(line.path("journald")).unwrap();
     let rows: Vec<&str> = table.lines().filter(|l| l.starts_with("part=")).collect();
     assert!(
-        rows[0].starts_with("part=1 cause=good score=30 p_value=0.5 branch=pooled latency_ms=")
-            && rows[0].ends_with(" pulse=none"),
+        rows[0].starts_with(
+            "part=1 cause=good score=30 threshold=0 p_value=0.5 branch=pooled latency_ms="
+        ) && rows[0].ends_with(" pulse=none"),
         "{table}"
     );
     assert!(
