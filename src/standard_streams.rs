@@ -14,9 +14,11 @@ use crate::printable::printable;
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 static CARRIES_A_FILE: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line on standard output, without what a terminal would act on. False once no one reads it any more: what would follow need not be computed.
+/// Prints a line, or several, on standard output, without what a terminal would act on. False once no one reads it any more: what would follow need not be computed.
 pub fn print_line(text: impl Display) -> bool {
-    print(format_args!("{}\n", printable(&text.to_string())))
+    let text = text.to_string();
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    print(format_args!("{}\n", lines.join("\n")))
 }
 
 /// Prints `text` on standard output, or on standard error while a file goes to standard output.

@@ -50,7 +50,7 @@ fn stderr(output: &Output) -> String {
 fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     let folder = tempfile::tempdir().unwrap();
     let [boxes, bottles] = rendered(folder.path());
-    let good = folder.path().join("good");
+    let good = folder.path().join("box");
     std::fs::create_dir(&good).unwrap();
     for path in &boxes {
         std::fs::copy(path, good.join(path.file_name().unwrap())).unwrap();
