@@ -85,7 +85,8 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
         at += length;
         match marker {
             0xc4 => {
-                if huffman::read_tables(segment, &mut tables).is_none() {
+                let read = huffman::read_tables(segment, &mut tables);
+                if read.is_none() {
                     return Some(Container::Damaged("its Huffman tables"));
                 }
             }

@@ -53,8 +53,8 @@ pub enum RejectError {
     #[error("{} answers after {after_ms} ms, {allowed_ms} are allowed: shorten its response delay, or use a faster link", peer.name)]
     AnswersLate {
         peer: Peer,
-        after_ms: u128,
-        allowed_ms: u128,
+        after_ms: u64,
+        allowed_ms: u64,
     },
     #[error("{0} gives no valid answer ({1}): {what}; check its wiring and {2} in the station file", peer.name, peer.terms, peer.keys)]
     NoAnswer { peer: Peer, what: String },
@@ -80,11 +80,11 @@ pub enum RejectError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// "Modbus unit 7 on /dev/ttyS0".
-    pub name: String,
+    pub name: Box<str>,
     /// "/dev/ttyS0".
-    pub device: String,
+    pub device: Box<str>,
     /// "9600 baud, even parity, 1 stop bit".
-    pub terms: String,
+    pub terms: Box<str>,
     /// The keys of the station file that may be wrong where it does not answer.
     pub keys: &'static str,
 }

@@ -83,9 +83,9 @@ impl Noise {
     pub fn explain(self, settings: &FramedSettings) -> RejectError {
         let device = settings.device.display().to_string();
         let peer = Peer {
-            name: format!("the actuator on {device}"),
-            device,
-            terms: settings.terms.to_string(),
+            name: format!("the actuator on {device}").into(),
+            device: device.into(),
+            terms: settings.terms.to_string().into(),
             keys: "`kind` and `baud`",
         };
         match self {

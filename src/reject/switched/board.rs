@@ -52,9 +52,9 @@ impl Board {
             ),
         };
         Peer {
-            name,
-            device,
-            terms: settings.terms.to_string(),
+            name: name.into(),
+            device: device.into(),
+            terms: settings.terms.to_string().into(),
             keys,
         }
     }

@@ -169,8 +169,8 @@ impl SerialLine {
         if after > self.allowed {
             return Err(RejectError::AnswersLate {
                 peer: self.peer.clone(),
-                after_ms: after.as_millis(),
-                allowed_ms: self.allowed.as_millis(),
+                after_ms: after.as_millis() as u64,
+                allowed_ms: self.allowed.as_millis() as u64,
             });
         }
         self.behaviour.answered_after = Some(after);
@@ -191,7 +191,7 @@ impl SerialLine {
 
     fn lost(&self, reason: &str) -> RejectError {
         RejectError::Lost {
-            device: self.peer.device.clone(),
+            device: self.peer.device.to_string(),
             reason: reason.into(),
         }
     }

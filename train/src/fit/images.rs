@@ -96,7 +96,7 @@ pub fn load(
 }
 
 fn sized(
-    loaded: Loaded<Result<(Frame, Vec<f32>, (u32, u32)), aecsad::optics::OpticsError>>,
+    loaded: Loaded<Result<Resized, aecsad::optics::OpticsError>>,
 ) -> Result<Vec<Sized>, FitError> {
     let images = loaded.paths.into_iter().zip(loaded.items);
     images
@@ -112,11 +112,10 @@ fn sized(
         .collect()
 }
 
-/// The frame and its tensor at the network's input size, and its own size.
-fn resize(
-    geometry: &InputGeometry,
-    frame: &Frame,
-) -> Result<(Frame, Vec<f32>, (u32, u32)), aecsad::optics::OpticsError> {
+/// A frame and its tensor at the network's input size, and the size that it had.
+type Resized = (Frame, Vec<f32>, (u32, u32));
+
+fn resize(geometry: &InputGeometry, frame: &Frame) -> Result<Resized, aecsad::optics::OpticsError> {
     let mut optics = Optics::new(geometry.clone(), None);
     let tensor = optics.tensor(frame)?.to_vec();
     Ok((optics.seen(), tensor, (frame.width, frame.height)))
