@@ -113,7 +113,7 @@ impl View {
     }
 
     /// The smooth surface of second degree that fits the blocks of each channel best, as the mean and one factor for each
-    /// of [`curves`], which hardly overlap on a grid.
+    /// of [`curves`], which are nearly orthogonal on a grid.
     fn shading(&self) -> Shading {
         let rows = self.blocks.len() / self.columns.max(1);
         let mut factors = [[0.0; CURVES]; 3];
