@@ -13,8 +13,8 @@ const READ_INPUTS: u8 = 2;
 const WRITE_COIL: u8 = 5;
 /// Set in the function code of a refusal.
 const EXCEPTION: u8 = 0x80;
-/// From a refusal to a written coil.
-const FRAME_LENGTHS: std::ops::RangeInclusive<usize> = 5..=8;
+/// Unit, function, exception code or byte count, checksum.
+const SHORTEST_FRAME: usize = 5;
 
 pub struct Modbus {
     line: SerialLine,
@@ -60,15 +60,22 @@ impl Frame {
     }
 }
 
-/// The frame at the start of these bytes, without its checksum, which is right.
+/// The frame at the start of these bytes, without its checksum, which is right. The function says how long the frame is:
+/// with some units the start of a longer frame has a right checksum too.
 fn frame_at(bytes: &[u8]) -> Option<&[u8]> {
-    FRAME_LENGTHS
-        .filter_map(|length| bytes.get(..length))
-        .find_map(|frame| {
-            let (content, checksum) = frame.split_at(frame.len() - 2);
-            let right = CHECKSUM.checksum(content).to_le_bytes() == checksum;
-            right.then_some(content)
-        })
+    let [_, function, count, ..] = *bytes else {
+        return None;
+    };
+    let length = match function {
+        // Reading coils, inputs and registers; writing one or several.
+        1..=4 => SHORTEST_FRAME + usize::from(count),
+        5 | 6 | 15 | 16 => 8,
+        refused if refused & EXCEPTION != 0 => SHORTEST_FRAME,
+        _ => return None,
+    };
+    let (content, checksum) = bytes.get(..length)?.split_at(length - 2);
+    let right = CHECKSUM.checksum(content).to_le_bytes() == checksum;
+    right.then_some(content)
 }
 
 /// All frames among these bytes, wherever they start.
@@ -111,7 +118,7 @@ impl Request for Frame {
         }
         let bytes = hex(received);
         let begins = received.windows(2).any(|pair| pair == &self.0[..2]);
-        match begins && received.len() >= *FRAME_LENGTHS.start() {
+        match begins && received.len() >= SHORTEST_FRAME {
             true => format!("its answer has a wrong checksum ({bytes})"),
             false => format!("what arrives is no Modbus answer ({bytes})"),
         }
@@ -253,6 +260,20 @@ mod tests {
             assert_eq!(on.answer(&received(&[2, 5, 0, 0, 0xff, 0])), None);
             assert_eq!(on.answer(&received(&[1, 5, 0, 1, 0xff, 0])), None);
             assert_eq!(read.answer(&[stray, &[1, 1, 1, 1, 9, 9]].concat()), None);
+        }
+    }
+
+    /// The start of unit 7's answer to "which state has the coil?" passes for a frame of its own.
+    #[test]
+    fn each_unit_and_state_is_read() {
+        for unit in 1..=247 {
+            for state in [0, 1] {
+                for (ask, function) in [(Ask::Coil(5), READ_COILS), (Ask::Input(5), READ_INPUTS)] {
+                    let answer = framed(&[unit, function, 1, state]);
+                    let read = Frame::new(unit, ask).answer(&answer);
+                    assert_eq!(read, Some(Ok(state == 1)), "{answer:?}");
+                }
+            }
         }
     }
 
