@@ -1,6 +1,8 @@
 //! What a person should know of a threshold before trusting it: images that it leaves out of account, and how many planted
 //! anomalies it rejects.
 
+use std::path::PathBuf;
+
 use aecsad::network::Percept;
 use aecsad::score::Branch;
 use aecsad::score::inventory::in_words;
@@ -13,6 +15,8 @@ use crate::calibrate::Selection;
 
 /// A training image with so many pieces too many or too few holds other counts than nearly all others.
 const MISCOUNTED: f32 = 0.7;
+/// Where more than one image in so many does, counts vary, or components are found unreliably.
+const MISCOUNTED_OF: usize = 10;
 
 /// Warns of images that the statistics of good parts leave out.
 ///
@@ -58,6 +62,18 @@ pub fn check(options: &FitOptions, images: &Images, selection: &Selection) -> Re
     Ok(())
 }
 
+/// Warns of training images that are bad by mistake; `images` are those that are left.
+pub fn name_strays(strays: &[PathBuf], images: &Images) {
+    let total = images.train.len() + strays.len();
+    let paths: Vec<String> = strays.iter().map(|p| p.display().to_string()).collect();
+    log::warn!(
+        "{} of {total} training images score far above all good parts where nothing is learnt from them, and are left out: \
+         {}; if they are good parts, fit again with --keep-outliers",
+        strays.len(),
+        named(&paths)
+    );
+}
+
 /// Warns of training images that hold other counts than nearly all others.
 pub fn name_miscounted(images: &Images, train: &[Percept], selection: &Selection) {
     if selection.statistics.inventory.is_none() {
@@ -76,7 +92,8 @@ pub fn name_miscounted(images: &Images, train: &[Percept], selection: &Selection
             miscounted.push(format!("{}{what}", image.path.display()));
         }
     }
-    if !miscounted.is_empty() {
+    let rare = miscounted.len() * MISCOUNTED_OF <= images.train.len();
+    if rare && !miscounted.is_empty() {
         log::warn!(
             "{} of {} training images hold other part counts than nearly all others, which count as good no more: {}; if \
              they are good parts, fit again with --keep-outliers",

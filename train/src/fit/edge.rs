@@ -1,6 +1,7 @@
 //! Calibration of the `edge` profile: what good parts look like to the networks, which branches speak, from which score
 //! on a part is rejected; for the float networks, and again for the same ones in int8.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use aecsad::camera::Frame;
@@ -28,7 +29,7 @@ const MOST_DB: f64 = 34.0;
 
 /// What calibration knows of a product beside its networks.
 pub struct Task<'a> {
-    pub images: &'a Images,
+    pub images: &'a mut Images,
     pub geometry: &'a InputGeometry,
     /// Indices of the training images whose labels were reliable; all where there are no components.
     pub labelled: Vec<usize>,
@@ -132,6 +133,60 @@ impl Task<'_> {
             selection,
             registration: fitter.registration_why.clone(),
         })
+    }
+
+    /// Leaves training images out that are bad by mistake, and returns their paths. `decided` says which branches judge.
+    ///
+    /// # Errors
+    /// If someone stopped it: it calibrates six times.
+    pub fn leave_strays_out(
+        &mut self,
+        seen: &mut Seen,
+        decided: &[BranchChoice],
+    ) -> Result<Vec<PathBuf>, FitError> {
+        let Seen {
+            train, validation, ..
+        } = seen;
+        let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<Selection, FitError> {
+            stopped(self.cancel)?;
+            let good = Good {
+                train,
+                labelled,
+                held_out: validation,
+                classes: self.classes,
+                students: self.students,
+                seed: self.seed,
+                before: None,
+                keep_outliers: false,
+            };
+            let rate = self.false_reject_rate;
+            let fitter = Fitter::new(&good);
+            Ok(calibrate::decide_again(
+                decided,
+                &fitter,
+                validation,
+                &[],
+                rate,
+            ))
+        };
+        let strays = calibrate::strays(train, &self.labelled, &calibrate)?;
+        Ok(self.leave_out(seen, &strays))
+    }
+
+    /// Goes on without the training images at these paths.
+    pub fn leave_paths_out(&mut self, seen: &mut Seen, paths: &[PathBuf]) {
+        let images = self.images.train.iter().enumerate();
+        let listed = images.filter(|(_, image)| paths.contains(&image.path));
+        let indices: Vec<usize> = listed.map(|(index, _)| index).collect();
+        self.leave_out(seen, &indices);
+    }
+
+    /// Goes on without the training images at these ascending indices.
+    fn leave_out(&mut self, seen: &mut Seen, strays: &[usize]) -> Vec<PathBuf> {
+        calibrate::take(&mut seen.train, strays);
+        self.labelled = calibrate::without(&self.labelled, strays);
+        let images = calibrate::take(&mut self.images.train, strays);
+        images.into_iter().map(|image| image.path).collect()
     }
 
     /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.

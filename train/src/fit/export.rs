@@ -21,7 +21,7 @@ use super::identity::next_version;
 use super::images::{self, Images};
 use super::labels;
 use super::networks::Trained;
-use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS};
+use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, LEFT_OUT};
 use super::paper_calibration::Calibration;
 use super::proof::Quantisation;
 use super::{FitError, Screening, stage, stopped};
@@ -95,10 +95,10 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
         as_jpeg,
         work: &options.work,
     };
-    let images = images::load(&category, &geometry, &screening)?;
+    let mut images = images::load(&category, &geometry, &screening)?;
     stopped(cancel)?;
     let (int8, selection, registration, quantisation) = match manifest.profile {
-        Profile::Edge => source.edge(&images, cancel)?,
+        Profile::Edge => source.edge(&mut images, cancel)?,
         Profile::Paper => source.paper(&images, cancel)?,
     };
 
@@ -204,6 +204,14 @@ impl<'a> Source<'a> {
         labels::label(images, self.options.masks.as_deref(), &folder, self.seed)
     }
 
+    /// The training images that the fit left out, where they are now.
+    fn left_out(&self) -> Vec<PathBuf> {
+        let noted = self.bundle.manifest.provenance.get(LEFT_OUT);
+        let noted = noted.and_then(toml::Value::as_array).into_iter().flatten();
+        let names = noted.filter_map(toml::Value::as_str);
+        names.map(|name| self.options.category.join(name)).collect()
+    }
+
     fn classes(&self) -> Option<usize> {
         self.trained
             .segmentation
@@ -211,7 +219,7 @@ impl<'a> Source<'a> {
             .map(|(_, classes)| *classes)
     }
 
-    fn edge(&self, images: &Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
+    fn edge(&self, images: &mut Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
         let manifest = &self.bundle.manifest;
         let labels = match self.classes() {
             Some(_) => Some(self.labels(images)?),
@@ -221,10 +229,11 @@ impl<'a> Source<'a> {
             let labels = labels.as_ref();
             labels.is_none_or(|labels| labels.reliability[*i].labelled)
         };
-        let task = edge::Task {
+        let labelled = (0..images.train.len()).filter(is_reliable).collect();
+        let mut task = edge::Task {
             images,
             geometry: &manifest.input,
-            labelled: (0..images.train.len()).filter(is_reliable).collect(),
+            labelled,
             classes: self.classes(),
             students: self.trained.students.is_some(),
             seed: self.seed,
@@ -236,7 +245,8 @@ impl<'a> Source<'a> {
             "calibration",
             "proving that these are the images of the fit",
         );
-        let (seen, plants) = task.see(&self.trained)?;
+        let (mut seen, plants) = task.see(&self.trained)?;
+        task.leave_paths_out(&mut seen, &self.left_out());
         let mut best: Option<(f32, edge::Calibrated)> = None;
         for decided in self.decided() {
             stopped(cancel)?;

@@ -102,6 +102,8 @@ pub struct Fitted {
     /// Classes found, background included; why there are none otherwise.
     pub components: Result<usize, String>,
     pub validation_parts: usize,
+    /// Training images that were found to be bad by mistake.
+    pub left_out: Vec<PathBuf>,
     pub minutes: f64,
     /// SHA-256 of the backbone's weights, where they don't come with this program.
     pub backbone: Option<String>,
@@ -142,7 +144,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         as_jpeg: options.as_jpeg,
         work: &options.work,
     };
-    let images = images::load(&category, &asked, &screening)?;
+    let mut images = images::load(&category, &asked, &screening)?;
     let geometry = InputGeometry {
         bit_depth: images.bit_depth,
         trained_on: images.trained_on.clone(),
@@ -213,12 +215,13 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         segmentation,
         students,
     };
-    let task = edge::Task {
-        images: &images,
+    let labelled = (0..images.train.len())
+        .filter(|&i| usable.is_err() || labels.reliability[i].labelled)
+        .collect();
+    let mut task = edge::Task {
+        images: &mut images,
         geometry: &geometry,
-        labelled: (0..images.train.len())
-            .filter(|&i| usable.is_err() || labels.reliability[i].labelled)
-            .collect(),
+        labelled,
         classes: usable.as_ref().ok().copied(),
         students: options.students,
         seed: options.seed,
@@ -226,12 +229,18 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         keep_outliers: options.keep_outliers,
         cancel,
     };
-    let (seen, plants) = task.see(&trained)?;
-    let float = task.calibrate(&seen, None, None)?;
-    doubts::check(options, &images, &float.selection)?;
+    let (mut seen, plants) = task.see(&trained)?;
+    let mut float = task.calibrate(&seen, None, None)?;
+    let mut left_out = Vec::new();
     if !options.keep_outliers {
-        doubts::name_miscounted(&images, &seen.train, &float.selection);
+        left_out = task.leave_strays_out(&mut seen, &float.selection.branches)?;
+        if !left_out.is_empty() {
+            doubts::name_strays(&left_out, task.images);
+            float = task.calibrate(&seen, None, None)?;
+        }
+        doubts::name_miscounted(task.images, &seen.train, &float.selection);
     }
+    doubts::check(options, task.images, &float.selection)?;
     let (trained, calibrated, quantisation) = match options.precision.signs() {
         None => (trained, float, None),
         Some(signs) => {
@@ -251,6 +260,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         identity,
         registration: calibrated.registration,
         components: usable,
+        left_out,
         validation_parts: calibrated.selection.decision.calibration.scores().len(),
         selection: calibrated.selection,
         minutes,

@@ -25,6 +25,8 @@ use crate::export::signing::SigningKey;
 const TOLERANCE: f32 = 1e-3;
 
 /// Provenance that `export` needs to see the same images again.
+/// Provenance: training images of which nothing was learnt in the end, relative to the category.
+pub const LEFT_OUT: &str = "left_out";
 pub const KEPT_OUTLIERS: &str = "kept_outliers";
 pub const KEPT_DUPLICATES: &str = "kept_duplicates";
 
@@ -210,6 +212,7 @@ fn manifest(
     );
     note(KEPT_OUTLIERS, options.keep_outliers.into());
     note(KEPT_DUPLICATES, options.keep_duplicates.into());
+    note(LEFT_OUT, names_of_left_out(options, fitted).into());
     note("effort_percent", (options.effort_percent as i64).into());
     Manifest {
         format: FORMAT,
@@ -235,4 +238,11 @@ fn manifest(
         provenance,
         entries: Vec::new(),
     }
+}
+
+/// Relative to the category, so that they are found again where it is copied to.
+fn names_of_left_out(options: &FitOptions, fitted: &Fitted) -> Vec<String> {
+    let paths = fitted.left_out.iter();
+    let relative = paths.map(|path| path.strip_prefix(&options.category).unwrap_or(path));
+    relative.map(|path| path.display().to_string()).collect()
 }

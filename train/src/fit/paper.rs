@@ -157,6 +157,7 @@ pub fn fit(
         identity,
         registration: "off: the paper has none".into(),
         components: usable,
+        left_out: Vec::new(),
         validation_parts: selection.decision.calibration.scores().len(),
         selection,
         minutes: start.elapsed().as_secs_f64() / 60.0,

@@ -1,0 +1,90 @@
+//! Training images that are bad by mistake: they score far above all good parts as soon as nothing is learnt from them.
+//! While they count among the good ones, two with the same fault explain each other.
+
+use aecsad::network::Percept;
+use aecsad::score::outliers;
+use aecsad::score::scorer::Scorer;
+
+use super::Selection;
+
+/// Each image is first scored by what the other parts of so many look like, to find the strangest ones.
+const FOLDS: usize = 5;
+/// Share of the images that may be bad by mistake; more is a variant of the product.
+const SUSPECTED: f64 = 0.1;
+
+/// Indices of the strays in `train`, ascending. `labelled` are indices into `train`; `calibrate` fits statistics and
+/// decision to the training parts and reliable labels that it gets. `train` is as before when this returns.
+///
+/// # Errors
+/// Those of `calibrate`, which is called six times.
+pub fn strays<E>(
+    train: &mut Vec<Percept>,
+    labelled: &[usize],
+    calibrate: &dyn Fn(&[Percept], &[usize]) -> Result<Selection, E>,
+) -> Result<Vec<usize>, E> {
+    let mut scores = vec![0.0; train.len()];
+    for fold in 0..FOLDS.min(train.len()) {
+        let apart: Vec<usize> = (fold..train.len()).step_by(FOLDS).collect();
+        let (_, found) = scores_without(train, labelled, &apart, calibrate)?;
+        for (index, score) in apart.into_iter().zip(found) {
+            scores[index] = score;
+        }
+    }
+    let mut suspects: Vec<usize> = (0..train.len()).collect();
+    suspects.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    suspects.truncate((SUSPECTED * train.len() as f64).ceil() as usize);
+    suspects.sort_unstable();
+    let (limit, found) = scores_without(train, labelled, &suspects, calibrate)?;
+    let found = suspects.into_iter().zip(found);
+    Ok(found
+        .filter_map(|(index, score)| (score > limit).then_some(index))
+        .collect())
+}
+
+/// What the parts `apart` score where nothing is learnt from them, and above which score one lies far off all good parts.
+fn scores_without<E>(
+    train: &mut Vec<Percept>,
+    labelled: &[usize],
+    apart: &[usize],
+    calibrate: &dyn Fn(&[Percept], &[usize]) -> Result<Selection, E>,
+) -> Result<(f32, Vec<f32>), E> {
+    let taken = take(train, apart);
+    let selection = calibrate(train, &without(labelled, apart));
+    let scores = selection.map(|selection| {
+        let limit = outliers::limit(selection.decision.calibration.scores(), outliers::FAR);
+        let mut scorer = Scorer::new(selection.statistics);
+        let score = |part: &Percept| selection.decision.judge(&scorer.score(part)).score;
+        let scores = taken.iter().map(score).collect();
+        (limit.unwrap_or(f32::INFINITY), scores)
+    });
+    for (index, part) in apart.iter().zip(taken) {
+        train.insert(*index, part);
+    }
+    scores
+}
+
+/// Takes the items at these ascending indices out.
+pub fn take<T>(items: &mut Vec<T>, indices: &[usize]) -> Vec<T> {
+    let mut taken: Vec<T> = indices.iter().rev().map(|i| items.remove(*i)).collect();
+    taken.reverse();
+    taken
+}
+
+/// Where `indices` point to once the items at the ascending indices `apart` are taken out.
+pub fn without(indices: &[usize], apart: &[usize]) -> Vec<usize> {
+    let kept = indices.iter().filter(|i| apart.binary_search(i).is_err());
+    kept.map(|i| i - apart.partition_point(|a| a < i)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_follow_their_items() {
+        let mut items = vec!['a', 'b', 'c', 'd', 'e'];
+        assert_eq!(take(&mut items, &[1, 3]), ['b', 'd']);
+        assert_eq!(items, ['a', 'c', 'e']);
+        assert_eq!(without(&[0, 1, 2, 4], &[1, 3]), [0, 1, 2]);
+    }
+}
