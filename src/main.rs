@@ -5,13 +5,13 @@
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
-use aecsad::program;
 use aecsad::station::Judge;
 use aecsad::station::changeover::Loaded;
 use aecsad::station::config::StationConfig;
+use aecsad_program::command;
 
 fn main() -> ExitCode {
-    program::run("aecsad", |cli: Cli| Ok(execute(cli.command)?))
+    command::run("aecsad", |cli: Cli| Ok(execute(cli.command)?))
 }
 
 fn execute(command: Command) -> aecsad::Result<()> {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aecsad::camera::pixel_format::{self, PixelFormat, YuvEncoding};
-use aecsad::camera::{Camera, Faults, Frame, Parts, Shot, Trigger};
-use aecsad::inspector::Verdict;
+use aecsad::camera::{Camera, Faults, Parts, Shot, Trigger};
 use aecsad::line::{Conveyor, Moment, Policies, Travel};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
-use aecsad::score::Branch;
-use aecsad::station::{Heatmap, Judge, Station};
+use aecsad::station::{Heatmap, Judge, JudgeError, Station};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::score::Branch;
 
 struct Counting;
 
@@ -78,7 +79,7 @@ impl Camera for Still {
 struct EveryThird(u32);
 
 impl Judge for EveryThird {
-    fn judge(&mut self, _frame: &Frame) -> aecsad::Result<Verdict> {
+    fn judge(&mut self, _frame: &Frame) -> Result<Verdict, JudgeError> {
         self.0 += 1;
         COUNTED.set(self.0 > WARM_UP && self.0 < PARTS);
         if self.0 == PARTS / 2 {

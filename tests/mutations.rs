@@ -6,10 +6,10 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aecsad::bundle::{Bundle, Trust};
-use aecsad::network::Network;
 use aecsad::slots::storage::{DiskFolder, NewFile, Storage};
 use aecsad::slots::{STATE_FILES, Slots};
+use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::network::Network;
 use sha2::{Digest, Sha256};
 
 const CHANGES: u32 = 400;

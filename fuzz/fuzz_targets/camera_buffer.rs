@@ -3,7 +3,7 @@
 
 use std::sync::Once;
 
-use aecsad::camera::Frame;
+use aecsad_inspect::frame::Frame;
 use aecsad::camera::pixel_format::{Layout, PixelFormat, YuvEncoding};
 
 static QUIET: Once = Once::new();

@@ -9,7 +9,7 @@ static QUIET: Once = Once::new();
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     // libFuzzer's hook ends the process at any panic, also at those of decoders, which `decode` catches.
     QUIET.call_once(|| std::panic::set_hook(Box::new(|_| ())));
-    if let Ok(frame) = aecsad::camera::decode(bytes, Path::new("fuzz.png"), Some(16)) {
+    if let Ok(frame) = aecsad_inspect::image_files::decode(bytes, Path::new("fuzz.png"), Some(16)) {
         assert_eq!(
             frame.rgb.len(),
             3 * frame.width as usize * frame.height as usize

@@ -1,7 +1,7 @@
 //! Any text as a manifest, in a sound archive and with its hash made right, so that the fuzzer gets behind both.
 #![no_main]
 
-use aecsad::bundle::{Bundle, Trust};
+use aecsad_inspect::bundle::{Bundle, Trust};
 use sha2::{Digest, Sha256};
 
 #[path = "../archived.rs"]

@@ -4,7 +4,7 @@
 
 use std::sync::Once;
 
-use aecsad::network::Network;
+use aecsad_inspect::network::Network;
 
 static QUIET: Once = Once::new();
 

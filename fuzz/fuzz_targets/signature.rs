@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use aecsad::bundle::{Bundle, KeyRing, PublicKey, Trust};
+use aecsad_inspect::bundle::{Bundle, KeyRing, PublicKey, Trust};
 
 #[path = "../archived.rs"]
 mod archived;

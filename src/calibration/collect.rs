@@ -1,8 +1,9 @@
 //! Gathers the good parts of a calibration from the frames of a line: each part once, none without a picture.
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::likeness::{Distinct, View};
+
 use super::{CalibrationError, Sample};
-use crate::camera::Frame;
-use crate::likeness::{Distinct, View};
 
 /// So many pictures that show nothing, and none that shows a part, end the wait for parts.
 const BLANK_AT_START: usize = 5;

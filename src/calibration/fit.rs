@@ -1,15 +1,16 @@
 //! Scale and threshold from good parts, and when to refuse them: parts of another product, a camera that was moved, parts
 //! among them that are no good ones.
 
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::conformal::Conformal;
+use aecsad_inspect::score::decision::{Decision, Voice};
+use aecsad_inspect::score::outliers;
+use aecsad_inspect::score::planted_scores::{Caught, PlantedScores};
+use aecsad_inspect::score::registration::Pose;
+use aecsad_inspect::score::scorer::RawScores;
+use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
+
 use super::{BranchScale, Calibration, CalibrationError};
-use crate::score::Branch;
-use crate::score::conformal::Conformal;
-use crate::score::decision::{Decision, Voice};
-use crate::score::outliers;
-use crate::score::planted_scores::{Caught, PlantedScores};
-use crate::score::registration::Pose;
-use crate::score::scorer::RawScores;
-use crate::score::trimmed_z::{TrimmedZ, quantile};
 
 /// Fewer parts say nothing about a spread.
 pub const FEWEST: usize = 20;

@@ -8,19 +8,18 @@ mod fit;
 use std::io::Write;
 use std::path::Path;
 
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::conformal::Conformal;
+use aecsad_inspect::score::decision::{Decision, Voice};
+use aecsad_inspect::score::trimmed_z::TrimmedZ;
+use aecsad_program::text_file::{self, TextError};
+use aecsad_program::whole_file::WholeFile;
 use serde::{Deserialize, Serialize};
 
+use crate::ownership::share_file;
 pub use error::CalibrationError;
 pub use fit::{Bundled, FEWEST, Fit, OUTLIER_OF, Sample, outliers};
-
-use crate::inspector::Inspector;
-use crate::ownership::share_file;
-use crate::score::Branch;
-use crate::score::conformal::Conformal;
-use crate::score::decision::{Decision, Voice};
-use crate::score::trimmed_z::TrimmedZ;
-use crate::text_file::{self, TextError};
-use crate::whole_file::WholeFile;
 
 /// No station file is larger.
 const MAX_BYTES: u64 = 4 << 20;

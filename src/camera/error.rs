@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::ImageError;
+use aecsad_inspect::image_files::ImageError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CameraError {

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use super::{CameraError, Faults, Frame, FrameSource, Sighting, read_image};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::read_image;
+
+use super::{CameraError, Faults, FrameSource, Sighting};
 
 /// Gains are in 256ths.
 const ONE: u64 = 256;

@@ -1,53 +1,21 @@
 //! Where frames come from. Every source, file or device, hands on the same [`Frame`], and the trigger says which frames
 //! are parts.
 
-mod container;
-mod decode;
 mod error;
 mod flat_field;
-mod folder;
-mod jpeg;
 mod paced_folder;
 mod parts;
 pub mod pixel_format;
 pub mod presence;
 pub mod sensor;
-mod tiff;
 pub mod v4l2;
 
-use std::time::Instant;
+use aecsad_inspect::frame::Frame;
 
-pub use decode::{
-    BIT_DEPTHS, FULL_RANGE_FROM, ImageError, MAX_PIXELS, MIN_SIDE, brightest_of_16_bits, decode,
-    image_size, is_jpeg, narrowest_depth, read_image, read_image_by_content, read_image_of_depth,
-};
 pub use error::CameraError;
 pub use flat_field::{FlatField, Flattened};
-pub use folder::{EXTENSIONS, list_images, list_images_flat};
 pub use paced_folder::PacedFolder;
 pub use parts::{Camera, Parts, SensorTrigger, Shot, Trigger};
-
-/// One picture of one part: interleaved 8-bit RGB, row by row, `width * height * 3` bytes.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    pub width: u32,
-    pub height: u32,
-    pub rgb: Vec<u8>,
-    /// When the shutter opened, on the monotonic clock: a part's gate time is counted from here.
-    pub captured: Instant,
-}
-
-impl Frame {
-    /// No picture yet; the buffer grows to the camera's size once.
-    pub fn empty() -> Self {
-        Frame {
-            width: 0,
-            height: 0,
-            rgb: Vec::new(),
-            captured: Instant::now(),
-        }
-    }
-}
 
 /// What a source saw since it was last asked.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{
-    CameraError, Frame, FrameSource, ImageError, LONGEST_WAIT, Sighting, list_images_flat,
-    read_image_of_depth,
-};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::{ImageError, list_images_flat, read_image_of_depth};
+
+use super::{CameraError, FrameSource, LONGEST_WAIT, Sighting};
 
 pub struct PacedFolder {
     images: Vec<PathBuf>,

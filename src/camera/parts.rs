@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::frame::Frame;
+
 use super::presence::Presence;
 use super::sensor::Sensor;
-use super::{CameraError, Faults, Frame, FrameSource, Sighting};
+use super::{CameraError, Faults, FrameSource, Sighting};
 
 /// What a camera delivers, frame by frame.
 #[derive(Debug)]

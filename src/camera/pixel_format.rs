@@ -3,12 +3,13 @@
 
 use std::io::Cursor;
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::container::{self, Container};
+use aecsad_inspect::image_files::unless_it_breaks;
 use image::codecs::jpeg::JpegDecoder;
 use image::{ColorType, ImageDecoder, ImageFormat};
 
-use super::container::{self, Container};
-use super::decode::unless_it_breaks;
-use super::{CameraError, Frame};
+use super::CameraError;
 
 /// A pixel format that a station can ask its camera for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

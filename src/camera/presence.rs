@@ -1,7 +1,7 @@
 //! Is there a part in front of a camera that runs freely? One strip across the belt's direction is compared with the empty
 //! belt; the part is taken when its front edge reaches the strip.
 
-use super::Frame;
+use aecsad_inspect::frame::Frame;
 
 /// The belt's direction in the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]

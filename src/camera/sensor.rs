@@ -10,7 +10,7 @@ use serialport::TTYPort;
 
 use super::CameraError;
 use super::v4l2::clock::Monotonic;
-use crate::reject::serial::{self, Terms};
+use crate::serial::{self, Terms};
 
 pub trait Sensor: Send {
     /// When the next part that has not been told yet was seen. Never waits.

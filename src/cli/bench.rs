@@ -6,18 +6,19 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::golden::{self, GoldenError};
+use aecsad_inspect::image_files::read_image_by_content;
+use aecsad_inspect::inspector::{Inspector, Verdict};
+use aecsad_inspect::network::Team;
+use aecsad_inspect::score::trimmed_z::quantile;
 use clap::Args;
 use serde::Serialize;
 
 use super::bench_line::{self, LineFigures};
 use super::{images, on_threads, print_all, print_lines};
-use crate::bundle::{Bundle, Trust};
-use crate::camera::{Frame, read_image_by_content};
-use crate::error::Result;
-use crate::golden::{self, GoldenError};
-use crate::inspector::{Inspector, Verdict};
-use crate::network::Team;
-use crate::score::trimmed_z::quantile;
+use crate::cli::error::Result;
 use crate::station::StationError;
 
 /// Frames before the clock counts: caches fill, buffers grow to their size.

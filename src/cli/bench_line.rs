@@ -8,19 +8,20 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::{Inspector, Verdict};
+use aecsad_inspect::score::trimmed_z::quantile;
 use aecsad_link::{Actuator, Decoder, Envelope, MAX_FRAME, ToActuator, encode};
 use serialport::{SerialPort, TTYPort};
 
-use crate::camera::{Frame, FrameSource, Sighting};
-use crate::error::Result;
-use crate::inspector::{Inspector, Verdict};
+use crate::camera::{FrameSource, Sighting};
+use crate::cli::error::Result;
 use crate::line::{Conveyor, Policies, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
-use crate::reject::serial::Terms;
-use crate::reject::serial::never_block;
 use crate::reject::simulator::SimulatorError;
-use crate::score::trimmed_z::quantile;
-use crate::station::{Heatmap, Judge, Station};
+use crate::serial::Terms;
+use crate::serial::never_block;
+use crate::station::{Heatmap, Judge, JudgeError, Station};
 
 /// Frames that may wait for the engine: one is judged while the next is there.
 const AHEAD: u32 = 2;
@@ -157,7 +158,7 @@ struct Noting<'i> {
 }
 
 impl Judge for Noting<'_> {
-    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
         let mut verdict = self.inspector.inspect(frame)?;
         verdict.reject = true;
         self.judged.fetch_add(1, Ordering::Relaxed);

@@ -5,6 +5,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::network::Team;
+use aecsad_inspect::score::conformal::Conformal;
+use aecsad_inspect::score::decision::Decision;
+use aecsad_inspect::score::trimmed_z::TrimmedZ;
+use aecsad_program::moment::moment;
+use aecsad_program::standard_streams::note;
+use aecsad_program::whole_file;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -13,20 +22,12 @@ use super::findings::unwritable;
 use super::{print_lines, say_station_file, station_file, stop_on_signal};
 use crate::calibration::collect::Parts;
 use crate::calibration::{self, Bundled, Calibration, FEWEST, Fit, Sample};
-use crate::camera::{Frame, Sighting};
-use crate::error::Result;
-use crate::inspector::Inspector;
-use crate::moment::moment;
-use crate::network::Team;
+use crate::camera::Sighting;
+use crate::cli::error::Result;
 use crate::ownership::{create_folder, folder_of};
-use crate::score::conformal::Conformal;
-use crate::score::decision::Decision;
-use crate::score::trimmed_z::TrimmedZ;
-use crate::standard_streams::note;
 use crate::station::config::StationConfig;
 use crate::station::devices::open_source;
 use crate::station::{StationError, expectation};
-use crate::whole_file;
 
 #[derive(Args)]
 pub struct CalibrateArgs {

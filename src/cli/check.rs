@@ -4,16 +4,18 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::read_image_by_content;
+use aecsad_inspect::network::Team;
+use aecsad_program::standard_streams::print_line;
 use clap::Args;
 
 use super::{LoadJudge, on_threads, station_file};
 use crate::calibration::Standing;
-use crate::camera::{FlatField, Frame, PacedFolder, read_image_by_content, v4l2};
-use crate::error::{Error, Result};
+use crate::camera::{FlatField, PacedFolder, v4l2};
+use crate::cli::error::{Error, Result};
 use crate::journal::{self, JournalError};
-use crate::network::Team;
 use crate::reject::{RejectError, RejectEvent};
-use crate::standard_streams::print_line;
 use crate::station::config::{
     CameraConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
 };

@@ -3,15 +3,16 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::heatmap;
+use aecsad_inspect::image_files::read_image;
+use aecsad_program::whole_file;
 use image::imageops::{FilterType, overlay, resize};
 use image::{Rgb, RgbImage};
 
 use super::findings::unwritable;
-use crate::camera::{Frame, read_image};
-use crate::error::Result;
-use crate::heatmap;
+use crate::cli::error::Result;
 use crate::station::Judge;
-use crate::whole_file;
 
 const COLUMNS: u32 = 10;
 /// Side of a tile and width of its border, pixels.

@@ -7,16 +7,16 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use aecsad_program::standard_streams::print_line;
+use aecsad_program::whole_file;
 use clap::Args;
 
 use super::run::Line;
 use super::{LoadJudge, contact_sheet, stop_on_signal};
-use crate::error::{Error, Result};
+use crate::cli::error::{Error, Result};
 use crate::reject::RejectSettings;
-use crate::standard_streams::print_line;
 use crate::station::config::StationConfig;
 use crate::station::ledger::{Pulse, Row};
-use crate::whole_file;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::image_files::ImageError;
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::inventory::Count;
+use aecsad_program::standard_streams::{failure, note, print};
+use aecsad_program::whole_file::WholeFile;
+use aecsad_program::written_name::{on_one_line, written};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::camera::ImageError;
-use crate::error::{Error, Result};
-use crate::inspector::Verdict;
-use crate::score::Branch;
-use crate::score::inventory::Count;
-use crate::standard_streams::{failure, note, print};
-use crate::whole_file::WholeFile;
-use crate::written_name::{on_one_line, written};
+use crate::cli::error::{Error, Result};
 
 const COLUMNS: [&str; 6] = [
     "path",
@@ -300,7 +300,7 @@ impl Findings {
         if !self.bar.suspend(|| print(text)) {
             self.stdout = None;
         }
-        failure().map_or(Ok(()), Err)
+        failure().map_or(Ok(()), |source| Err(Error::unprinted(source)))
     }
 
     fn aside(&self, text: &str) {
@@ -334,9 +334,10 @@ pub(super) fn unwritable(path: &Path, source: io::Error) -> Error {
 mod tests {
     use std::time::Duration;
 
+    use aecsad_inspect::inspector::Stages;
+    use aecsad_inspect::score::decision::BranchScores;
+
     use super::*;
-    use crate::inspector::Stages;
-    use crate::score::decision::BranchScores;
 
     #[test]
     fn a_rejected_part_says_what_is_too_many() {

@@ -4,16 +4,16 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::bundle::{Bundle, BundleError};
+use aecsad_inspect::golden;
+use aecsad_inspect::inspector::Inspector;
+use aecsad_program::standard_streams::note;
 use clap::Args;
 
 use super::print_lines;
 use super::slots::SlotsArgs;
-use crate::bundle::{Bundle, BundleError};
-use crate::error::Result;
-use crate::golden;
-use crate::inspector::Inspector;
+use crate::cli::error::Result;
 use crate::slots::{Flashed, Request, Slots, SlotsError};
-use crate::standard_streams::note;
 
 #[derive(Args)]
 pub struct FlashArgs {

@@ -4,17 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aecsad_program::standard_streams::{note, print_line};
+use aecsad_program::whole_file::WholeFile;
+use aecsad_program::written_name::written;
 use clap::Args;
 
 use super::findings::{io_error, unwritable};
 use super::{say_station_file, station_file};
-use crate::error::Result;
+use crate::cli::error::Result;
 use crate::journal::{self, Filter, JournalError, Record, parse_time, show_time};
 use crate::line::Cause;
-use crate::standard_streams::{note, print_line};
 use crate::station::config::StationConfig;
-use crate::whole_file::WholeFile;
-use crate::written_name::written;
 
 const HEADER: [&str; 15] = [
     "run",

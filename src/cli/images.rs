@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::image_files::{ImageError, list_images};
+
 use super::inspect::InspectError;
-use crate::camera::{ImageError, list_images};
-use crate::error::Result;
+use crate::cli::error::Result;
 
 /// One image to be judged.
 #[derive(Clone, Debug)]

@@ -9,6 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::heatmap;
+use aecsad_inspect::image_files::{
+    ImageError, is_jpeg, read_image_by_content, read_image_of_depth,
+};
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::score::anomaly_map;
+use aecsad_inspect::score::heat::HeatMap;
+use aecsad_program::standard_streams::note;
+use aecsad_program::whole_file::{self, WholeFile};
 use clap::Args;
 use image::codecs::png::PngEncoder;
 use image::{ImageEncoder, RgbImage};
@@ -17,16 +28,9 @@ use super::findings::{Finding, Findings, Format, unwritable};
 use super::images::{self, InputImage};
 use super::stop_on_signal;
 use super::unlikeness::Unlikeness;
-use crate::bundle::{Bundle, Trust};
-use crate::camera::{Frame, ImageError, is_jpeg, read_image_by_content, read_image_of_depth};
-use crate::error::Result;
-use crate::inspector::Inspector;
-use crate::score::anomaly_map;
-use crate::score::heat::HeatMap;
-use crate::standard_streams::note;
-use crate::station::StationError;
-use crate::whole_file::{self, WholeFile};
-use crate::{heatmap, npy};
+use crate::cli::error::Result;
+use crate::npy;
+use crate::station::JudgeError;
 
 /// Findings that a thread may be ahead of the output.
 const AHEAD: usize = 2;
@@ -168,7 +172,7 @@ fn collect(
             Err(_) if stop.load(Ordering::Relaxed) => {
                 return Err(InspectError::Interrupted { done, total }.into());
             }
-            Err(_) => return Err(StationError::EngineBrokeOff.into()),
+            Err(_) => return Err(JudgeError::EngineBrokeOff.into()),
         }
         if !findings.wanted() && !writer.wanted() {
             break;

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, each with its flags and a `run`. No other module sees a flag.
+//! The command line: one file a subcommand, each with its flags and a `run`.
 
 pub mod bench;
 mod bench_line;
@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod check;
 mod contact_sheet;
 pub mod demo;
+pub mod error;
 mod findings;
 pub mod flash;
 pub mod history;
@@ -25,11 +26,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use aecsad_program::printable::printable;
+use aecsad_program::standard_streams::{failure, note, print};
+use aecsad_program::stop_signals;
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
-use crate::printable::printable;
-use crate::standard_streams::{failure, note, print};
+use crate::cli::error::{Error, Result};
 use crate::station::config::{self, StationConfig};
 use crate::station::{Judge, StationError};
 
@@ -95,23 +97,6 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// What asks a program to stop. The loss of the terminal does, unless the program was started so as to outlive it (nohup).
-pub fn stop_signals() -> Vec<i32> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    match is_ignored(SIGHUP) {
-        true => vec![SIGINT, SIGTERM],
-        false => vec![SIGINT, SIGTERM, SIGHUP],
-    }
-}
-
-fn is_ignored(signal: i32) -> bool {
-    let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::uninit();
-    // SAFETY: without a new action the call only writes the present one to where `action` points.
-    let asked = unsafe { nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: the call succeeded, so it has written the action.
-    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == nix::libc::SIG_IGN
-}
-
 fn on_threads(count: usize) -> String {
     match count {
         1 => "one thread".into(),
@@ -128,5 +113,5 @@ fn print_lines(text: &str) -> Result<()> {
 /// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.
 fn print_all(text: &str) -> Result<()> {
     print(text);
-    failure().map_or(Ok(()), Err)
+    failure().map_or(Ok(()), |source| Err(Error::unprinted(source)))
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::table::Table;
-use crate::error::Result;
+use crate::cli::error::Result;
 use crate::journal::{Pictures, Record, Run, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
 use crate::reject::{Product, RejectEvent};

@@ -2,7 +2,7 @@
 
 use super::print_lines;
 use super::slots::SlotsArgs;
-use crate::error::Result;
+use crate::cli::error::Result;
 use crate::slots::Slots;
 
 pub fn run(args: &SlotsArgs) -> Result<()> {

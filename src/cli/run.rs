@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
+use aecsad_inspect::bundle::Bundle;
+use aecsad_program::standard_streams::note;
 use clap::Args;
 
 use super::observers::{self, Changeover, Journal, Observers};
 use super::{LoadJudge, say_station_file, station_file, stop_on_signal};
-use crate::bundle::Bundle;
 use crate::calibration::Standing;
 use crate::camera::FrameSource;
-use crate::error::Result;
+use crate::cli::error::Result;
 use crate::reject::Rejector;
-use crate::standard_streams::note;
 use crate::station::bundle_section::BundleSource;
 use crate::station::changeover::{self, Loaded, News};
 use crate::station::config::StationConfig;
@@ -63,7 +63,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
             for said in news.try_iter() {
                 note(said);
             }
-            return Err(error);
+            return Err(error.into());
         }
     };
     let wish = watcher.wish();

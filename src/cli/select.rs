@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::print_lines;
 use super::slots::SlotsArgs;
-use crate::error::Result;
+use crate::cli::error::Result;
 use crate::slots::Slots;
 
 #[derive(Args)]

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aecsad_link::{Edge, MAX_PRODUCT, Product};
+use aecsad_program::standard_streams::print_line;
+use aecsad_program::whole_file::WholeFile;
 use clap::Args;
 
 use super::stop_on_signal;
-use crate::error::{Error, Result};
+use crate::cli::error::{Error, Result};
 use crate::reject::simulator::{Play, Simulator};
-use crate::standard_streams::print_line;
 use crate::station::StationError;
-use crate::whole_file::WholeFile;
 
 #[derive(Args)]
 pub struct SimulateRejectorArgs {

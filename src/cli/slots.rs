@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use aecsad_inspect::bundle::{BundleError, KeyRing, Manifest, Trust};
 use clap::Args;
 
 use super::{print_all, print_lines, say_station_file, station_file};
-use crate::bundle::{BundleError, KeyRing, Manifest, Trust};
 use crate::calibration::{Calibration, Standing};
-use crate::error::Result;
+use crate::cli::error::Result;
 use crate::slots::state::{Condition, Product, SlotName, State};
 use crate::slots::{SlotCheck, Slots, SlotsError, trial};
 use crate::station::bundle_section::{BundleConfig, BundleSource};

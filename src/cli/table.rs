@@ -7,14 +7,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use aecsad_program::printable::printable;
+use aecsad_program::standard_streams::{note, print_line};
+use aecsad_program::whole_file::WholeFile;
+use aecsad_program::written_name::written;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::error::{Error, Result};
-use crate::printable::printable;
-use crate::standard_streams::{note, print_line};
+use crate::cli::error::{Error, Result};
 use crate::station::ledger::{Entry, Pulse, Row, Totals};
-use crate::whole_file::WholeFile;
-use crate::written_name::written;
 
 const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms";
 

@@ -1,7 +1,7 @@
 //! What is said at the end of an inspection when its images are hardly those of the bundle's product: of another shape, or
 //! stranger than any good part all of them.
 
-use crate::optics::TrainingImages;
+use aecsad_inspect::optics::TrainingImages;
 
 use super::findings::Finding;
 

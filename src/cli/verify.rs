@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use aecsad_inspect::bundle::{Bundle, KeyRing, PublicKey, Trust};
+use aecsad_inspect::golden::{self, Comparison, Pair};
+use aecsad_inspect::inspector::Inspector;
 use clap::Args;
 
 use super::print_lines;
-use crate::bundle::{Bundle, KeyRing, PublicKey, Trust};
-use crate::error::Result;
-use crate::golden::{self, Comparison, Pair};
-use crate::inspector::Inspector;
+use crate::cli::error::Result;
 
 #[derive(Args)]
 pub struct VerifyArgs {

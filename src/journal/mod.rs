@@ -18,13 +18,13 @@ use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::Sender;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use aecsad_inspect::inspector::Verdict;
+
+use crate::station::ledger::{Pulse, Row};
 pub use pictures::Pictures;
 use reading::Reader;
 pub use times::{parse_time, show_time};
 pub use writer::{Writer, WriterReport};
-
-use crate::inspector::Verdict;
-use crate::station::ledger::{Pulse, Row};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {

@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::heatmap;
+use aecsad_inspect::score::anomaly_map;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 
 use super::aside::put_aside;
 use super::{JournalError, Run, pictures_folder};
-use crate::camera::Frame;
-use crate::heatmap;
 use crate::line::Part;
 use crate::ownership::{create_folder, hand_over};
-use crate::score::anomaly_map;
 use crate::station::{Album, Heatmap};
 
 /// Pictures on their way to the disk.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::score::trimmed_z::quantile;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,9 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::inspector::Verdict;
 use crate::line::Cause;
-use crate::score::trimmed_z::quantile;
 use crate::station::Health;
 use crate::station::ledger::{Row, Totals};
 
@@ -220,10 +220,11 @@ fn raise(family: &Family<Labels, Counter>, label: (&'static str, &str), count: u
 mod tests {
     use std::time::{Duration, Instant};
 
+    use aecsad_inspect::score::Branch;
+
     use super::*;
     use crate::camera::Faults;
     use crate::line::Finding;
-    use crate::score::Branch;
     use crate::station::ledger::Pulse;
 
     fn row(score: f32, p_value: f32, reject: bool) -> Row {

@@ -13,9 +13,9 @@ use aecsad_link::{Answer, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, Whe
 use heapless::Deque;
 
 use super::clock::PeerClock;
-use super::serial::Terms;
 use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{Encoder, Moment};
+use crate::serial::Terms;
 use connection::{Connection, Purpose};
 use wire::{Dial, Heard, Noise, Terminal};
 

@@ -7,7 +7,6 @@
 pub mod clock;
 pub mod counted;
 pub mod framed;
-pub mod serial;
 pub mod simulator;
 pub mod switched;
 
@@ -17,6 +16,7 @@ use std::time::{Duration, Instant};
 pub use aecsad_link::{Answer, Product};
 
 use crate::line::Moment;
+use crate::serial::SerialError;
 use counted::{Counted, CounterFile};
 use framed::{FramedSerial, FramedSettings};
 use switched::{Switched, SwitchedSettings};
@@ -24,26 +24,8 @@ use switched::{Switched, SwitchedSettings};
 /// What goes wrong between the station and the gate.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RejectError {
-    #[error(
-        "there is no serial device {0}: plug the actuator in, or correct `device` in the station file"
-    )]
-    Missing(String),
-    #[error(
-        "the serial device {0} is in use by another program: close that program, then start again"
-    )]
-    Busy(String),
-    #[error(
-        "{0} is not a serial device: name the actuator's terminal as `device` in the station file"
-    )]
-    NotATerminal(String),
-    #[error(
-        "no permission to use the serial device {0}: add this user to the group that owns it (often `dialout`)"
-    )]
-    NoPermission(String),
-    #[error(
-        "the serial device {device} can't be opened ({reason}): check its cable and `baud` in the station file"
-    )]
-    Unusable { device: String, reason: String },
+    #[error(transparent)]
+    Serial(#[from] SerialError),
     #[error("the serial device {device} was lost ({reason}): check its cable")]
     Lost { device: String, reason: String },
     #[error("{0} is silent: check its power and its cable, and {2} in the station file (now {1})", peer.name, peer.terms, peer.keys)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aecsad_link::{Actuator, Decoder, Edge, Envelope, MAX_FRAME, Product, ToActuator, encode};
 use serialport::{SerialPort, TTYPort};
 
-use super::serial::never_block;
+use crate::serial::never_block;
 
 /// How long it may take until a request to stop is seen.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);

@@ -16,9 +16,9 @@ use aecsad_link::{
     Actuator, Answer, Edge, Envelope, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, When,
 };
 
-use super::serial::Terms;
 use super::{RejectError, RejectEvent, Rejector, answers_after};
 use crate::line::Moment;
+use crate::serial::Terms;
 pub use board::Board;
 use board::{Behaviour, Output};
 

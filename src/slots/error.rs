@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::bundle::BundleError;
-use crate::golden::GoldenError;
-use crate::inspector::InspectorError;
+use aecsad_inspect::bundle::BundleError;
+use aecsad_inspect::golden::GoldenError;
+use aecsad_inspect::inspector::InspectorError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SlotsError {

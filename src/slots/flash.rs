@@ -2,10 +2,11 @@
 
 use std::io::{self, BufWriter, Read, Write};
 
+use aecsad_inspect::bundle::{Bundle, Trust};
+
 use super::state::{Condition, Installed, SlotName};
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
-use crate::bundle::{Bundle, Trust};
 
 /// A bundle on its way in; never read by a start.
 const INCOMING: &str = "incoming.new";

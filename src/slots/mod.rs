@@ -16,14 +16,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aecsad_program::moment::moment as now;
+
 pub use error::SlotsError;
 pub use flash::{Flashed, Request};
 pub use start::{SlotCheck, Started};
 use state::{Condition, State};
 pub use state_file::COPIES as STATE_FILES;
 use storage::{DiskFolder, Storage};
-
-use crate::moment::moment as now;
 
 /// How long to wait for another program that is changing the slots.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use aecsad_inspect::bundle::{Bundle, Manifest, Trust};
+
 use super::state::{Condition, Installed, MAX_TRIAL_STARTS, Product, SlotName, State};
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
-use crate::bundle::{Bundle, Manifest, Trust};
 
 /// What was found of the slots on the way to a bundle.
 #[derive(PartialEq)]

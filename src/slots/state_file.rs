@@ -3,11 +3,12 @@
 
 use std::io::{self, Read, Write};
 
+use aecsad_program::sealed_text::{seal, unseal};
+use aecsad_program::text_file;
+
 use super::SlotsError;
 use super::state::{FORMAT, State};
 use super::storage::Storage;
-use crate::sealed_text::{seal, unseal};
-use crate::text_file;
 
 /// In the order in which they are written.
 pub const COPIES: [&str; 2] = ["state.toml", "state.copy.toml"];

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::bundle::{Bundle, BundleError, KeyRing, PublicKey, Trust};
+use aecsad_program::text_file;
 use serde::Deserialize;
 
+use super::JudgeError;
 use super::config::ConfigError;
-use crate::bundle::{Bundle, BundleError, KeyRing, PublicKey, Trust};
 use crate::calibration::CalibrationError;
-use crate::error::Result;
 use crate::slots::{Slots, trial};
-use crate::text_file;
 
 /// A checked section. Paths are as seen from the working directory.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +120,7 @@ impl BundleConfig {
     }
 
     /// The bundle that the station would start with, without starting anything.
-    pub fn read(&self) -> Result<Bundle> {
+    pub fn read(&self) -> Result<Bundle, JudgeError> {
         let trust = self.trust()?;
         match &self.source {
             BundleSource::File(path) => Ok(Bundle::read(path, &trust)?),

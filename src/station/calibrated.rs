@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use aecsad_inspect::bundle::Bundle;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::{Inspector, Verdict};
+use aecsad_inspect::optics::InputGeometry;
+
+use super::JudgeError;
 use super::changeover::Loaded;
 use super::config::StationConfig;
 use super::{Heatmap, Judge, expectation};
-use crate::bundle::Bundle;
 use crate::calibration::{self, CalibrationError, Standing};
-use crate::camera::Frame;
-use crate::error::Result;
-use crate::inspector::{Inspector, Verdict};
-use crate::optics::InputGeometry;
 
 struct Calibrated {
     inspector: Inspector,
@@ -20,7 +21,7 @@ struct Calibrated {
 
 impl Loaded {
     /// The real thing: an inspector of the station's region, with the station's own scale and threshold if it has them.
-    pub fn inspector(bundle: &Bundle, config: &StationConfig) -> Result<Self> {
+    pub fn inspector(bundle: &Bundle, config: &StationConfig) -> Result<Self, JudgeError> {
         let mut inspector = Inspector::from_bundle(bundle, config.region)?;
         let own = inspector.decision().threshold;
         let standing = match config.bundle.calibration_place(&bundle.manifest.product)? {
@@ -65,7 +66,7 @@ fn is_there(path: &Path) -> bool {
 }
 
 impl Judge for Calibrated {
-    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
         self.inspector.judge(frame)
     }
 

@@ -11,13 +11,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aecsad_inspect::bundle::Bundle;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::optics::InputGeometry;
+
+use super::JudgeError;
 use super::{Heatmap, Judge};
-use crate::bundle::Bundle;
 use crate::calibration::Standing;
-use crate::camera::Frame;
-use crate::error::Result;
-use crate::inspector::Verdict;
-use crate::optics::InputGeometry;
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Outcome, Trial};
 use crate::slots::{Slots, SlotsError, Started};
@@ -37,7 +38,7 @@ pub struct Loaded {
 }
 
 /// Makes a bundle ready to judge.
-pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<Loaded> + Sync);
+pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<Loaded, JudgeError> + Sync);
 
 /// Judges with whatever bundle is current; used by the engine's thread.
 pub struct ChangingJudge {
@@ -103,7 +104,7 @@ pub fn start<'a>(
     config: &BundleConfig,
     load: Load<'a>,
     tell: &mut dyn FnMut(News),
-) -> Result<(ChangingJudge, Watcher<'a>)> {
+) -> Result<(ChangingJudge, Watcher<'a>), JudgeError> {
     let (started, loaded) = load_current(folder, config, load, tell)?;
     let fresh = Mailbox::default();
     let (outcomes_in, outcomes) = sync_channel(1);
@@ -140,7 +141,7 @@ fn load_current(
     config: &BundleConfig,
     load: Load<'_>,
     tell: &mut dyn FnMut(News),
-) -> Result<(Started, Loaded)> {
+) -> Result<(Started, Loaded), JudgeError> {
     let trust = config.trust()?;
     loop {
         let mut started = lock_or_look(folder)?.start(&trust)?;
@@ -161,7 +162,7 @@ fn load_current(
                 return Ok((started, loaded));
             }
             // A calibration that can't be used is no fault of the bundle's.
-            Err(error) if started.on_trial && !matches!(error, crate::Error::Calibration(_)) => {
+            Err(error) if started.on_trial && !matches!(error, JudgeError::Calibration(_)) => {
                 let why = error.to_string();
                 let version = started.bundle.manifest.version;
                 let back = Slots::lock(folder)?.fail_trial(started.bundle.sha256(), &why);
@@ -193,7 +194,7 @@ fn given_up(product: &str, version: u64, why: &str, back: u64) -> String {
 }
 
 impl Judge for ChangingJudge {
-    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
         if std::mem::replace(&mut self.judging, true) {
             self.end_trial(|trial| Some(trial.fault("it broke off in the middle of a part")));
         }
@@ -357,7 +358,7 @@ impl Watcher<'_> {
                 self.current = (sha256, started.product);
                 self.broken = None;
             }
-            Err(crate::Error::Slots(SlotsError::Busy { .. })) => {}
+            Err(JudgeError::Slots(SlotsError::Busy { .. })) => {}
             Err(error) => {
                 tell(News::Alarm(format!(
                     "{error}; the station goes on with the bundle that it has"

@@ -1,10 +1,12 @@
 //! How a station's frames are unlike the images that its bundle was trained on, as far as the station file says.
 
+use aecsad_inspect::image_files::{image_size, is_jpeg};
+use aecsad_inspect::optics::{InputGeometry, TrainingImages};
+
 use super::config::{CameraConfig, StationConfig};
+use crate::camera::PacedFolder;
 use crate::camera::pixel_format::PixelFormat;
 use crate::camera::v4l2::V4l2Settings;
-use crate::camera::{PacedFolder, image_size, is_jpeg};
-use crate::optics::{InputGeometry, TrainingImages};
 
 /// One sentence for each difference.
 pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> Vec<String> {

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::inspector::Verdict;
 use heapless::LinearMap;
 
+use super::JudgeError;
 use super::{Evidence, LineEvent, PARTS};
 use crate::camera::CameraError;
-use crate::error::Result;
-use crate::inspector::Verdict;
 use crate::line::{
     Action, Belt, Confirmations, Conveyor, Fate, Finding, Part, Policies, StopReason, Tracker,
     Travel,
@@ -94,7 +94,7 @@ impl<'r> Gatekeeper<'r> {
     pub fn judged(
         &mut self,
         id: u32,
-        outcome: Result<Verdict>,
+        outcome: Result<Verdict, JudgeError>,
         bundle: Arc<str>,
         now: Instant,
         tell: &mut dyn FnMut(LineEvent),
@@ -160,7 +160,7 @@ impl<'r> Gatekeeper<'r> {
         self.tracker.is_empty() && self.rejector.pending() == 0 && fallen
     }
 
-    pub fn release(&mut self) -> std::result::Result<(), RejectError> {
+    pub fn release(&mut self) -> Result<(), RejectError> {
         self.rejector.stop()
     }
 

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use aecsad_inspect::frame::Frame;
 use heapless::spsc::Producer;
 
 use super::queue::{Inlet, Outlet};
-use super::{Album, Judge, Judged, LONGEST_SLEEP, Progress, StationError};
-use crate::camera::Frame;
+use super::{Album, Judge, JudgeError, Judged, LONGEST_SLEEP, Progress};
 use crate::line::Part;
 
 pub(super) struct Engine<'s, 'q> {
@@ -36,7 +36,7 @@ impl Engine<'_, '_> {
             };
             // A panic inside the engine costs this part's verdict, not the line.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.judge.judge(&frame)))
-                .unwrap_or_else(|_| Err(StationError::EngineBrokeOff.into()));
+                .unwrap_or_else(|_| Err(JudgeError::EngineBrokeOff));
             let good = outcome.as_ref().is_ok_and(|verdict| !verdict.reject);
             let id = part.id;
             let bundle = self.judge.bundle();

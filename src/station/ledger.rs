@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aecsad_inspect::inspector::Verdict;
+
 use super::strange_run::StrangeRun;
 use super::{Evidence, LineEvent};
 use crate::camera::CameraError;
-use crate::inspector::Verdict;
 use crate::line::{Action, Cause, Fate, Finding, Policies, TakenAlong};
 use crate::reject::{Answer, RejectEvent};
 

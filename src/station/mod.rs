@@ -13,6 +13,7 @@ pub mod expectation;
 mod gate;
 pub mod gatekeeper;
 mod inference;
+mod judge;
 pub mod ledger;
 mod progress;
 mod queue;
@@ -27,18 +28,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::network::Team;
 use heapless::spsc::Queue;
 
-use crate::calibration::Standing;
-use crate::camera::{CameraError, Frame, FrameSource};
-use crate::error::{Error, Result};
-use crate::inspector::{Inspector, Verdict};
+use crate::camera::{CameraError, FrameSource};
 use crate::line::{Cause, Conveyor, Fate, Part, Policies, StopReason, TakenAlong};
-use crate::network::Team;
-use crate::optics::InputGeometry;
 use crate::reject::{RejectError, RejectEvent, Rejector};
-use crate::score::heat::HeatMap;
 use gatekeeper::{Gatekeeper, Sight};
+pub use judge::{Heatmap, Judge, JudgeError};
 pub use progress::Health;
 use progress::Progress;
 use queue::Outlet;
@@ -52,65 +51,8 @@ const EVENTS: usize = 1024;
 /// No thread sleeps longer before it looks whether to stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
-/// Whatever gives a verdict on a frame.
-pub trait Judge: Send {
-    fn judge(&mut self, frame: &Frame) -> Result<Verdict>;
-
-    /// Which bundle judged the last frame, as the journal names it.
-    fn bundle(&self) -> Arc<str> {
-        Arc::default()
-    }
-
-    /// What its bundle expects of the frames, if it knows.
-    fn geometry(&self) -> Option<&InputGeometry> {
-        None
-    }
-
-    /// By which scale and threshold it judges, if it is a station's.
-    fn standing(&self) -> Option<&Standing> {
-        None
-    }
-
-    /// Where the last judged frame is strange, if the judge can say.
-    fn heatmap(&mut self) -> Option<Heatmap<'_>>;
-}
-
-impl Judge for Inspector {
-    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
-        Ok(self.inspect(frame)?)
-    }
-
-    fn bundle(&self) -> Arc<str> {
-        Arc::clone(self.identity())
-    }
-
-    fn geometry(&self) -> Option<&InputGeometry> {
-        Some(Inspector::geometry(self))
-    }
-
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
-        Some(Heatmap {
-            width: HeatMap::SIDE as u32,
-            height: HeatMap::SIDE as u32,
-            values: &self.heat().values,
-        })
-    }
-}
-
-/// A map over the frame, row by row, on the scale of [`HeatMap`]: about 0 is an ordinary place of a good part.
-#[derive(Clone, Copy, Debug)]
-pub struct Heatmap<'a> {
-    pub width: u32,
-    pub height: u32,
-    pub values: &'a [f32],
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum StationError {
-    #[error(
-        "the engine broke off in the middle of a frame: verify the bundle with `aecsad verify`"
-    )]
-    EngineBrokeOff,
     #[error("part {part} has no verdict ({}), and the station file says to stop then: clear the line, then start again", cause.name())]
     StoppedByPolicy { part: u32, cause: Cause },
     #[error(
@@ -177,7 +119,7 @@ pub enum LineEvent {
 pub enum Evidence {
     /// And the bundle it is by.
     Verdict(Verdict, Arc<str>),
-    Failure(Error),
+    Failure(JudgeError),
     Nothing,
 }
 
@@ -190,7 +132,7 @@ enum Seen {
 
 struct Judged {
     id: u32,
-    outcome: Result<Verdict>,
+    outcome: Result<Verdict, JudgeError>,
     bundle: Arc<str>,
 }
 

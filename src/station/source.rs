@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use aecsad_inspect::frame::Frame;
+
 use super::gatekeeper::Sight;
 use super::queue::{Inlet, Outlet};
 use super::{Progress, Seen};
-use crate::camera::{Frame, FrameSource, Sighting};
+use crate::camera::{FrameSource, Sighting};
 use crate::line::Part;
 
 pub(super) struct Camera<'q> {

@@ -1,7 +1,7 @@
 //! Notices when part after part looks like no good one: then it is seldom the parts. Another product, a region or a light that
 //! was changed, a camera that was moved give scores that calibration never saw.
 
-use crate::inspector::Verdict;
+use aecsad_inspect::inspector::Verdict;
 
 /// So many parts in a row far beyond every good part.
 const FAR_OFF: u32 = 10;
@@ -44,8 +44,9 @@ impl StrangeRun {
 mod tests {
     use std::time::Duration;
 
+    use aecsad_inspect::score::Branch;
+
     use super::*;
-    use crate::score::Branch;
 
     fn verdict(reject: bool, far_off: bool) -> Verdict {
         Verdict {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use aecsad_inspect::score::Branch;
 use aecsad_link::Edge;
 
 use super::ledger::{Entry, Ledger, Pulse, Row};
@@ -13,9 +14,8 @@ use super::*;
 use crate::camera::PacedFolder;
 use crate::line::{Cause, OnTrouble, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
-use crate::reject::serial::Terms;
 use crate::reject::simulator::{Play, Simulator};
-use crate::score::Branch;
+use crate::serial::Terms;
 
 const MS: Duration = Duration::from_millis(1);
 const PERIOD: Duration = Duration::from_millis(60);
@@ -30,12 +30,12 @@ const TAKES_LONG: u8 = 3;
 struct Brightness;
 
 impl Judge for Brightness {
-    fn judge(&mut self, frame: &Frame) -> Result<Verdict> {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
         let start = Instant::now();
         let sum: u64 = frame.rgb.iter().map(|&v| u64::from(v)).sum();
         let mean = (sum / frame.rgb.len() as u64) as u8;
         match mean {
-            FAILS => return Err(StationError::EngineBrokeOff.into()),
+            FAILS => return Err(JudgeError::EngineBrokeOff),
             PANICS => panic!("as engines do"),
             TAKES_LONG => thread::sleep(1_200 * MS),
             _ => {}

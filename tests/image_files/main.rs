@@ -7,9 +7,11 @@ mod kinds;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use aecsad::camera::CameraError;
 use aecsad::camera::pixel_format::{Layout, PixelFormat, YuvEncoding};
-use aecsad::camera::{
-    CameraError, Frame, ImageError, decode, image_size, read_image, read_image_by_content,
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::{
+    ImageError, decode, image_size, read_image, read_image_by_content,
 };
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Pixel, Rgb, Rgba};
 

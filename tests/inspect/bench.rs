@@ -1,6 +1,6 @@
 //! What `bench` tells; never how fast it must be.
 
-use aecsad::error::ExitCode;
+use aecsad_program::ExitCode;
 
 use crate::fixture::{Fixture, aecsad, assert_refused, stderr, stdout};
 

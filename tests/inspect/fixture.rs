@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use aecsad::bundle::{
+use aecsad_inspect::bundle::{
     BranchStats, Bundle, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust,
     write_bundle,
 };
-use aecsad::camera::Frame;
-use aecsad::golden;
-use aecsad::inspector::{CALIBRATION, ENCODER, Inspector, STATISTICS};
-use aecsad::network::{Encoder, Percept};
-use aecsad::optics::{InputGeometry, Optics};
-use aecsad::score::Branch;
-use aecsad::score::conformal::Conformal;
-use aecsad::score::heat::Range;
-use aecsad::score::low_rank::{GRID, LowRank, STACKED};
-use aecsad::score::position_gaussian::PositionGaussian;
-use aecsad::score::registration::Pose;
-use aecsad::score::scorer::{Scorer, Statistics, vectors};
-use aecsad::score::trimmed_z::{TrimmedZ, quantile};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::golden;
+use aecsad_inspect::inspector::{CALIBRATION, ENCODER, Inspector, STATISTICS};
+use aecsad_inspect::network::{Encoder, Percept};
+use aecsad_inspect::optics::{InputGeometry, Optics};
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::conformal::Conformal;
+use aecsad_inspect::score::heat::Range;
+use aecsad_inspect::score::low_rank::{GRID, LowRank, STACKED};
+use aecsad_inspect::score::position_gaussian::PositionGaussian;
+use aecsad_inspect::score::registration::Pose;
+use aecsad_inspect::score::scorer::{Scorer, Statistics, vectors};
+use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
 use ndarray::{Array1, Array2};
 use tempfile::TempDir;
 
@@ -269,7 +269,7 @@ pub fn stderr(output: &Output) -> String {
 
 /// Asserts the exit code, and that the last line says `what` in one sentence.
 #[track_caller]
-pub fn assert_refused(output: &Output, code: aecsad::error::ExitCode, what: &str) {
+pub fn assert_refused(output: &Output, code: aecsad_program::ExitCode, what: &str) {
     let said = stderr(output);
     assert_eq!(output.status.code(), Some(code as i32), "{said}");
     let last = said.lines().last().unwrap_or_default();

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use aecsad::bundle::{Bundle, Trust};
-use aecsad::golden::EXPECTED;
+use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::golden::EXPECTED;
 
 use crate::fixture::{Fixture, TOLERANCE, aecsad, stderr, stdout};
 

@@ -18,7 +18,7 @@ fn a_bundle_for_the_virtual_machine() {
     let Some(path) = std::env::var_os("AECSAD_HIL_BUNDLE") else {
         return;
     };
-    let white = |level: u8| aecsad::camera::Frame {
+    let white = |level: u8| aecsad_inspect::frame::Frame {
         width: 320,
         height: 180,
         rgb: vec![level; 320 * 180 * 3],

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use aecsad::error::ExitCode;
+use aecsad_program::ExitCode;
 
 use crate::fixture::{Fixture, aecsad, assert_refused, stderr, stdout};
 

@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use aecsad::error::ExitCode;
-use aecsad::score::Branch;
+use aecsad_inspect::score::Branch;
+use aecsad_program::ExitCode;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

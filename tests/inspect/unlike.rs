@@ -1,7 +1,7 @@
 //! Images that are hardly those of the bundle's product: what is said of them, and which are not judged at all.
 
-use aecsad::error::ExitCode;
-use aecsad::optics::{Encoding, TrainingImages};
+use aecsad_inspect::optics::{Encoding, TrainingImages};
+use aecsad_program::ExitCode;
 
 use crate::fixture::{Fixture, aecsad, assert_refused, stderr};
 

@@ -1,8 +1,8 @@
 //! What `verify` vouches for.
 
-use aecsad::bundle::Arrays;
-use aecsad::error::ExitCode;
-use aecsad::golden::EXPECTED;
+use aecsad_inspect::bundle::Arrays;
+use aecsad_inspect::golden::EXPECTED;
+use aecsad_program::ExitCode;
 use ndarray::{Ix1, Ix2};
 
 use crate::fixture::{Fixture, aecsad, assert_refused, stderr, stdout};

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use aecsad::camera::Frame;
 use aecsad::cli;
-use aecsad::inspector::Verdict;
-use aecsad::score::Branch;
 use aecsad::station::config::StationConfig;
-use aecsad::station::{Heatmap, Judge};
+use aecsad::station::{Heatmap, Judge, JudgeError};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::score::Branch;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -35,7 +35,7 @@ struct Brightness {
 const STALLING: u8 = 99;
 
 impl Judge for Brightness {
-    fn judge(&mut self, frame: &Frame) -> aecsad::Result<Verdict> {
+    fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
         if frame.rgb[0] == STALLING {
             loop {
                 std::thread::park();

@@ -10,9 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use aecsad::line::Moment;
-use aecsad::reject::serial::Terms;
 use aecsad::reject::switched::{Board, Switched, SwitchedSettings};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
+use aecsad::serial::Terms;
 use serialport::{SerialPort, TTYPort};
 
 const MS: Duration = Duration::from_millis(1);

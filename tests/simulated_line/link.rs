@@ -101,7 +101,7 @@ impl Dial for SharedCable {
     fn dial(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
         let cable = self.lock();
         if !cable.plugged {
-            return Err(RejectError::Missing("the simulated line".into()));
+            return Err(aecsad::serial::SerialError::Missing("the simulated line".into()).into());
         }
         Ok(Box::new(SimulatedWire {
             plug: cable.plug,

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use aecsad::camera::CameraError;
-use aecsad::inspector::Verdict;
 use aecsad::line::{Action, Cause, Conveyor, Part, Policies, Travel};
 use aecsad::reject::counted::{Counted, Counter};
 use aecsad::reject::framed::{FramedSerial, FramedSettings};
-use aecsad::reject::serial::Terms;
 use aecsad::reject::{RejectEvent, Rejector};
-use aecsad::score::Branch;
+use aecsad::serial::Terms;
 use aecsad::station::gatekeeper::{Announcement, Gatekeeper, Sight};
-use aecsad::station::{LineEvent, StationError};
+use aecsad::station::{JudgeError, LineEvent};
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::score::Branch;
 use aecsad_link::{Actuator, Decoder, Edge, Envelope, LATE_US, MAX_FRAME, ToActuator, encode};
 
 use super::belt::{Belt, TOP_SPEED};
@@ -464,7 +464,7 @@ fn deliver(
             keeper.announce(Announcement { part, sight }, now, tell);
         }
         Delivery::Judged { .. } if rng.u16(..2_000) == 0 => {
-            let broke_off = Err(StationError::EngineBrokeOff.into());
+            let broke_off = Err(JudgeError::EngineBrokeOff.into());
             keeper.judged(id, broke_off, Arc::default(), now, tell);
         }
         Delivery::Judged { bad } => {

@@ -1,8 +1,8 @@
 //! Files that somebody made to do harm, or that went wrong on their way: each is refused for its own reason, and the
 //! station's slots are as before.
 
-use aecsad::bundle::{Fault, KeyRing, PublicKey, REVOKED_NAME, Trust};
 use aecsad::slots::{Flashed, Request, Slots, SlotsError};
+use aecsad_inspect::bundle::{Fault, KeyRing, PublicKey, REVOKED_NAME, Trust};
 use minisign::KeyPair;
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ impl Station {
         std::fs::write(self.keys.path().join(REVOKED_NAME), line).unwrap();
     }
 
-    fn ring(&self) -> Result<Trust, aecsad::bundle::BundleError> {
+    fn ring(&self) -> Result<Trust, aecsad_inspect::bundle::BundleError> {
         Ok(Trust::Keys(KeyRing::from_folder(self.keys.path())?))
     }
 
@@ -79,7 +79,8 @@ impl Station {
             said.starts_with("some.aecsad: ") && !said.contains('\n'),
             "{said}"
         );
-        let SlotsError::Refused(aecsad::bundle::BundleError::Refused { fault, .. }) = error else {
+        let SlotsError::Refused(aecsad_inspect::bundle::BundleError::Refused { fault, .. }) = error
+        else {
             panic!("{error}")
         };
         fault

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aecsad::bundle::Bundle;
-use aecsad::camera::Frame;
-use aecsad::inspector::Verdict;
-use aecsad::score::Branch;
 use aecsad::slots::state::Condition;
 use aecsad::slots::storage::DiskFolder;
 use aecsad::slots::{Flashed, Request, Slots, SlotsError};
 use aecsad::station::bundle_section::{BundleConfig, BundleSource};
 use aecsad::station::changeover::{ChangingJudge, Loaded, News, SELECT_NAME, Watcher, start};
-use aecsad::station::{Heatmap, Judge, StationError};
+use aecsad::station::{Heatmap, Judge, JudgeError};
+use aecsad_inspect::bundle::Bundle;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Verdict;
+use aecsad_inspect::score::Branch;
 use minisign::KeyPair;
 use tempfile::TempDir;
 
@@ -24,9 +24,9 @@ const TRIAL: u32 = 4;
 struct Versioned(u64);
 
 impl Judge for Versioned {
-    fn judge(&mut self, _: &Frame) -> aecsad::Result<Verdict> {
+    fn judge(&mut self, _: &Frame) -> Result<Verdict, JudgeError> {
         match self.0 {
-            66 => Err(StationError::EngineBrokeOff.into()),
+            66 => Err(JudgeError::EngineBrokeOff),
             77 => panic!("as an engine may"),
             version => Ok(verdict(version as f32)),
         }
@@ -53,9 +53,9 @@ fn verdict(score: f32) -> Verdict {
 }
 
 /// Good parts had scores from 0 to 50.
-fn load(bundle: &Bundle) -> aecsad::Result<Loaded> {
+fn load(bundle: &Bundle) -> Result<Loaded, JudgeError> {
     match bundle.manifest.version {
-        88 => Err(StationError::EngineBrokeOff.into()),
+        88 => Err(JudgeError::EngineBrokeOff),
         version => Ok(Loaded {
             judge: Box::new(Versioned(version)),
             calibration: vec![0.0, 50.0],

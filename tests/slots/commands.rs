@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use aecsad::error::ExitCode;
-use aecsad::inspector::ENCODER;
 use aecsad::slots::Slots;
 use aecsad::slots::storage::DiskFolder;
+use aecsad_inspect::inspector::ENCODER;
+use aecsad_program::ExitCode;
 use minisign::KeyPair;
 
 use super::fixture::{Fixture, aecsad, assert_refused, stderr, stdout};
@@ -165,7 +165,7 @@ fn two_flashes_can_t_meet() {
 fn a_bundle_that_scores_otherwise_here_is_refused() {
     let mut station = Station::new();
     // Smaller than any float can keep to: as if this machine computed something else.
-    let entry = station.fixture.entry(aecsad::golden::EXPECTED);
+    let entry = station.fixture.entry(aecsad_inspect::golden::EXPECTED);
     let last = entry.len() - 1;
     entry[last] ^= 0x40;
     let bundle = station.version(1);
@@ -298,7 +298,7 @@ fn killed_at_any_moment_the_station_has_the_old_or_the_new_bundle_whole() {
     assert!(flash().wait().unwrap().success());
     let whole = began.elapsed();
     assert!(station.run(&[&"rollback"]).status.success());
-    let trust = aecsad::bundle::Trust::Anyone;
+    let trust = aecsad_inspect::bundle::Trust::Anyone;
     let (mut old, mut new) = (0, 0);
     for round in 1..=20 {
         let mut child = flash();

@@ -10,19 +10,19 @@ mod disk;
 mod fixture;
 mod live;
 mod networks;
-#[path = "../bundle/packing.rs"]
+#[path = "../../inspect/tests/bundle/packing.rs"]
 mod packing;
 mod power_cut;
 mod station;
 
-use aecsad::bundle::{
+use aecsad::slots::storage::Storage;
+use aecsad::slots::{Flashed, Request, Slots, SlotsError};
+use aecsad_inspect::bundle::{
     BranchStats, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust, UNTRUSTED_COMMENT,
     write_bundle,
 };
-use aecsad::optics::InputGeometry;
-use aecsad::score::Branch;
-use aecsad::slots::storage::Storage;
-use aecsad::slots::{Flashed, Request, Slots, SlotsError};
+use aecsad_inspect::optics::InputGeometry;
+use aecsad_inspect::score::Branch;
 
 fn manifest(product: &str, version: u64) -> Manifest {
     Manifest {

@@ -1,6 +1,6 @@
 //! Networks that are not ours: crafted in protobuf by hand, merged into the product's own encoder.
 
-use aecsad::network::Network;
+use aecsad_inspect::network::Network;
 
 /// A field of a protobuf message that is bytes or a message itself.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {

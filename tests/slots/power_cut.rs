@@ -4,10 +4,10 @@
 use std::cell::Cell;
 use std::io::{self, Read, Write};
 
-use aecsad::bundle::Trust;
 use aecsad::slots::state::State;
 use aecsad::slots::storage::Storage;
 use aecsad::slots::{STATE_FILES, Slots, SlotsError};
+use aecsad_inspect::bundle::Trust;
 
 use super::disk::{SimulatedDisk, Survives, Trouble};
 use super::{bundle, flash};

@@ -1,8 +1,8 @@
 //! What a station does with its slots, on a disk without trouble.
 
-use aecsad::bundle::Trust;
 use aecsad::slots::state::{Condition, SlotName};
 use aecsad::slots::{Request, STATE_FILES, Slots, SlotsError};
+use aecsad_inspect::bundle::Trust;
 
 use super::disk::SimulatedDisk;
 use super::{bundle, flash};
@@ -288,7 +288,7 @@ fn what_is_refused_leaves_nothing_behind() {
         allow_downgrade: false,
         add_product: false,
     };
-    let not_here = |_: &aecsad::bundle::Bundle| Err(SlotsError::Empty);
+    let not_here = |_: &aecsad_inspect::bundle::Bundle| Err(SlotsError::Empty);
     slots
         .flash(&whole[..], "x", &request, &mut { not_here })
         .unwrap_err();

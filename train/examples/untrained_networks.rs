@@ -8,9 +8,9 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use aecsad::camera::read_image;
-use aecsad::network::Network;
-use aecsad::optics::{InputGeometry, Optics};
+use aecsad_inspect::image_files::read_image;
+use aecsad_inspect::network::Network;
+use aecsad_inspect::optics::{InputGeometry, Optics};
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::engine::Cpu;
 use aecsad_train::export::onnx::Graph;

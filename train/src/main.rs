@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use aecsad_train::cli;
 
 fn main() -> ExitCode {
-    aecsad::program::run("aecsad-train", |arguments: cli::Arguments| {
+    aecsad_program::command::run("aecsad-train", |arguments: cli::Arguments| {
         cli::run(&arguments)
     })
 }

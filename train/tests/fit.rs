@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use aecsad::bundle::{Bundle, Trust};
-use aecsad::inspector::Inspector;
+use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::inspector::Inspector;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -119,7 +119,7 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     assert_eq!((trained_on.width, trained_on.height), (192, 192));
     assert!(!trained_on.seen_as_jpeg && trained_on.other_shape((192, 100)).is_some());
     let mut inspector = Inspector::from_bundle(&read, None).unwrap();
-    aecsad::golden::verify(&read, &mut inspector)
+    aecsad_inspect::golden::verify(&read, &mut inspector)
         .unwrap()
         .check()
         .unwrap();
@@ -345,7 +345,7 @@ fn a_plain_folder_with_drawn_masks_is_fitted_for_a_grey_camera_without_students(
             .all(|e| !e.path.contains("students"))
     );
     let mut inspector = Inspector::from_bundle(&read, None).unwrap();
-    aecsad::golden::verify(&read, &mut inspector)
+    aecsad_inspect::golden::verify(&read, &mut inspector)
         .unwrap()
         .check()
         .unwrap();
@@ -359,7 +359,7 @@ fn a_plain_folder_with_drawn_masks_is_fitted_for_a_grey_camera_without_students(
         pixel.0 = [((77 * r + 150 * g + 29 * b) >> 8) as u8; 3];
     }
     let score = |inspector: &mut Inspector, picture: image::RgbImage| {
-        let frame = aecsad::camera::Frame {
+        let frame = aecsad_inspect::frame::Frame {
             width: picture.width(),
             height: picture.height(),
             rgb: picture.into_raw(),

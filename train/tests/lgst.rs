@@ -6,7 +6,7 @@ mod support;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use aecsad::network::Features;
+use aecsad_inspect::network::Features;
 use aecsad_train::engine::{self, Cpu, stack};
 use aecsad_train::export::onnx::Graph;
 use aecsad_train::lgst::{

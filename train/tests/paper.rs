@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aecsad::bundle::{Bundle, Profile, Trust};
-use aecsad::camera::read_image;
-use aecsad::inspector::Inspector;
-use aecsad::score::Branch;
+use aecsad_inspect::bundle::{Bundle, Profile, Trust};
+use aecsad_inspect::image_files::read_image;
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::score::Branch;
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::evaluate::auroc;
 use aecsad_train::fit::{
@@ -151,7 +151,7 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
     let on: Vec<Branch> = bundle.manifest.branches.iter().map(|b| b.name).collect();
     assert_eq!(on, [Branch::Histogram, Branch::Lgst]);
     let mut inspector = Inspector::from_bundle(&bundle, None).unwrap();
-    aecsad::golden::verify(&bundle, &mut inspector)
+    aecsad_inspect::golden::verify(&bundle, &mut inspector)
         .unwrap()
         .check()
         .unwrap();
@@ -180,7 +180,7 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
     let int8 = Bundle::read(&quantised.out, &Trust::Anyone).unwrap();
     assert!(int8.bytes() < bundle.bytes());
     let mut inspector = Inspector::from_bundle(&int8, None).unwrap();
-    let compared = aecsad::golden::verify(&int8, &mut inspector).unwrap();
+    let compared = aecsad_inspect::golden::verify(&int8, &mut inspector).unwrap();
     compared.check().unwrap();
     let mut scores = |kind: &str| scores_of(&category.join("test").join(kind), &mut inspector);
     let in_int8 = auroc(&scores("good"), &scores("logical_anomalies")).unwrap();
@@ -205,7 +205,7 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
 }
 
 fn scores_of(folder: &Path, inspector: &mut Inspector) -> Vec<f64> {
-    let images = aecsad::camera::list_images(folder).unwrap();
+    let images = aecsad_inspect::image_files::list_images(folder).unwrap();
     let frames = images.iter().map(|path| read_image(path).unwrap());
     frames
         .map(|frame| inspector.inspect(&frame).unwrap().score.into())

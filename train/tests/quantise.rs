@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
-use aecsad::bundle::{Bundle, Trust};
-use aecsad::camera::{list_images, read_image};
-use aecsad::inspector::Inspector;
-use aecsad::optics::Optics;
 use aecsad_engine::onnx::{self, tensor_proto::DataType};
+use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::image_files::{list_images, read_image};
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::optics::Optics;
 use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
 use prost::Message;
 
@@ -129,7 +129,7 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
     let [float_bundle, int8_bundle] =
         [&float, &int8].map(|path| Bundle::read(path, &Trust::Anyone).unwrap());
     let mut inspector = Inspector::from_bundle(&int8_bundle, None).unwrap();
-    let compared = aecsad::golden::verify(&int8_bundle, &mut inspector).unwrap();
+    let compared = aecsad_inspect::golden::verify(&int8_bundle, &mut inspector).unwrap();
     compared.check().unwrap();
     assert_eq!(compared.images.len(), 8);
     let tolerance = &int8_bundle.manifest.tolerance;
@@ -208,7 +208,7 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
     done(&export);
     let signed = Bundle::read(&signed, &Trust::Anyone).unwrap();
     let mut inspector = Inspector::from_bundle(&signed, None).unwrap();
-    let compared = aecsad::golden::verify(&signed, &mut inspector).unwrap();
+    let compared = aecsad_inspect::golden::verify(&signed, &mut inspector).unwrap();
     compared.check().unwrap();
     let provenance = signed.manifest.provenance["precision"].as_str().unwrap();
     assert!(provenance.starts_with("int8-signed: "), "{provenance}");

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use aecsad::bundle::{Bundle, Trust};
-use aecsad::inspector::Inspector;
+use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::inspector::Inspector;
 use image::{Rgb, RgbImage};
 
 fn train(arguments: &[&str]) -> Output {
@@ -38,8 +38,9 @@ fn rendered(folder: &Path) -> [Vec<PathBuf>; 2] {
         "5",
     ]);
     assert!(made.status.success(), "{made:?}");
-    ["fuse_box", "juice_bottle"]
-        .map(|product| aecsad::camera::list_images(&data.join(product).join("train/good")).unwrap())
+    ["fuse_box", "juice_bottle"].map(|product| {
+        aecsad_inspect::image_files::list_images(&data.join(product).join("train/good")).unwrap()
+    })
 }
 
 fn stderr(output: &Output) -> String {
@@ -118,7 +119,7 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
         printed.contains(&format!("at this threshold: {caught}")),
         "{caught}: {printed}"
     );
-    let bottle = aecsad::camera::read_image(&bottles[1]).unwrap();
+    let bottle = aecsad_inspect::image_files::read_image(&bottles[1]).unwrap();
     assert!(
         inspector.inspect(&bottle).unwrap().reject,
         "another product passes"

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use aecsad::network::Features;
+use aecsad_inspect::network::Features;
 use aecsad_train::engine::{self, Cpu, stack};
 use aecsad_train::segmentation::{
     self, DecoderConfig, DecoderWidths, IGNORE, SegmentationConfig, TrainedDecoder, TrainingSet,

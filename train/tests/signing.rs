@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use aecsad::bundle::{Bundle, PublicKey, Trust, write_bundle};
+use aecsad_inspect::bundle::{Bundle, PublicKey, Trust, write_bundle};
 use aecsad_train::cli::{keygen::KeygenArgs, sign, sign::SignArgs};
 use aecsad_train::export::signing::{
     PUBLIC_KEY_NAME, SECRET_KEY_NAME, SigningError, SigningKey, generate,

@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use std::os::raw::c_void;
 use std::time::Duration;
 
+use aecsad_inspect::image_files::{MAX_PIXELS, MIN_SIDE};
 use v4l::buffer::{Flags, Type};
 use v4l::capability::Flags as Can;
 use v4l::io::mmap::Stream;
@@ -15,8 +16,8 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC, Fraction};
 
+use super::super::CameraError;
 use super::super::pixel_format::{Layout, YuvEncoding};
-use super::super::{CameraError, MAX_PIXELS, MIN_SIDE};
 use super::{V4l2Settings, controls};
 
 /// Frames that the driver may fill while one is read.

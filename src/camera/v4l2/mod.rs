@@ -9,9 +9,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::frame::Frame;
+
 use super::parts::{Camera, Shot};
 use super::pixel_format::{Layout, PixelFormat};
-use super::{CameraError, Faults, Frame, LONGEST_WAIT};
+use super::{CameraError, Faults, LONGEST_WAIT};
 use clock::Monotonic;
 pub use device::Granted;
 use device::{Device, Received};
@@ -222,7 +224,7 @@ mod tests {
         let file = folder.path().join("video0");
         std::fs::write(&file, "").unwrap();
         let name = file.to_str().unwrap();
-        let error = crate::reject::serial::without_rights_to(&file, || {
+        let error = crate::serial::without_rights_to(&file, || {
             V4l2Camera::open(settings(name)).err().unwrap()
         });
         assert!(matches!(error, CameraError::NoPermission(_)), "{error}");

@@ -12,8 +12,8 @@ use aecsad_link::{Decoder, Envelope, FromActuator, ToActuator};
 use serialport::{ClearBuffer, SerialPort, TTYPort};
 
 use super::FramedSettings;
-use crate::reject::serial::{self, Terms};
 use crate::reject::{Peer, RejectError};
+use crate::serial::{self, SerialError, Terms};
 
 /// The owner polls at least once a second, and an actuator sends some fifty messages a second.
 const UNHEARD: usize = 256;
@@ -70,7 +70,7 @@ pub struct Terminal {
 impl Dial for Terminal {
     fn dial(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
         let port = serial::open(&self.device, self.terms)?;
-        let wire = SerialWire::new(port).map_err(|error| RejectError::Unusable {
+        let wire = SerialWire::new(port).map_err(|error| SerialError::Unusable {
             device: self.device.display().to_string(),
             reason: error.to_string(),
         })?;

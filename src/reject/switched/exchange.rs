@@ -8,7 +8,8 @@ use serialport::{ClearBuffer, SerialPort, TTYPort};
 
 use super::SwitchedSettings;
 use super::board::Behaviour;
-use crate::reject::{Peer, RejectError, serial};
+use crate::reject::{Peer, RejectError};
+use crate::serial;
 
 /// Boards answer within a few milliseconds at usual baud rates. A slow wire gets more, see [`SerialLine::allowed`].
 const ANSWER_WITHIN: Duration = Duration::from_millis(60);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serialport::{SerialPort, TTYPort};
 
 use super::*;
-use crate::reject::serial::never_block;
+use crate::serial::never_block;
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -6,10 +6,11 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aecsad_program::text_file::{self, TextError};
+
 use super::News;
 use crate::reject::Product;
 use crate::slots::{Slots, SlotsError};
-use crate::text_file::{self, TextError};
 
 /// A file of this name in the slots' folder, with a product's name in it, selects that product and is removed.
 pub const SELECT_NAME: &str = "select";

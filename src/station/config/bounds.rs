@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use aecsad_program::printable::printable;
+
 use super::ConfigError;
 use super::check::Checker;
-use crate::printable::printable;
 
 impl Checker<'_> {
     pub(super) fn contradiction(&self, sentence: String) -> ConfigError {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aecsad_inspect::optics::Region;
 use aecsad_link::LATE_US;
 
 use super::file::{
@@ -18,11 +19,10 @@ use crate::camera::pixel_format::PixelFormat;
 use crate::camera::presence::Presence;
 use crate::camera::v4l2::V4l2Settings;
 use crate::line::{Conveyor, Policies, Travel};
-use crate::optics::Region;
 use crate::reject::RejectSettings;
 use crate::reject::framed::FramedSettings;
-use crate::reject::serial::Terms;
 use crate::reject::switched::{Board, SwitchedSettings};
+use crate::serial::Terms;
 use crate::station::system;
 
 const RATE_PER_MIN: RangeInclusive<f64> = 1.0..=6_000.0;

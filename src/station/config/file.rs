@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::camera::presence::Axis;
 use crate::camera::sensor::Edge;
 use crate::line::OnTrouble;
-use crate::reject::serial::Parity;
+use crate::serial::Parity;
 use crate::station::bundle_section::BundleSection;
 
 #[derive(Deserialize)]

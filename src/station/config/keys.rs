@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use aecsad_program::printable::printable;
+
 use super::ConfigError;
-use crate::printable::printable;
 
 /// As `section.key`. What is in `camera.controls` is the camera's own.
 pub const KEYS: [&str; 67] = [

@@ -11,14 +11,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aecsad_inspect::optics::Region;
+use aecsad_program::text_file::{self, Mistake, TextError};
+
 use super::bundle_section::BundleConfig;
 use crate::camera::presence::Presence;
 use crate::camera::sensor::Edge;
 use crate::camera::v4l2::V4l2Settings;
 use crate::line::{Conveyor, Policies};
-use crate::optics::Region;
 use crate::reject::RejectSettings;
-use crate::text_file::{self, Mistake, TextError};
 
 /// No station file is larger.
 const MAX_BYTES: u64 = 1 << 20;

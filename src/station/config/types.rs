@@ -1,10 +1,9 @@
 //! What kind of value each key takes, so that a value of another kind is refused by its key and its line. The sections that
 //! have kinds are read by their kind, and the reader has lost the line by then.
 
+use aecsad_program::text_file::{Mistake, line_of};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-use crate::text_file::{Mistake, line_of};
 
 #[derive(Clone, Copy)]
 enum Type {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::atomic::AtomicBool;
 
-use aecsad::network::{Input, Network};
+use aecsad_inspect::network::{Input, Network};
 use aecsad_train::fit::images::Image;
 use aecsad_train::fit::{Trained, coarse_and_fine, image_and_features};
 use aecsad_train::quantise::{Demand, Sample, Signs, quantise};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aecsad::score::Branch;
+use aecsad_inspect::score::Branch;
 use aecsad_train::lgst::LocalWidths;
 use aecsad_train::segmentation::DecoderWidths;
 

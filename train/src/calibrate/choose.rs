@@ -155,7 +155,7 @@ pub fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
     })
 }
 
-/// The weighted sum of the members' z, as [`aecsad::score::decision::Decision`] makes it of `score`.
+/// The weighted sum of the members' z, as [`aecsad_inspect::score::decision::Decision`] makes it of `score`.
 pub fn fused(
     candidates: &[Candidate],
     members: &[Chosen],
@@ -172,8 +172,8 @@ pub fn fused(
 
 #[cfg(test)]
 mod tests {
-    use aecsad::score::scorer::Statistics;
-    use aecsad::score::trimmed_z::TrimmedZ;
+    use aecsad_inspect::score::scorer::Statistics;
+    use aecsad_inspect::score::trimmed_z::TrimmedZ;
 
     use super::super::way::Way;
     use super::*;

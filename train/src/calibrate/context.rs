@@ -1,6 +1,6 @@
 //! Fits the linear autoencoder over whole parts, and the spread of what it leaves over on parts it did not see.
 
-use aecsad::score::context::Context;
+use aecsad_inspect::score::context::Context;
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
@@ -70,8 +70,9 @@ fn directions(flat: &Array2<f32>, codes: usize) -> (Array1<f32>, Array2<f32>) {
 
 #[cfg(test)]
 mod tests {
+    use aecsad_inspect::score::low_rank::GRID;
+
     use super::*;
-    use aecsad::score::low_rank::GRID;
 
     /// Two variants, each part all 0 or all 1 with a little noise: a part that is half of each is the strange one.
     #[test]

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aecsad::network::Percept;
-use aecsad::score::Branch;
-use aecsad::score::conformal::Conformal;
-use aecsad::score::decision::{Decision, Voice};
-use aecsad::score::heat::Range;
-use aecsad::score::outliers;
-use aecsad::score::planted_scores::{Caught, PlantedScores};
-use aecsad::score::scorer::{RawScores, Scorer, Statistics};
-use aecsad::score::trimmed_z::{TrimmedZ, quantile};
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::conformal::Conformal;
+use aecsad_inspect::score::decision::{Decision, Voice};
+use aecsad_inspect::score::heat::Range;
+use aecsad_inspect::score::outliers;
+use aecsad_inspect::score::planted_scores::{Caught, PlantedScores};
+use aecsad_inspect::score::scorer::{RawScores, Scorer, Statistics};
+use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -412,7 +412,7 @@ fn merge(
 
 #[cfg(test)]
 mod tests {
-    use aecsad::network::Features;
+    use aecsad_inspect::network::Features;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

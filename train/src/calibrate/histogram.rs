@@ -1,9 +1,9 @@
 //! What good class histograms look like: one Gaussian, or neighbours where the product comes in variants.
 
-use aecsad::score::class_histogram::length;
-use aecsad::score::reference::{NEIGHBOURS, Reference};
-use aecsad::score::scorer::{HistogramModel, LayoutModel, histogram};
-use aecsad::score::shrunk_gaussian::ShrunkGaussian;
+use aecsad_inspect::score::class_histogram::length;
+use aecsad_inspect::score::reference::{NEIGHBOURS, Reference};
+use aecsad_inspect::score::scorer::{HistogramModel, LayoutModel, histogram};
+use aecsad_inspect::score::shrunk_gaussian::ShrunkGaussian;
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
 
 use super::shrinkage;

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use aecsad::network::Percept;
-use aecsad::score::Branch;
-use aecsad::score::conformal::Conformal;
-use aecsad::score::decision::{Decision, Voice};
-use aecsad::score::heat::Range;
-use aecsad::score::lgst::LgstScale;
-use aecsad::score::scorer::{Scorer, Statistics};
-use aecsad::score::trimmed_z::{TrimmedZ, quantile};
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::conformal::Conformal;
+use aecsad_inspect::score::decision::{Decision, Voice};
+use aecsad_inspect::score::heat::Range;
+use aecsad_inspect::score::lgst::LgstScale;
+use aecsad_inspect::score::scorer::{Scorer, Statistics};
+use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
 use ndarray::Array3;
 
 use super::decide::{BranchChoice, Selection, threshold};

@@ -1,10 +1,10 @@
 //! The mixture of patches: k-means finds their kinds, each gets a Gaussian of its own.
 
-use aecsad::network::Percept;
-use aecsad::score::low_rank::{GRID, LowRank, STACKED, stack};
-use aecsad::score::packed;
-use aecsad::score::patch_mixture::PatchMixture;
-use aecsad::score::registration::Pose;
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::score::low_rank::{GRID, LowRank, STACKED, stack};
+use aecsad_inspect::score::packed;
+use aecsad_inspect::score::patch_mixture::PatchMixture;
+use aecsad_inspect::score::registration::Pose;
 use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayViewMut2, Axis};
 use rand::SeedableRng;

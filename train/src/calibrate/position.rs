@@ -1,8 +1,8 @@
 //! Fits the Gaussian of each position from good images.
 
-use aecsad::score::low_rank::GRID;
-use aecsad::score::packed;
-use aecsad::score::position_gaussian::PositionGaussian;
+use aecsad_inspect::score::low_rank::GRID;
+use aecsad_inspect::score::packed;
+use aecsad_inspect::score::position_gaussian::PositionGaussian;
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, ArrayView2};
 use rayon::prelude::*;

@@ -1,12 +1,14 @@
 //! All statistics of good parts in one place, each fitted on images that the threshold will never see.
 
-use aecsad::network::{Features, Percept};
-use aecsad::score::error_scale::ErrorScale;
-use aecsad::score::low_rank::{GRID, LowRank, STACKED, stack};
-use aecsad::score::pooled;
-use aecsad::score::reference::Reference;
-use aecsad::score::registration::{Pose, Registration};
-use aecsad::score::scorer::{Statistics, probabilities_through_pose, through_pose, vectors};
+use aecsad_inspect::network::{Features, Percept};
+use aecsad_inspect::score::error_scale::ErrorScale;
+use aecsad_inspect::score::low_rank::{GRID, LowRank, STACKED, stack};
+use aecsad_inspect::score::pooled;
+use aecsad_inspect::score::reference::Reference;
+use aecsad_inspect::score::registration::{Pose, Registration};
+use aecsad_inspect::score::scorer::{
+    Statistics, probabilities_through_pose, through_pose, vectors,
+};
 use ndarray::{Array1, Array2, Array3, ArrayView2};
 use rayon::prelude::*;
 

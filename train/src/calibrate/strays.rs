@@ -1,9 +1,9 @@
 //! Training images that are bad by mistake: they score far above all good parts as soon as nothing is learnt from them.
 //! While they count among the good ones, two with the same fault explain each other.
 
-use aecsad::network::Percept;
-use aecsad::score::outliers;
-use aecsad::score::scorer::Scorer;
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::score::outliers;
+use aecsad_inspect::score::scorer::Scorer;
 
 use super::Selection;
 

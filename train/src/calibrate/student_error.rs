@@ -1,7 +1,7 @@
 //! How large a student's error usually is at each position.
 
-use aecsad::network::MAP_SIDE;
-use aecsad::score::error_scale::ErrorScale;
+use aecsad_inspect::network::MAP_SIDE;
+use aecsad_inspect::score::error_scale::ErrorScale;
 use ndarray::Array2;
 
 /// From registered error maps (64×64, row by row) of good parts. A position's deviation is never taken smaller than

@@ -1,8 +1,8 @@
 //! The ways in which a branch's statistics can be fitted; planted anomalies choose among those of one branch.
 
-use aecsad::score::Branch;
-use aecsad::score::reference::Reference;
-use aecsad::score::scorer::Statistics;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::reference::Reference;
+use aecsad_inspect::score::scorer::Statistics;
 
 use super::histogram::View;
 

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use aecsad::bundle::{Bundle, Manifest, Profile, Trust};
-use aecsad::camera::{Frame, ImageError, read_image_by_content, read_image_of_depth};
-use aecsad::error::ExitCode;
-use aecsad::inspector::Inspector;
-use aecsad::score::heat::HeatMap;
-use aecsad::standard_streams::print;
+use aecsad_inspect::bundle::{Bundle, Manifest, Profile, Trust};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::{ImageError, read_image_by_content, read_image_of_depth};
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::score::heat::HeatMap;
+use aecsad_program::ExitCode;
+use aecsad_program::standard_streams::print;
 use indicatif::ProgressBar;
 use ndarray::Array2;
 
@@ -159,11 +160,11 @@ fn open(folder: &Path) -> Result<Category, Failure> {
 }
 
 fn read(path: &Path) -> Result<Bundle, Failure> {
-    Ok(Bundle::read(path, &Trust::Anyone).map_err(aecsad::Error::from)?)
+    Ok(Bundle::read(path, &Trust::Anyone)?)
 }
 
 fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>), Failure> {
-    let mut inspector = Inspector::from_bundle(bundle, None).map_err(aecsad::Error::from)?;
+    let mut inspector = Inspector::from_bundle(bundle, None)?;
     let bit_depth = bundle.manifest.input.bit_depth;
     let progress = ProgressBar::new(category.test.len() as u64);
     let mut judged = Vec::with_capacity(category.test.len());
@@ -172,7 +173,7 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
             progress.inc(1);
             continue;
         };
-        let verdict = inspector.inspect(&frame).map_err(aecsad::Error::from)?;
+        let verdict = inspector.inspect(&frame)?;
         let size = (frame.height as usize, frame.width as usize);
         let map = Array2::from_shape_vec(
             (HeatMap::SIDE, HeatMap::SIDE),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad::standard_streams::{print, print_line};
+use aecsad_program::standard_streams::{print, print_line};
 
 use super::{Failure, work_folder};
 use crate::fit::{ExportOptions, export};

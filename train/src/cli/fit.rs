@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad::standard_streams::{note, print, print_line};
+use aecsad_program::standard_streams::{note, print, print_line};
 
 use super::label::Source;
 use super::{Failure, work_folder};
@@ -177,7 +177,7 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
     match others.iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(Failure::new(
             format!("the {here} profile has no {option}: leave it out, or take --profile {there}"),
-            aecsad::error::ExitCode::Input,
+            aecsad_program::ExitCode::Input,
         )),
         None => Ok(()),
     }
@@ -254,7 +254,7 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         print(quantisation.text());
     }
     if selection.rate > options.false_reject_rate {
-        let needed = aecsad::score::conformal::Conformal::needed(options.false_reject_rate);
+        let needed = aecsad_inspect::score::conformal::Conformal::needed(options.false_reject_rate);
         note(format_args!(
             "so few good parts support no lower rate than {:.1} %: for the {:.1} % asked, {} more good validation \
              images are needed",

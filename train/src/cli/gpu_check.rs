@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use aecsad::error::ExitCode;
-use aecsad::standard_streams::{note, print_line};
+use aecsad_program::ExitCode;
+use aecsad_program::standard_streams::{note, print_line};
 use burn::module::{AutodiffModule, Param};
 use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams, Optimizer};
 use burn::store::ModuleSnapshot;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad::standard_streams::print_line;
+use aecsad_program::standard_streams::print_line;
 
 use crate::export::signing::{self, PUBLIC_KEY_NAME, SECRET_KEY_NAME, SigningError};
 

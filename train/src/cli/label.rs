@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad::standard_streams::print_line;
+use aecsad_program::standard_streams::print_line;
 use clap::ValueEnum;
 
 use super::Failure;

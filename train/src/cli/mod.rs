@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use aecsad::error::ExitCode;
-use aecsad::program::Failure;
-use aecsad::whole_file;
+use aecsad_program::ExitCode;
+use aecsad_program::Failure;
+use aecsad_program::whole_file;
 use clap::{Parser, Subcommand};
 
 use crate::export::signing::SigningError;
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Keygen(args) => keygen::run(args).map_err(signing_failure),
         Command::Sign(args) => sign::run(args).map_err(|error| match error {
             sign::SignError::Key(error) => signing_failure(error),
-            sign::SignError::Bundle(error) => aecsad::Error::from(error).into(),
+            sign::SignError::Bundle(error) => error.into(),
         }),
     }
 }
@@ -79,14 +79,14 @@ fn signing_failure(error: SigningError) -> Failure {
 /// Set by Ctrl-C, SIGTERM and the loss of the terminal from here on; a second Ctrl-C or SIGTERM ends the program at once.
 fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in aecsad::cli::stop_signals() {
+    for signal in aecsad_program::stop_signals() {
         // A lost terminal is often reported twice: by the kernel and by the shell.
         if signal != signal_hook::consts::SIGHUP {
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-                .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
+                .map_err(|e| Failure::new(e, aecsad_program::ExitCode::Device))?;
         }
         signal_hook::flag::register(signal, Arc::clone(&stop))
-            .map_err(|e| Failure::new(e, aecsad::error::ExitCode::Device))?;
+            .map_err(|e| Failure::new(e, aecsad_program::ExitCode::Device))?;
     }
     Ok(stop)
 }
@@ -122,6 +122,5 @@ fn check_writable<'a>(outputs: impl IntoIterator<Item = &'a PathBuf>) -> Result<
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> Failure {
-    let path = path.into();
-    aecsad::Error::Unwritable { path, source }.into()
+    Failure::unwritable(path, &source)
 }

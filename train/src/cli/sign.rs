@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use aecsad::bundle::{Bundle, BundleError, Trust, write_bundle};
-use aecsad::standard_streams::print_line;
+use aecsad_inspect::bundle::{Bundle, BundleError, Trust, write_bundle};
+use aecsad_program::standard_streams::print_line;
 
 use crate::export::signing::{SigningError, SigningKey};
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use aecsad::error::ExitCode;
+use aecsad_program::ExitCode;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
 use crate::synth::{self, Counts, Name, Plan};
-use indicatif::{ProgressBar, ProgressStyle};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use aecsad::text_file;
+use aecsad_program::text_file;
 use serde::Deserialize;
 
 use super::DatasetError;

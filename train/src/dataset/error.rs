@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use aecsad::camera::ImageError;
+use aecsad_inspect::image_files::ImageError;
 
 use super::{MIN_GOOD, MIN_VALIDATION};
 

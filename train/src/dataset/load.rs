@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aecsad::camera::{Frame, read_image_of_depth};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::read_image_of_depth;
 use rayon::prelude::*;
 
 use super::{Category, DatasetError, MIN_GOOD, MIN_VALIDATION, Skipped};
@@ -41,7 +42,7 @@ pub fn load<T: Send>(
         .map(|path| {
             let frame = read_image_of_depth(path, bit_depth)?;
             let size = (frame.width, frame.height);
-            Ok::<_, aecsad::camera::ImageError>((size, prepare(path, frame)))
+            Ok::<_, aecsad_inspect::image_files::ImageError>((size, prepare(path, frame)))
         })
         .collect();
     let mut loaded = Loaded {

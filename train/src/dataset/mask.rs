@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use aecsad::camera::{MAX_PIXELS, read_image_by_content};
+use aecsad_inspect::image_files::{MAX_PIXELS, read_image_by_content};
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::DatasetError;
@@ -96,7 +96,7 @@ fn read_picture(path: &Path) -> Result<Mask, DatasetError> {
 }
 
 /// The error's sentence without the path, which the caller's sentence has already.
-fn unnamed(path: &Path, error: &aecsad::camera::ImageError) -> String {
+fn unnamed(path: &Path, error: &aecsad_inspect::image_files::ImageError) -> String {
     let sentence = error.to_string();
     let named = format!("{}: ", path.display());
     sentence

@@ -12,17 +12,16 @@ mod test_set;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use aecsad::camera::{list_images, list_images_flat};
+use aecsad_inspect::image_files::{list_images, list_images_flat};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+pub use crate::evaluate::Kind;
 pub use defects::DefectConfig;
 pub use error::DatasetError;
 pub use load::{Good, Loaded, load};
 pub use mask::{Mask, mask_size, read_mask};
-
-pub use crate::evaluate::Kind;
 
 /// Fewer good images than this say too little about what is normal.
 pub const MIN_GOOD: usize = 20;

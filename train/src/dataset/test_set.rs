@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use aecsad::camera::{image_size, list_images};
+use aecsad_inspect::image_files::{image_size, list_images};
 
 use super::mask::mask_size;
 use super::{DatasetError, Kind, Skipped, TestImage};

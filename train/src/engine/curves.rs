@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use aecsad::whole_file;
+use aecsad_program::whole_file;
 use serde_json::Value;
 
 const WIDTH: f64 = 760.0;

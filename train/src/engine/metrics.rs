@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use aecsad::whole_file::WholeFile;
+use aecsad_program::whole_file::WholeFile;
 use serde_json::{Map, Value, json};
 
 use super::Error;

@@ -4,7 +4,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use aecsad::standard_streams::note;
+use aecsad_program::standard_streams::note;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const LINE_INTERVAL: Duration = Duration::from_secs(15);

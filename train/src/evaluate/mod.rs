@@ -16,7 +16,7 @@ mod text;
 
 use std::path::PathBuf;
 
-use aecsad::score::Branch;
+use aecsad_inspect::score::Branch;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 

@@ -42,7 +42,7 @@ pub fn heatmap(thumbnail: &RgbImage, map: &Array2<f32>) -> RgbImage {
     let size = (thumbnail.height() as usize, thumbnail.width() as usize);
     let heat: Vec<f32> = at_size(map, size).iter().copied().collect();
     let mut shown = thumbnail.clone();
-    aecsad::heatmap::overlay(&mut shown, &heat);
+    aecsad_inspect::heatmap::overlay(&mut shown, &heat);
     shown
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use aecsad::score::Branch;
+use aecsad_inspect::score::Branch;
 use serde::{Deserialize, Serialize};
 
 use super::overlap::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};

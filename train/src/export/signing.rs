@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use aecsad::bundle::UNTRUSTED_COMMENT;
-use aecsad::whole_file;
+use aecsad_inspect::bundle::UNTRUSTED_COMMENT;
+use aecsad_program::whole_file;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 
 /// Names of the two files that [`generate`] writes.
@@ -112,7 +112,7 @@ impl SigningKey {
         &self.id
     }
 
-    /// The signature's text for a manifest; fits [`aecsad::bundle::Signer`].
+    /// The signature's text for a manifest; fits [`aecsad_inspect::bundle::Signer`].
     pub fn sign(&self, manifest: &[u8]) -> Result<String, SigningError> {
         // No time in it: the comment is for people, and a clock may be wrong.
         let comment = Some("file:manifest.toml");

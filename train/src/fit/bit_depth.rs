@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use aecsad::camera::{FULL_RANGE_FROM, brightest_of_16_bits};
+use aecsad_inspect::image_files::{FULL_RANGE_FROM, brightest_of_16_bits};
 use rayon::prelude::*;
 
 use super::FitError;

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use aecsad::network::Percept;
-use aecsad::score::Branch;
-use aecsad::score::inventory::in_words;
-use aecsad::score::scorer::Scorer;
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::inventory::in_words;
+use aecsad_inspect::score::scorer::Scorer;
 
 use super::images::Images;
 use super::screening::{SHEET, named};

@@ -4,8 +4,9 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use aecsad::camera::{Frame, decode};
-use aecsad::optics::Encoding;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::decode;
+use aecsad_inspect::optics::Encoding;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
@@ -17,7 +18,7 @@ const SEEN_AS: [Option<(u8, bool)>; 4] =
 pub fn of<'p>(paths: impl Iterator<Item = &'p Path>) -> Encoding {
     let (mut jpeg, mut lossless) = (0, 0);
     for path in paths {
-        match aecsad::camera::is_jpeg(path) {
+        match aecsad_inspect::image_files::is_jpeg(path) {
             Ok(true) => jpeg += 1,
             Ok(false) => lossless += 1,
             // Named when it is loaded.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use aecsad::error::ExitCode;
-use aecsad::score::planted_scores::Caught;
+use aecsad_inspect::score::planted_scores::Caught;
+use aecsad_program::ExitCode;
 
 use crate::quantise::QuantiseError;
 
@@ -14,7 +14,7 @@ pub enum FitError {
     #[error(
         "{}: {images} of {total} images of 16 bits have no value above {brightest} of 65535, as by a camera of {} bits: state \
          their bit depth, `--bit-depth {}`, or `--bit-depth 16` if they are meant to be so dark",
-        path.display(), aecsad::camera::narrowest_depth(*brightest), aecsad::camera::narrowest_depth(*brightest)
+        path.display(), aecsad_inspect::image_files::narrowest_depth(*brightest), aecsad_inspect::image_files::narrowest_depth(*brightest)
     )]
     BitDepthUnknown {
         path: PathBuf,
@@ -37,15 +37,15 @@ pub enum FitError {
     #[error(transparent)]
     Quantise(QuantiseError),
     #[error(transparent)]
-    Network(#[from] aecsad::network::NetworkError),
+    Network(#[from] aecsad_inspect::network::NetworkError),
     #[error(transparent)]
-    Optics(#[from] aecsad::optics::OpticsError),
+    Optics(#[from] aecsad_inspect::optics::OpticsError),
     #[error(transparent)]
-    Inspector(#[from] aecsad::inspector::InspectorError),
+    Inspector(#[from] aecsad_inspect::inspector::InspectorError),
     #[error(transparent)]
-    Bundle(#[from] aecsad::bundle::BundleError),
+    Bundle(#[from] aecsad_inspect::bundle::BundleError),
     #[error(transparent)]
-    Golden(#[from] aecsad::golden::GoldenError),
+    Golden(#[from] aecsad_inspect::golden::GoldenError),
     #[error(transparent)]
     Key(#[from] crate::export::signing::SigningError),
     #[error("{}: it doesn't say the seed that split its images, so it can't be calibrated again; fit anew with --precision int8", bundle.display())]

@@ -7,14 +7,14 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use aecsad::bundle::{BranchStats, Bundle, Manifest, Profile, Trust};
-use aecsad::golden::Pair;
-use aecsad::inspector::{CALIBRATION, ENCODER, SEGMENTATION, STATISTICS, STUDENTS};
-use aecsad::optics::InputGeometry;
-use aecsad::score::Branch;
-use aecsad::score::scorer::Statistics;
-use aecsad::score::trimmed_z::TrimmedZ;
-use aecsad::whole_file;
+use aecsad_inspect::bundle::{BranchStats, Bundle, Manifest, Profile, Trust};
+use aecsad_inspect::golden::Pair;
+use aecsad_inspect::inspector::{CALIBRATION, ENCODER, SEGMENTATION, STATISTICS, STUDENTS};
+use aecsad_inspect::optics::InputGeometry;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::scorer::Statistics;
+use aecsad_inspect::score::trimmed_z::TrimmedZ;
+use aecsad_program::whole_file;
 
 use super::edge;
 use super::identity::next_version;
@@ -159,7 +159,7 @@ impl<'a> Source<'a> {
     fn read(options: &'a ExportOptions) -> Result<Self, FitError> {
         let bundle = Bundle::read(&options.bundle, &Trust::Anyone)?;
         // Refuses statistics and networks that don't belong together.
-        aecsad::inspector::Inspector::from_bundle(&bundle, None)?;
+        aecsad_inspect::inspector::Inspector::from_bundle(&bundle, None)?;
         let manifest = &bundle.manifest;
         let seed = manifest
             .provenance

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aecsad::bundle::{Bundle, BundleError, Manifest, Trust};
+use aecsad_inspect::bundle::{Bundle, BundleError, Manifest, Trust};
 
 use super::{FitError, stage};
 

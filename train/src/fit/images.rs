@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aecsad::camera::Frame;
-use aecsad::network::{Encoder, Features};
-use aecsad::optics::{Encoding, InputGeometry, Optics, TrainingImages};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::{Encoder, Features};
+use aecsad_inspect::optics::{Encoding, InputGeometry, Optics, TrainingImages};
 use rayon::prelude::*;
 
 use super::networks::ENCODER;
@@ -96,7 +96,7 @@ pub fn load(
 }
 
 fn sized(
-    loaded: Loaded<Result<Resized, aecsad::optics::OpticsError>>,
+    loaded: Loaded<Result<Resized, aecsad_inspect::optics::OpticsError>>,
 ) -> Result<Vec<Sized>, FitError> {
     let images = loaded.paths.into_iter().zip(loaded.items);
     images
@@ -115,7 +115,10 @@ fn sized(
 /// A frame and its tensor at the network's input size, and the size that it had.
 type Resized = (Frame, Vec<f32>, (u32, u32));
 
-fn resize(geometry: &InputGeometry, frame: &Frame) -> Result<Resized, aecsad::optics::OpticsError> {
+fn resize(
+    geometry: &InputGeometry,
+    frame: &Frame,
+) -> Result<Resized, aecsad_inspect::optics::OpticsError> {
     let mut optics = Optics::new(geometry.clone(), None);
     let tensor = optics.tensor(frame)?.to_vec();
     Ok((optics.seen(), tensor, (frame.width, frame.height)))

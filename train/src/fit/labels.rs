@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use aecsad::camera::Frame;
-use aecsad::optics::InputGeometry;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::optics::InputGeometry;
 
 use super::images::{self, Image, Images};
 use super::{FitError, Screening};

@@ -25,15 +25,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use aecsad::optics::InputGeometry;
-use aecsad::standard_streams::note;
-use aecsad::whole_file;
+use aecsad_inspect::optics::InputGeometry;
+use aecsad_program::standard_streams::note;
+use aecsad_program::whole_file;
 
 use crate::calibrate::Selection;
 use crate::dataset::Category;
 use crate::pseudo_label;
 use crate::segmentation::Augmentation;
-
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
 pub use identity::Identity;

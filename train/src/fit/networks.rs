@@ -2,10 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
-use aecsad::network::{Encoder, Features, NetworkError, Perception, Segmentation, load_network};
-use aecsad::optics::{InputGeometry, Optics};
-use aecsad::score::Reads;
-use aecsad::score::decision::Decision;
+use aecsad_inspect::network::{
+    Encoder, Features, NetworkError, Perception, Segmentation, load_network,
+};
+use aecsad_inspect::optics::{InputGeometry, Optics};
+use aecsad_inspect::score::Reads;
+use aecsad_inspect::score::decision::Decision;
 use ndarray::{Array2, Array3};
 
 use super::images::Images;
@@ -160,10 +162,10 @@ pub(super) fn effort(steps: usize, options: &FitOptions) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use aecsad::score::Branch;
-    use aecsad::score::conformal::Conformal;
-    use aecsad::score::decision::Voice;
-    use aecsad::score::trimmed_z::TrimmedZ;
+    use aecsad_inspect::score::Branch;
+    use aecsad_inspect::score::conformal::Conformal;
+    use aecsad_inspect::score::decision::Voice;
+    use aecsad_inspect::score::trimmed_z::TrimmedZ;
 
     use super::*;
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aecsad::bundle::{
+use aecsad_inspect::bundle::{
     Arrays, BranchStats, Bundle, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance, Trust,
     write_bundle,
 };
-use aecsad::inspector::{
+use aecsad_inspect::inspector::{
     CALIBRATION, ENCODER, Inspector, PLANTED, SEGMENTATION, STATISTICS, STUDENTS,
 };
-use aecsad::optics::InputGeometry;
-use aecsad::whole_file;
+use aecsad_inspect::optics::InputGeometry;
+use aecsad_program::whole_file;
 
 use super::images::Images;
 use super::networks::Trained;
@@ -85,7 +85,7 @@ impl Contents<'_> {
             .validation
             .iter()
             .chain(&self.images.train)
-            .take(*aecsad::golden::IMAGES.start())
+            .take(*aecsad_inspect::golden::IMAGES.start())
             .map(|i| i.frame.clone())
             .collect();
         if self.quantisation.is_some() {
@@ -107,9 +107,9 @@ impl Contents<'_> {
             Ok((bundle, inspector))
         };
         let (_, mut inspector) = read(&entries)?;
-        entries.extend(aecsad::golden::write(&frames, &mut inspector)?);
+        entries.extend(aecsad_inspect::golden::write(&frames, &mut inspector)?);
         let (bundle, mut inspector) = read(&entries)?;
-        aecsad::golden::verify(&bundle, &mut inspector)?.check()?;
+        aecsad_inspect::golden::verify(&bundle, &mut inspector)?.check()?;
 
         if let Some(quantisation) = self.quantisation {
             write_quantisation(&work.join(QUANTISATION), quantisation)?;
@@ -187,7 +187,7 @@ fn manifest(
     });
     let mut provenance: BTreeMap<String, toml::Value> = BTreeMap::new();
     let mut note = |key: &str, value: toml::Value| provenance.insert(key.to_owned(), value);
-    note(TRAINED, aecsad::moment::moment_of_build().into());
+    note(TRAINED, aecsad_program::moment::moment_of_build().into());
     note("seed", (options.seed as i64).into());
     note("train_images", (images.train.len() as i64).into());
     note("minutes", ((fitted.minutes * 10.0).round() / 10.0).into());

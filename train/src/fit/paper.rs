@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use aecsad::camera::{Frame, list_images};
-use aecsad::optics::{InputGeometry, Optics};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::list_images;
+use aecsad_inspect::optics::{InputGeometry, Optics};
 use ndarray::Array3;
 
 use super::images::Images;
@@ -187,7 +188,7 @@ impl Task<'_> {
     fn train_on_gpu(&self, index: usize, cancel: &AtomicBool) -> Result<Trained, FitError> {
         use crate::engine::{DeviceError, GpuTraining};
         let device = burn::backend::cuda::CudaDevice::new(index);
-        aecsad::program::unless_it_panics(|| self.train::<GpuTraining>(&device, cancel))
+        aecsad_program::unless_it_panics(|| self.train::<GpuTraining>(&device, cancel))
             .unwrap_or_else(|| Err(DeviceError::Failed.into()))
     }
 

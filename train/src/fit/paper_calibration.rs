@@ -2,9 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use aecsad::camera::Frame;
-use aecsad::network::Percept;
-use aecsad::optics::InputGeometry;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::optics::InputGeometry;
 
 use super::images::Images;
 use super::networks::Trained;

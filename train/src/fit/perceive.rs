@@ -2,9 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use aecsad::camera::Frame;
-use aecsad::network::{Features, Percept, Perception};
-use aecsad::optics::{InputGeometry, Optics};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::{Features, Percept, Perception};
+use aecsad_inspect::optics::{InputGeometry, Optics};
 use rayon::prelude::*;
 
 use super::{FitError, stopped};

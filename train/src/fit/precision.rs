@@ -3,9 +3,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use aecsad::camera::Frame;
-use aecsad::network::{Encoder, Features};
-use aecsad::optics::{InputGeometry, Optics};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::{Encoder, Features};
+use aecsad_inspect::optics::{InputGeometry, Optics};
 
 use super::networks::Trained;
 use super::{FitError, stopped};

@@ -25,7 +25,7 @@ impl Default for Jitter {
 }
 
 impl Jitter {
-    /// For images normalised by `mean` and `std`, as [`aecsad::optics::InputGeometry`] has them.
+    /// For images normalised by `mean` and `std`, as [`aecsad_inspect::optics::InputGeometry`] has them.
     pub fn normalised(mean: [f32; 3], std: [f32; 3]) -> Self {
         Self {
             black: std::array::from_fn(|channel| -mean[channel] / std[channel]),

@@ -1,7 +1,7 @@
 //! What the frozen encoder says of the training images, kept on the device that trains: a student's step then costs
 //! neither an encoding nor a copy.
 
-use aecsad::network::Features;
+use aecsad_inspect::network::Features;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use ndarray::Array3;

@@ -1,7 +1,7 @@
 //! Edits like those of wrong arrangements that leave the arrangement right. What a branch says of them it says of the
 //! editing: only what it says of a wrong arrangement beyond that counts as seeing it.
 
-use aecsad::camera::Frame;
+use aecsad_inspect::frame::Frame;
 use rand::{Rng, RngExt};
 
 use super::Clean;

@@ -1,6 +1,6 @@
 //! Wrong arrangements of right parts: one missing, one too many, two exchanged, one from another part's image.
 
-use aecsad::camera::Frame;
+use aecsad_inspect::frame::Frame;
 use rand::{Rng, RngExt};
 
 use super::Clean;

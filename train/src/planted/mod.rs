@@ -7,7 +7,7 @@ mod paste;
 mod place;
 mod structural;
 
-use aecsad::camera::Frame;
+use aecsad_inspect::frame::Frame;
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,7 @@
 //! Pasting one place of an image over another without a seam.
 
-use aecsad::camera::Frame;
-use aecsad::network::MAP_SIDE;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::MAP_SIDE;
 
 use super::place::Box;
 use super::structural::pixel;

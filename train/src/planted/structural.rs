@@ -1,6 +1,6 @@
 //! Damage: a scratch, a stain, a fibre, a dent, a piece of something else.
 
-use aecsad::camera::Frame;
+use aecsad_inspect::frame::Frame;
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 

@@ -1,7 +1,7 @@
 //! The picture as labelling sees it: 256×256 pixels, whatever the camera gave, plus the colour space in which
 //! distances mean something to the eye.
 
-use aecsad::camera::Frame;
+use aecsad_inspect::frame::Frame;
 use image::{ImageBuffer, Rgb, imageops};
 
 use super::{Error, Result};

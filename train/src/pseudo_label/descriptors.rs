@@ -1,7 +1,7 @@
 //! One vector for each region: what colour it has and what the encoder sees in it, never where it lies. Regions of
 //! the same part must land close together in whichever image and place they are found.
 
-use aecsad::network::Features;
+use aecsad_inspect::network::Features;
 use nalgebra::DMatrix;
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 

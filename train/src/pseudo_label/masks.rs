@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aecsad::camera::EXTENSIONS;
+use aecsad_inspect::image_files::EXTENSIONS;
 
 use super::canvas::SIDE;
 use super::filter::without_overlap;

@@ -19,8 +19,8 @@ mod usability;
 
 use std::path::PathBuf;
 
-use aecsad::camera::Frame;
-use aecsad::network::Features;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::Features;
 use ndarray::{Array2, Axis};
 use rand::SeedableRng;
 use rand::seq::index;
@@ -29,9 +29,8 @@ use rayon::prelude::*;
 
 use canvas::{Canvas, SIDE};
 use counting::Counting;
-use regions::Regions;
-
 pub use proposals::Proposals;
+use regions::Regions;
 pub use reliability::Reliability;
 pub use usability::Usable;
 

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::io::Cursor;
 use std::path::Path;
 
-use aecsad::camera::Frame;
-use aecsad::whole_file;
-use aecsad::written_name::written;
+use aecsad_inspect::frame::Frame;
+use aecsad_program::whole_file;
+use aecsad_program::written_name::written;
 use font8x8::UnicodeFonts;
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 use ndarray::Array2;

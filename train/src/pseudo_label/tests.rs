@@ -4,8 +4,8 @@ use std::f32::consts::TAU;
 use std::path::Path;
 use std::time::Instant;
 
-use aecsad::network::Encoder;
-use aecsad::optics::{InputGeometry, Optics};
+use aecsad_inspect::network::Encoder;
+use aecsad_inspect::optics::{InputGeometry, Optics};
 use image::{Rgb, RgbImage};
 use ndarray::Array3;
 use rand::RngExt;

@@ -3,7 +3,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum QuantiseError {
     #[error(transparent)]
-    Network(#[from] aecsad::network::NetworkError),
+    Network(#[from] aecsad_inspect::network::NetworkError),
     #[error("{network}: this is no ONNX file ({source}); export it again")]
     NotOnnx {
         network: String,

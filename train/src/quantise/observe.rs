@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aecsad::network::{Input, Network};
 use aecsad_engine::onnx as pb;
+use aecsad_inspect::network::{Input, Network};
 use prost::Message;
 use rayon::prelude::*;
 

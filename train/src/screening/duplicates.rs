@@ -1,7 +1,7 @@
 //! Pictures that show a part which another picture shows already.
 
-use aecsad::camera::Frame;
-use aecsad::likeness::View;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::likeness::View;
 use rayon::prelude::*;
 
 /// For each picture the index of the first one that shows the same part, its own where it is that one.

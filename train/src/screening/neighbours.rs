@@ -2,11 +2,11 @@
 //! patches to those of its k-th nearest image (Ramaswamy, Rastogi & Shim, SIGMOD 2000). A patch that one image in ten
 //! shares is ordinary, so a variant of the product is no stray, and four bad parts among sixty are.
 
-use aecsad::network::Features;
-use aecsad::score::anomaly_map::top_mean;
-use aecsad::score::low_rank::{GRID, STACKED, stack};
-use aecsad::score::registration::Pose;
-use aecsad::score::trimmed_z::quantile;
+use aecsad_inspect::network::Features;
+use aecsad_inspect::score::anomaly_map::top_mean;
+use aecsad_inspect::score::low_rank::{GRID, STACKED, stack};
+use aecsad_inspect::score::registration::Pose;
+use aecsad_inspect::score::trimmed_z::quantile;
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -119,7 +119,7 @@ mod tests {
 
     /// Noise, and in the middle of stride 8 a level of its own.
     fn image(level: f32, noise: &mut impl Rng) -> Features {
-        let mut features = aecsad::network::Percept::empty().features;
+        let mut features = aecsad_inspect::network::Percept::empty().features;
         for map in [
             &mut features.stride4,
             &mut features.stride8,

@@ -3,8 +3,8 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use aecsad::camera::Frame;
-use aecsad::whole_file;
+use aecsad_inspect::frame::Frame;
+use aecsad_program::whole_file;
 use image::{Rgb, RgbImage, imageops};
 
 use crate::pseudo_label::overlay::{fill, write_text};

@@ -2,7 +2,7 @@
 //! and pasted elsewhere, image and label alike, so that the decoder learns what a component looks like and not where
 //! it lies. And, for products that may lie any way round, flips and quarter turns.
 
-use aecsad::camera::Frame;
+use aecsad_inspect::frame::Frame;
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! Where a batch's features come from: encoded beforehand, or changed and encoded for each step.
 
-use aecsad::camera::Frame;
-use aecsad::network::Features;
-use aecsad::optics::{InputGeometry, Optics};
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::Features;
+use aecsad_inspect::optics::{InputGeometry, Optics};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use ndarray::{Array2, Array3};

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aecsad::whole_file;
+use aecsad_program::whole_file;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::Serialize;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aecsad::whole_file;
+use aecsad_program::whole_file;
 
 use super::{Published, WeightsError, check};
 

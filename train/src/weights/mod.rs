@@ -8,7 +8,7 @@ mod zip;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use aecsad::whole_file::{self, WholeFile};
+use aecsad_program::whole_file::{self, WholeFile};
 use sha2::{Digest, Sha256};
 
 pub use fetch::{Download, fetch};
@@ -84,8 +84,8 @@ pub enum WeightsError {
 }
 
 impl WeightsError {
-    pub fn exit_code(&self) -> aecsad::error::ExitCode {
-        use aecsad::error::ExitCode;
+    pub fn exit_code(&self) -> aecsad_program::ExitCode {
+        use aecsad_program::ExitCode;
         match self {
             WeightsError::Unwritable { .. } | WeightsError::NoCache => ExitCode::Storage,
             WeightsError::Fetch { .. } => ExitCode::Device,

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use aecsad::network::{Features, Network};
 use aecsad_engine::onnx::ModelProto;
+use aecsad_inspect::network::{Features, Network};
 use ndarray::Array3;
 use prost::Message;
 

@@ -1,8 +1,8 @@
 //! What good images hold: kinds of parts, found without a name, and how many of each an image has. Nobody says how many
 //! kinds there are, nor how many of each belong in an image.
 
-use aecsad::network::Percept;
-use aecsad::score::inventory::{
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::score::inventory::{
     Component, Inventory, Kind, LEVELS, Node, Stock, StockScratch, Tree, difference, nearest_count,
     take_stock,
 };
@@ -274,8 +274,8 @@ fn spread(counts: &Array2<f32>) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use aecsad::network::MAP_SIDE;
-    use aecsad::score::inventory::Scratch;
+    use aecsad_inspect::network::MAP_SIDE;
+    use aecsad_inspect::score::inventory::Scratch;
     use ndarray::Array3;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;

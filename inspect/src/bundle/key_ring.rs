@@ -1,0 +1,121 @@
+//! The public keys that a station trusts: a folder of `.pub` files, and beside them the ids of keys that are revoked.
+//! Several keys make it possible to change them: the new one is added, bundles are signed anew, the old one is revoked.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use aecsad_program::text_file::{self, TextError};
+
+use super::error::BundleError;
+use super::signature::PublicKey;
+
+/// Names, one a line, the ids of keys whose bundles are refused whatever else lies in the folder; `#` opens a comment.
+pub const REVOKED_NAME: &str = "revoked";
+const MAX_KEYS: usize = 64;
+const MAX_REVOKED_BYTES: u64 = 64 << 10;
+const ID_DIGITS: usize = 16;
+
+/// Keys whose bundles are accepted, and keys whose bundles never are.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRing {
+    pub(super) keys: Vec<PublicKey>,
+    pub(super) revoked: BTreeSet<String>,
+}
+
+impl KeyRing {
+    /// Reads every `.pub` file of a folder and its list of revoked keys. A file that can't be read is an error: a key
+    /// that is silently missing, or still trusted, is worse.
+    pub fn from_folder(folder: &Path) -> Result<KeyRing, BundleError> {
+        let failed = |source| BundleError::KeyFile {
+            path: folder.into(),
+            source,
+        };
+        let mut paths = Vec::new();
+        for entry in folder.read_dir().map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|ending| ending == "pub") {
+                paths.push(path);
+            }
+        }
+        if paths.is_empty() || paths.len() > MAX_KEYS {
+            return Err(BundleError::KeyFolder {
+                folder: folder.into(),
+                found: paths.len(),
+                limit: MAX_KEYS,
+            });
+        }
+        paths.sort();
+        let keys = paths.iter().map(|path| PublicKey::from_file(path));
+        Ok(KeyRing {
+            keys: keys.collect::<Result<_, _>>()?,
+            revoked: revoked(&folder.join(REVOKED_NAME))?,
+        })
+    }
+
+    /// Trusts one more key.
+    pub fn add(&mut self, key: PublicKey) {
+        self.keys.push(key);
+    }
+
+    /// Ids of the keys that are trusted, for a message.
+    pub(super) fn trusted(&self) -> String {
+        let ids: Vec<&str> = self
+            .keys
+            .iter()
+            .map(PublicKey::id)
+            .filter(|id| !self.revoked.contains(*id))
+            .collect();
+        if ids.is_empty() {
+            return "none".into();
+        }
+        ids.join(", ")
+    }
+}
+
+impl From<Vec<PublicKey>> for KeyRing {
+    fn from(keys: Vec<PublicKey>) -> Self {
+        let revoked = BTreeSet::new();
+        KeyRing { keys, revoked }
+    }
+}
+
+fn revoked(path: &Path) -> Result<BTreeSet<String>, BundleError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(MAX_REVOKED_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(source) => {
+            return Err(BundleError::KeyFile {
+                path: path.into(),
+                source,
+            });
+        }
+        Ok(_) => {}
+    }
+    let malformed = |line: usize| BundleError::RevokedList {
+        path: path.into(),
+        line,
+    };
+    if bytes.len() as u64 > MAX_REVOKED_BYTES {
+        return Err(malformed(bytes.iter().filter(|&&b| b == b'\n').count()));
+    }
+    let text = text_file::decode(&bytes).map_err(|error| match error {
+        TextError::NotUtf8 { line, .. } => malformed(line),
+        _ => malformed(1),
+    })?;
+    let mut ids = BTreeSet::new();
+    for (index, line) in text.lines().enumerate() {
+        let id = line.split('#').next().unwrap_or_default().trim();
+        if id.is_empty() {
+            continue;
+        }
+        // A mistyped id would leave its key trusted.
+        if id.len() != ID_DIGITS || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(malformed(index + 1));
+        }
+        ids.insert(id.to_ascii_uppercase());
+    }
+    Ok(ids)
+}

@@ -1,0 +1,470 @@
+//! Image files → [`Frame`]: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour. Images of 16 bits are brought to 8 by the
+//! bit depth that is stated for all of them, never by what one image happens to hold.
+//!
+//! A file that would quietly become another picture than its maker meant (cut short, CMYK, several pages) is
+//! refused rather than guessed at. Size is judged by the header, before any pixel is decoded.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use aecsad_program::unless_it_panics;
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, Limits};
+
+use super::container::{self, Container};
+use super::tiff;
+use crate::frame::Frame;
+
+/// Smaller than this shows no part.
+pub const MIN_SIDE: u32 = 16;
+/// From this many pixels on an image is refused: 400 MB at 16 bits with alpha.
+pub const MAX_PIXELS: u64 = 50_000_000;
+/// Enough for the largest image of all, uncompressed.
+const MAX_FILE_BYTES: u64 = 512 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("{}: the image can't be read ({source}); check the path and its permissions", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{}: the folder can't be listed ({source}); check the path and its permissions", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("{}: the image file is empty; copy it again", path.display())]
+    Empty { path: PathBuf },
+    #[error("{}: this is {kind}, which is not read; convert it to PNG, JPEG, BMP or TIFF", path.display())]
+    NotRead { path: PathBuf, kind: &'static str },
+    #[error("{}: this is not a PNG, JPEG, BMP or TIFF image; convert it or take it away", path.display())]
+    NotAnImage { path: PathBuf },
+    #[error("{}: the image is cut short, a part of it is missing; copy it again, or take it anew", path.display())]
+    Truncated { path: PathBuf },
+    #[error("{}: the image is damaged ({why}); copy it again", path.display())]
+    Damaged { path: PathBuf, why: String },
+    #[error("{}: this kind of image isn't supported ({why}); convert it to 8- or 16-bit grey or RGB", path.display())]
+    Unsupported { path: PathBuf, why: String },
+    #[error("{}: {width}×{height} is too small, at least {MIN_SIDE}×{MIN_SIDE} pixels are needed", path.display())]
+    TooSmall {
+        path: PathBuf,
+        width: u32,
+        height: u32,
+    },
+    #[error(
+        "{}: {width}×{height} is too large, an image must have less than {} megapixels; \
+         scale it down or crop it",
+        path.display(), MAX_PIXELS / 1_000_000
+    )]
+    TooLarge {
+        path: PathBuf,
+        width: u32,
+        height: u32,
+    },
+    #[error(
+        "{}: {bytes} bytes is too large for an image of less than {} megapixels; save it again",
+        path.display(), MAX_PIXELS / 1_000_000
+    )]
+    TooManyBytes { path: PathBuf, bytes: u64 },
+    #[error("{}: the image is CMYK, which is for printing; save it as RGB or grey", path.display())]
+    Cmyk { path: PathBuf },
+    #[error("{}: the image is animated or has several pages; save the one that is meant", path.display())]
+    Animated { path: PathBuf },
+    #[error(
+        "{}: the brightest value of this 16-bit image is {brightest} of 65535, as of a camera of {} bits, and its bit depth is \
+         not stated: train with `aecsad-train fit --bit-depth {}` on such images, or convert it to 8 bits",
+        path.display(), narrowest_depth(*brightest), narrowest_depth(*brightest)
+    )]
+    BitDepthUnknown { path: PathBuf, brightest: u16 },
+    #[error(
+        "{}: a value of {brightest} is more than the stated bit depth of {bit_depth} allows, {}; state the bit depth of \
+         these images, or take it away",
+        path.display(), (1u32 << bit_depth) - 1
+    )]
+    BeyondBitDepth {
+        path: PathBuf,
+        brightest: u16,
+        bit_depth: u8,
+    },
+    #[error("{}: the file is named .{extension} but holds {actual}; rename it", path.display())]
+    Mislabelled {
+        path: PathBuf,
+        extension: String,
+        actual: &'static str,
+    },
+}
+
+/// Bit depths that images of 16 bits may have.
+pub const BIT_DEPTHS: std::ops::RangeInclusive<u8> = 8..=16;
+/// Where no bit depth is stated, 16 bits are taken to be meant from this value on: cameras have 10, 12, 14 or 16 bits.
+pub const FULL_RANGE_FROM: u16 = 1 << 14;
+
+/// The bit depth of a camera whose brightest value is this one.
+pub fn narrowest_depth(brightest: u16) -> u8 {
+    let fits = |depth: &&u8| u32::from(brightest) < 1 << **depth;
+    [8, 10, 12, 14].iter().find(fits).copied().unwrap_or(16)
+}
+
+/// Reads an image whose name says truly what it holds. A false name is [`ImageError::Mislabelled`]; a caller who
+/// doesn't mind reads it with [`read_image_by_content`].
+pub fn read_image(path: &Path) -> Result<Frame, ImageError> {
+    read_image_of_depth(path, None)
+}
+
+/// The same; images of 16 bits have this depth.
+pub fn read_image_of_depth(path: &Path, bit_depth: Option<u8>) -> Result<Frame, ImageError> {
+    let bytes = read_bounded(path)?;
+    let format = format_of(&bytes, path)?;
+    check_label(path, format)?;
+    decode_as(format, &bytes, path, bit_depth)
+}
+
+/// Reads an image by what it holds, whatever it is named.
+pub fn read_image_by_content(path: &Path, bit_depth: Option<u8>) -> Result<Frame, ImageError> {
+    decode(&read_bounded(path)?, path, bit_depth)
+}
+
+/// Whether a file holds a JPEG, whatever it is named.
+pub fn is_jpeg(path: &Path) -> Result<bool, ImageError> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(3).read_to_end(&mut start))
+        .map_err(|source| ImageError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+    Ok(start == b"\xff\xd8\xff")
+}
+
+/// Decodes an image in memory; `path` stands for it in messages.
+pub fn decode(bytes: &[u8], path: &Path, bit_depth: Option<u8>) -> Result<Frame, ImageError> {
+    decode_as(format_of(bytes, path)?, bytes, path, bit_depth)
+}
+
+/// The brightest value of an image of 16 bits; none of one of 8.
+pub fn brightest_of_16_bits(path: &Path) -> Result<Option<u16>, ImageError> {
+    let bytes = read_bounded(path)?;
+    let format = format_of(&bytes, path)?;
+    guarded(path, || {
+        let decoder = open(format, &bytes, path)?;
+        if decoder.color_type().bytes_per_pixel() / decoder.color_type().channel_count() < 2 {
+            return Ok(None);
+        }
+        let image = DynamicImage::from_decoder(decoder).map_err(|e| refusal(e, path))?;
+        Ok(brightest(&image))
+    })
+}
+
+/// Width and height as they will be decoded, from the header alone.
+pub fn image_size(path: &Path) -> Result<(u32, u32), ImageError> {
+    let bytes = read_bounded(path)?;
+    let format = format_of(&bytes, path)?;
+    guarded(path, || {
+        let mut decoder = open(format, &bytes, path)?;
+        let (width, height) = decoder.dimensions();
+        let orientation = decoder.orientation().map_err(|e| refusal(e, path))?;
+        Ok(if turns(orientation) {
+            (height, width)
+        } else {
+            (width, height)
+        })
+    })
+}
+
+fn turns(orientation: image::metadata::Orientation) -> bool {
+    use image::metadata::Orientation::*;
+    matches!(
+        orientation,
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
+    )
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, ImageError> {
+    let unreadable = |source| ImageError::Unreadable {
+        path: path.into(),
+        source,
+    };
+    // Asked before opening: opening a pipe waits for its writer.
+    let metadata = path.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(unreadable(io::Error::other("it isn't a file")));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(ImageError::TooManyBytes {
+            path: path.into(),
+            bytes: metadata.len(),
+        });
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { path: path.into() });
+    }
+    Ok(bytes)
+}
+
+fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, ImageError> {
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { path: path.into() });
+    }
+    if tiff::is_big_tiff(bytes) {
+        return Ok(ImageFormat::Tiff);
+    }
+    match image::guess_format(bytes) {
+        Ok(
+            format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Bmp | ImageFormat::Tiff),
+        ) => Ok(format),
+        guessed => Err(match known_kind(guessed.ok(), bytes) {
+            Some(kind) => ImageError::NotRead {
+                path: path.into(),
+                kind,
+            },
+            None => ImageError::NotAnImage { path: path.into() },
+        }),
+    }
+}
+
+/// The name of another kind of image.
+fn known_kind(guessed: Option<ImageFormat>, bytes: &[u8]) -> Option<&'static str> {
+    Some(match guessed {
+        Some(ImageFormat::Gif) => "a GIF image",
+        Some(ImageFormat::WebP) => "a WebP image",
+        Some(ImageFormat::Avif) => "an AVIF image",
+        Some(ImageFormat::Pnm) => "a PNM image",
+        Some(ImageFormat::OpenExr | ImageFormat::Hdr) => "an image of floating-point numbers",
+        Some(_) => "an image of another kind",
+        None if bytes.starts_with(b"\0\0\0\x0cjP  ") => "a JPEG 2000 image",
+        None if bytes.starts_with(b"\xff\x4f\xff\x51") => "a JPEG 2000 image",
+        None if bytes.starts_with(b"\xff\x0a") => "a JPEG XL image",
+        None if bytes.starts_with(b"\0\0\0\x0cJXL ") => "a JPEG XL image",
+        None if bytes.get(4..12).is_some_and(|b| b.starts_with(b"ftyphei")) => "a HEIF image",
+        None if bytes.starts_with(b"SIMPLE  =") => "a FITS image",
+        None if bytes.starts_with(b"%PDF") => "a PDF document",
+        None => return None,
+    })
+}
+
+fn check_label(path: &Path, format: ImageFormat) -> Result<(), ImageError> {
+    let extension = path
+        .extension()
+        .map(|e| e.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default();
+    if format.extensions_str().contains(&extension.as_str()) {
+        return Ok(());
+    }
+    Err(ImageError::Mislabelled {
+        path: path.into(),
+        extension,
+        actual: match format {
+            ImageFormat::Png => "a PNG image",
+            ImageFormat::Jpeg => "a JPEG image",
+            ImageFormat::Bmp => "a BMP image",
+            _ => "a TIFF image",
+        },
+    })
+}
+
+/// A decoder that has read the header and found nothing to refuse.
+fn open<'a>(
+    format: ImageFormat,
+    bytes: &'a [u8],
+    path: &Path,
+) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
+    let owned = || path.to_path_buf();
+    // The decoders themselves fill up a JPEG that is cut short, drop pages and convert CMYK, all without a word.
+    match container::examine(format, bytes) {
+        Container::Whole => {}
+        Container::Truncated => return Err(ImageError::Truncated { path: owned() }),
+        Container::Cmyk => return Err(ImageError::Cmyk { path: owned() }),
+        Container::Animated => return Err(ImageError::Animated { path: owned() }),
+        Container::Damaged(what) => {
+            return Err(ImageError::Damaged {
+                path: owned(),
+                why: what.into(),
+            });
+        }
+        Container::Unsupported(kind) => {
+            return Err(ImageError::Unsupported {
+                path: owned(),
+                why: kind.into(),
+            });
+        }
+    }
+    let decoder: Box<dyn ImageDecoder + 'a> = match format {
+        ImageFormat::Tiff if tiff::is_grey_with_alpha(bytes) => {
+            let decoder = tiff::GreyWithAlpha::open(bytes, MAX_FILE_BYTES as usize);
+            Box::new(decoder.map_err(|e| refusal(e, path))?)
+        }
+        _ => {
+            let mut reader = image::ImageReader::with_format(Cursor::new(bytes), format);
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(MAX_FILE_BYTES);
+            reader.limits(limits);
+            Box::new(reader.into_decoder().map_err(|e| refusal(e, path))?)
+        }
+    };
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) >= MAX_PIXELS {
+        return Err(ImageError::TooLarge {
+            path: owned(),
+            width,
+            height,
+        });
+    }
+    if width < MIN_SIDE || height < MIN_SIDE {
+        return Err(ImageError::TooSmall {
+            path: owned(),
+            width,
+            height,
+        });
+    }
+    use ExtendedColorType::{Cmyk8, Cmyk16};
+    if matches!(decoder.original_color_type(), Cmyk8 | Cmyk16) {
+        return Err(ImageError::Cmyk { path: owned() });
+    }
+    if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
+        return Err(ImageError::Unsupported {
+            path: owned(),
+            why: "its samples are floating-point".into(),
+        });
+    }
+    Ok(decoder)
+}
+
+/// None if the decoder panics. They are other people's, and one does on some damaged JPEGs (zune-jpeg 0.5.15).
+pub fn unless_it_breaks<T>(decode: impl FnOnce() -> T) -> Option<T> {
+    unless_it_panics(decode)
+}
+
+fn guarded<T>(
+    path: &Path,
+    decode: impl FnOnce() -> Result<T, ImageError>,
+) -> Result<T, ImageError> {
+    unless_it_breaks(decode).unwrap_or_else(|| {
+        Err(ImageError::Damaged {
+            path: path.into(),
+            why: "its decoder broke off".into(),
+        })
+    })
+}
+
+fn decode_as(
+    format: ImageFormat,
+    bytes: &[u8],
+    path: &Path,
+    bit_depth: Option<u8>,
+) -> Result<Frame, ImageError> {
+    guarded(path, || decode_unguarded(format, bytes, path, bit_depth))
+}
+
+fn decode_unguarded(
+    format: ImageFormat,
+    bytes: &[u8],
+    path: &Path,
+    bit_depth: Option<u8>,
+) -> Result<Frame, ImageError> {
+    let captured = Instant::now();
+    let mut decoder = open(format, bytes, path)?;
+    let orientation = decoder.orientation().map_err(|e| refusal(e, path))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| refusal(e, path))?;
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width(), image.height());
+    let bit_depth = match brightest(&image) {
+        Some(brightest) => checked_depth(bit_depth, brightest, path)?,
+        None => 8,
+    };
+    let rgb = to_rgb(image, bit_depth).ok_or_else(|| ImageError::Unsupported {
+        path: path.into(),
+        why: "its samples are neither 8- nor 16-bit".into(),
+    })?;
+    Ok(Frame {
+        width,
+        height,
+        rgb,
+        captured,
+    })
+}
+
+/// The depth of an image of 16 bits with this brightest value.
+fn checked_depth(stated: Option<u8>, brightest: u16, path: &Path) -> Result<u8, ImageError> {
+    let path = || path.to_path_buf();
+    match stated {
+        None if brightest < FULL_RANGE_FROM => Err(ImageError::BitDepthUnknown {
+            path: path(),
+            brightest,
+        }),
+        None => Ok(16),
+        Some(bit_depth) if u32::from(brightest) >> bit_depth > 0 => {
+            Err(ImageError::BeyondBitDepth {
+                path: path(),
+                brightest,
+                bit_depth,
+            })
+        }
+        Some(bit_depth) => Ok(bit_depth),
+    }
+}
+
+/// Over the colours of an image of 16 bits.
+fn brightest(image: &DynamicImage) -> Option<u16> {
+    fn most<const N: usize>(pixels: &[[u16; N]], colours: usize) -> Option<u16> {
+        pixels
+            .iter()
+            .flat_map(|pixel| &pixel[..colours])
+            .max()
+            .copied()
+    }
+    match image {
+        DynamicImage::ImageRgb16(image) => most(image.as_raw().as_chunks::<3>().0, 3),
+        DynamicImage::ImageRgba16(image) => most(image.as_raw().as_chunks::<4>().0, 3),
+        DynamicImage::ImageLuma16(image) => most(image.as_raw().as_chunks::<1>().0, 1),
+        DynamicImage::ImageLumaA16(image) => most(image.as_raw().as_chunks::<2>().0, 1),
+        _ => None,
+    }
+}
+
+/// Interleaved 8-bit RGB. Grey is replicated. Alpha is dropped, not blended: the colour is what the camera saw, the
+/// transparency an editor's.
+fn to_rgb(image: DynamicImage, bit_depth: u8) -> Option<Vec<u8>> {
+    let narrow = |value| to_8_bit(value, bit_depth);
+    Some(match image {
+        DynamicImage::ImageRgb8(image) => image.into_raw(),
+        DynamicImage::ImageRgba8(image) => colour(image.as_raw().as_chunks::<4>().0, |v| v),
+        DynamicImage::ImageLuma8(image) => grey(image.as_raw().as_chunks::<1>().0, |v| v),
+        DynamicImage::ImageLumaA8(image) => grey(image.as_raw().as_chunks::<2>().0, |v| v),
+        DynamicImage::ImageRgb16(image) => colour(image.as_raw().as_chunks::<3>().0, narrow),
+        DynamicImage::ImageRgba16(image) => colour(image.as_raw().as_chunks::<4>().0, narrow),
+        DynamicImage::ImageLuma16(image) => grey(image.as_raw().as_chunks::<1>().0, narrow),
+        DynamicImage::ImageLumaA16(image) => grey(image.as_raw().as_chunks::<2>().0, narrow),
+        _ => return None,
+    })
+}
+
+fn colour<T: Copy, const N: usize>(pixels: &[[T; N]], narrow: impl Fn(T) -> u8) -> Vec<u8> {
+    let channels = pixels.iter().flat_map(|pixel| &pixel[..3]);
+    channels.map(|&v| narrow(v)).collect()
+}
+
+fn grey<T: Copy, const N: usize>(pixels: &[[T; N]], narrow: impl Fn(T) -> u8) -> Vec<u8> {
+    pixels.iter().flat_map(|p| [narrow(p[0]); 3]).collect()
+}
+
+/// 16 bits onto 8 to the nearest: 65535 = 257 · 255. Fewer are shifted, as the camera's own path shifts them.
+fn to_8_bit(value: u16, bit_depth: u8) -> u8 {
+    match bit_depth {
+        16.. => ((u32::from(value) + 128) / 257) as u8,
+        _ => (value >> (bit_depth - 8)).min(255) as u8,
+    }
+}
+
+fn refusal(error: image::ImageError, path: &Path) -> ImageError {
+    let path = path.to_path_buf();
+    let why = error.to_string();
+    match error {
+        image::ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            ImageError::Truncated { path }
+        }
+        image::ImageError::Unsupported(_) | image::ImageError::Limits(_) => {
+            ImageError::Unsupported { path, why }
+        }
+        _ => ImageError::Damaged { path, why },
+    }
+}

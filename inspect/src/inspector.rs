@@ -1,0 +1,290 @@
+//! Bundle + frame → verdict: the one way in which any command judges a part.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bundle::{Bundle, BundleError, Manifest, Trust};
+use crate::frame::Frame;
+use crate::network::{
+    Encoder, Network, NetworkError, Percept, Perception, Segmentation, load_network,
+};
+use crate::optics::{InputGeometry, Optics, OpticsError, Region};
+use crate::score::Branch;
+use crate::score::conformal::Conformal;
+use crate::score::decision::{BranchScores, Decision, Voice};
+use crate::score::heat::HeatMap;
+use crate::score::inventory::{Counts, Inventory, in_words};
+use crate::score::planted_scores::PlantedScores;
+use crate::score::registration::Pose;
+use crate::score::scorer::{RawScores, Scorer, Statistics};
+use crate::score::statistics_file::StatisticsError;
+use crate::score::trimmed_z::TrimmedZ;
+
+/// Names of a bundle's entries.
+pub const ENCODER: &str = "networks/encoder.onnx";
+pub const SEGMENTATION: &str = "networks/segmentation.onnx";
+pub const STUDENTS: &str = "networks/students.onnx";
+pub const STATISTICS: &str = "statistics.safetensors";
+/// Name of the array of good calibration scores in [`STATISTICS`].
+pub const CALIBRATION: &str = "calibration.scores";
+/// Name of the array of [`PlantedScores`] in [`STATISTICS`]; bundles of earlier versions lack it.
+pub const PLANTED: &str = "calibration.planted";
+
+#[derive(Debug, thiserror::Error)]
+pub enum InspectorError {
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("{bundle}: {source}")]
+    Statistics {
+        bundle: String,
+        source: StatisticsError,
+    },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Optics(#[from] OpticsError),
+}
+
+/// What is known of one part.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The fused score; larger is stranger.
+    pub score: f32,
+    pub reject: bool,
+    /// Share of good calibration parts at least as strange as this one (conformal, in (0, 1]).
+    pub p_value: f32,
+    /// The score is far beyond that of every good calibration part: this may be no part of the product at all.
+    pub far_off: bool,
+    /// The branch that contributed most to the score.
+    pub branch: Branch,
+    /// Each active branch's normalised score, in the order of [`Branch::ALL`].
+    pub branches: BranchScores,
+    /// Parts that are too many or too few, where the bundle counts them.
+    pub counts: Counts,
+    pub limits: Limits,
+    /// From the frame in memory to this verdict.
+    pub latency: Duration,
+    /// The same, stage by stage.
+    pub stages: Stages,
+}
+
+/// What a verdict was reached by.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// A score above it is a reject.
+    pub threshold: f32,
+    /// Good parts that the p-value ranks against.
+    pub calibration_parts: usize,
+}
+
+impl Verdict {
+    /// The p-value for a person: beyond all calibration parts it can't say more than that it is below its smallest.
+    pub fn p_in_words(&self) -> String {
+        let smallest = 1.0 / (self.limits.calibration_parts + 1) as f32;
+        let beyond = self.limits.calibration_parts > 0 && self.p_value <= smallest;
+        let sign = if beyond { "<" } else { "" };
+        format!("{sign}{:.4}", self.p_value)
+    }
+
+    /// What of a rejected part was too many or too few, in words.
+    pub fn counted(&self) -> Option<String> {
+        let unusual = self.reject && !self.counts.is_empty();
+        unusual.then(|| in_words(&self.counts))
+    }
+}
+
+/// Where a frame's time went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stages {
+    pub optics: Duration,
+    pub networks: Duration,
+    pub scores: Duration,
+}
+
+/// A bundle, ready to judge.
+pub struct Inspector {
+    optics: Optics,
+    perception: Perception,
+    scorer: Scorer,
+    decision: Decision,
+    planted: Option<PlantedScores>,
+    percept: Percept,
+    identity: Arc<str>,
+}
+
+impl Inspector {
+    /// Reads a bundle, signed or not, and makes it ready.
+    pub fn load(path: &Path) -> Result<Self, InspectorError> {
+        Self::from_bundle(&Bundle::read(path, &Trust::Anyone)?, None)
+    }
+
+    /// `region` is the part of the frame to look at; all of it if none.
+    pub fn from_bundle(bundle: &Bundle, region: Option<Region>) -> Result<Self, InspectorError> {
+        let statistics_error = |source| InspectorError::Statistics {
+            bundle: bundle.name().to_owned(),
+            source,
+        };
+        let arrays = bundle.arrays(STATISTICS)?;
+        let statistics = Statistics::from_arrays(&arrays).map_err(statistics_error)?;
+        let calibration = arrays
+            .get::<f32>(CALIBRATION)
+            .ok_or_else(|| statistics_error(StatisticsError::Missing(CALIBRATION.into())))?;
+        let manifest = &bundle.manifest;
+        let decision = Decision {
+            voices: voices(manifest),
+            threshold: manifest.threshold.value,
+            calibration: Conformal::new(calibration.iter().copied().collect()),
+        };
+        let planted = arrays.get::<f32>(PLANTED).cloned();
+        let planted = planted.and_then(|z| z.into_dimensionality().ok());
+        let planted = planted.and_then(|z| PlantedScores::new(z, &decision));
+        let voices = decision.voices.iter().map(|voice| voice.branch);
+        if let Some(branch) = voices.into_iter().find(|branch| !statistics.has(*branch)) {
+            return Err(statistics_error(StatisticsError::Branch(branch)));
+        }
+        let has = |name: &str| manifest.entries.iter().any(|e| e.path == name);
+        let load = |name: &str| -> Result<Option<Network>, InspectorError> {
+            if !has(name) {
+                return Ok(None);
+            }
+            Ok(Some(load_network(name, bundle.entry(name)?)?))
+        };
+        let perception = Perception {
+            encoder: Encoder::load(bundle.entry(ENCODER)?)?,
+            segmentation: load(SEGMENTATION)?.map(|network| Segmentation {
+                network,
+                classes: manifest.classes.len(),
+            }),
+            students: load(STUDENTS)?,
+        };
+        let channels = perception.encoder.channels();
+        if statistics.read_features() && channels != Encoder::LITE0 {
+            return Err(statistics_error(StatisticsError::Encoder { channels }));
+        }
+        let segmentation = perception.segmentation.as_ref().map_or(0, |s| s.classes);
+        let histogram = statistics.histogram.as_ref().map(|m| m.classes);
+        let layout = statistics.layout.as_ref().map(|m| m.classes);
+        let inventory = statistics.inventory.as_ref().map(Inventory::classes);
+        for counted in [histogram, layout, inventory].into_iter().flatten() {
+            if counted != segmentation {
+                return Err(statistics_error(StatisticsError::Classes {
+                    statistics: counted,
+                    segmentation,
+                }));
+            }
+        }
+        let mut inspector = Self::new(
+            Optics::new(manifest.input.clone(), region),
+            perception,
+            Scorer::new(statistics),
+            decision,
+        );
+        inspector.planted = planted;
+        inspector.identity = format!("{} {}", manifest.product, manifest.version).into();
+        Ok(inspector)
+    }
+
+    pub fn new(optics: Optics, perception: Perception, scorer: Scorer, decision: Decision) -> Self {
+        Inspector {
+            optics,
+            perception,
+            scorer,
+            decision,
+            planted: None,
+            percept: Percept::empty(),
+            identity: Arc::default(),
+        }
+    }
+
+    /// Judges one frame.
+    pub fn inspect(&mut self, frame: &Frame) -> Result<Verdict, InspectorError> {
+        let start = Instant::now();
+        let tensor = self.optics.tensor(frame)?;
+        let seen = Instant::now();
+        self.perception.perceive(tensor, &mut self.percept)?;
+        let perceived = Instant::now();
+        let raw = self.scorer.score(&self.percept);
+        let judged = self.decision.judge(&raw);
+        let end = Instant::now();
+        Ok(Verdict {
+            score: judged.score,
+            reject: judged.reject,
+            p_value: judged.p_value,
+            far_off: judged.far_off,
+            branch: judged.branch,
+            branches: judged.branches,
+            counts: self.scorer.unusual_counts(),
+            limits: Limits {
+                threshold: self.decision.threshold,
+                calibration_parts: self.decision.calibration.scores().len(),
+            },
+            latency: end - start,
+            stages: Stages {
+                optics: seen - start,
+                networks: perceived - seen,
+                scores: end - perceived,
+            },
+        })
+    }
+
+    /// What the bundle expects of its images.
+    pub fn geometry(&self) -> &InputGeometry {
+        self.optics.geometry()
+    }
+
+    /// Product and version of the bundle.
+    pub fn identity(&self) -> &Arc<str> {
+        &self.identity
+    }
+
+    /// The raw branch scores of one frame, before normalisation: what golden vectors compare.
+    pub fn raw_scores(&mut self, frame: &Frame) -> Result<RawScores, InspectorError> {
+        let tensor = self.optics.tensor(frame)?;
+        self.perception.perceive(tensor, &mut self.percept)?;
+        Ok(self.scorer.score(&self.percept))
+    }
+
+    /// What is strange where in the latest frame.
+    pub fn heat(&mut self) -> &HeatMap {
+        self.scorer.heat(&self.percept)
+    }
+
+    /// Where the part of the latest frame lies.
+    pub fn pose(&self) -> Pose {
+        self.scorer.pose()
+    }
+
+    /// The latest frame at the size that the networks see.
+    pub fn seen(&self) -> Frame {
+        self.optics.seen()
+    }
+
+    /// What anomalies planted in training score, where the bundle carries it.
+    pub fn planted(&self) -> Option<&PlantedScores> {
+        self.planted.as_ref()
+    }
+
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// Judges by another scale and threshold from here on, as fitted to a station's own light.
+    pub fn decide_by(&mut self, decision: Decision) {
+        self.decision = decision;
+    }
+}
+
+fn voices(manifest: &Manifest) -> heapless::Vec<Voice, { Branch::ALL.len() }> {
+    let on = manifest.branches.iter().filter(|b| b.on && b.weight > 0.0);
+    on.take(Branch::ALL.len())
+        .map(|b| Voice {
+            branch: b.name,
+            weight: b.weight,
+            z: TrimmedZ {
+                mean: b.mean,
+                std: b.std,
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,19 @@
+//! From a frame to a verdict: what the station's program and the trainer's share.
+//!
+//! The modules stand in the order in which a frame passes through them: `image_files` → `frame` → `optics` → `network` →
+//! `score` → `inspector` (a verdict) → `heatmap`. `bundle` is the file that carries a trained model, `golden` what proves its
+//! scores on this machine, `likeness` whether frames show the same part.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod bundle;
+mod exit_codes;
+pub mod frame;
+pub mod golden;
+pub mod heatmap;
+pub mod image_files;
+pub mod inspector;
+pub mod likeness;
+pub mod network;
+pub mod optics;
+pub mod score;

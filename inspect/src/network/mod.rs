@@ -1,0 +1,20 @@
+//! The networks of a bundle and what they make of one frame.
+
+mod features;
+mod perception;
+
+use aecsad_program::unless_it_panics;
+
+pub use aecsad_engine::{Input, Network, NetworkError, Outputs, Team};
+pub use features::{Encoder, Features};
+pub use perception::{MAP_SIDE, Percept, Perception, Segmentation};
+
+/// Loads a network that may be anyone's: what breaks the engine is refused like any other file that it can't run.
+pub fn load_network(name: &str, onnx: &[u8]) -> Result<Network, NetworkError> {
+    unless_it_panics(|| Network::load(name, onnx)).unwrap_or_else(|| {
+        Err(NetworkError::Load {
+            name: name.to_owned(),
+            why: "the engine broke off on it".to_owned(),
+        })
+    })
+}

@@ -1,0 +1,62 @@
+//! How a command ends that did not do what it was asked to.
+
+use std::io;
+use std::path::Path;
+
+/// What a failed command leaves with. 0 is success, 2 is the command line's own (unknown option).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// An image or a folder of images that can't be used.
+    Input = 3,
+    /// A bundle that is refused: damaged, unsigned, not ours, or its golden vectors differ here.
+    Bundle = 4,
+    /// A station file with an unknown or out-of-range key.
+    Config = 5,
+    /// A device that is missing, busy or not what it should be.
+    Device = 6,
+    /// A place that can't be written, or is full.
+    Storage = 7,
+    /// The inference engine failed.
+    Engine = 8,
+    /// Too few or unsuitable images to train on.
+    Training = 9,
+    /// `aecsad check` found something that keeps the station from working.
+    Check = 10,
+    /// Another program is changing the slots.
+    Busy = 20,
+    /// A version below the one that the station has already proven.
+    Older = 21,
+    /// A bundle of another product, or a product or slot that is not there.
+    Product = 22,
+    /// Stopped by Ctrl-C, SIGTERM or the loss of its terminal.
+    Interrupted = 130,
+}
+
+/// What a command ends with instead of success: a sentence, and the exit code for scripts.
+pub struct Failure {
+    pub message: String,
+    pub code: ExitCode,
+}
+
+impl Failure {
+    pub fn new(error: impl std::fmt::Display, code: ExitCode) -> Self {
+        Failure {
+            message: error.to_string(),
+            code,
+        }
+    }
+}
+
+impl Failure {
+    /// For an output that can't be written.
+    pub fn unwritable(path: &Path, source: &io::Error) -> Self {
+        Failure::new(
+            format_args!(
+                "{} can't be written ({source}): free space there or name another place",
+                path.display()
+            ),
+            ExitCode::Storage,
+        )
+    }
+}

@@ -1,0 +1,24 @@
+//! What the programs of aecsad do around their work: files that are there whole or not at all, text that a person wrote,
+//! names and messages that a terminal can show, standard streams whose reader may be gone, exit codes.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[cfg(feature = "command")]
+pub mod command;
+mod failure;
+pub mod moment;
+mod panics;
+pub mod printable;
+pub mod sealed_text;
+pub mod sha256;
+#[cfg(feature = "command")]
+mod signals;
+pub mod standard_streams;
+pub mod text_file;
+pub mod whole_file;
+pub mod written_name;
+
+pub use failure::{ExitCode, Failure};
+pub use panics::unless_it_panics;
+#[cfg(feature = "command")]
+pub use signals::stop_signals;
