@@ -464,7 +464,7 @@ fn deliver(
             keeper.announce(Announcement { part, sight }, now, tell);
         }
         Delivery::Judged { .. } if rng.u16(..2_000) == 0 => {
-            let broke_off = Err(JudgeError::EngineBrokeOff.into());
+            let broke_off = Err(JudgeError::EngineBrokeOff);
             keeper.judged(id, broke_off, Arc::default(), now, tell);
         }
         Delivery::Judged { bad } => {

@@ -12,15 +12,17 @@ const FOLDS: usize = 5;
 /// Share of the images that may be bad by mistake; more is a variant of the product.
 const SUSPECTED: f64 = 0.1;
 
-/// Indices of the strays in `train`, ascending. `labelled` are indices into `train`; `calibrate` fits statistics and
-/// decision to the training parts and reliable labels that it gets. `train` is as before when this returns.
+/// Fits statistics and decision to these training parts; the indices are those whose labels are reliable.
+pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize]) -> Result<Selection, E> + 'a;
+
+/// Indices of the strays in `train`, ascending. `labelled` are indices into `train` whose labels are reliable. `train` is as before when this returns.
 ///
 /// # Errors
 /// Those of `calibrate`, which is called six times.
 pub fn strays<E>(
     train: &mut Vec<Percept>,
     labelled: &[usize],
-    calibrate: &dyn Fn(&[Percept], &[usize]) -> Result<Selection, E>,
+    calibrate: &Calibrate<'_, E>,
 ) -> Result<Vec<usize>, E> {
     let mut scores = vec![0.0; train.len()];
     for fold in 0..FOLDS.min(train.len()) {
@@ -46,7 +48,7 @@ fn scores_without<E>(
     train: &mut Vec<Percept>,
     labelled: &[usize],
     apart: &[usize],
-    calibrate: &dyn Fn(&[Percept], &[usize]) -> Result<Selection, E>,
+    calibrate: &Calibrate<'_, E>,
 ) -> Result<(f32, Vec<f32>), E> {
     let taken = take(train, apart);
     let selection = calibrate(train, &without(labelled, apart));
