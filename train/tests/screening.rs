@@ -124,6 +124,25 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
         inspector.inspect(&bottle).unwrap().reject,
         "another product passes"
     );
+
+    // One image in ten is no accident any more.
+    for (number, bottle) in bottles[..5].iter().enumerate() {
+        std::fs::copy(bottle, good.join(format!("bottle-{number}.png"))).unwrap();
+    }
+    let mixed = folder.path().join("mixed.aecsad");
+    let refused = train(&["fit", text(&good), "--out", text(&mixed), "--no-students"]);
+    let said = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(9), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    for expected in [
+        "lie far off all others",
+        "bottle",
+        "strangest_images.png",
+        "--keep-outliers",
+    ] {
+        assert!(last.contains(expected), "`{expected}` is not in: {last}");
+    }
+    assert!(!mixed.exists());
 }
 
 #[test]

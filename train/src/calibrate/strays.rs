@@ -80,6 +80,15 @@ pub fn without(indices: &[usize], apart: &[usize]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use aecsad_inspect::score::Branch;
+    use aecsad_inspect::score::trimmed_z::TrimmedZ;
+    use ndarray::s;
+    use rand::{Rng, RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::{BranchChoice, Fitter, Good, PlantedAuroc, Way, decide_again};
     use super::*;
 
     #[test]
@@ -88,5 +97,65 @@ mod tests {
         assert_eq!(take(&mut items, &[1, 3]), ['b', 'd']);
         assert_eq!(items, ['a', 'c', 'e']);
         assert_eq!(without(&[0, 1, 2, 4], &[1, 3]), [0, 1, 2]);
+    }
+
+    /// Noise, and in the middle of stride 8 a level of its own.
+    fn part(level: f32, noise: &mut impl Rng) -> Percept {
+        let mut part = Percept::empty();
+        let features = &mut part.features;
+        for map in [
+            &mut features.stride4,
+            &mut features.stride8,
+            &mut features.stride16,
+        ] {
+            map.mapv_inplace(|_| noise.random_range(-1.0..1.0));
+        }
+        let mut middle = features.stride8.slice_mut(s![.., 14..18, 14..18]);
+        middle.mapv_inplace(|value| value + level);
+        part
+    }
+
+    #[test]
+    fn two_parts_with_the_same_fault_do_not_hide_each_other() {
+        let mut noise = ChaCha8Rng::seed_from_u64(3);
+        let mut parts = |levels: &[f32]| -> Vec<Percept> {
+            levels.iter().map(|l| part(*l, &mut noise)).collect()
+        };
+        let held_out = parts(&[0.0; 12]);
+        let mut train = parts(&[[0.0; 10], [0.0; 10]].concat());
+        train.extend(parts(&[4.0, 4.0]));
+        train.swap(5, 20);
+        let decided = [BranchChoice {
+            branch: Branch::Pooled,
+            on: true,
+            weight: 1.0,
+            z: TrimmedZ::fit(&[0.0, 1.0, 2.0]).unwrap(),
+            planted: PlantedAuroc::default(),
+            way: Some(Way::Pooled),
+            why: String::new(),
+        }];
+        let calibrate = |train: &[Percept], labelled: &[usize]| {
+            let good = Good {
+                train,
+                labelled,
+                held_out: &held_out,
+                classes: None,
+                students: false,
+                seed: 1,
+                before: None,
+                keep_outliers: false,
+            };
+            Ok::<_, Infallible>(decide_again(
+                &decided,
+                &Fitter::new(&good),
+                &held_out,
+                &[],
+                0.1,
+            ))
+        };
+        let labelled: Vec<usize> = (0..train.len()).collect();
+        let Ok(found) = strays(&mut train, &labelled, &calibrate);
+        assert_eq!(found, [5, 21]);
+        assert_eq!(train.len(), 22);
     }
 }
