@@ -1,7 +1,7 @@
 //! Any bytes as a file of arrays: read or refused, never more memory than the bytes are worth, never a panic.
 #![no_main]
 
-use aecsad_inspect::bundle::Arrays;
+use aecsad_inspect::arrays::Arrays;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(arrays) = Arrays::from_bytes(bytes, "fuzz.safetensors") {

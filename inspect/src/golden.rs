@@ -8,7 +8,8 @@ use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
 use ndarray::{Array1, Array2, Ix1, Ix2};
 
-use crate::bundle::{Arrays, Bundle, BundleError, Fault, Tolerance};
+use crate::arrays::{Arrays, ArraysError};
+use crate::bundle::{Bundle, BundleError, Tolerance};
 use crate::frame::Frame;
 use crate::image_files::{ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
@@ -46,7 +47,7 @@ pub enum GoldenError {
     #[error("{image}: the golden image can't be encoded ({why}); choose another")]
     Encode { image: String, why: String },
     #[error("the golden vectors can't be stored: {0}")]
-    Store(Fault),
+    Store(ArraysError),
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]

@@ -6,6 +6,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod arrays;
 pub mod bundle;
 mod exit_codes;
 pub mod frame;

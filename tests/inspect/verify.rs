@@ -1,6 +1,6 @@
 //! What `verify` vouches for.
 
-use aecsad_inspect::bundle::Arrays;
+use aecsad_inspect::arrays::Arrays;
 use aecsad_inspect::golden::EXPECTED;
 use aecsad_program::ExitCode;
 use ndarray::{Ix1, Ix2};

@@ -10,12 +10,12 @@ use aecsad_inspect::image_files::read_image;
 use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::score::Branch;
 use aecsad_train::backbone::{WideResNetConfig, random_state};
-use aecsad_train::evaluate::auroc;
 use aecsad_train::fit::{
     ExportOptions, FitError, FitOptions, Networks, PaperNetworks, PaperOptions, Precision, export,
     fit,
 };
 use aecsad_train::lgst::LocalWidths;
+use aecsad_train::metrics::auroc;
 use aecsad_train::quantise::Signs;
 use aecsad_train::segmentation::{Augmentation, DecoderWidths};
 

@@ -1,5 +1,6 @@
 //! Why a bundle is refused or could not be written, one sentence each.
 
+use crate::arrays::ArraysError;
 use std::io;
 use std::path::PathBuf;
 
@@ -143,6 +144,6 @@ pub enum Fault {
          the station file"
     )]
     DemoKey,
-    #[error("the arrays in `{name}` can't be read ({why}); export the bundle again")]
-    Arrays { name: String, why: String },
+    #[error(transparent)]
+    Arrays(#[from] ArraysError),
 }

@@ -5,7 +5,6 @@
 //! and what the manifest doesn't name isn't accepted.
 
 mod archive;
-mod arrays;
 mod error;
 mod key_ring;
 mod manifest;
@@ -18,8 +17,8 @@ use std::path::Path;
 
 use aecsad_program::sha256::{hex, hex_sha256};
 
+use crate::arrays::Arrays;
 use archive::ArchiveReader;
-pub use arrays::{Array, Arrays, Element};
 pub use error::{BundleError, Fault};
 pub use key_ring::{KeyRing, REVOKED_NAME};
 pub use manifest::{BranchStats, Entry, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance};
@@ -138,7 +137,7 @@ impl Bundle {
 
     /// The named arrays in a safetensors entry.
     pub fn arrays(&self, path: &str) -> Result<Arrays, BundleError> {
-        Arrays::from_bytes(self.entry(path)?, path).map_err(|fault| self.refused(fault))
+        Arrays::from_bytes(self.entry(path)?, path).map_err(|error| self.refused(error.into()))
     }
 
     /// Path and content of each entry, in the manifest's order.

@@ -17,7 +17,7 @@ use super::reference::Reference;
 use super::registration::{self, Registration};
 use super::scorer::{HistogramModel, LayoutModel, Statistics};
 use super::{packed, pooled};
-use crate::bundle::Arrays;
+use crate::arrays::Arrays;
 use crate::network::{Features, MAP_SIDE};
 
 #[derive(Debug, thiserror::Error)]

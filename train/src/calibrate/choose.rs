@@ -2,10 +2,10 @@
 
 use ndarray::{Array1, Array2};
 
-use super::decide::Candidate;
+use super::candidate::Candidate;
 use super::scores::{PlantedAuroc, Scores};
 use super::weights::{Contrast, weights};
-use crate::evaluate::Kind;
+use crate::dataset::Kind;
 
 /// A branch with less than this share of all that moves the sum is left out: it costs time on every part and hardly says
 /// anything.
@@ -177,7 +177,7 @@ mod tests {
 
     use super::super::way::Way;
     use super::*;
-    use crate::evaluate::Kind;
+    use crate::dataset::Kind;
 
     const PARTS: usize = 40;
 

@@ -1,6 +1,7 @@
 //! Statistics of good parts, and which branches may speak: from features of good images to everything a bundle says
 //! beyond its networks.
 
+mod candidate;
 mod choose;
 mod context;
 mod decide;
@@ -20,7 +21,8 @@ mod student_error;
 mod way;
 mod weights;
 
-pub use decide::{BranchChoice, Planted, Selection, decide, decide_again, rank};
+pub use candidate::Planted;
+pub use decide::{BranchChoice, Selection, decide, decide_again, rank};
 pub use paper::decide_as_the_paper;
 pub use scores::{PlantedAuroc, Scores};
 pub use statistics::{Fitter, Good};

@@ -1,6 +1,7 @@
 //! What good parts and planted anomalies score, and how well that tells them apart.
 
-use crate::evaluate::{Kind, auroc};
+use crate::dataset::Kind;
+use crate::metrics::auroc;
 
 /// Scores of good parts and of planted anomalies.
 pub struct Scores {

@@ -13,10 +13,9 @@ use indicatif::ProgressBar;
 use ndarray::Array2;
 
 use super::{Failure, check_writable, write_whole};
-use crate::dataset::{Category, TestImage};
-use crate::evaluate::{
-    Against, Choice, Judged, Kind, Region, Report, Subject, page_of, regions, summary,
-};
+use crate::dataset::{Category, Kind, TestImage};
+use crate::evaluate::{Against, Choice, Judged, Report, Subject, page_of, regions, summary};
+use crate::metrics::Region;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

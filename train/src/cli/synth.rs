@@ -6,7 +6,7 @@ use aecsad_program::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
-use crate::synth::{self, Counts, Name, Plan};
+use aecsad_synth::{Counts, Name, Plan, render};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     {
         progress.set_style(style);
     }
-    let rendered = synth::render(&args.dir, &plan, &progress);
+    let rendered = render(&args.dir, &plan, &progress);
     match rendered {
         Ok(()) => {
             progress.finish();

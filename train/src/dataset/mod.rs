@@ -5,6 +5,7 @@
 
 mod defects;
 mod error;
+mod kind;
 mod load;
 mod mask;
 mod test_set;
@@ -17,9 +18,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-pub use crate::evaluate::Kind;
 pub use defects::DefectConfig;
 pub use error::DatasetError;
+pub use kind::Kind;
 pub use load::{Good, Loaded, load};
 pub use mask::{Mask, mask_size, read_mask};
 

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::ranking::{auroc, rank_correlation};
 use super::report::scores;
-use super::{Error, Judged, Kind, Share};
+use super::{Error, Judged, Share};
+use crate::dataset::Kind;
+use crate::metrics::{auroc, rank_correlation};
 
 /// One bundle against a reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -5,15 +5,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use crate::dataset::{DefectConfig, read_mask};
-
-/// One annotated defect.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Region {
-    /// Row-major indices at the image's size.
-    pub pixels: Vec<u32>,
-    /// How many covered pixels count as full overlap: more than 0, at most the region's area.
-    pub saturation_px: f64,
-}
+use crate::metrics::Region;
 
 /// The defects in these masks, whose image has `size` (height, width). Without a configuration a region counts by its
 /// whole area.

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::picture::{data_uri, heatmap, thumbnail};
 use super::report::{ByKind, Report, scores};
 use super::text::figure;
-use super::{Error, Judged, Kind, summary, svg};
+use super::{Error, Judged, summary, svg};
+use crate::dataset::Kind;
 
 const STYLE: &str = include_str!("page.css");
 /// Images shown of each sort.

@@ -3,12 +3,9 @@
 //! and calibration are over.
 
 mod against;
-mod anomaly_map;
 mod defects;
 mod html;
-mod overlap;
 mod picture;
-mod ranking;
 mod report;
 pub mod summary;
 mod svg;
@@ -18,47 +15,14 @@ use std::path::PathBuf;
 
 use aecsad_inspect::score::Branch;
 use ndarray::Array2;
-use serde::{Deserialize, Serialize};
+
+use crate::dataset::Kind;
+use crate::metrics::Region;
 
 pub use against::{Against, Difference};
-pub use defects::{Region, regions};
+pub use defects::regions;
 pub use html::page_of;
-pub use overlap::{Located, pro, spro};
-pub use ranking::{Roc, auroc, average_precision, rank_correlation};
 pub use report::{ByKind, Choice, Report, Share, Subject};
-
-/// What a test image is known to show. The names are those of MVTec LOCO AD's folders under `test/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    Good,
-    /// A part missing, surplus or in the wrong place, each piece of it sound.
-    Logical,
-    /// Damage: a scratch, a dent, contamination.
-    Structural,
-}
-
-impl Kind {
-    pub const ANOMALOUS: [Kind; 2] = [Kind::Logical, Kind::Structural];
-
-    /// The folder under `test/` and `ground_truth/`.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Kind::Good => "good",
-            Kind::Logical => "logical_anomalies",
-            Kind::Structural => "structural_anomalies",
-        }
-    }
-
-    /// The word in tables and charts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Good => "good",
-            Kind::Logical => "logical",
-            Kind::Structural => "structural",
-        }
-    }
-}
 
 /// One test image with its verdict and with what is known about it.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use image::{ImageReader, RgbImage};
 use ndarray::Array2;
 
 use super::Error;
-use super::anomaly_map::at_size;
+use crate::metrics::at_size;
 
 /// The longer side of a thumbnail in pixels.
 const SIDE: u32 = 224;

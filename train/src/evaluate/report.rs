@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use aecsad_inspect::score::Branch;
 use serde::{Deserialize, Serialize};
 
-use super::overlap::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
-use super::ranking::{auroc, average_precision};
-use super::{Error, Judged, Kind};
+use super::{Error, Judged};
+use crate::dataset::Kind;
+use crate::metrics::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
+use crate::metrics::{auroc, average_precision};
 
 /// What was evaluated, as its bundle tells it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -250,8 +251,8 @@ fn check(judged: &[Judged]) -> Result<(), Error> {
 pub(super) mod tests {
     use ndarray::Array2;
 
-    use super::super::Region;
     use super::*;
+    use crate::metrics::Region;
 
     pub fn subject() -> Subject {
         Subject {

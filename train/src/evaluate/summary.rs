@@ -7,10 +7,10 @@ use std::fmt::Write;
 use aecsad_inspect::score::Branch;
 use serde::Serialize;
 
-use super::Kind;
 use super::html::escape;
 use super::report::{ByKind, Report};
 use super::text::figure;
+use crate::dataset::Kind;
 
 /// One table: a name, the columns, a row for each category and one for their mean.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use super::Kind;
-use super::ranking::Roc;
+use crate::dataset::Kind;
+use crate::metrics::Roc;
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 300.0;

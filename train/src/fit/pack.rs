@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use aecsad_inspect::arrays::Arrays;
 use aecsad_inspect::bundle::{
-    Arrays, BranchStats, Bundle, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance, Trust,
+    BranchStats, Bundle, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance, Trust,
     write_bundle,
 };
 use aecsad_inspect::inspector::{

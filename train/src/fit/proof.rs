@@ -9,7 +9,7 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use crate::calibrate::{Planted, PlantedAuroc, Scores, Selection};
-use crate::evaluate::rank_correlation;
+use crate::metrics::rank_correlation;
 use crate::quantise::{Demand, NetworkReport, Precision};
 
 /// Networks and scores in int8 against float.

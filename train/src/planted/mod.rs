@@ -12,7 +12,7 @@ use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::evaluate::Kind;
+use crate::dataset::Kind;
 
 /// One good image as planting needs it.
 pub struct Clean<'a> {

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::{Component, Inventory, Kind};
-use crate::bundle::Arrays;
+use crate::arrays::Arrays;
 
 /// Names of the arrays: classes `[components, classes]` of zeros and ones, weights `[components]`, kinds
 /// `[kinds, component + shape + spread]`, counts of good images `[images, kinds]`.

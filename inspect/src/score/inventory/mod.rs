@@ -254,7 +254,7 @@ pub(super) mod tests {
 
     #[test]
     fn arrays_bring_the_same_inventory_back_and_contradictions_none() {
-        let mut arrays = crate::bundle::Arrays::new();
+        let mut arrays = crate::arrays::Arrays::new();
         inventory().to_arrays(&mut arrays);
         let two = |name: &str| -> Array2<f32> {
             let array = arrays.get::<f32>(name).unwrap().to_owned();

@@ -3,7 +3,7 @@
 use ndarray::{Array, Array1, Array2, Dimension, Ix1};
 
 use super::StatisticsError;
-use crate::bundle::Arrays;
+use crate::arrays::Arrays;
 use crate::score::Branch;
 use crate::score::heat::Range;
 use crate::score::inventory::{Inventory, arrays as inventory};

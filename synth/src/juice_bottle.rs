@@ -368,7 +368,7 @@ fn bottle(inset: f32, top: f32) -> Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::synth::product::Streams;
+    use crate::product::Streams;
 
     #[test]
     fn the_parts_of_a_good_bottle_agree_and_all_variants_occur() {

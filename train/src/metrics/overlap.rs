@@ -4,12 +4,20 @@
 use ndarray::Array2;
 
 use super::anomaly_map::at_size;
-use super::defects::Region;
 
 /// The false-positive rate up to which MVTec LOCO AD's authors recommend to integrate.
 pub const SPRO_LIMIT: f64 = 0.05;
 /// The customary limit of the unsaturated measure.
 pub const PRO_LIMIT: f64 = 0.3;
+
+/// One annotated defect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    /// Row-major indices at the image's size.
+    pub pixels: Vec<u32>,
+    /// How many covered pixels count as full overlap: more than 0, at most the region's area.
+    pub saturation_px: f64,
+}
 
 /// One image's map and the defects annotated in it.
 #[derive(Clone, Copy, Debug)]

@@ -159,10 +159,10 @@ fn contrast(picture: &image::RgbImage, twin: &image::RgbImage, region: &Coverage
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::synth::fastener_tray::FastenerTray;
-    use crate::synth::fuse_box::FuseBox;
-    use crate::synth::juice_bottle::JuiceBottle;
-    use crate::synth::woven_cloth::WovenCloth;
+    use crate::fastener_tray::FastenerTray;
+    use crate::fuse_box::FuseBox;
+    use crate::juice_bottle::JuiceBottle;
+    use crate::woven_cloth::WovenCloth;
 
     const SIZE: usize = 192;
 

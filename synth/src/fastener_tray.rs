@@ -400,7 +400,7 @@ fn screw(length: f32, part: &Part<Kind>, brush: &mut Brush) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::synth::product::Streams;
+    use crate::product::Streams;
 
     #[test]
     fn every_good_tray_holds_what_belongs_into_it() {

@@ -2,6 +2,8 @@
 //! tests and anyone without images of their own. Pictures look like an inspection camera's: light, pose, texture
 //! and noise differ from part to part, and each anomaly comes easy, medium and hard.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod canvas;
 mod coverage;
 mod dataset;

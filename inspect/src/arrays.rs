@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::error::Fault;
+/// Why bytes are no arrays, or arrays can't be bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the arrays in `{name}` can't be read ({why}); export the bundle again")]
+pub struct ArraysError {
+    name: String,
+    why: String,
+}
 
 /// One array, of one of the three element types that a bundle carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +93,7 @@ impl Arrays {
     }
 
     /// As a safetensors file; the same arrays give the same bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ArraysError> {
         let stored: Vec<(&str, Dtype, &[usize], Vec<u8>)> = self
             .by_name
             .iter()
@@ -109,7 +115,7 @@ impl Arrays {
     }
 
     /// Reads a safetensors file; `name` is the entry's, for messages.
-    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Arrays, Fault> {
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Arrays, ArraysError> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| unreadable(name, e))?;
         let mut arrays = Arrays::new();
         for (key, view) in tensors.iter() {
@@ -138,8 +144,8 @@ fn read<T: Element>(view: &TensorView) -> Result<Array, String> {
         .map_err(|e| e.to_string())
 }
 
-fn unreadable(name: &str, why: impl std::fmt::Display) -> Fault {
-    Fault::Arrays {
+fn unreadable(name: &str, why: impl std::fmt::Display) -> ArraysError {
+    ArraysError {
         name: name.into(),
         why: why.to_string(),
     }

@@ -1,0 +1,133 @@
+//! One branch fitted in one way, and how well it tells planted anomalies from good parts.
+
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::score::Branch;
+use aecsad_inspect::score::scorer::{RawScores, Scorer, Statistics};
+use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
+
+use super::scores::{PlantedAuroc, Scores};
+use super::way::Way;
+use crate::dataset::Kind;
+
+/// An edited good image as the networks see it.
+pub struct Planted {
+    /// What is wrong with it; None after a harmless edit.
+    pub anomaly: Option<Kind>,
+    /// Index of the validation part it was planted on.
+    pub source: usize,
+    pub percept: Percept,
+}
+
+/// A branch's statistics and the scores that they give.
+pub struct Candidate {
+    pub way: Way,
+    pub statistics: Statistics,
+    pub good: Vec<f32>,
+    pub z: TrimmedZ,
+    pub planted: Vec<(Kind, f32)>,
+    pub auroc: PlantedAuroc,
+}
+
+/// None where all good parts score the same: such a branch has no scale to enter the sum with.
+pub fn measure(
+    way: Way,
+    statistics: Statistics,
+    validation: &[Percept],
+    planted: &[Planted],
+) -> Option<Candidate> {
+    let branch = way.branch();
+    let mut scorer = Scorer::new(statistics);
+    let mut score = |percept: &Percept| {
+        let raw: RawScores = scorer.score(percept);
+        raw[branch as usize]
+            .filter(|s| s.is_finite())
+            .unwrap_or(f32::MAX)
+    };
+    let good: Vec<f32> = validation.iter().map(&mut score).collect();
+    let scored: Vec<f32> = planted.iter().map(|p| score(&p.percept)).collect();
+    let editing = editing(planted, &scored, &good);
+    let anomalies = planted.iter().zip(scored);
+    let planted: Vec<(Kind, f32)> = anomalies
+        .filter_map(|(p, score)| {
+            let kind = p.anomaly?;
+            Some((kind, counted(branch, kind, score, good[p.source], editing)))
+        })
+        .collect();
+    let scores = Scores {
+        good: widen(&good),
+        planted: planted.iter().map(|(k, s)| (*k, f64::from(*s))).collect(),
+    };
+    Some(Candidate {
+        way,
+        auroc: PlantedAuroc::of(&scores),
+        statistics: scorer.into_statistics(),
+        z: TrimmedZ::fit(&good)?,
+        good,
+        planted,
+    })
+}
+
+/// What a planted anomaly counts as having scored, on a good part that scored `source`.
+fn counted(branch: Branch, kind: Kind, score: f32, source: f32, editing: f32) -> f32 {
+    match (branch, kind) {
+        // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one is the
+        // seam, so it counts as having seen the good part.
+        (Branch::Patch, Kind::Logical) => source,
+        // Where seams show less than they mostly do, the part is still no better than it was.
+        (_, Kind::Logical) => (score - editing).max(source),
+        _ => score,
+    }
+}
+
+/// What editing alone adds to a score: the median over harmless edits.
+fn editing(planted: &[Planted], scored: &[f32], good: &[f32]) -> f32 {
+    let harmless = planted
+        .iter()
+        .zip(scored)
+        .filter(|(p, _)| p.anomaly.is_none());
+    let mut added: Vec<f64> = harmless
+        .map(|(p, score)| f64::from(score - good[p.source]))
+        .collect();
+    added.sort_by(f64::total_cmp);
+    match added.is_empty() {
+        true => 0.0,
+        false => quantile(&added, 0.5) as f32,
+    }
+}
+
+fn widen(scores: &[f32]) -> Vec<f64> {
+    scores.iter().map(|s| *s as f64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_editing_adds_is_the_median_over_harmless_edits() {
+        let planted = |anomaly, source| Planted {
+            anomaly,
+            source,
+            percept: Percept::empty(),
+        };
+        let parts = [
+            planted(None, 0),
+            planted(Some(Kind::Logical), 0),
+            planted(None, 1),
+            planted(None, 1),
+        ];
+        let good = [1.0, 2.0];
+        assert_eq!(editing(&parts, &[4.0, 100.0, 2.5, 90.0], &good), 3.0);
+        assert_eq!(editing(&parts[1..2], &[100.0], &good), 0.0);
+    }
+
+    #[test]
+    fn seams_are_taken_off_a_logical_anomaly_down_to_its_source() {
+        let logical = |branch, score| counted(branch, Kind::Logical, score, 1.0, 2.0);
+        assert_eq!(logical(Branch::Context, 7.0), 5.0);
+        assert_eq!(logical(Branch::Context, 2.0), 1.0);
+        assert_eq!(logical(Branch::Patch, 7.0), 1.0);
+        let structural = counted(Branch::Context, Kind::Structural, 7.0, 1.0, 2.0);
+        assert_eq!(structural, 7.0);
+    }
+}

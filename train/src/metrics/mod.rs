@@ -1,0 +1,9 @@
+//! How well scores and maps tell good parts from bad ones. Nothing here knows a network or a file.
+
+mod anomaly_map;
+mod overlap;
+mod ranking;
+
+pub use anomaly_map::at_size;
+pub use overlap::{Located, PRO_LIMIT, Region, SPRO_LIMIT, pro, spro};
+pub use ranking::{Roc, auroc, average_precision, rank_correlation};
