@@ -56,9 +56,9 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     for path in &boxes {
         std::fs::copy(path, good.join(path.file_name().unwrap())).unwrap();
     }
-    for copied in 0..4 {
+    for (copied, path) in boxes[..4].iter().enumerate() {
         // Re-encoded, so that only the picture is the same.
-        let picture = image::open(&boxes[copied]).unwrap().to_rgb8();
+        let picture = image::open(path).unwrap().to_rgb8();
         picture
             .save(good.join(format!("copy-{copied}.jpg")))
             .unwrap();
