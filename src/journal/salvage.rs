@@ -125,18 +125,18 @@ mod tests {
     use super::super::{Filter, find};
     use super::*;
 
-    fn zero(path: &Path, pages: std::ops::Range<usize>) {
+    fn zero(path: &Path, (start, end): (usize, usize)) {
         let mut bytes = std::fs::read(path).unwrap();
-        bytes[pages.start * 4096..pages.end * 4096].fill(0);
+        bytes[start * 4096..end * 4096].fill(0);
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// What is found of a journal with these pages zeroed, and whether it was said that some are missing.
-    fn salvaged(pages: &[std::ops::Range<usize>], filter: &Filter) -> (Vec<u32>, bool) {
+    /// What is found of a journal with these pages (from, to) zeroed, and whether it was said that some are missing.
+    fn salvaged(pages: &[(usize, usize)], filter: &Filter) -> (Vec<u32>, bool) {
         let folder = tempfile::tempdir().unwrap();
         journal_of(folder.path(), 3_000);
         let path = folder.path().join(FILE);
-        pages.iter().for_each(|pages| zero(&path, pages.clone()));
+        pages.iter().for_each(|pages| zero(&path, *pages));
         assert!(Reader::open(&path).unwrap().check().is_err());
         let mut found = Vec::new();
         let unread = find(folder.path(), filter, &mut |r| {
@@ -150,20 +150,20 @@ mod tests {
     #[test]
     fn of_a_damaged_journal_everything_is_read_that_can_be() {
         let all = Filter::default();
-        let (one, said) = salvaged(&[20..28], &all);
+        let (one, said) = salvaged(&[(20, 28)], &all);
         assert!(said && one.len() > 2_500 && one.contains(&1) && one.contains(&3_000));
-        let (two, _) = salvaged(&[20..28, 60..62], &all);
+        let (two, _) = salvaged(&[(20, 28), (60, 62)], &all);
         assert!(two.len() > 2_200 && two.len() < one.len(), "{}", two.len());
         let latest = Filter {
             limit: Some(2_600),
             ..Filter::default()
         };
-        let (latest, _) = salvaged(&[20..28], &latest);
+        let (latest, _) = salvaged(&[(20, 28)], &latest);
         assert_eq!(latest, one[one.len() - 2_600..]);
         let until = Filter {
             until_ms: Some(100_000),
             ..Filter::default()
         };
-        assert_eq!(salvaged(&[60..62], &until).0.len(), 99);
+        assert_eq!(salvaged(&[(60, 62)], &until).0.len(), 99);
     }
 }
