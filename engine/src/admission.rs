@@ -9,7 +9,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::Conv;
 
 /// What `aecsad-train` and the encoders' conversion write, and what int8 exports need.
-const OPERATORS: [&str; 28] = [
+const OPERATORS: [&str; 27] = [
     "Add",
     "AveragePool",
     "Clip",
@@ -26,7 +26,6 @@ const OPERATORS: [&str; 28] = [
     "MatMul",
     "MaxPool",
     "Mul",
-    "QLinearConv",
     "QuantizeLinear",
     "ReduceMean",
     "Relu",

@@ -73,7 +73,8 @@ pub enum Command {
     SimulateRejector(simulate_rejector::SimulateRejectorArgs),
 }
 
-/// How a command gets from a station file's bundle to verdicts.
+/// How a command gets from the one bundle file that a station file names to verdicts. Bundles in slots change while the
+/// line runs, and are always loaded as [`Loaded::inspector`](crate::station::changeover::Loaded::inspector) does.
 pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
 /// The station file of a command that was given none.

@@ -39,7 +39,8 @@ pub struct Manifest {
     pub tolerance: Tolerance,
     #[serde(rename = "branch", default)]
     pub branches: Vec<BranchStats>,
-    /// Seed, number of images, minutes, hash of the data set and the like: for people, never read by code.
+    /// Seed, number of images, minutes and the like, for people. No verdict depends on it; an export reads the seed and
+    /// which images the fit kept, to see the same ones again.
     #[serde(default)]
     pub provenance: BTreeMap<String, toml::Value>,
     #[serde(rename = "entry", default)]

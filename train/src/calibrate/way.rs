@@ -1,8 +1,6 @@
 //! The ways in which a branch's statistics can be fitted; planted anomalies choose among those of one branch.
 
 use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::reference::Reference;
-use aecsad_inspect::score::scorer::Statistics;
 
 use super::histogram::View;
 
@@ -65,18 +63,36 @@ impl Way {
         }
     }
 
-    /// Whether `statistics` may have been fitted in this way. How far a position's neighbours reached is not seen in them.
-    pub fn fits(self, statistics: &Statistics) -> bool {
+    /// How a bundle records it; empty where its branch has no other way.
+    pub fn record(self) -> String {
         match self {
-            Way::Histogram(view) => statistics.histogram.as_ref().is_some_and(|model| {
-                let variants = matches!(model.reference, Reference::Nearest { .. });
-                (model.grid, variants) == (view.grid, view.variants)
-            }),
-            Way::Context(codes) => {
-                let context = statistics.context.as_ref();
-                context.is_some_and(|context| context.basis.nrows() == codes)
-            }
-            _ => statistics.has(self.branch()),
+            Way::Histogram(View { grid, variants }) => match variants {
+                true => format!("{grid}x{grid} variants"),
+                false => format!("{grid}x{grid}"),
+            },
+            Way::Position(reach) => format!("reach {reach}"),
+            Way::Context(codes) => format!("{codes} codes"),
+            _ => String::new(),
         }
+    }
+
+    /// The way of `branch` that a bundle records so.
+    pub fn recorded(branch: Branch, record: &str) -> Option<Way> {
+        let ways = Way::all().into_iter();
+        let mut ways = ways.filter(|way| way.branch() == branch);
+        ways.find(|way| way.record() == record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_record_stands_for_one_way() {
+        for way in Way::all() {
+            assert_eq!(Way::recorded(way.branch(), &way.record()), Some(way));
+        }
+        assert_eq!(Way::recorded(Branch::Position, "reach 9"), None);
     }
 }

@@ -48,8 +48,8 @@ pub enum FitError {
     Golden(#[from] aecsad_inspect::golden::GoldenError),
     #[error(transparent)]
     Key(#[from] crate::export::signing::SigningError),
-    #[error("{}: it doesn't say the seed that split its images, so it can't be calibrated again; fit anew with --precision int8", bundle.display())]
-    NoSeed { bundle: PathBuf },
+    #[error("{}: it doesn't record {what}, so it can't be calibrated again; fit anew with --precision int8", bundle.display())]
+    Unrecorded { bundle: PathBuf, what: &'static str },
     #[error(
         "{}: these are not the images that {} was calibrated on, or not its masks: its scores don't come back; name the \
          folder that it was fitted on, and --masks if it had them, or fit anew with --precision int8",
@@ -142,7 +142,7 @@ impl FitError {
             FitError::Segmentation(_) | FitError::Students(_) => ExitCode::Training,
             FitError::Optics(_) => ExitCode::Input,
             FitError::Quantise(QuantiseError::Quantised { .. } | QuantiseError::NotOnnx { .. })
-            | FitError::NoSeed { .. } => ExitCode::Bundle,
+            | FitError::Unrecorded { .. } => ExitCode::Bundle,
             FitError::OtherImages { .. } => ExitCode::Input,
             FitError::Quantise(_)
             | FitError::Network(_)

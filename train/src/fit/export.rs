@@ -12,7 +12,6 @@ use aecsad_inspect::golden::Pair;
 use aecsad_inspect::inspector::{CALIBRATION, ENCODER, SEGMENTATION, STATISTICS, STUDENTS};
 use aecsad_inspect::optics::InputGeometry;
 use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::scorer::Statistics;
 use aecsad_inspect::score::trimmed_z::TrimmedZ;
 use aecsad_program::whole_file;
 
@@ -21,7 +20,7 @@ use super::identity::next_version;
 use super::images::{self, Images};
 use super::labels;
 use super::networks::Trained;
-use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, LEFT_OUT};
+use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, LEFT_OUT, WAYS};
 use super::paper_calibration::Calibration;
 use super::proof::Quantisation;
 use super::{FitError, Screening, stage, stopped};
@@ -149,7 +148,6 @@ struct Source<'a> {
     options: &'a ExportOptions,
     bundle: Bundle,
     trained: Trained,
-    statistics: Statistics,
     /// Scores of the good validation parts, ascending.
     scores: Vec<f32>,
     seed: u64,
@@ -165,8 +163,9 @@ impl<'a> Source<'a> {
             .provenance
             .get("seed")
             .and_then(toml::Value::as_integer);
-        let seed = seed.ok_or_else(|| FitError::NoSeed {
+        let seed = seed.ok_or_else(|| FitError::Unrecorded {
             bundle: options.bundle.clone(),
+            what: "the seed of its fit",
         })?;
         let entry = |name: &str| {
             let named = manifest.entries.iter().any(|entry| entry.path == name);
@@ -182,15 +181,12 @@ impl<'a> Source<'a> {
         };
         crate::quantise::check_float(ENCODER, &trained.encoder)?;
         let arrays = bundle.arrays(STATISTICS)?;
-        let statistics =
-            Statistics::from_arrays(&arrays).map_err(|e| FitError::Pack(e.to_string()))?;
         let scores = arrays
             .get::<f32>(CALIBRATION)
             .map(|scores| scores.iter().copied().collect());
         Ok(Self {
             options,
             trained,
-            statistics,
             scores: scores.unwrap_or_default(),
             seed: seed as u64,
             bundle,
@@ -247,16 +243,8 @@ impl<'a> Source<'a> {
         );
         let (mut seen, plants) = task.see(&self.trained)?;
         task.leave_paths_out(&mut seen, &self.left_out());
-        let mut best: Option<(f32, edge::Calibrated)> = None;
-        for decided in self.decided() {
-            stopped(cancel)?;
-            let float = task.calibrate(&seen, Some(&decided), None)?;
-            let difference = self.difference(&float.selection);
-            if best.as_ref().is_none_or(|(least, _)| difference < *least) {
-                best = Some((difference, float));
-            }
-        }
-        let float = self.proven(best)?;
+        let float = task.calibrate(&seen, Some(&self.decided()?), None)?;
+        self.prove(&float.selection)?;
         let float = edge::Float {
             trained: &self.trained,
             seen: &seen,
@@ -290,35 +278,32 @@ impl<'a> Source<'a> {
         );
         let seen = calibration.see(&self.trained)?;
         let float = calibration.decide(&seen);
-        let float = self.proven(Some((self.difference(&float), float)))?;
+        self.prove(&float)?;
         let (int8, selection, quantisation) =
             calibration.quantise(&self.trained, &seen, &float, self.options.signs)?;
         Ok((int8, selection, None, quantisation))
     }
 
-    /// The bundle's branches, once for each way that its position statistics may have been fitted in.
-    fn decided(&self) -> Vec<Vec<BranchChoice>> {
-        let on = self
-            .bundle
-            .manifest
-            .branches
-            .iter()
-            .filter(|branch| branch.on);
-        let mut decided: Vec<Vec<BranchChoice>> = vec![Vec::new()];
-        for branch in on {
-            let ways = Way::all().into_iter();
-            let ways = ways.filter(|way| way.branch() == branch.name && way.fits(&self.statistics));
-            let choices: Vec<BranchChoice> = ways.map(|way| choice(branch, way)).collect();
-            decided = decided
-                .into_iter()
-                .flat_map(|before| {
-                    choices
-                        .iter()
-                        .map(move |choice| [&before[..], std::slice::from_ref(choice)].concat())
-                })
-                .collect();
-        }
-        decided
+    /// The bundle's branches that are on, each in the way that the fit recorded.
+    fn decided(&self) -> Result<Vec<BranchChoice>, FitError> {
+        let manifest = &self.bundle.manifest;
+        let ways = manifest
+            .provenance
+            .get(WAYS)
+            .and_then(toml::Value::as_table);
+        let way = |name: Branch| {
+            let record = ways?.get(name.name())?.as_str()?;
+            Way::recorded(name, record)
+        };
+        let on = manifest.branches.iter().filter(|branch| branch.on);
+        on.map(|branch| match way(branch.name) {
+            Some(way) => Ok(choice(branch, way)),
+            None => Err(FitError::Unrecorded {
+                bundle: self.options.bundle.clone(),
+                what: "in which ways its branches were fitted",
+            }),
+        })
+        .collect()
     }
 
     /// Between the bundle's calibration scores and those of `selection`.
@@ -335,14 +320,16 @@ impl<'a> Source<'a> {
         pairs.map(|pair| pair.difference()).fold(0.0, f32::max)
     }
 
-    fn proven<T>(&self, float: Option<(f32, T)>) -> Result<T, FitError> {
-        match float {
-            Some((difference, float)) if difference <= SAME => Ok(float),
-            _ => Err(FitError::OtherImages {
-                bundle: self.options.bundle.clone(),
-                category: self.options.category.clone(),
-            }),
+    /// # Errors
+    /// If the good validation parts score otherwise than in the bundle: it was fitted on other images.
+    fn prove(&self, float: &Selection) -> Result<(), FitError> {
+        if self.difference(float) <= SAME {
+            return Ok(());
         }
+        Err(FitError::OtherImages {
+            bundle: self.options.bundle.clone(),
+            category: self.options.category.clone(),
+        })
     }
 }
 

@@ -26,6 +26,8 @@ use crate::export::signing::SigningKey;
 const TOLERANCE: f32 = 1e-3;
 
 /// Provenance that `export` needs to see the same images again.
+/// Provenance: in which way each branch that is on was fitted, by its name.
+pub const WAYS: &str = "ways";
 /// Provenance: training images of which nothing was learnt in the end, relative to the category.
 pub const LEFT_OUT: &str = "left_out";
 pub const KEPT_OUTLIERS: &str = "kept_outliers";
@@ -211,6 +213,7 @@ fn manifest(
             None => "f32".into(),
         },
     );
+    note(WAYS, ways(selection).into());
     note(KEPT_OUTLIERS, options.keep_outliers.into());
     note(KEPT_DUPLICATES, options.keep_duplicates.into());
     note(LEFT_OUT, names_of_left_out(options, fitted).into());
@@ -239,6 +242,13 @@ fn manifest(
         provenance,
         entries: Vec::new(),
     }
+}
+
+fn ways(selection: &Selection) -> toml::Table {
+    let on = selection.branches.iter().filter(|branch| branch.on);
+    let ways = on
+        .filter_map(|branch| Some((branch.branch.name().to_owned(), branch.way?.record().into())));
+    ways.collect()
 }
 
 /// Relative to the category, so that they are found again where it is copied to.
