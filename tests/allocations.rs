@@ -11,9 +11,9 @@ use aecsad::camera::{Camera, Faults, Parts, Shot, Trigger};
 use aecsad::line::{Conveyor, Moment, Policies, Travel};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
 use aecsad::station::{Heatmap, Judge, JudgeError, Station};
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_inspect::score::Branch;
 
 struct Counting;
 

@@ -9,11 +9,11 @@ use image::codecs::png::PngEncoder;
 use ndarray::{Array1, Array2, Ix1, Ix2};
 
 use crate::arrays::{Arrays, ArraysError};
+use crate::branches::Branch;
 use crate::bundle::{Bundle, BundleError, Tolerance};
 use crate::frame::Frame;
 use crate::image_files::{ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
-use crate::score::Branch;
 
 /// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score` (`[n]`).
 pub const EXPECTED: &str = "golden/expected.safetensors";
@@ -222,17 +222,16 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
     for (index, image) in images.enumerate() {
         let (image, frame) = image?;
         let found = Scores::of(&frame, inspector)?;
-        let pair =
-            |(voice, (branch, _, z)): (&crate::score::decision::Voice, &(Branch, f32, f32))| {
-                let expected = voice.z.apply(raw_scores[[index, *branch as usize]]);
-                (
-                    *branch,
-                    Pair {
-                        expected,
-                        found: *z,
-                    },
-                )
-            };
+        let pair = |(voice, (branch, _, z)): (&crate::decision::Voice, &(Branch, f32, f32))| {
+            let expected = voice.z.apply(raw_scores[[index, *branch as usize]]);
+            (
+                *branch,
+                Pair {
+                    expected,
+                    found: *z,
+                },
+            )
+        };
         compared.push(ImageComparison {
             image,
             score: Pair {

@@ -5,7 +5,7 @@ use colorous::PLASMA;
 use image::{Rgb, RgbImage};
 
 /// Heat below this is invisible: what one part in two hundred good ones reaches somewhere (see
-/// [`Range`](crate::score::heat::Range)).
+/// [`Range`](crate::branches::shared::heat::Range)).
 const FAINTEST: f32 = 0.1;
 /// Heat from this on has the full colour.
 const HOTTEST: f32 = 0.8;

@@ -4,22 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::branches::Branch;
+use crate::branches::inventory::{Counts, in_words};
+use crate::branches::scorer::{RawScores, Scorer};
+use crate::branches::shared::heat::HeatMap;
+use crate::branches::shared::registration::Pose;
+use crate::branches::statistics::Statistics;
+use crate::branches::statistics::StatisticsError;
 use crate::bundle::{Bundle, BundleError, Manifest, Trust};
+use crate::decision::conformal::Conformal;
+use crate::decision::planted_scores::PlantedScores;
+use crate::decision::trimmed_z::TrimmedZ;
+use crate::decision::{BranchScores, Decision, Voice};
 use crate::frame::Frame;
 use crate::network::{
     Encoder, Network, NetworkError, Percept, Perception, Segmentation, load_network,
 };
 use crate::optics::{InputGeometry, Optics, OpticsError, Region};
-use crate::score::Branch;
-use crate::score::conformal::Conformal;
-use crate::score::decision::{BranchScores, Decision, Voice};
-use crate::score::heat::HeatMap;
-use crate::score::inventory::{Counts, Inventory, in_words};
-use crate::score::planted_scores::PlantedScores;
-use crate::score::registration::Pose;
-use crate::score::scorer::{RawScores, Scorer, Statistics};
-use crate::score::statistics_file::StatisticsError;
-use crate::score::trimmed_z::TrimmedZ;
 
 /// Names of a bundle's entries.
 pub const ENCODER: &str = "networks/encoder.onnx";
@@ -163,10 +164,7 @@ impl Inspector {
             return Err(statistics_error(StatisticsError::Encoder { channels }));
         }
         let segmentation = perception.segmentation.as_ref().map_or(0, |s| s.classes);
-        let histogram = statistics.histogram.as_ref().map(|m| m.classes);
-        let layout = statistics.layout.as_ref().map(|m| m.classes);
-        let inventory = statistics.inventory.as_ref().map(Inventory::classes);
-        for counted in [histogram, layout, inventory].into_iter().flatten() {
+        for counted in statistics.models.iter().filter_map(|model| model.classes()) {
             if counted != segmentation {
                 return Err(statistics_error(StatisticsError::Classes {
                     statistics: counted,

@@ -1,13 +1,15 @@
 //! From a frame to a verdict: what the station's program and the trainer's share.
 //!
 //! The modules stand in the order in which a frame passes through them: `image_files` → `frame` → `optics` → `network` →
-//! `score` → `inspector` (a verdict) → `heatmap`. `bundle` is the file that carries a trained model, `golden` what proves its
+//! `branches` (raw scores) → `decision` → `inspector` (a verdict) → `heatmap`. `bundle` is the file that carries a trained model, `golden` what proves its
 //! scores on this machine, `likeness` whether frames show the same part.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod arrays;
+pub mod branches;
 pub mod bundle;
+pub mod decision;
 mod exit_codes;
 pub mod frame;
 pub mod golden;
@@ -17,4 +19,3 @@ pub mod inspector;
 pub mod likeness;
 pub mod network;
 pub mod optics;
-pub mod score;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::planted_scores::Caught;
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::decision::planted_scores::Caught;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrationError {

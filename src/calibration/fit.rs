@@ -1,14 +1,14 @@
 //! Scale and threshold from good parts, and when to refuse them: parts of another product, a camera that was moved, parts
 //! among them that are no good ones.
 
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::conformal::Conformal;
-use aecsad_inspect::score::decision::{Decision, Voice};
-use aecsad_inspect::score::outliers;
-use aecsad_inspect::score::planted_scores::{Caught, PlantedScores};
-use aecsad_inspect::score::registration::Pose;
-use aecsad_inspect::score::scorer::RawScores;
-use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::scorer::RawScores;
+use aecsad_inspect::branches::shared::registration::Pose;
+use aecsad_inspect::decision::conformal::Conformal;
+use aecsad_inspect::decision::outliers;
+use aecsad_inspect::decision::planted_scores::{Caught, PlantedScores};
+use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
+use aecsad_inspect::decision::{Decision, Voice};
 
 use super::{BranchScale, Calibration, CalibrationError};
 

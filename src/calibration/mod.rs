@@ -8,11 +8,11 @@ mod fit;
 use std::io::Write;
 use std::path::Path;
 
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::decision::conformal::Conformal;
+use aecsad_inspect::decision::trimmed_z::TrimmedZ;
+use aecsad_inspect::decision::{Decision, Voice};
 use aecsad_inspect::inspector::Inspector;
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::conformal::Conformal;
-use aecsad_inspect::score::decision::{Decision, Voice};
-use aecsad_inspect::score::trimmed_z::TrimmedZ;
 use aecsad_program::text_file::{self, TextError};
 use aecsad_program::whole_file::WholeFile;
 use serde::{Deserialize, Serialize};

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::decision::trimmed_z::quantile;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::golden::{self, GoldenError};
 use aecsad_inspect::image_files::read_image_by_content;
 use aecsad_inspect::inspector::{Inspector, Verdict};
 use aecsad_inspect::network::Team;
-use aecsad_inspect::score::trimmed_z::quantile;
 use clap::Args;
 use serde::Serialize;
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::decision::trimmed_z::quantile;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, Verdict};
-use aecsad_inspect::score::trimmed_z::quantile;
 use aecsad_link::{Actuator, Decoder, Envelope, MAX_FRAME, ToActuator, encode};
 use serialport::{SerialPort, TTYPort};
 

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use aecsad_inspect::decision::Decision;
+use aecsad_inspect::decision::conformal::Conformal;
+use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::network::Team;
-use aecsad_inspect::score::conformal::Conformal;
-use aecsad_inspect::score::decision::Decision;
-use aecsad_inspect::score::trimmed_z::TrimmedZ;
 use aecsad_program::moment::moment;
 use aecsad_program::standard_streams::note;
 use aecsad_program::whole_file;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::inventory::Count;
 use aecsad_inspect::image_files::ImageError;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::inventory::Count;
 use aecsad_program::standard_streams::{failure, note, print};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::{on_one_line, written};
@@ -334,8 +334,8 @@ pub(super) fn unwritable(path: &Path, source: io::Error) -> Error {
 mod tests {
     use std::time::Duration;
 
+    use aecsad_inspect::decision::BranchScores;
     use aecsad_inspect::inspector::Stages;
-    use aecsad_inspect::score::decision::BranchScores;
 
     use super::*;
 

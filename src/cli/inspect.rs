@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
+use aecsad_inspect::branches::shared::map::resize;
 use aecsad_inspect::bundle::{Bundle, Trust};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
@@ -16,8 +18,6 @@ use aecsad_inspect::image_files::{
     ImageError, is_jpeg, read_image_by_content, read_image_of_depth,
 };
 use aecsad_inspect::inspector::Inspector;
-use aecsad_inspect::score::anomaly_map;
-use aecsad_inspect::score::heat::HeatMap;
 use aecsad_program::standard_streams::note;
 use aecsad_program::whole_file::{self, WholeFile};
 use clap::Args;
@@ -266,7 +266,7 @@ impl MapWriter<'_> {
         let (width, height) = (frame.width, frame.height);
         let mut map = Vec::new();
         let (w, h) = (width as usize, height as usize);
-        anomaly_map::resize(&heat.values, HeatMap::SIDE, w, h, &mut map);
+        resize(&heat.values, HeatMap::SIDE, w, h, &mut map);
         if let Some(folder) = self.maps {
             write_whole(&folder.join(name.with_extension("npy")), |file| {
                 npy::write(file, &map, height, width)

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use aecsad_inspect::branches::shared::map::resize;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
-use aecsad_inspect::score::anomaly_map;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 
@@ -231,7 +231,7 @@ fn encode(picture: &Picture) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
     let heated = match RgbImage::from_raw(*width, *height, rgb.clone()) {
         Some(mut over) if side > 0 && picture.heat.len() == side * side => {
             let mut heat = Vec::new();
-            anomaly_map::resize(
+            resize(
                 &picture.heat,
                 side,
                 *width as usize,

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
+use aecsad_inspect::decision::trimmed_z::quantile;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_inspect::score::trimmed_z::quantile;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -220,7 +220,7 @@ fn raise(family: &Family<Labels, Counter>, label: (&'static str, &str), count: u
 mod tests {
     use std::time::{Duration, Instant};
 
-    use aecsad_inspect::score::Branch;
+    use aecsad_inspect::branches::Branch;
 
     use super::*;
     use crate::camera::Faults;

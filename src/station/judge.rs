@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::BundleError;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
 use aecsad_inspect::optics::InputGeometry;
-use aecsad_inspect::score::heat::HeatMap;
 
 use crate::calibration::{CalibrationError, Standing};
 use crate::camera::CameraError;

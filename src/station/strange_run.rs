@@ -44,7 +44,7 @@ impl StrangeRun {
 mod tests {
     use std::time::Duration;
 
-    use aecsad_inspect::score::Branch;
+    use aecsad_inspect::branches::Branch;
 
     use super::*;
 

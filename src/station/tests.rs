@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use aecsad_inspect::score::Branch;
+use aecsad_inspect::branches::Branch;
 use aecsad_link::Edge;
 
 use super::ledger::{Entry, Ledger, Pulse, Row};

@@ -5,23 +5,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::position::{Position, PositionGaussian};
+use aecsad_inspect::branches::scorer::Scorer;
+use aecsad_inspect::branches::shared::aligned_part::vectors;
+use aecsad_inspect::branches::shared::heat::Range;
+use aecsad_inspect::branches::shared::low_rank::{GRID, LowRank, STACKED};
+use aecsad_inspect::branches::shared::registration::Pose;
+use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::bundle::{
     BranchStats, Bundle, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust,
     write_bundle,
 };
+use aecsad_inspect::decision::conformal::Conformal;
+use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::golden;
 use aecsad_inspect::inspector::{CALIBRATION, ENCODER, Inspector, STATISTICS};
 use aecsad_inspect::network::{Encoder, Percept};
 use aecsad_inspect::optics::{InputGeometry, Optics};
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::conformal::Conformal;
-use aecsad_inspect::score::heat::Range;
-use aecsad_inspect::score::low_rank::{GRID, LowRank, STACKED};
-use aecsad_inspect::score::position_gaussian::PositionGaussian;
-use aecsad_inspect::score::registration::Pose;
-use aecsad_inspect::score::scorer::{Scorer, Statistics, vectors};
-use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
 use ndarray::{Array1, Array2};
 use tempfile::TempDir;
 
@@ -193,11 +195,13 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
         .collect();
     let whitening = Array2::from_shape_fn((GRID * GRID, identity.len()), |(_, i)| identity[i]);
     let mut statistics = Statistics {
-        registration: None,
         low_rank: Some(low_rank),
-        position: Some(PositionGaussian { mean, whitening }),
-        ..Default::default()
-    };
+        ..Statistics::default()
+    }
+    .with(Box::new(Position::new(PositionGaussian {
+        mean,
+        whitening,
+    })));
     let mut scorer = Scorer::new(statistics.clone());
     let (mut scores, mut cells) = (Vec::new(), Vec::new());
     for percept in &percepts {

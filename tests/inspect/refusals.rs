@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use aecsad_inspect::score::Branch;
+use aecsad_inspect::branches::Branch;
 use aecsad_program::ExitCode;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use aecsad::cli;
 use aecsad::station::config::StationConfig;
 use aecsad::station::{Heatmap, Judge, JudgeError};
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_inspect::score::Branch;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

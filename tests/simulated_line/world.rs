@@ -15,8 +15,8 @@ use aecsad::reject::{RejectEvent, Rejector};
 use aecsad::serial::Terms;
 use aecsad::station::gatekeeper::{Announcement, Gatekeeper, Sight};
 use aecsad::station::{JudgeError, LineEvent};
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_inspect::score::Branch;
 use aecsad_link::{Actuator, Decoder, Edge, Envelope, LATE_US, MAX_FRAME, ToActuator, encode};
 
 use super::belt::{Belt, TOP_SPEED};

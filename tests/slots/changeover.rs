@@ -9,10 +9,10 @@ use aecsad::slots::{Flashed, Request, Slots, SlotsError};
 use aecsad::station::bundle_section::{BundleConfig, BundleSource};
 use aecsad::station::changeover::{ChangingJudge, Loaded, News, SELECT_NAME, Watcher, start};
 use aecsad::station::{Heatmap, Judge, JudgeError};
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_inspect::score::Branch;
 use minisign::KeyPair;
 use tempfile::TempDir;
 

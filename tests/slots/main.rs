@@ -17,12 +17,12 @@ mod station;
 
 use aecsad::slots::storage::Storage;
 use aecsad::slots::{Flashed, Request, Slots, SlotsError};
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{
     BranchStats, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust, UNTRUSTED_COMMENT,
     write_bundle,
 };
 use aecsad_inspect::optics::InputGeometry;
-use aecsad_inspect::score::Branch;
 
 fn manifest(product: &str, version: u64) -> Manifest {
     Manifest {

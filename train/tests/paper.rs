@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{Bundle, Profile, Trust};
 use aecsad_inspect::image_files::read_image;
 use aecsad_inspect::inspector::Inspector;
-use aecsad_inspect::score::Branch;
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::fit::{
     ExportOptions, FitError, FitOptions, Networks, PaperNetworks, PaperOptions, Precision, export,

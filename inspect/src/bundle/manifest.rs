@@ -13,9 +13,9 @@ use super::archive::check_name;
 use super::error::Fault;
 use super::{MANIFEST_NAME, SIGNATURE_NAME};
 use super::{MAX_BUNDLE_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES};
+use crate::branches::Branch;
 use crate::image_files::BIT_DEPTHS;
 use crate::optics::InputGeometry;
-use crate::score::Branch;
 
 /// The format this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;

@@ -7,11 +7,11 @@ mod random;
 mod signature;
 mod write;
 
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{
     BranchStats, Bundle, BundleError, Fault, Manifest, Profile, Threshold, Tolerance, Trust,
 };
 use aecsad_inspect::optics::InputGeometry;
-use aecsad_inspect::score::Branch;
 
 use packing::{header, packed, sealed, unpacked};
 

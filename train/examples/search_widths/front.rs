@@ -1,6 +1,6 @@
 //! The table: what was measured, as soon as it is, and the means with their differences from the width in use.
 
-use aecsad_inspect::score::Branch;
+use aecsad_inspect::branches::Branch;
 use aecsad_train::calibrate::{PlantedAuroc, Way};
 
 use super::time::Milliseconds;

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Encoder, Features, Percept, Perception};
 use aecsad_inspect::optics::{InputGeometry, Optics};
-use aecsad_inspect::score::Branch;
 use aecsad_train::calibrate::{Fitter, Good, Planted, PlantedAuroc, Way, rank};
 use aecsad_train::dataset::Category;
 use aecsad_train::engine::Schedule;

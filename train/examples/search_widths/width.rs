@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aecsad_inspect::score::Branch;
+use aecsad_inspect::branches::Branch;
 use aecsad_train::lgst::LocalWidths;
 use aecsad_train::segmentation::DecoderWidths;
 

@@ -1,9 +1,10 @@
 //! One branch fitted in one way, and how well it tells planted anomalies from good parts.
 
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::scorer::{RawScores, Scorer};
+use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::scorer::{RawScores, Scorer, Statistics};
-use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
 
 use super::scores::{PlantedAuroc, Scores};
 use super::way::Way;

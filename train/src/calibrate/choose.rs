@@ -155,7 +155,7 @@ pub fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
     })
 }
 
-/// The weighted sum of the members' z, as [`aecsad_inspect::score::decision::Decision`] makes it of `score`.
+/// The weighted sum of the members' z, as [`aecsad_inspect::decision::Decision`] makes it of `score`.
 pub fn fused(
     candidates: &[Candidate],
     members: &[Chosen],
@@ -172,9 +172,14 @@ pub fn fused(
 
 #[cfg(test)]
 mod tests {
-    use aecsad_inspect::score::scorer::Statistics;
-    use aecsad_inspect::score::trimmed_z::TrimmedZ;
+    use aecsad_inspect::branches::statistics::Statistics;
+    use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 
+    use super::super::inventory::InventoryWay;
+    use super::super::layout::LayoutWay;
+    use super::super::patch::PatchWay;
+    use super::super::pooled::PooledWay;
+    use super::super::position::PositionWay;
     use super::super::way::Way;
     use super::*;
     use crate::dataset::Kind;
@@ -211,8 +216,8 @@ mod tests {
     #[test]
     fn two_that_see_one_kind_each_both_speak() {
         let candidates = [
-            candidate(Way::Layout, 1, 0.9, 0.0),
-            candidate(Way::Patch, 7, 0.0, 0.6),
+            candidate(&LayoutWay, 1, 0.9, 0.0),
+            candidate(&PatchWay, 7, 0.0, 0.6),
         ];
         let chosen = choose(&candidates);
         assert_eq!(chosen.len(), 2);
@@ -229,8 +234,8 @@ mod tests {
     #[test]
     fn a_branch_that_sees_nothing_has_no_say() {
         let candidates = [
-            candidate(Way::Position(0), 1, 0.8, 0.8),
-            candidate(Way::Pooled, 7, 0.0, 0.0),
+            candidate(&PositionWay { reach: 0 }, 1, 0.8, 0.8),
+            candidate(&PooledWay, 7, 0.0, 0.0),
         ];
         let chosen = choose(&candidates);
         assert_eq!((chosen.len(), chosen[0].candidate), (1, 0));
@@ -240,9 +245,9 @@ mod tests {
     /// Its weight is small only because its scores are large.
     #[test]
     fn what_lies_far_out_speaks_with_a_small_weight() {
-        let mut far = candidate(Way::Inventory, 1, 0.9, 0.0);
+        let mut far = candidate(&InventoryWay, 1, 0.9, 0.0);
         far.z.std /= 20.0;
-        let chosen = choose(&[far, candidate(Way::Patch, 7, 0.0, 0.6)]);
+        let chosen = choose(&[far, candidate(&PatchWay, 7, 0.0, 0.6)]);
         let smallest = chosen.iter().min_by(|a, b| a.weight.total_cmp(&b.weight));
         let smallest = smallest.unwrap();
         assert!(
@@ -254,8 +259,8 @@ mod tests {
     #[test]
     fn one_nearly_as_good_speaks_too() {
         let candidates = [
-            candidate(Way::Position(0), 1, 0.8, 0.8),
-            candidate(Way::Patch, 7, 0.78, 0.78),
+            candidate(&PositionWay { reach: 0 }, 1, 0.8, 0.8),
+            candidate(&PatchWay, 7, 0.78, 0.78),
         ];
         assert_eq!(choose(&candidates).len(), 2);
     }
@@ -275,8 +280,8 @@ mod tests {
     #[test]
     fn where_all_are_blind_the_least_blind_speaks_alone() {
         let candidates = [
-            candidate(Way::Position(0), 1, -0.3, -0.3),
-            candidate(Way::Patch, 7, -0.1, -0.1),
+            candidate(&PositionWay { reach: 0 }, 1, -0.3, -0.3),
+            candidate(&PatchWay, 7, -0.1, -0.1),
         ];
         let chosen = choose(&candidates);
         assert_eq!((chosen.len(), chosen[0].candidate), (1, 1));

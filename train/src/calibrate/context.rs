@@ -1,6 +1,10 @@
 //! Fits the linear autoencoder over whole parts, and the spread of what it leaves over on parts it did not see.
 
-use aecsad_inspect::score::context::Context;
+use super::statistics::Fitter;
+use super::way::FitBranch;
+use aecsad_inspect::branches::context::Context;
+use aecsad_inspect::branches::context::ContextBranch;
+use aecsad_inspect::branches::{Branch, BranchModel};
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
@@ -68,9 +72,34 @@ fn directions(flat: &Array2<f32>, codes: usize) -> (Array1<f32>, Array2<f32>) {
     (mean, weights.dot(&centred))
 }
 
+/// So many numbers stand for the part as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct ContextWay {
+    pub codes: usize,
+}
+
+impl FitBranch for ContextWay {
+    fn branch(&self) -> Branch {
+        Branch::Context
+    }
+
+    fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
+        let context = fit(&parts.vectors(), self.codes);
+        Some(Box::new(ContextBranch::new(context)))
+    }
+
+    fn how(&self) -> String {
+        format!("a code of {} numbers", self.codes)
+    }
+
+    fn record(&self) -> String {
+        format!("{} codes", self.codes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use aecsad_inspect::score::low_rank::GRID;
+    use aecsad_inspect::branches::shared::low_rank::GRID;
 
     use super::*;
 

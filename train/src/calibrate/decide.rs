@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::scorer::Scorer;
+use aecsad_inspect::branches::shared::heat::Range;
+use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::decision::conformal::Conformal;
+use aecsad_inspect::decision::outliers;
+use aecsad_inspect::decision::planted_scores::{Caught, PlantedScores};
+use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
+use aecsad_inspect::decision::{Decision, Voice};
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::conformal::Conformal;
-use aecsad_inspect::score::decision::{Decision, Voice};
-use aecsad_inspect::score::heat::Range;
-use aecsad_inspect::score::outliers;
-use aecsad_inspect::score::planted_scores::{Caught, PlantedScores};
-use aecsad_inspect::score::scorer::{Scorer, Statistics};
-use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -20,7 +21,7 @@ use super::candidate::{Candidate, Planted, measure};
 use super::choose::{Chosen, choose, fused, reached};
 use super::scores::PlantedAuroc;
 use super::statistics::Fitter;
-use super::way::Way;
+use super::way::{WAYS, Way};
 
 /// What was decided about one branch, and why.
 #[derive(Clone, Debug)]
@@ -218,7 +219,7 @@ fn best_of_each(
     cancel: &AtomicBool,
 ) -> Option<Vec<Candidate>> {
     let stopped = || cancel.load(Ordering::Relaxed);
-    let measured: Vec<Candidate> = Way::all()
+    let measured: Vec<Candidate> = WAYS
         .into_par_iter()
         .filter(|way| branches.contains(&way.branch()) && !stopped())
         .filter_map(|way| measure(way, fitter.fit(way)?, validation, planted))
@@ -281,18 +282,8 @@ fn merge(
 ) -> Statistics {
     for chosen in chosen {
         let candidate = &candidates[chosen.candidate];
-        let s = candidate.statistics.clone();
-        match candidate.way.branch() {
-            Branch::Histogram => merged.histogram = s.histogram,
-            Branch::Layout => merged.layout = s.layout,
-            Branch::Local => merged.local = s.local,
-            Branch::Global => merged.global = s.global,
-            Branch::Position => merged.position = s.position,
-            Branch::Patch => merged.patch = s.patch,
-            Branch::Pooled => merged.pooled = s.pooled,
-            Branch::Context => merged.context = s.context,
-            Branch::Lgst => merged.lgst = s.lgst,
-            Branch::Inventory => merged.inventory = s.inventory,
+        for model in &candidate.statistics.models {
+            merged = merged.with(model.clone());
         }
     }
     let mut scorer = Scorer::new(merged);

@@ -1,64 +1,88 @@
 //! What good class histograms look like: one Gaussian, or neighbours where the product comes in variants.
 
-use aecsad_inspect::score::class_histogram::length;
-use aecsad_inspect::score::reference::{NEIGHBOURS, Reference};
-use aecsad_inspect::score::scorer::{HistogramModel, LayoutModel, histogram};
-use aecsad_inspect::score::shrunk_gaussian::ShrunkGaussian;
-use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
+use aecsad_inspect::branches::histogram::{Histogram, HistogramModel};
+use aecsad_inspect::branches::shared::class_shares::{histogram, length};
+use aecsad_inspect::branches::shared::reference::{NEIGHBOURS, Reference};
+use aecsad_inspect::branches::shared::shrunk_gaussian::ShrunkGaussian;
+use aecsad_inspect::branches::{Branch, BranchModel};
+use ndarray::{Array1, Array2, Array3, ArrayView1};
 
 use super::shrinkage;
+use super::statistics::Fitter;
+use super::way::FitBranch;
 
 /// Cells a side of the grid over which shares are taken beside the whole.
 pub const GRID: usize = 2;
 
 /// One way to look at class histograms.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct View {
+#[derive(Clone, Copy, Debug)]
+pub struct HistogramWay {
     /// Cells a side of the grid.
-    pub grid: usize,
+    grid: usize,
     /// Nearest good histograms instead of one Gaussian.
-    pub variants: bool,
+    variants: bool,
 }
 
-impl std::fmt::Display for View {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let model = if self.variants {
-            "nearest good histograms"
-        } else {
-            "one Gaussian"
+impl HistogramWay {
+    /// One Gaussian.
+    pub const fn gaussian(grid: usize) -> Self {
+        HistogramWay {
+            grid,
+            variants: false,
+        }
+    }
+
+    /// Nearest good histograms.
+    pub const fn variants(grid: usize) -> Self {
+        HistogramWay {
+            grid,
+            variants: true,
+        }
+    }
+}
+
+impl FitBranch for HistogramWay {
+    fn branch(&self) -> Branch {
+        Branch::Histogram
+    }
+
+    fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
+        let classes = parts.good().classes?;
+        let model = fit(parts.segmented(), classes, *self);
+        Some(Box::new(Histogram::new(model)))
+    }
+
+    fn how(&self) -> String {
+        let model = match self.variants {
+            true => "nearest good histograms",
+            false => "one Gaussian",
         };
-        write!(f, "{model} of shares, {0}×{0} cells", self.grid)
+        format!("{model} of shares, {0}×{0} cells", self.grid)
+    }
+
+    fn record(&self) -> String {
+        let variants = if self.variants { " variants" } else { "" };
+        format!("{0}x{0}{variants}", self.grid)
     }
 }
 
 /// `parts` are the class probabilities of D_L, registered: `[classes, 64, 64]` each.
-pub fn fit(parts: &[Array3<f32>], classes: usize, view: View) -> HistogramModel {
-    let samples = histograms(parts, classes, view.grid);
-    let reference = if view.variants {
+pub fn fit(parts: &[Array3<f32>], classes: usize, way: HistogramWay) -> HistogramModel {
+    let samples = histograms(parts, classes, way.grid);
+    let reference = if way.variants {
         neighbours(&samples)
     } else {
         Reference::Gaussian(shrinkage::gaussian(&samples))
     };
     HistogramModel {
         classes,
-        grid: view.grid,
+        grid: way.grid,
         reference,
     }
 }
 
-/// The mean normal layout (paper, eq. 3).
-pub fn fit_layout(parts: &[Array3<f32>], classes: usize, grid: usize) -> LayoutModel {
-    let samples = histograms(parts, classes, grid);
-    let cells = samples.slice(s![.., classes - 1..]);
-    let mean = cells.mean_axis(Axis(0)).unwrap_or_default();
-    LayoutModel {
-        classes,
-        grid,
-        mean,
-    }
-}
-
-fn histograms(parts: &[Array3<f32>], classes: usize, grid: usize) -> Array2<f32> {
+/// Class histograms, `[parts, length]`.
+pub fn histograms(parts: &[Array3<f32>], classes: usize, grid: usize) -> Array2<f32> {
     let mut samples = Array2::zeros((parts.len(), length(classes, grid)));
     let mut buffer = Vec::new();
     for (part, mut row) in parts.iter().zip(samples.rows_mut()) {

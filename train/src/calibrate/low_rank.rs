@@ -1,6 +1,6 @@
 //! The directions in which patches of good parts vary: standardise each channel, then principal components.
 
-use aecsad_inspect::score::low_rank::{LowRank, STACKED};
+use aecsad_inspect::branches::shared::low_rank::{LowRank, STACKED};
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2};
 

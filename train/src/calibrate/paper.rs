@@ -3,25 +3,24 @@
 
 use std::collections::BTreeMap;
 
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::histogram::Histogram;
+use aecsad_inspect::branches::lgst::{Lgst, LgstScale};
+use aecsad_inspect::branches::scorer::Scorer;
+use aecsad_inspect::branches::shared::heat::Range;
+use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::decision::conformal::Conformal;
+use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
+use aecsad_inspect::decision::{Decision, Voice};
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::conformal::Conformal;
-use aecsad_inspect::score::decision::{Decision, Voice};
-use aecsad_inspect::score::heat::Range;
-use aecsad_inspect::score::lgst::LgstScale;
-use aecsad_inspect::score::scorer::{Scorer, Statistics};
-use aecsad_inspect::score::trimmed_z::{TrimmedZ, quantile};
 use ndarray::Array3;
 
 use super::decide::{BranchChoice, Selection, threshold};
-use super::histogram::{self, View};
+use super::histogram::{self, HistogramWay};
 use super::scores::PlantedAuroc;
 
 /// One Gaussian over shares of the whole and a 2×2 grid.
-const VIEW: View = View {
-    grid: histogram::GRID,
-    variants: false,
-};
+const HISTOGRAM: HistogramWay = HistogramWay::gaussian(histogram::GRID);
 
 /// `labelled` are the parts of D_L, `validation` good parts that trained nothing; `classes` counts the background in
 /// and is None for a product without components, which the students then judge alone. `rate` is the wanted share of
@@ -34,9 +33,7 @@ pub fn decide_as_the_paper(
 ) -> Selection {
     let local = range(validation.iter().map(|percept| &percept.local));
     let global = range(validation.iter().map(|percept| &percept.global));
-    let statistics = Statistics {
-        histogram: classes.map(|classes| histogram::fit(&segmented(labelled), classes, VIEW)),
-        lgst: Some(LgstScale { local, global }),
+    let mut statistics = Statistics {
         ranges: vec![(
             Branch::Lgst,
             Range {
@@ -44,8 +41,13 @@ pub fn decide_as_the_paper(
                 q995: 0.1,
             },
         )],
-        ..Default::default()
-    };
+        ..Statistics::default()
+    }
+    .with(Box::new(Lgst::new(LgstScale { local, global })));
+    if let Some(classes) = classes {
+        let model = histogram::fit(&segmented(labelled), classes, HISTOGRAM);
+        statistics = statistics.with(Box::new(Histogram::new(model)));
+    }
     let mut scorer = Scorer::new(statistics);
     let mut raw: BTreeMap<Branch, Vec<f32>> = BTreeMap::new();
     for percept in validation {

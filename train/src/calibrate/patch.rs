@@ -1,10 +1,14 @@
 //! The mixture of patches: k-means finds their kinds, each gets a Gaussian of its own.
 
+use super::statistics::Fitter;
+use super::way::FitBranch;
+use aecsad_inspect::branches::patch::Patch;
+use aecsad_inspect::branches::patch::PatchMixture;
+use aecsad_inspect::branches::shared::low_rank::{GRID, LowRank, STACKED, stack};
+use aecsad_inspect::branches::shared::packed;
+use aecsad_inspect::branches::shared::registration::Pose;
+use aecsad_inspect::branches::{Branch, BranchModel};
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::low_rank::{GRID, LowRank, STACKED, stack};
-use aecsad_inspect::score::packed;
-use aecsad_inspect::score::patch_mixture::PatchMixture;
-use aecsad_inspect::score::registration::Pose;
 use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayViewMut2, Axis};
 use rand::SeedableRng;
@@ -139,6 +143,26 @@ fn gaussians(
         rarity[kind] = (log_determinant - 2.0 * (count / total).ln()) as f32;
     }
     PatchMixture::new(low_rank, all_means, whitening, rarity)
+}
+
+/// The one way to fit the mixture; again with the kinds that the same parts had as other networks saw them.
+#[derive(Clone, Copy, Debug)]
+pub struct PatchWay;
+
+impl FitBranch for PatchWay {
+    fn branch(&self) -> Branch {
+        Branch::Patch
+    }
+
+    fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
+        let good = parts.good();
+        let before = good.before.and_then(|before| before.model::<Patch>());
+        let mixture = match before {
+            Some(before) => fit_again(good.train, good.seed, before.mixture())?,
+            None => fit(good.train, good.seed)?,
+        };
+        Some(Box::new(Patch::new(mixture)))
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! Fits the Gaussian of each position from good images.
 
-use aecsad_inspect::score::low_rank::GRID;
-use aecsad_inspect::score::packed;
-use aecsad_inspect::score::position_gaussian::PositionGaussian;
+use super::statistics::Fitter;
+use super::way::FitBranch;
+use aecsad_inspect::branches::position::Position;
+use aecsad_inspect::branches::position::PositionGaussian;
+use aecsad_inspect::branches::shared::low_rank::GRID;
+use aecsad_inspect::branches::shared::packed;
+use aecsad_inspect::branches::{Branch, BranchModel};
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, ArrayView2};
 use rayon::prelude::*;
@@ -85,4 +89,32 @@ fn neighbours(position: usize, reach: usize) -> Vec<usize> {
     span(y)
         .flat_map(|ny| span(x).map(move |nx| ny * GRID + nx))
         .collect()
+}
+
+/// Added to each position's covariance, in mean variances.
+const RIDGE: f32 = 0.05;
+
+/// A position's statistics are also learnt from neighbours up to `reach` cells away.
+#[derive(Clone, Copy, Debug)]
+pub struct PositionWay {
+    pub reach: usize,
+}
+
+impl FitBranch for PositionWay {
+    fn branch(&self) -> Branch {
+        Branch::Position
+    }
+
+    fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
+        let gaussian = fit(&parts.vectors(), self.reach, RIDGE);
+        Some(Box::new(Position::new(gaussian)))
+    }
+
+    fn how(&self) -> String {
+        format!("neighbours up to {} cells away", self.reach)
+    }
+
+    fn record(&self) -> String {
+        format!("reach {}", self.reach)
+    }
 }

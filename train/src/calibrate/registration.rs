@@ -1,9 +1,10 @@
 //! The mean good part to register against: found by registering the good parts against their own mean, again and
 //! again, until it is sharp.
 
+use aecsad_inspect::branches::shared::aligned_part::through_pose;
+use aecsad_inspect::branches::shared::registration::empty_template;
+use aecsad_inspect::branches::shared::registration::{Pose, Registration, project};
 use aecsad_inspect::network::Features;
-use aecsad_inspect::score::registration::{Pose, Registration, project};
-use aecsad_inspect::score::scorer::{empty_template, through_pose};
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;

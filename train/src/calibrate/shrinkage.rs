@@ -1,6 +1,6 @@
 //! Ledoit–Wolf shrinkage: a covariance that can always be inverted, its bias chosen by the data.
 
-use aecsad_inspect::score::shrunk_gaussian::ShrunkGaussian;
+use aecsad_inspect::branches::shared::shrunk_gaussian::ShrunkGaussian;
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, Axis};
 

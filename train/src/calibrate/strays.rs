@@ -1,9 +1,9 @@
 //! Training images that are bad by mistake: they score far above all good parts as soon as nothing is learnt from them.
 //! While they count among the good ones, two with the same fault explain each other.
 
+use aecsad_inspect::branches::scorer::Scorer;
+use aecsad_inspect::decision::outliers;
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::outliers;
-use aecsad_inspect::score::scorer::Scorer;
 
 use super::Selection;
 
@@ -82,13 +82,13 @@ pub fn without(indices: &[usize], apart: &[usize]) -> Vec<usize> {
 mod tests {
     use std::convert::Infallible;
 
-    use aecsad_inspect::score::Branch;
-    use aecsad_inspect::score::trimmed_z::TrimmedZ;
+    use aecsad_inspect::branches::Branch;
+    use aecsad_inspect::decision::trimmed_z::TrimmedZ;
     use ndarray::s;
     use rand::{Rng, RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::{BranchChoice, Fitter, Good, PlantedAuroc, Way, decide_again};
+    use super::super::{BranchChoice, Fitter, Good, PlantedAuroc, decide_again, recorded};
     use super::*;
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
             weight: 1.0,
             z: TrimmedZ::fit(&[0.0, 1.0, 2.0]).unwrap(),
             planted: PlantedAuroc::default(),
-            way: Some(Way::Pooled),
+            way: recorded(Branch::Pooled, ""),
             why: String::new(),
         }];
         let calibrate = |train: &[Percept], labelled: &[usize]| {

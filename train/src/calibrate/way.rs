@@ -1,87 +1,65 @@
-//! The ways in which a branch's statistics can be fitted; planted anomalies choose among those of one branch.
+//! The ways in which branches can be fitted; planted anomalies choose among those of one branch.
 
-use aecsad_inspect::score::Branch;
+use std::fmt::Debug;
 
-use super::histogram::View;
+use aecsad_inspect::branches::{Branch, BranchModel};
 
-const REACHES: [usize; 3] = [0, 1, 2];
-const CODES: [usize; 3] = [2, 5, 12];
-const GRIDS: [usize; 3] = [1, 2, 4];
+use super::context::ContextWay;
+use super::histogram::HistogramWay;
+use super::inventory::InventoryWay;
+use super::layout::LayoutWay;
+use super::patch::PatchWay;
+use super::pooled::PooledWay;
+use super::position::PositionWay;
+use super::statistics::Fitter;
+use super::student_error::StudentErrorWay;
 
 /// One way to fit one branch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Way {
-    Histogram(View),
-    Layout,
-    Local,
-    Global,
-    /// A position's statistics are also learnt from neighbours up to so many cells away.
-    Position(usize),
-    Patch,
-    Pooled,
-    /// So many numbers stand for the part as a whole.
-    Context(usize),
-    Inventory,
-}
+pub trait FitBranch: Debug + Sync {
+    fn branch(&self) -> Branch;
 
-impl Way {
-    /// All of them, a branch's ways one after the other.
-    pub fn all() -> Vec<Way> {
-        let views = GRIDS
-            .into_iter()
-            .flat_map(|grid| [false, true].map(|variants| View { grid, variants }));
-        let mut ways: Vec<Way> = views.map(Way::Histogram).collect();
-        ways.extend([Way::Layout, Way::Local, Way::Global]);
-        ways.extend(REACHES.map(Way::Position));
-        ways.extend([Way::Patch, Way::Pooled]);
-        ways.extend(CODES.map(Way::Context));
-        ways.push(Way::Inventory);
-        ways
-    }
-
-    pub fn branch(self) -> Branch {
-        match self {
-            Way::Histogram(_) => Branch::Histogram,
-            Way::Layout => Branch::Layout,
-            Way::Local => Branch::Local,
-            Way::Global => Branch::Global,
-            Way::Position(_) => Branch::Position,
-            Way::Patch => Branch::Patch,
-            Way::Pooled => Branch::Pooled,
-            Way::Context(_) => Branch::Context,
-            Way::Inventory => Branch::Inventory,
-        }
-    }
+    /// The branch's model. None where the product has no components or no students for it.
+    fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>>;
 
     /// What tells it from the other ways of its branch, for people; empty where there is no other.
-    pub fn how(self) -> String {
-        match self {
-            Way::Histogram(view) => view.to_string(),
-            Way::Position(reach) => format!("neighbours up to {reach} cells away"),
-            Way::Context(codes) => format!("a code of {codes} numbers"),
-            _ => String::new(),
-        }
+    fn how(&self) -> String {
+        String::new()
     }
 
     /// How a bundle records it; empty where its branch has no other way.
-    pub fn record(self) -> String {
-        match self {
-            Way::Histogram(View { grid, variants }) => match variants {
-                true => format!("{grid}x{grid} variants"),
-                false => format!("{grid}x{grid}"),
-            },
-            Way::Position(reach) => format!("reach {reach}"),
-            Way::Context(codes) => format!("{codes} codes"),
-            _ => String::new(),
-        }
+    fn record(&self) -> String {
+        String::new()
     }
+}
 
-    /// The way of `branch` that a bundle records so.
-    pub fn recorded(branch: Branch, record: &str) -> Option<Way> {
-        let ways = Way::all().into_iter();
-        let mut ways = ways.filter(|way| way.branch() == branch);
-        ways.find(|way| way.record() == record)
-    }
+pub type Way = &'static dyn FitBranch;
+
+/// All of them, a branch's ways one after the other.
+pub const WAYS: [Way; 18] = [
+    &HistogramWay::gaussian(1),
+    &HistogramWay::variants(1),
+    &HistogramWay::gaussian(2),
+    &HistogramWay::variants(2),
+    &HistogramWay::gaussian(4),
+    &HistogramWay::variants(4),
+    &LayoutWay,
+    &StudentErrorWay::Local,
+    &StudentErrorWay::Global,
+    &PositionWay { reach: 0 },
+    &PositionWay { reach: 1 },
+    &PositionWay { reach: 2 },
+    &PatchWay,
+    &PooledWay,
+    &ContextWay { codes: 2 },
+    &ContextWay { codes: 5 },
+    &ContextWay { codes: 12 },
+    &InventoryWay,
+];
+
+/// The way of `branch` that a bundle records so.
+pub fn recorded(branch: Branch, record: &str) -> Option<Way> {
+    let mut ways = WAYS.into_iter().filter(|way| way.branch() == branch);
+    ways.find(|way| way.record() == record)
 }
 
 #[cfg(test)]
@@ -90,9 +68,10 @@ mod tests {
 
     #[test]
     fn each_record_stands_for_one_way() {
-        for way in Way::all() {
-            assert_eq!(Way::recorded(way.branch(), &way.record()), Some(way));
+        for way in WAYS {
+            let found = recorded(way.branch(), &way.record()).unwrap();
+            assert_eq!(format!("{found:?}"), format!("{way:?}"));
         }
-        assert_eq!(Way::recorded(Branch::Position, "reach 9"), None);
+        assert!(recorded(Branch::Position, "reach 9").is_none());
     }
 }

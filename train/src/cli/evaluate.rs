@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::{Bundle, Manifest, Profile, Trust};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::{ImageError, read_image_by_content, read_image_of_depth};
 use aecsad_inspect::inspector::Inspector;
-use aecsad_inspect::score::heat::HeatMap;
 use aecsad_program::ExitCode;
 use aecsad_program::standard_streams::print;
 use indicatif::ProgressBar;

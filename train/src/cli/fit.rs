@@ -254,7 +254,8 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         print(quantisation.text());
     }
     if selection.rate > options.false_reject_rate {
-        let needed = aecsad_inspect::score::conformal::Conformal::needed(options.false_reject_rate);
+        let needed =
+            aecsad_inspect::decision::conformal::Conformal::needed(options.false_reject_rate);
         note(format_args!(
             "so few good parts support no lower rate than {:.1} %: for the {:.1} % asked, {} more good validation \
              images are needed",

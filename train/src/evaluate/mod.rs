@@ -13,7 +13,7 @@ mod text;
 
 use std::path::PathBuf;
 
-use aecsad_inspect::score::Branch;
+use aecsad_inspect::branches::Branch;
 use ndarray::Array2;
 
 use crate::dataset::Kind;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use aecsad_inspect::score::Branch;
+use aecsad_inspect::branches::Branch;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Judged};

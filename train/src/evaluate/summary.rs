@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use aecsad_inspect::score::Branch;
+use aecsad_inspect::branches::Branch;
 use serde::Serialize;
 
 use super::html::escape;

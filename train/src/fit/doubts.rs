@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
+use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::inventory::in_words;
+use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::inventory::in_words;
-use aecsad_inspect::score::scorer::Scorer;
 
 use super::images::Images;
 use super::screening::{SHEET, named};
@@ -76,7 +76,7 @@ pub fn name_strays(strays: &[PathBuf], images: &Images) {
 
 /// Warns of training images that hold other counts than nearly all others.
 pub fn name_miscounted(images: &Images, train: &[Percept], selection: &Selection) {
-    if selection.statistics.inventory.is_none() {
+    if !selection.statistics.has(Branch::Inventory) {
         return;
     }
     let mut scorer = Scorer::new(selection.statistics.clone());

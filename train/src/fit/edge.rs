@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::InputGeometry;
-use aecsad_inspect::score::scorer::Statistics;
 
 use super::images::{Image, Images};
 use super::networks::Trained;

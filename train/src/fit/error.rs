@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad_inspect::score::planted_scores::Caught;
+use aecsad_inspect::decision::planted_scores::Caught;
 use aecsad_program::ExitCode;
 
 use crate::quantise::QuantiseError;

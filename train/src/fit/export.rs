@@ -7,12 +7,12 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{BranchStats, Bundle, Manifest, Profile, Trust};
+use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::golden::Pair;
 use aecsad_inspect::inspector::{CALIBRATION, ENCODER, SEGMENTATION, STATISTICS, STUDENTS};
 use aecsad_inspect::optics::InputGeometry;
-use aecsad_inspect::score::Branch;
-use aecsad_inspect::score::trimmed_z::TrimmedZ;
 use aecsad_program::whole_file;
 
 use super::edge;
@@ -24,7 +24,7 @@ use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, LEFT_OUT, WAYS
 use super::paper_calibration::Calibration;
 use super::proof::Quantisation;
 use super::{FitError, Screening, stage, stopped};
-use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way};
+use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way, recorded};
 use crate::dataset::Category;
 use crate::pseudo_label::Labels;
 use crate::quantise::Signs;
@@ -293,7 +293,7 @@ impl<'a> Source<'a> {
             .and_then(toml::Value::as_table);
         let way = |name: Branch| {
             let record = ways?.get(name.name())?.as_str()?;
-            Way::recorded(name, record)
+            recorded(name, record)
         };
         let on = manifest.branches.iter().filter(|branch| branch.on);
         on.map(|branch| match way(branch.name) {

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
+use aecsad_inspect::branches::Reads;
+use aecsad_inspect::decision::Decision;
 use aecsad_inspect::network::{
     Encoder, Features, NetworkError, Perception, Segmentation, load_network,
 };
 use aecsad_inspect::optics::{InputGeometry, Optics};
-use aecsad_inspect::score::Reads;
-use aecsad_inspect::score::decision::Decision;
 use ndarray::{Array2, Array3};
 
 use super::images::Images;
@@ -162,10 +162,10 @@ pub(super) fn effort(steps: usize, options: &FitOptions) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use aecsad_inspect::score::Branch;
-    use aecsad_inspect::score::conformal::Conformal;
-    use aecsad_inspect::score::decision::Voice;
-    use aecsad_inspect::score::trimmed_z::TrimmedZ;
+    use aecsad_inspect::branches::Branch;
+    use aecsad_inspect::decision::Voice;
+    use aecsad_inspect::decision::conformal::Conformal;
+    use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 
     use super::*;
 

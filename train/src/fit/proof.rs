@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
+use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::scorer::Scorer;
 use ndarray::Array2;
 use serde::Serialize;
 

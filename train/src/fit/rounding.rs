@@ -2,13 +2,13 @@
 //! one, and by the last layer such tips have become a noise of their own. CPUs that fuse multiplication and addition come to the
 //! same bits; one that doesn't differs by that noise and is right as well, so golden vectors must allow it there.
 
+use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::bundle::Tolerance;
+use aecsad_inspect::decision::Judgement;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::golden::Pair;
 use aecsad_inspect::network::Percept;
 use aecsad_inspect::optics::{InputGeometry, Optics};
-use aecsad_inspect::score::decision::Judgement;
-use aecsad_inspect::score::scorer::Scorer;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use aecsad_inspect::decision::outliers;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::likeness::View;
-use aecsad_inspect::score::outliers;
 use rayon::prelude::*;
 
 use super::FitError;

@@ -2,11 +2,11 @@
 //! patches to those of its k-th nearest image (Ramaswamy, Rastogi & Shim, SIGMOD 2000). A patch that one image in ten
 //! shares is ordinary, so a variant of the product is no stray, and four bad parts among sixty are.
 
+use aecsad_inspect::branches::shared::low_rank::{GRID, STACKED, stack};
+use aecsad_inspect::branches::shared::map::top_mean;
+use aecsad_inspect::branches::shared::registration::Pose;
+use aecsad_inspect::decision::trimmed_z::quantile;
 use aecsad_inspect::network::Features;
-use aecsad_inspect::score::anomaly_map::top_mean;
-use aecsad_inspect::score::low_rank::{GRID, STACKED, stack};
-use aecsad_inspect::score::registration::Pose;
-use aecsad_inspect::score::trimmed_z::quantile;
 use ndarray::Array2;
 use rayon::prelude::*;
 

@@ -1,7 +1,7 @@
 //! Kinds of parts: pieces that look alike in size and shape and turn up in many images.
 
-use aecsad_inspect::score::inventory::{Kind, Node, Shape};
-use aecsad_inspect::score::trimmed_z::quantile;
+use aecsad_inspect::branches::inventory::{Kind, Node, Shape};
+use aecsad_inspect::decision::trimmed_z::quantile;
 use kodama::{Method, linkage};
 
 /// Of the logarithms of mass, length and width where pieces are compared: the decoder blurs mass most and length least.

@@ -1,17 +1,20 @@
 //! What good images hold: kinds of parts, found without a name, and how many of each an image has. Nobody says how many
 //! kinds there are, nor how many of each belong in an image.
 
-use aecsad_inspect::network::Percept;
-use aecsad_inspect::score::inventory::{
-    Component, Inventory, Kind, LEVELS, Node, Stock, StockScratch, Tree, difference, nearest_count,
-    take_stock,
+use aecsad_inspect::branches::inventory::{
+    Component, Inventory, InventoryBranch, Kind, LEVELS, Node, Stock, StockScratch, Tree,
+    difference, nearest_count, take_stock,
 };
+use aecsad_inspect::branches::{Branch, BranchModel};
+use aecsad_inspect::network::Percept;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 mod kinds;
 mod rare;
 
+use super::statistics::Fitter;
+use super::way::FitBranch;
 use kinds::kinds;
 
 /// Without a kind counts must be this much less steady, or it is left out: so many times, and so many pieces amiss.
@@ -34,6 +37,27 @@ const SAME_PIECES: f64 = 0.15;
 const MAX_UNREST: f32 = 0.5;
 /// A piece amiss counts whole where good images differ from their nearest by this much or less.
 const STEADY: f32 = 0.1;
+
+/// The one way to count, in all images: where parts lie on each other labels are unreliable, and good all the same.
+#[derive(Clone, Copy, Debug)]
+pub struct InventoryWay;
+
+impl FitBranch for InventoryWay {
+    fn branch(&self) -> Branch {
+        Branch::Inventory
+    }
+
+    fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
+        let good = parts.good();
+        let (classes, keep_outliers) = (good.classes?, good.keep_outliers);
+        let before = good.before.and_then(|b| b.model::<InventoryBranch>());
+        let inventory = match before {
+            Some(before) => fit_again(good.train, before.inventory(), keep_outliers)?,
+            None => fit(good.train, classes, keep_outliers)?,
+        };
+        Some(Box::new(InventoryBranch::new(inventory)))
+    }
+}
 
 /// A component with what every image holds of it.
 struct Counted {
@@ -274,8 +298,8 @@ fn spread(counts: &Array2<f32>) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use aecsad_inspect::branches::inventory::Scratch;
     use aecsad_inspect::network::MAP_SIDE;
-    use aecsad_inspect::score::inventory::Scratch;
     use ndarray::Array3;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;

@@ -1,10 +1,15 @@
 //! From raw scores to a verdict: each branch on one scale, their sum, and the conformal threshold (paper, eq. 9
 //! and 10).
 
-use super::Branch;
-use super::conformal::Conformal;
-use super::scorer::RawScores;
-use super::trimmed_z::TrimmedZ;
+pub mod conformal;
+pub mod outliers;
+pub mod planted_scores;
+pub mod trimmed_z;
+
+use crate::branches::Branch;
+use crate::branches::scorer::RawScores;
+use conformal::Conformal;
+use trimmed_z::TrimmedZ;
 
 /// A branch that has a say.
 #[derive(Clone, Copy, Debug)]

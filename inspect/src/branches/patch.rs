@@ -3,14 +3,21 @@
 //! different on a thread, an edge and a plain surface: a plain distance to the nearest good patch
 //! (PatchCore, CVPR 2022) is ruled by the patches that vary most, and damage drowns among them.
 
+use super::shared::aligned_part::AlignedPart;
+use super::shared::map::{Map, MapBuffer};
+use super::statistics::{Source, StatisticsError};
+use super::{Branch, BranchModel};
+use crate::arrays::Arrays;
 use aecsad_engine::Triangles;
 use ndarray::{Array1, Array2};
 
-use super::low_rank::{GRID, LowRank};
-use super::packed;
+use super::shared::low_rank::{GRID, LowRank};
+use super::shared::packed;
 
 /// A patch is compared with so many kinds, those of the nearest means: in 98 patches of 100 the likeliest of all is among them.
 const NEAREST: usize = 4;
+/// Most kinds that a bundle may hold.
+const MAX_KINDS: usize = 4096;
 
 /// A mixture of Gaussians, none of them bound to a place.
 #[derive(Clone, Debug)]
@@ -30,6 +37,7 @@ pub struct PatchMixture {
 }
 
 /// The buffers that [`PatchMixture::map`] needs.
+#[derive(Clone, Debug)]
 pub struct Scratch {
     /// `[GRID², rank]`
     vectors: Array2<f32>,
@@ -73,14 +81,6 @@ impl PatchMixture {
 
     pub fn means(&self) -> &Array2<f32> {
         &self.means
-    }
-
-    pub fn whitening(&self) -> &Array2<f32> {
-        &self.whitening
-    }
-
-    pub fn rarity(&self) -> &Array1<f32> {
-        &self.rarity
     }
 
     pub fn scratch(&self) -> Scratch {
@@ -146,11 +146,82 @@ fn nearest(distances: impl Iterator<Item = f32>) -> [Option<usize>; NEAREST] {
     found.map(|(_, kind)| kind)
 }
 
+/// The branch: the mixture and the latest part's map.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    mixture: PatchMixture,
+    scratch: Scratch,
+    map: MapBuffer,
+}
+
+impl Patch {
+    pub fn new(mixture: PatchMixture) -> Self {
+        Patch {
+            scratch: mixture.scratch(),
+            mixture,
+            map: MapBuffer::new(GRID),
+        }
+    }
+
+    pub fn mixture(&self) -> &PatchMixture {
+        &self.mixture
+    }
+}
+
+impl BranchModel for Patch {
+    fn branch(&self) -> Branch {
+        Branch::Patch
+    }
+
+    fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
+        let stacked = part.unmoved_stack();
+        self.mixture
+            .map(stacked, &mut self.scratch, &mut self.map.values);
+        self.map.score()
+    }
+
+    fn map(&self) -> Option<Map<'_>> {
+        Some(self.map.map())
+    }
+
+    fn write(&self, arrays: &mut Arrays) {
+        let mixture = &self.mixture;
+        mixture.low_rank.write(arrays, "patch");
+        arrays.insert("patch.means", mixture.means.clone());
+        arrays.insert("patch.whitening", mixture.whitening.clone());
+        arrays.insert("patch.rarity", mixture.rarity.clone());
+    }
+
+    fn boxed(&self) -> Box<dyn BranchModel> {
+        Box::new(self.clone())
+    }
+}
+
+/// # Errors
+/// If the arrays are there and can't be used.
+pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    source.branch("patch.means", || {
+        let low_rank = source.low_rank("patch")?;
+        let rank = low_rank.rank();
+        let means: Array2<f32> = source.get("patch.means")?;
+        let kinds = means.nrows();
+        if !(1..=MAX_KINDS).contains(&kinds) || means.ncols() != rank {
+            let wanted = format!("1 to {MAX_KINDS} rows of {rank}");
+            return Err(source.shape("patch.means", &means, wanted));
+        }
+        let whitening = source.exact("patch.whitening", &[kinds, packed::length(rank)])?;
+        let rarity = source.exact("patch.rarity", &[kinds])?;
+        let mixture = PatchMixture::new(low_rank, means, whitening, rarity);
+        let mixture = mixture.ok_or_else(|| StatisticsError::Missing("patch.means".into()))?;
+        Ok(Patch::new(mixture))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::array;
 
-    use super::super::low_rank::STACKED;
+    use super::super::shared::low_rank::STACKED;
     use super::*;
 
     /// Looks at the first two channels: a kind around (0, 0) that varies by 1 and one around (10, 0) that varies by 2 along
@@ -207,7 +278,7 @@ mod tests {
     #[test]
     fn shapes_that_disagree_are_refused() {
         let good = mixture([0.0; 2]);
-        let (means, whitening) = (good.means().clone(), good.whitening().clone());
+        let (means, whitening) = (good.means().clone(), good.whitening.clone());
         let with = |means, whitening, rarity: Vec<f32>| {
             PatchMixture::new(good.low_rank().clone(), means, whitening, rarity.into()).is_some()
         };

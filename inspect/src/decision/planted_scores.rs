@@ -3,7 +3,7 @@
 
 use ndarray::Array2;
 
-use super::decision::Decision;
+use super::Decision;
 
 /// Of each planted anomaly, each voice's z under the bundle's own scale: `[anomalies, voices]`, in the order of
 /// [`Decision::voices`].
@@ -76,8 +76,8 @@ impl PlantedScores {
 #[cfg(test)]
 mod tests {
     use super::super::Branch;
+    use super::super::Voice;
     use super::super::conformal::Conformal;
-    use super::super::decision::Voice;
     use super::super::trimmed_z::TrimmedZ;
     use super::*;
 

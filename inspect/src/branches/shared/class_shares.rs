@@ -32,6 +32,17 @@ pub fn length(classes: usize, grid: usize) -> usize {
     classes.saturating_sub(1) * (1 + cells)
 }
 
+/// The class histogram of a part: root shares over the whole and a grid. `vector` is the buffer that the result stands in.
+pub fn histogram<'a>(
+    probabilities: ArrayView3<'_, f32>,
+    grid: usize,
+    vector: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    vector.resize(length(probabilities.dim().0, grid), 0.0);
+    shares(probabilities, grid, vector);
+    vector
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

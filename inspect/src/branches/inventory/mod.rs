@@ -3,17 +3,19 @@
 //! bent or cut short, the mass is all that is believed.
 
 pub mod arrays;
+mod branch;
 mod marks;
 mod stock;
 mod tree;
 
+pub use branch::{InventoryBranch, read};
 pub use marks::{Count, Counts, in_words};
 pub use stock::{Kind, Scratch as StockScratch, Stock, take_stock};
 pub use tree::{LEVELS, Node, Shape, Tree};
 
 use ndarray::{Array2, ArrayView3};
 
-use super::reference::insert;
+use super::shared::reference::insert;
 use crate::network::MAP_SIDE;
 
 /// What a piece of no kind costs, in pieces amiss, where its mass explains what is missing.

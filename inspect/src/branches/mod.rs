@@ -1,31 +1,88 @@
-//! Pure arithmetic from features and class maps to scores: no I/O, no clock. Training and the camera path share
-//! it, so a score has exactly one implementation.
+//! From what the networks saw of a part to one raw score a branch and a heat map: pure arithmetic, without I/O or clock.
+//! Training and the camera path share it, so a score has exactly one implementation.
+//!
+//! A branch is a file or a folder that holds a [`BranchModel`], with its reader in [`READERS`]. What several branches use is
+//! in [`shared`].
 
-pub mod anomaly_map;
-pub mod class_histogram;
-pub mod conformal;
 pub mod context;
-pub mod decision;
-pub mod error_scale;
-pub mod heat;
+pub mod histogram;
 pub mod inventory;
 pub mod layout;
 pub mod lgst;
-pub mod low_rank;
-pub mod outliers;
-pub mod packed;
-pub mod patch_mixture;
-pub mod planted_scores;
+pub mod patch;
 pub mod pooled;
-pub mod position_gaussian;
-pub mod reference;
-pub mod registration;
+pub mod position;
 pub mod scorer;
-pub mod shrunk_gaussian;
-pub mod statistics_file;
-pub mod trimmed_z;
+pub mod shared;
+pub mod statistics;
+pub mod student_error;
+
+use std::any::Any;
+use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
+
+use crate::arrays::Arrays;
+use crate::network::Percept;
+use inventory::Counts;
+use shared::aligned_part::AlignedPart;
+use shared::map::Map;
+use statistics::{Source, StatisticsError};
+
+/// What good parts look like to one branch, and how far the latest part is from that.
+pub trait BranchModel: Any + Debug + Send + Sync {
+    fn branch(&self) -> Branch;
+
+    /// The raw score of a part: the larger, the stranger. Buffers are those of the part before.
+    fn score(&mut self, part: &mut AlignedPart<'_>) -> f32;
+
+    /// How strange each place of the latest part is. None for a branch that looks at the part as a whole.
+    fn map(&self) -> Option<Map<'_>> {
+        None
+    }
+
+    /// Adds to `heat` (`[64, 64]`, row by row) what is strange in the latest part and no [`map`](Self::map) shows. `percept`
+    /// is the latest part's.
+    fn mark(&mut self, _percept: &Percept, _heat: &mut [f32]) {}
+
+    /// Pieces that are too many or too few in the latest part.
+    fn unusual_counts(&self) -> Counts {
+        Counts::new()
+    }
+
+    /// Classes of the segmentation that it reads, background included. None for one that reads none.
+    fn classes(&self) -> Option<usize> {
+        None
+    }
+
+    /// Adds its arrays, named after the branch.
+    fn write(&self, arrays: &mut Arrays);
+
+    fn boxed(&self) -> Box<dyn BranchModel>;
+}
+
+impl Clone for Box<dyn BranchModel> {
+    fn clone(&self) -> Self {
+        self.boxed()
+    }
+}
+
+/// Reads a branch's arrays. None where the file has none of them.
+pub type Reader = fn(&Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError>;
+
+/// The readers of all branches.
+pub const READERS: [Reader; Branch::ALL.len()] = [
+    histogram::read,
+    layout::read,
+    student_error::read_local,
+    student_error::read_global,
+    position::read,
+    patch::read,
+    pooled::read,
+    context::read,
+    lgst::read,
+    inventory::read,
+];
 
 /// What the networks say of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

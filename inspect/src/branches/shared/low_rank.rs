@@ -4,6 +4,7 @@
 use ndarray::{Array1, Array2};
 
 use super::registration::{Bilinear, Pose};
+use crate::arrays::Arrays;
 use crate::network::Features;
 
 /// Side of the common grid; stride 8 sees it natively.
@@ -47,6 +48,12 @@ pub struct LowRank {
 impl LowRank {
     pub fn rank(&self) -> usize {
         self.matrix.ncols()
+    }
+
+    /// Adds its arrays under `name`.
+    pub fn write(&self, arrays: &mut Arrays, name: &str) {
+        arrays.insert(format!("{name}.matrix"), self.matrix.clone());
+        arrays.insert(format!("{name}.offset"), self.offset.clone());
     }
 
     /// `stacked` is `[GRID², STACKED]`; writes `[GRID², rank]`.

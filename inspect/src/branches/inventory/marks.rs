@@ -6,7 +6,7 @@ use ndarray::ArrayView3;
 use super::{Inventory, Scratch, difference, take_stock};
 use crate::network::MAP_SIDE;
 
-/// Heat of a piece that is one too many: as hot as can be shown (see [`Range`](crate::score::heat::Range)).
+/// Heat of a piece that is one too many: as hot as can be shown (see [`Range`](crate::branches::shared::heat::Range)).
 const PIECE: f32 = 0.8;
 
 /// Parts of one kind that are more or fewer than in the good image most alike.

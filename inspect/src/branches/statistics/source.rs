@@ -1,37 +1,51 @@
 //! One array, or the arrays of one statistic, out of a file that may be anything.
 
-use ndarray::{Array, Array1, Array2, Dimension, Ix1};
+use ndarray::{Array, Array1, Array2, Dimension};
 
 use super::StatisticsError;
 use crate::arrays::Arrays;
-use crate::score::Branch;
-use crate::score::heat::Range;
-use crate::score::inventory::{Inventory, arrays as inventory};
-use crate::score::lgst::LgstScale;
-use crate::score::low_rank::{LowRank, STACKED};
-use crate::score::packed;
-use crate::score::patch_mixture::PatchMixture;
-use crate::score::position_gaussian::MAX_RANK;
-use crate::score::reference::Reference;
-use crate::score::shrunk_gaussian::ShrunkGaussian;
+use crate::branches::position::{MAX_RANK, PositionGaussian};
+use crate::branches::shared::low_rank::{GRID, LowRank, STACKED};
+use crate::branches::shared::packed;
+use crate::branches::shared::reference::Reference;
+use crate::branches::shared::shrunk_gaussian::ShrunkGaussian;
+use crate::branches::{Branch, BranchModel};
 
 /// Largest number of classes, and cells a side of the layout grid, that a bundle may ask for.
-const MAX_CLASSES: usize = 64;
+pub const MAX_CLASSES: usize = 64;
 const MAX_GRID: usize = 16;
-/// Largest number of kinds of parts.
-const MAX_KINDS: usize = 256;
 /// Largest number of good parts that each part is compared with.
-const MAX_GOOD: usize = 16_384;
-/// Largest number of kinds of patches.
-const MAX_PATCH_KINDS: usize = 4096;
+pub const MAX_GOOD: usize = 16_384;
 
 /// Arrays from a file that may be anything.
-pub(super) struct Source<'a>(pub(super) &'a Arrays);
+pub struct Source<'a> {
+    arrays: &'a Arrays,
+    rank: usize,
+}
 
-impl Source<'_> {
-    pub(super) fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, StatisticsError> {
+impl<'a> Source<'a> {
+    pub(super) fn new(arrays: &'a Arrays, rank: usize) -> Self {
+        Source { arrays, rank }
+    }
+
+    /// Length of a position's low-rank vector; 0 without them.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// A branch's model, if the array `name` is there.
+    pub fn branch<M: BranchModel>(
+        &self,
+        name: &str,
+        read: impl FnOnce() -> Result<M, StatisticsError>,
+    ) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+        let model = self.when(name, read)?;
+        Ok(model.map(|model| Box::new(model) as Box<dyn BranchModel>))
+    }
+
+    pub fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, StatisticsError> {
         let array = self
-            .0
+            .arrays
             .get::<f32>(name)
             .ok_or_else(|| StatisticsError::Missing(name.into()))?;
         if !array.iter().all(|v| v.is_finite()) {
@@ -51,7 +65,7 @@ impl Source<'_> {
             })
     }
 
-    pub(super) fn exact<D: Dimension>(
+    pub fn exact<D: Dimension>(
         &self,
         name: &str,
         shape: &[usize],
@@ -61,7 +75,7 @@ impl Source<'_> {
         Ok(array)
     }
 
-    pub(super) fn check<D: Dimension>(
+    pub fn check<D: Dimension>(
         &self,
         name: &str,
         array: &Array<f32, D>,
@@ -73,7 +87,7 @@ impl Source<'_> {
         Err(self.shape(name, array, format!("{shape:?}")))
     }
 
-    pub(super) fn shape<D: Dimension>(
+    pub fn shape<D: Dimension>(
         &self,
         name: &str,
         array: &Array<f32, D>,
@@ -86,17 +100,17 @@ impl Source<'_> {
         }
     }
 
-    pub(super) fn when<T>(
+    pub fn when<T>(
         &self,
         name: &str,
         read: impl FnOnce() -> Result<T, StatisticsError>,
     ) -> Result<Option<T>, StatisticsError> {
-        let there = self.0.names().any(|n| n == name);
+        let there = self.arrays.names().any(|n| n == name);
         there.then(read).transpose()
     }
 
     /// Classes and cells a side of the grid. A third number is 0; in older bundles it said that pieces were counted as well.
-    pub(super) fn sizes(&self, name: &str) -> Result<(usize, usize), StatisticsError> {
+    pub fn sizes(&self, name: &str) -> Result<(usize, usize), StatisticsError> {
         let sizes: Array1<f32> = self.exact(name, &[3])?;
         let (classes, grid) = (sizes[0] as usize, sizes[1] as usize);
         if !(2..=MAX_CLASSES).contains(&classes) || !(1..=MAX_GRID).contains(&grid) {
@@ -112,7 +126,7 @@ impl Source<'_> {
         Ok((classes, grid))
     }
 
-    pub(super) fn low_rank(&self, name: &str) -> Result<LowRank, StatisticsError> {
+    pub fn low_rank(&self, name: &str) -> Result<LowRank, StatisticsError> {
         let (matrix_name, offset) = (format!("{name}.matrix"), format!("{name}.offset"));
         let matrix: Array2<f32> = self.get(&matrix_name)?;
         let rank = matrix.ncols();
@@ -127,55 +141,17 @@ impl Source<'_> {
         })
     }
 
-    pub(super) fn patch(&self) -> Result<PatchMixture, StatisticsError> {
-        let low_rank = self.low_rank("patch")?;
-        let rank = low_rank.rank();
-        let means: Array2<f32> = self.get("patch.means")?;
-        let kinds = means.nrows();
-        if !(1..=MAX_PATCH_KINDS).contains(&kinds) || means.ncols() != rank {
-            let wanted = format!("1 to {MAX_PATCH_KINDS} rows of {rank}");
-            return Err(self.shape("patch.means", &means, wanted));
-        }
-        let whitening = self.exact("patch.whitening", &[kinds, packed::length(rank)])?;
-        let rarity = self.exact("patch.rarity", &[kinds])?;
-        PatchMixture::new(low_rank, means, whitening, rarity)
-            .ok_or_else(|| StatisticsError::Missing("patch.means".into()))
-    }
-
-    pub(super) fn lgst(&self) -> Result<LgstScale, StatisticsError> {
-        let scale = self.exact::<Ix1>("lgst.scale", &[4])?;
-        let range = |at: usize| Range {
-            q900: scale[at],
-            q995: scale[at + 1],
-        };
-        Ok(LgstScale {
-            local: range(0),
-            global: range(2),
+    /// One Gaussian a position of the low-rank vectors.
+    pub fn position_gaussian(&self, name: &str) -> Result<PositionGaussian, StatisticsError> {
+        let cells = GRID * GRID;
+        let packed = packed::length(self.rank);
+        Ok(PositionGaussian {
+            mean: self.exact(&format!("{name}.mean"), &[cells, self.rank])?,
+            whitening: self.exact(&format!("{name}.whitening"), &[cells, packed])?,
         })
     }
 
-    pub(super) fn inventory(&self) -> Result<Inventory, StatisticsError> {
-        let classes: Array2<f32> = self.get(inventory::CLASSES)?;
-        if classes.nrows() > MAX_CLASSES || !(2..=MAX_CLASSES).contains(&classes.ncols()) {
-            let wanted = format!("2 to {MAX_CLASSES} classes, in as many components at most");
-            return Err(self.shape(inventory::CLASSES, &classes, wanted));
-        }
-        let weights: Array1<f32> = self.exact(inventory::WEIGHTS, &[classes.nrows()])?;
-        let kinds: Array2<f32> = self.get(inventory::KINDS)?;
-        let count = kinds.nrows().min(MAX_KINDS);
-        self.check(inventory::KINDS, &kinds, &[count, inventory::KIND_COLUMNS])?;
-        let good: Array2<f32> = self.get(inventory::GOOD)?;
-        let parts = good.nrows().min(MAX_GOOD);
-        self.check(inventory::GOOD, &good, &[parts, kinds.nrows()])?;
-        Inventory::from_arrays(&classes, &weights.to_vec(), &kinds, good)
-            .ok_or(StatisticsError::Inventory)
-    }
-
-    pub(super) fn reference(
-        &self,
-        name: &str,
-        length: usize,
-    ) -> Result<Reference, StatisticsError> {
+    pub fn reference(&self, name: &str, length: usize) -> Result<Reference, StatisticsError> {
         let whitening_name = format!("{name}.whitening");
         let whitening: Array2<f32> = self.get(&whitening_name)?;
         let kept = whitening.ncols();

@@ -283,6 +283,11 @@ fn steepest_descent(template: &Array3<f32>) -> Array2<f32> {
     steepest
 }
 
+/// `[channels, 64, 64]` of zeros, for a template in the making.
+pub fn empty_template(channels: usize) -> Array3<f32> {
+    Array3::zeros((channels, SIDE, SIDE))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 use ndarray::{Array2, ArrayView1};
 
 use super::shrunk_gaussian::ShrunkGaussian;
+use crate::arrays::Arrays;
 
 /// How far a vector (a class histogram, a pooled feature) lies from good ones.
 #[derive(Clone, Debug)]
@@ -22,6 +23,19 @@ pub enum Reference {
 pub const NEIGHBOURS: usize = 3;
 
 impl Reference {
+    /// Adds its arrays under `name`.
+    pub fn write(&self, arrays: &mut Arrays, name: &str) {
+        let space = match self {
+            Reference::Gaussian(gaussian) => gaussian,
+            Reference::Nearest { space, good } => {
+                arrays.insert(format!("{name}.good"), good.clone());
+                space
+            }
+        };
+        arrays.insert(format!("{name}.mean"), space.mean.clone());
+        arrays.insert(format!("{name}.whitening"), space.whitening.clone());
+    }
+
     pub fn distance(&self, x: ArrayView1<'_, f32>) -> f32 {
         match self {
             Reference::Gaussian(gaussian) => gaussian.distance(x),

@@ -1,5 +1,52 @@
 //! Square maps of strangeness: how one becomes an image score, and how it is brought to the frame's size.
 
+use super::registration::Pose;
+
+/// Share of a map's cells whose mean is its image score.
+const TOP_SHARE: f32 = 0.01;
+
+/// How strange each place of the latest part is to one branch.
+pub struct Map<'a> {
+    /// `[side²]`, row by row.
+    pub values: &'a [f32],
+    pub side: usize,
+    /// How the map lies on the frame: that of the part, or the default where the branch reads the frame as it is.
+    pub pose: Pose,
+}
+
+/// A branch's map, kept from part to part.
+#[derive(Clone, Debug)]
+pub struct MapBuffer {
+    pub values: Vec<f32>,
+    side: usize,
+    sorted: Vec<f32>,
+    pub pose: Pose,
+}
+
+impl MapBuffer {
+    pub fn new(side: usize) -> Self {
+        MapBuffer {
+            values: vec![0.0; side * side],
+            side,
+            sorted: Vec::with_capacity(side * side),
+            pose: Pose::default(),
+        }
+    }
+
+    /// The mean of the strangest cells.
+    pub fn score(&mut self) -> f32 {
+        top_mean(&self.values, self.side, TOP_SHARE, &mut self.sorted)
+    }
+
+    pub fn map(&self) -> Map<'_> {
+        Map {
+            values: &self.values,
+            side: self.side,
+            pose: self.pose,
+        }
+    }
+}
+
 /// Mean of the strangest `share` of the inner cells of a `side`×`side` map (at least one cell). The outermost ring
 /// is left out: the padding of the convolutions decides it. `scratch` is reused between frames.
 pub fn top_mean(map: &[f32], side: usize, share: f32, scratch: &mut Vec<f32>) -> f32 {

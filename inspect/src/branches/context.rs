@@ -1,0 +1,109 @@
+//! What the rest of the part says a place should look like: a linear autoencoder over the whole registered part,
+//! closed-form kin of the paper's global student. Parts that are each ordinary but do not belong together (the label
+//! of one variant on the bottle of another) can't be rebuilt from one code.
+
+use super::shared::aligned_part::AlignedPart;
+use super::shared::low_rank::GRID;
+use super::shared::map::{Map, MapBuffer};
+use super::statistics::{Source, StatisticsError};
+use super::{Branch, BranchModel};
+use crate::arrays::Arrays;
+use ndarray::{Array1, Array2, ArrayViewMut1};
+
+use super::position::PositionGaussian;
+
+/// Mean part, the directions in which parts differ as a whole, and a Gaussian a position of what they leave over.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// `[GRID²·rank]`
+    pub mean: Array1<f32>,
+    /// `[codes, GRID²·rank]`, orthonormal rows.
+    pub basis: Array2<f32>,
+    pub residual: PositionGaussian,
+}
+
+impl Context {
+    /// Mahalanobis distance of what the code of the part leaves over, at each position. `vectors` is `[GRID², rank]`;
+    /// `rebuilt`, of the same shape, and `map`, of GRID² values, are written.
+    pub fn map(&self, vectors: &Array2<f32>, rebuilt: &mut Array2<f32>, map: &mut [f32]) {
+        rebuilt.assign(vectors);
+        let Some(left) = rebuilt.as_slice_mut() else {
+            return;
+        };
+        let mut left = ArrayViewMut1::from(left);
+        left -= &self.mean;
+        for direction in self.basis.rows() {
+            // What the directions before took away is at right angles to this one.
+            let code = direction.dot(&left);
+            left.scaled_add(-code, &direction);
+        }
+        self.residual.map(rebuilt, map);
+    }
+}
+
+/// The branch: the autoencoder and what it made of the latest part.
+#[derive(Clone, Debug)]
+pub struct ContextBranch {
+    context: Context,
+    rebuilt: Array2<f32>,
+    map: MapBuffer,
+}
+
+impl ContextBranch {
+    pub fn new(context: Context) -> Self {
+        ContextBranch {
+            rebuilt: Array2::zeros(context.residual.mean.raw_dim()),
+            map: MapBuffer::new(GRID),
+            context,
+        }
+    }
+}
+
+impl BranchModel for ContextBranch {
+    fn branch(&self) -> Branch {
+        Branch::Context
+    }
+
+    fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
+        self.map.pose = part.pose();
+        let vectors = part.vectors();
+        self.context
+            .map(vectors, &mut self.rebuilt, &mut self.map.values);
+        self.map.score()
+    }
+
+    fn map(&self) -> Option<Map<'_>> {
+        Some(self.map.map())
+    }
+
+    fn write(&self, arrays: &mut Arrays) {
+        let Context {
+            mean,
+            basis,
+            residual,
+        } = &self.context;
+        arrays.insert("context.mean", mean.clone());
+        arrays.insert("context.basis", basis.clone());
+        arrays.insert("context.residual.mean", residual.mean.clone());
+        arrays.insert("context.residual.whitening", residual.whitening.clone());
+    }
+
+    fn boxed(&self) -> Box<dyn BranchModel> {
+        Box::new(self.clone())
+    }
+}
+
+/// # Errors
+/// If the arrays are there and can't be used.
+pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    source.branch("context.mean", || {
+        let length = GRID * GRID * source.rank();
+        let basis: Array2<f32> = source.get("context.basis")?;
+        source.check("context.basis", &basis, &[basis.nrows(), length])?;
+        Ok(ContextBranch::new(Context {
+            mean: source.exact("context.mean", &[length])?,
+            basis,
+            residual: source.position_gaussian("context.residual")?,
+        }))
+    })
+}

@@ -1,0 +1,177 @@
+//! One part as branches see it: where it lies, and what the networks saw of it as it would look if it lay as the template
+//! does. Each is computed once a part, when a branch first asks for it.
+
+use ndarray::{Array2, Array3};
+
+use super::low_rank::{GRID, LowRank, STACKED, stack};
+use super::registration::{self, Bilinear, Pose, Registration};
+use crate::network::{MAP_SIDE, Percept};
+
+/// What aligns parts, with the buffers for it.
+pub struct Aligner {
+    registration: Option<Registration>,
+    scratch: Option<registration::Scratch>,
+    low_rank: Option<LowRank>,
+    pose: Pose,
+    stacked: Fresh<Array2<f32>>,
+    /// The stack of the frame as it is: resampling smooths, and more or less with each pose.
+    unmoved: Fresh<Array2<f32>>,
+    vectors: Fresh<Array2<f32>>,
+    probabilities: Fresh<Array3<f32>>,
+}
+
+/// A buffer, and whether it holds what belongs to the latest part.
+struct Fresh<T> {
+    value: T,
+    is_fresh: bool,
+}
+
+impl<T> Fresh<T> {
+    fn new(value: T) -> Self {
+        Fresh {
+            value,
+            is_fresh: false,
+        }
+    }
+
+    /// Computes the value unless it is there.
+    fn or_with(&mut self, compute: impl FnOnce(&mut T)) -> &T {
+        if !self.is_fresh {
+            compute(&mut self.value);
+            self.is_fresh = true;
+        }
+        &self.value
+    }
+}
+
+impl Aligner {
+    pub fn new(registration: Option<Registration>, low_rank: Option<LowRank>) -> Self {
+        let cells = GRID * GRID;
+        let rank = low_rank.as_ref().map_or(0, LowRank::rank);
+        Aligner {
+            scratch: registration.as_ref().map(Registration::scratch),
+            registration,
+            low_rank,
+            pose: Pose::default(),
+            stacked: Fresh::new(Array2::zeros((cells, STACKED))),
+            unmoved: Fresh::new(Array2::zeros((cells, STACKED))),
+            vectors: Fresh::new(Array2::zeros((cells, rank))),
+            probabilities: Fresh::new(Array3::zeros((0, MAP_SIDE, MAP_SIDE))),
+        }
+    }
+
+    /// What it was made of.
+    pub fn into_parts(self) -> (Option<Registration>, Option<LowRank>) {
+        (self.registration, self.low_rank)
+    }
+
+    /// Finds out where the part lies.
+    pub fn align<'a>(&'a mut self, percept: &'a Percept) -> AlignedPart<'a> {
+        self.pose = match (&self.registration, &mut self.scratch) {
+            (Some(registration), Some(scratch)) => {
+                registration.find(percept.features.stride4.view(), scratch)
+            }
+            _ => Pose::default(),
+        };
+        self.stacked.is_fresh = false;
+        self.unmoved.is_fresh = false;
+        self.vectors.is_fresh = false;
+        self.probabilities.is_fresh = false;
+        AlignedPart {
+            percept,
+            aligner: self,
+        }
+    }
+
+    /// Where the latest part lies.
+    pub fn pose(&self) -> Pose {
+        self.pose
+    }
+}
+
+/// One part, seen through its pose.
+pub struct AlignedPart<'a> {
+    /// What the networks saw, in the frame's coordinates.
+    pub percept: &'a Percept,
+    aligner: &'a mut Aligner,
+}
+
+impl AlignedPart<'_> {
+    pub fn pose(&self) -> Pose {
+        self.aligner.pose
+    }
+
+    /// The stacked features, registered and projected: `[GRID², rank]`. Of no columns where there is nothing to project
+    /// with.
+    pub fn vectors(&mut self) -> &Array2<f32> {
+        let Aligner {
+            low_rank,
+            pose,
+            stacked,
+            vectors,
+            ..
+        } = &mut *self.aligner;
+        vectors.or_with(|vectors| {
+            if let Some(low_rank) = low_rank {
+                let features = &self.percept.features;
+                let stacked = stacked.or_with(|stacked| stack(features, pose, stacked));
+                low_rank.project(stacked, vectors);
+            }
+        })
+    }
+
+    /// The stacked features of the frame as it is: `[GRID², STACKED]`.
+    pub fn unmoved_stack(&mut self) -> &Array2<f32> {
+        let aligner = &mut *self.aligner;
+        if aligner.stacked.is_fresh && aligner.pose == Pose::default() {
+            return &aligner.stacked.value;
+        }
+        let features = &self.percept.features;
+        aligner
+            .unmoved
+            .or_with(|stacked| stack(features, &Pose::default(), stacked))
+    }
+
+    /// The class probabilities, registered: `[classes, 64, 64]`.
+    pub fn probabilities(&mut self) -> &Array3<f32> {
+        let (percept, pose) = (self.percept, self.aligner.pose);
+        self.aligner
+            .probabilities
+            .or_with(|probabilities| probabilities_through_pose(percept, &pose, probabilities))
+    }
+}
+
+/// The registered vectors that [`AlignedPart::vectors`] gives, for fitting: `[GRID², rank]`.
+pub fn vectors(percept: &Percept, pose: &Pose, low_rank: &LowRank) -> Array2<f32> {
+    let mut stacked = Array2::zeros((GRID * GRID, STACKED));
+    stack(&percept.features, pose, &mut stacked);
+    let mut vectors = Array2::zeros((GRID * GRID, low_rank.rank()));
+    low_rank.project(&stacked, &mut vectors);
+    vectors
+}
+
+/// A 64×64 map as it would look if the part lay as the template does.
+pub fn through_pose(source: &[f32], pose: &Pose, out: &mut [f32]) {
+    if *pose == Pose::default() {
+        out.copy_from_slice(source);
+        return;
+    }
+    let centre = |i: usize| (i as f32 + 0.5) / MAP_SIDE as f32;
+    for (cell, value) in out.iter_mut().enumerate() {
+        let (x, y) = pose.to_frame(centre(cell % MAP_SIDE), centre(cell / MAP_SIDE));
+        *value = Bilinear::new(x, y, MAP_SIDE).sample(source);
+    }
+}
+
+/// The class probabilities as they would be if the part lay as the template does; `out` is resized to their shape.
+pub fn probabilities_through_pose(percept: &Percept, pose: &Pose, out: &mut Array3<f32>) {
+    let source = &percept.probabilities;
+    if out.raw_dim() != source.raw_dim() {
+        *out = Array3::zeros(source.raw_dim());
+    }
+    for (from, mut to) in source.outer_iter().zip(out.outer_iter_mut()) {
+        if let (Some(from), Some(to)) = (from.as_slice(), to.as_slice_mut()) {
+            through_pose(from, pose, to);
+        }
+    }
+}

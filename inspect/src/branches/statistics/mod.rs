@@ -1,0 +1,221 @@
+//! The statistics of good parts: those of each branch and what branches share, as named arrays for the bundle.
+
+mod source;
+
+use std::any::Any;
+
+use ndarray::{Array2, Ix1, Ix3, array};
+
+pub use source::{MAX_CLASSES, MAX_GOOD, Source};
+
+use super::shared::heat::Range;
+use super::shared::low_rank::LowRank;
+use super::shared::registration::{self, Registration};
+use super::{Branch, BranchModel, READERS, Reads};
+use crate::arrays::Arrays;
+use crate::network::Features;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StatisticsError {
+    #[error("the statistics lack the array `{0}`: the bundle was not written by this product")]
+    Missing(String),
+    #[error("the array `{name}` has shape {found:?} instead of {wanted}")]
+    Shape {
+        name: String,
+        found: Vec<usize>,
+        wanted: String,
+    },
+    #[error(
+        "the statistics count {statistics} classes and the bundle's segmentation {segmentation}: it was not written \
+         by this product"
+    )]
+    Classes {
+        statistics: usize,
+        segmentation: usize,
+    },
+    #[error(
+        "the statistics are of EfficientNet-Lite0's features and the bundle's encoder gives {channels:?} channels: it was \
+         not written by this product"
+    )]
+    Encoder { channels: [usize; 3] },
+    #[error(
+        "the arrays of the inventory contradict each other: the bundle was not written by this product"
+    )]
+    Inventory,
+    #[error(
+        "the bundle's verdicts count on `{0}` and its statistics lack it: it was written by another version of this product, \
+         train it again with `aecsad-train fit`"
+    )]
+    Branch(Branch),
+    #[error("the array `{0}` holds values that are not numbers")]
+    NotFinite(String),
+}
+
+/// What good parts look like; a branch without its model has no score.
+#[derive(Clone, Debug, Default)]
+pub struct Statistics {
+    pub registration: Option<Registration>,
+    /// What position and context compare; none in a bundle without these branches.
+    pub low_rank: Option<LowRank>,
+    /// In the order of [`Branch::ALL`], each at most once.
+    pub models: Vec<Box<dyn BranchModel>>,
+    /// How each map-making branch enters the heat map.
+    pub ranges: Vec<(Branch, Range)>,
+}
+
+impl Statistics {
+    /// With this model too, in the place of one of the same branch.
+    pub fn with(mut self, model: Box<dyn BranchModel>) -> Self {
+        self.models.retain(|other| other.branch() != model.branch());
+        self.models.push(model);
+        self.models.sort_by_key(|model| model.branch());
+        self
+    }
+
+    /// Whether `branch` has a score.
+    pub fn has(&self, branch: Branch) -> bool {
+        self.models.iter().any(|model| model.branch() == branch)
+    }
+
+    /// The model of this type, if there is one.
+    pub fn model<M: BranchModel>(&self) -> Option<&M> {
+        let mut models = self.models.iter().map(|model| &**model as &dyn Any);
+        models.find_map(<dyn Any>::downcast_ref)
+    }
+
+    /// Whether something here reads an encoder's features as they are; what does is made for EfficientNet-Lite0's.
+    pub fn read_features(&self) -> bool {
+        let mut branches = self.models.iter().map(|model| model.branch());
+        self.registration.is_some()
+            || self.low_rank.is_some()
+            || branches.any(|branch| branch.reads() == Reads::Features)
+    }
+
+    pub fn to_arrays(&self) -> Arrays {
+        let mut arrays = Arrays::new();
+        if let Some(low_rank) = &self.low_rank {
+            low_rank.write(&mut arrays, "low_rank");
+        }
+        if let Some(registration) = &self.registration {
+            arrays.insert("registration.projection", registration.projection().clone());
+            arrays.insert("registration.template", registration.template().clone());
+        }
+        for model in &self.models {
+            model.write(&mut arrays);
+        }
+        for (branch, range) in &self.ranges {
+            arrays.insert(format!("{branch}.range"), array![range.q900, range.q995]);
+        }
+        arrays
+    }
+
+    /// # Errors
+    /// If arrays are there that can't be used, or one lacks that another needs.
+    pub fn from_arrays(arrays: &Arrays) -> Result<Self, StatisticsError> {
+        let unranked = Source::new(arrays, 0);
+        let low_rank = unranked.when("low_rank.matrix", || unranked.low_rank("low_rank"))?;
+        let vectors = ["position.mean", "context.mean"];
+        if low_rank.is_none() && arrays.names().any(|name| vectors.contains(&name)) {
+            return Err(StatisticsError::Missing("low_rank.matrix".into()));
+        }
+        let source = Source::new(arrays, low_rank.as_ref().map_or(0, LowRank::rank));
+        let mut statistics = Statistics {
+            registration: source.when("registration.template", || registration(&source))?,
+            low_rank,
+            ..Statistics::default()
+        };
+        for read in READERS {
+            statistics.models.extend(read(&source)?);
+        }
+        statistics.models.sort_by_key(|model| model.branch());
+        for branch in Branch::ALL {
+            let name = format!("{branch}.range");
+            if let Some(range) = source.when(&name, || source.exact::<Ix1>(&name, &[2]))? {
+                let (q900, q995) = (range[0], range[1]);
+                statistics.ranges.push((branch, Range { q900, q995 }));
+            }
+        }
+        Ok(statistics)
+    }
+}
+
+fn registration(source: &Source<'_>) -> Result<Registration, StatisticsError> {
+    let projection: Array2<f32> = source.get("registration.projection")?;
+    let channels = projection.nrows();
+    let shape = [channels, Features::STRIDE4.0];
+    source.check("registration.projection", &projection, &shape)?;
+    let shape = [channels, registration::SIDE, registration::SIDE];
+    let template = source.exact::<Ix3>("registration.template", &shape)?;
+    Registration::new(projection, template)
+        .ok_or_else(|| StatisticsError::NotFinite("registration.template".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2, arr1};
+
+    use super::super::histogram::{Histogram, HistogramModel};
+    use super::super::inventory::{Inventory, InventoryBranch};
+    use super::super::shared::reference::Reference;
+    use super::super::shared::shrunk_gaussian::ShrunkGaussian;
+    use super::*;
+
+    /// Shares of two classes, compared with so many good parts.
+    fn histogram(parts: usize) -> HistogramModel {
+        let space = ShrunkGaussian {
+            mean: Array1::zeros(1),
+            whitening: Array2::eye(1),
+        };
+        HistogramModel {
+            classes: 2,
+            grid: 1,
+            reference: Reference::Nearest {
+                space,
+                good: Array2::zeros((parts, 1)),
+            },
+        }
+    }
+
+    /// One kind of parts, as so many good parts hold it.
+    fn inventory(parts: usize) -> Inventory {
+        let kinds = ndarray::arr2(&[[0.0, 2.0, 1.0, 1.0, 0.1, 0.1, 0.1]]);
+        let good = Array2::ones((parts, 1));
+        Inventory::from_arrays(&ndarray::arr2(&[[0.0, 1.0]]), &[1.0], &kinds, good).unwrap()
+    }
+
+    fn statistics(parts: usize) -> Statistics {
+        Statistics::default()
+            .with(Box::new(InventoryBranch::new(inventory(parts))))
+            .with(Box::new(Histogram::new(histogram(parts))))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let read = Statistics::from_arrays(&statistics(3).to_arrays()).unwrap();
+        let counted = read.model::<InventoryBranch>().unwrap();
+        assert_eq!(counted.inventory(), &inventory(3));
+        assert!(read.has(Branch::Histogram) && !read.has(Branch::Position));
+        assert_eq!(read.to_arrays(), statistics(3).to_arrays());
+    }
+
+    #[test]
+    fn more_good_parts_than_time_allows_are_refused() {
+        let none = Statistics::default();
+        let neighbours = none
+            .clone()
+            .with(Box::new(Histogram::new(histogram(20_000))));
+        let counted = none.with(Box::new(InventoryBranch::new(inventory(20_000))));
+        for (many, name) in [(neighbours, "histogram.good"), (counted, "inventory.good")] {
+            let error = Statistics::from_arrays(&many.to_arrays()).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_that_counts_pieces_in_its_histogram_is_to_be_trained_again() {
+        let mut arrays = statistics(3).to_arrays();
+        arrays.insert("histogram.sizes", arr1(&[2.0f32, 1.0, 1.0]));
+        let error = Statistics::from_arrays(&arrays).unwrap_err();
+        assert!(error.to_string().contains("train it again"), "{error}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Student errors made comparable: some positions are hard for a student on every good part, and raw squared error
+//! is ruled by them. Each position is measured against its own good parts.
+
+use super::shared::aligned_part::{AlignedPart, through_pose};
+use super::shared::map::{Map, MapBuffer};
+use super::statistics::{Source, StatisticsError};
+use super::{Branch, BranchModel};
+use crate::arrays::Arrays;
+use crate::network::{MAP_SIDE, Percept};
+use ndarray::Array2;
+
+/// Mean and deviation of the root error at each position, over good parts.
+#[derive(Clone, Debug)]
+pub struct ErrorScale {
+    /// `[side, side]`
+    pub mean: Array2<f32>,
+    /// `[side, side]`, bounded from below.
+    pub std: Array2<f32>,
+}
+
+impl ErrorScale {
+    /// `(√error − mean) / std` at each position, in place.
+    pub fn apply(&self, map: &mut [f32]) {
+        for ((value, mean), std) in map.iter_mut().zip(&self.mean).zip(&self.std) {
+            *value = (value.max(0.0).sqrt() - mean) / std;
+        }
+    }
+}
+
+/// A branch that reads one student's error map.
+#[derive(Clone, Debug)]
+pub struct StudentError {
+    branch: Branch,
+    scale: ErrorScale,
+    map: MapBuffer,
+}
+
+impl StudentError {
+    /// Of the teacher against the local student.
+    pub fn local(scale: ErrorScale) -> Self {
+        Self::new(Branch::Local, scale)
+    }
+
+    /// Of the global student against the local student's imitation of it.
+    pub fn global(scale: ErrorScale) -> Self {
+        Self::new(Branch::Global, scale)
+    }
+
+    fn new(branch: Branch, scale: ErrorScale) -> Self {
+        StudentError {
+            branch,
+            scale,
+            map: MapBuffer::new(MAP_SIDE),
+        }
+    }
+
+    fn errors<'a>(&self, percept: &'a Percept) -> &'a [f32] {
+        match self.branch {
+            Branch::Local => &percept.local,
+            _ => &percept.global,
+        }
+    }
+}
+
+impl BranchModel for StudentError {
+    fn branch(&self) -> Branch {
+        self.branch
+    }
+
+    fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
+        self.map.pose = part.pose();
+        let errors = self.errors(part.percept);
+        through_pose(errors, &self.map.pose, &mut self.map.values);
+        self.scale.apply(&mut self.map.values);
+        self.map.score()
+    }
+
+    fn map(&self) -> Option<Map<'_>> {
+        Some(self.map.map())
+    }
+
+    fn write(&self, arrays: &mut Arrays) {
+        arrays.insert(format!("{}.mean", self.branch), self.scale.mean.clone());
+        arrays.insert(format!("{}.std", self.branch), self.scale.std.clone());
+    }
+
+    fn boxed(&self) -> Box<dyn BranchModel> {
+        Box::new(self.clone())
+    }
+}
+
+/// # Errors
+/// If the arrays are there and can't be used.
+pub fn read_local(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    read(source, Branch::Local)
+}
+
+/// # Errors
+/// If the arrays are there and can't be used.
+pub fn read_global(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    read(source, Branch::Global)
+}
+
+fn read(
+    source: &Source<'_>,
+    branch: Branch,
+) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    let (mean, std) = (format!("{branch}.mean"), format!("{branch}.std"));
+    source.branch(&mean, || {
+        let scale = ErrorScale {
+            mean: source.exact(&mean, &[MAP_SIDE, MAP_SIDE])?,
+            std: source.exact(&std, &[MAP_SIDE, MAP_SIDE])?,
+        };
+        Ok(StudentError::new(branch, scale))
+    })
+}
