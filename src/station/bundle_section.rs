@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::JudgeError;
 use super::config::ConfigError;
+use super::config::declaration::{Limits, limits, usual};
 use crate::calibration::CalibrationError;
-use crate::slots::{Slots, trial};
+use crate::slots::Slots;
 
 /// A checked section. Paths are as seen from the working directory.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,7 @@ pub(super) struct BundleSection {
     calibration: Option<PathBuf>,
 }
 
-const TRIAL_PARTS: std::ops::RangeInclusive<u32> = 1..=100_000;
+const TRIAL_PARTS: &str = "bundle.trial_parts";
 
 impl BundleSection {
     /// `path` is the station file's.
@@ -73,15 +74,16 @@ impl BundleSection {
                         "`bundle.slots` takes signed bundles only: name the folder of public keys as `bundle.keys`",
                     ));
                 }
-                let trial_parts = self.trial_parts.unwrap_or(trial::PARTS);
-                if !TRIAL_PARTS.contains(&trial_parts) {
+                let trial_parts = self.trial_parts.unwrap_or(usual(TRIAL_PARTS) as u32);
+                let Limits { low, high, unit } = limits(TRIAL_PARTS);
+                if !(low..=high).contains(&f64::from(trial_parts)) {
                     return Err(ConfigError::OutOfRange {
                         path: path.into(),
-                        key: "bundle.trial_parts",
+                        key: TRIAL_PARTS,
                         value: trial_parts.into(),
-                        unit: "parts",
-                        low: (*TRIAL_PARTS.start()).into(),
-                        high: (*TRIAL_PARTS.end()).into(),
+                        unit,
+                        low,
+                        high,
                     });
                 }
                 BundleSource::Slots {
@@ -192,7 +194,7 @@ mod tests {
         assert!(matches!(file.trust(), Ok(Trust::AnyoneButDemo)));
         let slots = parsed("slots = 'slots'\nkeys = 'keys'").unwrap();
         let folder = "line 3/slots".into();
-        let trial_parts = trial::PARTS;
+        let trial_parts = crate::slots::trial::PARTS;
         assert_eq!(
             slots.source,
             BundleSource::Slots {

@@ -1,12 +1,12 @@
 //! What every number of a station file is held against, and the sentence for one that does not fit.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use aecsad_program::printable::printable;
 
 use super::ConfigError;
 use super::check::Checker;
+use super::declaration::{Limits, limits};
 
 impl Checker<'_> {
     pub(super) fn contradiction(&self, sentence: String) -> ConfigError {
@@ -16,18 +16,20 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn within(
+    pub(super) fn within(&self, key: &'static str, value: f64) -> Result<f64, ConfigError> {
+        self.within_limits(key, value, limits(key))
+    }
+
+    pub(super) fn within_limits(
         &self,
         key: &'static str,
         value: f64,
-        allowed: RangeInclusive<f64>,
-        unit: &'static str,
+        Limits { low, high, unit }: Limits,
     ) -> Result<f64, ConfigError> {
         // NaN is in no range.
-        if allowed.contains(&value) {
+        if (low..=high).contains(&value) {
             return Ok(value);
         }
-        let (low, high) = allowed.into_inner();
         Err(ConfigError::OutOfRange {
             path: self.path.into(),
             key,
@@ -38,35 +40,21 @@ impl Checker<'_> {
         })
     }
 
-    pub(super) fn ms(
-        &self,
-        key: &'static str,
-        ms: f64,
-        allowed: RangeInclusive<f64>,
-    ) -> Result<Duration, ConfigError> {
-        Ok(Duration::from_secs_f64(
-            self.within(key, ms, allowed, "ms")? / 1e3,
-        ))
+    pub(super) fn ms(&self, key: &'static str, ms: f64) -> Result<Duration, ConfigError> {
+        Ok(Duration::from_secs_f64(self.within(key, ms)? / 1e3))
     }
 
     pub(super) fn optional_ms(
         &self,
         key: &'static str,
         ms: Option<f64>,
-        allowed: RangeInclusive<f64>,
     ) -> Result<Option<Duration>, ConfigError> {
-        ms.map(|ms| self.ms(key, ms, allowed)).transpose()
+        ms.map(|ms| self.ms(key, ms)).transpose()
     }
 
     /// A number that counts something, so that half of one is a mistake.
-    pub(super) fn whole(
-        &self,
-        key: &'static str,
-        value: f64,
-        allowed: RangeInclusive<f64>,
-        unit: &'static str,
-    ) -> Result<u32, ConfigError> {
-        let value = self.within(key, value, allowed, unit)?;
+    pub(super) fn whole(&self, key: &'static str, value: f64) -> Result<u32, ConfigError> {
+        let value = self.within(key, value)?;
         if value.fract() == 0.0 {
             return Ok(value as u32);
         }

@@ -1,12 +1,12 @@
 //! From what is written to what a station can work with, or the sentence that says what is wrong.
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aecsad_inspect::optics::Region;
 use aecsad_link::LATE_US;
 
+use super::declaration::{Limits, limits, usual};
 use super::file::{
     CameraSection, ControlValue, ConveyorSection, OnLoss, PolicySection, RejectKind, RejectSection,
     StationFile, TriggerSection,
@@ -24,39 +24,6 @@ use crate::reject::framed::FramedSettings;
 use crate::reject::switched::{Board, SwitchedSettings};
 use crate::serial::Terms;
 use crate::station::system;
-
-const RATE_PER_MIN: RangeInclusive<f64> = 1.0..=6_000.0;
-const SIDE: RangeInclusive<f64> = 16.0..=16_384.0;
-const FRAME_RATE: RangeInclusive<f64> = 0.1..=10_000.0;
-const SHIFT: RangeInclusive<f64> = 0.0..=8.0;
-const STALL_MS: RangeInclusive<f64> = 50.0..=600_000.0;
-const LEVEL: RangeInclusive<f64> = 0.0..=255.0;
-const CONTRAST: RangeInclusive<f64> = 1.0..=254.0;
-const SHARE: RangeInclusive<f64> = 0.01..=1.0;
-const PLACE: RangeInclusive<f64> = 0.0..=1.0;
-const DEBOUNCE_MS: RangeInclusive<f64> = 0.0..=1_000.0;
-const DELAY_MS: RangeInclusive<f64> = 0.0..=60_000.0;
-const WAIT_MS: RangeInclusive<f64> = 1.0..=10_000.0;
-const SPEED_MM_S: RangeInclusive<f64> = 1.0..=20_000.0;
-const DISTANCE_MM: RangeInclusive<f64> = 1.0..=100_000.0;
-const TRAVEL_MS: RangeInclusive<f64> = 10.0..=600_000.0;
-const COUNTS_PER_MM: RangeInclusive<f64> = 0.01..=10_000.0;
-const PART_MM: RangeInclusive<f64> = 0.0..=10_000.0;
-const BAUD: RangeInclusive<f64> = 1_200.0..=4_000_000.0;
-const STOP_BITS: RangeInclusive<f64> = 1.0..=2.0;
-const PULSE_MS: RangeInclusive<f64> = 1.0..=5_000.0;
-const LEAD_MS: RangeInclusive<f64> = 0.0..=5_000.0;
-const MARGIN_MS: RangeInclusive<f64> = 1.0..=5_000.0;
-const UNIT: RangeInclusive<f64> = 1.0..=247.0;
-const COIL: RangeInclusive<f64> = 0.0..=65_535.0;
-const CHANNEL: RangeInclusive<f64> = 1.0..=8.0;
-const CONFIRM_MS: RangeInclusive<f64> = 1.0..=60_000.0;
-const IN_A_ROW: RangeInclusive<f64> = 1.0..=100_000.0;
-const RECORDS: RangeInclusive<f64> = 1_000.0..=1e9;
-const IMAGES_MB: RangeInclusive<f64> = 0.0..=1e6;
-const PATIENCE_S: RangeInclusive<f64> = 5.0..=3_600.0;
-const PRIORITY: RangeInclusive<f64> = 0.0..=90.0;
-const THREADS: RangeInclusive<f64> = 1.0..=64.0;
 
 pub struct Checker<'p> {
     pub(super) path: &'p Path,
@@ -96,15 +63,8 @@ impl<'p> Checker<'p> {
             None => None,
             Some(section) => Some(JournalConfig {
                 path: self.here.join(section.path),
-                records: self
-                    .whole("journal.records", section.records, RECORDS, "parts")?
-                    .into(),
-                images_bytes: (self.within(
-                    "journal.images_mb",
-                    section.images_mb,
-                    IMAGES_MB,
-                    "MB",
-                )? * 1e6) as u64,
+                records: self.whole("journal.records", section.records)?.into(),
+                images_bytes: (self.within("journal.images_mb", section.images_mb)? * 1e6) as u64,
             }),
         };
         let monitor = match file.monitor.listen {
@@ -116,12 +76,7 @@ impl<'p> Checker<'p> {
                 ))
             })?)),
         };
-        let patience_s = self.within(
-            "watchdog.patience_s",
-            file.watchdog.patience_s,
-            PATIENCE_S,
-            "s",
-        )?;
+        let patience_s = self.within("watchdog.patience_s", file.watchdog.patience_s)?;
         Ok(StationConfig {
             bundle: file.bundle.check(self.path)?,
             camera,
@@ -140,10 +95,10 @@ impl<'p> Checker<'p> {
                 patience: Duration::from_secs_f64(patience_s),
             },
             system: SystemConfig {
-                priority: self.whole("system.priority", file.system.priority, PRIORITY, "")? as u8,
+                priority: self.whole("system.priority", file.system.priority)? as u8,
                 lock_memory: file.system.lock_memory,
                 threads: match file.system.threads {
-                    Some(threads) => self.whole("system.threads", threads, THREADS, "")? as usize,
+                    Some(threads) => self.whole("system.threads", threads)? as usize,
                     None => system::spare_threads(),
                 },
             },
@@ -156,7 +111,11 @@ impl<'p> Checker<'p> {
         camera: &CameraConfig,
     ) -> Result<Region, ConfigError> {
         for side in [width, height] {
-            self.within("optics.region", side.into(), SIDE, "pixels wide or high")?;
+            let side_limits = Limits {
+                unit: "pixels wide or high",
+                ..limits("camera.width")
+            };
+            self.within_limits("optics.region", side.into(), side_limits)?;
         }
         let (right, bottom) = (left.saturating_add(width), top.saturating_add(height));
         let (camera_width, camera_height) = match camera {
@@ -180,12 +139,7 @@ impl<'p> Checker<'p> {
     fn camera(&self, section: CameraSection) -> Result<CameraConfig, ConfigError> {
         match section {
             CameraSection::Folder { path, rate_per_min } => {
-                let rate = self.within(
-                    "camera.rate_per_min",
-                    rate_per_min,
-                    RATE_PER_MIN,
-                    "parts/min",
-                )?;
+                let rate = self.within("camera.rate_per_min", rate_per_min)?;
                 Ok(CameraConfig::Folder {
                     path: self.here.join(path),
                     period: Duration::from_secs_f64(60.0 / rate),
@@ -226,14 +180,14 @@ impl<'p> Checker<'p> {
                 };
                 Ok(CameraConfig::V4l2(V4l2Settings {
                     device: self.here.join(device),
-                    width: self.whole("camera.width", width, SIDE, "pixels")?,
-                    height: self.whole("camera.height", height, SIDE, "pixels")?,
+                    width: self.whole("camera.width", width)?,
+                    height: self.whole("camera.height", height)?,
                     format,
-                    shift: self.whole("camera.shift", shift, SHIFT, "bits")?,
+                    shift: self.whole("camera.shift", shift)?,
                     frame_rate: frame_rate
-                        .map(|rate| self.within("camera.frame_rate", rate, FRAME_RATE, "frames/s"))
+                        .map(|rate| self.within("camera.frame_rate", rate))
                         .transpose()?,
-                    stall: self.optional_ms("camera.stall_ms", stall_ms, STALL_MS)?,
+                    stall: self.optional_ms("camera.stall_ms", stall_ms)?,
                     controls: controls.into_iter().map(number).collect(),
                 }))
             }
@@ -253,8 +207,8 @@ impl<'p> Checker<'p> {
         }
         let wait = |delay_ms: f64, wait_ms: f64| -> Result<SensorWait, ConfigError> {
             Ok(SensorWait {
-                delay: self.ms("trigger.delay_ms", delay_ms, DELAY_MS)?,
-                patience: self.ms("trigger.wait_ms", wait_ms, WAIT_MS)?,
+                delay: self.ms("trigger.delay_ms", delay_ms)?,
+                patience: self.ms("trigger.wait_ms", wait_ms)?,
             })
         };
         Ok(match section {
@@ -266,10 +220,10 @@ impl<'p> Checker<'p> {
                 at,
                 axis,
             } => TriggerConfig::Presence(Presence {
-                belt_level: self.whole("trigger.belt_level", belt_level, LEVEL, "levels")? as u8,
-                contrast: self.whole("trigger.contrast", contrast, CONTRAST, "levels")? as u8,
-                share: self.within("trigger.share", share, SHARE, "of the strip")? as f32,
-                at: self.within("trigger.at", at, PLACE, "of the picture")? as f32,
+                belt_level: self.whole("trigger.belt_level", belt_level)? as u8,
+                contrast: self.whole("trigger.contrast", contrast)? as u8,
+                share: self.within("trigger.share", share)? as f32,
+                at: self.within("trigger.at", at)? as f32,
                 axis,
                 there: false,
             }),
@@ -284,7 +238,7 @@ impl<'p> Checker<'p> {
                 chip: self.here.join(chip),
                 line,
                 edge,
-                debounce: self.ms("trigger.debounce_ms", debounce_ms, DEBOUNCE_MS)?,
+                debounce: self.ms("trigger.debounce_ms", debounce_ms)?,
                 wait: wait(delay_ms, wait_ms)?,
             },
             TriggerSection::Serial {
@@ -294,7 +248,7 @@ impl<'p> Checker<'p> {
                 wait_ms,
             } => TriggerConfig::Serial {
                 device: self.here.join(device),
-                baud: self.whole("trigger.baud", f64::from(baud), BAUD, "baud")?,
+                baud: self.whole("trigger.baud", f64::from(baud))?,
                 wait: wait(delay_ms, wait_ms)?,
             },
         })
@@ -314,21 +268,22 @@ impl<'p> Checker<'p> {
             counts_per_mm,
             part_mm: _,
         } = section;
-        let distance = |mm: f64| self.within("conveyor.distance_mm", mm, DISTANCE_MM, "mm");
+        let distance = |mm: f64| self.within("conveyor.distance_mm", mm);
         match (encoder, counts_per_mm, travel_ms, speed_mm_s, distance_mm) {
             (None, None, Some(travel_ms), None, None) => {
-                let travel = self.ms("conveyor.travel_ms", *travel_ms, TRAVEL_MS)?;
+                let travel = self.ms("conveyor.travel_ms", *travel_ms)?;
                 Ok((Travel::Time(travel), None))
             }
             (None, None, None, Some(speed), Some(mm)) => {
-                let speed = self.within("conveyor.speed_mm_s", *speed, SPEED_MM_S, "mm/s")?;
+                let speed = self.within("conveyor.speed_mm_s", *speed)?;
                 let key = "conveyor.distance_mm / conveyor.speed_mm_s";
-                let travel = self.ms(key, distance(*mm)? / speed * 1e3, TRAVEL_MS)?;
-                Ok((Travel::Time(travel), None))
+                let ms = distance(*mm)? / speed * 1e3;
+                let ms = self.within_limits(key, ms, limits("conveyor.travel_ms"))?;
+                Ok((Travel::Time(Duration::from_secs_f64(ms / 1e3)), None))
             }
             (Some(encoder), Some(counts), None, Some(speed), Some(mm)) => {
-                let counts = self.within("conveyor.counts_per_mm", *counts, COUNTS_PER_MM, "counts/mm")?;
-                let speed = self.within("conveyor.speed_mm_s", *speed, SPEED_MM_S, "mm/s")?;
+                let counts = self.within("conveyor.counts_per_mm", *counts)?;
+                let speed = self.within("conveyor.speed_mm_s", *speed)?;
                 let travel = Travel::Counts {
                     counts: (distance(*mm)? * counts).round() as i64,
                     top_speed: (speed * counts).ceil() as u32,
@@ -351,7 +306,7 @@ impl<'p> Checker<'p> {
 
     /// How long half a part takes at the belt's highest speed, and by how much an actuator may be late.
     fn reach(&self, section: &ConveyorSection) -> Result<Duration, ConfigError> {
-        let part_mm = self.within("conveyor.part_mm", section.part_mm, PART_MM, "mm")?;
+        let part_mm = self.within("conveyor.part_mm", section.part_mm)?;
         match section.speed_mm_s {
             _ if part_mm == 0.0 => Ok(Duration::ZERO),
             Some(speed) => Ok(Duration::from_secs_f64(part_mm / 2.0 / speed)
@@ -388,15 +343,15 @@ impl<'p> Checker<'p> {
             RejectKind::Lcus | RejectKind::Kmtronic => 9_600,
         };
         let baud = f64::from(baud.unwrap_or(usual_baud));
-        let stop_bits = stop_bits.unwrap_or(1.0);
+        let stop_bits = stop_bits.unwrap_or(usual("reject.stop_bits"));
         let terms = Terms {
-            baud: self.whole("reject.baud", baud, BAUD, "baud")?,
+            baud: self.whole("reject.baud", baud)?,
             parity,
-            two_stop_bits: self.whole("reject.stop_bits", stop_bits, STOP_BITS, "bits")? == 2,
+            two_stop_bits: self.whole("reject.stop_bits", stop_bits)? == 2,
         };
-        let pulse = self.ms("reject.pulse_ms", pulse_ms, PULSE_MS)?;
-        let lead = self.ms("reject.lead_ms", lead_ms, LEAD_MS)?;
-        let margin = self.ms("reject.margin_ms", margin_ms, MARGIN_MS)?;
+        let pulse = self.ms("reject.pulse_ms", pulse_ms)?;
+        let lead = self.ms("reject.lead_ms", lead_ms)?;
+        let margin = self.ms("reject.margin_ms", margin_ms)?;
         if let Travel::Time(travel) = travel
             && lead + margin >= travel
         {
@@ -406,10 +361,9 @@ impl<'p> Checker<'p> {
                 lead_ms + margin_ms
             )));
         }
-        let confirm_within =
-            self.optional_ms("reject.confirm_within_ms", confirm_within_ms, CONFIRM_MS)?;
+        let confirm_within = self.optional_ms("reject.confirm_within_ms", confirm_within_ms)?;
         let confirm_input = confirm_input
-            .map(|input| self.whole("reject.confirm_input", input, COIL, ""))
+            .map(|input| self.whole("reject.confirm_input", input))
             .transpose()?
             .map(|input| input as u16);
         let needs_input = kind == RejectKind::Modbus;
@@ -427,7 +381,7 @@ impl<'p> Checker<'p> {
         }
         let device = self.here.join(device);
         let channel = || -> Result<u8, ConfigError> {
-            Ok(self.whole("reject.channel", channel.unwrap_or(1.0), CHANNEL, "")? as u8)
+            Ok(self.whole("reject.channel", channel.unwrap_or(usual("reject.channel")))? as u8)
         };
         let switched = |board| {
             RejectSettings::Switched(SwitchedSettings {
@@ -444,8 +398,8 @@ impl<'p> Checker<'p> {
                 pulse,
             }),
             RejectKind::Modbus => switched(Board::Modbus {
-                unit: self.whole("reject.unit", unit.unwrap_or(1.0), UNIT, "")? as u8,
-                coil: self.whole("reject.coil", coil.unwrap_or(0.0), COIL, "")? as u16,
+                unit: self.whole("reject.unit", unit.unwrap_or(usual("reject.unit")))? as u8,
+                coil: self.whole("reject.coil", coil.unwrap_or(usual("reject.coil")))? as u16,
                 confirm_input,
             }),
             RejectKind::Lcus => switched(Board::Lcus {
@@ -468,7 +422,7 @@ impl<'p> Checker<'p> {
     fn policies(&self, section: &PolicySection) -> Result<Policies, ConfigError> {
         let in_a_row = section
             .rejects_in_a_row
-            .map(|most| self.whole("policy.rejects_in_a_row", most, IN_A_ROW, "parts"))
+            .map(|most| self.whole("policy.rejects_in_a_row", most))
             .transpose()?;
         Ok(Policies {
             late: section.late,

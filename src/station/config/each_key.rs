@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::keys::KEYS;
+use super::declaration::{Default, keys};
 use super::*;
 
 /// What a station file says apart from the key in question.
@@ -162,5 +162,28 @@ fn each_key_is_refused_where_it_is_mistyped() {
 
 #[test]
 fn no_key_was_forgotten() {
-    assert_eq!(CASES.map(|case| case.0), KEYS);
+    let declared: Vec<&str> = keys().map(|key| key.name).collect();
+    assert_eq!(CASES.map(|case| case.0)[..], declared);
+}
+
+/// What is read where a key is left out is what the declaration says.
+#[test]
+fn each_default_is_the_one_that_is_declared() {
+    for (key, sections, fits, _) in CASES {
+        let declared = keys().find(|declared| declared.name == key).unwrap();
+        let Default::Value(default) = declared.default else {
+            continue;
+        };
+        let read =
+            |text: &str| format!("{:?}", parse(text).unwrap_or_else(|e| panic!("{key}: {e}")));
+        let mut without: Table = toml::from_str(&station(key, sections, fits)).unwrap();
+        let (section, name) = key.split_once('.').unwrap();
+        without[section].as_table_mut().unwrap().remove(name);
+        let without = toml::to_string(&without).unwrap();
+        assert_eq!(
+            read(&without),
+            read(&station(key, sections, default)),
+            "{key}"
+        );
+    }
 }

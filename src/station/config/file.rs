@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::declaration::usual;
 use crate::camera::presence::Axis;
 use crate::camera::sensor::Edge;
 use crate::line::OnTrouble;
@@ -96,15 +97,15 @@ pub enum TriggerSection {
 }
 
 fn default_share() -> f64 {
-    0.2
+    usual("trigger.share")
 }
 
 fn default_at() -> f64 {
-    0.5
+    usual("trigger.at")
 }
 
 fn default_sensor_baud() -> u32 {
-    9_600
+    usual("trigger.baud") as u32
 }
 
 #[derive(Default, Deserialize)]
@@ -156,7 +157,7 @@ pub struct RejectSection {
 }
 
 fn default_margin_ms() -> f64 {
-    40.0
+    usual("reject.margin_ms")
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -188,11 +189,11 @@ pub struct JournalSection {
 }
 
 fn default_records() -> f64 {
-    1e6
+    usual("journal.records")
 }
 
 fn default_images_mb() -> f64 {
-    500.0
+    usual("journal.images_mb")
 }
 
 #[derive(Default, Deserialize)]
@@ -211,7 +212,7 @@ impl Default for WatchdogSection {
     fn default() -> Self {
         WatchdogSection {
             device: None,
-            patience_s: 30.0,
+            patience_s: usual("watchdog.patience_s"),
         }
     }
 }

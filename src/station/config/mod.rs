@@ -3,6 +3,7 @@
 
 mod bounds;
 mod check;
+pub mod declaration;
 mod file;
 mod keys;
 mod types;

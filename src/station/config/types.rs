@@ -5,41 +5,7 @@ use aecsad_program::text_file::{Mistake, line_of};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-#[derive(Clone, Copy)]
-enum Type {
-    Text,
-    OneOf(&'static [&'static str]),
-    Number,
-    Whole,
-    Switch,
-    Region,
-    Controls,
-}
-
-const TROUBLE: Type = Type::OneOf(&["reject", "pass", "stop"]);
-const LOSS: Type = Type::OneOf(&["alarm", "stop"]);
-
-fn expected(key: &str) -> Type {
-    match key {
-        "camera.kind" => Type::OneOf(&["folder", "v4l2"]),
-        "trigger.kind" => Type::OneOf(&["frame", "presence", "gpio", "serial"]),
-        "trigger.axis" => Type::OneOf(&["x", "y"]),
-        "trigger.edge" => Type::OneOf(&["rising", "falling"]),
-        "reject.kind" => Type::OneOf(&["framed", "modbus", "lcus", "kmtronic"]),
-        "reject.parity" => Type::OneOf(&["none", "even", "odd"]),
-        "policy.late" | "policy.queue_full" | "policy.engine_error" => TROUBLE,
-        "policy.camera_lost" | "policy.gate_lost" => LOSS,
-        "bundle.demo" | "system.lock_memory" => Type::Switch,
-        "optics.region" => Type::Region,
-        "camera.controls" => Type::Controls,
-        "trigger.line" | "trigger.baud" | "reject.baud" | "bundle.trial_parts" => Type::Whole,
-        "bundle.path" | "bundle.slots" | "bundle.keys" | "bundle.calibration" | "camera.path"
-        | "camera.device" | "camera.format" | "trigger.chip" | "trigger.device"
-        | "optics.flat_field" | "conveyor.encoder" | "reject.device" | "journal.path"
-        | "monitor.listen" | "watchdog.device" => Type::Text,
-        _ => Type::Number,
-    }
-}
+use super::declaration::{self, Type};
 
 /// The first value that is of another kind than its key takes.
 pub fn reject_wrong(text: &str) -> Result<(), Mistake> {
@@ -68,7 +34,8 @@ pub fn reject_wrong(text: &str) -> Result<(), Mistake> {
 
 fn wrong(key: &str, value: &DeValue<'_>) -> Option<String> {
     let shown = shown(value);
-    let expected = match (expected(key), value) {
+    let takes = declaration::key(key)?.takes;
+    let expected = match (takes, value) {
         (Type::Text, DeValue::String(text)) => {
             return text.contains(char::is_control).then(|| {
                 format!("`{key}` has a control character in it ({text}): write paths with / or in single quotes")

@@ -123,15 +123,15 @@ mod tests {
         };
         let held_out = parts(&[0.0; 12]);
         let mut train = parts(&[[0.0; 10], [0.0; 10]].concat());
-        train.extend(parts(&[4.0, 4.0]));
+        train.extend(parts(&[9.0, 9.0]));
         train.swap(5, 20);
         let decided = [BranchChoice {
-            branch: Branch::Pooled,
+            branch: Branch::Position,
             on: true,
             weight: 1.0,
             z: TrimmedZ::fit(&[0.0, 1.0, 2.0]).unwrap(),
             planted: PlantedAuroc::default(),
-            way: recorded(Branch::Pooled, ""),
+            way: recorded(Branch::Position, "reach 0"),
             why: String::new(),
         }];
         let calibrate = |train: &[Percept], labelled: &[usize]| {

@@ -1,0 +1,43 @@
+//! What looks on: journal, monitor, watchdog, and the system that all of it runs on.
+
+use super::Key;
+
+pub const KEYS: &[Key] = &[
+    Key::text("journal.path", "a folder for the record of each part and the pictures of rejected ones")
+        .needed()
+        .default_in_words("no journal")
+        .sample_in_force("\"journal\""),
+    Key::number("journal.records", (1_000.0, 1e9), "parts that are kept, the latest")
+        .in_unit("parts")
+        .default("1e6")
+        .sample_in_force("1e6"),
+    Key::number("journal.images_mb", (0.0, 1e6), "room for pictures")
+        .in_unit("MB")
+        .default("500")
+        .sample_in_force("500"),
+    Key::text(
+        "monitor.listen",
+        "address and port where metrics in Prometheus's text format are served, under /metrics; `\"off\"`: nowhere. If the default's port is taken, the station says so and runs without",
+    )
+    .default_in_words("127.0.0.1:9464")
+    .sample_in_force("\"127.0.0.1:9464\""),
+    Key::text(
+        "watchdog.device",
+        "the machine's watchdog, which resets it when the station makes no progress. systemd's is used wherever it is set",
+    )
+    .default_in_words("not used")
+    .sample("\"/dev/watchdog\""),
+    Key::number("watchdog.patience_s", (5.0, 3_600.0), "how long the threads, the camera or the gate may make no progress")
+        .in_unit("s")
+        .default("30")
+        .sample_in_force("30"),
+    Key::number("system.priority", (0.0, 90.0), "real-time priority of the three threads and the engine's helpers; 0 for none")
+        .default("0")
+        .sample_in_force("0"),
+    Key::switch("system.lock_memory", "keep all of the program in memory")
+        .default("false")
+        .sample_in_force("false"),
+    Key::number("system.threads", (1.0, 64.0), "threads that compute a verdict; the scores are the same with any number")
+        .default_in_words("cores less 2, 1 to 4")
+        .sample("1"),
+];
