@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aecsad::camera::pixel_format::{self, PixelFormat, YuvEncoding};
 use aecsad::camera::{Camera, Faults, Parts, Shot, Trigger};
-use aecsad::line::{Conveyor, Moment, Policies, Travel};
+use aecsad::line::{Conveyor, FirePoint, Policies, Travel};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
 use aecsad::station::{Heatmap, Judge, JudgeError, Station};
 use aecsad_inspect::branches::Branch;
@@ -113,7 +113,7 @@ struct Prompt {
 }
 
 impl Rejector for Prompt {
-    fn schedule(&mut self, part: u32, _fire: Moment, _now: Instant) -> Result<(), RejectError> {
+    fn schedule(&mut self, part: u32, _fire: FirePoint, _now: Instant) -> Result<(), RejectError> {
         self.scheduled += 1;
         COUNTED.set(self.scheduled > WARM_UP / 3 && self.scheduled < PARTS / 3);
         let _ = self.waiting.push_back(part);

@@ -24,7 +24,7 @@ fn run(counting: Counting, parts: u32, seed: u64) -> Outcome {
     );
     assert_eq!(
         outcome.passed_silently, [0; 0],
-        "parts passed that were to be rejected, and nobody was told"
+        "parts passed that were to be rejected, and no one was informed"
     );
     // What the run is for must have happened.
     assert!(outcome.rejected > parts / 10, "{outcome:?}");

@@ -1,4 +1,4 @@
-//! Any bytes on the reject link, in both directions: the decoders go on, the actuator never panics, and what it then is told
+//! Any bytes on the reject link, in both directions: the decoders go on, the actuator never panics, and what it then receives
 //! in order it does.
 #![no_main]
 

@@ -15,7 +15,7 @@ const DENSEST: f32 = 0.85;
 const COLOURS_FROM: f32 = 0.3;
 
 /// Lays `heat`, one value a pixel, over the picture it belongs to. Lightness rises with the heat, from purple over
-/// orange to yellow, so the colours are told apart by people of any colour vision.
+/// orange to yellow, so the colours are distinguished by people of any colour vision.
 pub fn overlay(picture: &mut RgbImage, heat: &[f32]) {
     for (pixel, heat) in picture.pixels_mut().zip(heat) {
         tint(pixel, *heat);

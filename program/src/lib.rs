@@ -6,7 +6,6 @@
 #[cfg(feature = "command")]
 pub mod command;
 mod failure;
-pub mod moment;
 mod panics;
 pub mod printable;
 pub mod sealed_text;
@@ -15,6 +14,7 @@ pub mod sha256;
 mod signals;
 pub mod standard_streams;
 pub mod text_file;
+pub mod timestamp;
 pub mod whole_file;
 pub mod written_name;
 

@@ -41,7 +41,7 @@ impl FlatField {
         }
         let clipped = sheet.rgb.iter().filter(|value| **value == u8::MAX).count() as u64;
         if clipped * 100 > pixels * 3 {
-            return Err("more than 1 % of it is as bright as can be, so nothing can be told from it: take it with less light".into());
+            return Err("more than 1 % of it is as bright as can be, so nothing can be learnt from it: take it with less light".into());
         }
         let mut gains = Vec::with_capacity(sheet.rgb.len());
         for rgb in sheet.rgb.chunks_exact(3) {

@@ -33,7 +33,7 @@ pub trait Camera: Send {
     fn faults(&self) -> Faults;
 }
 
-/// How a part is told from an empty belt.
+/// How a part differs from an empty belt.
 pub enum Trigger {
     /// The camera's own trigger input takes one frame of each part.
     EachFrame,
@@ -63,7 +63,7 @@ impl SensorTrigger {
         }
     }
 
-    /// Takes in what the sensor saw while the camera was waited for. What fails here is told at the next turn.
+    /// Takes in what the sensor saw while the camera was waited for. What fails here is reported at the next turn.
     fn listen(&mut self) {
         while !self.expected.is_full()
             && let Ok(Some(at)) = self.sensor.signal()
@@ -97,7 +97,7 @@ impl SensorTrigger {
 pub struct Parts {
     camera: Box<dyn Camera>,
     trigger: Trigger,
-    /// Parts whose frame the driver skipped: how many are still to be told, and the frame after them.
+    /// Parts whose frame the driver skipped: how many are still to be reported, and the frame after them.
     skipped: Option<Skipped>,
     last: Option<Instant>,
     /// Frames may take this long from the shutter to here; only then is a part without one given up.
@@ -106,7 +106,7 @@ pub struct Parts {
 }
 
 struct Skipped {
-    told: u32,
+    reported: u32,
     count: u32,
     from: Instant,
     after: Frame,
@@ -127,13 +127,13 @@ impl Parts {
     /// The next of the skipped parts, evenly between the frames before and after, then the frame after.
     fn tell_skipped(&mut self, frame: &mut Frame) -> Option<Sighting> {
         let skipped = self.skipped.as_mut()?;
-        if skipped.told < skipped.count {
-            skipped.told += 1;
+        if skipped.reported < skipped.count {
+            skipped.reported += 1;
             let span = skipped
                 .after
                 .captured
                 .saturating_duration_since(skipped.from);
-            frame.captured = skipped.from + span * skipped.told / (skipped.count + 1);
+            frame.captured = skipped.from + span * skipped.reported / (skipped.count + 1);
             return Some(Sighting::Unseen(CameraError::Dropped));
         }
         let mut skipped = self.skipped.take()?;
@@ -148,7 +148,7 @@ impl Parts {
         };
         let after = std::mem::replace(frame, Frame::empty());
         self.skipped = Some(Skipped {
-            told: 0,
+            reported: 0,
             count: skipped.min(MOST_SKIPPED),
             from,
             after,
@@ -280,10 +280,10 @@ mod tests {
         }
     }
 
-    /// What is told, with each part's time after `start` in ms.
-    fn told(parts: &mut Parts, start: Instant, calls: usize) -> Vec<(&'static str, u128)> {
+    /// What is reported, with each part's time after `start` in ms.
+    fn reported(parts: &mut Parts, start: Instant, calls: usize) -> Vec<(&'static str, u128)> {
         let mut frame = Frame::empty();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for _ in 0..calls {
             let name = match parts.next(&mut frame).unwrap() {
                 Sighting::Part => "part",
@@ -292,12 +292,12 @@ mod tests {
                 Sighting::Blind(_) => "blind",
                 Sighting::Sees => "sees",
             };
-            told.push((
+            reported.push((
                 name,
                 frame.captured.saturating_duration_since(start).as_millis(),
             ));
         }
-        told
+        reported
     }
 
     fn taken(skipped: u32) -> Shot {
@@ -319,7 +319,7 @@ mod tests {
         ]));
         let mut parts = Parts::new(Box::new(script), Trigger::EachFrame);
         assert_eq!(
-            told(&mut parts, start, 8),
+            reported(&mut parts, start, 8),
             [
                 ("part", 0),
                 ("unseen", 30),
@@ -343,7 +343,7 @@ mod tests {
         ]));
         let mut parts = Parts::new(Box::new(script), Trigger::EachFrame);
         assert_eq!(
-            told(&mut parts, start, 4),
+            reported(&mut parts, start, 4),
             [("part", 0), ("blind", 10), ("sees", 20), ("part", 30)]
         );
     }
@@ -365,7 +365,7 @@ mod tests {
             Box::new(Script(shots.collect())),
             Trigger::Presence(presence),
         );
-        assert_eq!(told(&mut parts, start, 12), [("part", 2), ("part", 7)]);
+        assert_eq!(reported(&mut parts, start, 12), [("part", 2), ("part", 7)]);
     }
 
     #[test]
@@ -379,9 +379,9 @@ mod tests {
             Trigger::Sensor(Box::new(trigger)),
         );
         parts.sensor_lag = Duration::from_secs(3_600);
-        assert_eq!(told(&mut parts, start, 12), [("part", 25)]);
+        assert_eq!(reported(&mut parts, start, 12), [("part", 25)]);
         parts.sensor_lag = 100 * MS;
-        assert_eq!(told(&mut parts, start, 3), [("unseen", 320)]);
+        assert_eq!(reported(&mut parts, start, 3), [("unseen", 320)]);
     }
 
     #[test]
@@ -394,7 +394,7 @@ mod tests {
             Box::new(Script(VecDeque::from(shots))),
             Trigger::Sensor(Box::new(trigger)),
         );
-        assert_eq!(told(&mut parts, start, 1), [("part", 5)]);
+        assert_eq!(reported(&mut parts, start, 1), [("part", 5)]);
     }
 
     #[test]
@@ -412,8 +412,11 @@ mod tests {
         ]));
         let trigger = SensorTrigger::new(Box::new(Gone), Duration::ZERO, 20 * MS);
         let mut parts = Parts::new(Box::new(script), Trigger::Sensor(Box::new(trigger)));
-        let told = told(&mut parts, start, 4);
-        assert!(told.iter().all(|(name, _)| *name == "blind"), "{told:?}");
-        assert_eq!(told.len(), 2);
+        let reported = reported(&mut parts, start, 4);
+        assert!(
+            reported.iter().all(|(name, _)| *name == "blind"),
+            "{reported:?}"
+        );
+        assert_eq!(reported.len(), 2);
     }
 }

@@ -13,7 +13,7 @@ use super::v4l2::clock::Monotonic;
 use crate::serial::{self, Terms};
 
 pub trait Sensor: Send {
-    /// When the next part that has not been told yet was seen. Never waits.
+    /// When the next part that has not been reported yet was seen. Never waits.
     fn signal(&mut self) -> Result<Option<Instant>, CameraError>;
 }
 

@@ -11,8 +11,8 @@ use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::network::Team;
-use aecsad_program::moment::moment;
 use aecsad_program::standard_streams::note;
+use aecsad_program::timestamp::timestamp;
 use aecsad_program::whole_file;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -96,7 +96,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     show(&parts, &left_out(args, bundled.decision, &parts), &sheet)?;
     let mut fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
         .inspect_err(|_| log::warn!("the strangest parts are in {}", sheet.display()))?;
-    fit.calibration.made = Some(moment());
+    fit.calibration.made = Some(timestamp());
     fit.calibration
         .write(&out)
         .map_err(|source| unwritable(&out, source))?;

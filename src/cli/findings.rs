@@ -1,4 +1,4 @@
-//! What was found of each image, told as a table, CSV or JSON lines on standard output, and in a CSV file. Everything
+//! What was found of each image, reported as a table, CSV or JSON lines on standard output, and in a CSV file. Everything
 //! that is not a finding goes to standard error.
 
 use std::collections::BTreeMap;
@@ -367,8 +367,11 @@ mod tests {
             is_jpeg: false,
             warning: None,
         };
-        let told = finding(true).table_line();
-        assert!(told.ends_with("a.png; found 3 of 2 (25×6 %)"), "{told}");
+        let reported = finding(true).table_line();
+        assert!(
+            reported.ends_with("a.png; found 3 of 2 (25×6 %)"),
+            "{reported}"
+        );
         assert!(finding(false).table_line().ends_with("a.png"));
         let json = finding(true).json_line();
         let counts =

@@ -12,7 +12,7 @@ use crate::cli::error::Result;
 use crate::journal::{Pictures, Record, Run, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
 use crate::reject::{Product, RejectEvent};
-use crate::station::changeover::{self, Wish};
+use crate::station::changeover::{self, SelectionRequest};
 use crate::station::config::{JournalConfig, StationConfig};
 use crate::station::ledger::{Entry, Ledger, Row, Totals};
 use crate::station::watchdog::Watchdog;
@@ -26,7 +26,7 @@ pub struct Observers<'k> {
     watchdog: Watchdog,
     metrics_at: Instant,
     changeover: Option<Changeover>,
-    /// The controller's wish that this station can't fulfil, told once.
+    /// The controller's request that this station can't fulfil, reported once.
     unheeded: Option<Product>,
     _server: Option<Server>,
 }
@@ -34,7 +34,7 @@ pub struct Observers<'k> {
 /// What passes between a running line and the thread that watches its slots.
 pub struct Changeover {
     pub news: Receiver<changeover::News>,
-    pub wish: Wish,
+    pub request: SelectionRequest,
 }
 
 /// Where a finished row goes.
@@ -123,7 +123,7 @@ impl<'k> Observers<'k> {
         match news {
             News::Event(event) => {
                 if let LineEvent::Gate(RejectEvent::Select { product }) = &event {
-                    self.wish(*product);
+                    self.request(*product);
                 }
                 self.ledger
                     .note(event, &mut |entry| self.outlets.write(entry));
@@ -142,9 +142,9 @@ impl<'k> Observers<'k> {
         self.outlets.write(Entry::Notice(sentence));
     }
 
-    fn wish(&mut self, product: Product) {
+    fn request(&mut self, product: Product) {
         match &self.changeover {
-            Some(changeover) => changeover.wish.say(product),
+            Some(changeover) => changeover.request.say(product),
             None if self.unheeded.replace(product) != Some(product) => {
                 let name = product.name().escape_debug();
                 self.alarm(format!("the line's controller asks for {name}, but this station has one bundle: for several set `bundle.slots` in the station file"));

@@ -66,8 +66,8 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
             return Err(error.into());
         }
     };
-    let wish = watcher.wish();
-    line.changeover = Some(Changeover { news, wish });
+    let request = watcher.request();
+    line.changeover = Some(Changeover { news, request });
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let watching = thread::Builder::new()

@@ -215,7 +215,7 @@ fn columns(row: &Row) -> String {
     let pulse = match row.pulse {
         Pulse::None => "-".to_string(),
         Pulse::Seen { error_us } => format!("seen, {:+.1} ms", error_us as f64 / 1e3),
-        Pulse::Waiting => "no report yet".to_string(),
+        Pulse::Pending => "no report yet".to_string(),
         Pulse::Unconfirmed => "NOT SEEN".to_string(),
         Pulse::Impossible => "NOT POSSIBLE".to_string(),
     };

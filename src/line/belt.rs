@@ -6,7 +6,7 @@ use super::{Conveyor, Encoder, Part, Position, Travel};
 
 /// When to energise the actuator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum FirePoint {
     At(Instant),
     /// So long before the belt's encoder stands at this position.
     AtCount {
@@ -58,11 +58,13 @@ impl Belt {
     }
 
     /// When the actuator must be energised for a part whose [`Belt::gate_position`] is `gate`.
-    pub fn fire(&self, part: Part, gate: Option<Position>) -> Option<Moment> {
+    pub fn fire(&self, part: Part, gate: Option<Position>) -> Option<FirePoint> {
         let lead = self.conveyor.lead;
         match self.conveyor.travel {
-            Travel::Time(travel) => Some(Moment::At(part.captured + travel.saturating_sub(lead))),
-            Travel::Counts { .. } => Some(Moment::AtCount { at: gate?, lead }),
+            Travel::Time(travel) => {
+                Some(FirePoint::At(part.captured + travel.saturating_sub(lead)))
+            }
+            Travel::Counts { .. } => Some(FirePoint::AtCount { at: gate?, lead }),
         }
     }
 
@@ -152,7 +154,7 @@ mod tests {
             captured: start,
         };
         assert_eq!(belt.gate_position(part), None);
-        assert_eq!(belt.fire(part, None), Some(Moment::At(start + 780 * MS)));
+        assert_eq!(belt.fire(part, None), Some(FirePoint::At(start + 780 * MS)));
         assert_eq!(belt.left(part, None, start + 700 * MS), Left::In(80 * MS));
         assert_eq!(belt.left(part, None, start + 781 * MS), Left::Over(MS));
     }

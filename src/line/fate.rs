@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Moment, Part};
+use super::{FirePoint, Part};
 
 /// What a station does with a part it has no verdict for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -82,7 +82,7 @@ pub enum Action {
     Pass,
     /// Energise the actuator then.
     Pulse {
-        fire: Moment,
+        fire: FirePoint,
     },
     /// It should have been rejected, but its moment is over: a pulse now would hit another part.
     Missed {

@@ -10,7 +10,7 @@ mod encoder;
 mod fate;
 mod tracker;
 
-pub use belt::{Belt, Left, Moment};
+pub use belt::{Belt, FirePoint, Left};
 pub use confirm::{Confirmations, MOST_AWAITED};
 pub use encoder::{Encoder, Position};
 pub use fate::{Action, Cause, Fate, Finding, OnTrouble, Policies, StopReason};

@@ -70,7 +70,7 @@ impl<const N: usize> Tracker<N> {
             finding: None,
         };
         tracked.settle(&self.belt);
-        // A part without a picture can be told later than its successor.
+        // A part without a picture can be reported later than its successor.
         let later = self
             .undecided
             .iter()

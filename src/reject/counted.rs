@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{RejectError, RejectEvent, Rejector};
-use crate::line::{Encoder, Moment, Position};
+use crate::line::{Encoder, FirePoint, Position};
 
 /// While something waits the counter is read this often, else more seldom.
 const READ_EACH: Duration = Duration::from_millis(1);
@@ -138,7 +138,12 @@ impl Counted {
             let late = lead - left > speed * LATE.as_secs_f64() + 1.0;
             let fire_at = now + Duration::from_secs_f64(fire_in_s);
             let lost = late || at.epoch != self.encoder.epoch();
-            if lost || self.gate.schedule(part, Moment::At(fire_at), now).is_err() {
+            if lost
+                || self
+                    .gate
+                    .schedule(part, FirePoint::At(fire_at), now)
+                    .is_err()
+            {
                 self.tell(RejectEvent::Unconfirmed { part });
             }
         }
@@ -150,8 +155,8 @@ impl Counted {
 }
 
 impl Rejector for Counted {
-    fn schedule(&mut self, part: u32, fire: Moment, now: Instant) -> Result<(), RejectError> {
-        let Moment::AtCount { at, lead } = fire else {
+    fn schedule(&mut self, part: u32, fire: FirePoint, now: Instant) -> Result<(), RejectError> {
+        let FirePoint::AtCount { at, lead } = fire else {
             return self.gate.schedule(part, fire, now);
         };
         let waiting = self.held.len();
@@ -211,8 +216,13 @@ mod tests {
     struct Notes(Arc<Mutex<Vec<(u32, Instant)>>>);
 
     impl Rejector for Notes {
-        fn schedule(&mut self, part: u32, fire: Moment, _now: Instant) -> Result<(), RejectError> {
-            let Moment::At(at) = fire else {
+        fn schedule(
+            &mut self,
+            part: u32,
+            fire: FirePoint,
+            _now: Instant,
+        ) -> Result<(), RejectError> {
+            let FirePoint::At(at) = fire else {
                 panic!("{fire:?}");
             };
             self.0.lock().unwrap().push((part, at));
@@ -247,7 +257,7 @@ mod tests {
         let mut gate = Counted::new(Box::new(notes.clone()), Box::new(counter), &path, start);
         let schedule = |gate: &mut Counted, part, count, now| {
             let at = Position { epoch: 0, count };
-            gate.schedule(part, Moment::AtCount { at, lead: 10 * MS }, now)
+            gate.schedule(part, FirePoint::AtCount { at, lead: 10 * MS }, now)
                 .unwrap();
         };
         schedule(&mut gate, 1, 200, start);

@@ -14,7 +14,7 @@ use heapless::Deque;
 
 use super::clock::PeerClock;
 use super::{RejectError, RejectEvent, Rejector};
-use crate::line::{Encoder, Moment};
+use crate::line::{Encoder, FirePoint};
 use crate::serial::Terms;
 use connection::{Connection, Purpose};
 use wire::{Dial, Heard, Noise, Terminal};
@@ -51,9 +51,9 @@ pub struct FramedSettings {
 
 /// A reject on its way.
 #[derive(Clone, Copy)]
-struct Waiting {
+struct PendingReject {
     part: u32,
-    fire: Moment,
+    fire: FirePoint,
     sent: Option<Instant>,
     accepted: bool,
     /// When the moment was there, as far as it is known.
@@ -69,10 +69,10 @@ pub struct FramedSerial {
     encoder: Encoder,
     retry_at: Instant,
     back_off: Duration,
-    /// What the owner was told last.
+    /// What the owner received last.
     told_up: Option<bool>,
     to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
-    waiting: heapless::Vec<Waiting, MAX_SCHEDULED>,
+    waiting: heapless::Vec<PendingReject, MAX_SCHEDULED>,
     slow_greetings: u32,
     /// The numbers go on over connections, so that a late answer to an earlier one fits no message of this one.
     last_seq: u16,
@@ -282,7 +282,7 @@ impl FramedSerial {
         self.encoder.read(at, count);
         let epoch = self.encoder.epoch();
         for waiting in &mut self.waiting {
-            if let Moment::AtCount { at: place, .. } = waiting.fire
+            if let FirePoint::AtCount { at: place, .. } = waiting.fire
                 && (place.epoch != epoch || place.count <= count)
             {
                 waiting.due.get_or_insert(at);
@@ -291,14 +291,14 @@ impl FramedSerial {
         self.tell(RejectEvent::Count { at, count });
     }
 
-    fn pulse_error_us(&self, fire: Moment, at: Instant, count: Option<i64>) -> i64 {
+    fn pulse_error_us(&self, fire: FirePoint, at: Instant, count: Option<i64>) -> i64 {
         match fire {
-            Moment::At(fire_at) => {
+            FirePoint::At(fire_at) => {
                 let late = at.saturating_duration_since(fire_at).as_micros() as i64;
                 let early = fire_at.saturating_duration_since(at).as_micros() as i64;
                 late - early
             }
-            Moment::AtCount { at: place, lead } => {
+            FirePoint::AtCount { at: place, lead } => {
                 let speed = self.encoder.speed();
                 let Some(count) = count.filter(|_| speed >= 1.0) else {
                     return 0;
@@ -349,12 +349,12 @@ impl FramedSerial {
                 continue;
             }
             let when = match waiting.fire {
-                Moment::At(at) => match self.clock.there_us(at) {
+                FirePoint::At(at) => match self.clock.there_us(at) {
                     Some(at_us) => When::At { at_us },
                     None => continue,
                 },
-                Moment::AtCount { at, .. } if at.epoch != self.encoder.epoch() => continue,
-                Moment::AtCount { at, lead } => When::AtCount {
+                FirePoint::AtCount { at, .. } if at.epoch != self.encoder.epoch() => continue,
+                FirePoint::AtCount { at, lead } => When::AtCount {
                     count: at.count,
                     lead_us: micros(lead),
                 },
@@ -379,7 +379,7 @@ impl FramedSerial {
         // A report that has arrived and was not heard yet is no missing one.
         let connection = self.connection.as_ref();
         let listened = connection.map_or(now, |c| c.listened_until(now));
-        let over = |w: &Waiting| w.due.is_some_and(|due| listened > due + CONFIRM_WITHIN);
+        let over = |w: &PendingReject| w.due.is_some_and(|due| listened > due + CONFIRM_WITHIN);
         while let Some(index) = self.waiting.iter().position(over) {
             let part = self.waiting.swap_remove(index).part;
             self.tell(RejectEvent::Unconfirmed { part });
@@ -395,12 +395,12 @@ fn micros(duration: Duration) -> u32 {
 }
 
 impl Rejector for FramedSerial {
-    fn schedule(&mut self, part: u32, fire: Moment, now: Instant) -> Result<(), RejectError> {
+    fn schedule(&mut self, part: u32, fire: FirePoint, now: Instant) -> Result<(), RejectError> {
         let due = match fire {
-            Moment::At(at) => Some(at),
-            Moment::AtCount { .. } => None,
+            FirePoint::At(at) => Some(at),
+            FirePoint::AtCount { .. } => None,
         };
-        let waiting = Waiting {
+        let waiting = PendingReject {
             part,
             fire,
             sent: None,
@@ -441,7 +441,7 @@ impl Rejector for FramedSerial {
     }
 
     fn wake_at(&self) -> Instant {
-        // What is told because nothing was heard can wait until a heartbeat is due.
+        // What is reported because nothing was heard can wait until a heartbeat is due.
         let mut wake_at = match &self.connection {
             Some(connection) => connection.beat_at,
             None => self.retry_at,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use aecsad_link::{Answer, Product};
 
-use crate::line::Moment;
+use crate::line::FirePoint;
 use crate::serial::SerialError;
 use counted::{Counted, CounterFile};
 use framed::{FramedSerial, FramedSettings};
@@ -144,7 +144,7 @@ fn answers_after(delay: Duration) -> String {
 
 pub trait Rejector: Send {
     /// Asks for one pulse for `part`.
-    fn schedule(&mut self, part: u32, fire: Moment, now: Instant) -> Result<(), RejectError>;
+    fn schedule(&mut self, part: u32, fire: FirePoint, now: Instant) -> Result<(), RejectError>;
 
     /// Lets the link work and returns the next report. Call until `None`.
     fn poll(&mut self, now: Instant) -> Option<RejectEvent>;

@@ -17,7 +17,7 @@ use aecsad_link::{
 };
 
 use super::{RejectError, RejectEvent, Rejector, answers_after};
-use crate::line::Moment;
+use crate::line::FirePoint;
 use crate::serial::Terms;
 pub use board::Board;
 use board::{Behaviour, Output};
@@ -27,9 +27,9 @@ const CHECK_EACH: Duration = Duration::from_secs(1);
 const ASK_EACH: Duration = Duration::from_millis(20);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-/// The schedule's clock starts so long ago, so that a moment that is over can be told from its start.
+/// The schedule's clock starts so long ago, so that a moment that is over can be distinguished from its start.
 const PAST: Duration = Duration::from_secs(60);
-/// More than are ever told between two looks of the owner.
+/// More than are ever reported between two looks of the owner.
 const UNTOLD: usize = 512;
 
 #[derive(Clone, Debug)]
@@ -71,12 +71,12 @@ impl Switched {
         let output = settings.board.open(&settings)?;
         let seen = output.behaviour();
         let (orders, ordered) = sync_channel(MAX_SCHEDULED);
-        let (told, events) = sync_channel(UNTOLD);
+        let (reports, events) = sync_channel(UNTOLD);
         let idle = Some(Switch {
             settings: settings.clone(),
             output: Some(output),
             orders: ordered,
-            told,
+            reports,
             owner: thread::current(),
             start: Instant::now()
                 .checked_sub(PAST)
@@ -112,14 +112,14 @@ impl Switched {
 }
 
 impl Rejector for Switched {
-    fn schedule(&mut self, part: u32, fire: Moment, _now: Instant) -> Result<(), RejectError> {
+    fn schedule(&mut self, part: u32, fire: FirePoint, _now: Instant) -> Result<(), RejectError> {
         let full = RejectError::Overfull {
             device: self.settings.device.display().to_string(),
             part,
             waiting: self.pending,
         };
         // Counts are turned into moments before they come here.
-        let Moment::At(at) = fire else {
+        let FirePoint::At(at) = fire else {
             return Err(full);
         };
         self.orders
@@ -190,7 +190,7 @@ struct Switch {
     settings: SwitchedSettings,
     output: Option<Box<dyn Output>>,
     orders: Receiver<Order>,
-    told: SyncSender<RejectEvent>,
+    reports: SyncSender<RejectEvent>,
     owner: Thread,
     start: Instant,
     schedule: Actuator,
@@ -371,7 +371,7 @@ impl Switch {
     }
 
     fn tell(&self, event: RejectEvent) {
-        let _ = self.told.try_send(event);
+        let _ = self.reports.try_send(event);
         self.owner.unpark();
     }
 

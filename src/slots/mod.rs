@@ -16,7 +16,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aecsad_program::moment::moment as now;
+use aecsad_program::timestamp::timestamp as now;
 
 pub use error::SlotsError;
 pub use flash::{Flashed, Request};

@@ -24,7 +24,7 @@ pub struct Started {
     pub slot: SlotName,
     /// Its trial is not over.
     pub on_trial: bool,
-    /// What a person must be told, one sentence each.
+    /// What a person must know, one sentence each.
     pub alarms: Vec<String>,
 }
 

@@ -24,7 +24,7 @@ use crate::slots::trial::{Outcome, Trial};
 use crate::slots::{Slots, SlotsError, Started};
 use crate::station::bundle_section::BundleConfig;
 use selection::Selection;
-pub use selection::{SELECT_NAME, Wish};
+pub use selection::{SELECT_NAME, SelectionRequest};
 
 /// How soon a change in the slots is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -253,8 +253,8 @@ impl ChangingJudge {
 
 impl Watcher<'_> {
     /// Where the controller's wishes on the reject link go.
-    pub fn wish(&self) -> Wish {
-        self.selection.wish.clone()
+    pub fn request(&self) -> SelectionRequest {
+        self.selection.request.clone()
     }
 
     /// Watches until `stop` is set.

@@ -67,8 +67,13 @@ impl<'r> Gatekeeper<'r> {
         }
     }
 
-    pub fn announce(&mut self, told: Announcement, now: Instant, tell: &mut dyn FnMut(LineEvent)) {
-        let Announcement { part, sight } = told;
+    pub fn announce(
+        &mut self,
+        announcement: Announcement,
+        now: Instant,
+        tell: &mut dyn FnMut(LineEvent),
+    ) {
+        let Announcement { part, sight } = announcement;
         let mut fate = self.tracker.enter(part, now);
         let mut evidence = Evidence::Nothing;
         match sight {

@@ -22,7 +22,7 @@ pub enum Pulse {
     /// The part was to pass.
     None,
     /// Asked for, nothing heard yet.
-    Waiting,
+    Pending,
     /// Seen by the actuator, so many microseconds after the moment asked for.
     Seen { error_us: i64 },
     /// The actuator did not report it.
@@ -36,7 +36,7 @@ impl Pulse {
     pub fn name(self) -> &'static str {
         match self {
             Pulse::None => "none",
-            Pulse::Waiting => "waiting",
+            Pulse::Pending => "waiting",
             Pulse::Seen { .. } => "seen",
             Pulse::Unconfirmed => "unconfirmed",
             Pulse::Impossible => "impossible",
@@ -228,7 +228,7 @@ impl Ledger {
         } += 1;
         let pulse = match fate.action {
             Action::Pass => Pulse::None,
-            Action::Pulse { .. } => Pulse::Waiting,
+            Action::Pulse { .. } => Pulse::Pending,
             Action::Missed { .. } | Action::Astray => {
                 totals.impossible += 1;
                 Pulse::Impossible
@@ -281,7 +281,7 @@ impl Ledger {
         while let Some(first) = self.open.first_entry() {
             let row = first.get();
             let pulsed = match row.pulse {
-                Pulse::Waiting => false,
+                Pulse::Pending => false,
                 Pulse::Seen { .. } => !self.awaits_fall || row.fallen.is_some(),
                 _ => true,
             };
@@ -344,7 +344,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::line::{Moment, Part};
+    use crate::line::{FirePoint, Part};
 
     fn decided(id: u32, finding: Finding, action: Action) -> LineEvent {
         let fate = Fate {
@@ -372,7 +372,7 @@ mod tests {
             Entry::Notice(_) => {}
         };
         let fire_at = Instant::now();
-        let fire = Moment::At(fire_at);
+        let fire = FirePoint::At(fire_at);
         let pulse = Action::Pulse { fire };
         let pulsed = |part| {
             LineEvent::Gate(RejectEvent::Pulsed {
@@ -400,7 +400,7 @@ mod tests {
                 (2, Pulse::None),
                 (3, Pulse::Unconfirmed),
                 (4, Pulse::Impossible),
-                (6, Pulse::Waiting),
+                (6, Pulse::Pending),
             ]
         );
         assert_eq!(alarms, 3);

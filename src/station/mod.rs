@@ -1,7 +1,7 @@
 //! The line at work: three threads, joined by fixed-capacity queues, take each part from its frame to its fate.
 //!
 //! The camera's thread never waits for the engine, and the gate's thread never waits for anyone: it decides on each part
-//! by the part's deadline, whatever the other two do. What is told about it goes to the caller's thread and can be lost
+//! by the part's deadline, whatever the other two do. What is reported about it goes to the caller's thread and can be lost
 //! without consequence.
 
 pub mod bundle_section;
@@ -46,7 +46,7 @@ use queue::Outlet;
 const FRAMES: usize = 5;
 /// Parts between camera and gate: at 2,000 a minute, seven seconds of travel.
 const PARTS: usize = 256;
-/// What is told may lag behind by this much before it is lost.
+/// What is reported may lag behind by this much before it is lost.
 const EVENTS: usize = 1024;
 /// No thread sleeps longer before it looks whether to stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);

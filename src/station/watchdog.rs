@@ -12,7 +12,7 @@ use sd_notify::NotifyState;
 use super::Health;
 use super::config::WatchdogConfig;
 
-/// The machine is reset after so long without petting, if its watchdog can be told.
+/// The machine is reset after so long without petting, if its watchdog can be set.
 const RESET_AFTER_S: i32 = 30;
 const PET_EACH: Duration = Duration::from_secs(1);
 
@@ -178,11 +178,14 @@ mod tests {
                 assert_eq!(watchdog.turn(&health(), start + second * S), None);
             }
             assert_eq!(pettings(), 5);
-            let told: Vec<String> = (5..40)
+            let reported: Vec<String> = (5..40)
                 .filter_map(|s| watchdog.turn(sick, start + s * S))
                 .collect();
             assert_eq!(pettings(), 15, "ten seconds of patience");
-            assert!(told.len() == 1 && told[0].contains(word), "{told:?}");
+            assert!(
+                reported.len() == 1 && reported[0].contains(word),
+                "{reported:?}"
+            );
             // It recovers if there is still time.
             watchdog.turn(&health(), start + 40 * S);
             drop(watchdog);

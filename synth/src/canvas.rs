@@ -3,7 +3,7 @@
 
 use super::coverage::Coverage;
 use super::light::Light;
-use super::shape::{Bend, Pose, Shape};
+use super::shape::{Deformation, Pose, Shape};
 
 /// What a surface is at one point.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +120,7 @@ impl Canvas {
 pub struct Brush<'c> {
     canvas: &'c mut Canvas,
     pose: Pose,
-    bend: Option<Bend>,
+    deformation: Option<Deformation>,
     missing: Option<&'c Coverage>,
 }
 
@@ -129,13 +129,13 @@ impl<'c> Brush<'c> {
     pub fn new(
         canvas: &'c mut Canvas,
         pose: Pose,
-        bend: Option<Bend>,
+        deformation: Option<Deformation>,
         missing: Option<&'c Coverage>,
     ) -> Self {
         Self {
             canvas,
             pose,
-            bend,
+            deformation,
             missing,
         }
     }
@@ -144,8 +144,8 @@ impl<'c> Brush<'c> {
     pub fn paint(&mut self, shape: &Shape, relief: Relief, surface: impl Fn([f32; 2]) -> Texel) {
         let size = self.canvas.size;
         let scale = self.pose.scale;
-        let bent = match &self.bend {
-            Some(bend) => shape.bent(bend),
+        let bent = match &self.deformation {
+            Some(deformation) => shape.bent(deformation),
             None => shape.clone(),
         };
         let outline = bent.placed(&self.pose);
@@ -164,7 +164,9 @@ impl<'c> Brush<'c> {
                 continue;
             }
             let [u, v] = self.pose.apply_inverse([x as f32 + 0.5, y as f32 + 0.5]);
-            let u = u - self.bend.map_or(0.0, |bend| bend.shift(v));
+            let u = u - self
+                .deformation
+                .map_or(0.0, |deformation| deformation.shift(v));
             let texel = surface([u, v]);
             let mut tilt = self.pose.turn(texel.tilt);
             if let Some(edge) = &edge {

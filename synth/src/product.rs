@@ -11,7 +11,7 @@ use super::coverage::Coverage;
 use super::ground::Ground;
 use super::light::{Camera, Light, spread};
 use super::overlay::Overlay;
-use super::shape::{Bend, Pose, Shape};
+use super::shape::{Deformation, Pose, Shape};
 use super::structural::Fault;
 
 pub type Stream = ChaCha8Rng;
@@ -64,7 +64,7 @@ pub struct Part<K> {
     pub seed: u32,
     /// Factor of its brightness.
     pub tint: f32,
-    pub bend: Option<Bend>,
+    pub deformation: Option<Deformation>,
     /// Broken off, in picture pixels.
     pub missing: Option<Coverage>,
 }
@@ -76,7 +76,7 @@ impl<K> Part<K> {
             pose: Pose::new(at, angle, 1.0),
             seed: rng.random(),
             tint: 1.0 + spread(rng, 0.06),
-            bend: None,
+            deformation: None,
             missing: None,
         }
     }
@@ -182,7 +182,7 @@ pub trait Product: Sync {
 
     fn faults(&self) -> &'static [Fault];
 
-    /// Whether a part of this kind can bend along its y axis.
+    /// Whether a part of this kind can deformation along its y axis.
     fn bends(&self, kind: &Self::Kind) -> bool;
 
     /// Whether a piece can break off the edge of a part of this kind.
@@ -191,8 +191,8 @@ pub trait Product: Sync {
     /// A part's outline as it lies in the product's frame.
     fn placed(&self, part: &Part<Self::Kind>) -> Shape {
         let outline = self.outline(&part.kind);
-        match &part.bend {
-            Some(bend) => outline.bent(bend).placed(&part.pose),
+        match &part.deformation {
+            Some(deformation) => outline.bent(deformation).placed(&part.pose),
             None => outline.placed(&part.pose),
         }
     }
@@ -212,7 +212,7 @@ pub fn photograph<P: Product>(
     let to_pixels = arrangement.to_pixels(size);
     for part in &arrangement.parts {
         let pose = to_pixels.after(&part.pose);
-        let mut brush = Brush::new(&mut canvas, pose, part.bend, part.missing.as_ref());
+        let mut brush = Brush::new(&mut canvas, pose, part.deformation, part.missing.as_ref());
         product.paint(part, &mut brush);
     }
     for overlay in &arrangement.overlays {

@@ -3,7 +3,7 @@
 
 use std::f32::consts::{PI, TAU};
 
-/// Points closer than this (in product units) are enough for a smooth bend.
+/// Points closer than this (in product units) are enough for a smooth deformation.
 const BEND_STEP: f32 = 0.012;
 
 /// A rotation, a scale and a shift, applied in that order. Angles in radians, lengths in product units: the
@@ -52,14 +52,14 @@ impl Pose {
 
 /// One end of a part bent sideways: x grows with the square of the way past `from` along y.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bend {
+pub struct Deformation {
     pub strength: f32,
     pub from: f32,
     /// 1 bends the end towards +y, -1 the one towards -y.
     pub end: f32,
 }
 
-impl Bend {
+impl Deformation {
     pub fn shift(&self, y: f32) -> f32 {
         let past = ((y - self.from) * self.end).max(0.0);
         self.strength * past * past
@@ -152,7 +152,7 @@ impl Shape {
         self.map(|point| pose.apply(point))
     }
 
-    pub fn bent(&self, bend: &Bend) -> Self {
+    pub fn bent(&self, deformation: &Deformation) -> Self {
         let mut fine = Shape::default();
         for contour in &self.contours {
             let mut points = Vec::with_capacity(contour.len() * 4);
@@ -166,7 +166,7 @@ impl Shape {
             }
             fine.contours.push(points);
         }
-        fine.map(|[x, y]| [x + bend.shift(y), y])
+        fine.map(|[x, y]| [x + deformation.shift(y), y])
     }
 
     /// Smallest and largest x and y: `[x0, y0, x1, y1]`; an empty shape gives an inverted box.
@@ -222,12 +222,12 @@ mod tests {
 
     #[test]
     fn a_bend_moves_one_end_only() {
-        let bend = Bend {
+        let deformation = Deformation {
             strength: 2.0,
             from: 0.0,
             end: 1.0,
         };
-        let [x0, _, x1, _] = Shape::rect([0.01, 0.2]).bent(&bend).bounds();
+        let [x0, _, x1, _] = Shape::rect([0.01, 0.2]).bent(&deformation).bounds();
         assert!((x0 + 0.01).abs() < 1e-6);
         assert!((x1 - 0.01 - 0.08).abs() < 1e-5);
     }

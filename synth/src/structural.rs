@@ -1,5 +1,5 @@
 //! Defects of substance, the same kinds on every product: planned on the visible part of one piece, so that the
-//! ground truth is the geometry itself, and painted over the finished scene (a chip and a bend are painted with
+//! ground truth is the geometry itself, and painted over the finished scene (a chip and a deformation are painted with
 //! their part).
 
 use std::f32::consts::{PI, TAU};
@@ -11,7 +11,7 @@ use super::light::{linear, spread};
 use super::noise;
 use super::overlay::{Effect, Overlay};
 use super::product::{Arrangement, Grade, Product, Stream, pick};
-use super::shape::{Bend, Shape};
+use super::shape::{Deformation, Shape};
 
 /// A part smaller than this (in product units squared, visible) is too small to show a defect.
 const SMALLEST_TARGET: f32 = 0.0015;
@@ -62,7 +62,7 @@ pub fn damage<P: Product>(
 ) -> Coverage {
     let target = choose_target(product, fault, arrangement, size, rng);
     if let (Fault::Bend, Some(part)) = (fault, target.part) {
-        return bend(product, grade, arrangement, part, size, rng);
+        return deform(product, grade, arrangement, part, size, rng);
     }
     let px = size as f32;
     let mut best: Option<(f32, Overlay)> = None;
@@ -120,7 +120,7 @@ fn choose_target<P: Product>(
             .iter()
             .fold(outlines[i].clone(), |seen, above| seen.without(above));
         let covered = visible.area_px() < 0.6 * outlines[i].area_px();
-        // A bend shows only on a part of which most can be seen.
+        // A deformation shows only on a part of which most can be seen.
         let hidden = fault == Fault::Bend && covered;
         if suits && !hidden && visible.area_px() > smallest {
             targets.push(Target {
@@ -279,7 +279,7 @@ fn settle<K>(
     region
 }
 
-fn bend<P: Product>(
+fn deform<P: Product>(
     product: &P,
     grade: Grade,
     arrangement: &mut Arrangement<P::Kind>,
@@ -296,17 +296,17 @@ fn bend<P: Product>(
     let length = (y1 - y0) * 0.65;
     let deflection = grade.of(0.34, 0.22, 0.14) * length;
     let side = if rng.random() { 1.0 } else { -1.0 };
-    let bend = Bend {
+    let deformation = Deformation {
         strength: side * deflection / (length * length),
         from,
         end,
     };
-    part.bend = Some(bend);
+    part.deformation = Some(deformation);
     let pose = to_pixels.after(&part.pose);
     let bent = Coverage::of(&product.placed(part).placed(&to_pixels), size, 0.0);
     straight.joined(&bent).scaled_by(|x, y| {
         let [_, v] = pose.apply_inverse([x as f32 + 0.5, y as f32 + 0.5]);
-        let moved_px = bend.shift(v).abs() * pose.scale;
+        let moved_px = deformation.shift(v).abs() * pose.scale;
         f32::from(moved_px > 1.0)
     })
 }

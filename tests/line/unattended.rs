@@ -85,7 +85,7 @@ fn too_many_rejects_in_a_row_stop_the_station_with_its_sentence() {
 }
 
 /// What the station tells its service manager.
-fn told(socket: &UnixDatagram) -> Vec<String> {
+fn reported(socket: &UnixDatagram) -> Vec<String> {
     let mut messages = Vec::new();
     let mut bytes = [0; 1024];
     while let Ok(length) = socket.recv(&mut bytes) {
@@ -116,7 +116,7 @@ fn the_service_manager_s_watchdog_is_petted_until_the_engine_stalls() {
     let mut since_petted = Instant::now();
     while since_petted.elapsed() < Duration::from_secs(4) {
         assert!(Instant::now() < give_up, "it is petted for ever: {all:?}");
-        let news = told(&socket);
+        let news = reported(&socket);
         if news.iter().any(|message| message.contains("WATCHDOG=1")) {
             since_petted = Instant::now();
         }
@@ -187,7 +187,7 @@ fn under_systemd_each_line_has_names_and_an_urgency() {
     );
 }
 
-/// Where a station is not told otherwise it listens where the next test's would.
+/// Where a station has no other address it listens where the next test's would.
 const OFF: &str = "[monitor]\nlisten = \"off\"\n";
 
 #[test]

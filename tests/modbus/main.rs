@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use aecsad::line::Moment;
+use aecsad::line::FirePoint;
 use aecsad::reject::switched::{Board, Switched, SwitchedSettings};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
 use aecsad::serial::Terms;
@@ -170,7 +170,7 @@ fn a_coil_is_switched_for_each_pulse_and_the_fallen_part_is_seen() {
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     let now = Instant::now();
     for part in 1..=3 {
-        gate.schedule(part, Moment::At(now + part * 500 * MS), now)
+        gate.schedule(part, FirePoint::At(now + part * 500 * MS), now)
             .unwrap();
     }
     let mut seen = Vec::new();

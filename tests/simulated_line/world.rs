@@ -212,11 +212,11 @@ impl World {
             let spoke = self.play_link_and_actuator();
             self.hit(before);
             // The gate's thread: woken by whoever has news for it, sometimes late.
-            let told = self
+            let reported = self
                 .due
                 .peek()
                 .is_some_and(|due| due.at_us.0 <= self.now_us);
-            if self.now_us >= gate_busy_until && (told || spoke || self.now_us >= wake_us) {
+            if self.now_us >= gate_busy_until && (reported || spoke || self.now_us >= wake_us) {
                 let now = self.at(self.now_us);
                 let mut tell = |event| news.push(event);
                 while self

@@ -136,7 +136,7 @@ fn a_flipped_bit_at_rest_is_found_at_start_and_the_other_slot_taken() {
             "{alarms:?}"
         );
         assert!(alarms[0].ends_with("flash version 2 again"), "{alarms:?}");
-        assert_eq!(started(&slots), ("gear".into(), 1, vec![]), "told once");
+        assert_eq!(started(&slots), ("gear".into(), 1, vec![]), "reported once");
         // Flashed again it is as before: the floor stands, and this version is not below it.
         flash(&slots, &bundle("gear", 2, None)).unwrap();
         assert_eq!(started(&slots).1, 2);

@@ -14,7 +14,7 @@ use aecsad_inspect::optics::{InputGeometry, Optics};
 use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::engine::Cpu;
 use aecsad_train::export::onnx::Graph;
-use aecsad_train::lgst::{Jitter, Lesson, LgstConfig, Teacher, TrainedLgst};
+use aecsad_train::lgst::{Jitter, LgstConfig, Teacher, TeacherFeatures, TrainedLgst};
 use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
 use aecsad_train::segmentation::SegmentationConfig;
 use burn::tensor::{Distribution, Tensor};
@@ -133,12 +133,12 @@ fn trained(config: &LgstConfig, [stride8, stride16]: [usize; 2]) -> TrainedLgst<
             &device,
         )
     };
-    let lesson = Lesson {
+    let features = TeacherFeatures {
         stride8: noise(stride8, IMAGE / 8),
         stride16: noise(stride16, IMAGE / 16),
     };
     TrainedLgst {
-        teacher: Teacher::fit(&[lesson], config.channels, SEED, &device),
+        teacher: Teacher::fit(&[features], config.channels, SEED, &device),
         students: config.init(&device),
         image_size: IMAGE,
     }

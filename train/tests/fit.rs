@@ -185,7 +185,7 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     assert_eq!(again.status().unwrap().code(), Some(0));
     let second = Bundle::read(&bundle, &Trust::Anyone).unwrap();
     assert!(first == second.entry("statistics.safetensors").unwrap());
-    // Two bundles of one version could not be told apart.
+    // Two bundles of one version could not be distinguished.
     assert_eq!((read.manifest.version, second.manifest.version), (1, 2));
     let trained = second.manifest.trained().unwrap();
     assert!(

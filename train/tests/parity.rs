@@ -12,8 +12,8 @@ use aecsad_train::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Workplace,
 };
 use aecsad_train::lgst::{
-    Dropout, GlobalStudentConfig, Jitter, Lesson, LgstConfig, LgstLossConfig, LgstTerms,
-    LocalStudent, LocalStudentConfig, LocalWidths, Students, Teacher, TrainedLgst,
+    Dropout, GlobalStudentConfig, Jitter, LgstConfig, LgstLossConfig, LgstTerms, LocalStudent,
+    LocalStudentConfig, LocalWidths, Students, Teacher, TeacherFeatures, TrainedLgst,
 };
 use aecsad_train::segmentation::{
     DecoderConfig, DecoderWidths, Probabilities, SegmentationConfig, Target,
@@ -273,12 +273,12 @@ fn the_full_networks_are_exported_as_they_are() {
         })
         .collect();
     assert_eq!(students.apply(gains, None, None, true).applied.len(), 4);
-    let lesson = Lesson {
+    let features = TeacherFeatures {
         stride8: stride8.clone(),
         stride16: stride16.clone(),
     };
     let trained = TrainedLgst {
-        teacher: Teacher::fit(&[lesson], config.channels, 3, &device),
+        teacher: Teacher::fit(&[features], config.channels, 3, &device),
         students,
         image_size: 256,
     };
@@ -401,7 +401,7 @@ fn lgst_loss(students: &Students<B>) -> Loss<B> {
         global: students
             .global
             .forward(wave([2, 3, 64, 64], 0.8), None::<Dropout<'_, ChaCha8Rng>>),
-        stranger: None,
+        out_of_distribution: None,
     })
 }
 

@@ -89,15 +89,15 @@ fn download(url: &str, folder: &Path, content: &[u8]) -> Download {
     }
 }
 
-/// Bytes there and, if it is known, bytes in all, as often as they were told.
+/// Bytes there and, if it is known, bytes in all, as often as they were reported.
 type Told = Vec<(u64, Option<u64>)>;
 
 fn run(download: &Download) -> (Result<(), WeightsError>, Told) {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let result = fetch(download, &AtomicBool::new(false), &mut |done, total| {
-        told.push((done, total))
+        reported.push((done, total))
     });
-    (result, told)
+    (result, reported)
 }
 
 #[test]
@@ -105,10 +105,10 @@ fn a_file_is_fetched_checked_and_not_fetched_again() {
     let folder = tempfile::tempdir().unwrap();
     let (url, ranges) = server(content(), vec![Manner::Serves]);
     let download = download(&url, folder.path(), &content());
-    let (result, told) = run(&download);
+    let (result, reported) = run(&download);
     result.unwrap();
     assert_eq!(std::fs::read(&download.target).unwrap(), content());
-    assert_eq!(told.last().unwrap(), &(300_000, Some(300_000)));
+    assert_eq!(reported.last().unwrap(), &(300_000, Some(300_000)));
     assert_eq!(ranges.recv().unwrap(), None);
     // The server is gone by now.
     run(&download).0.unwrap();

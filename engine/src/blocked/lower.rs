@@ -12,7 +12,7 @@ use super::attention::Attention;
 use super::convolution::Convolution;
 use super::ops::Blocked;
 use super::window::Window;
-use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window, Scale};
+use crate::int8::{Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, Scale};
 
 /// The same network; its inputs, outputs and their order stay. `int8_weights` are the bytes of the constants with these
 /// names.
@@ -51,7 +51,7 @@ pub(crate) fn lower(
 pub(super) enum Wire {
     Made(Made),
     /// Not in the target yet, because what follows may join it.
-    Waiting(Box<Waiting>),
+    Pending(Box<Pending>),
 }
 
 /// The forms in which a map is there.
@@ -92,7 +92,7 @@ impl Made {
     }
 }
 
-pub(super) struct Waiting {
+pub(super) struct Pending {
     pub(super) name: String,
     pub(super) layer: Layer,
     pub(super) inputs: TVec<OutletId>,
@@ -113,17 +113,17 @@ impl Layer {
             Layer::Convolution(layer) => &mut layer.bounds,
             Layer::Window(layer) => &mut layer.bounds,
             Layer::Attention(layer) => &mut layer.bounds,
-            Layer::Int8Convolution(layer) => &mut layer.closing.bounds,
-            Layer::Int8Window(layer) => &mut layer.closing.bounds,
+            Layer::Int8Convolution(layer) => &mut layer.epilogue.bounds,
+            Layer::Int8Window(layer) => &mut layer.epilogue.bounds,
         }
     }
 
     /// Of a layer of bytes, what follows its sums.
-    pub(super) fn closing(&mut self) -> Option<&mut Closing> {
+    pub(super) fn epilogue(&mut self) -> Option<&mut Epilogue> {
         match self {
             Layer::Convolution(_) | Layer::Window(_) | Layer::Attention(_) => None,
-            Layer::Int8Convolution(layer) => Some(&mut layer.closing),
-            Layer::Int8Window(layer) => Some(&mut layer.closing),
+            Layer::Int8Convolution(layer) => Some(&mut layer.epilogue),
+            Layer::Int8Window(layer) => Some(&mut layer.epilogue),
         }
     }
 }
@@ -186,7 +186,7 @@ impl Lowering<'_> {
             return Ok(wire);
         }
         let name = &self.source.node(outlet.node).name;
-        let wire = if matches!(self.wires.get(&outlet), Some(Wire::Waiting(_))) {
+        let wire = if matches!(self.wires.get(&outlet), Some(Wire::Pending(_))) {
             self.finish(outlet)?.context("a layer that isn't there")?
         } else if let Some(bytes) = self.made(outlet).bytes {
             let channels = self.map(outlet).context("bytes that are no map")?[0];
@@ -209,23 +209,23 @@ impl Lowering<'_> {
 
     /// Puts a layer that waits into the target; `None` if none does.
     pub(super) fn finish(&mut self, outlet: OutletId) -> TractResult<Option<OutletId>> {
-        let waiting = match self.wires.remove(&outlet) {
-            Some(Wire::Waiting(waiting)) => waiting,
+        let pending = match self.wires.remove(&outlet) {
+            Some(Wire::Pending(pending)) => pending,
             made => {
                 self.wires.extend(made.map(|made| (outlet, made)));
                 return Ok(None);
             }
         };
-        let mut inputs = waiting.inputs;
-        inputs.extend(waiting.residual);
-        let op: Box<dyn TypedOp> = match waiting.layer {
+        let mut inputs = pending.inputs;
+        inputs.extend(pending.residual);
+        let op: Box<dyn TypedOp> = match pending.layer {
             Layer::Convolution(layer) => Box::new(Blocked::Convolution(Arc::new(layer))),
             Layer::Window(layer) => Box::new(Blocked::Window(Arc::new(layer))),
             Layer::Attention(layer) => Box::new(Blocked::Attention(Arc::new(layer))),
             Layer::Int8Convolution(layer) => Box::new(Int8::Convolution(Arc::new(layer))),
             Layer::Int8Window(layer) => Box::new(Int8::Window(Arc::new(layer))),
         };
-        Ok(Some(self.target.wire_node(waiting.name, op, &inputs)?[0]))
+        Ok(Some(self.target.wire_node(pending.name, op, &inputs)?[0]))
     }
 
     /// The forms in which a map is there already.
@@ -276,24 +276,24 @@ impl Lowering<'_> {
     }
 
     /// A layer that waits and that only one node reads.
-    pub(super) fn waiting(&mut self, outlet: OutletId) -> Option<&mut Waiting> {
+    pub(super) fn pending(&mut self, outlet: OutletId) -> Option<&mut Pending> {
         if !self.is_read_once(outlet) {
             return None;
         }
         match self.wires.get_mut(&outlet) {
-            Some(Wire::Waiting(waiting)) => Some(waiting.as_mut()),
+            Some(Wire::Pending(pending)) => Some(pending.as_mut()),
             _ => None,
         }
     }
 
     pub(super) fn wait(&mut self, node: &TypedNode, layer: Layer, inputs: TVec<OutletId>) {
-        let waiting = Waiting {
+        let pending = Pending {
             name: node.name.clone(),
             layer,
             inputs,
             residual: None,
         };
         self.wires
-            .insert(OutletId::new(node.id, 0), Wire::Waiting(Box::new(waiting)));
+            .insert(OutletId::new(node.id, 0), Wire::Pending(Box::new(pending)));
     }
 }

@@ -230,10 +230,10 @@ impl Lowering<'_> {
             let Some(&[bound]) = bound.as_deref() else {
                 continue;
             };
-            let Some(waiting) = self.waiting(map) else {
+            let Some(pending) = self.pending(map) else {
                 continue;
             };
-            let bounds = waiting.layer.bounds();
+            let bounds = pending.layer.bounds();
             *bounds = bounds.map(|old| {
                 if is_least {
                     old.max(bound)
@@ -241,9 +241,9 @@ impl Lowering<'_> {
                     old.min(bound)
                 }
             });
-            let waiting = self.wires.remove(&map);
+            let pending = self.wires.remove(&map);
             self.wires
-                .extend(waiting.map(|waiting| (OutletId::new(node.id, 0), waiting)));
+                .extend(pending.map(|pending| (OutletId::new(node.id, 0), pending)));
             return true;
         }
         false
@@ -261,10 +261,10 @@ impl Lowering<'_> {
             return Ok(false);
         }
         for (map, other) in [(second, first), (first, second)] {
-            let is_open = self.waiting(map).is_some_and(|waiting| {
-                matches!(waiting.layer, Layer::Convolution(_) | Layer::Attention(_))
-                    && waiting.residual.is_none()
-                    && waiting
+            let is_open = self.pending(map).is_some_and(|pending| {
+                matches!(pending.layer, Layer::Convolution(_) | Layer::Attention(_))
+                    && pending.residual.is_none()
+                    && pending
                         .layer
                         .bounds()
                         .iter()
@@ -272,10 +272,10 @@ impl Lowering<'_> {
             });
             if is_open {
                 let other = self.blocked(other)?;
-                if let Some(Wire::Waiting(mut waiting)) = self.wires.remove(&map) {
-                    waiting.residual = Some(other);
+                if let Some(Wire::Pending(mut pending)) = self.wires.remove(&map) {
+                    pending.residual = Some(other);
                     self.wires
-                        .insert(OutletId::new(node.id, 0), Wire::Waiting(waiting));
+                        .insert(OutletId::new(node.id, 0), Wire::Pending(pending));
                 }
                 return Ok(true);
             }
@@ -297,7 +297,7 @@ impl Lowering<'_> {
         let are_whole = maps.iter().all(|[channels, ..]| channels % LANES == 0);
         let is_any_blocked = node.inputs.iter().any(|input| match self.wires.get(input) {
             Some(Wire::Made(made)) => made.blocked.is_some() || made.bytes.is_some(),
-            Some(Wire::Waiting(_)) => true,
+            Some(Wire::Pending(_)) => true,
             None => false,
         });
         if !is_any_blocked || is_sum && !are_equal || is_join && !are_whole {

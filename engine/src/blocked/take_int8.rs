@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8, 
 
 use super::lower::{Bytes, Layer, Lowering, Made};
 use crate::admission::MAX_UNFOLDED;
-use crate::int8::{Closing, Int8, Int8Convolution, Int8Weights, Int8Window, LANES, Scale};
+use crate::int8::{Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, LANES, Scale};
 
 impl Lowering<'_> {
     /// Whether a kernel for bytes makes `node`.
@@ -72,13 +72,13 @@ impl Lowering<'_> {
 
     /// Lets a layer of bytes that waits for one reader write bytes.
     fn finish_in_bytes(&mut self, outlet: OutletId, scale: Scale) -> TractResult<Option<Bytes>> {
-        let Some(closing) = self
-            .waiting(outlet)
-            .and_then(|waiting| waiting.layer.closing())
+        let Some(epilogue) = self
+            .pending(outlet)
+            .and_then(|pending| pending.layer.epilogue())
         else {
             return Ok(None);
         };
-        closing.write_bytes(scale);
+        epilogue.write_bytes(scale);
         let wire = self.finish(outlet)?;
         Ok(wire.map(|wire| Bytes { wire, scale }))
     }
@@ -139,18 +139,18 @@ impl Lowering<'_> {
             .iter()
             .map(|scale| scale * bytes.scale.step)
             .collect();
-        let closing = Closing::new(&factors, &bias);
+        let epilogue = Epilogue::new(&factors, &bias);
         let layer = match op.group {
             1 => {
                 let layer =
-                    Int8Convolution::new(axes, inputs, &weights.values, closing, bytes.scale.zero);
+                    Int8Convolution::new(axes, inputs, &weights.values, epilogue, bytes.scale.zero);
                 if layer.scratch_length() > MAX_UNFOLDED {
                     return false;
                 }
                 Layer::Int8Convolution(layer)
             }
             group if group == inputs && inputs == outputs && Int8Window::takes(&axes) => {
-                let layer = Int8Window::new(axes, &weights.values, closing, bytes.scale.zero);
+                let layer = Int8Window::new(axes, &weights.values, epilogue, bytes.scale.zero);
                 Layer::Int8Window(layer)
             }
             _ => return false,
@@ -182,9 +182,9 @@ impl Lowering<'_> {
         }
         let area = axes[0].kernel * axes[1].kernel;
         let factors = vec![bytes.scale.step / area as f32; channels];
-        let closing = Closing::new(&factors, &vec![0.0; channels]);
+        let epilogue = Epilogue::new(&factors, &vec![0.0; channels]);
         let ones = vec![1; channels * area];
-        let layer = Int8Window::new(axes, &ones, closing, bytes.scale.zero);
+        let layer = Int8Window::new(axes, &ones, epilogue, bytes.scale.zero);
         self.wait(node, Layer::Int8Window(layer), tvec![bytes.wire]);
         true
     }
@@ -204,23 +204,23 @@ impl Lowering<'_> {
             let Some(bytes) = self.made(other).bytes else {
                 continue;
             };
-            let Some(waiting) = self.waiting(map) else {
+            let Some(pending) = self.pending(map) else {
                 continue;
             };
-            let is_open = waiting
+            let is_open = pending
                 .layer
                 .bounds()
                 .iter()
                 .all(|bound| bound.is_infinite());
-            if let Layer::Int8Convolution(layer) = &mut waiting.layer
-                && layer.closing.residual.is_none()
+            if let Layer::Int8Convolution(layer) = &mut pending.layer
+                && layer.epilogue.residual.is_none()
                 && is_open
             {
-                layer.closing.residual = Some(bytes.scale);
-                waiting.residual = Some(bytes.wire);
-                let waiting = self.wires.remove(&map);
+                layer.epilogue.residual = Some(bytes.scale);
+                pending.residual = Some(bytes.wire);
+                let pending = self.wires.remove(&map);
                 self.wires
-                    .extend(waiting.map(|waiting| (OutletId::new(node.id, 0), waiting)));
+                    .extend(pending.map(|pending| (OutletId::new(node.id, 0), pending)));
                 return true;
             }
         }
@@ -248,8 +248,8 @@ impl Lowering<'_> {
                 .bytes
                 .is_some_and(|bytes| bytes.scale == scale);
             let writes_bytes = self
-                .waiting(*input)
-                .is_some_and(|waiting| waiting.layer.closing().is_some());
+                .pending(*input)
+                .is_some_and(|pending| pending.layer.epilogue().is_some());
             can_join &= is_whole && (has_bytes || writes_bytes);
         }
         if !can_join {

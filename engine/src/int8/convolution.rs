@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::closing::{Closing, Target};
 use super::dots::{DEPTH, Dots, Kernel, LANES, run};
+use super::epilogue::{Epilogue, Target};
 use super::scratch::with_bytes;
 use crate::blocked::{Axis, CELLS_TOGETHER, Needed, Padded, Shares, Taps};
 
@@ -14,8 +14,8 @@ const INPUT_BYTES: usize = 256 << 10;
 const STEP: usize = LANES * DEPTH;
 /// Most output blocks of a tile.
 const WIDEST: usize = 3;
-/// So many multiplications take as long as one of floats, about.
-const QUICK: usize = 4;
+/// Int8 multiplications in the time of one of floats, about.
+const FLOAT_SPEEDUP: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Int8Convolution {
@@ -32,7 +32,7 @@ pub(crate) struct Int8Convolution {
     weights: Vec<i8>,
     /// `[output block][16]`
     starts: Vec<i32>,
-    pub closing: Closing,
+    pub epilogue: Epilogue,
 }
 
 impl Int8Convolution {
@@ -41,15 +41,15 @@ impl Int8Convolution {
         axes: [Axis; 2],
         inputs: usize,
         weights: &[i8],
-        closing: Closing,
+        epilogue: Epilogue,
         zero: i32,
     ) -> Self {
         let padded = Padded::new(&axes);
         let [rows, columns] = axes;
         let mut taps = Taps::new(&axes, &padded, LANES);
         let area = rows.kernel * columns.kernel;
-        let outputs = closing.channels();
-        let (input_blocks, output_blocks) = (inputs.div_ceil(LANES), closing.blocks());
+        let outputs = epilogue.channels();
+        let (input_blocks, output_blocks) = (inputs.div_ceil(LANES), epilogue.blocks());
         let mut packed =
             Vec::with_capacity(output_blocks * input_blocks * taps.len() * LANES * LANES);
         for output_block in 0..output_blocks {
@@ -81,7 +81,7 @@ impl Int8Convolution {
             taps,
             weights: packed,
             starts,
-            closing,
+            epilogue,
             padded,
             axes,
         }
@@ -111,18 +111,18 @@ impl Int8Convolution {
     pub(crate) unsafe fn apply(&self, input: &[i8], residual: Option<&[i8]>, target: Target) {
         assert_eq!(input.len(), self.input_length());
         let cells = self.axes[0].output * self.axes[1].output;
-        assert_eq!(residual.is_some(), self.closing.residual.is_some());
-        assert!(residual.is_none_or(|map| map.len() == self.closing.blocks() * LANES * cells));
+        assert_eq!(residual.is_some(), self.epilogue.residual.is_some());
+        assert!(residual.is_none_or(|map| map.len() == self.epilogue.blocks() * LANES * cells));
         let plane = self.padded.size[0] * self.padded.size[1] * LANES;
         let start = |input: &[i8]| {
             let shares = Shares {
                 axes: &self.axes,
-                blocks: self.closing.blocks(),
+                blocks: self.epilogue.blocks(),
                 widest: WIDEST,
                 weights: self.weights.len(),
                 input: self.scratch_length(),
             };
-            shares.each(self.weights.len() / QUICK, |cells, blocks| {
+            shares.each(self.weights.len() / FLOAT_SPEEDUP, |cells, blocks| {
                 run(&Pass {
                     layer: self,
                     input: input.as_ptr(),
@@ -306,7 +306,7 @@ impl Pass<'_> {
                     for (block, sums) in sums.iter().enumerate() {
                         let at = [first_block + block, cell + index, area];
                         layer
-                            .closing
+                            .epilogue
                             .write::<D>(*sums, at, self.residual, self.target);
                     }
                 }

@@ -8,10 +8,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod closing;
 mod convert;
 mod convolution;
 mod dots;
+mod epilogue;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod ops;
@@ -24,9 +24,9 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use closing::Closing;
 pub(crate) use convolution::Int8Convolution;
 pub(crate) use dots::LANES;
+pub(crate) use epilogue::Epilogue;
 pub(crate) use ops::Int8;
 pub(crate) use scale::Scale;
 pub(crate) use weights::{Int8Weights, take as take_weights};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::closing::{Closing, Target};
 use super::convert::{to_bytes, to_floats};
 use super::convolution::Int8Convolution;
 use super::dots::LANES;
+use super::epilogue::{Epilogue, Target};
 use super::scale::Scale;
 use super::window::Int8Window;
 use crate::blocked::LANES as FLOAT_LANES;
@@ -43,18 +43,18 @@ impl PartialEq for Int8 {
 impl Eq for Int8 {}
 
 impl Int8 {
-    /// The layer's closing and the height and width of its output.
-    fn layer(&self) -> Option<(&Closing, [usize; 2])> {
+    /// The layer's epilogue and the height and width of its output.
+    fn layer(&self) -> Option<(&Epilogue, [usize; 2])> {
         match self {
-            Int8::Convolution(layer) => Some((&layer.closing, layer.output_size())),
-            Int8::Window(layer) => Some((&layer.closing, layer.output_size())),
+            Int8::Convolution(layer) => Some((&layer.epilogue, layer.output_size())),
+            Int8::Window(layer) => Some((&layer.epilogue, layer.output_size())),
             Int8::Quantise(_) | Int8::Dequantise(..) => None,
         }
     }
 
     fn writes_bytes(&self) -> bool {
         match self.layer() {
-            Some((closing, _)) => closing.writes_bytes(),
+            Some((epilogue, _)) => epilogue.writes_bytes(),
             None => matches!(self, Int8::Quantise(_)),
         }
     }
@@ -63,14 +63,14 @@ impl Int8 {
         let &[blocks, height, width, lanes] = input else {
             bail!("{self:?} of a map {input:?}");
         };
-        if let Some((closing, [height, width])) = self.layer() {
+        if let Some((epilogue, [height, width])) = self.layer() {
             ensure!(lanes == LANES);
-            let lanes = if closing.writes_bytes() {
+            let lanes = if epilogue.writes_bytes() {
                 LANES
             } else {
                 FLOAT_LANES
             };
-            let blocks = closing.output_length(1) / lanes;
+            let blocks = epilogue.output_length(1) / lanes;
             return Ok([blocks, height, width, lanes]);
         }
         match self {

@@ -3,10 +3,10 @@
 
 use fastrand::Rng;
 
-use super::closing::{Closing, Target};
 use super::convert::{to_bytes, to_floats};
 use super::convolution::Int8Convolution;
 use super::dots::{CHOSEN, Instructions, LANES};
+use super::epilogue::{Epilogue, Target};
 use super::scale::Scale;
 use super::window::Int8Window;
 use crate::Team;
@@ -69,9 +69,9 @@ fn blocked<T: Copy>(plain: &[T], area: usize, lanes: usize, fill: T) -> Vec<T> {
     blocked
 }
 
-/// Random closings and what they should make of sums.
+/// Random epilogues and what they should make of sums.
 struct Expected {
-    closing: Closing,
+    epilogue: Epilogue,
     /// Of bytes.
     residual: Option<Vec<i8>>,
     /// Of the results, if they are bytes.
@@ -84,18 +84,18 @@ impl Expected {
         let channels = sums.len() / area;
         let factors: Vec<f32> = (0..channels).map(|_| rng.f32() * 1e-3).collect();
         let bias = floats(rng, channels);
-        let mut closing = Closing::new(&factors, &bias);
+        let mut epilogue = Epilogue::new(&factors, &bias);
         if rng.bool() {
-            closing.bounds = [0.0, 6.0];
+            epilogue.bounds = [0.0, 6.0];
         }
         let added = scale(rng);
         let residual = (can_add && rng.bool()).then(|| steps(rng, sums.len(), added));
-        closing.residual = residual.as_ref().map(|_| added);
+        epilogue.residual = residual.as_ref().map(|_| added);
         let mut per_step = 1.0;
-        let mut bounds = closing.bounds;
+        let mut bounds = epilogue.bounds;
         let scale = rng.bool().then(|| scale(rng));
         if let Some(scale) = scale {
-            closing.write_bytes(scale);
+            epilogue.write_bytes(scale);
             per_step = scale.step.recip();
             let [least, most] = scale.bounds();
             bounds = bounds.map(|bound| (bound * per_step).clamp(least, most));
@@ -110,7 +110,7 @@ impl Expected {
         });
         Expected {
             values: values.collect(),
-            closing,
+            epilogue,
             residual: residual.map(|steps| bytes(&steps, area, added)),
             scale,
         }
@@ -119,7 +119,7 @@ impl Expected {
     /// Runs a layer and compares.
     fn check(&self, area: usize, apply: impl FnOnce(Option<&[i8]>, Target)) {
         let residual = self.residual.as_deref();
-        let length = self.closing.output_length(area);
+        let length = self.epilogue.output_length(area);
         if let Some(scale) = self.scale {
             let mut found = vec![0; length];
             apply(residual, Target::Bytes(found.as_mut_ptr()));
@@ -178,8 +178,8 @@ fn convolution() {
             }
         });
         let expected = Expected::new(rng, &sums, area, true);
-        let closing = expected.closing.clone();
-        let layer = Int8Convolution::new(axes, inputs, &weights, closing, scale.zero);
+        let epilogue = expected.epilogue.clone();
+        let layer = Int8Convolution::new(axes, inputs, &weights, epilogue, scale.zero);
         let map = bytes(&map, input_area, scale);
         // SAFETY: `check` gives room for the output.
         expected.check(area, |residual, target| unsafe {
@@ -214,7 +214,7 @@ fn window_in_each_channel() {
             }
         });
         let expected = Expected::new(rng, &sums, area, false);
-        let layer = Int8Window::new(axes, &weights, expected.closing.clone(), scale.zero);
+        let layer = Int8Window::new(axes, &weights, expected.epilogue.clone(), scale.zero);
         let map = bytes(&map, input_area, scale);
         // SAFETY: `check` gives room for the output.
         expected.check(area, |_, target| unsafe { layer.apply(&map, target) });

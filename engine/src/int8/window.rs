@@ -1,8 +1,8 @@
 //! What a window computes of bytes in each channel by itself: depthwise convolution and mean.
 
-use super::closing::{Closing, Target};
 use super::convolution::starts;
 use super::dots::{DEPTH, Dots, Kernel, LANES, run};
+use super::epilogue::{Epilogue, Target};
 use super::scratch::with_bytes;
 use crate::blocked::{Axis, Padded};
 use crate::team;
@@ -22,7 +22,7 @@ pub(crate) struct Int8Window {
     weights: Vec<i8>,
     /// `[block][16]`
     starts: Vec<i32>,
-    pub closing: Closing,
+    pub epilogue: Epilogue,
 }
 
 impl Int8Window {
@@ -38,10 +38,10 @@ impl Int8Window {
 
     /// `weights` is `[channels, height, width]`, each from -127 to 127.
     /// Values of the map are above `zero`.
-    pub(crate) fn new(axes: [Axis; 2], weights: &[i8], closing: Closing, zero: i32) -> Self {
+    pub(crate) fn new(axes: [Axis; 2], weights: &[i8], epilogue: Epilogue, zero: i32) -> Self {
         let [rows, columns] = axes.map(|axis| axis.kernel);
         let of_row = columns.div_ceil(DEPTH) * LANES * DEPTH;
-        let mut packed = vec![0; closing.blocks() * rows * of_row];
+        let mut packed = vec![0; epilogue.blocks() * rows * of_row];
         for (channel, kernel) in weights.chunks_exact(rows * columns).enumerate() {
             for (tap, weight) in kernel.iter().enumerate() {
                 let (row, column) = (tap / columns, tap % columns);
@@ -53,9 +53,9 @@ impl Int8Window {
             padded: Padded::new(&axes),
             axes,
             zero: zero as i8,
-            starts: starts(&packed, closing.blocks(), zero),
+            starts: starts(&packed, epilogue.blocks(), zero),
             weights: packed,
-            closing,
+            epilogue,
         }
     }
 
@@ -65,7 +65,7 @@ impl Int8Window {
     }
 
     pub(crate) fn input_length(&self) -> usize {
-        self.closing.blocks() * self.axes[0].input * self.axes[1].input * LANES
+        self.epilogue.blocks() * self.axes[0].input * self.axes[1].input * LANES
     }
 
     /// # Safety
@@ -84,7 +84,7 @@ impl Int8Window {
         let strips = rows.output.div_ceil(strip);
         let cells = rows.output * columns.output;
         team::each(
-            self.closing.blocks() * strips,
+            self.epilogue.blocks() * strips,
             self.weights.len() * cells,
             |units| {
                 with_bytes(height * pitch, |scratch| {
@@ -210,7 +210,7 @@ impl Strip<'_> {
             for (cell, sums) in sums.iter().enumerate() {
                 let at = [self.block, row * columns.output + column + cell, area];
                 window
-                    .closing
+                    .epilogue
                     .write::<D>(*sums, at, std::ptr::null(), self.target);
             }
         }

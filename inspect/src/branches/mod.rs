@@ -117,7 +117,7 @@ pub enum Branch {
     Context,
     /// Both students as the paper reads them: the largest value of the sum of their scaled error maps.
     Lgst,
-    /// The parts of each component, told apart by size and shape and counted.
+    /// The parts of each component, distinguished by size and shape and counted.
     Inventory,
 }
 

@@ -62,7 +62,7 @@ impl Scorer {
     }
 
     /// What is strange where, in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up, and the
-    /// pieces that are amiss. `percept` is the latest part's.
+    /// pieces that are wrong. `percept` is the latest part's.
     pub fn heat(&mut self, percept: &Percept) -> &HeatMap {
         let mut heat = std::mem::take(&mut self.heat);
         heat.clear();

@@ -27,7 +27,7 @@ pub struct Manifest {
     pub format: u32,
     /// What is inspected, as the operator knows it.
     pub product: String,
-    /// Only grows: a station won't go back to an older one unless told to.
+    /// Only grows: a station won't go back to an older one unless asked to.
     pub version: u64,
     pub profile: Profile,
     /// Program and version that wrote the bundle.

@@ -62,8 +62,8 @@ struct Open {
     sequence: Option<u32>,
     /// When the last frame came, or the stream began.
     fed: Instant,
-    /// Its first frame has not been told as [`Shot::Back`] yet.
-    told_back: bool,
+    /// Its first frame has not been reported as [`Shot::Back`] yet.
+    reported_back: bool,
 }
 
 impl V4l2Camera {
@@ -100,10 +100,10 @@ impl V4l2Camera {
         Shot::Nothing
     }
 
-    fn failed(&mut self, error: &io::Error, told: bool) -> Shot {
-        self.faults.unplugged += u64::from(told);
+    fn failed(&mut self, error: &io::Error, reported: bool) -> Shot {
+        self.faults.unplugged += u64::from(reported);
         self.lose(Instant::now());
-        if !told {
+        if !reported {
             return Shot::Nothing;
         }
         Shot::Gone(CameraError::Lost {
@@ -114,12 +114,12 @@ impl V4l2Camera {
 }
 
 impl Open {
-    fn new(device: Device, told_back: bool) -> Self {
+    fn new(device: Device, reported_back: bool) -> Self {
         Open {
             device,
             sequence: None,
             fed: Instant::now(),
-            told_back,
+            reported_back,
         }
     }
 }
@@ -133,8 +133,8 @@ impl Camera for V4l2Camera {
         let received = match open.device.receive(LONGEST_WAIT) {
             Ok(received) => received,
             Err(error) => {
-                let told = open.told_back;
-                return self.failed(&error, told);
+                let reported = open.reported_back;
+                return self.failed(&error, reported);
             }
         };
         let Some(Received {
@@ -148,10 +148,10 @@ impl Camera for V4l2Camera {
             if self.settings.stall.is_none_or(|limit| waited < limit) {
                 return Shot::Nothing;
             }
-            let told = open.told_back;
-            self.faults.stalled += u64::from(told);
+            let reported = open.reported_back;
+            self.faults.stalled += u64::from(reported);
             self.lose(Instant::now());
-            return match told {
+            return match reported {
                 false => Shot::Nothing,
                 true => Shot::Gone(CameraError::Stalled {
                     device: self.settings.name(),
@@ -161,8 +161,8 @@ impl Camera for V4l2Camera {
         };
         open.fed = Instant::now();
         frame.captured = stamp.map_or(open.fed, |stamp| Monotonic::now().instant(stamp));
-        if !open.told_back {
-            open.told_back = true;
+        if !open.reported_back {
+            open.reported_back = true;
             open.sequence = Some(sequence);
             self.back_off = FIRST_RETRY;
             return Shot::Back;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use std::vec::Vec;
 
-use crate::line::{Conveyor, Moment, OnTrouble, Travel};
+use crate::line::{Conveyor, FirePoint, OnTrouble, Travel};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -23,7 +23,7 @@ fn conveyor() -> Conveyor {
 
 /// What the virtual line does at one moment, earliest first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+enum Event {
     Captured(u32),
     Found(u32),
     /// The reject thread looks at its deadlines.
@@ -44,14 +44,14 @@ struct Outcome {
 fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
     let mut rng = fastrand::Rng::with_seed(seed);
     let start = Instant::now();
-    let mut happenings = BinaryHeap::new();
+    let mut events = BinaryHeap::new();
     let mut at = start;
     let mut parts = Vec::new();
     let (mut bad, mut verdict_at) = (HashMap::new(), HashMap::new());
     for id in 1..=400 {
         at += Duration::from_micros(rng.u64(45_000..200_000));
         parts.push(Part { id, captured: at });
-        happenings.push(std::cmp::Reverse((at, Happening::Captured(id))));
+        events.push(std::cmp::Reverse((at, Event::Captured(id))));
         bad.insert(id, rng.u8(..4) == 0);
         // Most verdicts come in time, some late, some very late, some never.
         let delay_ms = match rng.u8(..20) {
@@ -62,24 +62,24 @@ fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
         };
         let found_at = at + Duration::from_millis(delay_ms);
         verdict_at.insert(id, found_at);
-        happenings.push(std::cmp::Reverse((found_at, Happening::Found(id))));
+        events.push(std::cmp::Reverse((found_at, Event::Found(id))));
     }
     let end = at + Duration::from_secs(5);
     let mut look = start;
     while look < end {
         look += Duration::from_micros(rng.u64(1..=stall.as_micros() as u64));
-        happenings.push(std::cmp::Reverse((look, Happening::Look)));
+        events.push(std::cmp::Reverse((look, Event::Look)));
     }
 
     let mut tracker = Tracker::<64>::new(Belt::new(conveyor()), policies);
     let mut fates = HashMap::new();
-    while let Some(std::cmp::Reverse((now, happening))) = happenings.pop() {
+    while let Some(std::cmp::Reverse((now, happening))) = events.pop() {
         let mut decided = Vec::new();
         match happening {
-            Happening::Captured(id) => {
+            Event::Captured(id) => {
                 decided.extend(tracker.enter(parts[id as usize - 1], now));
             }
-            Happening::Found(id) => {
+            Event::Found(id) => {
                 let finding = if bad[&id] {
                     Finding::Bad
                 } else {
@@ -87,11 +87,11 @@ fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
                 };
                 decided.extend(tracker.found(id, finding, now));
             }
-            Happening::Look => decided.extend(std::iter::from_fn(|| tracker.due(now))),
+            Event::Look => decided.extend(std::iter::from_fn(|| tracker.due(now))),
         }
         for fate in decided {
             if let Action::Pulse {
-                fire: Moment::At(fire_at),
+                fire: FirePoint::At(fire_at),
             } = fate.action
             {
                 assert!(fire_at >= now, "a pulse was asked for in the past");
@@ -115,7 +115,7 @@ fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
 /// The parts that stand in front of the rejector while it acts.
 fn hit(outcome: &Outcome, fate: &Fate) -> Vec<u32> {
     let Action::Pulse {
-        fire: Moment::At(fire_at),
+        fire: FirePoint::At(fire_at),
     } = fate.action
     else {
         return Vec::new();
@@ -319,7 +319,7 @@ fn a_part_on_a_standing_belt_is_never_late_and_one_that_is_lost_is_told() {
     read(&mut tracker, now, 400);
     let fate = tracker.found(1, Finding::Bad, start + now * MS).unwrap();
     let Action::Pulse {
-        fire: Moment::AtCount { at, .. },
+        fire: FirePoint::AtCount { at, .. },
     } = fate.action
     else {
         panic!("{fate:?}");

@@ -103,7 +103,7 @@ fn each_reject_gives_one_pulse_which_is_reported() {
     let now = Instant::now();
     for part in 1..=5 {
         rejector
-            .schedule(part, Moment::At(now + part * 40 * MS), now)
+            .schedule(part, FirePoint::At(now + part * 40 * MS), now)
             .unwrap();
     }
     for expected in 1..=5 {
@@ -127,7 +127,7 @@ fn stopping_takes_back_what_was_scheduled() {
     until(&mut rejector, is_up);
     let now = Instant::now();
     rejector
-        .schedule(1, Moment::At(now + 300 * MS), now)
+        .schedule(1, FirePoint::At(now + 300 * MS), now)
         .unwrap();
     rejector.stop().unwrap();
     thread::sleep(500 * MS);
@@ -149,9 +149,9 @@ fn an_unplugged_actuator_is_reported_once_and_found_again() {
     );
     // What was to fire meanwhile is given up; what is still to come is sent once the link is back.
     let now = Instant::now();
-    rejector.schedule(1, Moment::At(now), now).unwrap();
+    rejector.schedule(1, FirePoint::At(now), now).unwrap();
     rejector
-        .schedule(2, Moment::At(now + 3_000 * MS), now)
+        .schedule(2, FirePoint::At(now + 3_000 * MS), now)
         .unwrap();
     let seen = until(&mut rejector, |e| {
         matches!(e, RejectEvent::Unconfirmed { part: 1 })
@@ -180,10 +180,10 @@ fn a_silent_actuator_is_reported() {
     until(&mut rejector, is_up);
     let now = Instant::now();
     rejector
-        .schedule(1, Moment::At(now + 20 * MS), now)
+        .schedule(1, FirePoint::At(now + 20 * MS), now)
         .unwrap();
     rejector
-        .schedule(2, Moment::At(now + 600 * MS), now)
+        .schedule(2, FirePoint::At(now + 600 * MS), now)
         .unwrap();
     let seen = until(&mut rejector, is_down);
     assert!(
@@ -216,7 +216,7 @@ fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
         until(&mut rejector, is_up);
         let now = Instant::now();
         rejector
-            .schedule(1, Moment::At(now + 2_000 * MS), now)
+            .schedule(1, FirePoint::At(now + 2_000 * MS), now)
             .unwrap();
         let accepted = Instant::now() + 200 * MS;
         while Instant::now() < accepted {
@@ -262,7 +262,7 @@ fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
         epoch: 0,
         count: count + 3_000,
     };
-    let fire = Moment::AtCount { at, lead: 20 * MS };
+    let fire = FirePoint::AtCount { at, lead: 20 * MS };
     rejector.schedule(1, fire, Instant::now()).unwrap();
     let seen = until(&mut rejector, |e| matches!(e, RejectEvent::Pulsed { .. }));
     assert!(
@@ -357,8 +357,11 @@ fn only_an_actuator_that_has_counted_counts_anew() {
     assert!(rejector.to_tell.is_empty());
     rejector.encoder.read(start, 5);
     rejector.counts_anew();
-    let told = rejector.to_tell.pop_front();
-    assert!(matches!(told, Some(RejectEvent::CountsAnew)), "{told:?}");
+    let reported = rejector.to_tell.pop_front();
+    assert!(
+        matches!(reported, Some(RejectEvent::CountsAnew)),
+        "{reported:?}"
+    );
 }
 
 #[test]
@@ -391,7 +394,7 @@ fn what_nobody_has_listened_for_yet_is_not_missing() {
     let start = Instant::now();
     let (wire, mut rejector) = played(start);
     let fire = start + 100 * MS;
-    rejector.schedule(1, Moment::At(fire), start).unwrap();
+    rejector.schedule(1, FirePoint::At(fire), start).unwrap();
     wire.answer(start, start + MS);
     assert!(rejector.poll(start + MS).is_none());
     // The thread that listens was held up, this one goes on.
@@ -411,22 +414,22 @@ fn what_nobody_has_listened_for_yet_is_not_missing() {
         .unwrap()
         .to_hear
         .push_back(Heard { at, message });
-    let told = rejector.poll(later);
+    let reported = rejector.poll(later);
     assert!(
         matches!(
-            told,
+            reported,
             Some(RejectEvent::Pulsed {
                 part: 1,
                 error_us: 0,
                 ..
             })
         ),
-        "{told:?}"
+        "{reported:?}"
     );
 
     // Whoever has listened and heard nothing knows better.
     rejector
-        .schedule(2, Moment::At(later + 100 * MS), later)
+        .schedule(2, FirePoint::At(later + 100 * MS), later)
         .unwrap();
     wire.answer(start, later + MS);
     assert!(rejector.poll(later + MS).is_none());
@@ -434,9 +437,9 @@ fn what_nobody_has_listened_for_yet_is_not_missing() {
     wire.listened(due);
     assert!(rejector.poll(due + 40 * MS).is_none());
     wire.listened(due + MS);
-    let told = rejector.poll(due + 40 * MS);
+    let reported = rejector.poll(due + 40 * MS);
     assert!(
-        matches!(told, Some(RejectEvent::Unconfirmed { part: 2 })),
-        "{told:?}"
+        matches!(reported, Some(RejectEvent::Unconfirmed { part: 2 })),
+        "{reported:?}"
     );
 }

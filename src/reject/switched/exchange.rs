@@ -27,7 +27,7 @@ const ROOM: usize = 64;
 pub trait Request {
     fn bytes(&self) -> &[u8];
 
-    /// An answer may consist of the very bytes of the request, so that it can't be told from an echo.
+    /// An answer may consist of the very bytes of the request, so that it looks like an echo.
     fn may_equal_its_answer(&self) -> bool;
 
     /// The answer among these bytes, wherever it starts; an error is the board's reason for a refusal.

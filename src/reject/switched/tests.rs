@@ -12,9 +12,9 @@ use crate::serial::never_block;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A relay board: what it was told, and what it answers.
+/// A relay board: what it received, and what it answers.
 struct PlayedBoard {
-    told: Arc<Mutex<Vec<u8>>>,
+    received: Arc<Mutex<Vec<u8>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     device: std::path::PathBuf,
@@ -25,11 +25,11 @@ impl PlayedBoard {
     fn start(answers: bool) -> Self {
         let (mut port, station_side) = TTYPort::pair().unwrap();
         never_block(&port).unwrap();
-        let (told, stop) = (
+        let (received, stop) = (
             Arc::new(Mutex::new(Vec::new())),
             Arc::new(AtomicBool::new(false)),
         );
-        let (tells, stopped) = (Arc::clone(&told), Arc::clone(&stop));
+        let (tells, stopped) = (Arc::clone(&received), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             let mut state = 0;
             let mut bytes = [0; 64];
@@ -50,7 +50,7 @@ impl PlayedBoard {
             }
         });
         PlayedBoard {
-            told,
+            received,
             stop,
             thread: Some(thread),
             device: station_side.name().unwrap().into(),
@@ -58,8 +58,8 @@ impl PlayedBoard {
         }
     }
 
-    fn told(&self) -> Vec<u8> {
-        self.told.lock().unwrap().clone()
+    fn received(&self) -> Vec<u8> {
+        self.received.lock().unwrap().clone()
     }
 }
 
@@ -102,7 +102,7 @@ fn an_lcus_board_is_off_at_start_and_end_and_on_for_each_pulse() {
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     let now = Instant::now();
     for part in 1..=3 {
-        gate.schedule(part, Moment::At(now + part * 300 * MS), now)
+        gate.schedule(part, FirePoint::At(now + part * 300 * MS), now)
             .unwrap();
     }
     for expected in 1..=3 {
@@ -115,16 +115,16 @@ fn an_lcus_board_is_off_at_start_and_end_and_on_for_each_pulse() {
     assert_eq!(gate.pending(), 0);
     gate.stop().unwrap();
     thread::sleep(50 * MS);
-    let told = board.told();
-    let states: Vec<u8> = told
+    let received = board.received();
+    let states: Vec<u8> = received
         .chunks_exact(4)
         .map(|command| {
-            assert_eq!((command[0], command[1]), (0xa0, 2), "{told:02x?}");
+            assert_eq!((command[0], command[1]), (0xa0, 2), "{received:02x?}");
             command[2]
         })
         .collect();
     assert_eq!((states.first(), states.last()), (Some(&0), Some(&0)));
-    // Each pulse is one time on, followed by off; in between the board is only told to stay off.
+    // Each pulse is one time on, followed by off; in between the board is only asked to stay off.
     let rises = states.windows(2).filter(|pair| pair == &[0, 1]).count();
     let falls = states.windows(2).filter(|pair| pair == &[1, 0]).count();
     assert_eq!((rises, falls), (3, 3), "{states:?}");
@@ -135,13 +135,14 @@ fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_told_at_the_start() {
     let board = PlayedBoard::start(true);
     let mut gate = Switched::open(settings(&board.device, Board::Kmtronic { channel: 1 })).unwrap();
     let now = Instant::now();
-    gate.schedule(7, Moment::At(now + 200 * MS), now).unwrap();
+    gate.schedule(7, FirePoint::At(now + 200 * MS), now)
+        .unwrap();
     until(&mut gate, |e| {
         matches!(e, RejectEvent::Pulsed { part: 7, .. })
     });
     gate.stop().unwrap();
     assert_eq!(
-        board.told()[..6],
+        board.received()[..6],
         [0xff, 1, 0, 0xff, 1, 3],
         "off before anything else"
     );
@@ -164,7 +165,7 @@ fn a_board_that_goes_away_is_told_once_with_the_parts_it_missed() {
     drop(board);
     std::fs::remove_file(&link).unwrap();
     let now = Instant::now();
-    gate.schedule(1, Moment::At(now + 50 * MS), now).unwrap();
+    gate.schedule(1, FirePoint::At(now + 50 * MS), now).unwrap();
     let seen = until(&mut gate, |e| {
         matches!(e, RejectEvent::Unconfirmed { part: 1 })
     });
@@ -177,7 +178,7 @@ fn a_board_that_goes_away_is_told_once_with_the_parts_it_missed() {
     std::os::unix::fs::symlink(&board.device, &link).unwrap();
     let seen = until(&mut gate, |e| matches!(e, RejectEvent::Up));
     assert_eq!(seen.len(), 1, "{seen:?}");
-    assert_eq!(board.told()[..3], [0xff, 1, 0]);
+    assert_eq!(board.received()[..3], [0xff, 1, 0]);
     gate.stop().unwrap();
 }
 
@@ -187,7 +188,7 @@ fn a_moment_that_is_over_pulses_nobody() {
     let mut gate = Switched::open(settings(&board.device, Board::Kmtronic { channel: 1 })).unwrap();
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     let now = Instant::now();
-    gate.schedule(1, Moment::At(now.checked_sub(100 * MS).unwrap()), now)
+    gate.schedule(1, FirePoint::At(now.checked_sub(100 * MS).unwrap()), now)
         .unwrap();
     let seen = until(&mut gate, |e| !matches!(e, RejectEvent::Up));
     assert!(
@@ -201,5 +202,5 @@ fn a_moment_that_is_over_pulses_nobody() {
         "{seen:?}"
     );
     gate.stop().unwrap();
-    assert!(!board.told().chunks_exact(3).any(|c| c == [0xff, 1, 1]));
+    assert!(!board.received().chunks_exact(3).any(|c| c == [0xff, 1, 1]));
 }

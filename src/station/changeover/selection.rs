@@ -18,9 +18,9 @@ const MAX_SELECT_BYTES: u64 = 1024;
 
 /// What the controller said last on the reject link, until it is looked at.
 #[derive(Clone, Default)]
-pub struct Wish(Arc<Mutex<Option<Product>>>);
+pub struct SelectionRequest(Arc<Mutex<Option<Product>>>);
 
-impl Wish {
+impl SelectionRequest {
     pub fn say(&self, product: Product) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(product);
     }
@@ -32,8 +32,8 @@ impl Wish {
 
 pub(super) struct Selection {
     folder: PathBuf,
-    pub wish: Wish,
-    /// The alarm that was given last: a controller that goes on asking for the same is told once.
+    pub request: SelectionRequest,
+    /// The alarm that was given last: a controller that goes on asking for the same is reported once.
     refused: Option<String>,
     /// The file was obeyed, but can't be removed.
     stuck: bool,
@@ -43,7 +43,7 @@ impl Selection {
     pub fn of(folder: &Path) -> Self {
         Selection {
             folder: folder.into(),
-            wish: Wish::default(),
+            request: SelectionRequest::default(),
             refused: None,
             stuck: false,
         }
@@ -52,10 +52,10 @@ impl Selection {
     /// Whatever can't be done now is tried again at the next call.
     pub fn obey(&mut self, tell: &mut dyn FnMut(News)) {
         self.obey_file(tell);
-        if let Some(product) = self.wish.take()
+        if let Some(product) = self.request.take()
             && !self.select(product.name(), tell)
         {
-            self.wish.say(product);
+            self.request.say(product);
         }
     }
 

@@ -241,7 +241,7 @@ impl<B: Kernels> WideResNet<B> {
         }
     }
 
-    /// The last stage, `[B, C32, H/32, W/32]`: what components are told apart by (2048 channels).
+    /// The last stage, `[B, C32, H/32, W/32]`: what components are distinguished by (2048 channels).
     pub fn stride32(&self, stride16: Tensor<B, 4>) -> Tensor<B, 4> {
         self.stage(3, stride16)
     }

@@ -11,7 +11,7 @@ const SETTLED: f64 = 1e-4;
 /// A step that makes things worse is halved so often.
 const HALVINGS: usize = 20;
 
-/// Parts to be told apart: `[parts, branches]` of scores on one scale.
+/// Parts to be distinguished: `[parts, branches]` of scores on one scale.
 pub struct Contrast<'a> {
     pub right: ArrayView2<'a, f64>,
     pub wrong: ArrayView2<'a, f64>,

@@ -197,7 +197,7 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
         epochs: args.epochs.unwrap_or(EPOCHS).into(),
         batch: args.batch.unwrap_or(BATCH).into(),
         at_once: args.images_at_once.map(usize::from),
-        strangers: args.strangers.clone(),
+        out_of_distribution: args.strangers.clone(),
         hardest: args.hard_features.then_some(HARDEST),
         ..PaperOptions::new(weights)
     })))

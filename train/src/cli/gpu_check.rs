@@ -262,7 +262,7 @@ impl Scale {
             global: students
                 .global
                 .forward(image, None::<Dropout<'_, ChaCha8Rng>>),
-            stranger: None,
+            out_of_distribution: None,
         })
     }
 
@@ -310,7 +310,7 @@ impl Scale {
                     global: students
                         .global
                         .forward(images, Some(Dropout::<ChaCha8Rng>::Device)),
-                    stranger: None,
+                    out_of_distribution: None,
                 });
                 let value = loss.total.clone().inner();
                 let of_part = GradientsParams::from_grads(loss.total.backward(), &students);

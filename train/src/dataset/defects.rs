@@ -11,7 +11,7 @@ use super::DatasetError;
 /// No such file is larger.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// One kind of defect, told from the others by the value that its pixels have in the masks.
+/// One kind of defect, distinguished from the others by the value that its pixels have in the masks.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct DefectConfig {
     #[serde(rename = "defect_name")]

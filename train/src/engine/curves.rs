@@ -12,9 +12,9 @@ const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 60.0;
 const BOTTOM: f64 = 40.0;
 const LEGEND: f64 = 130.0;
-/// Points a curve has at most; more can't be told apart.
+/// Points a curve has at most; more can't be distinguished.
 const POINTS: usize = 700;
-/// Wong's colours (Nature Methods, 2011), told apart with any colour vision.
+/// Wong's colours (Nature Methods, 2011), distinguished with any colour vision.
 const COLOURS: [&str; 7] = [
     "#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
 ];

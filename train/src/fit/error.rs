@@ -88,7 +88,7 @@ pub enum FitError {
     #[error("`{product}` can't be a product's name ({why}): name it with --product")]
     Product { product: String, why: String },
     #[error(
-        "{} holds {product} version {version} already, and two bundles of one version can't be told apart: leave \
+        "{} holds {product} version {version} already, and two bundles of one version can't be distinguished: leave \
          --bundle-version out to count up, or name another file with --out",
         out.display()
     )]

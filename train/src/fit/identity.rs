@@ -1,4 +1,4 @@
-//! What a new bundle is called: its product, and a version by which it can be told from the one that it replaces.
+//! What a new bundle is called: its product, and a version by which it can be distinguished from the one that it replaces.
 
 use std::path::Path;
 

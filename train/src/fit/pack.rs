@@ -190,7 +190,10 @@ fn manifest(
     });
     let mut provenance: BTreeMap<String, toml::Value> = BTreeMap::new();
     let mut note = |key: &str, value: toml::Value| provenance.insert(key.to_owned(), value);
-    note(TRAINED, aecsad_program::moment::moment_of_build().into());
+    note(
+        TRAINED,
+        aecsad_program::timestamp::timestamp_of_build().into(),
+    );
     note("seed", (options.seed as i64).into());
     note("train_images", (images.train.len() as i64).into());
     note("minutes", ((fitted.minutes * 10.0).round() / 10.0).into());

@@ -36,7 +36,7 @@ pub struct PaperOptions {
     pub at_once: Option<usize>,
     pub learning_rate: f64,
     /// Pictures of other things, for the penalty on imitating them.
-    pub strangers: Option<PathBuf>,
+    pub out_of_distribution: Option<PathBuf>,
     /// Share of the local errors that count, see [`lgst::LgstLossConfig`].
     pub hardest: Option<f64>,
     pub networks: PaperNetworks,
@@ -52,7 +52,7 @@ impl PaperOptions {
             batch: 16,
             at_once: None,
             learning_rate: 1e-4,
-            strangers: None,
+            out_of_distribution: None,
             hardest: None,
             networks: PaperNetworks::default(),
         }
@@ -273,8 +273,8 @@ impl Task<'_> {
             .iter()
             .map(|image| self.tensor(&image.frame))
             .collect::<Result<_, _>>()?;
-        let strangers = match &self.paper.strangers {
-            Some(folder) => self.strangers(folder)?,
+        let out_of_distribution = match &self.paper.out_of_distribution {
+            Some(folder) => self.out_of_distribution(folder)?,
             None => Vec::new(),
         };
         let (turns, batch) = (self.turns, self.paper.batch);
@@ -296,7 +296,7 @@ impl Task<'_> {
         config.schedule.shards = Shards::InTurn(turns);
         let images = lgst::Images {
             good: &good,
-            strangers: &strangers,
+            out_of_distribution: &out_of_distribution,
             encoder: &self.weights,
         };
         let work = &self.options.work;
@@ -329,7 +329,7 @@ impl Task<'_> {
         Ok(Array3::from_shape_vec((3, height, width), tensor).unwrap_or_default())
     }
 
-    fn strangers(&self, folder: &Path) -> Result<Vec<Array3<f32>>, FitError> {
+    fn out_of_distribution(&self, folder: &Path) -> Result<Vec<Array3<f32>>, FitError> {
         let paths = list_images(folder).map_err(dataset::DatasetError::from)?;
         let loaded = dataset::load(&paths, Some(16), |_, frame| self.tensor(&frame));
         loaded

@@ -194,7 +194,7 @@ impl<B: Kernels> GlobalStudent<B> {
         B::convolve(&self.head, map)
     }
 
-    /// The decoder stage that is told where it is.
+    /// The decoder stage that knows where it is.
     fn placed(&self) -> Option<usize> {
         let cells = self.position.as_ref()?.dims()[2];
         self.sizes.iter().position(|&size| size == cells)

@@ -16,7 +16,7 @@ pub struct LgstLossConfig {
     pub fusion: f32,
     /// Mean over this share of the largest local errors instead of over all; `None` is the paper's eq. 4.
     pub hardest: Option<f64>,
-    /// Weight of the mean square of what the local student says of a stranger's image, where there are any.
+    /// Weight of the mean square of the local student's output on an out-of-distribution image, where there are any.
     pub penalty: f32,
 }
 
@@ -41,7 +41,7 @@ pub struct LgstTerms<B: AutodiffBackend> {
     /// F_G.
     pub global: Tensor<B, 4>,
     /// F_L of an image that shows no such product.
-    pub stranger: Option<Tensor<B, 4>>,
+    pub out_of_distribution: Option<Tensor<B, 4>>,
 }
 
 impl LgstLossConfig {
@@ -62,7 +62,7 @@ impl LgstLossConfig {
             ("global", global, self.global),
             ("fusion", fusion, self.fusion),
         ];
-        if let Some(said) = maps.stranger {
+        if let Some(said) = maps.out_of_distribution {
             terms.push(("penalty", said.square().mean(), self.penalty));
         }
         Loss::weighted(terms)
@@ -102,7 +102,7 @@ mod tests {
             teacher: map([1.0, 2.0, 3.0, 4.0]),
             local: (map([1.0, 2.0, 3.0, 0.0]), map([0.0, 0.0, 0.0, 0.0])),
             global: map([2.0, 2.0, 2.0, 2.0]),
-            stranger: None,
+            out_of_distribution: None,
         }
     }
 
@@ -133,8 +133,11 @@ mod tests {
             ..Default::default()
         };
         let without: f32 = config.loss(maps()).total.into_scalar().elem();
-        let stranger = Some(map([1.0, 1.0, 3.0, 1.0]));
-        let loss = config.loss(LgstTerms { stranger, ..maps() });
+        let out_of_distribution = Some(map([1.0, 1.0, 3.0, 1.0]));
+        let loss = config.loss(LgstTerms {
+            out_of_distribution,
+            ..maps()
+        });
         assert_eq!(loss.terms[3].0, "penalty");
         let with: f32 = loss.total.into_scalar().elem();
         assert_eq!(with, without + 0.5 * 3.0);

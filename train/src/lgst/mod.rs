@@ -5,20 +5,20 @@ mod attention;
 mod augment;
 mod export;
 mod global_student;
-mod lessons;
 mod local_student;
 mod loss;
 mod teacher;
+mod teacher_features;
 mod train;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use augment::Jitter;
 pub use export::LgstMaps;
 pub use global_student::{Dropout, GlobalStudent, GlobalStudentConfig};
-pub use lessons::{Lesson, TeacherMaps};
 pub use local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 pub use loss::{LgstLossConfig, LgstTerms};
 pub use teacher::Teacher;
+pub use teacher_features::{TeacherFeatures, TeacherMaps};
 pub use train::{Images, LgstConfig, Students, TrainedLgst, train, train_on, train_with_encoder};
 
 use crate::engine;

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
 
-use super::lessons::Lesson;
+use super::teacher_features::TeacherFeatures;
 use crate::engine::{Kernels, seeded_init};
 use crate::export::layers;
 use crate::export::matrix::Matrix;
@@ -31,9 +31,14 @@ pub struct Teacher<B: Backend> {
 }
 
 impl<B: Kernels> Teacher<B> {
-    /// Draws the projection from `seed` and standardises it over `lessons`.
-    pub fn fit(lessons: &[Lesson<B>], channels: usize, seed: u64, device: &B::Device) -> Self {
-        let (from8, from16) = lessons.first().map_or((1, 1), |first| {
+    /// Draws the projection from `seed` and standardises it over `teacher_features`.
+    pub fn fit(
+        teacher_features: &[TeacherFeatures<B>],
+        channels: usize,
+        seed: u64,
+        device: &B::Device,
+    ) -> Self {
+        let (from8, from16) = teacher_features.first().map_or((1, 1), |first| {
             (first.stride8.dims()[1], first.stride16.dims()[1])
         });
         let deviation = 1.0 / ((from8 + from16) as f64).sqrt();
@@ -50,15 +55,20 @@ impl<B: Kernels> Teacher<B> {
             stride16: projection(from16, true).init(device),
         });
         teacher.stride16.bias = Some(Param::from_tensor(Tensor::zeros([channels], device)));
-        teacher.standardise(lessons, channels, device);
+        teacher.standardise(teacher_features, channels, device);
         teacher
     }
 
-    fn standardise(&mut self, lessons: &[Lesson<B>], channels: usize, device: &B::Device) {
+    fn standardise(
+        &mut self,
+        teacher_features: &[TeacherFeatures<B>],
+        channels: usize,
+        device: &B::Device,
+    ) {
         let mut sum = vec![0.0f64; channels];
         let mut squares = vec![0.0f64; channels];
-        for lesson in lessons {
-            let map = layers::values(&self.map_of(lesson));
+        for features in teacher_features {
+            let map = layers::values(&self.map_of(features));
             for (channel, cells) in map.chunks(MAP_SIZE * MAP_SIZE).enumerate() {
                 for &cell in cells {
                     sum[channel] += cell as f64;
@@ -66,7 +76,7 @@ impl<B: Kernels> Teacher<B> {
                 }
             }
         }
-        let count = (lessons.len() * MAP_SIZE * MAP_SIZE).max(1) as f64;
+        let count = (teacher_features.len() * MAP_SIZE * MAP_SIZE).max(1) as f64;
         let mut scale = Vec::with_capacity(channels);
         let mut shift = Vec::with_capacity(channels);
         for channel in 0..channels {
@@ -93,8 +103,8 @@ impl<B: Kernels> Teacher<B> {
     }
 
     /// F_T of one image, `[1, D, 64, 64]`.
-    pub fn map_of(&self, lesson: &Lesson<B>) -> Tensor<B, 4> {
-        self.forward(lesson.stride8.clone(), lesson.stride16.clone())
+    pub fn map_of(&self, features: &TeacherFeatures<B>) -> Tensor<B, 4> {
+        self.forward(features.stride8.clone(), features.stride16.clone())
     }
 
     /// F_T.

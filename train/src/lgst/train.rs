@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::augment::Jitter;
 use super::global_student::{Dropout, GlobalStudent, GlobalStudentConfig};
-use super::lessons::{Lesson, TeacherMaps};
 use super::local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
+use super::teacher_features::{TeacherFeatures, TeacherMaps};
 use crate::backbone::WideResNet;
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Training,
@@ -138,16 +138,16 @@ pub fn train_on<B: Training>(
         fingerprint.array(&image.stride8);
         fingerprint.array(&image.stride16);
     }
-    let lessons = features
+    let teacher_features = features
         .iter()
-        .map(|image| Lesson::from_features(image, device))
+        .map(|image| TeacherFeatures::from_features(image, device))
         .collect();
-    let pupils = Pupils {
+    let set = TrainingSet {
         images,
-        strangers: &[],
-        lessons,
+        out_of_distribution: &[],
+        teacher_features,
     };
-    teach::<B>(pupils, config, fingerprint, work_dir, cancel, device)
+    teach::<B>(set, config, fingerprint, work_dir, cancel, device)
 }
 
 /// The images of a training whose features the encoder computes on the device itself.
@@ -156,7 +156,7 @@ pub struct Images<'a> {
     /// Good parts, normalised, `[3, 256, 256]`.
     pub good: &'a [Array3<f32>],
     /// Images of anything else, for the penalty on what is out of the product's domain; may be empty.
-    pub strangers: &'a [Array3<f32>],
+    pub out_of_distribution: &'a [Array3<f32>],
     /// Tells encoders apart, so that no checkpoint of another one is continued: a digest of the weights.
     pub encoder: &'a str,
 }
@@ -174,30 +174,30 @@ pub fn train_with_encoder<B: Training>(
     device: &B::Device,
 ) -> Result<TrainedLgst<B::InnerBackend>, Error> {
     check_images(images.good, config)?;
-    if !images.strangers.is_empty() {
-        check_images(images.strangers, config)?;
+    if !images.out_of_distribution.is_empty() {
+        check_images(images.out_of_distribution, config)?;
     }
     let mut fingerprint = fingerprint(images.good, config);
     fingerprint.text(images.encoder);
-    for image in images.strangers {
+    for image in images.out_of_distribution {
         fingerprint.array(image);
     }
-    let pupils = Pupils {
+    let set = TrainingSet {
         images: images.good,
-        strangers: images.strangers,
-        lessons: Lesson::encode(images.good, encoder, device),
+        out_of_distribution: images.out_of_distribution,
+        teacher_features: TeacherFeatures::encode(images.good, encoder, device),
     };
-    teach::<B>(pupils, config, fingerprint, work_dir, cancel, device)
+    teach::<B>(set, config, fingerprint, work_dir, cancel, device)
 }
 
-struct Pupils<'a, B: Backend> {
+struct TrainingSet<'a, B: Backend> {
     images: &'a [Array3<f32>],
-    strangers: &'a [Array3<f32>],
-    lessons: Vec<Lesson<B>>,
+    out_of_distribution: &'a [Array3<f32>],
+    teacher_features: Vec<TeacherFeatures<B>>,
 }
 
 fn teach<B: Training>(
-    pupils: Pupils<B::InnerBackend>,
+    set: TrainingSet<B::InnerBackend>,
     config: &LgstConfig,
     fingerprint: Fingerprint,
     work_dir: &Path,
@@ -205,11 +205,12 @@ fn teach<B: Training>(
     device: &B::Device,
 ) -> Result<TrainedLgst<B::InnerBackend>, Error> {
     let seed = config.schedule.seed;
-    let teacher = Teacher::<B::InnerBackend>::fit(&pupils.lessons, config.channels, seed, device);
+    let teacher =
+        Teacher::<B::InnerBackend>::fit(&set.teacher_features, config.channels, seed, device);
     let objective = Imitation::<B> {
-        images: pupils.images,
-        strangers: pupils.strangers,
-        teacher_maps: TeacherMaps::new(&teacher, pupils.lessons, config.channels),
+        images: set.images,
+        out_of_distribution: set.out_of_distribution,
+        teacher_maps: TeacherMaps::new(&teacher, set.teacher_features, config.channels),
         config,
         device: device.clone(),
     };
@@ -246,7 +247,7 @@ impl LgstConfig {
 
 struct Imitation<'a, B: Training> {
     images: &'a [Array3<f32>],
-    strangers: &'a [Array3<f32>],
+    out_of_distribution: &'a [Array3<f32>],
     teacher_maps: TeacherMaps<B::InnerBackend>,
     config: &'a LgstConfig,
     device: B::Device,
@@ -275,9 +276,9 @@ impl<B: Training> Objective<B> for Imitation<'_, B> {
             &self.device,
         );
         let changed = stack(changed.iter(), &self.device);
-        let stranger = (!self.strangers.is_empty()).then(|| {
-            let index = noise.random_range(0..self.strangers.len());
-            let image = stack([&self.strangers[index]].into_iter(), &self.device);
+        let out_of_distribution = (!self.out_of_distribution.is_empty()).then(|| {
+            let index = noise.random_range(0..self.out_of_distribution.len());
+            let image = stack([&self.out_of_distribution[index]].into_iter(), &self.device);
             students.local.forward(image).0
         });
         let dropout = if shard.alone {
@@ -291,7 +292,7 @@ impl<B: Training> Objective<B> for Imitation<'_, B> {
             teacher: Tensor::from_inner(self.teacher_maps.batch(samples)),
             local: students.local.forward(images),
             global: students.global.forward(changed, Some(dropout)),
-            stranger,
+            out_of_distribution,
         })
     }
 }

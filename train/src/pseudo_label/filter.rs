@@ -8,7 +8,7 @@ use super::regions::Regions;
 const COVERED: f32 = 0.9;
 /// Pieces below this number of canvas pixels are specks of the labelling tool.
 const MIN_PIECE: usize = 50;
-/// Masks below this share of the image can't be told from noise in a histogram.
+/// Masks below this share of the image looks like noise in a histogram.
 const MIN_SHARE: f32 = 0.001;
 
 /// 4-connected regions without overlap. From small to large, a mask is dropped when those already kept cover 0.9 of

@@ -62,13 +62,13 @@ pub fn by_cluster_count(
 /// How well the clusters of `judged` are singled out by the nearest centroid of `judge`.
 fn agreement(judged: &Half, judge: &Half, clusters: usize) -> f32 {
     let middles = centroids(judge.points.view(), &cut(&judge.tree, clusters));
-    let told: Vec<usize> = judged
+    let assigned: Vec<usize> = judged
         .points
         .rows()
         .into_iter()
         .map(|point| nearest(middles.view(), point))
         .collect();
-    mean_jaccard(&cut(&judged.tree, clusters), &told)
+    mean_jaccard(&cut(&judged.tree, clusters), &assigned)
 }
 
 /// Mean over the clusters of `a` of the best Jaccard index with a cluster of `b`.

@@ -38,7 +38,7 @@ pub enum Error {
         classes: usize,
     },
     #[error(
-        "{classes} classes can't be told apart: give background and at least one part, at most 254 parts"
+        "{classes} classes can't be distinguished: give background and at least one part, at most 254 parts"
     )]
     ClassCount { classes: usize },
     #[error(

@@ -43,7 +43,7 @@ impl Download {
     }
 }
 
-/// Fetches what isn't there yet, going on from what an earlier attempt left. `progress` is told the bytes there are
+/// Fetches what isn't there yet, going on from what an earlier attempt left. `progress` gets the bytes there are
 /// and, once known, how many there will be.
 ///
 /// # Errors

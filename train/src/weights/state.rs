@@ -1,4 +1,4 @@
-//! Named tensors from a file: PyTorch's `.pth` or safetensors, told apart by their content. A network takes each
+//! Named tensors from a file: PyTorch's `.pth` or safetensors, distinguished by their content. A network takes each
 //! tensor by name and shape; what is missing, of another shape or left over is named.
 
 use std::collections::BTreeMap;

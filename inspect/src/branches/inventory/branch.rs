@@ -40,7 +40,7 @@ impl BranchModel for InventoryBranch {
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
         let probabilities = part.percept.probabilities.view();
-        self.inventory.amiss(probabilities, &mut self.scratch)
+        self.inventory.miscount(probabilities, &mut self.scratch)
     }
 
     fn mark(&mut self, percept: &Percept, heat: &mut [f32]) {

@@ -1,4 +1,4 @@
-//! What of an inventory a person is shown: the pieces that are amiss in the picture, and the counts that are not as in the
+//! What of an inventory a person is shown: the pieces that are wrong in the picture, and the counts that are not as in the
 //! good image most alike.
 
 use ndarray::ArrayView3;
@@ -49,7 +49,7 @@ pub fn in_words(counts: &[Count]) -> String {
 
 impl Inventory {
     /// Adds heat to `[64, 64]` cells where pieces are too many or of no kind. `probabilities` are those of the latest call of
-    /// [`Inventory::amiss`] with this scratch. What lacks can't be shown.
+    /// [`Inventory::miscount`] with this scratch. What lacks can't be shown.
     pub fn mark(
         &self,
         probabilities: ArrayView3<'_, f32>,
@@ -70,8 +70,8 @@ impl Inventory {
                     .clone()
                     .map(|kind| (scratch.counts[kind], usual[kind]))
             };
-            let amiss = difference(pairs(), &stock, &component.kinds);
-            let unexplained = (amiss.unexplained / stock.unknown.max(1e-6)).min(1.0);
+            let miscount = difference(pairs(), &stock, &component.kinds);
+            let unexplained = (miscount.unexplained / stock.unknown.max(1e-6)).min(1.0);
             for taken in scratch.stock.taken() {
                 let strangeness = match taken.kind.and_then(|kind| pairs().nth(kind)) {
                     Some((found, good)) => (found - good).max(0.0) / found.max(1.0),
@@ -87,7 +87,7 @@ impl Inventory {
         }
     }
 
-    /// The kinds whose count is not as usual, of the latest call of [`Inventory::amiss`] with this scratch.
+    /// The kinds whose count is not as usual, of the latest call of [`Inventory::miscount`] with this scratch.
     pub fn unusual<'a>(&'a self, scratch: &'a Scratch) -> impl Iterator<Item = Count> + 'a {
         let kinds = self.components.iter().enumerate();
         let kinds = kinds.flat_map(|(component, c)| c.kinds.iter().map(move |k| (component, k)));
@@ -116,7 +116,7 @@ mod tests {
     fn shown(bars: &[(usize, usize, f32)]) -> (Vec<f32>, Vec<Count>) {
         let (inventory, mut scratch) = (inventory(), Scratch::default());
         let map = map_of(bars);
-        inventory.amiss(map.view(), &mut scratch);
+        inventory.miscount(map.view(), &mut scratch);
         let mut heat = [0.0; MAP_SIDE * MAP_SIDE];
         inventory.mark(map.view(), &mut scratch, &mut heat);
         let middle = |(row, column, length): &(usize, usize, f32)| {

@@ -1,4 +1,4 @@
-//! What lies there: the parts of each component, told apart by size and shape, counted and compared with the counts of
+//! What lies there: the parts of each component, distinguished by size and shape, counted and compared with the counts of
 //! good images. Where parts lie and how they are turned doesn't matter; of two that touch, and of one that is
 //! bent or cut short, the mass is all that is believed.
 
@@ -18,11 +18,11 @@ use ndarray::{Array2, ArrayView3};
 use super::shared::reference::insert;
 use crate::network::MAP_SIDE;
 
-/// What a piece of no kind costs, in pieces amiss, where its mass explains what is missing.
+/// What a piece of no kind costs, in miscounted pieces, where its mass explains what is missing.
 const UNKNOWN: f32 = 0.1;
 /// The same where there are exactly as many as are missing: they don't touch each other, each is of a wrong shape.
 const MISSHAPEN: f32 = 0.7;
-/// What known pieces cost that are as far from their kinds as may be, in pieces amiss, the mean over components.
+/// What known pieces cost that are as far from their kinds as may be, in miscounted pieces, the mean over components.
 const DEVIATION: f32 = 0.5;
 /// Share of the good images, the nearest ones, that a part is compared with; not fewer than three.
 const NEAREST_SHARE: usize = 20;
@@ -34,7 +34,7 @@ pub struct Component {
     /// Of each class of the segmentation, whether it belongs here.
     pub classes: Vec<bool>,
     pub kinds: Vec<Kind>,
-    /// Weight of a piece amiss, less where good images disagree.
+    /// Weight of a miscounted piece, less where good images disagree.
     pub weight: f32,
 }
 
@@ -79,8 +79,8 @@ impl Inventory {
         self.components.first().map_or(0, |c| c.classes.len())
     }
 
-    /// How many pieces are amiss. `probabilities` is `[classes, 64, 64]`.
-    pub fn amiss(&self, probabilities: ArrayView3<'_, f32>, scratch: &mut Scratch) -> f32 {
+    /// How many pieces are too many, missing or of no kind. `probabilities` is `[classes, 64, 64]`.
+    pub fn miscount(&self, probabilities: ArrayView3<'_, f32>, scratch: &mut Scratch) -> f32 {
         scratch.counts.resize(self.good.ncols(), 0.0);
         scratch.stocks.clear();
         let mut at = 0;
@@ -101,17 +101,17 @@ impl Inventory {
         scratch.nearest.resize(asked, f32::INFINITY);
         for (image, good) in self.good.rows().into_iter().enumerate() {
             let mut at = 0;
-            let mut amiss = 0.0;
+            let mut miscount = 0.0;
             for (component, stock) in self.components.iter().zip(&scratch.stocks) {
                 let kinds = at..at + component.kinds.len();
                 at = kinds.end;
                 let pairs = kinds.map(|kind| (scratch.counts[kind], good[kind]));
-                amiss += component.weight * difference(pairs, stock, &component.kinds).total();
+                miscount += component.weight * difference(pairs, stock, &component.kinds).total();
             }
-            if amiss < scratch.nearest[0] {
+            if miscount < scratch.nearest[0] {
                 scratch.most_alike = image;
             }
-            insert(&mut scratch.nearest, amiss);
+            insert(&mut scratch.nearest, miscount);
         }
         let deviation: f32 = scratch.stocks.iter().map(|s| s.deviation).sum();
         mean(&scratch.nearest) + DEVIATION * deviation / self.components.len().max(1) as f32
@@ -131,7 +131,7 @@ impl Component {
     }
 }
 
-/// What is amiss with one component, in pieces.
+/// How far one component is from what it should be, in pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Difference {
     /// Pieces of known kinds.
@@ -217,40 +217,40 @@ pub(super) mod tests {
         probabilities
     }
 
-    fn amiss(bars: &[(usize, usize, f32)]) -> f32 {
-        inventory().amiss(map_of(bars).view(), &mut Scratch::default())
+    fn miscount(bars: &[(usize, usize, f32)]) -> f32 {
+        inventory().miscount(map_of(bars).view(), &mut Scratch::default())
     }
 
     #[test]
     fn a_whole_set_is_in_order_wherever_it_lies() {
-        assert!(amiss(&[(3, 3, LONG), (9, 40, LONG), (30, 20, SHORT)]) < 0.05);
-        assert!(amiss(&[(50, 7, SHORT), (60, 50, LONG), (40, 1, LONG)]) < 0.05);
+        assert!(miscount(&[(3, 3, LONG), (9, 40, LONG), (30, 20, SHORT)]) < 0.05);
+        assert!(miscount(&[(50, 7, SHORT), (60, 50, LONG), (40, 1, LONG)]) < 0.05);
     }
 
     #[test]
     fn what_lacks_is_too_many_or_is_exchanged_counts() {
-        let missing = amiss(&[(3, 3, LONG), (30, 20, SHORT)]);
-        let extra = amiss(&[
+        let missing = miscount(&[(3, 3, LONG), (30, 20, SHORT)]);
+        let extra = miscount(&[
             (3, 3, LONG),
             (9, 40, LONG),
             (30, 20, SHORT),
             (35, 20, SHORT),
         ]);
-        let exchanged = amiss(&[(3, 3, LONG), (9, 40, SHORT), (30, 20, SHORT)]);
-        let cut_short = amiss(&[(3, 3, LONG), (9, 40, 11.0), (30, 20, SHORT)]);
-        for (what, amiss) in [
+        let exchanged = miscount(&[(3, 3, LONG), (9, 40, SHORT), (30, 20, SHORT)]);
+        let cut_short = miscount(&[(3, 3, LONG), (9, 40, 11.0), (30, 20, SHORT)]);
+        for (what, miscount) in [
             ("missing", missing),
             ("extra", extra),
             ("exchanged", exchanged),
             ("cut", cut_short),
         ] {
-            assert!(amiss > 0.7, "{what}: {amiss}");
+            assert!(miscount > 0.7, "{what}: {miscount}");
         }
     }
 
     #[test]
     fn two_that_touch_are_hardly_amiss() {
-        let touching = amiss(&[(3, 3, LONG), (3, 17, LONG), (30, 20, SHORT)]);
+        let touching = miscount(&[(3, 3, LONG), (3, 17, LONG), (30, 20, SHORT)]);
         assert!(touching < 0.2, "{touching}");
     }
 

@@ -4,7 +4,7 @@ use super::tree::{MAX_NODES, Node, Shape};
 
 /// Squared distance from a kind (in spreads) up to which a piece may be one of it: three spreads in each of its measures.
 const MAX_DISTANCE: f32 = 27.0;
-/// One piece inside another is taken in its place only if it fits this much better, in pieces amiss.
+/// One piece inside another is taken in its place only if it fits this much better, in miscounted pieces.
 const WORTH_SHRINKING: f32 = 0.2;
 /// Unknown pieces smaller than this, in parts of the smallest kind, are crumbs.
 const CRUMB: f32 = 0.4;

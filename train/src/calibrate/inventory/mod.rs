@@ -17,11 +17,11 @@ use super::statistics::Fitter;
 use super::way::FitBranch;
 use kinds::kinds;
 
-/// Without a kind counts must be this much less steady, or it is left out: so many times, and so many pieces amiss.
+/// Without a kind counts must be this much less steady, or it is left out: so many times, and so many miscounted pieces.
 const KIND_WORTH: f32 = 1.3;
 const NEXT_TO_NOTHING: f32 = 0.03;
 /// Of two ways to count equally steady, the one whose counts differ less between images is right: a part seen short at times is
-/// taken for one of another kind at times, and some good image always agrees. In pieces amiss for each piece of difference.
+/// taken for one of another kind at times, and some good image always agrees. In miscounted pieces for each piece of difference.
 const SPREAD_COST: f32 = 0.1;
 /// A component is counted where this share of the images holds no unknown pieces.
 const WHOLE_SHARE: f64 = 0.2;
@@ -35,7 +35,7 @@ const MAX_GOOD: usize = 512;
 const SAME_PIECES: f64 = 0.15;
 /// Where good images differ from their nearest by more pieces, counts say nothing.
 const MAX_UNREST: f32 = 0.5;
-/// A piece amiss counts whole where good images differ from their nearest by this much or less.
+/// A miscounted piece counts whole where good images differ from their nearest by this much or less.
 const STEADY: f32 = 0.1;
 
 /// The one way to count, in all images: where parts lie on each other labels are unreliable, and good all the same.
@@ -66,7 +66,7 @@ struct Counted {
     /// `[images, kinds]`.
     counts: Array2<f32>,
     stocks: Vec<Stock>,
-    /// How far a whole image is from the nearest others, in pieces amiss.
+    /// How far a whole image is from the nearest others, in miscounted pieces.
     unrest: f32,
     /// How far a whole image is from the median counts, in pieces.
     spread: f32,
@@ -361,21 +361,21 @@ mod tests {
         assert!((lengths[0] - 9.0).abs() < 0.5 && (lengths[1] - 16.0).abs() < 0.5);
         let mut random = ChaCha8Rng::seed_from_u64(4);
         let mut scratch = Scratch::default();
-        let mut amiss = |lengths: &[usize], touching| {
+        let mut miscount = |lengths: &[usize], touching| {
             let image = image(lengths, touching, &mut random);
-            inventory.amiss(image.probabilities.view(), &mut scratch)
+            inventory.miscount(image.probabilities.view(), &mut scratch)
         };
-        let good = amiss(&[16, 16, 9, 9, 9], false).max(amiss(&[16, 16, 9, 9, 9], true));
+        let good = miscount(&[16, 16, 9, 9, 9], false).max(miscount(&[16, 16, 9, 9, 9], true));
         for wrong in [
             &[16, 9, 9, 9][..],
             &[16, 16, 9, 9, 9, 9],
             &[16, 16, 16, 9, 9],
             &[16, 12, 9, 9, 9],
         ] {
-            let wrong_amiss = amiss(wrong, false);
+            let wrong_count = miscount(wrong, false);
             assert!(
-                wrong_amiss > good + 0.3,
-                "{wrong:?}: {wrong_amiss}, good: {good}"
+                wrong_count > good + 0.3,
+                "{wrong:?}: {wrong_count}, good: {good}"
             );
         }
     }

@@ -75,7 +75,7 @@ static OPENED: Mutex<Option<HashMap<usize, Option<Cudnn>>>> = Mutex::new(None);
 /// What it refuses it refuses in each step; the first time tells.
 static REFUSED: Once = Once::new();
 
-/// Whether convolutions are cuDNN's where it is installed; they are unless told otherwise.
+/// Whether convolutions are cuDNN's where it is installed; they are unless set otherwise.
 pub fn want(wanted: bool) {
     WANTED.store(wanted, Ordering::Relaxed);
 }

@@ -6,7 +6,7 @@ use crate::blocked::LANES as FLOAT_LANES;
 
 /// Of one layer. Sums and what is added become values of the network, or steps of the output's scale.
 #[derive(Clone, Debug)]
-pub(crate) struct Closing {
+pub(crate) struct Epilogue {
     /// `[blocks * 16]`: what one step of a sum is worth.
     factors: Vec<f32>,
     /// `[blocks * 16]`
@@ -30,7 +30,7 @@ pub(crate) enum Target {
 // SAFETY: every thread writes its own part of the map.
 unsafe impl Sync for Target {}
 
-impl Closing {
+impl Epilogue {
     /// `factors` and `bias` are of each channel.
     pub(crate) fn new(factors: &[f32], bias: &[f32]) -> Self {
         let padded = |values: &[f32]| {
@@ -38,7 +38,7 @@ impl Closing {
             values.resize(bias.len().next_multiple_of(LANES), 0.0);
             values
         };
-        Closing {
+        Epilogue {
             factors: padded(factors),
             bias: padded(bias),
             bounds: [f32::NEG_INFINITY, f32::INFINITY],

@@ -19,12 +19,12 @@ const MAPS_KEPT_BYTES: usize = 1 << 30;
 
 /// The encoder's features of one image, `[1, C, size, size]` each.
 #[derive(Clone, Debug)]
-pub struct Lesson<B: Backend> {
+pub struct TeacherFeatures<B: Backend> {
     pub stride8: Tensor<B, 4>,
     pub stride16: Tensor<B, 4>,
 }
 
-impl<B: Kernels> Lesson<B> {
+impl<B: Kernels> TeacherFeatures<B> {
     pub fn from_features(features: &Features, device: &B::Device) -> Self {
         Self {
             stride8: stack([&features.stride8].into_iter(), device),
@@ -38,16 +38,16 @@ impl<B: Kernels> Lesson<B> {
         encoder: &WideResNet<B>,
         device: &B::Device,
     ) -> Vec<Self> {
-        let mut lessons = Vec::with_capacity(images.len());
+        let mut teacher_features = Vec::with_capacity(images.len());
         for images in images.chunks(AT_ONCE) {
             let maps = encoder.forward(stack(images.iter(), device));
             let of = |map: &Tensor<B, 4>, index: usize| map.clone().narrow(0, index, 1);
-            lessons.extend((0..images.len()).map(|index| Self {
+            teacher_features.extend((0..images.len()).map(|index| Self {
                 stride8: of(&maps.stride8, index),
                 stride16: of(&maps.stride16, index),
             }));
         }
-        lessons
+        teacher_features
     }
 }
 
@@ -55,31 +55,38 @@ impl<B: Kernels> Lesson<B> {
 pub enum TeacherMaps<B: Backend> {
     /// `[1, D, 64, 64]` each.
     Kept(Vec<Tensor<B, 4>>),
-    Projected(Box<Teacher<B>>, Vec<Lesson<B>>),
+    Projected(Box<Teacher<B>>, Vec<TeacherFeatures<B>>),
 }
 
 impl<B: Kernels> TeacherMaps<B> {
-    pub fn new(teacher: &Teacher<B>, lessons: Vec<Lesson<B>>, channels: usize) -> Self {
-        let bytes = lessons.len() * channels * MAP_SIZE * MAP_SIZE * size_of::<f32>();
+    pub fn new(
+        teacher: &Teacher<B>,
+        teacher_features: Vec<TeacherFeatures<B>>,
+        channels: usize,
+    ) -> Self {
+        let bytes = teacher_features.len() * channels * MAP_SIZE * MAP_SIZE * size_of::<f32>();
         if bytes <= MAPS_KEPT_BYTES {
             return Self::Kept(
-                lessons
+                teacher_features
                     .iter()
-                    .map(|lesson| teacher.map_of(lesson))
+                    .map(|features| teacher.map_of(features))
                     .collect(),
             );
         }
-        Self::Projected(Box::new(teacher.clone()), lessons)
+        Self::Projected(Box::new(teacher.clone()), teacher_features)
     }
 
     /// F_T of a batch, `[B, D, 64, 64]`.
     pub fn batch(&self, samples: &[usize]) -> Tensor<B, 4> {
         match self {
             Self::Kept(maps) => Tensor::cat(samples.iter().map(|&s| maps[s].clone()).collect(), 0),
-            Self::Projected(teacher, lessons) => {
-                let of = |map: fn(&Lesson<B>) -> &Tensor<B, 4>| {
+            Self::Projected(teacher, teacher_features) => {
+                let of = |map: fn(&TeacherFeatures<B>) -> &Tensor<B, 4>| {
                     Tensor::cat(
-                        samples.iter().map(|&s| map(&lessons[s]).clone()).collect(),
+                        samples
+                            .iter()
+                            .map(|&s| map(&teacher_features[s]).clone())
+                            .collect(),
                         0,
                     )
                 };

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 /// Now, in seconds and UTC (RFC 3339), by a wall clock that may be wrong: for people only.
-pub fn moment() -> String {
+pub fn timestamp() -> String {
     in_seconds(Timestamp::now())
 }
 
 /// The same for a file that is to be made again to the byte: SOURCE_DATE_EPOCH counts where it is set
 /// (https://reproducible-builds.org/specs/source-date-epoch).
-pub fn moment_of_build() -> String {
+pub fn timestamp_of_build() -> String {
     let set = std::env::var("SOURCE_DATE_EPOCH").ok();
     let set = set.and_then(|seconds| Timestamp::from_second(seconds.parse().ok()?).ok());
     in_seconds(set.unwrap_or_else(Timestamp::now))
