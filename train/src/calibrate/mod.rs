@@ -28,5 +28,5 @@ pub use decide::{BranchChoice, Selection, decide, decide_again, rank};
 pub use paper::decide_as_the_paper;
 pub use scores::{PlantedAuroc, Scores};
 pub use statistics::{Fitter, Good};
-pub use strays::{strays, take, without};
+pub use strays::{MOST_STRAYS, strays, take, without};
 pub use way::{FitBranch, Way, recorded};

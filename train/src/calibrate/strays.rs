@@ -10,17 +10,19 @@ use super::Selection;
 /// Each image is first scored by what the other parts of so many look like, to find the strangest ones.
 const FOLDS: usize = 5;
 /// Share of the images that may be bad by mistake; more is a variant of the product.
-const SUSPECTED: f64 = 0.1;
+pub const MOST_STRAYS: f64 = 0.1;
 
 /// Fits statistics and decision to these training parts; the indices are those whose labels are reliable.
 pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize]) -> Result<Selection, E> + 'a;
 
-/// Indices of the strays in `train`, ascending. `labelled` are indices into `train` whose labels are reliable. `train` is as before when this returns.
+/// Indices of the strays in `train`, ascending. `distances` say how far each lies off all others, and bring in those that
+/// explain each other even so. `labelled` are indices into `train` whose labels are reliable. `train` is as before when this returns.
 ///
 /// # Errors
 /// Those of `calibrate`, which is called six times.
 pub fn strays<E>(
     train: &mut Vec<Percept>,
+    distances: &[f32],
     labelled: &[usize],
     calibrate: &Calibrate<'_, E>,
 ) -> Result<Vec<usize>, E> {
@@ -32,15 +34,22 @@ pub fn strays<E>(
             scores[index] = score;
         }
     }
-    let mut suspects: Vec<usize> = (0..train.len()).collect();
-    suspects.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    suspects.truncate((SUSPECTED * train.len() as f64).ceil() as usize);
+    let mut suspects = [strangest(&scores), strangest(distances)].concat();
     suspects.sort_unstable();
+    suspects.dedup();
     let (limit, found) = scores_without(train, labelled, &suspects, calibrate)?;
     let found = suspects.into_iter().zip(found);
     Ok(found
         .filter_map(|(index, score)| (score > limit).then_some(index))
         .collect())
+}
+
+/// Indices of the largest scores.
+fn strangest(scores: &[f32]) -> Vec<usize> {
+    let mut indices: Vec<usize> = (0..scores.len()).collect();
+    indices.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    indices.truncate((MOST_STRAYS * scores.len() as f64).ceil() as usize);
+    indices
 }
 
 /// What the parts `apart` score where nothing is learnt from them, and above which score one lies far off all good parts.
@@ -154,7 +163,9 @@ mod tests {
             ))
         };
         let labelled: Vec<usize> = (0..train.len()).collect();
-        let Ok(found) = strays(&mut train, &labelled, &calibrate);
+        let features: Vec<_> = train.iter().map(|part| &part.features).collect();
+        let distances = crate::screening::distances(&features);
+        let Ok(found) = strays(&mut train, &distances, &labelled, &calibrate);
         assert_eq!(found, [5, 21]);
         assert_eq!(train.len(), 22);
     }

@@ -74,6 +74,19 @@ pub fn name_strays(strays: &[PathBuf], images: &Images) {
     );
 }
 
+/// Warns of training images that look bad, but are too many to be so by mistake.
+pub fn name_variant(strays: &[usize], images: &Images) {
+    let paths = strays.iter().map(|i| &images.train[*i].path);
+    let paths: Vec<String> = paths.map(|p| p.display().to_string()).collect();
+    log::warn!(
+        "{} of {} training images score far above all good parts where nothing is learnt from them, and are kept because \
+         they are so many: {}; if they are bad parts, take them away and fit again",
+        paths.len(),
+        images.train.len(),
+        named(&paths)
+    );
+}
+
 /// Warns of training images that hold other counts than nearly all others.
 pub fn name_miscounted(images: &Images, train: &[Percept], selection: &Selection) {
     if !selection.statistics.has(Branch::Inventory) {

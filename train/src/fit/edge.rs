@@ -9,6 +9,7 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::InputGeometry;
 
+use super::doubts;
 use super::images::{Image, Images};
 use super::networks::Trained;
 use super::perceive::{perceive, perceive_plants};
@@ -135,7 +136,8 @@ impl Task<'_> {
         })
     }
 
-    /// Leaves training images out that are bad by mistake, and returns their paths. `decided` says which branches judge.
+    /// Leaves training images out that are bad by mistake, and returns their paths. So many that it can't be a mistake are
+    /// named and kept. `decided` says which branches judge.
     ///
     /// # Errors
     /// If someone stopped it: it calibrates six times.
@@ -169,7 +171,12 @@ impl Task<'_> {
                 rate,
             ))
         };
-        let strays = calibrate::strays(train, &self.labelled, &calibrate)?;
+        let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
+        let strays = calibrate::strays(train, &distances, &self.labelled, &calibrate)?;
+        if strays.len() as f64 > calibrate::MOST_STRAYS * train.len() as f64 {
+            doubts::name_variant(&strays, self.images);
+            return Ok(Vec::new());
+        }
         Ok(self.leave_out(seen, &strays))
     }
 

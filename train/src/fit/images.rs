@@ -23,6 +23,8 @@ pub struct Image {
     /// `[3, 256, 256]`, normalised.
     pub tensor: Vec<f32>,
     pub features: Features,
+    /// How far it lies off the others of its category; 0 until that is measured.
+    pub distance: f32,
 }
 
 impl Image {
@@ -158,6 +160,7 @@ fn encode(images: Vec<Sized>) -> Result<Vec<Image>, FitError> {
                         frame,
                         tensor,
                         features,
+                        distance: 0.0,
                     })
                 })
                 .collect()

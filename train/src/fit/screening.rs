@@ -123,11 +123,16 @@ impl Screening<'_> {
     pub(super) fn without_strays(
         &self,
         category: &Category,
-        images: Images,
+        mut images: Images,
     ) -> Result<Images, FitError> {
-        let all: Vec<&Image> = images.train.iter().chain(&images.validation).collect();
-        let features: Vec<_> = all.iter().map(|image| &image.features).collect();
+        let all = images.train.iter().chain(&images.validation);
+        let features: Vec<_> = all.map(|image| &image.features).collect();
         let distances = distances(&features);
+        let all = images.train.iter_mut().chain(&mut images.validation);
+        for (image, distance) in all.zip(&distances) {
+            image.distance = *distance;
+        }
+        let all: Vec<&Image> = images.train.iter().chain(&images.validation).collect();
         let mut sorted = distances.clone();
         sorted.sort_by(f32::total_cmp);
         let usual = sorted
