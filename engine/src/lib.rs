@@ -5,8 +5,8 @@
 //! compile them again.
 
 mod admission;
-mod blocked;
-mod int8;
+mod kernels;
+mod lowering;
 mod memory;
 mod team;
 
@@ -18,13 +18,13 @@ use tract_onnx::prelude::*;
 /// The messages of an ONNX file.
 pub use tract_onnx::pb as onnx;
 
-pub use blocked::Triangles;
+pub use kernels::float::Triangles;
 pub use team::Team;
 
 /// Whether this CPU multiplies and adds in one step. On all that do, quantised networks give the same bits; one that
 /// rounds in between tips values that lie between two steps of a quantised map.
 pub fn fuses() -> bool {
-    blocked::fuses()
+    kernels::common::lanes::fuses()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -144,10 +144,10 @@ fn plan(onnx: &[u8]) -> TractResult<TypedSimpleState> {
     let engine = tract_onnx::onnx();
     let mut file = engine.proto_model_for_read(&mut std::io::Cursor::new(onnx))?;
     admission::check_file(&file).map_err(TractError::msg)?;
-    let int8_weights = int8::take_weights(&mut file);
+    let int8_weights = kernels::int8::take_weights(&mut file);
     let model = engine.model_for_proto_model(&file)?.into_typed()?;
     admission::check_shapes(&model).map_err(TractError::msg)?;
-    blocked::lower(&model, &int8_weights)?
+    lowering::lower(&model, &int8_weights)?
         .into_optimized()?
         .into_runnable()?
         .spawn()

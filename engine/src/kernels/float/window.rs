@@ -1,8 +1,8 @@
 //! What a window computes in each channel by itself: depthwise convolution, mean and maximum.
 
-use super::geometry::{Axis, Padded, with_scratch};
-use super::lanes::{Kernel, LANES, Lanes, run};
 use super::layout::blocks;
+use crate::kernels::common::geometry::{Axis, Padded, with_scratch};
+use crate::kernels::common::lanes::{Kernel, LANES, Lanes, run};
 use crate::team;
 
 /// Rows are padded and worked on a few at a time, which then stay in the cache.

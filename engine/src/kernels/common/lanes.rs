@@ -258,8 +258,8 @@ impl Lanes for std::arch::x86_64::__m512 {
 #[cfg(target_arch = "aarch64")]
 #[derive(Clone, Copy)]
 pub(crate) struct Neon(
-    pub(super) std::arch::aarch64::float32x4_t,
-    pub(super) std::arch::aarch64::float32x4_t,
+    pub(crate) std::arch::aarch64::float32x4_t,
+    pub(crate) std::arch::aarch64::float32x4_t,
 );
 
 #[cfg(target_arch = "aarch64")]
@@ -319,7 +319,7 @@ pub(crate) struct Portable([f32; LANES]);
 
 impl Portable {
     #[inline(always)]
-    pub(super) fn with(self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
+    pub(crate) fn with(self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
         Portable(std::array::from_fn(|lane| of(self.0[lane], other.0[lane])))
     }
 }

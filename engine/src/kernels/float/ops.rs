@@ -8,10 +8,10 @@ use tract_onnx::tract_core::internal::*;
 
 use super::attention::{Attention, Maps};
 use super::convolution::Convolution;
-use super::lanes::LANES;
 use super::layout;
 use super::separable::Separable;
 use super::window::Window;
+use crate::kernels::common::lanes::LANES;
 
 /// What a node computes; shared by all states of a network.
 #[derive(Clone, Debug)]

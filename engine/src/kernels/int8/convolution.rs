@@ -6,7 +6,9 @@ use std::ops::Range;
 use super::dots::{DEPTH, Dots, Kernel, LANES, run};
 use super::epilogue::{Epilogue, Target};
 use super::scratch::with_bytes;
-use crate::blocked::{Axis, CELLS_TOGETHER, Needed, Padded, Shares, Taps};
+use crate::kernels::common::geometry::{Axis, Padded};
+use crate::kernels::common::shares::{CELLS_TOGETHER, Shares};
+use crate::kernels::common::taps::{Needed, Taps};
 
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
 const INPUT_BYTES: usize = 256 << 10;

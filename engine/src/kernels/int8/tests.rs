@@ -10,8 +10,9 @@ use super::epilogue::{Epilogue, Target};
 use super::scale::Scale;
 use super::window::Int8Window;
 use crate::Team;
-use crate::blocked::tests::{areas, axis, each_tap};
-use crate::blocked::{Axis, LANES as FLOAT_LANES};
+use crate::kernels::common::geometry::Axis;
+use crate::kernels::common::lanes::LANES as FLOAT_LANES;
+use crate::kernels::common::tests::{areas, axis, each_tap};
 
 const ROUNDS: u64 = 200;
 

@@ -6,12 +6,13 @@ mod attention;
 use fastrand::Rng;
 
 use super::convolution::Convolution;
-use super::geometry::Axis;
-use super::lanes::{CHOSEN, Instructions, LANES};
 use super::layout::{blocks, to_blocked, to_plain};
 use super::separable::Separable;
 use super::window::Window;
 use crate::Team;
+use crate::kernels::common::geometry::Axis;
+use crate::kernels::common::lanes::{CHOSEN, Instructions, LANES};
+use crate::kernels::common::tests::{areas, axis, each_tap};
 
 const ROUNDS: u64 = 300;
 
@@ -48,47 +49,6 @@ fn noise(rng: &mut Rng, length: usize) -> Vec<f32> {
     (0..length).map(|_| rng.f32() * 2.0 - 1.0).collect()
 }
 
-/// An axis whose kernel fits, of a kernel of up to `kernel` taps.
-pub(crate) fn axis(
-    rng: &mut Rng,
-    kernel: std::ops::RangeInclusive<usize>,
-    most_dilation: usize,
-) -> Axis {
-    loop {
-        let axis = Axis {
-            input: rng.usize(1..20),
-            output: 0,
-            kernel: rng.usize(kernel.clone()),
-            stride: rng.usize(1..=3),
-            dilation: rng.usize(1..=most_dilation),
-            padding: rng.usize(0..6),
-        };
-        let reach = axis.dilation * (axis.kernel - 1) + 1;
-        let padded = axis.input + axis.padding + rng.usize(0..6);
-        if padded >= reach {
-            let output = (padded - reach) / axis.stride + 1;
-            return Axis { output, ..axis };
-        }
-    }
-}
-
-/// Calls `tap(cell, output cell, index of the tap)` for each tap that reads a cell of the map.
-pub(crate) fn each_tap([rows, columns]: &[Axis; 2], mut tap: impl FnMut(usize, usize, usize)) {
-    let place = |axis: &Axis, output: usize, tap: usize| {
-        let place = (output * axis.stride + tap * axis.dilation).checked_sub(axis.padding);
-        place.filter(|place| *place < axis.input)
-    };
-    for output in 0..rows.output * columns.output {
-        for index in 0..rows.kernel * columns.kernel {
-            let row = place(rows, output / columns.output, index / columns.kernel);
-            let column = place(columns, output % columns.output, index % columns.kernel);
-            if let (Some(row), Some(column)) = (row, column) {
-                tap(row * columns.input + column, output, index);
-            }
-        }
-    }
-}
-
 fn blocked(plain: &[f32], area: usize) -> Vec<f32> {
     let mut values = vec![f32::NAN; blocks(plain.len() / area) * LANES * area];
     to_blocked(plain, area, &mut values);
@@ -105,15 +65,6 @@ fn assert_close(expected: &[f32], found_in_blocks: &[f32], area: usize) {
             "{found} instead of {expected}"
         );
     }
-}
-
-pub(crate) fn areas([rows, columns]: &[Axis; 2]) -> [usize; 3] {
-    let area = |of: fn(&Axis) -> usize| of(rows) * of(columns);
-    [
-        area(|axis| axis.input),
-        area(|axis| axis.output),
-        area(|axis| axis.kernel),
-    ]
 }
 
 #[test]

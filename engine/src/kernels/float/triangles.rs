@@ -1,6 +1,6 @@
 //! Lower-triangular matrices, all of one size, times a vector each: how far a vector is from each of many Gaussians.
 
-use super::lanes::{Kernel, LANES, Lanes, run};
+use crate::kernels::common::lanes::{Kernel, LANES, Lanes, run};
 
 /// Blocks of rows that are summed side by side, so that no addition waits for the one before it.
 const SIDE_BY_SIDE: usize = 4;
@@ -110,8 +110,8 @@ impl Kernel for Product<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::{CHOSEN, Instructions};
     use super::*;
+    use crate::kernels::common::lanes::{CHOSEN, Instructions};
 
     /// Entries of matrix `index`, and the vector.
     fn entry(index: usize, row: usize, column: usize) -> f32 {

@@ -2,7 +2,7 @@
 
 use super::dots::{Dots, Kernel, LANES, run};
 use super::scale::Scale;
-use crate::blocked::LANES as FLOAT_LANES;
+use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 use crate::team;
 
 /// What a value costs in multiplications of floats, about.

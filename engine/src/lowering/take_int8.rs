@@ -11,13 +11,15 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::Add;
 use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8, QuantizeLinearU8};
 
-use super::lower::{Bytes, Layer, Lowering, Made};
+use super::{Bytes, Layer, Lowering, Made};
 use crate::admission::MAX_UNFOLDED;
-use crate::int8::{Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, LANES, Scale};
+use crate::kernels::int8::{
+    Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, LANES, Scale,
+};
 
 impl Lowering<'_> {
     /// Whether a kernel for bytes makes `node`.
-    pub(super) fn in_bytes(&mut self, node: &TypedNode) -> TractResult<bool> {
+    pub(crate) fn in_bytes(&mut self, node: &TypedNode) -> TractResult<bool> {
         Ok(self.quantise(node)?
             || self.dequantise(node)
             || self.int8_convolution(node)

@@ -1,7 +1,7 @@
 //! Feature maps whose channels lie in blocks of eight: `[C / 8, H, W, 8]`, the last block filled up with zeros. One
 //! load brings eight channels of a cell, and a kernel that moves over the cells reads memory in order.
 
-use super::lanes::LANES;
+use crate::kernels::common::lanes::LANES;
 use crate::team;
 
 /// What moving a value costs in multiplications, about.

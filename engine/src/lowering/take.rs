@@ -13,20 +13,20 @@ use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::math::{Add, Max, Min, Sub};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-use super::convolution::Convolution;
-use super::geometry::Axis;
-use super::lanes::LANES;
-use super::layout::blocks;
-use super::lower::{Layer, Lowering, Made, Wire};
-use super::ops::Blocked;
-use super::separable::Separable;
-use super::window::Window;
+use super::{Layer, Lowering, Made, Wire};
 use crate::admission::MAX_UNFOLDED;
+use crate::kernels::common::geometry::Axis;
+use crate::kernels::common::lanes::LANES;
+use crate::kernels::float::convolution::Convolution;
+use crate::kernels::float::layout::blocks;
+use crate::kernels::float::ops::Blocked;
+use crate::kernels::float::separable::Separable;
+use crate::kernels::float::window::Window;
 
 /// Each is asked about a node and says whether it has made it.
 impl Lowering<'_> {
     /// Whether a kernel of ours makes `node`.
-    pub(super) fn is_taken(&mut self, node: &TypedNode) -> TractResult<bool> {
+    pub(crate) fn is_taken(&mut self, node: &TypedNode) -> TractResult<bool> {
         Ok(self.waits_for_its_pair(node)
             || self.in_bytes(node)?
             || self.convolution(node)?
@@ -40,7 +40,7 @@ impl Lowering<'_> {
     }
 
     /// Both axes of a kernel, if its input and output are maps.
-    pub(super) fn axes(&self, node: &TypedNode, spec: &PoolSpec) -> Option<[Axis; 2]> {
+    pub(crate) fn axes(&self, node: &TypedNode, spec: &PoolSpec) -> Option<[Axis; 2]> {
         let [channels, height, width] = self.map(node.inputs[0])?;
         let [outputs, rows, columns] = self.map(OutletId::new(node.id, 0))?;
         if spec.data_format != DataFormat::NCHW || spec.rank() != 2 {

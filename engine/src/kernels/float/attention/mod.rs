@@ -6,9 +6,9 @@
 
 mod pass;
 
-use super::geometry::with_scratch;
-use super::lanes::{LANES, run_wide};
-use super::layout::blocks;
+use crate::kernels::common::geometry::with_scratch;
+use crate::kernels::common::lanes::{LANES, run_wide};
+use crate::kernels::float::layout::blocks;
 use crate::team::{self, Place};
 use pass::{KEYS, Pass, Room, TILES, WIDEST};
 

@@ -1,8 +1,8 @@
 //! `vertical · map · horizontalᵀ` of every channel: how training writes resizing. The matrices are nearly empty, a
 //! cell of the result depends on a few neighbours, so only those are multiplied.
 
-use super::geometry::with_scratch;
-use super::lanes::{Kernel, LANES, Lanes, run};
+use crate::kernels::common::geometry::with_scratch;
+use crate::kernels::common::lanes::{Kernel, LANES, Lanes, run};
 use crate::team;
 
 /// Multiplications that a value of the result takes, about, and what goes with them.

@@ -9,8 +9,8 @@ use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 
-use super::attention::Attention;
-use super::lower::{Layer, Lowering};
+use super::{Layer, Lowering};
+use crate::kernels::float::attention::Attention;
 
 /// The answers to some rows of queries; all are maps.
 struct Answers {
@@ -22,7 +22,7 @@ struct Answers {
 
 impl Lowering<'_> {
     /// What it passes over on its way is made too, but nothing reads it, and tract drops it.
-    pub(super) fn attention(&mut self, node: &TypedNode) -> TractResult<bool> {
+    pub(crate) fn attention(&mut self, node: &TypedNode) -> TractResult<bool> {
         let parts = match node.op_as::<TypedConcat>() {
             Some(op) if op.axis == 2 => node.inputs.clone(),
             Some(_) => return Ok(false),

@@ -2,7 +2,7 @@
 
 use super::dots::{Dots, LANES};
 use super::scale::Scale;
-use crate::blocked::LANES as FLOAT_LANES;
+use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 
 /// Of one layer. Sums and what is added become values of the network, or steps of the output's scale.
 #[derive(Clone, Debug)]

@@ -2,21 +2,21 @@
 
 use std::ops::Range;
 
-use super::super::exponential::two_to_the;
-use super::super::lanes::{Kernel, LANES, Lanes};
 use super::super::layout::blocks;
 use super::{Attention, Maps};
+use crate::kernels::common::exponential::two_to_the;
+use crate::kernels::common::lanes::{Kernel, LANES, Lanes};
 
 /// Keys and values that meet a tile of queries at a time: with the tile, they stay in the first-level cache. The order of
 /// the sums depends on it.
-pub(super) const KEYS: usize = 48;
+pub(crate) const KEYS: usize = 48;
 /// Tiles of queries that meet the same keys, one after the other: they stay in the second-level cache.
-pub(super) const TILES: usize = 8;
+pub(crate) const TILES: usize = 8;
 /// Most queries of a tile.
-pub(super) const WIDEST: usize = 32;
+pub(crate) const WIDEST: usize = 32;
 
 /// Copies in the order in which they are read.
-pub(super) struct Room {
+pub(crate) struct Room {
     /// `[depth / 8][KEYS][8]`.
     pub keys: *mut f32,
     /// `[channels / 8][KEYS][8]`.
@@ -34,7 +34,7 @@ pub(super) struct Room {
 }
 
 /// One application; all pointers are good for what the layer's shapes say.
-pub(super) struct Pass<'a> {
+pub(crate) struct Pass<'a> {
     pub layer: &'a Attention,
     pub maps: &'a Maps<'a>,
     pub output: *mut f32,

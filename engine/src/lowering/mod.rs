@@ -1,5 +1,9 @@
 //! From tract's graph, as read from ONNX and not yet rearranged, to one with our kernels in it.
 
+mod take;
+mod take_attention;
+mod take_int8;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,11 +12,11 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::konst::Const;
 
-use super::attention::Attention;
-use super::convolution::Convolution;
-use super::ops::Blocked;
-use super::window::Window;
-use crate::int8::{Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, Scale};
+use crate::kernels::float::attention::Attention;
+use crate::kernels::float::convolution::Convolution;
+use crate::kernels::float::ops::Blocked;
+use crate::kernels::float::window::Window;
+use crate::kernels::int8::{Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, Scale};
 
 /// The same network; its inputs, outputs and their order stay. `int8_weights` are the bytes of the constants with these
 /// names.
@@ -48,7 +52,7 @@ pub(crate) fn lower(
 }
 
 /// What has become of an outlet of the source.
-pub(super) enum Wire {
+pub(crate) enum Wire {
     Made(Made),
     /// Not in the target yet, because what follows may join it.
     Pending(Box<Pending>),
@@ -56,35 +60,35 @@ pub(super) enum Wire {
 
 /// The forms in which a map is there.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Made {
-    pub(super) plain: Option<OutletId>,
-    pub(super) blocked: Option<OutletId>,
-    pub(super) bytes: Option<Bytes>,
+pub(crate) struct Made {
+    pub(crate) plain: Option<OutletId>,
+    pub(crate) blocked: Option<OutletId>,
+    pub(crate) bytes: Option<Bytes>,
 }
 
 /// A map in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Bytes {
-    pub(super) wire: OutletId,
-    pub(super) scale: Scale,
+pub(crate) struct Bytes {
+    pub(crate) wire: OutletId,
+    pub(crate) scale: Scale,
 }
 
 impl Made {
-    pub(super) fn plain(wire: OutletId) -> Wire {
+    pub(crate) fn plain(wire: OutletId) -> Wire {
         Wire::Made(Made {
             plain: Some(wire),
             ..Made::default()
         })
     }
 
-    pub(super) fn blocked(wire: OutletId) -> Wire {
+    pub(crate) fn blocked(wire: OutletId) -> Wire {
         Wire::Made(Made {
             blocked: Some(wire),
             ..Made::default()
         })
     }
 
-    pub(super) fn bytes(bytes: Bytes) -> Wire {
+    pub(crate) fn bytes(bytes: Bytes) -> Wire {
         Wire::Made(Made {
             bytes: Some(bytes),
             ..Made::default()
@@ -92,14 +96,14 @@ impl Made {
     }
 }
 
-pub(super) struct Pending {
-    pub(super) name: String,
-    pub(super) layer: Layer,
-    pub(super) inputs: TVec<OutletId>,
-    pub(super) residual: Option<OutletId>,
+pub(crate) struct Pending {
+    pub(crate) name: String,
+    pub(crate) layer: Layer,
+    pub(crate) inputs: TVec<OutletId>,
+    pub(crate) residual: Option<OutletId>,
 }
 
-pub(super) enum Layer {
+pub(crate) enum Layer {
     Convolution(Convolution),
     Window(Window),
     Attention(Attention),
@@ -108,7 +112,7 @@ pub(super) enum Layer {
 }
 
 impl Layer {
-    pub(super) fn bounds(&mut self) -> &mut [f32; 2] {
+    pub(crate) fn bounds(&mut self) -> &mut [f32; 2] {
         match self {
             Layer::Convolution(layer) => &mut layer.bounds,
             Layer::Window(layer) => &mut layer.bounds,
@@ -119,7 +123,7 @@ impl Layer {
     }
 
     /// Of a layer of bytes, what follows its sums.
-    pub(super) fn epilogue(&mut self) -> Option<&mut Epilogue> {
+    pub(crate) fn epilogue(&mut self) -> Option<&mut Epilogue> {
         match self {
             Layer::Convolution(_) | Layer::Window(_) | Layer::Attention(_) => None,
             Layer::Int8Convolution(layer) => Some(&mut layer.epilogue),
@@ -128,11 +132,11 @@ impl Layer {
     }
 }
 
-pub(super) struct Lowering<'a> {
-    pub(super) source: &'a TypedModel,
-    pub(super) int8_weights: &'a HashMap<String, Int8Weights>,
-    pub(super) target: TypedModel,
-    pub(super) wires: HashMap<OutletId, Wire>,
+pub(crate) struct Lowering<'a> {
+    pub(crate) source: &'a TypedModel,
+    pub(crate) int8_weights: &'a HashMap<String, Int8Weights>,
+    pub(crate) target: TypedModel,
+    pub(crate) wires: HashMap<OutletId, Wire>,
 }
 
 impl Lowering<'_> {
@@ -157,7 +161,7 @@ impl Lowering<'_> {
     }
 
     /// The map as ONNX has it.
-    pub(super) fn plain(&mut self, outlet: OutletId) -> TractResult<OutletId> {
+    pub(crate) fn plain(&mut self, outlet: OutletId) -> TractResult<OutletId> {
         if let Some(wire) = self.made(outlet).plain {
             return Ok(wire);
         }
@@ -181,7 +185,7 @@ impl Lowering<'_> {
     }
 
     /// The map in blocks.
-    pub(super) fn blocked(&mut self, outlet: OutletId) -> TractResult<OutletId> {
+    pub(crate) fn blocked(&mut self, outlet: OutletId) -> TractResult<OutletId> {
         if let Some(wire) = self.made(outlet).blocked {
             return Ok(wire);
         }
@@ -208,7 +212,7 @@ impl Lowering<'_> {
     }
 
     /// Puts a layer that waits into the target; `None` if none does.
-    pub(super) fn finish(&mut self, outlet: OutletId) -> TractResult<Option<OutletId>> {
+    pub(crate) fn finish(&mut self, outlet: OutletId) -> TractResult<Option<OutletId>> {
         let pending = match self.wires.remove(&outlet) {
             Some(Wire::Pending(pending)) => pending,
             made => {
@@ -229,7 +233,7 @@ impl Lowering<'_> {
     }
 
     /// The forms in which a map is there already.
-    pub(super) fn made(&self, outlet: OutletId) -> Made {
+    pub(crate) fn made(&self, outlet: OutletId) -> Made {
         match self.wires.get(&outlet) {
             Some(Wire::Made(made)) => *made,
             _ => Made::default(),
@@ -237,7 +241,7 @@ impl Lowering<'_> {
     }
 
     /// `[C, H, W]` of one float map.
-    pub(super) fn map(&self, outlet: OutletId) -> Option<[usize; 3]> {
+    pub(crate) fn map(&self, outlet: OutletId) -> Option<[usize; 3]> {
         let fact = self.source.outlet_fact(outlet).ok()?;
         match fact.shape.as_concrete()? {
             [1, channels, height, width] if fact.datum_type == f32::datum_type() => {
@@ -247,7 +251,7 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn constant(&self, outlet: OutletId) -> Option<Arc<Tensor>> {
+    pub(crate) fn constant(&self, outlet: OutletId) -> Option<Arc<Tensor>> {
         let node = self.source.node(outlet.node);
         if node.op_is::<Const>() {
             return self.source.outlet_fact(outlet).ok()?.konst.clone();
@@ -259,7 +263,7 @@ impl Lowering<'_> {
     }
 
     /// A constant's shape and values.
-    pub(super) fn floats(&self, outlet: OutletId) -> Option<(Vec<usize>, Vec<f32>)> {
+    pub(crate) fn floats(&self, outlet: OutletId) -> Option<(Vec<usize>, Vec<f32>)> {
         let constant = self.constant(outlet)?;
         let values = constant
             .try_as_plain_ram()
@@ -271,12 +275,12 @@ impl Lowering<'_> {
     }
 
     /// Whether only one node reads it.
-    pub(super) fn is_read_once(&self, outlet: OutletId) -> bool {
+    pub(crate) fn is_read_once(&self, outlet: OutletId) -> bool {
         self.source.outlet_successors(outlet).len() == 1 && !self.source.outputs.contains(&outlet)
     }
 
     /// A layer that waits and that only one node reads.
-    pub(super) fn pending(&mut self, outlet: OutletId) -> Option<&mut Pending> {
+    pub(crate) fn pending(&mut self, outlet: OutletId) -> Option<&mut Pending> {
         if !self.is_read_once(outlet) {
             return None;
         }
@@ -286,7 +290,7 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn wait(&mut self, node: &TypedNode, layer: Layer, inputs: TVec<OutletId>) {
+    pub(crate) fn wait(&mut self, node: &TypedNode, layer: Layer, inputs: TVec<OutletId>) {
         let pending = Pending {
             name: node.name.clone(),
             layer,

@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-use super::geometry::{Axis, Padded, with_scratch};
-use super::lanes::{Kernel, LANES, Lanes, is_wide, run_wide};
 use super::layout::blocks;
-use super::shares::{CELLS_TOGETHER, Shares};
-use super::taps::{Needed, Taps};
+use crate::kernels::common::geometry::{Axis, Padded, with_scratch};
+use crate::kernels::common::lanes::{Kernel, LANES, Lanes, is_wide, run_wide};
+use crate::kernels::common::shares::{CELLS_TOGETHER, Shares};
+use crate::kernels::common::taps::{Needed, Taps};
 use crate::team::Place;
 
 /// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Sums of more

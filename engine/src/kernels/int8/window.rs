@@ -4,7 +4,7 @@ use super::convolution::starts;
 use super::dots::{DEPTH, Dots, Kernel, LANES, run};
 use super::epilogue::{Epilogue, Target};
 use super::scratch::with_bytes;
-use crate::blocked::{Axis, Padded};
+use crate::kernels::common::geometry::{Axis, Padded};
 use crate::team;
 
 /// Rows are padded and worked on a few at a time, which then stay in the cache.

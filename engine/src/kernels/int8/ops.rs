@@ -11,7 +11,7 @@ use super::dots::LANES;
 use super::epilogue::{Epilogue, Target};
 use super::scale::Scale;
 use super::window::Int8Window;
-use crate::blocked::LANES as FLOAT_LANES;
+use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 
 /// What a node computes; shared by all states of a network.
 #[derive(Clone, Debug)]
