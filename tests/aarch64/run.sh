@@ -24,7 +24,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L $sy
 export BINDGEN_EXTRA_CLANG_ARGS="--sysroot=$sysroot -I$sysroot/include"
 # Nothing of training: it never runs on a camera
 runtime=(-p aecsad -p aecsad-engine -p aecsad-link --target "$triple")
-cargo test "${runtime[@]}" --lib -- blocked:: int8::
+cargo test "${runtime[@]}" --lib -- kernels::
 cargo test "${runtime[@]}" --test same_as_tract
 cargo build "${runtime[@]}"
 $CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER "${CARGO_TARGET_DIR:-target}/$triple/debug/aecsad" verify models/demo.aecsad
