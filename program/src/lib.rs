@@ -6,6 +6,7 @@
 #[cfg(feature = "command")]
 pub mod command;
 mod failure;
+pub mod inputs;
 mod panics;
 pub mod printable;
 pub mod sealed_text;

@@ -14,6 +14,8 @@ pub enum TextError {
     Unreadable(#[from] std::io::Error),
     #[error("it is a folder: name the file in it")]
     Folder,
+    #[error("it is a pipe or a device: name a file")]
+    NoFile,
     #[error("it has more than {most} bytes, so it is another file: name the right one")]
     TooLarge { most: u64 },
     #[error("it is {0} text: save it as UTF-8")]
@@ -46,10 +48,16 @@ impl Mistake {
 }
 
 pub fn read(path: &Path, most: u64) -> Result<String, TextError> {
-    let file = std::fs::File::open(path)?;
-    if file.metadata()?.is_dir() {
+    let found = path.metadata()?;
+    if found.is_dir() {
         return Err(TextError::Folder);
     }
+    // Opening a named pipe waits for its writer; what the shell hands over is open already.
+    let handed_over = path.starts_with("/dev") || path.starts_with("/proc");
+    if !found.is_file() && !handed_over {
+        return Err(TextError::NoFile);
+    }
+    let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
@@ -322,5 +330,14 @@ mod tests {
             error.to_string().contains("`section` is missing"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("station.toml");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(read(&pipe, 100), Err(TextError::NoFile)));
+        assert!(matches!(read(folder.path(), 100), Err(TextError::Folder)));
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use crate::standard_streams;
+use crate::{inputs, standard_streams};
 
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -198,6 +198,10 @@ fn place(path: &Path) -> io::Result<Place> {
     }
     if kind.is_socket() {
         let why = "it is a socket, and a file is needed";
+        return Err(io::Error::new(ErrorKind::InvalidInput, why));
+    }
+    if inputs::is_kept(&found) {
+        let why = "this command reads it or has written it";
         return Err(io::Error::new(ErrorKind::InvalidInput, why));
     }
     Ok(Place::File {

@@ -21,6 +21,9 @@ pub struct FlatField {
     gains: Vec<u16>,
 }
 
+/// Mean brightness of each channel, below which a sheet shows noise and not light.
+const DARKEST: u64 = 24;
+
 impl FlatField {
     /// From the picture of the sheet. Each channel keeps its own mean, so the colour of the light stays.
     pub fn read(path: &Path) -> Result<Self, CameraError> {
@@ -42,6 +45,9 @@ impl FlatField {
         let clipped = sheet.rgb.iter().filter(|value| **value == u8::MAX).count() as u64;
         if clipped * 100 > pixels * 3 {
             return Err("more than 1 % of it is as bright as can be, so nothing can be learnt from it: take it with less light".into());
+        }
+        if sums.iter().any(|sum| *sum < DARKEST * pixels) {
+            return Err("it is dark: take the cap off the lens, and light the sheet until it is about half as bright as can be".into());
         }
         let mut gains = Vec::with_capacity(sheet.rgb.len());
         for rgb in sheet.rgb.chunks_exact(3) {
@@ -160,6 +166,14 @@ mod tests {
             high - low <= 2 && (88..=92).contains(low),
             "{low} to {high}"
         );
+    }
+
+    #[test]
+    fn a_dark_sheet_is_refused() {
+        for level in [0, 2, 20] {
+            let error = FlatField::of(&frame(16, 16, |_| level)).err().unwrap();
+            assert!(error.contains("cap off the lens"), "{error}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::network::Team;
+use aecsad_program::inputs;
 use aecsad_program::standard_streams::note;
 use aecsad_program::timestamp::timestamp;
 use aecsad_program::whole_file;
@@ -65,6 +66,10 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn run(args: &CalibrateArgs) -> Result<()> {
     say_station_file(&args.config);
     let config = StationConfig::load(&args.config)?;
+    config
+        .inputs(&args.config)
+        .iter()
+        .for_each(|input| inputs::keep(input));
     let bundle = config.bundle.read()?;
     // Known to be of use before any part is looked at.
     let read = config.bundle.calibration_place(&bundle.manifest.product)?;
@@ -75,6 +80,10 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         create_folder(folder).map_err(|source| unwritable(folder, source))?;
     }
     whole_file::check(&out).map_err(|source| unwritable(&out, source))?;
+    if out.extension().is_some_and(|extension| extension == "png") {
+        let why = std::io::Error::other("a picture of the parts goes there");
+        return Err(unwritable(&out, why));
+    }
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
     let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
     let rate = args
@@ -93,6 +102,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         true => "calibration.png".into(),
         false => out.with_extension("png"),
     };
+    whole_file::check(&sheet).map_err(|source| unwritable(&sheet, source))?;
     show(&parts, &left_out(args, bundled.decision, &parts), &sheet)?;
     let mut fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
         .inspect_err(|_| log::warn!("the strangest parts are in {}", sheet.display()))?;

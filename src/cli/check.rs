@@ -226,6 +226,14 @@ fn greet(config: &StationConfig) -> Result<String, RejectError> {
 
 /// Opening it would arm it.
 fn watchdog_there(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::FileTypeExt;
+    let found = path.metadata();
+    if found.is_ok_and(|found| !found.file_type().is_char_device()) {
+        return Err(format!(
+            "{} is no watchdog: name its device, often /dev/watchdog, as `watchdog.device`",
+            path.display()
+        ));
+    }
     nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).map_err(|errno| {
         format!("the watchdog {} can't be opened ({errno}): run as root, or give this user access as in deploy/99-aecsad.rules", path.display())
     })

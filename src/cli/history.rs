@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aecsad_program::inputs;
 use aecsad_program::standard_streams::{note, print_line};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::written;
@@ -94,6 +95,9 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
         part: args.part,
         limit: args.limit.or(args.csv.is_none().then_some(50)),
     };
+    for entry in folder.read_dir().into_iter().flatten().flatten() {
+        inputs::keep(&entry.path());
+    }
     let unread = match &args.csv {
         None => show(&folder, &filter)?,
         Some(path) => {

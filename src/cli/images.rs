@@ -16,7 +16,7 @@ pub struct InputImage {
     /// Relative to the input folder; with several inputs, to the deepest folder that holds them all.
     pub name: PathBuf,
     /// The real place.
-    absolute: PathBuf,
+    pub absolute: PathBuf,
 }
 
 /// The images in `inputs`, folder by folder, each once.

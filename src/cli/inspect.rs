@@ -18,6 +18,7 @@ use aecsad_inspect::image_files::{
     ImageError, is_jpeg, read_image_by_content, read_image_of_depth,
 };
 use aecsad_inspect::inspector::Inspector;
+use aecsad_program::inputs;
 use aecsad_program::standard_streams::note;
 use aecsad_program::whole_file::{self, WholeFile};
 use clap::Args;
@@ -82,6 +83,10 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs) -> Result<()> {
     let stop = stop_on_signal()?;
     let images = images::gather(&args.inputs)?;
+    inputs::keep(&args.bundle);
+    images
+        .iter()
+        .for_each(|image| inputs::keep(&image.absolute));
     let writer = MapWriter {
         maps: args.maps.as_deref(),
         pictures: args.heatmaps.as_deref(),

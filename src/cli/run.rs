@@ -6,6 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use aecsad_inspect::bundle::Bundle;
+use aecsad_program::inputs;
 use aecsad_program::standard_streams::note;
 use clap::Args;
 
@@ -39,6 +40,8 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     let stop = stop_on_signal()?;
     say_station_file(&args.config);
     let config = StationConfig::load(&args.config)?;
+    let read = config.inputs(&args.config);
+    read.iter().for_each(|input| inputs::keep(input));
     let mut line = Line::open(&config)?;
     let csv = args.csv.as_deref();
     let BundleSource::Slots {

@@ -176,7 +176,7 @@ impl Desk {
         }
         let why = super::database::unusable(&self.folder, &error).to_string();
         if self.reported.as_ref() != Some(&why) {
-            let alarm = format!("{why}; no picture is kept until then, records are");
+            let alarm = format!("{why}; no picture is kept until then");
             let _ = self.run.alarms.send(alarm);
             self.reported = Some(why);
         }

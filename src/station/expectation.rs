@@ -22,7 +22,8 @@ pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> 
         CameraConfig::Folder { .. } => None,
     };
     // A calibration was fitted to the frames as they are.
-    let fitted = config.bundle.calibration.is_some();
+    let fitted = config.bundle.calibration.as_ref();
+    let fitted = fitted.is_some_and(|place| place.exists());
     let images = geometry
         .trained_on
         .as_ref()

@@ -183,3 +183,16 @@ fn an_image_is_judged_under_any_name() {
         }
     }
 }
+
+#[test]
+fn no_output_takes_the_place_of_what_is_read() {
+    let fixture = Fixture::new();
+    let bundle = fixture.bundle();
+    let image = fixture.draw("parts/000.png", 2);
+    for input in [&bundle, &image] {
+        let before = std::fs::read(input).unwrap();
+        let run = inspect(&bundle, &image, &[&"--csv", input]);
+        assert_refused(&run, ExitCode::Storage, "this command reads it");
+        assert!(std::fs::read(input).unwrap() == before);
+    }
+}

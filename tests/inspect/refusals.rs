@@ -17,20 +17,27 @@ fn an_unreadable_image_among_good_ones_is_named_and_the_others_are_judged() {
     let whole = std::fs::read(fixture.draw("parts/002.png", 3)).unwrap();
     fixture.put("parts/001.png", &whole[..whole.len() / 2]);
     fixture.put("parts/003.tif", b"");
+    // Whoever opened it would wait for ever.
+    let pipe = fixture.at("parts/004.png");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let csv = fixture.at("scores.csv");
     let (bundle, folder) = (fixture.bundle(), fixture.at("parts"));
     let run = aecsad(&[&"inspect", &"--bundle", &bundle, &folder, &"--csv", &csv]);
-    assert_refused(&run, ExitCode::Input, "2 of 4 images could not be read");
+    assert_refused(&run, ExitCode::Input, "3 of 5 images could not be read");
     let said = stderr(&run);
     assert!(said.contains("001.png: the image is cut short"), "{said}");
     assert!(said.contains("003.tif: the image file is empty"), "{said}");
+    assert!(said.contains("004.png"), "{said}");
     let rows = std::fs::read_to_string(&csv).unwrap();
     let verdicts: Vec<&str> = rows
         .lines()
         .skip(1)
         .filter_map(|row| row.split(',').nth(2))
         .collect();
-    assert_eq!(verdicts, ["good", "unreadable", "good", "unreadable"]);
+    assert_eq!(
+        verdicts,
+        ["good", "unreadable", "good", "unreadable", "unreadable"]
+    );
     assert!(
         rows.contains("\n001.png,,unreadable,,,,,,,,,,,,,\n"),
         "{rows}"

@@ -43,13 +43,18 @@ pub struct PublicKey {
 impl PublicKey {
     /// Reads a `.pub` file as `aecsad-train keygen` or `minisign -G` writes it.
     pub fn from_file(path: &Path) -> Result<PublicKey, BundleError> {
+        let unreadable = |source| BundleError::KeyFile {
+            path: path.into(),
+            source,
+        };
+        // Asked before opening: opening a pipe waits for its writer.
+        if !path.metadata().map_err(unreadable)?.is_file() {
+            return Err(unreadable(std::io::Error::other("it isn't a file")));
+        }
         let mut text = Vec::new();
         File::open(path)
             .and_then(|file| file.take(MAX_SIGNATURE_BYTES).read_to_end(&mut text))
-            .map_err(|source| BundleError::KeyFile {
-                path: path.into(),
-                source,
-            })?;
+            .map_err(unreadable)?;
         Self::decode(&String::from_utf8_lossy(&text), &path.display().to_string())
     }
 

@@ -122,13 +122,18 @@ pub fn read_image_by_content(path: &Path, bit_depth: Option<u8>) -> Result<Frame
 
 /// Whether a file holds a JPEG, whatever it is named.
 pub fn is_jpeg(path: &Path) -> Result<bool, ImageError> {
+    let unreadable = |source| ImageError::Unreadable {
+        path: path.into(),
+        source,
+    };
+    // Asked before opening: opening a pipe waits for its writer.
+    if !path.metadata().map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it isn't a file")));
+    }
     let mut start = Vec::new();
     File::open(path)
         .and_then(|file| file.take(3).read_to_end(&mut start))
-        .map_err(|source| ImageError::Unreadable {
-            path: path.into(),
-            source,
-        })?;
+        .map_err(unreadable)?;
     Ok(start == b"\xff\xd8\xff")
 }
 

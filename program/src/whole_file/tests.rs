@@ -148,3 +148,18 @@ fn a_device_is_written_to() {
     assert!(link.is_symlink());
     assert_eq!(names(folder.path()), ["link", "null"]);
 }
+
+#[test]
+fn what_a_command_reads_is_not_replaced_by_its_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, link) = (folder.path().join("input"), folder.path().join("link"));
+    fs::write(&input, "read").unwrap();
+    symlink("input", &link).unwrap();
+    crate::inputs::keep(&link);
+    for path in [&input, &link] {
+        assert!(check(path).is_err());
+        let error = write(path, b"output").unwrap_err();
+        assert!(error.to_string().contains("reads it"), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&input).unwrap(), "read");
+}

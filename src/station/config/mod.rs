@@ -15,7 +15,7 @@ use std::time::Duration;
 use aecsad_inspect::optics::Region;
 use aecsad_program::text_file::{self, Mistake, TextError};
 
-use super::bundle_section::BundleConfig;
+use super::bundle_section::{BundleConfig, BundleSource};
 use crate::camera::presence::Presence;
 use crate::camera::sensor::Edge;
 use crate::camera::v4l2::V4l2Settings;
@@ -193,6 +193,16 @@ pub struct SystemConfig {
 impl StationConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::parse(&read(path)?, path)
+    }
+
+    /// The files that a station reads, this station file at `path` among them.
+    pub fn inputs(&self, path: &Path) -> Vec<PathBuf> {
+        let bundle = match &self.bundle.source {
+            BundleSource::File(bundle) => Some(bundle.clone()),
+            BundleSource::Slots { .. } => None,
+        };
+        let files = [Some(path.into()), bundle, self.flat_field.clone()];
+        files.into_iter().flatten().collect()
     }
 
     /// `path` is where the text came from: relative paths in it start there.

@@ -9,6 +9,7 @@ use aecsad_inspect::image_files::{ImageError, read_image_by_content, read_image_
 use aecsad_inspect::inspector::Inspector;
 use aecsad_program::ExitCode;
 use aecsad_program::standard_streams::print;
+use aecsad_program::{inputs, whole_file};
 use indicatif::ProgressBar;
 use ndarray::Array2;
 
@@ -37,7 +38,20 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    for input in args.against.iter().chain([&args.bundle]) {
+        inputs::keep(input);
+    }
     check_writable(args.json.iter().chain(&args.html))?;
+    if let (Some(json), Some(html)) = (&args.json, &args.html)
+        && json == html
+        && !whole_file::is_stream(json)
+    {
+        let message = format!(
+            "{} is named by --json and by --html: name two files",
+            json.display()
+        );
+        return Err(Failure::new(message, ExitCode::Input));
+    }
     if let ([category], true) = (&args.categories[..], args.bundle.is_file()) {
         return one(args, category);
     }
@@ -154,6 +168,9 @@ fn open(folder: &Path) -> Result<Category, Failure> {
             folder.display()
         );
         return Err(Failure::new(message, ExitCode::Input));
+    }
+    for image in &category.test {
+        inputs::keep(&image.path);
     }
     Ok(category)
 }

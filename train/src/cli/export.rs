@@ -31,7 +31,7 @@ pub struct Args {
     work: Option<PathBuf>,
     /// Version in the new bundle; stations refuse to go back [default: one more than the old one's,
     /// and than that of the product's bundle at --out]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     bundle_version: Option<u64>,
     /// In which bytes
     #[arg(long = "precision", value_enum, default_value_t)]

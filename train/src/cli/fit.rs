@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
     /// Version in the bundle; stations refuse to go back [default: one more than that of the product's bundle at --out]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     bundle_version: Option<u64>,
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]

@@ -37,7 +37,7 @@ pub struct Args {
 
 /// More would fill any disk.
 fn images() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(0..=100_000)
+    clap::value_parser!(u32).range(1..=100_000)
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

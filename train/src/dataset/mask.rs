@@ -107,6 +107,10 @@ fn unnamed(path: &Path, error: &aecsad_inspect::image_files::ImageError) -> Stri
 
 fn open(path: &Path) -> Result<Content, DatasetError> {
     let mut start = Vec::new();
+    // Asked before opening: opening a pipe waits for its writer.
+    if !path.metadata().map_err(|e| refused(path, e))?.is_file() {
+        return Err(refused(path, "it isn't a file"));
+    }
     let file = File::open(path).map_err(|e| refused(path, e))?;
     let read = file.take(PNG.len() as u64).read_to_end(&mut start);
     read.map_err(|e| refused(path, e))?;
