@@ -217,6 +217,16 @@ pub fn find(
 /// Whether a station can go on with the journal in this folder: all of it is read, and nothing is changed. Returns how many
 /// journals were put aside there.
 pub fn check(folder: &Path) -> Result<usize, JournalError> {
+    match folder.metadata() {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if folder.symlink_metadata().is_ok() {
+                let error = io::Error::other("it is a link to a place that is not there");
+                return Err(database::unusable(folder, &error));
+            }
+        }
+        Err(error) => return Err(database::unusable(folder, &error)),
+    }
     let there = folder.ancestors().find(|folder| folder.exists());
     let there = there.filter(|folder| !folder.as_os_str().is_empty());
     let there = there.unwrap_or(Path::new("."));
@@ -258,4 +268,24 @@ fn wall_ms(at: Instant) -> i64 {
         .unwrap_or_default();
     let at = now.saturating_sub(Instant::now().saturating_duration_since(at));
     at.as_millis() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_can_t_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(check(&folder.path().join("not/yet")).unwrap(), 0);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("gone", &link).unwrap();
+        let error = check(&link).unwrap_err().to_string();
+        assert!(
+            error.contains("a link to a place that is not there"),
+            "{error}"
+        );
+        let long = folder.path().join("x".repeat(300));
+        assert!(check(&long).is_err());
+    }
 }

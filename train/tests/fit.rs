@@ -60,6 +60,20 @@ fn images_of_twelve_bits_need_their_depth_stated() {
     ]);
     assert!(sentence.contains("bit depth of 10"), "{sentence}");
     assert_eq!(code, 9);
+
+    // Two of three brought to all 16 bits: the others would be learnt as dark parts.
+    for part in (0..30).filter(|part| part % 3 > 0) {
+        let path = images.join(format!("{part:02}.png"));
+        let mut image = image::open(&path).unwrap().to_luma16();
+        image.pixels_mut().for_each(|pixel| pixel.0[0] *= 16);
+        image::DynamicImage::ImageLuma16(image).save(&path).unwrap();
+    }
+    let (sentence, code) = refusal(&["fit", text(&images), "--out", text(&out)]);
+    assert!(
+        sentence.contains("of 30 images of 16 bits") && sentence.contains("fewer bits"),
+        "{sentence}"
+    );
+    assert_eq!(code, 9);
     assert!(!out.exists());
 }
 

@@ -9,26 +9,38 @@ use rayon::prelude::*;
 use super::FitError;
 use crate::dataset::Category;
 
-/// 16 where most images use the upper bits, none where no image has 16 bits.
+/// Where more than one image in so many uses the lower bits alone, the set holds images of several depths, or is badly lit.
+const MIXED_OF: usize = 10;
+
+/// 16 where nearly all images use the upper bits, none where no image has 16 bits.
 pub fn of_the_set(category: &Category) -> Result<Option<u8>, FitError> {
     let paths: Vec<&PathBuf> = category.train.iter().chain(&category.validation).collect();
     // What can't be read is named when the images are loaded.
     let read = paths
         .into_par_iter()
-        .filter_map(|path| brightest_of_16_bits(path).ok()?);
-    let brightest: Vec<u16> = read.collect();
-    if brightest.is_empty() {
+        .filter_map(|path| Some((path, brightest_of_16_bits(path).ok()??)));
+    let brightest: Vec<(&PathBuf, u16)> = read.collect();
+    let total = brightest.len();
+    if total == 0 {
         return Ok(None);
     }
-    let in_part = brightest.iter().copied().filter(|&b| b < FULL_RANGE_FROM);
-    let in_part: Vec<u16> = in_part.collect();
-    if 2 * in_part.len() <= brightest.len() {
+    let in_part = brightest.into_iter().filter(|(_, b)| *b < FULL_RANGE_FROM);
+    let in_part: Vec<(&PathBuf, u16)> = in_part.collect();
+    if in_part.len() * MIXED_OF <= total {
         return Ok(Some(16));
+    }
+    if let ([(example, _), ..], true) = (&in_part[..], 2 * in_part.len() <= total) {
+        return Err(FitError::BitDepthsMixed {
+            path: category.path.clone(),
+            images: in_part.len(),
+            total,
+            example: example.to_path_buf(),
+        });
     }
     Err(FitError::BitDepthUnknown {
         path: category.path.clone(),
         images: in_part.len(),
-        total: brightest.len(),
-        brightest: in_part.into_iter().max().unwrap_or_default(),
+        total,
+        brightest: in_part.iter().map(|(_, b)| *b).max().unwrap_or_default(),
     })
 }

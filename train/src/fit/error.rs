@@ -12,6 +12,17 @@ pub enum FitError {
     #[error(transparent)]
     Dataset(#[from] crate::dataset::DatasetError),
     #[error(
+        "{}: {images} of {total} images of 16 bits are less than a quarter as bright as the others can be, as if they had fewer \
+         bits ({} is one): take them away, or state the bit depth of all with --bit-depth",
+        path.display(), example.display()
+    )]
+    BitDepthsMixed {
+        path: PathBuf,
+        images: usize,
+        total: usize,
+        example: PathBuf,
+    },
+    #[error(
         "{}: {images} of {total} images of 16 bits have no value above {brightest} of 65535, as by a camera of {} bits: state \
          their bit depth, `--bit-depth {}`, or `--bit-depth 16` if they are meant to be so dark",
         path.display(), aecsad_inspect::image_files::narrowest_depth(*brightest), aecsad_inspect::image_files::narrowest_depth(*brightest)
@@ -99,7 +110,7 @@ pub enum FitError {
     },
     #[error("the statistics can't be packed: {0}")]
     Pack(String),
-    #[error("the work folder {} can't be used ({source}): make room there or name another with --work", path.display())]
+    #[error("the work folder {} can't be used ({source}): make room there or name another folder", path.display())]
     WorkFolder {
         path: PathBuf,
         source: std::io::Error,
@@ -124,6 +135,7 @@ impl FitError {
             FitError::VersionTaken { .. } => ExitCode::Older,
             FitError::Dataset(_)
             | FitError::BitDepthUnknown { .. }
+            | FitError::BitDepthsMixed { .. }
             | FitError::NoSpread { .. }
             | FitError::Blind { .. }
             | FitError::Memory { .. } => ExitCode::Training,
