@@ -13,6 +13,7 @@ use clap::Parser;
 use crate::failure::{ExitCode, Failure};
 use crate::panics::is_expected;
 use crate::printable::printable;
+use crate::signals::leave_when_stopped;
 use crate::standard_streams::{self, STANDARD_OUTPUT};
 
 /// Reads the command line of the program `name`, and does with it what `command` says.
@@ -22,6 +23,7 @@ pub fn run<Arguments: Parser>(
 ) -> process::ExitCode {
     start_log();
     explain_panics(name);
+    leave_when_stopped(name);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) if answer.use_stderr() => {

@@ -1,9 +1,44 @@
 //! Signals that end a program in good order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::failure::ExitCode;
+
+/// Whether the command ends by itself when it is asked to stop.
+static ENDS_BY_ITSELF: AtomicBool = AtomicBool::new(false);
+
 /// What asks a program to stop. The loss of the terminal does, unless the program was started so as to outlive it (nohup).
+/// The command that calls this ends by itself from here on.
 pub fn stop_signals() -> Vec<i32> {
+    ENDS_BY_ITSELF.store(true, Ordering::SeqCst);
+    signals()
+}
+
+/// Leaves at once when it is asked to stop, with a sentence and the exit code for it, unless the command ends by itself.
+pub(crate) fn leave_when_stopped(name: &'static str) {
+    let sentence = format!("{name}: stopped\n");
+    for signal in signals() {
+        let sentence = sentence.clone();
+        let leave = move || {
+            if !ENDS_BY_ITSELF.load(Ordering::SeqCst) {
+                // SAFETY: both calls may be made in a signal handler, and the bytes outlive the handler.
+                unsafe {
+                    nix::libc::write(2, sentence.as_ptr().cast(), sentence.len());
+                    nix::libc::_exit(ExitCode::Interrupted as i32);
+                }
+            }
+        };
+        // SAFETY: the handler reads an atomic, writes and leaves; it takes no lock and allocates nothing.
+        let registered = unsafe { signal_hook::low_level::register(signal, leave) };
+        if let Err(error) = registered {
+            log::debug!("signal {signal} is not handled: {error}");
+        }
+    }
+}
+
+fn signals() -> Vec<i32> {
     match is_ignored(SIGHUP) {
         true => vec![SIGINT, SIGTERM],
         false => vec![SIGINT, SIGTERM, SIGHUP],

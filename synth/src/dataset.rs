@@ -115,17 +115,41 @@ pub fn render(root: &Path, plan: &Plan, progress: &ProgressBar) -> Result<(), Er
     }
     for &name in &plan.products {
         let folder = root.join(folder_name(name));
+        // What is stopped half-way must not look like a whole product.
+        let unfinished = root.join(format!(".{}-unfinished", folder_name(name)));
+        let written = |path: &Path, done: io::Result<()>| match done {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Write {
+                path: path.to_owned(),
+                source,
+            }),
+            _ => Ok(()),
+        };
+        written(&unfinished, fs::remove_dir_all(&unfinished))?;
+        match name {
+            Name::FuseBox => render_product(&FuseBox, &unfinished, plan, progress)?,
+            Name::FastenerTray => render_product(&FastenerTray, &unfinished, plan, progress)?,
+            Name::JuiceBottle => render_product(&JuiceBottle, &unfinished, plan, progress)?,
+            Name::WovenCloth => render_product(&WovenCloth, &unfinished, plan, progress)?,
+        }
         if plan.force {
             clear(&folder)?;
         }
-        match name {
-            Name::FuseBox => render_product(&FuseBox, &folder, plan, progress)?,
-            Name::FastenerTray => render_product(&FastenerTray, &folder, plan, progress)?,
-            Name::JuiceBottle => render_product(&JuiceBottle, &folder, plan, progress)?,
-            Name::WovenCloth => render_product(&WovenCloth, &folder, plan, progress)?,
-        }
+        move_into(&unfinished, &folder).map_err(|source| Error::Write {
+            path: folder.clone(),
+            source,
+        })?;
     }
     Ok(())
+}
+
+/// Moves all that is in one folder to another on the same disk.
+fn move_into(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::rename(entry.path(), to.join(entry.file_name()))?;
+    }
+    fs::remove_dir(from)
 }
 
 fn folder_name(name: Name) -> &'static str {

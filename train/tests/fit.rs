@@ -29,6 +29,39 @@ fn refusal(arguments: &[&str]) -> (String, i32) {
 }
 
 #[test]
+fn a_rendering_that_is_stopped_leaves_no_half_product() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let synth = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aecsad-train"));
+        command.args(["synth", text(&data), "--products", "woven_cloth"]);
+        command.args(more).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut stopped = synth(&["--train", "50000"]);
+    let unfinished = data.join(".woven_cloth-unfinished/train");
+    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !unfinished.is_dir() && std::time::Instant::now() < give_up {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = stopped.id().to_string();
+    let killed = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(killed.unwrap().success());
+    let code = stopped.wait().unwrap().code();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stopped.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("aecsad-train: stopped"), "{said}");
+    assert!(!data.join("woven_cloth").exists());
+
+    let few = ["--train", "2", "--validation", "1", "--test", "1"];
+    let again = synth(&few).wait_with_output().unwrap();
+    assert!(again.status.success(), "{again:?}");
+    assert!(data.join("woven_cloth/train/good/001.png").is_file());
+    assert!(!data.join(".woven_cloth-unfinished").exists());
+}
+
+#[test]
 fn images_of_twelve_bits_need_their_depth_stated() {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("parts");
