@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::Path;
 
+use aecsad_program::whole_file;
+
 const FOLDER_MODE: u32 = 0o755;
 const FILE_MODE: u32 = 0o644;
 
@@ -25,8 +27,12 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     hand_over(path)
 }
 
-/// For a file that was just made and that everyone may read, whatever the umask.
+/// For a file that was just made and that everyone may read, whatever the umask. What was written to instead (a device, a pipe,
+/// standard output) stays as it is.
 pub fn share_file(path: &Path) -> io::Result<()> {
+    if whole_file::is_stream(path) {
+        return Ok(());
+    }
     fs::set_permissions(path, Permissions::from_mode(FILE_MODE))?;
     hand_over(path)
 }
@@ -68,6 +74,21 @@ mod tests {
         let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
         assert_eq!((mode(&made), mode(&file)), (0o755, 0o644));
         assert!(create_folder(&file.join("d")).is_err());
+    }
+
+    #[test]
+    fn a_device_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().join("null");
+        let mut mknod = std::process::Command::new("mknod");
+        let made = mknod.args(["-m", "666"]).arg(&device).args(["c", "1", "3"]);
+        if !made.output().unwrap().status.success() {
+            // Only root may make one.
+            return;
+        }
+        share_file(&device).unwrap();
+        share_file(Path::new("-")).unwrap();
+        assert_eq!(device.metadata().unwrap().mode() & 0o777, 0o666);
     }
 
     #[test]

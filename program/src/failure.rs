@@ -46,9 +46,7 @@ impl Failure {
             code,
         }
     }
-}
 
-impl Failure {
     /// For an output that can't be written.
     pub fn unwritable(path: &Path, source: &io::Error) -> Self {
         Failure::new(

@@ -15,7 +15,8 @@ pub const STANDARD_OUTPUT: &str = "standard output";
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 static CARRIES_A_FILE: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line, or several, on standard output, without what a terminal would act on. False once no one reads it any more: what would follow need not be computed.
+/// Prints a line, or several, on standard output, without what a terminal would act on. False once no one reads it any
+/// more: what would follow need not be computed.
 pub fn print_line(text: impl Display) -> bool {
     let text = text.to_string();
     let lines: Vec<_> = text.split('\n').map(printable).collect();
@@ -39,7 +40,8 @@ pub fn print(text: impl Display) -> bool {
     }
 }
 
-/// Prints a line on standard error, without what a terminal would act on. Progress and remarks end nothing, whether anyone can read them or not.
+/// Prints a line on standard error, without what a terminal would act on. Progress and remarks end nothing, whether
+/// anyone can read them or not.
 pub fn note(text: impl Display) {
     write_quietly(&format!("{}\n", printable(&text.to_string())));
 }

@@ -14,7 +14,7 @@ use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::decision::{Decision, Voice};
 use aecsad_inspect::inspector::Inspector;
 use aecsad_program::text_file::{self, TextError};
-use aecsad_program::whole_file::{self, WholeFile};
+use aecsad_program::whole_file::WholeFile;
 use serde::{Deserialize, Serialize};
 
 use crate::ownership::share_file;
@@ -114,10 +114,7 @@ impl Calibration {
         )?;
         file.write_all(text.as_bytes())?;
         file.commit_durably()?;
-        match whole_file::is_stream(path) {
-            true => Ok(()),
-            false => share_file(path),
-        }
+        share_file(path)
     }
 
     /// What a person wants to know of it.

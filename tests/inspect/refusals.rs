@@ -17,7 +17,7 @@ fn an_unreadable_image_among_good_ones_is_named_and_the_others_are_judged() {
     let whole = std::fs::read(fixture.draw("parts/002.png", 3)).unwrap();
     fixture.put("parts/001.png", &whole[..whole.len() / 2]);
     fixture.put("parts/003.tif", b"");
-    // Whoever opened it would wait for ever.
+    // Opening a pipe without a writer waits for ever.
     let pipe = fixture.at("parts/004.png");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let csv = fixture.at("scores.csv");

@@ -33,7 +33,7 @@ use statistics::{Source, StatisticsError};
 pub trait BranchModel: Any + Debug + Send + Sync {
     fn branch(&self) -> Branch;
 
-    /// The raw score of a part: the larger, the stranger. Buffers are those of the part before.
+    /// The raw score of a part; an anomalous part has a larger one. The model's buffers are used again for each part.
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32;
 
     /// How strange each place of the latest part is. None for a branch that looks at the part as a whole.
