@@ -3,7 +3,6 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod backbone;
 pub mod calibrate;
 pub mod cli;
 pub mod dataset;
@@ -14,9 +13,9 @@ pub mod fit;
 pub mod lgst;
 pub mod maps;
 pub mod metrics;
+pub mod paper;
 pub mod planted;
 pub mod pseudo_label;
 pub mod quantise;
 pub mod screening;
 pub mod segmentation;
-pub mod weights;

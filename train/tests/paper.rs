@@ -9,13 +9,13 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{Bundle, Profile, Trust};
 use aecsad_inspect::image_files::read_image;
 use aecsad_inspect::inspector::Inspector;
-use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::fit::{
-    ExportOptions, FitError, FitOptions, Networks, PaperNetworks, PaperOptions, Precision, export,
-    fit,
+    ExportOptions, FitError, FitOptions, Networks, PaperOptions, Precision, export, fit,
 };
 use aecsad_train::lgst::LocalWidths;
 use aecsad_train::metrics::auroc;
+use aecsad_train::paper::PaperNetworks;
+use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
 use aecsad_train::quantise::Signs;
 use aecsad_train::segmentation::{Augmentation, DecoderWidths};
 

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use aecsad_train::backbone::WideResNetConfig;
 use aecsad_train::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Workplace,
 };
@@ -15,10 +14,11 @@ use aecsad_train::lgst::{
     Dropout, GlobalStudentConfig, Jitter, LgstConfig, LgstLossConfig, LgstTerms, LocalStudent,
     LocalStudentConfig, LocalWidths, Students, Teacher, TeacherFeatures, TrainedLgst,
 };
+use aecsad_train::paper::backbone::WideResNetConfig;
+use aecsad_train::paper::weights::StateDict;
 use aecsad_train::segmentation::{
     DecoderConfig, DecoderWidths, Probabilities, SegmentationConfig, Target,
 };
-use aecsad_train::weights::StateDict;
 use burn::module::{AutodiffModule, ParamId};
 use burn::optim::GradientsParams;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, TensorSnapshot};

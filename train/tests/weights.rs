@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
-use aecsad_train::backbone::{WideResNetConfig, random_state};
 use aecsad_train::engine::Cpu;
-use aecsad_train::weights::{Download, StateDict, WeightsError, fetch};
+use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
+use aecsad_train::paper::weights::{Download, StateDict, WeightsError, fetch};
 use sha2::{Digest, Sha256};
 
 /// What a server does with one request.

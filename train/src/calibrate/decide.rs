@@ -180,7 +180,7 @@ fn planted_scores(
 }
 
 /// With too few parts for the asked rate, the largest score stands for the rate that so many parts allow.
-pub(super) fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
+pub fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
     if let Some(threshold) = calibration.threshold(rate) {
         return (threshold, rate);
     }

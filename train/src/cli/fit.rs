@@ -6,10 +6,9 @@ use aecsad_program::standard_streams::{note, print, print_line};
 
 use super::label::Source;
 use super::{Failure, work_folder};
-use crate::engine::Device;
 use crate::fit::{FitOptions, Fitted, Networks, PaperOptions, Precision, fit};
+use crate::paper::{Device, weights};
 use crate::segmentation::{Augmentation, Symmetry};
-use crate::weights;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

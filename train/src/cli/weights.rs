@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
-use crate::weights::{self, Download, PUBLISHED, Published, WeightsError};
+use crate::paper::weights::{self, Download, PUBLISHED, Published, WeightsError};
 
 /// Bring the weights of the `paper` profile's backbone to this machine
 ///

@@ -10,13 +10,6 @@ pub type Cpu = Flex;
 /// [`Cpu`] with gradients.
 pub type CpuTraining = Autodiff<Cpu>;
 
-/// An NVIDIA GPU; kernels are compiled on the machine they run on.
-#[cfg(feature = "cuda")]
-pub type Gpu = burn::backend::Cuda;
-/// [`Gpu`] with gradients.
-#[cfg(feature = "cuda")]
-pub type GpuTraining = Autodiff<Gpu>;
-
 /// Arrays of one shape `[C, H, W]` as a tensor `[B, C, H, W]`.
 ///
 /// The caller has checked that the arrays agree in shape.

@@ -1,24 +1,15 @@
 //! The training loop that every network shares: seeded, resumable, interruptible, with a progress bar and a line
 //! of metrics a step. A network brings its loss; the loop brings the optimiser, the schedule and the checkpoints.
 
-mod attend;
+pub(crate) mod attend;
 mod backend;
-#[cfg(feature = "cuda")]
-mod burn_convolution;
 mod checkpoint;
-#[cfg(feature = "cuda")]
-pub mod cudnn;
 mod curves;
-mod device;
 mod fingerprint;
-#[cfg(feature = "cuda")]
-mod gpu_kernels;
-#[cfg(any(test, feature = "cuda"))]
-mod gradients;
 mod initial;
 mod kernels;
 mod metrics;
-mod normalise;
+pub(crate) mod normalise;
 mod progress;
 mod sampling;
 mod training;
@@ -26,9 +17,6 @@ mod training;
 use std::path::PathBuf;
 
 pub use backend::{Cpu, CpuTraining, stack};
-#[cfg(feature = "cuda")]
-pub use backend::{Gpu, GpuTraining};
-pub use device::{Device, DeviceError, needed_bytes};
 pub use fingerprint::Fingerprint;
 pub use initial::{rectified, seeded_init};
 pub use kernels::{Kernels, Training};

@@ -14,11 +14,6 @@ use burn::tensor::{Tensor, TensorPrimitive};
 
 use super::Cpu;
 
-#[cfg(any(test, feature = "cuda"))]
-mod agreement;
-#[cfg(feature = "cuda")]
-pub use agreement::agree;
-
 /// What normalises on a backend. None is said of what it has no better way for than the tensors' own operations.
 pub trait Normalise: Backend {
     /// From a map, scale and shift.
@@ -104,7 +99,7 @@ fn remember<B: Backend>(norm: &BatchNorm<Autodiff<B>>, found: Normalised<B>) {
     }
 }
 
-fn by_tensors<B: Backend>(
+pub fn by_tensors<B: Backend>(
     map: Tensor<B, 4>,
     scale: Tensor<B, 1>,
     shift: Tensor<B, 1>,
@@ -124,7 +119,7 @@ fn by_tensors<B: Backend>(
     }
 }
 
-fn backward_by_tensors<B: Backend>(
+pub fn backward_by_tensors<B: Backend>(
     map: Tensor<B, 4>,
     scale: Tensor<B, 1>,
     result: Normalised<B>,
@@ -157,11 +152,11 @@ fn each<B: Backend>(values: Tensor<B, 1>) -> Tensor<B, 4> {
     values.reshape([1, channels, 1, 1])
 }
 
-fn whole<B: Backend, const D: usize>(values: FloatTensor<B>) -> Tensor<B, D> {
+pub fn whole<B: Backend, const D: usize>(values: FloatTensor<B>) -> Tensor<B, D> {
     Tensor::from_primitive(TensorPrimitive::Float(values))
 }
 
-fn part<B: Backend, const D: usize>(values: Tensor<B, D>) -> FloatTensor<B> {
+pub fn part<B: Backend, const D: usize>(values: Tensor<B, D>) -> FloatTensor<B> {
     values.into_primitive().tensor()
 }
 

@@ -40,9 +40,9 @@ pub enum FitError {
     #[error(transparent)]
     Students(#[from] crate::lgst::Error),
     #[error(transparent)]
-    Weights(#[from] crate::weights::WeightsError),
+    Weights(#[from] crate::paper::weights::WeightsError),
     #[error(transparent)]
-    Device(#[from] crate::engine::DeviceError),
+    Device(#[from] crate::paper::DeviceError),
     #[error("{}: no image in it can be read: name a folder of pictures of other things", path.display())]
     NoStrangers { path: PathBuf },
     #[error(transparent)]

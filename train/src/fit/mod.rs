@@ -38,7 +38,7 @@ pub use export::{ExportOptions, Exported, export};
 pub use identity::Identity;
 pub use labels::{LabelOptions, label_only};
 pub use networks::{ENCODER, Trained};
-pub use paper::{PaperNetworks, PaperOptions};
+pub use paper::PaperOptions;
 pub use perceive::perceive_plants;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};

@@ -14,13 +14,13 @@ use super::images::Images;
 use super::networks::{Trained, effort};
 use super::paper_calibration::Calibration;
 use super::{FitError, FitOptions, Fitted, Identity, stage, stopped};
-use crate::backbone::{WideResNet, WideResNetConfig};
 use crate::dataset;
-use crate::engine::{CpuTraining, Device, DeviceError, Schedule, Shards, Training};
-use crate::lgst::{self, GlobalStudentConfig, Jitter, LgstConfig, LocalStudentConfig};
+use crate::engine::{CpuTraining, Schedule, Shards, Training};
+use crate::lgst::{self, Jitter, LgstConfig};
+use crate::paper::backbone::WideResNet;
+use crate::paper::{Device, DeviceError, Encoding, PaperNetworks, teacher_features, weights};
 use crate::pseudo_label::Labels;
-use crate::segmentation::{self, DecoderConfig, Encoding, SegmentationConfig};
-use crate::weights;
+use crate::segmentation::{self, DecoderConfig, SegmentationConfig};
 
 /// What only this profile asks.
 #[derive(Clone, Debug)]
@@ -77,33 +77,6 @@ impl PaperOptions {
     }
 }
 
-/// How wide the networks are; narrower than the paper's only to try things out.
-#[derive(Clone, Debug)]
-pub struct PaperNetworks {
-    pub backbone: WideResNetConfig,
-    pub decoder: DecoderConfig,
-    /// Channels of the teacher map.
-    pub channels: usize,
-    pub local: LocalStudentConfig,
-    pub global: GlobalStudentConfig,
-}
-
-impl Default for PaperNetworks {
-    fn default() -> Self {
-        let (decoder, lgst) = (
-            SegmentationConfig::paper(2, 1, 1, 0).decoder,
-            LgstConfig::paper(1, 1, Jitter::default(), 0),
-        );
-        Self {
-            backbone: WideResNetConfig::new(),
-            decoder,
-            channels: lgst.channels,
-            local: lgst.local,
-            global: lgst.global,
-        }
-    }
-}
-
 /// From labels to everything a bundle says. `named` is what the bundle is called, and when the fit began.
 pub fn fit(
     options: &FitOptions,
@@ -129,7 +102,7 @@ pub fn fit(
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => task.train_on_gpu(index, cancel)?,
         #[cfg(not(feature = "cuda"))]
-        Device::Cuda(_) => return Err(crate::engine::DeviceError::NotBuilt.into()),
+        Device::Cuda(_) => return Err(DeviceError::NotBuilt.into()),
     };
     stopped(cancel)?;
 
@@ -186,7 +159,7 @@ impl Task<'_> {
     /// burn ends a program whose GPU fails, by running out of memory for one; here that is an error like others.
     #[cfg(feature = "cuda")]
     fn train_on_gpu(&self, index: usize, cancel: &AtomicBool) -> Result<Trained, FitError> {
-        use crate::engine::{DeviceError, GpuTraining};
+        use crate::paper::cuda::GpuTraining;
         let device = burn::backend::cuda::CudaDevice::new(index);
         aecsad_program::unless_it_panics(|| self.train::<GpuTraining>(&device, cancel))
             .unwrap_or_else(|| Err(DeviceError::Failed.into()))
@@ -256,8 +229,7 @@ impl Task<'_> {
             device: device.clone(),
         };
         let work = &self.options.work;
-        let trained =
-            segmentation::train_with_encoder::<B>(&source, &config, work, cancel, device)?;
+        let trained = segmentation::train_from::<B>(&source, &config, work, cancel, device)?;
         Ok(trained.to_onnx())
     }
 
@@ -300,8 +272,8 @@ impl Task<'_> {
             encoder: &self.weights,
         };
         let work = &self.options.work;
-        let trained =
-            lgst::train_with_encoder::<B>(images, encoder, &config, work, cancel, device)?;
+        let encode = |good: &[Array3<f32>]| teacher_features(good, encoder, device);
+        let trained = lgst::train_from::<B>(images, encode, &config, work, cancel, device)?;
         Ok(trained.to_onnx(false))
     }
 

@@ -12,7 +12,8 @@ use super::perceive::{perceive, perceive_plants};
 use super::precision::{self, Material};
 use super::proof::{self, Quantisation, Side};
 use super::{FitError, stage};
-use crate::calibrate::{self, Planted, Selection};
+use crate::calibrate::{Planted, Selection};
+use crate::paper::decide_as_the_paper;
 use crate::planted::{self, Clean};
 use crate::pseudo_label::Labels;
 use crate::quantise::{Demand, Signs};
@@ -59,7 +60,7 @@ impl Calibration<'_> {
     }
 
     pub fn decide(&self, seen: &Seen) -> Selection {
-        calibrate::decide_as_the_paper(
+        decide_as_the_paper(
             &seen.labelled,
             &seen.validation,
             self.classes,

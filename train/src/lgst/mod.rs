@@ -19,7 +19,7 @@ pub use local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 pub use loss::{LgstLossConfig, LgstTerms};
 pub use teacher::Teacher;
 pub use teacher_features::{TeacherFeatures, TeacherMaps};
-pub use train::{Images, LgstConfig, Students, TrainedLgst, train, train_on, train_with_encoder};
+pub use train::{Images, LgstConfig, Students, TrainedLgst, train, train_from, train_on};
 
 use crate::engine;
 

@@ -4,15 +4,11 @@
 use aecsad_inspect::network::Features;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use ndarray::Array3;
 
 use super::teacher::Teacher;
-use crate::backbone::WideResNet;
 use crate::engine::{Kernels, stack};
 use crate::maps::MAP_SIZE;
 
-/// Images that are encoded at once.
-const AT_ONCE: usize = 8;
 /// Teacher maps are kept if all of them take no more than this; else they are projected anew for each batch from the
 /// features, which for the paper's widths are a third as large.
 const MAPS_KEPT_BYTES: usize = 1 << 30;
@@ -30,24 +26,6 @@ impl<B: Kernels> TeacherFeatures<B> {
             stride8: stack([&features.stride8].into_iter(), device),
             stride16: stack([&features.stride16].into_iter(), device),
         }
-    }
-
-    /// Encodes normalised images, `[3, H, W]` each.
-    pub fn encode(
-        images: &[Array3<f32>],
-        encoder: &WideResNet<B>,
-        device: &B::Device,
-    ) -> Vec<Self> {
-        let mut teacher_features = Vec::with_capacity(images.len());
-        for images in images.chunks(AT_ONCE) {
-            let maps = encoder.forward(stack(images.iter(), device));
-            let of = |map: &Tensor<B, 4>, index: usize| map.clone().narrow(0, index, 1);
-            teacher_features.extend((0..images.len()).map(|index| Self {
-                stride8: of(&maps.stride8, index),
-                stride16: of(&maps.stride16, index),
-            }));
-        }
-        teacher_features
     }
 }
 

@@ -20,7 +20,6 @@ use super::local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
 use super::teacher_features::{TeacherFeatures, TeacherMaps};
-use crate::backbone::WideResNet;
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Training,
     Workplace, noise_source, seeded_init, stack,
@@ -150,7 +149,7 @@ pub fn train_on<B: Training>(
     teach::<B>(set, config, fingerprint, work_dir, cancel, device)
 }
 
-/// The images of a training whose features the encoder computes on the device itself.
+/// The images of a training whose features an encoder computes on the device itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
     /// Good parts, normalised, `[3, 256, 256]`.
@@ -161,13 +160,13 @@ pub struct Images<'a> {
     pub encoder: &'a str,
 }
 
-/// As [`train_on`], with the features computed by `encoder` on `device`.
+/// As [`train_on`], with the features that `encode` computes of the good images, in their order, on `device`.
 ///
 /// # Errors
 /// As [`train_on`].
-pub fn train_with_encoder<B: Training>(
+pub fn train_from<B: Training>(
     images: Images,
-    encoder: &WideResNet<B::InnerBackend>,
+    encode: impl FnOnce(&[Array3<f32>]) -> Vec<TeacherFeatures<B::InnerBackend>>,
     config: &LgstConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
@@ -185,7 +184,7 @@ pub fn train_with_encoder<B: Training>(
     let set = TrainingSet {
         images: images.good,
         out_of_distribution: images.out_of_distribution,
-        teacher_features: TeacherFeatures::encode(images.good, encoder, device),
+        teacher_features: encode(images.good),
     };
     teach::<B>(set, config, fingerprint, work_dir, cancel, device)
 }

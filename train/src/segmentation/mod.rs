@@ -12,8 +12,8 @@ mod train;
 pub use augment::{Augmentation, Symmetry};
 pub use decoder::{Decoder, DecoderConfig, DecoderWidths};
 pub use losses::{LossWeights, Probabilities, Target};
-pub use source::{Encoded, Encoding, Source, TrainingSet};
-pub use train::{SegmentationConfig, TrainedDecoder, train, train_on, train_with_encoder};
+pub use source::{Encoded, Source, TrainingSet};
+pub use train::{SegmentationConfig, TrainedDecoder, train, train_from, train_on};
 
 use crate::engine;
 use crate::maps::MAP_SIZE;

@@ -1,17 +1,12 @@
-//! Where a batch's features come from: encoded beforehand, or changed and encoded for each step.
+//! Where a batch's features come from.
 
-use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::Features;
-use aecsad_inspect::optics::{InputGeometry, Optics};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use ndarray::{Array2, Array3};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
-use super::augment::Augmentation;
-use crate::backbone::WideResNet;
-use crate::engine::{Fingerprint, Kernels, stack};
+use crate::engine::{Fingerprint, stack};
 
 /// A batch as the decoder reads it.
 pub struct Encoded<B: Backend> {
@@ -34,6 +29,8 @@ impl<B: Backend> Encoded<B> {
 /// The images of a training. Masks are 64×64, class 0 is background, [`IGNORE`](super::IGNORE) is unknown.
 pub trait Source<B: Backend>: Sync {
     /// Images in D_L.
+    fn labelled(&self) -> usize;
+    /// One an image in D_L.
     fn masks(&self) -> &[Array2<u8>];
     /// Images in D_U.
     fn unlabelled(&self) -> usize;
@@ -77,6 +74,10 @@ impl<B: Backend> Prepared<'_, B> {
 }
 
 impl<B: Backend> Source<B> for Prepared<'_, B> {
+    fn labelled(&self) -> usize {
+        self.set.labelled.len()
+    }
+
     fn masks(&self) -> &[Array2<u8>] {
         self.set.masks
     }
@@ -102,79 +103,6 @@ impl<B: Backend> Source<B> for Prepared<'_, B> {
         for image in self.set.labelled.iter().chain(self.set.unlabelled) {
             fingerprint.array(&image.stride4);
             fingerprint.array(&image.stride16);
-        }
-    }
-}
-
-/// Images that are changed and encoded anew for each step, which on a GPU costs less than bringing features there.
-pub struct Encoding<'a, B: Backend> {
-    /// D_L at the network's input size.
-    pub labelled: Vec<&'a Frame>,
-    pub masks: &'a [Array2<u8>],
-    /// D_U; may be empty.
-    pub unlabelled: Vec<&'a Frame>,
-    pub augmentation: Augmentation,
-    pub geometry: &'a InputGeometry,
-    pub encoder: &'a WideResNet<B>,
-    /// Tells encoders apart: a digest of the weights.
-    pub encoder_name: &'a str,
-    pub device: B::Device,
-}
-
-impl<B: Kernels> Encoding<'_, B> {
-    fn encode(&self, frames: &[&Frame]) -> Encoded<B> {
-        let side = self.geometry.height as usize;
-        let images: Vec<Array3<f32>> = frames
-            .par_iter()
-            .map(|frame| {
-                let mut optics = Optics::new(self.geometry.clone(), None);
-                let tensor = optics.tensor(frame).expect("the frame came from optics");
-                Array3::from_shape_vec((3, side, tensor.len() / 3 / side), tensor.to_vec())
-                    .expect("optics give whole images")
-            })
-            .collect();
-        let maps = self.encoder.forward(stack(images.iter(), &self.device));
-        Encoded {
-            stride4: maps.stride4,
-            stride16: maps.stride16,
-        }
-    }
-}
-
-impl<B: Kernels> Source<B> for Encoding<'_, B> {
-    fn masks(&self) -> &[Array2<u8>] {
-        self.masks
-    }
-
-    fn unlabelled(&self) -> usize {
-        self.unlabelled.len()
-    }
-
-    fn labelled_batch(
-        &self,
-        samples: &[usize],
-        noise: &mut ChaCha8Rng,
-    ) -> (Encoded<B>, Vec<Array2<u8>>) {
-        let (frames, masks): (Vec<Frame>, Vec<Array2<u8>>) = samples
-            .iter()
-            .map(|&s| {
-                let (frame, mask) = (self.labelled[s], &self.masks[s]);
-                self.augmentation.apply(frame, mask, noise)
-            })
-            .unzip();
-        (self.encode(&frames.iter().collect::<Vec<_>>()), masks)
-    }
-
-    fn unlabelled_batch(&self, samples: &[usize]) -> Encoded<B> {
-        let frames: Vec<&Frame> = samples.iter().map(|&s| self.unlabelled[s]).collect();
-        self.encode(&frames)
-    }
-
-    fn describe(&self, fingerprint: &mut Fingerprint) {
-        fingerprint.text(self.encoder_name);
-        fingerprint.text(&format!("{:?} {:?}", self.augmentation, self.geometry));
-        for frame in self.labelled.iter().chain(&self.unlabelled) {
-            fingerprint.bytes(&frame.rgb);
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decoder::{Decoder, DecoderConfig, DecoderWidths};
 use super::losses::{LossWeights, Probabilities, Target};
-use super::source::{Encoded, Encoding, Prepared, Source, TrainingSet};
+use super::source::{Encoded, Prepared, Source, TrainingSet};
 use super::{Error, IGNORE, sharpness};
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, Schedule, Shard, Shards,
@@ -121,45 +121,27 @@ pub fn train_on<B: Training>(
     cancel: &AtomicBool,
     device: &B::Device,
 ) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
-    check_count(set.labelled.len(), set.masks.len())?;
-    check_masks(set.masks, config)?;
+    let source = Prepared {
+        set,
+        device: device.clone(),
+    };
+    check_labels(&source, config)?;
     check_features(set, config)?;
-    let device = device.clone();
-    train_from::<B>(
-        &Prepared {
-            set,
-            device: device.clone(),
-        },
-        config,
-        work_dir,
-        cancel,
-        &device,
-    )
+    train_from::<B>(&source, config, work_dir, cancel, device)
 }
 
-/// As [`train_on`], each batch changed and encoded when its turn comes.
+/// As [`train_on`], each batch made by `source` when its turn comes.
 ///
 /// # Errors
 /// As [`train_on`].
-pub fn train_with_encoder<B: Training>(
-    images: &Encoding<'_, B::InnerBackend>,
-    config: &SegmentationConfig,
-    work_dir: &Path,
-    cancel: &AtomicBool,
-    device: &B::Device,
-) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
-    check_count(images.labelled.len(), images.masks.len())?;
-    check_masks(images.masks, config)?;
-    train_from::<B>(images, config, work_dir, cancel, device)
-}
-
-fn train_from<B: Training>(
+pub fn train_from<B: Training>(
     source: &dyn Source<B::InnerBackend>,
     config: &SegmentationConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
     device: &B::Device,
 ) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
+    check_labels(source, config)?;
     let decoder = seeded_init(config.schedule.seed, device, |device| {
         config.decoder.init::<B>(device)
     });
@@ -274,14 +256,17 @@ fn fingerprint<B: Backend>(source: &dyn Source<B>, config: &SegmentationConfig) 
     fingerprint
 }
 
-fn check_count(images: usize, masks: usize) -> Result<(), Error> {
-    match images == masks {
-        true => Ok(()),
-        false => Err(Error::CountMismatch { images, masks }),
+fn check_labels<B: Backend>(
+    source: &dyn Source<B>,
+    config: &SegmentationConfig,
+) -> Result<(), Error> {
+    let (images, masks) = (source.labelled(), source.masks());
+    if images != masks.len() {
+        return Err(Error::CountMismatch {
+            images,
+            masks: masks.len(),
+        });
     }
-}
-
-fn check_masks(masks: &[Array2<u8>], config: &SegmentationConfig) -> Result<(), Error> {
     let classes = config.decoder.classes;
     if !(2..=IGNORE as usize).contains(&classes) {
         return Err(Error::ClassCount { classes });

@@ -13,7 +13,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::engine::Kernels;
 use crate::export::layers;
 use crate::export::onnx::{Graph, Value};
-use crate::weights::{StateDict, WeightsError};
+use crate::paper::weights::{StateDict, WeightsError};
 
 /// ε of torchvision's batch normalisation.
 const EPSILON: f64 = 1e-5;

@@ -8,8 +8,9 @@ use cudarc::cudnn::{CudnnError, result as cudnn, sys};
 use super::descriptors::{rectifier, tensor};
 use super::plan::factors;
 use super::{Values, contiguous, room, with};
-use crate::engine::Gpu;
-use crate::engine::normalise::{Normalise, Normalised, agree};
+use crate::engine::normalise::{Normalise, Normalised};
+use crate::paper::cuda::Gpu;
+use crate::paper::cuda::agreement::agree;
 
 /// One mean and one variance a channel.
 const MODE: sys::cudnnBatchNormMode_t = sys::cudnnBatchNormMode_t::CUDNN_BATCHNORM_SPATIAL;

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::WideResNetConfig;
-use crate::weights::{StateDict, Stored};
+use crate::paper::weights::{StateDict, Stored};
 
 /// How much of each block joins the sum: at 1 the features would grow by half from block to block.
 const BLOCK_SHARE: f32 = 0.3;

@@ -15,9 +15,8 @@ use aecsad_inspect::decision::{Decision, Voice};
 use aecsad_inspect::network::Percept;
 use ndarray::Array3;
 
-use super::decide::{BranchChoice, Selection, threshold};
-use super::histogram::{self, HistogramWay};
-use super::scores::PlantedAuroc;
+use crate::calibrate::histogram::{self, HistogramWay};
+use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, threshold};
 
 /// One Gaussian over shares of the whole and a 2×2 grid.
 const HISTOGRAM: HistogramWay = HistogramWay::gaussian(histogram::GRID);

@@ -14,8 +14,8 @@ use burn_cubecl::kernel::conv::{
 
 use super::Gpu;
 use super::cudnn::Layer;
-use super::gpu_kernels::{part, whole};
 use super::gradients::surrounded;
+use super::kernels::{part, whole};
 
 /// The layer's output.
 pub fn forward(

@@ -14,8 +14,9 @@ use burn::tensor::ops::{ConvOptions, FloatTensor, ModuleOps};
 use burn::tensor::{Tensor, TensorPrimitive};
 
 use super::gradients::resize_gradient;
-use super::normalise::normalise_rectified;
-use super::{Gpu, GpuTraining, Kernels, attend, burn_convolution, cudnn};
+use super::{Gpu, GpuTraining, burn_convolution, cudnn};
+use crate::engine::normalise::normalise_rectified;
+use crate::engine::{Kernels, attend};
 
 impl Kernels for Gpu {
     fn convolve(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
-use super::{Normalised, backward_by_tensors, by_tensors, part, whole};
+use crate::engine::normalise::{Normalised, backward_by_tensors, by_tensors, part, whole};
 
 /// Whether another's `forward` and `backward` do what the tensors' operations do, on a small map; None if they do nothing.
 pub fn agree<B: Backend>(
@@ -56,9 +56,9 @@ pub fn agree<B: Backend>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Normalise;
     use super::*;
     use crate::engine::Cpu;
+    use crate::engine::normalise::Normalise;
 
     #[test]
     fn who_normalises_otherwise_is_found_out() {
