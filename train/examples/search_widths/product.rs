@@ -11,11 +11,13 @@ use aecsad_inspect::optics::{InputGeometry, Optics};
 use aecsad_train::calibrate::{Fitter, Good, Planted, PlantedAuroc, Way, rank};
 use aecsad_train::dataset::Category;
 use aecsad_train::engine::Schedule;
-use aecsad_train::fit::images::{self, Image, Images};
-use aecsad_train::fit::{ENCODER, Screening, Trained, perceive_plants};
+use aecsad_train::fit::perceive_plants;
+use aecsad_train::images::{Image, Images};
 use aecsad_train::lgst::{self, LgstConfig};
+use aecsad_train::networks::{ENCODER, Trained};
 use aecsad_train::planted::{self, Clean};
 use aecsad_train::pseudo_label::{self, Labels, Usable};
+use aecsad_train::screening::{self, Screening};
 use aecsad_train::segmentation::{self, SegmentationConfig, TrainingSet};
 use ndarray::Array3;
 
@@ -55,7 +57,7 @@ impl Product {
             as_jpeg: false,
             work: work.path(),
         };
-        let images = images::load(&category, &geometry, &screening)?;
+        let images = screening::load(&category, &geometry, &screening)?;
         let both = || images.train.iter().chain(&images.validation);
         let frames: Vec<Frame> = both().map(|image| image.frame.clone()).collect();
         let features: Vec<Features> = both().map(|image| image.features.clone()).collect();

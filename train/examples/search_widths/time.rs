@@ -4,8 +4,9 @@ use std::error::Error;
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::network::{Input, Network};
-use aecsad_train::fit::images::Image;
-use aecsad_train::fit::{Trained, coarse_and_fine, image_and_features};
+use aecsad_train::fit::{coarse_and_fine, image_and_features};
+use aecsad_train::images::Image;
+use aecsad_train::networks::Trained;
 use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
 
 use super::product::Product;

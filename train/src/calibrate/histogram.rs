@@ -7,9 +7,9 @@ use aecsad_inspect::branches::shared::shrunk_gaussian::ShrunkGaussian;
 use aecsad_inspect::branches::{Branch, BranchModel};
 use ndarray::{Array1, Array2, Array3, ArrayView1};
 
-use super::shrinkage;
 use super::statistics::Fitter;
 use super::way::FitBranch;
+use crate::estimators::shrinkage;
 
 /// Cells a side of the grid over which shares are taken beside the whole.
 pub const GRID: usize = 2;

@@ -17,7 +17,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::k_means::{assign, k_means};
-use super::{low_rank, position};
+use super::position;
+use crate::estimators::low_rank;
 
 /// Patches that the Gaussians are learnt from, drawn evenly from all images.
 const POOL: usize = 120_000;

@@ -5,9 +5,9 @@ use aecsad_inspect::branches::shared::reference::Reference;
 use aecsad_inspect::branches::{Branch, BranchModel};
 use ndarray::{Array1, Array2};
 
-use super::shrinkage;
 use super::statistics::Fitter;
 use super::way::FitBranch;
+use crate::estimators::shrinkage;
 
 /// The one way to fit it.
 #[derive(Clone, Copy, Debug)]

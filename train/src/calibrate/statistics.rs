@@ -8,8 +8,9 @@ use aecsad_inspect::network::{Features, Percept};
 use ndarray::{Array2, Array3, ArrayView2};
 use rayon::prelude::*;
 
+use super::registration;
 use super::way::Way;
-use super::{low_rank, registration};
+use crate::estimators::low_rank;
 
 /// Directions kept of the stacked features; fewer where there are few images to learn their spread from.
 const RANK: usize = 40;

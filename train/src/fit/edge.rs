@@ -9,16 +9,16 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::InputGeometry;
 
-use super::doubts;
-use super::images::{Image, Images};
-use super::networks::Trained;
 use super::perceive::{perceive, perceive_plants};
 use super::precision::{self, Material};
 use super::proof::{self, Quantisation, Side};
 use super::{FitError, stage, stopped};
 use crate::calibrate::{self, BranchChoice, Fitter, Good, Planted, Selection};
+use crate::images::{Image, Images};
+use crate::networks::Trained;
 use crate::planted::{self, Clean, Plant};
 use crate::quantise::{Demand, Signs};
+use crate::screening::held_out;
 
 /// Anomalies of each kind planted on each validation image.
 const PLANTS_PER_IMAGE: usize = 3;
@@ -149,7 +149,7 @@ impl Task<'_> {
         let Seen {
             train, validation, ..
         } = seen;
-        let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<Selection, FitError> {
+        let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
             stopped(self.cancel)?;
             let good = Good {
                 train,
@@ -163,18 +163,13 @@ impl Task<'_> {
             };
             let rate = self.false_reject_rate;
             let fitter = Fitter::new(&good);
-            Ok(calibrate::decide_again(
-                decided,
-                &fitter,
-                validation,
-                &[],
-                rate,
-            ))
+            let again = calibrate::decide_again(decided, &fitter, validation, &[], rate);
+            Ok((again.statistics, again.decision))
         };
         let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
-        let strays = calibrate::strays(train, &distances, &self.labelled, &calibrate)?;
-        if strays.len() as f64 > calibrate::MOST_STRAYS * train.len() as f64 {
-            doubts::name_variant(&strays, self.images);
+        let strays = held_out::strays(train, &distances, &self.labelled, &calibrate)?;
+        if strays.len() as f64 > held_out::MOST_STRAYS * train.len() as f64 {
+            held_out::name_variant(&strays, self.images);
             return Ok(Vec::new());
         }
         Ok(self.leave_out(seen, &strays))
@@ -190,9 +185,9 @@ impl Task<'_> {
 
     /// Goes on without the training images at these ascending indices.
     fn leave_out(&mut self, seen: &mut Seen, strays: &[usize]) -> Vec<PathBuf> {
-        calibrate::take(&mut seen.train, strays);
-        self.labelled = calibrate::without(&self.labelled, strays);
-        let images = calibrate::take(&mut self.images.train, strays);
+        held_out::take(&mut seen.train, strays);
+        self.labelled = held_out::without(&self.labelled, strays);
+        let images = held_out::take(&mut self.images.train, strays);
         images.into_iter().map(|image| image.path).collect()
     }
 

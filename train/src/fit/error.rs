@@ -6,33 +6,14 @@ use aecsad_inspect::decision::planted_scores::Caught;
 use aecsad_program::ExitCode;
 
 use crate::quantise::QuantiseError;
+use crate::screening::ScreeningError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     #[error(transparent)]
     Dataset(#[from] crate::dataset::DatasetError),
-    #[error(
-        "{}: {images} of {total} images of 16 bits are less than a quarter as bright as the others can be, as if they had fewer \
-         bits ({} is one): take them away, or state the bit depth of all with --bit-depth",
-        path.display(), example.display()
-    )]
-    BitDepthsMixed {
-        path: PathBuf,
-        images: usize,
-        total: usize,
-        example: PathBuf,
-    },
-    #[error(
-        "{}: {images} of {total} images of 16 bits have no value above {brightest} of 65535, as by a camera of {} bits: state \
-         their bit depth, `--bit-depth {}`, or `--bit-depth 16` if they are meant to be so dark",
-        path.display(), aecsad_inspect::image_files::narrowest_depth(*brightest), aecsad_inspect::image_files::narrowest_depth(*brightest)
-    )]
-    BitDepthUnknown {
-        path: PathBuf,
-        images: usize,
-        total: usize,
-        brightest: u16,
-    },
+    #[error(transparent)]
+    Screening(#[from] ScreeningError),
     #[error(transparent)]
     Labels(#[from] crate::pseudo_label::Error),
     #[error(transparent)]
@@ -128,14 +109,13 @@ impl FitError {
     pub fn exit_code(&self) -> ExitCode {
         use crate::engine;
         match self {
+            FitError::Screening(e) => e.exit_code(),
             FitError::Weights(e) => e.exit_code(),
             FitError::Device(_) => ExitCode::Device,
             FitError::NoStrangers { .. } => ExitCode::Input,
             FitError::NoProduct { .. } | FitError::Product { .. } => ExitCode::Input,
             FitError::VersionTaken { .. } => ExitCode::Older,
             FitError::Dataset(_)
-            | FitError::BitDepthUnknown { .. }
-            | FitError::BitDepthsMixed { .. }
             | FitError::NoSpread { .. }
             | FitError::Blind { .. }
             | FitError::Memory { .. } => ExitCode::Training,

@@ -17,17 +17,18 @@ use aecsad_program::whole_file;
 
 use super::edge;
 use super::identity::next_version;
-use super::images::{self, Images};
 use super::labels;
-use super::networks::Trained;
 use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, LEFT_OUT, WAYS};
 use super::paper_calibration::Calibration;
 use super::proof::Quantisation;
-use super::{FitError, Screening, stage, stopped};
+use super::{FitError, stage, stopped};
 use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way, recorded};
 use crate::dataset::Category;
+use crate::images::Images;
+use crate::networks::Trained;
 use crate::pseudo_label::Labels;
 use crate::quantise::Signs;
+use crate::screening::{self, Screening};
 
 /// Largest difference between the bundle's calibration scores and those computed anew, absolute up to 1 and relative
 /// above: the same images give the same but for the last digits.
@@ -94,7 +95,7 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
         as_jpeg,
         work: &options.work,
     };
-    let mut images = images::load(&category, &geometry, &screening)?;
+    let mut images = screening::load(&category, &geometry, &screening)?;
     stopped(cancel)?;
     let (int8, selection, registration, quantisation) = match manifest.profile {
         Profile::Edge => source.edge(&mut images, cancel)?,

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::optics::InputGeometry;
 
-use super::images::{self, Image, Images};
-use super::{FitError, Screening};
+use super::FitError;
 use crate::dataset::Category;
+use crate::images::{Image, Images};
 use crate::pseudo_label::{self, Config, Labels, Proposals, masks};
+use crate::screening::{self, Screening};
 
 /// What to label, and where the pictures go.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ pub fn label_only(options: &LabelOptions) -> Result<Labels, FitError> {
         as_jpeg: false,
         work: &options.out,
     };
-    let images = images::load(&category, &geometry, &screening)?;
+    let images = screening::load(&category, &geometry, &screening)?;
     label(
         &images,
         options.masks.as_deref(),

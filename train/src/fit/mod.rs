@@ -1,14 +1,10 @@
 //! The whole way from good images to a bundle, stage by stage. What a stage made lies in the work folder, so that a
 //! run that was stopped goes on where it was.
 
-mod bit_depth;
-mod doubts;
 mod edge;
-mod encodings;
 mod error;
 mod export;
 mod identity;
-pub mod images;
 mod labels;
 mod memory;
 mod networks;
@@ -19,7 +15,7 @@ mod perceive;
 mod precision;
 mod proof;
 mod rounding;
-mod screening;
+mod threshold;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,18 +27,18 @@ use aecsad_program::whole_file;
 
 use crate::calibrate::Selection;
 use crate::dataset::Category;
+use crate::networks::{ENCODER, Trained};
 use crate::pseudo_label;
+use crate::screening::{self, Screening, counts, held_out};
 use crate::segmentation::Augmentation;
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
 pub use identity::Identity;
 pub use labels::{LabelOptions, label_only};
-pub use networks::{ENCODER, Trained};
 pub use paper::PaperOptions;
 pub use perceive::perceive_plants;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};
-pub use screening::Screening;
 
 /// What to fit, and into what.
 #[derive(Clone, Debug)]
@@ -143,7 +139,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         as_jpeg: options.as_jpeg,
         work: &options.work,
     };
-    let mut images = images::load(&category, &asked, &screening)?;
+    let mut images = screening::load(&category, &asked, &screening)?;
     let geometry = InputGeometry {
         bit_depth: images.bit_depth,
         trained_on: images.trained_on.clone(),
@@ -209,8 +205,8 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     };
 
     stage("calibration", "fitting what good parts look like");
-    let trained = networks::Trained {
-        encoder: networks::ENCODER.to_vec(),
+    let trained = Trained {
+        encoder: ENCODER.to_vec(),
         segmentation,
         students,
     };
@@ -234,12 +230,12 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     if !options.keep_outliers {
         left_out = task.leave_strays_out(&mut seen, &float.selection.branches)?;
         if !left_out.is_empty() {
-            doubts::name_strays(&left_out, task.images);
+            held_out::name_strays(&left_out, task.images);
             float = task.calibrate(&seen, None, None)?;
         }
-        doubts::name_miscounted(task.images, &seen.train, &float.selection);
+        counts::name_miscounted(task.images, &seen.train, &float.selection.statistics);
     }
-    doubts::check(options, task.images, &float.selection)?;
+    threshold::check(options, task.images, &float.selection)?;
     let (trained, calibrated, quantisation) = match options.precision.signs() {
         None => (trained, float, None),
         Some(signs) => {

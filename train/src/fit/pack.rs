@@ -14,12 +14,12 @@ use aecsad_inspect::inspector::{
 use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
-use super::images::Images;
-use super::networks::Trained;
 use super::proof::Quantisation;
 use super::{FitError, FitOptions, Fitted, Networks, rounding};
 use crate::calibrate::Selection;
 use crate::export::signing::SigningKey;
+use crate::images::Images;
+use crate::networks::Trained;
 
 /// Largest difference of a normalised score between machines; f32 sums in another order stay well below. What rounding to
 /// int8 makes of them may be more.

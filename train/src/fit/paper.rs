@@ -10,13 +10,14 @@ use aecsad_inspect::image_files::list_images;
 use aecsad_inspect::optics::{InputGeometry, Optics};
 use ndarray::Array3;
 
-use super::images::Images;
-use super::networks::{Trained, effort};
+use super::networks::effort;
 use super::paper_calibration::Calibration;
 use super::{FitError, FitOptions, Fitted, Identity, stage, stopped};
 use crate::dataset;
 use crate::engine::{CpuTraining, Schedule, Shards, Training};
+use crate::images::Images;
 use crate::lgst::{self, Jitter, LgstConfig};
+use crate::networks::Trained;
 use crate::paper::backbone::WideResNet;
 use crate::paper::{Device, DeviceError, Encoding, PaperNetworks, teacher_features, weights};
 use crate::pseudo_label::Labels;

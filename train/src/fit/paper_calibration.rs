@@ -6,13 +6,13 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::Percept;
 use aecsad_inspect::optics::InputGeometry;
 
-use super::images::Images;
-use super::networks::Trained;
 use super::perceive::{perceive, perceive_plants};
 use super::precision::{self, Material};
 use super::proof::{self, Quantisation, Side};
 use super::{FitError, stage};
 use crate::calibrate::{Planted, Selection};
+use crate::images::Images;
+use crate::networks::Trained;
 use crate::paper::decide_as_the_paper;
 use crate::planted::{self, Clean};
 use crate::pseudo_label::Labels;

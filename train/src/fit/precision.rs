@@ -7,8 +7,8 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Encoder, Features};
 use aecsad_inspect::optics::{InputGeometry, Optics};
 
-use super::networks::Trained;
 use super::{FitError, stopped};
+use crate::networks::Trained;
 use crate::quantise::{self, Demand, NetworkReport, Quantised, Sample, Signs};
 
 /// How the networks of a bundle compute.

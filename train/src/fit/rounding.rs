@@ -13,8 +13,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::FitError;
-use super::networks::Trained;
 use crate::calibrate::Selection;
+use crate::networks::Trained;
 
 /// By this share of itself each value of an image is moved: some ten times what the order of a float sum does.
 const NUDGE: f32 = 1e-6;

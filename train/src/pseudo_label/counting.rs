@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, Axis};
 
 use super::canvas::SIDE;
 use super::regions::{Regions, touches_border};
-use crate::calibrate::shrinkage;
+use crate::estimators::shrinkage;
 use crate::metrics::auroc;
 
 /// A region of this many pixels is what parts lie on, not a part.

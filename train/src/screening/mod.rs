@@ -1,10 +1,96 @@
-//! Which of the images that a person calls good can be learnt from: not those that show nothing, a part that another
-//! image shows already, or something that lies far off all others. A threshold that rests on such images says nothing.
+//! Which of the images that a person calls good can be learnt from. A threshold that rests on others says nothing.
+//!
+//! | Image | Found by | File |
+//! |---|---|---|
+//! | of another bit depth than the others | its brightest value | `bit_depth` |
+//! | coded otherwise than the station's frames | its file | `encodings` |
+//! | without a picture, or of a part that another image shows | likeness | `repeats` |
+//! | far off all others | its features' neighbours | `neighbours`, `out_of_distribution` |
+//! | bad by mistake | its score where nothing is learnt from it | `held_out` |
+//! | with other part counts than nearly all others | its counts | `counts` |
 
-mod duplicates;
+mod bit_depth;
+pub mod counts;
+mod encodings;
+mod error;
+pub mod held_out;
 mod neighbours;
+mod out_of_distribution;
+mod repeats;
 mod sheet;
 
-pub use duplicates::first_of_each_part;
-pub use neighbours::distances;
-pub use sheet::{Shown, write as write_sheet};
+use std::path::Path;
+
+use aecsad_inspect::optics::{Encoding, InputGeometry, TrainingImages};
+
+use crate::dataset::Category;
+use crate::images::{self, Images};
+pub use error::ScreeningError;
+pub use sheet::SHEET;
+
+/// Names in one sentence.
+const MOST_NAMED: usize = 5;
+
+/// What of the images a user calls good is believed.
+pub struct Screening<'a> {
+    pub keep_outliers: bool,
+    pub keep_duplicates: bool,
+    /// A part of the images is seen as JPEG if they are lossless.
+    pub as_jpeg: bool,
+    /// Gets the picture of the strangest images.
+    pub work: &'a Path,
+}
+
+/// Reads, screens and encodes the good images of a category.
+///
+/// # Errors
+/// If too few are left to learn from, or the set as a whole is not one of good images.
+pub fn load(
+    category: &Category,
+    geometry: &InputGeometry,
+    screening: &Screening<'_>,
+) -> Result<Images, ScreeningError> {
+    let bit_depth = match geometry.bit_depth {
+        Some(stated) => Some(stated),
+        None => bit_depth::of_the_set(category)?,
+    };
+    let paths = category.train.iter().chain(&category.validation);
+    let encoding = encodings::of(paths.map(|path| path.as_path()));
+    let seen_as_jpeg = screening.as_jpeg && encoding == Encoding::Lossless;
+    let good = category.load_good(bit_depth, |path, frame| match seen_as_jpeg {
+        true => images::resize(geometry, &encodings::variant(frame, path)),
+        false => images::resize(geometry, &frame),
+    })?;
+    let mut sizes = good.train.sizes.clone();
+    for (size, count) in &good.validation.sizes {
+        *sizes.entry(*size).or_default() += count;
+    }
+    let trained_on = TrainingImages::of(&sizes, encoding).map(|images| TrainingImages {
+        seen_as_jpeg,
+        ..images
+    });
+    if let Some(cost) = trained_on
+        .as_ref()
+        .and_then(TrainingImages::cost_of_squeezing)
+    {
+        log::warn!("{}: {cost}", category.path.display());
+    }
+    let (train, validation) = (images::sized(good.train)?, images::sized(good.validation)?);
+    let (train, validation) = screening.distinct(category, train, validation)?;
+    let good = Images {
+        bit_depth,
+        trained_on,
+        train: images::encode(train)?,
+        validation: images::encode(validation)?,
+    };
+    screening.without_strays(category, good)
+}
+
+/// The first few of many names.
+fn named(paths: &[String]) -> String {
+    let first = paths[..paths.len().min(MOST_NAMED)].join(", ");
+    match paths.len().saturating_sub(MOST_NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}

@@ -10,7 +10,7 @@ use aecsad_inspect::network::Features;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use crate::calibrate::low_rank;
+use crate::estimators::low_rank;
 
 /// Directions kept of the stacked features.
 const RANK: usize = 40;

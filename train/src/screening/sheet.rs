@@ -9,6 +9,9 @@ use image::{Rgb, RgbImage, imageops};
 
 use crate::pseudo_label::overlay::{fill, write_text};
 
+/// The strangest images, in the work folder.
+pub const SHEET: &str = "strangest_images.png";
+
 const COLUMNS: u32 = 6;
 const MOST: usize = 24;
 const TILE: u32 = 208;

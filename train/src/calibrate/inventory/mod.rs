@@ -11,10 +11,10 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 mod kinds;
-mod rare;
 
 use super::statistics::Fitter;
 use super::way::FitBranch;
+use crate::screening::counts;
 use kinds::kinds;
 
 /// Without a kind counts must be this much less steady, or it is left out: so many times, and so many miscounted pieces.
@@ -118,7 +118,7 @@ fn good_counts(components: &[Counted], images: usize, keep_outliers: bool) -> Op
     let all = ndarray::concatenate(Axis(1), &views).ok()?;
     match keep_outliers {
         true => Some(all),
-        false => Some(all.select(Axis(0), &rare::shared(all.view()))),
+        false => Some(all.select(Axis(0), &counts::shared(all.view()))),
     }
 }
 

@@ -4,14 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::network::{Encoder, Features};
-use aecsad_inspect::optics::{Encoding, InputGeometry, Optics, TrainingImages};
+use aecsad_inspect::network::{Encoder, Features, NetworkError};
+use aecsad_inspect::optics::{InputGeometry, Optics, OpticsError, TrainingImages};
 use rayon::prelude::*;
 
-use super::networks::ENCODER;
-use super::screening::Screening;
-use super::{FitError, bit_depth, encodings};
-use crate::dataset::{Category, Loaded};
+use crate::dataset::Loaded;
+use crate::networks::ENCODER;
 
 /// One good image.
 pub struct Image {
@@ -45,61 +43,15 @@ pub struct Images {
 }
 
 /// An image brought to size, not yet encoded.
-pub(super) struct Sized {
+pub struct Sized {
     pub path: PathBuf,
     original: (u32, u32),
     pub frame: Frame,
     tensor: Vec<f32>,
 }
 
-/// Reads, screens and encodes the good images of a category.
-///
-/// # Errors
-/// If too few are left to learn from, or the set as a whole is not one of good images.
-pub fn load(
-    category: &Category,
-    geometry: &InputGeometry,
-    screening: &Screening<'_>,
-) -> Result<Images, FitError> {
-    let bit_depth = match geometry.bit_depth {
-        Some(stated) => Some(stated),
-        None => bit_depth::of_the_set(category)?,
-    };
-    let paths = category.train.iter().chain(&category.validation);
-    let encoding = encodings::of(paths.map(|path| path.as_path()));
-    let seen_as_jpeg = screening.as_jpeg && encoding == Encoding::Lossless;
-    let good = category.load_good(bit_depth, |path, frame| match seen_as_jpeg {
-        true => resize(geometry, &encodings::variant(frame, path)),
-        false => resize(geometry, &frame),
-    })?;
-    let mut sizes = good.train.sizes.clone();
-    for (size, count) in &good.validation.sizes {
-        *sizes.entry(*size).or_default() += count;
-    }
-    let trained_on = TrainingImages::of(&sizes, encoding).map(|images| TrainingImages {
-        seen_as_jpeg,
-        ..images
-    });
-    if let Some(cost) = trained_on
-        .as_ref()
-        .and_then(TrainingImages::cost_of_squeezing)
-    {
-        log::warn!("{}: {cost}", category.path.display());
-    }
-    let (train, validation) = (sized(good.train)?, sized(good.validation)?);
-    let (train, validation) = screening.distinct(category, train, validation)?;
-    let images = Images {
-        bit_depth,
-        trained_on,
-        train: encode(train)?,
-        validation: encode(validation)?,
-    };
-    screening.without_strays(category, images)
-}
-
-fn sized(
-    loaded: Loaded<Result<Resized, aecsad_inspect::optics::OpticsError>>,
-) -> Result<Vec<Sized>, FitError> {
+/// What was loaded as [`resize`] made it.
+pub fn sized(loaded: Loaded<Result<Resized, OpticsError>>) -> Result<Vec<Sized>, OpticsError> {
     let images = loaded.paths.into_iter().zip(loaded.items);
     images
         .map(|(path, image)| {
@@ -115,18 +67,16 @@ fn sized(
 }
 
 /// A frame and its tensor at the network's input size, and the size that it had.
-type Resized = (Frame, Vec<f32>, (u32, u32));
+pub type Resized = (Frame, Vec<f32>, (u32, u32));
 
-fn resize(
-    geometry: &InputGeometry,
-    frame: &Frame,
-) -> Result<Resized, aecsad_inspect::optics::OpticsError> {
+pub fn resize(geometry: &InputGeometry, frame: &Frame) -> Result<Resized, OpticsError> {
     let mut optics = Optics::new(geometry.clone(), None);
     let tensor = optics.tensor(frame)?.to_vec();
     Ok((optics.seen(), tensor, (frame.width, frame.height)))
 }
 
-fn encode(images: Vec<Sized>) -> Result<Vec<Image>, FitError> {
+/// The images with their features, in order, on all cores.
+pub fn encode(images: Vec<Sized>) -> Result<Vec<Image>, NetworkError> {
     let share = images
         .len()
         .div_ceil(rayon::current_num_threads().max(1))
@@ -140,7 +90,7 @@ fn encode(images: Vec<Sized>) -> Result<Vec<Image>, FitError> {
         }
         parts.push(part);
     }
-    let encoded: Vec<Result<Vec<Image>, FitError>> = parts
+    let encoded: Vec<Result<Vec<Image>, NetworkError>> = parts
         .into_par_iter()
         .map(|part| {
             let mut encoder = Encoder::load(ENCODER)?;

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use aecsad_inspect::image_files::{FULL_RANGE_FROM, brightest_of_16_bits};
 use rayon::prelude::*;
 
-use super::FitError;
+use super::ScreeningError;
 use crate::dataset::Category;
 
 /// Where more than one image in so many uses the lower bits alone, the set holds images of several depths, or is badly lit.
 const MIXED_OF: usize = 10;
 
 /// 16 where nearly all images use the upper bits, none where no image has 16 bits.
-pub fn of_the_set(category: &Category) -> Result<Option<u8>, FitError> {
+pub fn of_the_set(category: &Category) -> Result<Option<u8>, ScreeningError> {
     let paths: Vec<&PathBuf> = category.train.iter().chain(&category.validation).collect();
     // What can't be read is named when the images are loaded.
     let read = paths
@@ -30,14 +30,14 @@ pub fn of_the_set(category: &Category) -> Result<Option<u8>, FitError> {
         return Ok(Some(16));
     }
     if let ([(example, _), ..], true) = (&in_part[..], 2 * in_part.len() <= total) {
-        return Err(FitError::BitDepthsMixed {
+        return Err(ScreeningError::BitDepthsMixed {
             path: category.path.clone(),
             images: in_part.len(),
             total,
             example: example.to_path_buf(),
         });
     }
-    Err(FitError::BitDepthUnknown {
+    Err(ScreeningError::BitDepthUnknown {
         path: category.path.clone(),
         images: in_part.len(),
         total,

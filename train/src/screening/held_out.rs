@@ -1,11 +1,15 @@
 //! Training images that are bad by mistake: they score far above all good parts as soon as nothing is learnt from them.
 //! While they count among the good ones, two with the same fault explain each other.
 
+use std::path::PathBuf;
+
 use aecsad_inspect::branches::scorer::Scorer;
-use aecsad_inspect::decision::outliers;
+use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::decision::{Decision, outliers};
 use aecsad_inspect::network::Percept;
 
-use super::Selection;
+use super::named;
+use crate::images::Images;
 
 /// Each image is first scored by what the other parts of so many look like, to find the strangest ones.
 const FOLDS: usize = 5;
@@ -13,7 +17,7 @@ const FOLDS: usize = 5;
 pub const MOST_STRAYS: f64 = 0.1;
 
 /// Fits statistics and decision to these training parts; the indices are those whose labels are reliable.
-pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize]) -> Result<Selection, E> + 'a;
+pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize]) -> Result<(Statistics, Decision), E> + 'a;
 
 /// Indices of the strays in `train`, ascending. `distances` say how far each lies off all others, and bring in those that
 /// explain each other even so. `labelled` are indices into `train` whose labels are reliable. `train` is as before when this returns.
@@ -60,11 +64,11 @@ fn scores_without<E>(
     calibrate: &Calibrate<'_, E>,
 ) -> Result<(f32, Vec<f32>), E> {
     let taken = take(train, apart);
-    let selection = calibrate(train, &without(labelled, apart));
-    let scores = selection.map(|selection| {
-        let limit = outliers::limit(selection.decision.calibration.scores(), outliers::FAR);
-        let mut scorer = Scorer::new(selection.statistics);
-        let score = |part: &Percept| selection.decision.judge(&scorer.score(part)).score;
+    let calibrated = calibrate(train, &without(labelled, apart));
+    let scores = calibrated.map(|(statistics, decision)| {
+        let limit = outliers::limit(decision.calibration.scores(), outliers::FAR);
+        let mut scorer = Scorer::new(statistics);
+        let score = |part: &Percept| decision.judge(&scorer.score(part)).score;
         let scores = taken.iter().map(score).collect();
         (limit.unwrap_or(f32::INFINITY), scores)
     });
@@ -72,6 +76,48 @@ fn scores_without<E>(
         train.insert(*index, part);
     }
     scores
+}
+
+/// Warns of training images that are bad by mistake; `images` are those that are left.
+pub fn name_strays(strays: &[PathBuf], images: &Images) {
+    let total = images.train.len() + strays.len();
+    let paths: Vec<String> = strays.iter().map(|p| p.display().to_string()).collect();
+    log::warn!(
+        "{} of {total} training images score far above all good parts where nothing is learnt from them, and are left out: \
+         {}; if they are good parts, fit again with --keep-outliers",
+        strays.len(),
+        named(&paths)
+    );
+}
+
+/// Warns of training images that look bad, but are too many to be so by mistake.
+pub fn name_variant(strays: &[usize], images: &Images) {
+    let paths = strays.iter().map(|i| &images.train[*i].path);
+    let paths: Vec<String> = paths.map(|p| p.display().to_string()).collect();
+    log::warn!(
+        "{} of {} training images score far above all good parts where nothing is learnt from them, and are kept because \
+         they are so many: {}; if they are bad parts, take them away and fit again",
+        paths.len(),
+        images.train.len(),
+        named(&paths)
+    );
+}
+
+/// Warns of validation images that the threshold leaves out of account, at these indices.
+pub fn name_left_out(left_out: &[usize], images: &Images) {
+    let left_out = left_out.iter().map(|i| &images.validation[*i]);
+    let left_out: Vec<String> = left_out
+        .map(|image| image.path.display().to_string())
+        .collect();
+    if !left_out.is_empty() {
+        log::warn!(
+            "{} of {} validation images score far above all others and are left out of the threshold: {}; if they are \
+             good parts, fit again with --keep-outliers",
+            left_out.len(),
+            images.validation.len(),
+            named(&left_out)
+        );
+    }
 }
 
 /// Takes the items at these ascending indices out.
@@ -97,8 +143,9 @@ mod tests {
     use rand::{Rng, RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::{BranchChoice, Fitter, Good, PlantedAuroc, decide_again, recorded};
     use super::*;
+    use crate::calibrate::{BranchChoice, Fitter, Good, PlantedAuroc, decide_again, recorded};
+    use crate::screening::neighbours::distances;
 
     #[test]
     fn indices_follow_their_items() {
@@ -154,17 +201,12 @@ mod tests {
                 before: None,
                 keep_outliers: false,
             };
-            Ok::<_, Infallible>(decide_again(
-                &decided,
-                &Fitter::new(&good),
-                &held_out,
-                &[],
-                0.1,
-            ))
+            let again = decide_again(&decided, &Fitter::new(&good), &held_out, &[], 0.1);
+            Ok::<_, Infallible>((again.statistics, again.decision))
         };
         let labelled: Vec<usize> = (0..train.len()).collect();
         let features: Vec<_> = train.iter().map(|part| &part.features).collect();
-        let distances = crate::screening::distances(&features);
+        let distances = distances(&features);
         let Ok(found) = strays(&mut train, &distances, &labelled, &calibrate);
         assert_eq!(found, [5, 21]);
         assert_eq!(train.len(), 22);
