@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
 use aecsad::station::Judge;
-use aecsad::station::changeover::Loaded;
 use aecsad::station::config::StationConfig;
+use aecsad::station::loaded_judge::LoadedJudge;
 use aecsad_program::command;
 
 fn main() -> ExitCode {
@@ -34,5 +34,5 @@ fn execute(command: Command) -> aecsad::Result<()> {
 
 fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
     let bundle = config.bundle.read()?;
-    Ok(Loaded::inspector(&bundle, config)?.judge)
+    Ok(LoadedJudge::from_bundle(&bundle, config)?.judge)
 }

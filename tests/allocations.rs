@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aecsad::camera::pixel_format::{self, PixelFormat, YuvEncoding};
-use aecsad::camera::{Camera, Faults, Parts, Shot, Trigger};
+use aecsad::camera::{Camera, Capture, Faults, Parts, Trigger};
 use aecsad::line::{Conveyor, FirePoint, Policies, Travel};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
-use aecsad::station::{Heatmap, Judge, JudgeError, Station};
+use aecsad::station::{Judge, JudgeError, Station};
 use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
 
@@ -51,7 +52,7 @@ struct Still {
 }
 
 impl Camera for Still {
-    fn shoot(&mut self, frame: &mut Frame) -> Shot {
+    fn capture(&mut self, frame: &mut Frame) -> Capture {
         std::thread::sleep(Duration::from_millis(2));
         self.taken += 1;
         COUNTED.set(self.taken > WARM_UP && self.taken < PARTS);
@@ -65,8 +66,8 @@ impl Camera for Still {
         };
         frame.captured = Instant::now();
         match layout.to_rgb(&self.buffer, frame) {
-            Ok(()) => Shot::Taken { skipped: 0 },
-            Err(error) => Shot::Spoilt(error),
+            Ok(()) => Capture::Frame { skipped: 0 },
+            Err(error) => Capture::Damaged(error),
         }
     }
 
@@ -100,7 +101,7 @@ impl Judge for EveryThird {
         })
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+    fn heat_map(&mut self) -> Option<&HeatMap> {
         None
     }
 }

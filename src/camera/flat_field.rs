@@ -6,7 +6,7 @@ use std::path::Path;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::read_image;
 
-use super::{CameraError, Faults, FrameSource, Sighting};
+use super::{CameraError, Faults, FrameSource, SourceEvent};
 
 /// Gains are in 256ths.
 const ONE: u64 = 256;
@@ -124,10 +124,12 @@ impl FrameSource for Flattened {
         self.source.state_bit_depth(bit_depth);
     }
 
-    fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
+    fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         let sighting = self.source.next(frame)?;
-        if matches!(sighting, Sighting::Part) && !self.flat_field.correct(frame) {
-            return Some(Sighting::Unseen(self.misfit((frame.width, frame.height))));
+        if matches!(sighting, SourceEvent::Part) && !self.flat_field.correct(frame) {
+            return Some(SourceEvent::NoFrame(
+                self.misfit((frame.width, frame.height)),
+            ));
         }
         Some(sighting)
     }

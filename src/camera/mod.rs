@@ -15,20 +15,20 @@ use aecsad_inspect::frame::Frame;
 pub use error::CameraError;
 pub use flat_field::{FlatField, Flattened};
 pub use paced_folder::PacedFolder;
-pub use parts::{Camera, Parts, SensorTrigger, Shot, Trigger};
+pub use parts::{Camera, Capture, Parts, SensorTrigger, Trigger};
 
-/// What a source saw since it was last asked.
+/// What a source saw since the last call.
 #[derive(Debug)]
-pub enum Sighting {
-    /// A part, with its picture.
+pub enum SourceEvent {
+    /// A part, with its frame.
     Part,
-    /// A part passed, but there is no usable picture of it. The frame's time is still the part's.
-    Unseen(CameraError),
-    /// No part yet: ask again.
+    /// A part passed, but there is no usable frame of it. The frame's time is still the part's.
+    NoFrame(CameraError),
+    /// No part yet.
     Nothing,
-    /// From here on parts may pass that nobody sees.
+    /// From here on parts may pass unseen.
     Blind(CameraError),
-    /// The camera sees again.
+    /// The camera sees the parts again.
     Sees,
 }
 
@@ -37,27 +37,27 @@ pub enum Sighting {
 pub struct Faults {
     /// Frames that the driver skipped.
     pub dropped: u64,
-    /// Frames the driver marked as damaged, or that could not be decoded.
+    /// Frames that the driver marked as damaged, or that could not be decoded.
     pub corrupt: u64,
     /// Times that no frame came for longer than it may.
     pub stalled: u64,
-    /// Times that the device was gone.
+    /// Times that the device was disconnected.
     pub unplugged: u64,
 }
 
 /// A camera with its trigger, or something that behaves like one: one frame for each part that passes.
 pub trait FrameSource: Send {
-    /// Waits a little for the next part, at most [`LONGEST_WAIT`], and writes its picture into `frame`, whose buffer
-    /// is used again. `None` at the end of all parts.
-    fn next(&mut self, frame: &mut Frame) -> Option<Sighting>;
+    /// Waits for the next part, at most [`LONGEST_WAIT`], and writes its picture into `frame`, whose buffer is reused. `None`
+    /// at the end of all parts.
+    fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent>;
 
     fn faults(&self) -> Faults {
         Faults::default()
     }
 
-    /// Images of 16 bits from here on have this depth; a camera's format has its own.
+    /// Sets the bit depth of 16-bit images that come from here on. A camera's format has its own.
     fn state_bit_depth(&mut self, _bit_depth: Option<u8>) {}
 }
 
-/// No source waits longer for a part before it lets its caller look whether to stop.
+/// No source waits longer for a part, so that its caller can look whether to stop.
 pub const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(20);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::{ImageError, list_images_flat, read_image_of_depth};
 
-use super::{CameraError, FrameSource, LONGEST_WAIT, Sighting};
+use super::{CameraError, FrameSource, LONGEST_WAIT, SourceEvent};
 
 pub struct PacedFolder {
     images: Vec<PathBuf>,
@@ -48,7 +48,7 @@ impl FrameSource for PacedFolder {
         self.bit_depth = bit_depth;
     }
 
-    fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
+    fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         let path = self.images.get(self.next)?;
         // Read before the frame's moment, so that the file's decoding does not count as inspection.
         let bit_depth = self.bit_depth;
@@ -60,15 +60,15 @@ impl FrameSource for PacedFolder {
         thread::sleep(left.min(LONGEST_WAIT));
         if left > LONGEST_WAIT {
             self.read = Some(read);
-            return Some(Sighting::Nothing);
+            return Some(SourceEvent::Nothing);
         }
         self.next += 1;
         let sighting = match read {
             Ok(read) => {
                 *frame = read;
-                Sighting::Part
+                SourceEvent::Part
             }
-            Err(error) => Sighting::Unseen(error.into()),
+            Err(error) => SourceEvent::NoFrame(error.into()),
         };
         frame.captured = Instant::now();
         Some(sighting)
@@ -94,8 +94,11 @@ mod tests {
         let mut captured: Vec<Instant> = Vec::new();
         for expected in [Some(10), Some(20), None, Some(30)] {
             let sighting = std::iter::repeat_with(|| source.next(&mut frame).unwrap())
-                .find(|s| !matches!(s, Sighting::Nothing));
-            assert_eq!(matches!(sighting, Some(Sighting::Part)), expected.is_some());
+                .find(|s| !matches!(s, SourceEvent::Nothing));
+            assert_eq!(
+                matches!(sighting, Some(SourceEvent::Part)),
+                expected.is_some()
+            );
             if let Some(level) = expected {
                 assert_eq!((frame.width, frame.height), (20, 16));
                 assert_eq!(frame.rgb, [level; 20 * 16 * 3]);

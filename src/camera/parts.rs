@@ -6,34 +6,34 @@ use aecsad_inspect::frame::Frame;
 
 use super::presence::Presence;
 use super::sensor::Sensor;
-use super::{CameraError, Faults, FrameSource, Sighting};
+use super::{CameraError, Faults, FrameSource, SourceEvent};
 
 /// What a camera delivers, frame by frame.
 #[derive(Debug)]
-pub enum Shot {
+pub enum Capture {
     /// The frame is filled.
-    Taken {
+    Frame {
         /// Frames that the driver skipped since the last one.
         skipped: u32,
     },
-    /// A frame came, but is of no use.
-    Spoilt(CameraError),
-    /// None yet.
+    /// A frame came, but can't be used.
+    Damaged(CameraError),
+    /// No frame yet.
     Nothing,
-    /// The camera is gone, or gives nothing; it is being tried again.
-    Gone(CameraError),
-    /// It is back.
-    Back,
+    /// The camera is disconnected or delivers no frames. It is tried again and again.
+    Lost(CameraError),
+    /// The camera delivers frames again.
+    Recovered,
 }
 
 pub trait Camera: Send {
-    /// Waits a little for the next frame, at most [`super::LONGEST_WAIT`].
-    fn shoot(&mut self, frame: &mut Frame) -> Shot;
+    /// Waits for the next frame, at most [`super::LONGEST_WAIT`].
+    fn capture(&mut self, frame: &mut Frame) -> Capture;
 
     fn faults(&self) -> Faults;
 }
 
-/// How a part differs from an empty belt.
+/// What tells a part from an empty belt.
 pub enum Trigger {
     /// The camera's own trigger input takes one frame of each part.
     EachFrame,
@@ -63,8 +63,8 @@ impl SensorTrigger {
         }
     }
 
-    /// Takes in what the sensor saw while the camera was waited for. What fails here is reported at the next turn.
-    fn listen(&mut self) {
+    /// Takes the sensor's signals that came during the wait for the camera. An error is reported by the next call.
+    fn read_sensor(&mut self) {
         while !self.expected.is_full()
             && let Ok(Some(at)) = self.sensor.signal()
         {
@@ -125,7 +125,7 @@ impl Parts {
     }
 
     /// The next of the skipped parts, evenly between the frames before and after, then the frame after.
-    fn tell_skipped(&mut self, frame: &mut Frame) -> Option<Sighting> {
+    fn next_skipped(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         let skipped = self.skipped.as_mut()?;
         if skipped.reported < skipped.count {
             skipped.reported += 1;
@@ -134,17 +134,17 @@ impl Parts {
                 .captured
                 .saturating_duration_since(skipped.from);
             frame.captured = skipped.from + span * skipped.reported / (skipped.count + 1);
-            return Some(Sighting::Unseen(CameraError::Dropped));
+            return Some(SourceEvent::NoFrame(CameraError::Dropped));
         }
         let mut skipped = self.skipped.take()?;
         std::mem::swap(frame, &mut skipped.after);
-        Some(Sighting::Part)
+        Some(SourceEvent::Part)
     }
 
-    fn each_frame(&mut self, frame: &mut Frame, skipped: u32) -> Sighting {
+    fn each_frame(&mut self, frame: &mut Frame, skipped: u32) -> SourceEvent {
         let from = self.last.replace(frame.captured);
         let (Some(from), true) = (from, skipped > 0) else {
-            return Sighting::Part;
+            return SourceEvent::Part;
         };
         let after = std::mem::replace(frame, Frame::empty());
         self.skipped = Some(Skipped {
@@ -153,11 +153,11 @@ impl Parts {
             from,
             after,
         });
-        self.tell_skipped(frame).unwrap_or(Sighting::Nothing)
+        self.next_skipped(frame).unwrap_or(SourceEvent::Nothing)
     }
 
     /// Signals of the sensor, and parts that it saw but no frame shows.
-    fn ask_sensor(&mut self, frame: &mut Frame) -> Option<Sighting> {
+    fn poll_sensor(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         let Trigger::Sensor(trigger) = &mut self.trigger else {
             return None;
         };
@@ -168,13 +168,13 @@ impl Parts {
                     self.sensor_failed = false;
                     if trigger.expected.push_back(at + trigger.delay).is_err() {
                         frame.captured = at + trigger.delay;
-                        return Some(Sighting::Unseen(CameraError::NoFrameForSensor));
+                        return Some(SourceEvent::NoFrame(CameraError::NoFrameForSensor));
                     }
                 }
                 Err(error) => {
-                    // Told once; without its sensor a station sees nothing.
+                    // Reported once: without its sensor a station sees no parts.
                     if !std::mem::replace(&mut self.sensor_failed, true) {
-                        return Some(Sighting::Blind(error));
+                        return Some(SourceEvent::Blind(error));
                     }
                     break;
                 }
@@ -183,57 +183,57 @@ impl Parts {
         let now = Instant::now();
         let lost = trigger.given_up(now.checked_sub(self.sensor_lag)?)?;
         frame.captured = lost;
-        Some(Sighting::Unseen(CameraError::NoFrameForSensor))
+        Some(SourceEvent::NoFrame(CameraError::NoFrameForSensor))
     }
 }
 
-/// A longer gap is not so many parts but a driver that counts anew.
+/// A longer gap means that the driver started to count again, not that so many parts passed.
 const MOST_SKIPPED: u32 = 64;
 
 impl FrameSource for Parts {
-    fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
-        if let Some(sighting) = self.tell_skipped(frame) {
-            return Some(sighting);
+    fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
+        if let Some(event) = self.next_skipped(frame) {
+            return Some(event);
         }
-        if let Some(sighting) = self.ask_sensor(frame) {
-            return Some(sighting);
+        if let Some(event) = self.poll_sensor(frame) {
+            return Some(event);
         }
-        let shot = self.camera.shoot(frame);
-        Some(match (shot, &mut self.trigger) {
-            (Shot::Nothing, _) => Sighting::Nothing,
-            (Shot::Gone(error), _) => {
+        let capture = self.camera.capture(frame);
+        Some(match (capture, &mut self.trigger) {
+            (Capture::Nothing, _) => SourceEvent::Nothing,
+            (Capture::Lost(error), _) => {
                 self.last = None;
-                Sighting::Blind(error)
+                SourceEvent::Blind(error)
             }
-            // Without its sensor it does not.
-            (Shot::Back, _) if self.sensor_failed => Sighting::Nothing,
-            (Shot::Back, _) => Sighting::Sees,
-            (Shot::Taken { skipped }, Trigger::EachFrame) => self.each_frame(frame, skipped),
-            (Shot::Spoilt(error), Trigger::EachFrame) => {
+            // The camera recovered, but without its sensor the station still sees no parts.
+            (Capture::Recovered, _) if self.sensor_failed => SourceEvent::Nothing,
+            (Capture::Recovered, _) => SourceEvent::Sees,
+            (Capture::Frame { skipped }, Trigger::EachFrame) => self.each_frame(frame, skipped),
+            (Capture::Damaged(error), Trigger::EachFrame) => {
                 self.last = Some(frame.captured);
-                Sighting::Unseen(error)
+                SourceEvent::NoFrame(error)
             }
-            (Shot::Taken { .. }, Trigger::Presence(presence)) => {
+            (Capture::Frame { .. }, Trigger::Presence(presence)) => {
                 if presence.arrives(frame) {
-                    Sighting::Part
+                    SourceEvent::Part
                 } else {
-                    Sighting::Nothing
+                    SourceEvent::Nothing
                 }
             }
             // The next frame may still show the part.
-            (Shot::Spoilt(_), Trigger::Presence(_)) => Sighting::Nothing,
-            (Shot::Taken { .. }, Trigger::Sensor(trigger)) => {
-                trigger.listen();
+            (Capture::Damaged(_), Trigger::Presence(_)) => SourceEvent::Nothing,
+            (Capture::Frame { .. }, Trigger::Sensor(trigger)) => {
+                trigger.read_sensor();
                 match trigger.shown(frame.captured) {
                     Some(at) => {
-                        // The sensor knows better than the frame's moment where the part is.
+                        // The sensor's time is more exact than the frame's.
                         frame.captured = at;
-                        Sighting::Part
+                        SourceEvent::Part
                     }
-                    None => Sighting::Nothing,
+                    None => SourceEvent::Nothing,
                 }
             }
-            (Shot::Spoilt(_), Trigger::Sensor(_)) => Sighting::Nothing,
+            (Capture::Damaged(_), Trigger::Sensor(_)) => SourceEvent::Nothing,
         })
     }
 
@@ -250,20 +250,20 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Plays a list of shots; each picture is of one brightness.
-    struct Script(VecDeque<(Instant, u8, Shot)>);
+    /// Plays a list of captures; each picture is of one brightness.
+    struct Script(VecDeque<(Instant, u8, Capture)>);
 
     impl Camera for Script {
-        fn shoot(&mut self, frame: &mut Frame) -> Shot {
-            let Some((captured, level, shot)) = self.0.pop_front() else {
-                return Shot::Nothing;
+        fn capture(&mut self, frame: &mut Frame) -> Capture {
+            let Some((captured, level, capture)) = self.0.pop_front() else {
+                return Capture::Nothing;
             };
-            if matches!(shot, Shot::Taken { .. }) {
+            if matches!(capture, Capture::Frame { .. }) {
                 (frame.width, frame.height) = (16, 16);
                 frame.rgb = vec![level; 16 * 16 * 3];
             }
             frame.captured = captured;
-            shot
+            capture
         }
 
         fn faults(&self) -> Faults {
@@ -271,7 +271,7 @@ mod tests {
         }
     }
 
-    /// What is found each time that it is asked.
+    /// What each poll returns.
     struct Signals(VecDeque<Option<Instant>>);
 
     impl Sensor for Signals {
@@ -286,11 +286,11 @@ mod tests {
         let mut reported = Vec::new();
         for _ in 0..calls {
             let name = match parts.next(&mut frame).unwrap() {
-                Sighting::Part => "part",
-                Sighting::Unseen(_) => "unseen",
-                Sighting::Nothing => continue,
-                Sighting::Blind(_) => "blind",
-                Sighting::Sees => "sees",
+                SourceEvent::Part => "part",
+                SourceEvent::NoFrame(_) => "no frame",
+                SourceEvent::Nothing => continue,
+                SourceEvent::Blind(_) => "blind",
+                SourceEvent::Sees => "sees",
             };
             reported.push((
                 name,
@@ -300,12 +300,12 @@ mod tests {
         reported
     }
 
-    fn taken(skipped: u32) -> Shot {
-        Shot::Taken { skipped }
+    fn taken(skipped: u32) -> Capture {
+        Capture::Frame { skipped }
     }
 
     #[test]
-    fn a_triggered_part_whose_frame_was_skipped_or_spoilt_is_told_at_its_place() {
+    fn a_triggered_part_whose_frame_was_skipped_or_damaged_is_reported_at_its_place() {
         let start = Instant::now();
         let script = Script(VecDeque::from([
             (start, 1, taken(0)),
@@ -313,7 +313,7 @@ mod tests {
             (
                 start + 120 * MS,
                 0,
-                Shot::Spoilt(CameraError::Corrupt("".into())),
+                Capture::Damaged(CameraError::Corrupt("".into())),
             ),
             (start + 150 * MS, 3, taken(0)),
         ]));
@@ -322,23 +322,23 @@ mod tests {
             reported(&mut parts, start, 8),
             [
                 ("part", 0),
-                ("unseen", 30),
-                ("unseen", 60),
+                ("no frame", 30),
+                ("no frame", 60),
                 ("part", 90),
-                ("unseen", 120),
+                ("no frame", 120),
                 ("part", 150)
             ]
         );
     }
 
     #[test]
-    fn after_the_camera_was_gone_no_skipped_part_is_made_up() {
+    fn after_a_disconnection_no_skipped_part_is_made_up() {
         let start = Instant::now();
-        let gone = CameraError::Missing("it".into());
+        let lost = CameraError::Missing("it".into());
         let script = Script(VecDeque::from([
             (start, 1, taken(0)),
-            (start + 10 * MS, 0, Shot::Gone(gone)),
-            (start + 20 * MS, 0, Shot::Back),
+            (start + 10 * MS, 0, Capture::Lost(lost)),
+            (start + 20 * MS, 0, Capture::Recovered),
             (start + 30 * MS, 2, taken(7)),
         ]));
         let mut parts = Parts::new(Box::new(script), Trigger::EachFrame);
@@ -352,7 +352,7 @@ mod tests {
     fn a_part_that_passes_is_one_part_however_many_frames_show_it() {
         let start = Instant::now();
         let levels = [20, 20, 200, 200, 200, 20, 21, 200, 20];
-        let shots = levels
+        let captures = levels
             .iter()
             .enumerate()
             .map(|(i, &level)| (start + MS * i as u32, level, taken(0)));
@@ -362,36 +362,36 @@ mod tests {
             ..Presence::default()
         };
         let mut parts = Parts::new(
-            Box::new(Script(shots.collect())),
+            Box::new(Script(captures.collect())),
             Trigger::Presence(presence),
         );
         assert_eq!(reported(&mut parts, start, 12), [("part", 2), ("part", 7)]);
     }
 
     #[test]
-    fn a_sensor_names_the_frame_and_a_part_without_one_is_told() {
+    fn a_sensor_names_the_frame_and_a_part_without_one_is_reported() {
         let start = Instant::now().checked_sub(10_000 * MS).unwrap();
         let signals = Signals(VecDeque::from([5, 300].map(|ms| Some(start + ms * MS))));
-        let shots = (0..12).map(|i| (start + 10 * MS * i, 1, taken(0)));
+        let captures = (0..12).map(|i| (start + 10 * MS * i, 1, taken(0)));
         let trigger = SensorTrigger::new(Box::new(signals), 20 * MS, 15 * MS);
         let mut parts = Parts::new(
-            Box::new(Script(shots.collect())),
+            Box::new(Script(captures.collect())),
             Trigger::Sensor(Box::new(trigger)),
         );
         parts.sensor_lag = Duration::from_secs(3_600);
         assert_eq!(reported(&mut parts, start, 12), [("part", 25)]);
         parts.sensor_lag = 100 * MS;
-        assert_eq!(reported(&mut parts, start, 3), [("unseen", 320)]);
+        assert_eq!(reported(&mut parts, start, 3), [("no frame", 320)]);
     }
 
     #[test]
     fn a_signal_that_comes_while_the_camera_is_waited_for_names_the_frame_that_comes_then() {
         let start = Instant::now();
         let signals = Signals(VecDeque::from([None, Some(start + 5 * MS)]));
-        let shots = [10, 43].map(|ms| (start + ms * MS, 1, taken(0)));
+        let captures = [10, 43].map(|ms| (start + ms * MS, 1, taken(0)));
         let trigger = SensorTrigger::new(Box::new(signals), Duration::ZERO, 20 * MS);
         let mut parts = Parts::new(
-            Box::new(Script(VecDeque::from(shots))),
+            Box::new(Script(VecDeque::from(captures))),
             Trigger::Sensor(Box::new(trigger)),
         );
         assert_eq!(reported(&mut parts, start, 1), [("part", 5)]);
@@ -407,8 +407,8 @@ mod tests {
         }
         let start = Instant::now();
         let script = Script(VecDeque::from([
-            (start, 0, Shot::Gone(CameraError::Missing("it".into()))),
-            (start + 10 * MS, 0, Shot::Back),
+            (start, 0, Capture::Lost(CameraError::Missing("it".into()))),
+            (start + 10 * MS, 0, Capture::Recovered),
         ]));
         let trigger = SensorTrigger::new(Box::new(Gone), Duration::ZERO, 20 * MS);
         let mut parts = Parts::new(Box::new(script), Trigger::Sensor(Box::new(trigger)));

@@ -8,20 +8,21 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::decision::trimmed_z::quantile;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, Verdict};
 use aecsad_link::{Actuator, Decoder, Envelope, MAX_FRAME, ToActuator, encode};
 use serialport::{SerialPort, TTYPort};
 
-use crate::camera::{FrameSource, Sighting};
+use crate::camera::{FrameSource, SourceEvent};
 use crate::cli::error::Result;
 use crate::line::{Conveyor, Policies, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
 use crate::reject::simulator::SimulatorError;
 use crate::serial::Terms;
 use crate::serial::never_block;
-use crate::station::{Heatmap, Judge, JudgeError, Station};
+use crate::station::{Judge, JudgeError, Station};
 
 /// Frames that may wait for the engine: one is judged while the next is there.
 const AHEAD: u32 = 2;
@@ -133,12 +134,12 @@ struct AsFastAsItGoes {
 }
 
 impl FrameSource for AsFastAsItGoes {
-    fn next(&mut self, frame: &mut Frame) -> Option<Sighting> {
+    fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         if !self.greeted.load(Ordering::Relaxed)
             || self.taken >= self.judged.load(Ordering::Relaxed) + AHEAD
         {
             thread::sleep(Duration::from_micros(200));
-            return Some(Sighting::Nothing);
+            return Some(SourceEvent::Nothing);
         }
         let next = &self.frames[self.taken as usize % self.frames.len()];
         self.taken += 1;
@@ -146,7 +147,7 @@ impl FrameSource for AsFastAsItGoes {
         frame.height = next.height;
         frame.rgb.clone_from(&next.rgb);
         frame.captured = Instant::now();
-        Some(Sighting::Part)
+        Some(SourceEvent::Part)
     }
 }
 
@@ -168,7 +169,7 @@ impl Judge for Noting<'_> {
         Ok(verdict)
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+    fn heat_map(&mut self) -> Option<&HeatMap> {
         None
     }
 }

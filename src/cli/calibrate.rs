@@ -23,7 +23,7 @@ use super::findings::unwritable;
 use super::{print_lines, say_station_file, station_file, stop_on_signal};
 use crate::calibration::collect::Parts;
 use crate::calibration::{self, Bundled, Calibration, FEWEST, Fit, Sample};
-use crate::camera::Sighting;
+use crate::camera::SourceEvent;
 use crate::cli::error::Result;
 use crate::ownership::{create_folder, folder_of};
 use crate::station::config::StationConfig;
@@ -163,15 +163,17 @@ fn gather(
         }
         match source.next(&mut frame) {
             None => break,
-            Some(Sighting::Part) => {
+            Some(SourceEvent::Part) => {
                 let raw = inspector.raw_scores(&frame)?;
                 let score = inspector.decision().judge(&raw).score;
                 let pose = inspector.pose();
                 parts.add(&inspector.seen(), Sample { raw, pose }, score)?;
                 bar.set_position(parts.samples.len() as u64);
             }
-            Some(Sighting::Unseen(error) | Sighting::Blind(error)) => bar.suspend(|| note(error)),
-            Some(Sighting::Nothing | Sighting::Sees) => {}
+            Some(SourceEvent::NoFrame(error) | SourceEvent::Blind(error)) => {
+                bar.suspend(|| note(error))
+            }
+            Some(SourceEvent::Nothing | SourceEvent::Sees) => {}
         }
     }
     bar.finish_and_clear();

@@ -1,8 +1,9 @@
-//! Many parts in one picture, each with its heatmap over it where there is one, and a border that says what was decided.
+//! Many parts in one picture, each with its heat map over it where there is one, and a border that says what was decided.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
 use aecsad_inspect::image_files::read_image;
@@ -51,11 +52,11 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
         let Ok(verdict) = judge.judge(&frame) else {
             continue;
         };
-        let map = judge.heatmap().map(|map| {
+        let map = judge.heat_map().map(|map| {
             let at = |x: u32, y: u32| {
-                let (x, y) = (x * map.width / SIDE, y * map.height / SIDE);
+                let cell = |at: u32| at as usize * HeatMap::SIDE / SIDE as usize;
                 map.values
-                    .get((y * map.width + x) as usize)
+                    .get(cell(y) * HeatMap::SIDE + cell(x))
                     .copied()
                     .unwrap_or(0.0)
             };

@@ -250,10 +250,10 @@ fn print_known(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::{Cause, Finding};
+    use crate::line::Cause;
 
     fn row(part: u32, pulse: Pulse) -> Row {
-        let cause = Cause::Found(Finding::Bad);
+        let cause = Cause::Bad;
         Row {
             part,
             cause,

@@ -139,7 +139,6 @@ impl From<JudgeError> for Error {
             JudgeError::Inspector(error) => error.into(),
             JudgeError::Calibration(error) => error.into(),
             JudgeError::Slots(error) => error.into(),
-            JudgeError::Camera(error) => error.into(),
             error @ JudgeError::EngineBrokeOff => Error::Judge(error),
         }
     }

@@ -74,7 +74,7 @@ pub enum Command {
 }
 
 /// How a command gets from the one bundle file that a station file names to verdicts. Bundles in slots change while the
-/// line runs, and are always loaded as [`Loaded::inspector`](crate::station::changeover::Loaded::inspector) does.
+/// line runs, and are always loaded as [`LoadedJudge::from_bundle`](crate::station::loaded_judge::LoadedJudge::from_bundle) does.
 pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
 /// The station file of a command that was given none.

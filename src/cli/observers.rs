@@ -1,4 +1,4 @@
-//! Whoever wants to know about a running line: the table on the screen, the journal, the metrics, the watchdogs. None of
+//! The observers of a running line: the table on the screen, the journal, the metrics, the watchdogs. None of
 //! them holds the line up.
 
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::cli::error::Result;
 use crate::journal::{Pictures, Record, Run, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
 use crate::reject::{Product, RejectEvent};
-use crate::station::changeover::{self, SelectionRequest};
+use crate::station::changeover::SelectionRequest;
 use crate::station::config::{JournalConfig, StationConfig};
-use crate::station::ledger::{Entry, Ledger, Row, Totals};
+use crate::station::ledger::{Ledger, LedgerEntry, Row, Totals};
 use crate::station::watchdog::Watchdog;
-use crate::station::{Ended, Health, LineEvent, News};
+use crate::station::{Ended, Health, LineEvent, Message};
 
 const METRICS_EACH: Duration = Duration::from_secs(1);
 
@@ -27,13 +27,13 @@ pub struct Observers<'k> {
     metrics_at: Instant,
     changeover: Option<Changeover>,
     /// The controller's request that this station can't fulfil, reported once.
-    unheeded: Option<Product>,
+    unfulfilled: Option<Product>,
     _server: Option<Server>,
 }
 
 /// What passes between a running line and the thread that watches its slots.
 pub struct Changeover {
-    pub news: Receiver<changeover::News>,
+    pub messages: Receiver<Message>,
     pub request: SelectionRequest,
 }
 
@@ -50,7 +50,7 @@ pub struct Journal {
     writer: Writer,
     run: Run,
     alarms: Receiver<String>,
-    /// By which the latest verdict is: a part without one is put down to it as well.
+    /// The bundle of the latest verdict: a part without a verdict is recorded under it as well.
     bundle: Arc<str>,
     pictures_shed: Arc<AtomicU64>,
 }
@@ -110,7 +110,7 @@ impl<'k> Observers<'k> {
             watchdog: Watchdog::start(&config.watchdog, now)?,
             metrics_at: now,
             changeover,
-            unheeded: None,
+            unfulfilled: None,
             _server: server,
         };
         if let Some(sentence) = unserved {
@@ -119,9 +119,10 @@ impl<'k> Observers<'k> {
         Ok(observers)
     }
 
-    pub fn hear(&mut self, news: News) {
-        match news {
-            News::Event(event) => {
+    pub fn observe(&mut self, event: LineEvent) {
+        match event {
+            LineEvent::Health(health) => self.turn(&health, Instant::now()),
+            event => {
                 if let LineEvent::Gate(RejectEvent::Select { product }) = &event {
                     self.request(*product);
                 }
@@ -129,23 +130,22 @@ impl<'k> Observers<'k> {
                     .note(event, &mut |entry| self.outlets.write(entry));
                 self.outlets.table.show_totals(&self.ledger.totals);
             }
-            News::Turn(health) => self.turn(&health, Instant::now()),
         }
     }
 
     pub fn alarm(&mut self, sentence: String) {
         self.ledger.totals.alarms += 1;
-        self.outlets.write(Entry::Alarm(sentence));
+        self.outlets.write(LedgerEntry::alarm(sentence));
     }
 
     pub fn notice(&mut self, sentence: &str) {
-        self.outlets.write(Entry::Notice(sentence));
+        self.outlets.write(LedgerEntry::notice(sentence));
     }
 
     fn request(&mut self, product: Product) {
         match &self.changeover {
-            Some(changeover) => changeover.request.say(product),
-            None if self.unheeded.replace(product) != Some(product) => {
+            Some(changeover) => changeover.request.set(product),
+            None if self.unfulfilled.replace(product) != Some(product) => {
                 let name = product.name().escape_debug();
                 self.alarm(format!("the line's controller asks for {name}, but this station has one bundle: for several set `bundle.slots` in the station file"));
             }
@@ -153,26 +153,26 @@ impl<'k> Observers<'k> {
         }
     }
 
-    fn hear_of_changes(&mut self) {
-        while let Some(Ok(said)) = self.changeover.as_ref().map(|c| c.news.try_recv()) {
-            match said {
-                changeover::News::Notice(said) => self.outlets.table.write(Entry::Notice(&said)),
-                changeover::News::Alarm(said) => self.alarm(said),
+    fn take_changeover_messages(&mut self) {
+        while let Some(Ok(message)) = self.changeover.as_ref().map(|c| c.messages.try_recv()) {
+            match message {
+                Message::Notice(sentence) => self.notice(&sentence),
+                Message::Alarm(sentence) => self.alarm(sentence),
             }
         }
     }
 
-    fn hear_of_journal(&mut self) {
+    fn take_journal_alarms(&mut self) {
         let journal = self.outlets.journal.as_ref();
         while let Some(Ok(sentence)) = journal.map(|journal| journal.alarms.try_recv()) {
             self.ledger.totals.alarms += 1;
-            self.outlets.table.write(Entry::Alarm(sentence));
+            self.outlets.table.write(LedgerEntry::alarm(sentence));
         }
     }
 
     fn turn(&mut self, health: &Health, now: Instant) {
-        self.hear_of_changes();
-        self.hear_of_journal();
+        self.take_changeover_messages();
+        self.take_journal_alarms();
         if let Some(sentence) = self.watchdog.turn(health, now) {
             self.alarm(sentence);
         }
@@ -190,9 +190,9 @@ impl<'k> Observers<'k> {
         ));
     }
 
-    /// Tells the rest. An error if the table's file is not complete.
+    /// Writes the rest. An error if the table's file is not complete.
     pub fn close(mut self, ended: Option<&Ended>) -> Result<Totals> {
-        self.hear_of_changes();
+        self.take_changeover_messages();
         self.ledger.close(&mut |entry| self.outlets.write(entry));
         if let Some(ended) = ended {
             if let Err(error) = &ended.released {
@@ -230,8 +230,8 @@ impl<'k> Observers<'k> {
 }
 
 impl Outlets<'_> {
-    fn write(&mut self, entry: Entry<'_>) {
-        if let Entry::Row(row) = entry {
+    fn write(&mut self, entry: LedgerEntry<'_>) {
+        if let LedgerEntry::Row(row) = entry {
             (self.keep)(row);
             if let Some(metrics) = &self.metrics {
                 metrics.note(row);

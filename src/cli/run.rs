@@ -1,4 +1,4 @@
-//! `aecsad run`: the line at work until the parts or the patience end.
+//! `aecsad run`: the line at work until the parts end or it is stopped.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +17,12 @@ use crate::camera::FrameSource;
 use crate::cli::error::Result;
 use crate::reject::Rejector;
 use crate::station::bundle_section::BundleSource;
-use crate::station::changeover::{self, Loaded, News};
+use crate::station::changeover;
 use crate::station::config::StationConfig;
 use crate::station::devices::{open_rejector, open_source};
 use crate::station::ledger::{Row, Totals};
-use crate::station::{Album, Judge, Station, StationError, expectation, system};
+use crate::station::loaded_judge::LoadedJudge;
+use crate::station::{Album, Judge, Message, Station, StationError, expectation, system};
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -55,27 +56,27 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
         line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
         return Ok(());
     };
-    let load = &|bundle: &Bundle| Loaded::inspector(bundle, &config);
-    let (news_in, news) = channel();
-    let mut tell = teller(news_in);
-    let started = changeover::start(folder, *trial_parts, &config.bundle, load, &mut tell);
+    let load = &|bundle: &Bundle| LoadedJudge::from_bundle(bundle, &config);
+    let (messages_in, messages) = channel();
+    let mut report = reporter(messages_in);
+    let started = changeover::start(folder, *trial_parts, &config.bundle, load, &mut report);
     let (mut judge, watcher) = match started {
         Ok(started) => started,
         Err(error) => {
             // No line to observe: what led to the error is said here.
-            for said in news.try_iter() {
-                note(said);
+            for message in messages.try_iter() {
+                note(message);
             }
             return Err(error.into());
         }
     };
     let request = watcher.request();
-    line.changeover = Some(Changeover { news, request });
+    line.changeover = Some(Changeover { messages, request });
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let watching = thread::Builder::new()
             .name("changeover".into())
-            .spawn_scoped(scope, || watcher.run(&over, &mut tell))
+            .spawn_scoped(scope, || watcher.run(&over, &mut report))
             .map_err(StationError::NoThread)?;
         let ran = line.run(&mut judge, args.limit, csv, &stop, |_| {});
         over.store(true, Ordering::Relaxed);
@@ -84,11 +85,11 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     })
 }
 
-/// Hands news to the line's observers; said aloud once there are none any more.
-fn teller(news_in: Sender<News>) -> impl FnMut(News) + Send {
-    move |said| {
-        if let Err(unheard) = news_in.send(said) {
-            note(unheard.0);
+/// Hands messages to the line's observers, and to standard error once there are none.
+fn reporter(messages: Sender<Message>) -> impl FnMut(Message) + Send {
+    move |message| {
+        if let Err(unread) = messages.send(message) {
+            note(unread.0);
         }
     }
 }
@@ -126,7 +127,7 @@ impl<'c> Line<'c> {
         &self.images
     }
 
-    /// Runs the station with all who watch it, and hands each finished row to `keep`.
+    /// Runs the station with its observers, and hands each finished row to `keep`.
     pub fn run(
         mut self,
         judge: &mut dyn Judge,
@@ -167,7 +168,7 @@ impl<'c> Line<'c> {
             priority: self.config.system.priority,
             threads: self.config.system.threads,
         };
-        let ended = station.run(stop, |news| observers.hear(news));
+        let ended = station.run(stop, |event| observers.observe(event));
         let totals = observers.close(ended.as_ref().ok())?;
         if let Some(error) = ended?.stop_error() {
             return Err(error.into());

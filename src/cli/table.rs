@@ -14,7 +14,8 @@ use aecsad_program::written_name::written;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::error::{Error, Result};
-use crate::station::ledger::{Entry, Pulse, Row, Totals};
+use crate::station::Message;
+use crate::station::ledger::{LedgerEntry, Pulse, Row, Totals};
 
 const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms";
 
@@ -71,11 +72,13 @@ impl Table {
         self.images.get(part as usize - 1).map(PathBuf::as_path)
     }
 
-    pub fn write(&mut self, entry: Entry<'_>) {
+    pub fn write(&mut self, entry: LedgerEntry<'_>) {
         match entry {
-            Entry::Alarm(sentence) => self.alarm(&sentence),
-            Entry::Notice(sentence) => self.aside(Urgency::Notice, sentence),
-            Entry::Row(row) => {
+            LedgerEntry::Message(Message::Alarm(sentence)) => self.alarm(&sentence),
+            LedgerEntry::Message(Message::Notice(sentence)) => {
+                self.aside(Urgency::Notice, &sentence);
+            }
+            LedgerEntry::Row(row) => {
                 self.line(&if self.journald {
                     pairs(row)
                 } else {

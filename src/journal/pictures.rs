@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::branches::shared::map::resize;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
@@ -20,7 +21,7 @@ use super::aside::put_aside;
 use super::{JournalError, Run, pictures_folder};
 use crate::line::Part;
 use crate::ownership::{create_folder, hand_over};
-use crate::station::{Album, Heatmap};
+use crate::station::Album;
 
 /// Pictures on their way to the disk.
 const IN_FLIGHT: usize = 4;
@@ -28,9 +29,8 @@ const IN_FLIGHT: usize = 4;
 struct Picture {
     part: u32,
     frame: Frame,
-    /// As many rows as values in each; empty if nobody knows.
+    /// [`HeatMap`]'s values, or empty where the judge has none.
     heat: Vec<f32>,
-    heat_side: usize,
 }
 
 /// The engine's end: it gives a frame and gets an empty one for it.
@@ -52,7 +52,6 @@ impl Pictures {
                 part: 0,
                 frame: Frame::empty(),
                 heat: Vec::new(),
-                heat_side: 0,
             };
             let _ = returns.try_send(picture);
         }
@@ -85,7 +84,7 @@ impl Pictures {
 }
 
 impl Album for Pictures {
-    fn keep(&mut self, part: Part, frame: &mut Frame, heat: Option<Heatmap<'_>>) {
+    fn keep(&mut self, part: Part, frame: &mut Frame, heat: Option<&HeatMap>) {
         let Ok(mut picture) = self.empty.try_recv() else {
             self.shed.fetch_add(1, Ordering::Relaxed);
             return;
@@ -94,8 +93,7 @@ impl Album for Pictures {
         std::mem::swap(&mut picture.frame, frame);
         picture.heat.clear();
         if let Some(heat) = heat {
-            picture.heat.extend_from_slice(heat.values);
-            picture.heat_side = heat.width as usize;
+            picture.heat.extend_from_slice(&heat.values);
         }
         if let Some(full) = &self.full {
             // As many as there are fit.
@@ -227,13 +225,12 @@ fn encode(picture: &Picture) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
         Ok(file)
     };
     let seen = png(rgb)?;
-    let side = picture.heat_side;
     let heated = match RgbImage::from_raw(*width, *height, rgb.clone()) {
-        Some(mut over) if side > 0 && picture.heat.len() == side * side => {
+        Some(mut over) if !picture.heat.is_empty() => {
             let mut heat = Vec::new();
             resize(
                 &picture.heat,
-                side,
+                HeatMap::SIDE,
                 *width as usize,
                 *height as usize,
                 &mut heat,
@@ -351,13 +348,9 @@ mod tests {
             captured: Instant::now(),
         };
         let captured = frame.captured;
-        let values = [0.0, 0.0, 0.0, 1.0];
-        let heat = Heatmap {
-            width: 2,
-            height: 2,
-            values: &values,
-        };
-        pictures.keep(Part { id, captured }, &mut frame, Some(heat));
+        let mut heat = HeatMap::new();
+        *heat.values.last_mut().unwrap() = 1.0;
+        pictures.keep(Part { id, captured }, &mut frame, Some(&heat));
         assert_eq!(frame.width, 0, "it got an empty one for it");
     }
 

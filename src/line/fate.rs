@@ -34,44 +34,38 @@ pub struct Policies {
     pub stop_without_gate: bool,
 }
 
-/// What was found out about a part.
+/// Why a part got its fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum Cause {
     Good,
     Bad,
-    /// Its frame found no room before the engine.
+    /// No verdict by the deadline.
+    Late,
+    /// The queue to the engine had no room for the frame.
     QueueFull,
     EngineError,
     /// The camera gave no usable frame.
     NoFrame,
 }
 
-/// Why a part got its fate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    Found(Finding),
-    /// No verdict by the deadline.
-    Late,
-}
-
 impl Cause {
     pub const ALL: [Cause; 6] = [
-        Cause::Found(Finding::Good),
-        Cause::Found(Finding::Bad),
+        Cause::Good,
+        Cause::Bad,
         Cause::Late,
-        Cause::Found(Finding::QueueFull),
-        Cause::Found(Finding::EngineError),
-        Cause::Found(Finding::NoFrame),
+        Cause::QueueFull,
+        Cause::EngineError,
+        Cause::NoFrame,
     ];
 
     /// The word in tables and files.
     pub fn name(self) -> &'static str {
         match self {
-            Cause::Found(Finding::Good) => "good",
-            Cause::Found(Finding::Bad) => "bad",
-            Cause::Found(Finding::QueueFull) => "queue_full",
-            Cause::Found(Finding::EngineError) => "engine_error",
-            Cause::Found(Finding::NoFrame) => "no_frame",
+            Cause::Good => "good",
+            Cause::Bad => "bad",
+            Cause::QueueFull => "queue_full",
+            Cause::EngineError => "engine_error",
+            Cause::NoFrame => "no_frame",
             Cause::Late => "late",
         }
     }
@@ -103,9 +97,9 @@ pub struct Fate {
 }
 
 impl Fate {
-    /// Whether somebody has to know.
+    /// Whether the operator has to know.
     pub fn alarm(&self) -> bool {
-        !matches!(self.cause, Cause::Found(Finding::Good | Finding::Bad))
+        !matches!(self.cause, Cause::Good | Cause::Bad)
             || matches!(self.action, Action::Missed { .. } | Action::Astray)
     }
 }

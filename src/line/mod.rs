@@ -13,7 +13,7 @@ mod tracker;
 pub use belt::{Belt, FirePoint, Left};
 pub use confirm::{Confirmations, MOST_AWAITED};
 pub use encoder::{Encoder, Position};
-pub use fate::{Action, Cause, Fate, Finding, OnTrouble, Policies, StopReason};
+pub use fate::{Action, Cause, Fate, OnTrouble, Policies, StopReason};
 pub use tracker::{TakenAlong, Tracker};
 
 use std::time::{Duration, Instant};

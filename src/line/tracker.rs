@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use heapless::{Deque, HistoryBuf, Vec};
 
-use super::fate::{Action, Cause, Fate, Finding, OnTrouble, Policies, StopReason};
+use super::fate::{Action, Cause, Fate, OnTrouble, Policies, StopReason};
 use super::{Belt, Left, Part, Position, Travel};
 
 /// Neighbours looked at for a pulse that hits more than its own part.
@@ -19,7 +19,7 @@ struct Tracked {
     gate: Option<Position>,
     settled: bool,
     /// What was found out before that.
-    finding: Option<Finding>,
+    cause: Option<Cause>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ impl<const N: usize> Tracker<N> {
             part,
             gate: None,
             settled: matches!(self.belt.conveyor().travel, Travel::Time(_)),
-            finding: None,
+            cause: None,
         };
         tracked.settle(&self.belt);
         // A part without a picture can be reported later than its successor.
@@ -80,27 +80,25 @@ impl<const N: usize> Tracker<N> {
             .insert(later.map_or(0, |index| index + 1), tracked)
         {
             Ok(()) => None,
-            Err(tracked) => Some(self.fate(tracked, Cause::Found(Finding::QueueFull), now)),
+            Err(tracked) => Some(self.fate(tracked, Cause::QueueFull, now)),
         }
     }
 
     /// Something was found out about a part. `None` if it was decided before, by its deadline, or will be by
     /// [`Tracker::due`] once its place on the belt is sure.
-    pub fn found(&mut self, id: u32, finding: Finding, now: Instant) -> Option<Fate> {
+    pub fn found(&mut self, id: u32, found: Cause, now: Instant) -> Option<Fate> {
         let index = self.undecided.iter().position(|t| t.part.id == id)?;
         let over = self.is_over(&self.undecided[index], now);
         let tracked = &mut self.undecided[index];
         tracked.settle(&self.belt);
         if !tracked.settled && !over {
-            tracked.finding.get_or_insert(finding);
+            tracked.cause.get_or_insert(found);
             return None;
         }
         let tracked = self.undecided.remove(index);
-        let cause = match (over, tracked.finding) {
-            (_, Some(finding)) => Cause::Found(finding),
-            (true, None) => Cause::Late,
-            (false, None) => Cause::Found(finding),
-        };
+        let cause = tracked
+            .cause
+            .unwrap_or(if over { Cause::Late } else { found });
         Some(self.fate(tracked, cause, now))
     }
 
@@ -109,10 +107,10 @@ impl<const N: usize> Tracker<N> {
         for tracked in &mut self.undecided {
             tracked.settle(&self.belt);
         }
-        let ready = |t: &Tracked| t.settled && t.finding.is_some() || self.is_over(t, now);
+        let ready = |t: &Tracked| t.settled && t.cause.is_some() || self.is_over(t, now);
         let index = self.undecided.iter().position(ready)?;
         let tracked = self.undecided.remove(index);
-        let cause = tracked.finding.map_or(Cause::Late, Cause::Found);
+        let cause = tracked.cause.unwrap_or(Cause::Late);
         Some(self.fate(tracked, cause, now))
     }
 
@@ -153,10 +151,10 @@ impl<const N: usize> Tracker<N> {
     fn fate(&mut self, tracked: Tracked, cause: Cause, now: Instant) -> Fate {
         let policies = &self.policies;
         let trouble = match cause {
-            Cause::Found(Finding::Good) => OnTrouble::Pass,
-            Cause::Found(Finding::Bad) => OnTrouble::Reject,
-            Cause::Found(Finding::QueueFull) => policies.queue_full,
-            Cause::Found(Finding::EngineError | Finding::NoFrame) => policies.engine_error,
+            Cause::Good => OnTrouble::Pass,
+            Cause::Bad => OnTrouble::Reject,
+            Cause::QueueFull => policies.queue_full,
+            Cause::EngineError | Cause::NoFrame => policies.engine_error,
             Cause::Late => policies.late,
         };
         let mut stop = (trouble == OnTrouble::Stop).then_some(StopReason::NoVerdict(cause));
@@ -168,7 +166,7 @@ impl<const N: usize> Tracker<N> {
             {
                 stop = stop.or(Some(StopReason::RejectsInARow(self.rejects_in_a_row)));
             }
-        } else if cause == Cause::Found(Finding::Good) {
+        } else if cause == Cause::Good {
             self.rejects_in_a_row = 0;
         }
         let action = if rejected {

@@ -224,13 +224,12 @@ mod tests {
 
     use super::*;
     use crate::camera::Faults;
-    use crate::line::Finding;
     use crate::station::ledger::Pulse;
 
     fn row(score: f32, p_value: f32, reject: bool) -> Row {
         Row {
             part: 1,
-            cause: Cause::Found(if reject { Finding::Bad } else { Finding::Good }),
+            cause: if reject { Cause::Bad } else { Cause::Good },
             captured: Instant::now(),
             verdict: Some(Verdict {
                 score,

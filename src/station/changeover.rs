@@ -4,20 +4,19 @@
 
 mod selection;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aecsad_inspect::bundle::Bundle;
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_inspect::optics::InputGeometry;
 
-use super::JudgeError;
-use super::{Heatmap, Judge};
+use super::loaded_judge::{Load, LoadedJudge};
+use super::{Judge, JudgeError, Message};
 use crate::calibration::Standing;
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Outcome, Trial};
@@ -28,17 +27,6 @@ pub use selection::{SELECT_NAME, SelectionRequest};
 
 /// How soon a change in the slots is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
-pub struct Loaded {
-    pub judge: Box<dyn Judge>,
-    pub calibration: Vec<f32>,
-    /// What a person should know although it judges.
-    pub warning: Option<String>,
-}
-
-/// Makes a bundle ready to judge.
-pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<Loaded, JudgeError> + Sync);
 
 /// Judges with whatever bundle is current; used by the engine's thread.
 pub struct ChangingJudge {
@@ -66,7 +54,7 @@ pub struct Watcher<'a> {
     /// Why the slots can't be looked at, as the operator was alarmed.
     unseen: Option<String>,
     selection: Selection,
-    waiting: Option<(String, Outcome)>,
+    unsettled: Option<(String, Outcome)>,
     fresh: Mailbox,
     outcomes: Receiver<(String, Outcome)>,
     retired: Receiver<Box<dyn Judge>>,
@@ -81,31 +69,15 @@ struct Fresh {
     sha256: String,
 }
 
-/// What the watcher has to say.
-#[derive(Clone, Debug, PartialEq)]
-pub enum News {
-    Notice(String),
-    Alarm(String),
-}
-
-impl fmt::Display for News {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            News::Notice(said) => f.write_str(said),
-            News::Alarm(said) => write!(f, "ALARM: {said}"),
-        }
-    }
-}
-
 /// Starts with the current bundle of the slots. A bundle on trial that can't be loaded is given up at once.
 pub fn start<'a>(
     folder: &Path,
     trial_parts: u32,
     config: &BundleConfig,
     load: Load<'a>,
-    tell: &mut dyn FnMut(News),
+    report: &mut dyn FnMut(Message),
 ) -> Result<(ChangingJudge, Watcher<'a>), JudgeError> {
-    let (started, loaded) = load_current(folder, config, load, tell)?;
+    let (started, loaded) = load_current(folder, config, load, report)?;
     let fresh = Mailbox::default();
     let (outcomes_in, outcomes) = sync_channel(1);
     let (retired_in, retired) = sync_channel(2);
@@ -128,7 +100,7 @@ pub fn start<'a>(
         broken: None,
         unseen: None,
         selection: Selection::of(folder),
-        waiting: None,
+        unsettled: None,
         fresh,
         outcomes,
         retired,
@@ -140,24 +112,24 @@ fn load_current(
     folder: &Path,
     config: &BundleConfig,
     load: Load<'_>,
-    tell: &mut dyn FnMut(News),
-) -> Result<(Started, Loaded), JudgeError> {
+    report: &mut dyn FnMut(Message),
+) -> Result<(Started, LoadedJudge), JudgeError> {
     let trust = config.trust()?;
     loop {
         let mut started = lock_or_look(folder)?.start(&trust)?;
         for alarm in started.alarms.drain(..) {
-            tell(News::Alarm(alarm));
+            report(Message::Alarm(alarm));
         }
         // Loading takes a while, and a flash need not wait for it.
         match load(&started.bundle) {
             Ok(mut loaded) => {
                 if let Some(warning) = loaded.warning.take() {
-                    tell(News::Alarm(warning));
+                    report(Message::Alarm(warning));
                 }
                 match loaded.judge.standing() {
                     // It is what the warning says.
                     None | Some(Standing::Awaited { .. }) => {}
-                    Some(standing) => tell(News::Notice(format!("calibration: {standing}"))),
+                    Some(standing) => report(Message::Notice(format!("calibration: {standing}"))),
                 }
                 return Ok((started, loaded));
             }
@@ -167,7 +139,12 @@ fn load_current(
                 let version = started.bundle.manifest.version;
                 let back = Slots::lock(folder)?.fail_trial(started.bundle.sha256(), &why);
                 let back = back.map_err(|_| error)?;
-                tell(News::Alarm(given_up(&started.product, version, &why, back)));
+                report(Message::Alarm(given_up(
+                    &started.product,
+                    version,
+                    &why,
+                    back,
+                )));
             }
             Err(error) => return Err(error),
         }
@@ -182,7 +159,7 @@ fn lock_or_look(folder: &Path) -> Result<Slots<DiskFolder>, SlotsError> {
     })
 }
 
-fn trial(started: &Started, parts: u32, loaded: &Loaded) -> Option<Trial> {
+fn trial(started: &Started, parts: u32, loaded: &LoadedJudge) -> Option<Trial> {
     let trial = || Trial::new(parts, &loaded.calibration);
     started.on_trial.then(trial)
 }
@@ -208,7 +185,7 @@ impl Judge for ChangingJudge {
             let old = std::mem::replace(&mut self.judge, fresh.judge);
             self.trial = fresh.trial;
             self.sha256 = fresh.sha256;
-            // Should the watcher be gone, it is freed here.
+            // Where the watcher has ended, the judge is freed here.
             let _ = self.retired.try_send(old);
         }
         let judged = self.judge.judge(frame);
@@ -232,58 +209,58 @@ impl Judge for ChangingJudge {
         self.judge.standing()
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
-        self.judge.heatmap()
+    fn heat_map(&mut self) -> Option<&HeatMap> {
+        self.judge.heat_map()
     }
 }
 
 impl ChangingJudge {
-    /// Tells the watcher if the trial has come to its end.
+    /// Reports the end of the trial to the watcher.
     fn end_trial(&mut self, step: impl FnOnce(&mut Trial) -> Option<Outcome>) {
         let Some(outcome) = self.trial.as_mut().and_then(step) else {
             return;
         };
         match self.outcomes.try_send((self.sha256.clone(), outcome)) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => self.trial = None,
-            // Not heard yet of an earlier one: this trial begins anew.
+            // The watcher has not taken an earlier outcome yet, so this trial starts again.
             Err(TrySendError::Full(_)) => {}
         }
     }
 }
 
 impl Watcher<'_> {
-    /// Where the controller's wishes on the reject link go.
+    /// Where the controller's requests on the reject link go.
     pub fn request(&self) -> SelectionRequest {
         self.selection.request.clone()
     }
 
     /// Watches until `stop` is set.
-    pub fn run(mut self, stop: &AtomicBool, tell: &mut dyn FnMut(News)) {
+    pub fn run(mut self, stop: &AtomicBool, report: &mut dyn FnMut(Message)) {
         while !stop.load(Ordering::Relaxed) {
-            self.look(tell);
+            self.look(report);
             std::thread::park_timeout(LOOK_EVERY);
         }
     }
 
     /// One look at trial, selection and slots. Whatever can't be done now is tried again at the next.
-    pub fn look(&mut self, tell: &mut dyn FnMut(News)) {
+    pub fn look(&mut self, report: &mut dyn FnMut(Message)) {
         while self.retired.try_recv().is_ok() {}
         if let Ok(outcome) = self.outcomes.try_recv() {
-            self.waiting = Some(outcome);
+            self.unsettled = Some(outcome);
         }
-        if let Some((sha256, outcome)) = self.waiting.take()
-            && let Err(SlotsError::Busy { .. }) = self.conclude(&sha256, &outcome, tell)
+        if let Some((sha256, outcome)) = self.unsettled.take()
+            && let Err(SlotsError::Busy { .. }) = self.conclude(&sha256, &outcome, report)
         {
-            self.waiting = Some((sha256, outcome));
+            self.unsettled = Some((sha256, outcome));
         }
-        self.selection.obey(tell);
+        self.selection.apply(report);
         let state = match Slots::look(&self.folder).and_then(|slots| slots.state()) {
             Ok(state) => state,
             Err(error) => {
                 let why = error.to_string();
                 if self.unseen.as_ref() != Some(&why) {
                     let going_on = "the station goes on with the bundle that it has";
-                    tell(News::Alarm(format!("{why}; {going_on}")));
+                    report(Message::Alarm(format!("{why}; {going_on}")));
                     self.unseen = Some(why);
                 }
                 return;
@@ -297,7 +274,7 @@ impl Watcher<'_> {
             && self.broken.as_ref() != Some(&installed.sha256)
         {
             let sha256 = installed.sha256.clone();
-            self.change_over(&sha256, tell);
+            self.change_over(&sha256, report);
         }
     }
 
@@ -305,40 +282,40 @@ impl Watcher<'_> {
         &mut self,
         sha256: &str,
         outcome: &Outcome,
-        tell: &mut dyn FnMut(News),
+        report: &mut dyn FnMut(Message),
     ) -> Result<(), SlotsError> {
         let slots = Slots::lock(&self.folder)?;
         let product = &self.current.1;
-        let news = match outcome {
+        let message = match outcome {
             Outcome::Passed => slots.confirm(sha256).map(|version| {
-                News::Notice(format!("version {version} of {product} passed its trial"))
+                Message::Notice(format!("version {version} of {product} passed its trial"))
             }),
             Outcome::Failed(why) => slots.fail_trial(sha256, why).map(|back| {
-                News::Alarm(format!(
+                Message::Alarm(format!(
                     "the bundle of {product} on trial failed: {why}; version {back} comes back"
                 ))
             }),
         };
-        match news {
-            Ok(news) => tell(news),
+        match message {
+            Ok(message) => report(message),
             Err(SlotsError::NothingToGoBackTo { .. }) => {
                 let Outcome::Failed(why) = outcome else {
                     return Ok(());
                 };
-                tell(News::Alarm(format!(
+                report(Message::Alarm(format!(
                     "the bundle of {product} on trial failed: {why}; there is no older one to go back to, so it stays at work \
                      until another is flashed"
                 )));
             }
             // Rolled back or flashed over meanwhile.
             Err(SlotsError::NoTrial { .. }) => {}
-            Err(other) => tell(News::Alarm(other.to_string())),
+            Err(other) => report(Message::Alarm(other.to_string())),
         }
         Ok(())
     }
 
-    fn change_over(&mut self, sha256: &str, tell: &mut dyn FnMut(News)) {
-        match load_current(&self.folder, &self.config, self.load, tell) {
+    fn change_over(&mut self, sha256: &str, report: &mut dyn FnMut(Message)) {
+        match load_current(&self.folder, &self.config, self.load, report) {
             Ok((started, loaded)) => {
                 let sha256 = started.bundle.sha256().to_owned();
                 let fresh = Fresh {
@@ -351,7 +328,7 @@ impl Watcher<'_> {
                 drop(mailbox);
                 drop(overtaken);
                 let version = started.bundle.manifest.version;
-                tell(News::Notice(format!(
+                report(Message::Notice(format!(
                     "{} version {version} takes over from the next part on",
                     started.product
                 )));
@@ -360,7 +337,7 @@ impl Watcher<'_> {
             }
             Err(JudgeError::Slots(SlotsError::Busy { .. })) => {}
             Err(error) => {
-                tell(News::Alarm(format!(
+                report(Message::Alarm(format!(
                     "{error}; the station goes on with the bundle that it has"
                 )));
                 self.broken = Some(sha256.to_owned());

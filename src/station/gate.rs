@@ -4,48 +4,44 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::gatekeeper::{Announcement, Gatekeeper};
+use super::gatekeeper::Gatekeeper;
 use super::queue::{Inlet, Outlet};
-use super::{Ended, Judged, LONGEST_SLEEP, LineEvent, Progress, Seen};
+use super::{Announcement, Ended, Inspection, LONGEST_SLEEP, LineEvent, Progress};
 
-pub(super) struct Gate<'q> {
+pub(super) struct GateThread<'q> {
     pub keeper: Gatekeeper<'q>,
-    pub seen: Inlet<'q, Seen>,
-    pub verdicts: Inlet<'q, Judged>,
+    pub announced: Inlet<'q, Announcement>,
+    /// Each inspection with its part's number.
+    pub inspected: Inlet<'q, (u32, Inspection)>,
     pub events: Outlet<'q, LineEvent>,
 }
 
-impl Gate<'_> {
+impl GateThread<'_> {
     pub fn run(self, stop: &AtomicBool, progress: &Progress) -> Ended {
-        let Gate {
+        let GateThread {
             mut keeper,
-            mut seen,
-            mut verdicts,
+            mut announced,
+            mut inspected,
             mut events,
         } = self;
         let mut events_lost = 0;
-        let mut tell = |event: LineEvent| {
+        let mut report = |event: LineEvent| {
             if events.send(event).is_err() {
                 events_lost += 1;
             }
         };
         while !stop.load(Ordering::Relaxed) {
-            // Asked before the queues, so that the last verdict is not left in one.
+            // Read before the queues, so that the last verdict is not left in one.
             let over = progress.verdicts_over.load(Ordering::Acquire);
-            hear_of_parts(&mut keeper, &mut seen, &mut tell);
-            while let Some(judged) = verdicts.dequeue() {
-                let Judged {
-                    id,
-                    outcome,
-                    bundle,
-                } = judged;
+            take_announcements(&mut keeper, &mut announced, &mut report);
+            while let Some((id, inspection)) = inspected.dequeue() {
                 if !keeper.awaits(id) {
                     // Announced after the last look there, or decided by its deadline.
-                    hear_of_parts(&mut keeper, &mut seen, &mut tell);
+                    take_announcements(&mut keeper, &mut announced, &mut report);
                 }
-                keeper.judged(id, outcome, bundle, Instant::now(), &mut tell);
+                keeper.inspected(id, inspection, Instant::now(), &mut report);
             }
-            keeper.turn(Instant::now(), &mut tell);
+            keeper.turn(Instant::now(), &mut report);
             progress.gate.beat();
             progress.gate_up.store(keeper.up, Ordering::Relaxed);
             if keeper.stop.is_some() {
@@ -67,18 +63,18 @@ impl Gate<'_> {
     }
 }
 
-fn hear_of_parts(
+fn take_announcements(
     keeper: &mut Gatekeeper<'_>,
-    seen: &mut Inlet<'_, Seen>,
-    tell: &mut dyn FnMut(LineEvent),
+    announced: &mut Inlet<'_, Announcement>,
+    report: &mut dyn FnMut(LineEvent),
 ) {
-    while let Some(news) = seen.dequeue() {
-        match news {
-            Seen::Part(part, sight) => {
-                keeper.announce(Announcement { part, sight }, Instant::now(), tell);
+    while let Some(announcement) = announced.dequeue() {
+        match announcement {
+            Announcement::Part(part, inspection) => {
+                keeper.announce(part, inspection, Instant::now(), report);
             }
-            Seen::Blind(error) => keeper.blind(error, tell),
-            Seen::Again => tell(LineEvent::Sees),
+            Announcement::Blind(error) => keeper.blind(error, report),
+            Announcement::Sees => report(LineEvent::Sees),
         }
     }
 }

@@ -1,46 +1,29 @@
-//! What is decided at the gate, without threads or clocks: parts and verdicts in, pulses and news out. The gate's thread
+//! What is decided at the gate, without threads or clocks: parts and verdicts in, pulses and events out. The gate's thread
 //! drives it with the real time, the simulated line with a virtual one.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aecsad_inspect::inspector::Verdict;
 use heapless::LinearMap;
 
-use super::JudgeError;
-use super::{Evidence, LineEvent, PARTS};
+use super::{Inspection, LineEvent, PARTS};
 use crate::camera::CameraError;
 use crate::line::{
-    Action, Belt, Confirmations, Conveyor, Fate, Finding, Part, Policies, StopReason, Tracker,
-    Travel,
+    Action, Belt, Confirmations, Conveyor, Fate, Part, Policies, StopReason, Tracker, Travel,
 };
 use crate::reject::{RejectError, RejectEvent, Rejector};
 
 /// Verdicts that come before the encoder's next reading.
 const UNSURE: usize = 16;
-/// A belt's encoder that says nothing for so long is an alarm.
+/// A belt's encoder without a reading for so long is an alarm.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
-
-/// What the camera's thread tells the gate's about each part, before the engine sees it.
-pub struct Announcement {
-    pub part: Part,
-    pub sight: Sight,
-}
-
-pub enum Sight {
-    /// Its frame is on the way to the engine.
-    Queued,
-    QueueFull,
-    NoFrame(CameraError),
-}
 
 pub struct Gatekeeper<'r> {
     tracker: Tracker<PARTS>,
     rejector: &'r mut dyn Rejector,
     confirmations: Option<Confirmations>,
-    /// What was found out about parts whose place is not sure yet.
-    evidence: LinearMap<u32, Evidence, UNSURE>,
-    /// The part at which a stop was asked for, if one was, and why.
+    /// Inspections of parts whose position on the belt is not certain yet.
+    inspections: LinearMap<u32, Inspection, UNSURE>,
+    /// The part at which a stop was requested, if one was, and why.
     pub stop: Option<(Option<u32>, StopReason)>,
     /// The gate can be reached.
     pub up: bool,
@@ -59,7 +42,7 @@ impl<'r> Gatekeeper<'r> {
             tracker: Tracker::new(Belt::new(conveyor), policies),
             rejector,
             confirmations: confirm_within.map(Confirmations::new),
-            evidence: LinearMap::new(),
+            inspections: LinearMap::new(),
             stop: None,
             up: false,
             encoder_silent: false,
@@ -67,86 +50,64 @@ impl<'r> Gatekeeper<'r> {
         }
     }
 
+    /// A part is on its way to the gate. `inspection` is there already if no verdict will come.
     pub fn announce(
         &mut self,
-        announcement: Announcement,
+        part: Part,
+        inspection: Option<Inspection>,
         now: Instant,
-        tell: &mut dyn FnMut(LineEvent),
+        report: &mut dyn FnMut(LineEvent),
     ) {
-        let Announcement { part, sight } = announcement;
-        let mut fate = self.tracker.enter(part, now);
-        let mut evidence = Evidence::Nothing;
-        match sight {
-            Sight::Queued => {}
-            Sight::QueueFull => {
-                fate = fate.or_else(|| self.tracker.found(part.id, Finding::QueueFull, now));
-            }
-            Sight::NoFrame(error) => {
-                fate = fate.or_else(|| self.tracker.found(part.id, Finding::NoFrame, now));
-                evidence = Evidence::Failure(error.into());
-            }
-        }
-        if let Some(fate) = fate {
-            self.act(fate, evidence, now, tell);
+        if let Some(fate) = self.tracker.enter(part, now) {
+            self.act(fate, inspection, now, report);
+        } else if let Some(inspection) = inspection {
+            self.inspected(part.id, inspection, now, report);
         }
     }
 
-    /// Whether a verdict on this part is still waited for.
+    /// Whether this part has no fate yet.
     pub fn awaits(&self, id: u32) -> bool {
         self.tracker.is_undecided(id)
     }
 
-    pub fn judged(
+    pub fn inspected(
         &mut self,
         id: u32,
-        outcome: Result<Verdict, JudgeError>,
-        bundle: Arc<str>,
+        inspection: Inspection,
         now: Instant,
-        tell: &mut dyn FnMut(LineEvent),
+        report: &mut dyn FnMut(LineEvent),
     ) {
-        let finding = match &outcome {
-            Ok(verdict) if verdict.reject => Finding::Bad,
-            Ok(_) => Finding::Good,
-            Err(_) => Finding::EngineError,
-        };
-        let evidence = match outcome {
-            Ok(verdict) => Evidence::Verdict(verdict, bundle),
-            Err(error) => Evidence::Failure(error),
-        };
-        if let Some(fate) = self.tracker.found(id, finding, now) {
-            self.act(fate, evidence, now, tell);
+        if let Some(fate) = self.tracker.found(id, inspection.cause(), now) {
+            self.act(fate, Some(inspection), now, report);
         } else if self.tracker.is_undecided(id) {
-            // Its place on the belt is sure a moment later.
-            let _ = self.evidence.insert(id, evidence);
+            // The encoder's next reading makes its position on the belt certain.
+            let _ = self.inspections.insert(id, inspection);
         }
     }
 
     /// Lets the link work, then decides what can't wait any longer.
-    pub fn turn(&mut self, now: Instant, tell: &mut dyn FnMut(LineEvent)) {
+    pub fn turn(&mut self, now: Instant, report: &mut dyn FnMut(LineEvent)) {
         while let Some(event) = self.rejector.poll(now) {
-            self.hear(event, tell);
+            self.receive(event, report);
         }
         while let Some(fate) = self.tracker.due(now) {
-            let evidence = self
-                .evidence
-                .remove(&fate.part.id)
-                .unwrap_or(Evidence::Nothing);
-            self.act(fate, evidence, now, tell);
+            let inspection = self.inspections.remove(&fate.part.id);
+            self.act(fate, inspection, now, report);
         }
         if let Some(confirmations) = &mut self.confirmations {
             while let Some(part) = confirmations.missing(now) {
-                tell(LineEvent::NotFallen { part });
+                report(LineEvent::NotFallen { part });
             }
         }
-        self.watch_encoder(now, tell);
+        self.watch_encoder(now, report);
     }
 
-    /// Nobody sees the parts from here on.
-    pub fn blind(&mut self, error: CameraError, tell: &mut dyn FnMut(LineEvent)) {
+    /// The camera sees no parts from here on.
+    pub fn blind(&mut self, error: CameraError, report: &mut dyn FnMut(LineEvent)) {
         if self.tracker.policies().stop_when_blind {
             self.stop.get_or_insert((None, StopReason::Blind));
         }
-        tell(LineEvent::Blind(error));
+        report(LineEvent::Blind(error));
     }
 
     pub fn wake_at(&self, now: Instant) -> Instant {
@@ -156,7 +117,7 @@ impl<'r> Gatekeeper<'r> {
             .map_or(wake_at, |deadline| wake_at.min(deadline))
     }
 
-    /// Nothing is waited for any more.
+    /// No part, reject or confirmation is pending.
     pub fn is_idle(&self) -> bool {
         let fallen = self
             .confirmations
@@ -169,7 +130,7 @@ impl<'r> Gatekeeper<'r> {
         self.rejector.stop()
     }
 
-    fn hear(&mut self, event: RejectEvent, tell: &mut dyn FnMut(LineEvent)) {
+    fn receive(&mut self, event: RejectEvent, report: &mut dyn FnMut(LineEvent)) {
         match &event {
             RejectEvent::Up => self.up = true,
             RejectEvent::Down(_) => {
@@ -180,7 +141,7 @@ impl<'r> Gatekeeper<'r> {
             }
             RejectEvent::Count { at, count } => {
                 self.tracker.belt.encoder.read(*at, *count);
-                // Fifty a second: of no interest beyond the gate.
+                // These come fifty times a second and matter only here.
                 return;
             }
             RejectEvent::CountsAnew => self.tracker.belt.encoder.restart(),
@@ -188,12 +149,12 @@ impl<'r> Gatekeeper<'r> {
                 if let Some(confirmations) = &mut self.confirmations
                     && let Err(part) = confirmations.pulsed(*part, *at)
                 {
-                    tell(LineEvent::NotFallen { part });
+                    report(LineEvent::NotFallen { part });
                 }
             }
             RejectEvent::Fell { at } => {
                 if let Some(confirmations) = &mut self.confirmations {
-                    tell(match confirmations.fell(*at) {
+                    report(match confirmations.fell(*at) {
                         Some(part) => LineEvent::Fallen { part },
                         None => LineEvent::FellUnasked,
                     });
@@ -204,33 +165,33 @@ impl<'r> Gatekeeper<'r> {
             | RejectEvent::Refused { .. }
             | RejectEvent::Select { .. } => {}
         }
-        tell(LineEvent::Gate(event));
+        report(LineEvent::Gate(event));
     }
 
-    fn watch_encoder(&mut self, now: Instant, tell: &mut dyn FnMut(LineEvent)) {
+    fn watch_encoder(&mut self, now: Instant, report: &mut dyn FnMut(LineEvent)) {
         let started = *self.started.get_or_insert(now);
         if !matches!(self.tracker.belt.conveyor().travel, Travel::Counts { .. }) {
             return;
         }
-        let heard = self
+        let read_at = self
             .tracker
             .belt
             .encoder
             .latest()
             .map_or(started, |(at, _)| at);
-        let silent = now.saturating_duration_since(heard) > SILENT_AFTER;
+        let silent = now.saturating_duration_since(read_at) > SILENT_AFTER;
         if silent != self.encoder_silent {
             self.encoder_silent = silent;
-            tell(LineEvent::Encoder { silent });
+            report(LineEvent::Encoder { silent });
         }
     }
 
     fn act(
         &mut self,
         fate: Fate,
-        evidence: Evidence,
+        inspection: Option<Inspection>,
         now: Instant,
-        tell: &mut dyn FnMut(LineEvent),
+        report: &mut dyn FnMut(LineEvent),
     ) {
         let part = fate.part.id;
         if let Some(reason) = fate.stop {
@@ -240,12 +201,12 @@ impl<'r> Gatekeeper<'r> {
             Action::Pulse { fire } => self.rejector.schedule(part, fire, now),
             Action::Pass | Action::Missed { .. } | Action::Astray => Ok(()),
         };
-        tell(LineEvent::Decided { fate, evidence });
+        report(LineEvent::Decided { fate, inspection });
         if let Err(error) = scheduled {
-            tell(LineEvent::NotScheduled { part, error });
+            report(LineEvent::NotScheduled { part, error });
         }
         while let Some(taken) = self.tracker.taken_along() {
-            tell(LineEvent::TakenAlong(taken));
+            report(LineEvent::TakenAlong(taken));
         }
     }
 }

@@ -9,23 +9,24 @@ use aecsad_inspect::frame::Frame;
 use heapless::spsc::Producer;
 
 use super::queue::{Inlet, Outlet};
-use super::{Album, Judge, JudgeError, Judged, LONGEST_SLEEP, Progress};
-use crate::line::Part;
+use super::{Album, Inspection, Judge, JudgeError, LONGEST_SLEEP, Progress};
+use crate::line::{Cause, Part};
 
-pub(super) struct Engine<'s, 'q> {
+pub(super) struct EngineThread<'s, 'q> {
     pub judge: &'s mut dyn Judge,
     pub album: Option<&'s mut dyn Album>,
     pub frames: Inlet<'q, (Part, Frame)>,
     pub spare: Producer<'q, Frame>,
-    pub verdicts: Outlet<'q, Judged>,
+    /// Each inspection with its part's number.
+    pub inspected: Outlet<'q, (u32, Inspection)>,
 }
 
-impl Engine<'_, '_> {
+impl EngineThread<'_, '_> {
     pub fn run(mut self, stop: &AtomicBool, progress: &Progress) {
         while !stop.load(Ordering::Relaxed) {
             progress.engine.beat();
             progress.queued.store(self.frames.len(), Ordering::Relaxed);
-            // Asked before the queue, so that the last frame is not left in it.
+            // Read before the queue, so that the last frame is not left in it.
             let over = progress.frames_over.load(Ordering::Acquire);
             let Some((part, mut frame)) = self.frames.dequeue() else {
                 if over {
@@ -37,28 +38,26 @@ impl Engine<'_, '_> {
             // A panic inside the engine costs this part's verdict, not the line.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.judge.judge(&frame)))
                 .unwrap_or_else(|_| Err(JudgeError::EngineBrokeOff));
-            let good = outcome.as_ref().is_ok_and(|verdict| !verdict.reject);
-            let id = part.id;
-            let bundle = self.judge.bundle();
-            let mut judged = Judged {
-                id,
-                outcome,
-                bundle,
+            let inspection = match outcome {
+                Ok(verdict) => Inspection::Verdict(verdict, self.judge.bundle()),
+                Err(error) => Inspection::EngineError(error),
             };
-            while let Err(back) = self.verdicts.send(judged) {
+            let good = inspection.cause() == Cause::Good;
+            let mut inspected = (part.id, inspection);
+            while let Err(back) = self.inspected.send(inspected) {
                 if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
                     break;
                 }
-                judged = back;
+                inspected = back;
                 thread::sleep(Duration::from_millis(1));
             }
             if let Some(album) = self.album.as_mut().filter(|_| !good) {
-                album.keep(part, &mut frame, self.judge.heatmap());
+                album.keep(part, &mut frame, self.judge.heat_map());
             }
-            // A frame too many is freed.
+            // A frame without room in the queue is freed.
             let _ = self.spare.enqueue(frame);
         }
         progress.verdicts_over.store(true, Ordering::Release);
-        self.verdicts.wake();
+        self.inspected.wake();
     }
 }

@@ -9,7 +9,6 @@ use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
 use aecsad_inspect::optics::InputGeometry;
 
 use crate::calibration::{CalibrationError, Standing};
-use crate::camera::CameraError;
 use crate::slots::SlotsError;
 
 /// Why there is no judge, or no verdict.
@@ -23,16 +22,13 @@ pub enum JudgeError {
     Calibration(#[from] CalibrationError),
     #[error(transparent)]
     Slots(#[from] SlotsError),
-    /// There is no frame to judge.
-    #[error(transparent)]
-    Camera(#[from] CameraError),
     #[error(
         "the engine broke off in the middle of a frame: verify the bundle with `aecsad verify`"
     )]
     EngineBrokeOff,
 }
 
-/// Whatever gives a verdict on a frame.
+/// Gives a verdict on a frame.
 pub trait Judge: Send {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError>;
 
@@ -46,13 +42,13 @@ pub trait Judge: Send {
         None
     }
 
-    /// By which scale and threshold it judges, if it is a station's.
+    /// Whose scale and threshold it judges by: the bundle's or the station's.
     fn standing(&self) -> Option<&Standing> {
         None
     }
 
-    /// Where the last judged frame is strange, if the judge can say.
-    fn heatmap(&mut self) -> Option<Heatmap<'_>>;
+    /// The heat map of the last judged frame, if the judge has one.
+    fn heat_map(&mut self) -> Option<&HeatMap>;
 }
 
 impl Judge for Inspector {
@@ -68,19 +64,7 @@ impl Judge for Inspector {
         Some(Inspector::geometry(self))
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
-        Some(Heatmap {
-            width: HeatMap::SIDE as u32,
-            height: HeatMap::SIDE as u32,
-            values: &self.heat().values,
-        })
+    fn heat_map(&mut self) -> Option<&HeatMap> {
+        Some(self.heat())
     }
-}
-
-/// A map over the frame, row by row, on the scale of [`HeatMap`]: about 0 is an ordinary place of a good part.
-#[derive(Clone, Copy, Debug)]
-pub struct Heatmap<'a> {
-    pub width: u32,
-    pub height: u32,
-    pub values: &'a [f32],
 }

@@ -1,4 +1,4 @@
-//! Puts what a station tells in order: one row for each part once everything about it is known, the totals, and a sentence
+//! Puts a line's events in order: one row for each part once everything about it is known, the totals, and a sentence
 //! for each alarm.
 
 use std::collections::BTreeMap;
@@ -8,9 +8,9 @@ use std::time::Instant;
 use aecsad_inspect::inspector::Verdict;
 
 use super::strange_run::StrangeRun;
-use super::{Evidence, LineEvent};
+use super::{Inspection, LineEvent, Message};
 use crate::camera::CameraError;
-use crate::line::{Action, Cause, Fate, Finding, Policies, TakenAlong};
+use crate::line::{Action, Cause, Fate, Policies, TakenAlong};
 use crate::reject::{Answer, RejectEvent};
 
 /// Rows that may wait for an earlier one. More means that something about the earlier one was lost.
@@ -21,13 +21,13 @@ const WAITING: usize = 512;
 pub enum Pulse {
     /// The part was to pass.
     None,
-    /// Asked for, nothing heard yet.
+    /// Requested; the actuator has not reported it yet.
     Pending,
-    /// Seen by the actuator, so many microseconds after the moment asked for.
+    /// Reported by the actuator, so many microseconds after the requested time.
     Seen { error_us: i64 },
     /// The actuator did not report it.
     Unconfirmed,
-    /// It could not be asked for, in time or at all.
+    /// It could not be requested, in time or at all.
     Impossible,
 }
 
@@ -51,7 +51,7 @@ pub struct Row {
     pub cause: Cause,
     pub captured: Instant,
     pub verdict: Option<Verdict>,
-    /// Which bundle the verdict is by.
+    /// The bundle that gave the verdict.
     pub bundle: Option<Arc<str>>,
     pub pulse: Pulse,
     /// Whether the sensor behind the gate saw it fall, if there is one and it was to.
@@ -71,11 +71,11 @@ pub struct Totals {
     pub pulsed: u32,
     /// Rejects without such a report.
     pub unconfirmed: u32,
-    /// Rejects that could not be asked for.
+    /// Rejects that could not be requested.
     pub impossible: u32,
     /// Parts that were to pass, hit by the pulse of a neighbour.
     pub taken_along: u32,
-    /// Rejected parts seen by the sensor behind the gate, not seen there, and parts seen there that nobody rejected.
+    /// Rejected parts seen by the sensor behind the gate, not seen there, and parts seen there that were not rejected.
     pub fallen: u32,
     pub not_fallen: u32,
     pub fell_unasked: u32,
@@ -86,18 +86,25 @@ pub struct Totals {
 
 /// What a [`Ledger`] hands on.
 #[derive(Debug)]
-pub enum Entry<'a> {
+pub enum LedgerEntry<'a> {
     Row(&'a Row),
-    /// One sentence for a person.
-    Alarm(String),
-    /// News that need nobody, likewise.
-    Notice(&'a str),
+    Message(Message),
+}
+
+impl LedgerEntry<'_> {
+    pub fn alarm(sentence: String) -> Self {
+        LedgerEntry::Message(Message::Alarm(sentence))
+    }
+
+    pub fn notice(sentence: &str) -> Self {
+        LedgerEntry::Message(Message::Notice(sentence.into()))
+    }
 }
 
 #[derive(Default)]
 pub struct Ledger {
     open: BTreeMap<u32, Row>,
-    /// A row waits for what the sensor behind the gate says.
+    /// A row waits for the sensor behind the gate.
     awaits_fall: bool,
     /// The station stops where the camera, or the gate, can't be reached.
     stops_blind: bool,
@@ -118,15 +125,15 @@ impl Ledger {
         }
     }
 
-    pub fn note(&mut self, event: LineEvent, write: &mut impl FnMut(Entry<'_>)) {
+    pub fn note(&mut self, event: LineEvent, write: &mut impl FnMut(LedgerEntry<'_>)) {
         match event {
-            LineEvent::Decided { fate, evidence } => self.decided(&fate, evidence, write),
+            LineEvent::Decided { fate, inspection } => self.decided(&fate, inspection, write),
             LineEvent::NotScheduled { part, error } => {
                 self.totals.impossible += 1;
                 self.settle(part, Pulse::Impossible);
                 self.alarm(error.to_string(), write);
             }
-            LineEvent::Gate(RejectEvent::Up) => write(Entry::Notice("the actuator answers")),
+            LineEvent::Gate(RejectEvent::Up) => write(LedgerEntry::notice("the actuator answers")),
             LineEvent::Gate(RejectEvent::Down(error)) => {
                 let next = match self.stops_without_gate {
                     true => "the station stops",
@@ -198,32 +205,38 @@ impl Ledger {
                 };
                 self.alarm(format!("{error}{next}"), write);
             }
-            LineEvent::Sees => write(Entry::Notice("the camera sees the parts again")),
+            LineEvent::Sees => write(LedgerEntry::notice("the camera sees the parts again")),
             LineEvent::Encoder { silent: true } => self.alarm(
                 "the belt's encoder is silent: check its cable; without it no part can be rejected".into(),
                 write,
             ),
-            LineEvent::Encoder { silent: false } => write(Entry::Notice("the belt's encoder counts")),
+            LineEvent::Health(_) => {}
+            LineEvent::Encoder { silent: false } => write(LedgerEntry::notice("the belt's encoder counts")),
         }
         self.write_settled(write);
     }
 
-    /// Writes what is still waiting: nothing more will be heard.
-    pub fn close(&mut self, write: &mut impl FnMut(Entry<'_>)) {
+    /// Writes the rows that still wait, at the end of a run.
+    pub fn close(&mut self, write: &mut impl FnMut(LedgerEntry<'_>)) {
         for row in std::mem::take(&mut self.open).values() {
-            write(Entry::Row(row));
+            write(LedgerEntry::Row(row));
         }
     }
 
-    fn decided(&mut self, fate: &Fate, evidence: Evidence, write: &mut impl FnMut(Entry<'_>)) {
+    fn decided(
+        &mut self,
+        fate: &Fate,
+        inspection: Option<Inspection>,
+        write: &mut impl FnMut(LedgerEntry<'_>),
+    ) {
         let totals = &mut self.totals;
         totals.parts += 1;
         *match fate.cause {
-            Cause::Found(Finding::Good) => &mut totals.good,
-            Cause::Found(Finding::Bad) => &mut totals.bad,
-            Cause::Found(Finding::QueueFull) => &mut totals.queue_full,
-            Cause::Found(Finding::EngineError) => &mut totals.engine_error,
-            Cause::Found(Finding::NoFrame) => &mut totals.no_frame,
+            Cause::Good => &mut totals.good,
+            Cause::Bad => &mut totals.bad,
+            Cause::QueueFull => &mut totals.queue_full,
+            Cause::EngineError => &mut totals.engine_error,
+            Cause::NoFrame => &mut totals.no_frame,
             Cause::Late => &mut totals.late,
         } += 1;
         let pulse = match fate.action {
@@ -235,18 +248,18 @@ impl Ledger {
             }
         };
         if fate.alarm() {
-            self.alarm(sentence(fate, &evidence), write);
+            self.alarm(sentence(fate, inspection.as_ref()), write);
         }
         let part = fate.part.id;
-        if let Evidence::Verdict(verdict, _) = &evidence
+        if let Some(Inspection::Verdict(verdict, _)) = &inspection
             && let Some(sentence) = self.strange.note(part, verdict)
         {
             self.totals.strange_runs += 1;
             self.alarm(sentence, write);
         }
-        let (verdict, bundle) = match evidence {
-            Evidence::Verdict(verdict, bundle) => (Some(verdict), Some(bundle)),
-            Evidence::Failure(_) | Evidence::Nothing => (None, None),
+        let (verdict, bundle) = match inspection {
+            Some(Inspection::Verdict(verdict, bundle)) => (Some(verdict), Some(bundle)),
+            _ => (None, None),
         };
         let row = Row {
             part,
@@ -272,12 +285,12 @@ impl Ledger {
         }
     }
 
-    fn alarm(&mut self, sentence: String, write: &mut impl FnMut(Entry<'_>)) {
+    fn alarm(&mut self, sentence: String, write: &mut impl FnMut(LedgerEntry<'_>)) {
         self.totals.alarms += 1;
-        write(Entry::Alarm(sentence));
+        write(LedgerEntry::alarm(sentence));
     }
 
-    fn write_settled(&mut self, write: &mut impl FnMut(Entry<'_>)) {
+    fn write_settled(&mut self, write: &mut impl FnMut(LedgerEntry<'_>)) {
         while let Some(first) = self.open.first_entry() {
             let row = first.get();
             let pulsed = match row.pulse {
@@ -291,7 +304,7 @@ impl Ledger {
             }
             if let Some((part, row)) = self.open.pop_first() {
                 self.written = part;
-                write(Entry::Row(&row));
+                write(LedgerEntry::Row(&row));
             }
         }
     }
@@ -310,14 +323,13 @@ fn reason(answer: Answer) -> &'static str {
     }
 }
 
-fn sentence(fate: &Fate, evidence: &Evidence) -> String {
+fn sentence(fate: &Fate, inspection: Option<&Inspection>) -> String {
     let part = fate.part.id;
-    let reason = match (fate.cause, evidence) {
-        (_, Evidence::Failure(error)) => error.to_string(),
+    let reason = match (fate.cause, inspection) {
+        (_, Some(Inspection::EngineError(error))) => error.to_string(),
+        (_, Some(Inspection::NoFrame(error))) => error.to_string(),
         (Cause::Late, _) => "its verdict did not come in time".into(),
-        (Cause::Found(Finding::QueueFull), _) => {
-            "its picture found no room before the engine".into()
-        }
+        (Cause::QueueFull, _) => "its picture found no room before the engine".into(),
         (cause, _) => cause.name().into(),
     };
     let outcome = match fate.action {
@@ -346,19 +358,19 @@ mod tests {
     use super::*;
     use crate::line::{FirePoint, Part};
 
-    fn decided(id: u32, finding: Finding, action: Action) -> LineEvent {
+    fn decided(id: u32, cause: Cause, action: Action) -> LineEvent {
         let fate = Fate {
             part: Part {
                 id,
                 captured: Instant::now(),
             },
-            cause: Cause::Found(finding),
+            cause,
             action,
             stop: None,
         };
         LineEvent::Decided {
             fate,
-            evidence: Evidence::Nothing,
+            inspection: None,
         }
     }
 
@@ -366,10 +378,10 @@ mod tests {
     fn rows_come_in_order_and_complete() {
         let mut ledger = Ledger::default();
         let (mut rows, mut alarms) = (Vec::new(), 0);
-        let mut write = |entry: Entry<'_>| match entry {
-            Entry::Row(row) => rows.push((row.part, row.pulse)),
-            Entry::Alarm(_) => alarms += 1,
-            Entry::Notice(_) => {}
+        let mut write = |entry: LedgerEntry<'_>| match entry {
+            LedgerEntry::Row(row) => rows.push((row.part, row.pulse)),
+            LedgerEntry::Message(Message::Alarm(_)) => alarms += 1,
+            LedgerEntry::Message(Message::Notice(_)) => {}
         };
         let fire_at = Instant::now();
         let fire = FirePoint::At(fire_at);
@@ -381,17 +393,17 @@ mod tests {
                 error_us: 7,
             })
         };
-        ledger.note(decided(2, Finding::Good, Action::Pass), &mut write);
-        ledger.note(decided(1, Finding::Bad, pulse), &mut write);
-        ledger.note(decided(3, Finding::NoFrame, pulse), &mut write);
+        ledger.note(decided(2, Cause::Good, Action::Pass), &mut write);
+        ledger.note(decided(1, Cause::Bad, pulse), &mut write);
+        ledger.note(decided(3, Cause::NoFrame, pulse), &mut write);
         ledger.note(pulsed(1), &mut write);
         let by = Duration::from_millis(3);
-        ledger.note(decided(4, Finding::Bad, Action::Missed { by }), &mut write);
+        ledger.note(decided(4, Cause::Bad, Action::Missed { by }), &mut write);
         ledger.note(
             LineEvent::Gate(RejectEvent::Unconfirmed { part: 3 }),
             &mut write,
         );
-        ledger.note(decided(6, Finding::Bad, pulse), &mut write);
+        ledger.note(decided(6, Cause::Bad, pulse), &mut write);
         ledger.close(&mut write);
         assert_eq!(
             rows,
@@ -423,9 +435,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let mut rows = 0;
         for part in 2..1_000 {
-            ledger.note(decided(part, Finding::Good, Action::Pass), &mut |_| {
-                rows += 1
-            });
+            ledger.note(decided(part, Cause::Good, Action::Pass), &mut |_| rows += 1);
         }
         assert!(rows >= 1_000 - WAITING - 3, "{rows}");
         assert!(ledger.open.len() <= WAITING);

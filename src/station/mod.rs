@@ -5,7 +5,6 @@
 //! without consequence.
 
 pub mod bundle_section;
-pub mod calibrated;
 pub mod changeover;
 pub mod config;
 pub mod devices;
@@ -13,8 +12,11 @@ pub mod expectation;
 mod gate;
 pub mod gatekeeper;
 mod inference;
+mod inspection;
 mod judge;
 pub mod ledger;
+pub mod loaded_judge;
+mod message;
 mod progress;
 mod queue;
 mod source;
@@ -23,21 +25,22 @@ pub mod system;
 pub mod watchdog;
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::inspector::Verdict;
 use aecsad_inspect::network::Team;
 use heapless::spsc::Queue;
 
 use crate::camera::{CameraError, FrameSource};
 use crate::line::{Cause, Conveyor, Fate, Part, Policies, StopReason, TakenAlong};
 use crate::reject::{RejectError, RejectEvent, Rejector};
-use gatekeeper::{Gatekeeper, Sight};
-pub use judge::{Heatmap, Judge, JudgeError};
+use gatekeeper::Gatekeeper;
+pub use inspection::Inspection;
+pub use judge::{Judge, JudgeError};
+pub use message::Message;
 pub use progress::Health;
 use progress::Progress;
 use queue::Outlet;
@@ -75,65 +78,47 @@ pub enum StationError {
     Interrupted,
 }
 
-/// What a station tells about its work.
+/// An event of a running line, for the thread that runs it.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "a box would ask for memory at each part"
 )]
 pub enum LineEvent {
-    /// A part's fate, and what it rests on.
+    /// A part's fate, and what it rests on: nothing where the verdict came late.
     Decided {
         fate: Fate,
-        evidence: Evidence,
+        inspection: Option<Inspection>,
     },
     /// From the gate.
     Gate(RejectEvent),
-    /// A reject could not even be asked for.
-    NotScheduled {
-        part: u32,
-        error: RejectError,
-    },
-    /// A part that was to pass goes with its neighbour.
+    /// A reject could not be requested.
+    NotScheduled { part: u32, error: RejectError },
+    /// A part that was to pass is rejected with its neighbour.
     TakenAlong(TakenAlong),
     /// The sensor behind the gate saw a rejected part fall.
-    Fallen {
-        part: u32,
-    },
+    Fallen { part: u32 },
     /// The actuator was energised, but the sensor saw nothing.
-    NotFallen {
-        part: u32,
-    },
-    /// The sensor saw something fall that nobody rejected.
+    NotFallen { part: u32 },
+    /// The sensor saw something fall that was not rejected.
     FellUnasked,
     /// Parts may pass unseen from here on.
     Blind(CameraError),
+    /// The camera sees the parts again.
     Sees,
     /// The belt's encoder fell silent, or counts again.
-    Encoder {
-        silent: bool,
-    },
+    Encoder { silent: bool },
+    /// The threads' state, some twenty times a second.
+    Health(Health),
 }
 
-#[derive(Debug)]
-pub enum Evidence {
-    /// And the bundle it is by.
-    Verdict(Verdict, Arc<str>),
-    Failure(JudgeError),
-    Nothing,
-}
-
-/// What the camera's thread tells the gate's.
-enum Seen {
-    Part(Part, Sight),
+/// What the camera's thread reports to the gate's thread.
+enum Announcement {
+    /// A part, and its inspection if there will be no verdict. Otherwise its frame is on the way to the engine.
+    Part(Part, Option<Inspection>),
     Blind(CameraError),
-    Again,
-}
-
-struct Judged {
-    id: u32,
-    outcome: Result<Verdict, JudgeError>,
-    bundle: Arc<str>,
+    /// The camera sees the parts again.
+    Sees,
 }
 
 /// Everything a station needs. The rejector is open; nothing is energised.
@@ -179,21 +164,10 @@ impl Ended {
     }
 }
 
-/// Whoever keeps pictures. Called on the engine's thread, so it must not wait.
+/// Keeps pictures of parts. It is called on the engine's thread, so it must not wait.
 pub trait Album: Send {
     /// May take the frame's buffer and leave another in its place.
-    fn keep(&mut self, part: Part, frame: &mut Frame, heat: Option<Heatmap<'_>>);
-}
-
-/// What a station tells the thread that runs it.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is handed on by value; a box would be an allocation for each part"
-)]
-pub enum News {
-    Event(LineEvent),
-    /// Some twenty times a second, whatever happens.
-    Turn(Health),
+    fn keep(&mut self, part: Part, frame: &mut Frame, heat: Option<&HeatMap>);
 }
 
 impl Station<'_> {
@@ -202,12 +176,12 @@ impl Station<'_> {
     pub fn run(
         self,
         stop: &AtomicBool,
-        mut observe: impl FnMut(News),
+        mut observe: impl FnMut(LineEvent),
     ) -> Result<Ended, StationError> {
         let mut frames = Queue::<(Part, Frame), FRAMES>::new();
         let mut spare = Queue::<Frame, { FRAMES + 2 }>::new();
-        let mut seen = Queue::<Seen, PARTS>::new();
-        let mut verdicts = Queue::<Judged, PARTS>::new();
+        let mut announced = Queue::<Announcement, PARTS>::new();
+        let mut inspected = Queue::<(u32, Inspection), PARTS>::new();
         let mut events = Box::new(Queue::<LineEvent, EVENTS>::new());
         let (frames_in, frames_out) = frames.split();
         let (mut spare_in, spare_out) = spare.split();
@@ -215,8 +189,8 @@ impl Station<'_> {
         for _ in 0..=FRAMES {
             let _ = spare_in.enqueue(Frame::empty());
         }
-        let (seen_in, seen_out) = seen.split();
-        let (verdicts_in, verdicts_out) = verdicts.split();
+        let (announced_in, announced_out) = announced.split();
+        let (inspected_in, inspected_out) = inspected.split();
         let (events_in, mut events_out) = events.split();
         let progress = Progress::default();
         let Station {
@@ -235,14 +209,14 @@ impl Station<'_> {
         let raise = move || drop(system::raise_priority(priority));
 
         thread::scope(|scope| {
-            let gate = gate::Gate {
+            let gate = gate::GateThread {
                 keeper: Gatekeeper::new(conveyor, policies, confirm_within, rejector),
-                seen: seen_out,
-                verdicts: verdicts_out,
+                announced: announced_out,
+                inspected: inspected_out,
                 events: Outlet::new(events_in, thread::current()),
             };
             let progress = &progress;
-            // Whoever fails to start must not leave the others waiting.
+            // A thread that fails to start must not leave the others waiting.
             let halted = |error| {
                 progress.halt.store(true, Ordering::Relaxed);
                 progress.verdicts_over.store(true, Ordering::Release);
@@ -255,34 +229,34 @@ impl Station<'_> {
                     gate.run(stop, progress)
                 })
                 .map_err(halted)?;
-            let verdicts_in = Outlet::new(verdicts_in, gate.thread().clone());
+            let inspected_in = Outlet::new(inspected_in, gate.thread().clone());
             let inference = thread::Builder::new()
                 .name("inference".into())
                 .spawn_scoped(scope, move || {
                     raise();
                     let _team = Team::start(threads, raise).map_err(halted)?;
-                    inference::Engine {
+                    inference::EngineThread {
                         judge,
                         album,
                         frames: frames_out,
                         spare: spare_in,
-                        verdicts: verdicts_in,
+                        inspected: inspected_in,
                     }
                     .run(stop, progress);
                     Ok(())
                 })
                 .map_err(halted)?;
             let frames_in = Outlet::new(frames_in, inference.thread().clone());
-            let seen_in = Outlet::new(seen_in, gate.thread().clone());
+            let announced_in = Outlet::new(announced_in, gate.thread().clone());
             thread::Builder::new()
                 .name("camera".into())
                 .spawn_scoped(scope, move || {
                     raise();
-                    source::Camera {
+                    source::CameraThread {
                         source,
                         frames: frames_in,
                         spare: spare_out,
-                        seen: seen_in,
+                        announced: announced_in,
                     }
                     .run(limit, stop, progress);
                 })
@@ -291,9 +265,9 @@ impl Station<'_> {
             loop {
                 let over = gate.is_finished();
                 while let Some(event) = events_out.dequeue() {
-                    observe(News::Event(event));
+                    observe(event);
                 }
-                observe(News::Turn(progress.health()));
+                observe(LineEvent::Health(progress.health()));
                 if over {
                     progress.halt.store(true, Ordering::Relaxed);
                     progress.gate_over.store(true, Ordering::Relaxed);

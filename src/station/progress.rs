@@ -15,9 +15,9 @@ pub struct Progress {
     pub verdicts_over: AtomicBool,
     /// Nobody listens at the gate any more.
     pub gate_over: AtomicBool,
-    pub camera: Pulse,
-    pub engine: Pulse,
-    pub gate: Pulse,
+    pub camera: Heartbeat,
+    pub engine: Heartbeat,
+    pub gate: Heartbeat,
     pub camera_sees: AtomicBool,
     pub gate_up: AtomicBool,
     pub faults: SharedFaults,
@@ -33,9 +33,9 @@ impl Default for Progress {
             frames_over: AtomicBool::default(),
             verdicts_over: AtomicBool::default(),
             gate_over: AtomicBool::default(),
-            camera: Pulse::new(start),
-            engine: Pulse::new(start),
-            gate: Pulse::new(start),
+            camera: Heartbeat::new(start),
+            engine: Heartbeat::new(start),
+            gate: Heartbeat::new(start),
             camera_sees: AtomicBool::new(true),
             gate_up: AtomicBool::default(),
             faults: SharedFaults::default(),
@@ -45,14 +45,14 @@ impl Default for Progress {
 }
 
 /// When a thread last went round its loop.
-pub struct Pulse {
+pub struct Heartbeat {
     start: Instant,
     after_ms: AtomicU64,
 }
 
-impl Pulse {
+impl Heartbeat {
     fn new(start: Instant) -> Self {
-        Pulse {
+        Heartbeat {
             start,
             after_ms: AtomicU64::new(0),
         }

@@ -6,21 +6,20 @@ use std::time::Duration;
 
 use aecsad_inspect::frame::Frame;
 
-use super::gatekeeper::Sight;
 use super::queue::{Inlet, Outlet};
-use super::{Progress, Seen};
-use crate::camera::{FrameSource, Sighting};
+use super::{Announcement, Inspection, Progress};
+use crate::camera::{FrameSource, SourceEvent};
 use crate::line::Part;
 
-pub(super) struct Camera<'q> {
+pub(super) struct CameraThread<'q> {
     pub source: &'q mut dyn FrameSource,
     pub frames: Outlet<'q, (Part, Frame)>,
     /// Frames the engine is done with: their buffers are used again.
     pub spare: Inlet<'q, Frame>,
-    pub seen: Outlet<'q, Seen>,
+    pub announced: Outlet<'q, Announcement>,
 }
 
-impl Camera<'_> {
+impl CameraThread<'_> {
     pub fn run(mut self, limit: Option<u32>, stop: &AtomicBool, progress: &Progress) {
         let mut kept = None;
         let mut id = 0;
@@ -32,38 +31,38 @@ impl Camera<'_> {
                 .take()
                 .or_else(|| self.spare.dequeue())
                 .unwrap_or_else(Frame::empty);
-            let Some(sighting) = self.source.next(&mut frame) else {
+            let Some(event) = self.source.next(&mut frame) else {
                 break;
             };
             progress.camera.beat();
             progress.faults.note(&self.source.faults());
-            let sight = match sighting {
-                Sighting::Nothing => {
+            let inspection = match event {
+                SourceEvent::Nothing => {
                     kept = Some(frame);
                     continue;
                 }
-                Sighting::Blind(error) => {
+                SourceEvent::Blind(error) => {
                     progress.camera_sees.store(false, Ordering::Relaxed);
                     kept = Some(frame);
-                    self.tell(Seen::Blind(error), stop, progress);
+                    self.announce(Announcement::Blind(error), stop, progress);
                     continue;
                 }
-                Sighting::Sees => {
+                SourceEvent::Sees => {
                     progress.camera_sees.store(true, Ordering::Relaxed);
                     kept = Some(frame);
-                    self.tell(Seen::Again, stop, progress);
+                    self.announce(Announcement::Sees, stop, progress);
                     continue;
                 }
-                Sighting::Unseen(error) => Sight::NoFrame(error),
-                Sighting::Part if self.frames.is_full() => Sight::QueueFull,
-                Sighting::Part => Sight::Queued,
+                SourceEvent::NoFrame(error) => Some(Inspection::NoFrame(error)),
+                SourceEvent::Part if self.frames.is_full() => Some(Inspection::QueueFull),
+                SourceEvent::Part => None,
             };
             id += 1;
             let captured = frame.captured;
             let part = Part { id, captured };
-            let queued = matches!(sight, Sight::Queued);
-            // The gate hears of a part before its verdict can exist.
-            self.tell(Seen::Part(part, sight), stop, progress);
+            let queued = inspection.is_none();
+            // The gate receives a part before its verdict can exist.
+            self.announce(Announcement::Part(part, inspection), stop, progress);
             if queued {
                 kept = self
                     .frames
@@ -79,12 +78,12 @@ impl Camera<'_> {
     }
 
     /// No part goes unannounced. The gate's thread empties this queue at each turn, so there is room at once.
-    fn tell(&mut self, mut news: Seen, stop: &AtomicBool, progress: &Progress) {
-        while let Err(back) = self.seen.send(news) {
+    fn announce(&mut self, mut announcement: Announcement, stop: &AtomicBool, progress: &Progress) {
+        while let Err(back) = self.announced.send(announcement) {
             if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
                 return;
             }
-            news = back;
+            announcement = back;
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -7,9 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use aecsad_inspect::branches::Branch;
+use aecsad_inspect::inspector::Verdict;
 use aecsad_link::Edge;
 
-use super::ledger::{Entry, Ledger, Pulse, Row};
+use super::ledger::{Ledger, LedgerEntry, Pulse, Row};
 use super::*;
 use crate::camera::PacedFolder;
 use crate::line::{Cause, OnTrouble, Travel};
@@ -54,7 +55,7 @@ impl Judge for Brightness {
         })
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+    fn heat_map(&mut self) -> Option<&HeatMap> {
         None
     }
 }
@@ -134,17 +135,13 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
     }
     let mut ledger = Ledger::default();
     let (mut rows, mut alarms) = (Vec::new(), Vec::new());
-    let mut write = |entry: Entry<'_>| match entry {
-        Entry::Row(row) => rows.push(row.clone()),
-        Entry::Alarm(sentence) => alarms.push(sentence),
-        Entry::Notice(_) => {}
+    let mut write = |entry: LedgerEntry<'_>| match entry {
+        LedgerEntry::Row(row) => rows.push(row.clone()),
+        LedgerEntry::Message(Message::Alarm(sentence)) => alarms.push(sentence),
+        LedgerEntry::Message(Message::Notice(_)) => {}
     };
     let ended = station
-        .run(&stop, |news| {
-            if let News::Event(event) = news {
-                ledger.note(event, &mut write);
-            }
-        })
+        .run(&stop, |event| ledger.note(event, &mut write))
         .unwrap();
     ledger.close(&mut write);
     if stop_after.is_some() {
@@ -224,7 +221,7 @@ fn late_parts_and_parts_without_room_are_rejected_with_an_alarm() {
     pulsed.sort();
     assert_eq!(pulsed, without_verdict);
     // It has caught up by the end.
-    assert_eq!(run.rows[31].cause, Cause::Found(crate::line::Finding::Good));
+    assert_eq!(run.rows[31].cause, Cause::Good);
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use aecsad::cli;
 use aecsad::station::config::StationConfig;
-use aecsad::station::{Heatmap, Judge, JudgeError};
+use aecsad::station::{Judge, JudgeError};
 use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
 use nix::sys::signal::{Signal, kill};
@@ -27,8 +28,7 @@ const AECSAD: &str = env!("CARGO_BIN_EXE_aecsad");
 /// part.
 #[derive(Default)]
 struct Brightness {
-    map: Vec<f32>,
-    width: u32,
+    heat_map: HeatMap,
 }
 
 /// The level of such a part's picture.
@@ -41,11 +41,15 @@ impl Judge for Brightness {
                 std::thread::park();
             }
         }
-        self.width = frame.width;
-        self.map.clear();
-        self.map
-            .extend(frame.rgb.chunks_exact(3).map(|p| f32::from(p[0])));
-        let score = self.map.iter().sum::<f32>() / self.map.len() as f32;
+        let levels: Vec<f32> = frame.rgb.chunks_exact(3).map(|p| f32::from(p[0])).collect();
+        let score = levels.iter().sum::<f32>() / levels.len() as f32;
+        let (width, height) = (frame.width as usize, frame.height as usize);
+        let cell = |index: usize, pixels: usize| index * pixels / HeatMap::SIDE;
+        self.heat_map = HeatMap::new();
+        for (index, heat) in self.heat_map.values.iter_mut().enumerate() {
+            let (x, y) = (index % HeatMap::SIDE, index / HeatMap::SIDE);
+            *heat = levels[cell(y, height) * width + cell(x, width)];
+        }
         Ok(Verdict {
             score,
             reject: score > 127.0,
@@ -60,12 +64,8 @@ impl Judge for Brightness {
         })
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
-        Some(Heatmap {
-            width: self.width,
-            height: self.map.len() as u32 / self.width,
-            values: &self.map,
-        })
+    fn heat_map(&mut self) -> Option<&HeatMap> {
+        Some(&self.heat_map)
     }
 }
 

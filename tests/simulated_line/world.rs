@@ -13,8 +13,8 @@ use aecsad::reject::counted::{Counted, Counter};
 use aecsad::reject::framed::{FramedSerial, FramedSettings};
 use aecsad::reject::{RejectEvent, Rejector};
 use aecsad::serial::Terms;
-use aecsad::station::gatekeeper::{Announcement, Gatekeeper, Sight};
-use aecsad::station::{JudgeError, LineEvent};
+use aecsad::station::gatekeeper::Gatekeeper;
+use aecsad::station::{Inspection, JudgeError, LineEvent};
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_link::{Actuator, Decoder, Edge, Envelope, LATE_US, MAX_FRAME, ToActuator, encode};
@@ -442,7 +442,7 @@ fn deliver(
     start: Instant,
     now: Instant,
     rng: &mut fastrand::Rng,
-    tell: &mut dyn FnMut(LineEvent),
+    report: &mut dyn FnMut(LineEvent),
 ) {
     let Due {
         id,
@@ -456,16 +456,16 @@ fn deliver(
                 id,
                 captured: start + Duration::from_micros(captured_us),
             };
-            let sight = match rng.u16(..2_000) {
-                0 => Sight::QueueFull,
-                1 => Sight::NoFrame(CameraError::Dropped),
-                _ => Sight::Queued,
+            let inspection = match rng.u16(..2_000) {
+                0 => Some(Inspection::QueueFull),
+                1 => Some(Inspection::NoFrame(CameraError::Dropped)),
+                _ => None,
             };
-            keeper.announce(Announcement { part, sight }, now, tell);
+            keeper.announce(part, inspection, now, report);
         }
         Delivery::Judged { .. } if rng.u16(..2_000) == 0 => {
-            let broke_off = Err(JudgeError::EngineBrokeOff);
-            keeper.judged(id, broke_off, Arc::default(), now, tell);
+            let broke_off = Inspection::EngineError(JudgeError::EngineBrokeOff);
+            keeper.inspected(id, broke_off, now, report);
         }
         Delivery::Judged { bad } => {
             let verdict = Verdict {
@@ -480,7 +480,8 @@ fn deliver(
                 latency: Duration::ZERO,
                 stages: Default::default(),
             };
-            keeper.judged(id, Ok(verdict), Arc::default(), now, tell);
+            let inspection = Inspection::Verdict(verdict, Arc::default());
+            keeper.inspected(id, inspection, now, report);
         }
     }
 }

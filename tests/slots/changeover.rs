@@ -7,9 +7,11 @@ use aecsad::slots::state::Condition;
 use aecsad::slots::storage::DiskFolder;
 use aecsad::slots::{Flashed, Request, Slots, SlotsError};
 use aecsad::station::bundle_section::{BundleConfig, BundleSource};
-use aecsad::station::changeover::{ChangingJudge, Loaded, News, SELECT_NAME, Watcher, start};
-use aecsad::station::{Heatmap, Judge, JudgeError};
+use aecsad::station::changeover::{ChangingJudge, SELECT_NAME, Watcher, start};
+use aecsad::station::loaded_judge::LoadedJudge;
+use aecsad::station::{Judge, JudgeError, Message};
 use aecsad_inspect::branches::Branch;
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
@@ -32,7 +34,7 @@ impl Judge for Versioned {
         }
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
+    fn heat_map(&mut self) -> Option<&HeatMap> {
         None
     }
 }
@@ -53,10 +55,10 @@ fn verdict(score: f32) -> Verdict {
 }
 
 /// Good parts had scores from 0 to 50.
-fn load(bundle: &Bundle) -> Result<Loaded, JudgeError> {
+fn load(bundle: &Bundle) -> Result<LoadedJudge, JudgeError> {
     match bundle.manifest.version {
         88 => Err(JudgeError::EngineBrokeOff),
-        version => Ok(Loaded {
+        version => Ok(LoadedJudge {
             judge: Box::new(Versioned(version)),
             calibration: vec![0.0, 50.0],
             warning: None,
@@ -68,7 +70,7 @@ struct Station {
     folder: TempDir,
     key: KeyPair,
     config: BundleConfig,
-    news: Vec<News>,
+    news: Vec<Message>,
 }
 
 impl Station {
@@ -140,7 +142,7 @@ impl Station {
 
     fn alarm(&self) -> &str {
         match self.news.last() {
-            Some(News::Alarm(said)) => said,
+            Some(Message::Alarm(said)) => said,
             other => panic!("{other:?}"),
         }
     }
@@ -176,7 +178,7 @@ fn a_flash_takes_over_between_two_parts_and_is_confirmed() {
     }
     station.look(&mut watcher);
     assert_eq!(station.condition(2), Condition::Confirmed);
-    let said = News::Notice("version 2 of gear passed its trial".into());
+    let said = Message::Notice("version 2 of gear passed its trial".into());
     assert_eq!(station.news.last(), Some(&said));
     station.look(&mut watcher);
     assert_eq!(judged(&mut judge), Some(2.0));
@@ -218,8 +220,8 @@ fn an_engine_fault_or_foreign_scores_bring_the_old_bundle_back() {
         }
         station.look(&mut watcher);
         let alarmed = station.news.iter().any(|news| match news {
-            News::Alarm(said) => said.contains(why) && said.contains("version 1 comes back"),
-            News::Notice(_) => false,
+            Message::Alarm(said) => said.contains(why) && said.contains("version 1 comes back"),
+            Message::Notice(_) => false,
         });
         assert!(alarmed, "{:?}", station.news);
         assert_eq!(judged(&mut judge), Some(1.0));

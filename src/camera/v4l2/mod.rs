@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use aecsad_inspect::frame::Frame;
 
-use super::parts::{Camera, Shot};
+use super::parts::{Camera, Capture};
 use super::pixel_format::{Layout, PixelFormat};
 use super::{CameraError, Faults, LONGEST_WAIT};
 use clock::Monotonic;
@@ -62,7 +62,7 @@ struct Open {
     sequence: Option<u32>,
     /// When the last frame came, or the stream began.
     fed: Instant,
-    /// Its first frame has not been reported as [`Shot::Back`] yet.
+    /// Its first frame has not been reported as [`Capture::Recovered`] yet.
     reported_back: bool,
 }
 
@@ -84,11 +84,11 @@ impl V4l2Camera {
         self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
     }
 
-    fn reconnect(&mut self) -> Shot {
+    fn reconnect(&mut self) -> Capture {
         let now = Instant::now();
         if now < self.retry_at {
             std::thread::sleep((self.retry_at - now).min(LONGEST_WAIT));
-            return Shot::Nothing;
+            return Capture::Nothing;
         }
         match Device::open(&self.settings) {
             Ok(device) => self.open = Some(Open::new(device, false)),
@@ -97,16 +97,16 @@ impl V4l2Camera {
                 self.lose(now);
             }
         }
-        Shot::Nothing
+        Capture::Nothing
     }
 
-    fn failed(&mut self, error: &io::Error, reported: bool) -> Shot {
+    fn failed(&mut self, error: &io::Error, reported: bool) -> Capture {
         self.faults.unplugged += u64::from(reported);
         self.lose(Instant::now());
         if !reported {
-            return Shot::Nothing;
+            return Capture::Nothing;
         }
-        Shot::Gone(CameraError::Lost {
+        Capture::Lost(CameraError::Lost {
             device: self.settings.name(),
             reason: error.to_string(),
         })
@@ -125,7 +125,7 @@ impl Open {
 }
 
 impl Camera for V4l2Camera {
-    fn shoot(&mut self, frame: &mut Frame) -> Shot {
+    fn capture(&mut self, frame: &mut Frame) -> Capture {
         let Some(open) = &mut self.open else {
             return self.reconnect();
         };
@@ -146,14 +146,14 @@ impl Camera for V4l2Camera {
         else {
             let waited = open.fed.elapsed();
             if self.settings.stall.is_none_or(|limit| waited < limit) {
-                return Shot::Nothing;
+                return Capture::Nothing;
             }
             let reported = open.reported_back;
             self.faults.stalled += u64::from(reported);
             self.lose(Instant::now());
             return match reported {
-                false => Shot::Nothing,
-                true => Shot::Gone(CameraError::Stalled {
+                false => Capture::Nothing,
+                true => Capture::Lost(CameraError::Stalled {
                     device: self.settings.name(),
                     waited_ms: waited.as_millis(),
                 }),
@@ -165,20 +165,20 @@ impl Camera for V4l2Camera {
             open.reported_back = true;
             open.sequence = Some(sequence);
             self.back_off = FIRST_RETRY;
-            return Shot::Back;
+            return Capture::Recovered;
         }
         let last = open.sequence.replace(sequence);
         let skipped = last.map_or(0, |last| sequence.wrapping_sub(last).saturating_sub(1));
         self.faults.dropped += u64::from(skipped);
         if damaged {
             self.faults.corrupt += 1;
-            return Shot::Spoilt(CameraError::Corrupt("marked by its driver".into()));
+            return Capture::Damaged(CameraError::Corrupt("marked by its driver".into()));
         }
         match layout.to_rgb(bytes, frame) {
-            Ok(()) => Shot::Taken { skipped },
+            Ok(()) => Capture::Frame { skipped },
             Err(error) => {
                 self.faults.corrupt += 1;
-                Shot::Spoilt(error)
+                Capture::Damaged(error)
             }
         }
     }

@@ -80,11 +80,7 @@ fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
                 decided.extend(tracker.enter(parts[id as usize - 1], now));
             }
             Event::Found(id) => {
-                let finding = if bad[&id] {
-                    Finding::Bad
-                } else {
-                    Finding::Good
-                };
+                let finding = if bad[&id] { Cause::Bad } else { Cause::Good };
                 decided.extend(tracker.found(id, finding, now));
             }
             Event::Look => decided.extend(std::iter::from_fn(|| tracker.due(now))),
@@ -185,12 +181,12 @@ fn each_trouble_follows_its_own_policy() {
         id: 1,
         captured: start,
     };
-    let findings = [Finding::QueueFull, Finding::EngineError, Finding::NoFrame];
+    let findings = [Cause::QueueFull, Cause::EngineError, Cause::NoFrame];
     for policy in [OnTrouble::Reject, OnTrouble::Pass, OnTrouble::Stop] {
         for finding in findings {
             let mut policies = Policies::default();
             match finding {
-                Finding::QueueFull => policies.queue_full = policy,
+                Cause::QueueFull => policies.queue_full = policy,
                 _ => policies.engine_error = policy,
             }
             let mut tracker = Tracker::<4>::new(Belt::new(conveyor()), policies);
@@ -214,7 +210,7 @@ fn a_part_beyond_the_capacity_is_decided_at_once() {
     assert_eq!(tracker.enter(part(1), start), None);
     assert_eq!(tracker.enter(part(2), start), None);
     let fate = tracker.enter(part(3), start).unwrap();
-    assert_eq!(fate.cause, Cause::Found(Finding::QueueFull));
+    assert_eq!(fate.cause, Cause::QueueFull);
     assert!(matches!(fate.action, Action::Pulse { .. }));
 }
 
@@ -231,12 +227,12 @@ fn too_many_rejects_in_a_row_stop_the_station_and_a_good_part_ends_a_row() {
     let mut tracker = Tracker::<16>::new(Belt::new(conveyor()), policies);
     let start = Instant::now();
     let findings = [
-        Finding::Bad,
-        Finding::Bad,
-        Finding::Good,
-        Finding::Bad,
-        Finding::NoFrame,
-        Finding::Bad,
+        Cause::Bad,
+        Cause::Bad,
+        Cause::Good,
+        Cause::Bad,
+        Cause::NoFrame,
+        Cause::Bad,
     ];
     let mut stops = Vec::new();
     for (id, finding) in (1..).zip(findings) {
@@ -260,12 +256,12 @@ fn a_good_part_within_another_s_pulse_is_told() {
         );
     }
     let now = start + 300 * MS;
-    tracker.found(2, Finding::Good, now);
+    tracker.found(2, Cause::Good, now);
     assert_eq!(tracker.taken_along(), None);
-    tracker.found(1, Finding::Bad, now);
+    tracker.found(1, Cause::Bad, now);
     assert_eq!(tracker.taken_along(), Some(TakenAlong { part: 2, with: 1 }));
-    tracker.found(4, Finding::Bad, now);
-    tracker.found(3, Finding::Good, now);
+    tracker.found(4, Cause::Bad, now);
+    tracker.found(3, Cause::Good, now);
     assert_eq!(tracker.taken_along(), None);
 
     // Of a longer part the front is still there when the pulse begins, or already when it ends.
@@ -277,10 +273,10 @@ fn a_good_part_within_another_s_pulse_is_told() {
     for (id, ms) in [(1, 0), (2, 60), (3, 130)] {
         tracker.enter(part(id, start + ms * MS), start + 200 * MS);
     }
-    tracker.found(1, Finding::Bad, now);
-    tracker.found(2, Finding::Good, now);
+    tracker.found(1, Cause::Bad, now);
+    tracker.found(2, Cause::Good, now);
     assert_eq!(tracker.taken_along(), Some(TakenAlong { part: 2, with: 1 }));
-    tracker.found(3, Finding::Good, now);
+    tracker.found(3, Cause::Good, now);
     assert_eq!(tracker.taken_along(), None);
 }
 
@@ -317,7 +313,7 @@ fn a_part_on_a_standing_belt_is_never_late_and_one_that_is_lost_is_told() {
     }
     let now = 3_600_000;
     read(&mut tracker, now, 400);
-    let fate = tracker.found(1, Finding::Bad, start + now * MS).unwrap();
+    let fate = tracker.found(1, Cause::Bad, start + now * MS).unwrap();
     let Action::Pulse {
         fire: FirePoint::AtCount { at, .. },
     } = fate.action
@@ -333,7 +329,7 @@ fn a_part_on_a_standing_belt_is_never_late_and_one_that_is_lost_is_told() {
     );
     tracker.belt.encoder.restart();
     let fate = tracker
-        .found(2, Finding::Bad, start + (now + 50) * MS)
+        .found(2, Cause::Bad, start + (now + 50) * MS)
         .unwrap();
     assert_eq!(fate.action, Action::Astray);
     assert!(fate.alarm());
@@ -357,8 +353,8 @@ proptest! {
                     entered += 1;
                     fates.extend(tracker.enter(part(entered, now), now));
                 }
-                1 => fates.extend(tracker.found(1 + ms % entered.max(1), Finding::Bad, now)),
-                2 => fates.extend(tracker.found(1 + ms % entered.max(1), Finding::Good, now)),
+                1 => fates.extend(tracker.found(1 + ms % entered.max(1), Cause::Bad, now)),
+                2 => fates.extend(tracker.found(1 + ms % entered.max(1), Cause::Good, now)),
                 3 if counts == 0 => {
                     tracker.belt.encoder.restart();
                     count = 0;
@@ -376,7 +372,7 @@ proptest! {
         ids.sort_unstable();
         prop_assert_eq!(ids, (1..=entered).collect::<Vec<_>>());
         for fate in fates {
-            let bad = fate.cause != Cause::Found(Finding::Good);
+            let bad = fate.cause != Cause::Good;
             prop_assert!(!bad || fate.action != Action::Pass);
             if bad && !matches!(fate.action, Action::Pulse { .. }) {
                 prop_assert!(fate.alarm());

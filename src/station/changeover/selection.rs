@@ -1,5 +1,5 @@
-//! Which product the line's controller wants: by its word on the reject link, or by a file that it puts into the slots'
-//! folder, for one that can write a file but not run a command.
+//! The product that the line's controller selects, by a message on the reject link, or by a file in the slots' folder where
+//! the controller can write a file but not run a command.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aecsad_program::text_file::{self, TextError};
 
-use super::News;
+use super::Message;
 use crate::reject::Product;
 use crate::slots::{Slots, SlotsError};
 
@@ -16,12 +16,12 @@ use crate::slots::{Slots, SlotsError};
 pub const SELECT_NAME: &str = "select";
 const MAX_SELECT_BYTES: u64 = 1024;
 
-/// What the controller said last on the reject link, until it is looked at.
+/// The controller's latest request on the reject link, until it is taken.
 #[derive(Clone, Default)]
 pub struct SelectionRequest(Arc<Mutex<Option<Product>>>);
 
 impl SelectionRequest {
-    pub fn say(&self, product: Product) {
+    pub fn set(&self, product: Product) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(product);
     }
 
@@ -35,7 +35,7 @@ pub(super) struct Selection {
     pub request: SelectionRequest,
     /// The alarm that was given last: a controller that goes on asking for the same is reported once.
     refused: Option<String>,
-    /// The file was obeyed, but can't be removed.
+    /// The file was applied, but can't be removed.
     stuck: bool,
 }
 
@@ -50,16 +50,16 @@ impl Selection {
     }
 
     /// Whatever can't be done now is tried again at the next call.
-    pub fn obey(&mut self, tell: &mut dyn FnMut(News)) {
-        self.obey_file(tell);
+    pub fn apply(&mut self, report: &mut dyn FnMut(Message)) {
+        self.apply_file(report);
         if let Some(product) = self.request.take()
-            && !self.select(product.name(), tell)
+            && !self.select(product.name(), report)
         {
-            self.request.say(product);
+            self.request.set(product);
         }
     }
 
-    fn obey_file(&mut self, tell: &mut dyn FnMut(News)) {
+    fn apply_file(&mut self, report: &mut dyn FnMut(Message)) {
         let path = self.folder.join(SELECT_NAME);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -67,7 +67,7 @@ impl Selection {
                 self.stuck = false;
                 if error.kind() != ErrorKind::NotFound {
                     let place = path.display();
-                    self.refuse(format!("{place} can't be read ({error}): let this user read it, or use `aecsad select`"), tell);
+                    self.refuse(format!("{place} can't be read ({error}): let this user read it, or use `aecsad select`"), report);
                 }
                 return;
             }
@@ -79,10 +79,10 @@ impl Selection {
             let settled = match text.and_then(|_| text_file::decode(&bytes)) {
                 // Still being written.
                 Ok(product) if product.trim().is_empty() => false,
-                Ok(product) => self.select(product.trim(), tell),
+                Ok(product) => self.select(product.trim(), report),
                 Err(error) => {
                     let place = path.display();
-                    self.refuse(format!("{place} can't be read ({error}): write a product's name into it, as `aecsad slots` shows it"), tell);
+                    self.refuse(format!("{place} can't be read ({error}): write a product's name into it, as `aecsad slots` shows it"), report);
                     true
                 }
             };
@@ -94,15 +94,15 @@ impl Selection {
             && !std::mem::replace(&mut self.stuck, true)
         {
             let place = path.display();
-            tell(News::Alarm(format!(
-                "{place} can't be removed ({error}), and no other is obeyed before: remove it, and let this user write the folder"
+            report(Message::Alarm(format!(
+                "{place} can't be removed ({error}), and no other selection is read before: remove it, and let this user write the folder"
             )));
         }
     }
 
     /// Whether it is settled, one way or the other; not while another program changes the slots.
-    fn select(&mut self, product: &str, tell: &mut dyn FnMut(News)) -> bool {
-        // It will stand in a sentence on somebody's terminal.
+    fn select(&mut self, product: &str, report: &mut dyn FnMut(Message)) -> bool {
+        // It will stand in a sentence on a terminal.
         let product = product.replace(char::is_control, "");
         let state = Slots::look(&self.folder).and_then(|slots| slots.state());
         if state.is_ok_and(|state| state.active.as_ref() == Some(&product)) {
@@ -112,17 +112,17 @@ impl Selection {
         match Slots::lock(&self.folder).and_then(|slots| slots.select(&product)) {
             Ok(()) => {
                 self.refused = None;
-                tell(News::Notice(format!("{product} selected")));
+                report(Message::Notice(format!("{product} selected")));
             }
             Err(SlotsError::Busy { .. }) => return false,
-            Err(error) => self.refuse(error.to_string(), tell),
+            Err(error) => self.refuse(error.to_string(), report),
         }
         true
     }
 
-    fn refuse(&mut self, why: String, tell: &mut dyn FnMut(News)) {
+    fn refuse(&mut self, why: String, report: &mut dyn FnMut(Message)) {
         if self.refused.as_ref() != Some(&why) {
-            tell(News::Alarm(why.clone()));
+            report(Message::Alarm(why.clone()));
             self.refused = Some(why);
         }
     }

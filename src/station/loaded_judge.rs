@@ -1,27 +1,38 @@
-//! An inspector that judges by the station's own scale and threshold, where the station has them for its bundle.
+//! A judge made from a bundle: an inspector with the station's region, and with the station's own scale and threshold where
+//! it has them for this bundle.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, Verdict};
 use aecsad_inspect::optics::InputGeometry;
 
 use super::JudgeError;
-use super::changeover::Loaded;
 use super::config::StationConfig;
-use super::{Heatmap, Judge, expectation};
+use super::{Judge, expectation};
 use crate::calibration::{self, CalibrationError, Standing};
+
+/// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
+pub struct LoadedJudge {
+    pub judge: Box<dyn Judge>,
+    pub calibration: Vec<f32>,
+    /// What the operator should know although it judges.
+    pub warning: Option<String>,
+}
+
+/// Makes a bundle ready to judge.
+pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<LoadedJudge, JudgeError> + Sync);
 
 struct Calibrated {
     inspector: Inspector,
     standing: Standing,
 }
 
-impl Loaded {
-    /// The real thing: an inspector of the station's region, with the station's own scale and threshold if it has them.
-    pub fn inspector(bundle: &Bundle, config: &StationConfig) -> Result<Self, JudgeError> {
+impl LoadedJudge {
+    pub fn from_bundle(bundle: &Bundle, config: &StationConfig) -> Result<Self, JudgeError> {
         let mut inspector = Inspector::from_bundle(bundle, config.region)?;
         let own = inspector.decision().threshold;
         let standing = match config.bundle.calibration_place(&bundle.manifest.product)? {
@@ -49,7 +60,7 @@ impl Loaded {
             let geometry = Some(inspector.geometry());
             warnings.extend(expectation::differences(config, geometry));
         }
-        Ok(Loaded {
+        Ok(LoadedJudge {
             warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             calibration: inspector.decision().calibration.scores().to_vec(),
             judge: Box::new(Calibrated {
@@ -60,7 +71,7 @@ impl Loaded {
     }
 }
 
-/// Not even a link that leads nowhere.
+/// Whether the path exists, also as a broken link.
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -82,7 +93,7 @@ impl Judge for Calibrated {
         Some(&self.standing)
     }
 
-    fn heatmap(&mut self) -> Option<Heatmap<'_>> {
-        self.inspector.heatmap()
+    fn heat_map(&mut self) -> Option<&HeatMap> {
+        self.inspector.heat_map()
     }
 }
