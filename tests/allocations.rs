@@ -56,7 +56,7 @@ impl Camera for Still {
         std::thread::sleep(Duration::from_millis(2));
         self.taken += 1;
         COUNTED.set(self.taken > WARM_UP && self.taken < PARTS);
-        let layout = pixel_format::Layout {
+        let layout = pixel_format::BufferLayout {
             format: PixelFormat::Yuyv,
             width: 64,
             height: 48,

@@ -134,7 +134,7 @@ pub(crate) fn each_chunk<T: Send>(
     cost: usize,
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
-    let (total, place) = (values.len(), Place::new(values));
+    let (total, place) = (values.len(), SharedSlice::new(values));
     each(total.div_ceil(length), cost, |chunks| {
         for chunk in chunks {
             let from = chunk * length;
@@ -148,14 +148,14 @@ pub(crate) fn each_chunk<T: Send>(
 }
 
 /// A slice that all threads write to, each to its own part.
-pub(crate) struct Place<T>(*mut T);
+pub(crate) struct SharedSlice<T>(*mut T);
 
 // SAFETY: whoever writes says that the parts are apart.
-unsafe impl<T: Send> Sync for Place<T> {}
+unsafe impl<T: Send> Sync for SharedSlice<T> {}
 
-impl<T> Place<T> {
+impl<T> SharedSlice<T> {
     pub(crate) fn new(values: &mut [T]) -> Self {
-        Place(values.as_mut_ptr())
+        SharedSlice(values.as_mut_ptr())
     }
 
     pub(crate) fn start(&self) -> *mut T {

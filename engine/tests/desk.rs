@@ -15,11 +15,11 @@ mod sync {
     pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub use loom::thread::{Thread, current, park};
 
-    pub struct Slot<T>(loom::cell::UnsafeCell<T>);
+    pub struct SharedCell<T>(loom::cell::UnsafeCell<T>);
 
-    impl<T: Copy> Slot<T> {
+    impl<T: Copy> SharedCell<T> {
         pub fn new(value: T) -> Self {
-            Slot(loom::cell::UnsafeCell::new(value))
+            SharedCell(loom::cell::UnsafeCell::new(value))
         }
 
         pub unsafe fn get(&self) -> T {
@@ -38,11 +38,11 @@ mod sync {
 
     /// None or without end. Who sleeps at once shows a call to wake up that is lost; but to the checker such a call hands
     /// over all that the caller wrote, so what the desk itself hands over shows only between threads that stay awake.
-    pub struct Patience;
+    pub struct SpinWait;
 
-    impl Patience {
+    impl SpinWait {
         pub fn new() -> Self {
-            Patience
+            SpinWait
         }
 
         pub fn is_over(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Any bytes as a Modbus unit's answer: a bit or a refusal, never a panic.
 #![no_main]
 
-use aecsad::reject::switched::exchange::Request;
-use aecsad::reject::switched::modbus::{Ask, Frame};
+use aecsad::reject::switched::exchange::BoardRequest;
+use aecsad::reject::switched::modbus::{Ask, ModbusFrame};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     for ask in [
@@ -10,7 +10,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         Ask::Coil(7),
         Ask::Input(2),
     ] {
-        let request = Frame::new(1, ask);
+        let request = ModbusFrame::new(1, ask);
         let _ = request.answer(bytes);
         let _ = request.explain(bytes);
     }

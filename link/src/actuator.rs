@@ -5,8 +5,8 @@
 
 use heapless::{HistoryBuf, Vec};
 
-use crate::belt::Belt;
-use crate::{Answer, Envelope, FromActuator, PROTOCOL, Product, ToActuator, When};
+use crate::belt::BeltReadings;
+use crate::{Answer, Envelope, FromActuator, PROTOCOL, ProductName, ToActuator, When};
 
 /// Pulses that can be waiting at once.
 pub const MAX_SCHEDULED: usize = 64;
@@ -19,7 +19,7 @@ pub const LATE_US: u32 = 2_000;
 
 /// A change of the output, in the order in which they happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edge {
+pub enum OutputEdge {
     /// Energised, or kept energised, for this part.
     On {
         part: u32,
@@ -41,7 +41,7 @@ struct Pulse {
 #[derive(Default)]
 pub struct Actuator {
     session: Option<u32>,
-    belt: Belt,
+    belt: BeltReadings,
     scheduled: Vec<Pulse, MAX_SCHEDULED>,
     /// Parts already pulsed: a repeated message must not pulse the neighbour.
     pulsed: HistoryBuf<u32, MAX_SCHEDULED>,
@@ -100,7 +100,7 @@ impl Actuator {
     }
 
     /// The next change of the output that is due, at the time it was due. Call until `None`.
-    pub fn next_edge(&mut self, now_us: u64) -> Option<Edge> {
+    pub fn next_edge(&mut self, now_us: u64) -> Option<OutputEdge> {
         let due = self.earliest(now_us);
         let on = due.filter(|&(_, on_us)| on_us <= now_us);
         if let Some(off_us) = self.off_us
@@ -108,7 +108,7 @@ impl Actuator {
             && on.is_none_or(|(_, on_us)| off_us < on_us)
         {
             self.off_us = None;
-            return Some(Edge::Off { at_us: off_us });
+            return Some(OutputEdge::Off { at_us: off_us });
         }
         let (index, _) = on?;
         let pulse = self.scheduled.swap_remove(index);
@@ -116,7 +116,7 @@ impl Actuator {
         // Counted from now, not from when it was due: a late owner still gives the whole pulse.
         let ends = now_us.saturating_add(u64::from(pulse.pulse_us));
         self.off_us = Some(self.off_us.map_or(ends, |off_us| off_us.max(ends)));
-        Some(Edge::On {
+        Some(OutputEdge::On {
             part: pulse.part,
             at_us: now_us,
             pulse_us: pulse.pulse_us,
@@ -132,7 +132,7 @@ impl Actuator {
         }
     }
 
-    /// The report that belongs to an [`Edge::On`].
+    /// The report that belongs to an [`OutputEdge::On`].
     pub fn pulsed(&mut self, part: u32, at_us: u64) -> Envelope<FromActuator> {
         let count = self.belt.count_at(at_us);
         self.say(FromActuator::Pulsed { part, at_us, count })
@@ -153,7 +153,7 @@ impl Actuator {
     }
 
     /// What the line's controller wants to be inspected.
-    pub fn selects(&mut self, product: Product) -> Envelope<FromActuator> {
+    pub fn selects(&mut self, product: ProductName) -> Envelope<FromActuator> {
         self.say(FromActuator::Select { product })
     }
 
@@ -280,7 +280,7 @@ mod tests {
         actuator
     }
 
-    fn edges(actuator: &mut Actuator, now_us: u64) -> Vec<Edge> {
+    fn edges(actuator: &mut Actuator, now_us: u64) -> Vec<OutputEdge> {
         std::iter::from_fn(|| actuator.next_edge(now_us)).collect()
     }
 
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(actuator.wake_us(10), Some(510));
         assert_eq!(edges(&mut actuator, 509), []);
         assert!(!actuator.energised());
-        let on = Edge::On {
+        let on = OutputEdge::On {
             part: 7,
             at_us: 510,
             pulse_us: 100,
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(edges(&mut actuator, 510), [on]);
         assert!(actuator.energised());
         assert_eq!(actuator.wake_us(510), Some(610));
-        assert_eq!(edges(&mut actuator, 700), [Edge::Off { at_us: 610 }]);
+        assert_eq!(edges(&mut actuator, 700), [OutputEdge::Off { at_us: 610 }]);
         assert!(!actuator.energised());
     }
 
@@ -348,7 +348,7 @@ mod tests {
         }
         assert!(matches!(
             seen[0],
-            Edge::On {
+            OutputEdge::On {
                 part: 1,
                 at_us: 100,
                 ..
@@ -356,13 +356,13 @@ mod tests {
         ));
         assert!(matches!(
             seen[1],
-            Edge::On {
+            OutputEdge::On {
                 part: 2,
                 at_us: 150,
                 ..
             }
         ));
-        assert_eq!(seen[2..], [Edge::Off { at_us: 250 }]);
+        assert_eq!(seen[2..], [OutputEdge::Off { at_us: 250 }]);
     }
 
     #[test]
@@ -440,7 +440,7 @@ mod tests {
         let mut on_ms = None;
         for ms in 0..1_200 {
             actuator.count(ms * 1_000, count(ms));
-            if let Some(Edge::On { part: 1, .. }) = actuator.next_edge(ms * 1_000) {
+            if let Some(OutputEdge::On { part: 1, .. }) = actuator.next_edge(ms * 1_000) {
                 assert_eq!(on_ms.replace(ms), None);
             }
             if ms == 1_000 {

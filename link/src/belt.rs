@@ -14,12 +14,12 @@ struct Reading {
 }
 
 #[derive(Default)]
-pub struct Belt {
+pub struct BeltReadings {
     readings: Deque<Reading, READINGS>,
     latest: Option<Reading>,
 }
 
-impl Belt {
+impl BeltReadings {
     /// Takes a reading. The owner reads often, and also while the belt stands.
     pub fn read(&mut self, at_us: u64, count: i64) {
         let reading = Reading { at_us, count };
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn speed_follows_the_belt_through_start_and_stop() {
-        let mut belt = Belt::default();
+        let mut belt = BeltReadings::default();
         assert_eq!((belt.count_at(0), belt.speed()), (None, 0));
         let (mut at_us, mut count) = (0, 500);
         for (per_ms, expected) in [(0, 0), (3, 3_000), (0, 0), (10, 10_000)] {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_belt_that_is_pushed_back_has_no_speed() {
-        let mut belt = Belt::default();
+        let mut belt = BeltReadings::default();
         for ms in 0..50 {
             belt.read(ms * 1_000, -(ms as i64));
         }

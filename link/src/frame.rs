@@ -109,7 +109,9 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::{Answer, Envelope, FromActuator, MAX_PRODUCT, PROTOCOL, Product, ToActuator, When};
+    use crate::{
+        Answer, Envelope, FromActuator, MAX_PRODUCT, PROTOCOL, ProductName, ToActuator, When,
+    };
 
     type Message = Envelope<ToActuator>;
 
@@ -167,7 +169,7 @@ mod tests {
                 count: i64::MIN,
             },
             FromActuator::Select {
-                product: Product::new(&"x".repeat(MAX_PRODUCT)).unwrap(),
+                product: ProductName::new(&"x".repeat(MAX_PRODUCT)).unwrap(),
             },
         ];
         for message in longest {
@@ -190,7 +192,7 @@ mod tests {
             let sent = Envelope {
                 seq: 9,
                 message: FromActuator::Select {
-                    product: Product::new(name).unwrap(),
+                    product: ProductName::new(name).unwrap(),
                 },
             };
             let mut out = [0; MAX_FRAME];
@@ -199,10 +201,10 @@ mod tests {
             let arrived: Vec<_> = arrived.filter_map(|&b| decoder.push(b)).collect();
             assert_eq!(arrived, [Ok(sent)]);
         }
-        assert_eq!(Product::new(&"é".repeat(MAX_PRODUCT / 2 + 1)), None);
+        assert_eq!(ProductName::new(&"é".repeat(MAX_PRODUCT / 2 + 1)), None);
         // A length that lies, and bytes that are no text.
         for name in [&[3, b'a', b'b'][..], &[2, 0xff, 0xfe]] {
-            assert!(postcard::from_bytes::<Product>(name).is_err());
+            assert!(postcard::from_bytes::<ProductName>(name).is_err());
         }
     }
 

@@ -10,9 +10,9 @@ mod belt;
 mod frame;
 mod product;
 
-pub use actuator::{Actuator, Edge, LATE_US, MAX_DELAY_US, MAX_PULSE_US, MAX_SCHEDULED};
+pub use actuator::{Actuator, LATE_US, MAX_DELAY_US, MAX_PULSE_US, MAX_SCHEDULED, OutputEdge};
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
-pub use product::{MAX_PRODUCT, Product};
+pub use product::{MAX_PRODUCT, ProductName};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub enum FromActuator {
     Confirmed { at_us: u64 },
     /// The line's controller wants this product to be inspected. Nobody answers, so it may be said again as often as the
     /// controller likes: where that product is at work already, nothing happens.
-    Select { product: Product },
+    Select { product: ProductName },
 }
 
 /// How a message was taken.

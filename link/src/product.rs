@@ -7,13 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub const MAX_PRODUCT: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Product {
+pub struct ProductName {
     /// Zero behind the name.
     bytes: [u8; MAX_PRODUCT],
     length: u8,
 }
 
-impl Product {
+impl ProductName {
     /// `None` if it is longer than [`MAX_PRODUCT`].
     pub fn new(name: &str) -> Option<Self> {
         let mut bytes = [0; MAX_PRODUCT];
@@ -21,7 +21,7 @@ impl Product {
             .get_mut(..name.len())?
             .copy_from_slice(name.as_bytes());
         let length = name.len() as u8;
-        Some(Product { bytes, length })
+        Some(ProductName { bytes, length })
     }
 
     pub fn name(&self) -> &str {
@@ -32,31 +32,31 @@ impl Product {
     }
 }
 
-impl core::fmt::Debug for Product {
+impl core::fmt::Debug for ProductName {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.name().fmt(f)
     }
 }
 
-impl Serialize for Product {
+impl Serialize for ProductName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-impl<'de> Deserialize<'de> for Product {
+impl<'de> Deserialize<'de> for ProductName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Name;
 
         impl Visitor<'_> for Name {
-            type Value = Product;
+            type Value = ProductName;
 
             fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 write!(f, "a name of at most {MAX_PRODUCT} bytes")
             }
 
-            fn visit_str<E: Error>(self, name: &str) -> Result<Product, E> {
-                Product::new(name).ok_or_else(|| E::invalid_length(name.len(), &self))
+            fn visit_str<E: Error>(self, name: &str) -> Result<ProductName, E> {
+                ProductName::new(name).ok_or_else(|| E::invalid_length(name.len(), &self))
             }
         }
         deserializer.deserialize_str(Name)

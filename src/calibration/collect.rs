@@ -16,7 +16,7 @@ const BLANK_OF: usize = 20;
 pub const MOST_SHOWN: usize = 40;
 
 /// A part that a person should look at.
-pub struct Shown {
+pub struct StrangePart {
     /// Counted from 0, in the order in which the parts came.
     pub part: usize,
     pub score: f32,
@@ -26,23 +26,23 @@ pub struct Shown {
 
 /// Parts as they come, with what was left out of them.
 #[derive(Default)]
-pub struct Parts {
+pub struct CollectedParts {
     pub samples: Vec<Sample>,
     /// Pictures of parts that had been seen already.
     pub repeats: usize,
     /// Pictures without structure.
     pub blank: usize,
     /// The strangest parts under the bundle's own scale, strangest first, at most [`MOST_SHOWN`].
-    pub strangest: Vec<Shown>,
+    pub strangest: Vec<StrangePart>,
     distinct: Distinct,
     keep_duplicates: bool,
 }
 
-impl Parts {
+impl CollectedParts {
     pub fn new(keep_duplicates: bool) -> Self {
-        Parts {
+        CollectedParts {
             keep_duplicates,
-            ..Parts::default()
+            ..CollectedParts::default()
         }
     }
 
@@ -115,7 +115,7 @@ impl Parts {
         let at = self.strangest.partition_point(|shown| shown.score >= score);
         if at < MOST_SHOWN {
             self.strangest.truncate(MOST_SHOWN - 1);
-            let shown = Shown {
+            let shown = StrangePart {
                 part: self.samples.len(),
                 score,
                 frame: frame.clone(),

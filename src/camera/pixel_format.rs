@@ -129,7 +129,7 @@ pub struct YuvEncoding {
 
 /// A buffer's geometry as the driver granted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct BufferLayout {
     pub format: PixelFormat,
     pub width: u32,
     pub height: u32,
@@ -140,7 +140,7 @@ pub struct Layout {
     pub yuv: YuvEncoding,
 }
 
-impl Layout {
+impl BufferLayout {
     /// Converts `bytes` into `frame`. A buffer that is too short, or no picture, is [`CameraError::Corrupt`].
     pub fn to_rgb(&self, bytes: &[u8], frame: &mut Frame) -> Result<(), CameraError> {
         let (width, height) = (self.width as usize, self.height as usize);

@@ -6,7 +6,7 @@ use aecsad_inspect::frame::Frame;
 /// The belt's direction in the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Axis {
+pub enum BeltAxis {
     #[default]
     X,
     Y,
@@ -22,7 +22,7 @@ pub struct Presence {
     pub share: f32,
     /// Where the strip is: 0 and 1 are the picture's ends along the belt.
     pub at: f32,
-    pub axis: Axis,
+    pub axis: BeltAxis,
     /// A part is in the strip since an earlier frame.
     pub there: bool,
 }
@@ -34,7 +34,7 @@ impl Default for Presence {
             contrast: 30,
             share: 0.2,
             at: 0.5,
-            axis: Axis::X,
+            axis: BeltAxis::X,
             there: false,
         }
     }
@@ -58,12 +58,16 @@ impl Presence {
 
     fn covered(&self, frame: &Frame) -> f32 {
         let (width, height) = (frame.width as usize, frame.height as usize);
-        let along = if self.axis == Axis::X { width } else { height };
+        let along = if self.axis == BeltAxis::X {
+            width
+        } else {
+            height
+        };
         let strip = ((along as f32 * STRIP) as usize).clamp(1, along.max(1));
         let from = (self.at * (along.saturating_sub(strip)) as f32) as usize;
         let (xs, ys) = match self.axis {
-            Axis::X => (from..(from + strip).min(width), 0..height),
-            Axis::Y => (0..width, from..(from + strip).min(height)),
+            BeltAxis::X => (from..(from + strip).min(width), 0..height),
+            BeltAxis::Y => (0..width, from..(from + strip).min(height)),
         };
         let pixels = xs.len() * ys.len();
         if pixels == 0 {
@@ -90,7 +94,7 @@ mod tests {
     use super::*;
 
     /// A bright part of 20 pixels on a dark belt, its front edge at `front`, along either axis.
-    fn picture(front: i32, axis: Axis) -> Frame {
+    fn picture(front: i32, axis: BeltAxis) -> Frame {
         let mut frame = Frame {
             width: 64,
             height: 64,
@@ -99,7 +103,7 @@ mod tests {
         };
         for y in 0..64 {
             for x in 0..64 {
-                let (along, across) = if axis == Axis::X { (x, y) } else { (y, x) };
+                let (along, across) = if axis == BeltAxis::X { (x, y) } else { (y, x) };
                 if (front - 20..front).contains(&along) && (16..48).contains(&across) {
                     let at = (y * 64 + x) as usize * 3;
                     frame.rgb[at..at + 3].fill(180);
@@ -111,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_part_arrives_once_where_the_strip_is() {
-        for axis in [Axis::X, Axis::Y] {
+        for axis in [BeltAxis::X, BeltAxis::Y] {
             for at in [0.25, 0.5, 0.9] {
                 let mut presence = Presence {
                     belt_level: 20,
@@ -141,7 +145,7 @@ mod tests {
         let fronts = [0, 32, 31, 34, 33, 34, 40];
         let arrivals = fronts
             .iter()
-            .filter(|&&f| presence.arrives(&picture(f, Axis::X)));
+            .filter(|&&f| presence.arrives(&picture(f, BeltAxis::X)));
         assert_eq!(arrivals.count(), 1);
         assert!(!Presence::default().arrives(&Frame::empty()));
     }

@@ -183,7 +183,7 @@ fn listen(mut port: TTYPort, stop: &AtomicBool, greeted: &AtomicBool) -> Vec<(u3
     let clock_us = || start.elapsed().as_micros() as u64;
     while !stop.load(Ordering::Relaxed) {
         while let Some(edge) = actuator.next_edge(clock_us()) {
-            if let aecsad_link::Edge::On { part, at_us, .. } = edge {
+            if let aecsad_link::OutputEdge::On { part, at_us, .. } = edge {
                 say(&mut port, &actuator.pulsed(part, at_us));
             }
         }

@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::contact_sheet::{self, Tile};
 use super::findings::unwritable;
 use super::{print_lines, say_station_file, station_file, stop_on_signal};
-use crate::calibration::collect::Parts;
+use crate::calibration::collect::CollectedParts;
 use crate::calibration::{self, Bundled, Calibration, FEWEST, Fit, Sample};
 use crate::camera::SourceEvent;
 use crate::cli::error::Result;
@@ -133,7 +133,7 @@ fn gather(
     config: &StationConfig,
     inspector: &mut Inspector,
     wanted: usize,
-) -> Result<Parts> {
+) -> Result<CollectedParts> {
     let stop = stop_on_signal()?;
     let (mut source, _) = open_source(config)?;
     source.state_bit_depth(inspector.geometry().bit_depth);
@@ -145,7 +145,7 @@ fn gather(
         bar.set_style(style);
     }
     let mut frame = Frame::empty();
-    let mut parts = Parts::new(args.keep_duplicates);
+    let mut parts = CollectedParts::new(args.keep_duplicates);
     let mut target = wanted;
     loop {
         if parts.samples.len() >= target {
@@ -181,7 +181,7 @@ fn gather(
     Ok(parts)
 }
 
-fn left_out(args: &CalibrateArgs, decision: &Decision, parts: &Parts) -> Vec<usize> {
+fn left_out(args: &CalibrateArgs, decision: &Decision, parts: &CollectedParts) -> Vec<usize> {
     match args.keep_outliers {
         true => Vec::new(),
         false => calibration::outliers(decision, &parts.samples),
@@ -189,7 +189,7 @@ fn left_out(args: &CalibrateArgs, decision: &Decision, parts: &Parts) -> Vec<usi
 }
 
 /// The strangest parts as one picture beside the calibration; those left out have a red border.
-fn show(parts: &Parts, left_out: &[usize], sheet: &Path) -> Result<()> {
+fn show(parts: &CollectedParts, left_out: &[usize], sheet: &Path) -> Result<()> {
     let tiles = parts.strangest.iter().filter_map(|shown| {
         let frame = shown.frame.clone();
         Tile::new(frame, None, left_out.contains(&shown.part))
@@ -197,7 +197,7 @@ fn show(parts: &Parts, left_out: &[usize], sheet: &Path) -> Result<()> {
     contact_sheet::save(tiles.collect(), sheet)
 }
 
-fn report(parts: &Parts, fit: &Fit, own: &Decision, sheet: &Path) -> String {
+fn report(parts: &CollectedParts, fit: &Fit, own: &Decision, sheet: &Path) -> String {
     let calibration = &fit.calibration;
     let mut text = String::new();
     if parts.repeats > 0 {

@@ -185,7 +185,7 @@ impl Format {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
+pub struct FindingCounts {
     pub good: usize,
     pub bad: usize,
     pub unreadable: usize,
@@ -197,7 +197,7 @@ pub struct Findings {
     stdout: Option<Format>,
     csv: Option<(PathBuf, csv::Writer<WholeFile>)>,
     bar: ProgressBar,
-    pub counts: Counts,
+    pub counts: FindingCounts,
 }
 
 impl Findings {
@@ -219,7 +219,7 @@ impl Findings {
             stdout,
             csv,
             bar,
-            counts: Counts::default(),
+            counts: FindingCounts::default(),
         };
         findings.write_csv(&header())?;
         match stdout {
@@ -263,7 +263,7 @@ impl Findings {
     }
 
     /// Puts the CSV file in its place.
-    pub fn close(mut self) -> Result<Counts> {
+    pub fn close(mut self) -> Result<FindingCounts> {
         if let Some((path, csv)) = self.csv.take() {
             let flushed = csv.into_inner().map_err(|e| e.into_error());
             flushed
@@ -271,7 +271,7 @@ impl Findings {
                 .map_err(|e| unwritable(&path, e))?;
         }
         self.bar.finish_and_clear();
-        let Counts {
+        let FindingCounts {
             good,
             bad,
             unreadable,

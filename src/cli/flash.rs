@@ -13,7 +13,7 @@ use clap::Args;
 use super::print_lines;
 use super::slots::SlotsArgs;
 use crate::cli::error::Result;
-use crate::slots::{Flashed, Request, Slots, SlotsError};
+use crate::slots::{FlashRequest, Flashed, Slots, SlotsError};
 
 #[derive(Args)]
 pub struct FlashArgs {
@@ -35,7 +35,7 @@ pub fn run(args: &FlashArgs) -> Result<()> {
     let trust = place.trust()?;
     let (input, name) = open(&args.bundle)?;
     let slots = Slots::lock(&place.folder)?;
-    let request = Request {
+    let request = FlashRequest {
         trust: &trust,
         allow_downgrade: args.allow_downgrade,
         add_product: args.add_product,

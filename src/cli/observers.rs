@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::cli::error::Result;
 use crate::journal::{Pictures, Record, Run, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
-use crate::reject::{Product, RejectEvent};
+use crate::reject::{ProductName, RejectEvent};
 use crate::station::changeover::SelectionRequest;
 use crate::station::config::{JournalConfig, StationConfig};
 use crate::station::ledger::{Ledger, LedgerEntry, Row, Totals};
@@ -27,7 +27,7 @@ pub struct Observers<'k> {
     metrics_at: Instant,
     changeover: Option<Changeover>,
     /// The controller's request that this station can't fulfil, reported once.
-    unfulfilled: Option<Product>,
+    unfulfilled: Option<ProductName>,
     _server: Option<Server>,
 }
 
@@ -142,7 +142,7 @@ impl<'k> Observers<'k> {
         self.outlets.write(LedgerEntry::notice(sentence));
     }
 
-    fn request(&mut self, product: Product) {
+    fn request(&mut self, product: ProductName) {
         match &self.changeover {
             Some(changeover) => changeover.request.set(product),
             None if self.unfulfilled.replace(product) != Some(product) => {

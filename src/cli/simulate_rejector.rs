@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aecsad_link::{Edge, MAX_PRODUCT, Product};
+use aecsad_link::{MAX_PRODUCT, OutputEdge, ProductName};
 use aecsad_program::standard_streams::print_line;
 use aecsad_program::whole_file::WholeFile;
 use clap::Args;
@@ -34,14 +34,15 @@ pub struct SimulateRejectorArgs {
     pub confirm_after_ms: Option<u64>,
     /// Be wired to a controller that asks for this product each second
     #[arg(long, value_name = "PRODUCT", value_parser = product)]
-    pub select: Option<Product>,
+    pub select: Option<ProductName>,
     /// Ask for it only after so many pulses
     #[arg(long, value_name = "N", requires = "select", default_value_t = 0)]
     pub select_after: u32,
 }
 
-fn product(name: &str) -> Result<Product, String> {
-    Product::new(name).ok_or_else(|| format!("the link carries names of up to {MAX_PRODUCT} bytes"))
+fn product(name: &str) -> Result<ProductName, String> {
+    ProductName::new(name)
+        .ok_or_else(|| format!("the link carries names of up to {MAX_PRODUCT} bytes"))
 }
 
 fn counts(text: &str) -> Result<f64, String> {
@@ -74,7 +75,7 @@ pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
         select: args.select.map(|product| (args.select_after, product)),
     };
     simulator.run(play, &stop, |edge| {
-        if let Edge::On {
+        if let OutputEdge::On {
             part,
             at_us,
             pulse_us,

@@ -10,7 +10,7 @@ use clap::Args;
 use super::{print_all, print_lines, say_station_file, station_file};
 use crate::calibration::{Calibration, Standing};
 use crate::cli::error::Result;
-use crate::slots::state::{Condition, Product, SlotName, State};
+use crate::slots::state::{Condition, ProductSlots, SlotName, State};
 use crate::slots::{SlotCheck, Slots, SlotsError, trial};
 use crate::station::bundle_section::{BundleConfig, BundleSource};
 
@@ -114,11 +114,11 @@ pub fn run(args: &ListArgs) -> Result<()> {
     let slots = Slots::look(&place.folder)?;
     let state = slots.state()?;
     let whole = slots.inspect(&place.trust()?)?;
-    let found = |product: &Product, slot: SlotName| {
+    let found = |product: &ProductSlots, slot: SlotName| {
         let of = |(name, at, _): &&SlotCheck| *name == product.name && *at == slot;
         whole.iter().find(of).map(|(_, _, found)| found)
     };
-    let calibration = |product: &Product| {
+    let calibration = |product: &ProductSlots| {
         let manifest = found(product, product.current()?)?.as_ref().ok()?;
         place.calibration(manifest)
     };
@@ -130,8 +130,8 @@ pub fn run(args: &ListArgs) -> Result<()> {
     print_lines(&table(&state, &found, &calibration))
 }
 
-type Found<'a> = &'a dyn Fn(&Product, SlotName) -> Option<&'a Result<Manifest, String>>;
-type Calibrations<'a> = &'a dyn Fn(&Product) -> Option<String>;
+type Found<'a> = &'a dyn Fn(&ProductSlots, SlotName) -> Option<&'a Result<Manifest, String>>;
+type Calibrations<'a> = &'a dyn Fn(&ProductSlots) -> Option<String>;
 
 /// The state with what the bundles and the station file add to it.
 fn json(

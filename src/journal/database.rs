@@ -52,7 +52,7 @@ pub struct Database {
 
 /// Why nothing can be written.
 #[derive(Debug)]
-pub enum Fault {
+pub enum DatabaseFault {
     /// It may pass, or a person has to help: a full disk, a read-only medium, a folder of another user.
     Place(JournalError),
     /// The file alone, so that a new one helps: it is damaged, another program's or another user's.
@@ -61,15 +61,15 @@ pub enum Fault {
 
 impl Database {
     /// Opens the journal in this folder, or begins one.
-    pub fn open(folder: &Path) -> Result<Self, Fault> {
+    pub fn open(folder: &Path) -> Result<Self, DatabaseFault> {
         let path = folder.join(FILE);
-        create_folder(folder).map_err(|error| Fault::Place(unusable(folder, &error)))?;
+        create_folder(folder).map_err(|error| DatabaseFault::Place(unusable(folder, &error)))?;
         if path.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(Fault::File("it is not a file".into()));
+            return Err(DatabaseFault::File("it is not a file".into()));
         }
         let connection = Self::connect(&path).map_err(|error| fault(&path, &error))?;
         let identity = path.metadata().map(|found| identity(&found));
-        let identity = identity.map_err(|error| Fault::Place(unusable(folder, &error)))?;
+        let identity = identity.map_err(|error| DatabaseFault::Place(unusable(folder, &error)))?;
         Ok(Database {
             connection,
             path,
@@ -110,13 +110,13 @@ impl Database {
     }
 
     /// Reads all of the file. What is damaged in the middle would stop the records only when they come by there.
-    pub fn read_through(self) -> Result<Self, Fault> {
+    pub fn read_through(self) -> Result<Self, DatabaseFault> {
         let found = self
             .connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
         match found {
             Ok(found) if found == "ok" => Ok(self),
-            Ok(found) => Err(Fault::File(found.replace('\n', " "))),
+            Ok(found) => Err(DatabaseFault::File(found.replace('\n', " "))),
             Err(error) => Err(self.give_up(&error)),
         }
     }
@@ -167,7 +167,7 @@ impl Database {
     }
 
     /// What an error comes from. The file is closed first: looking at it would let go of SQLite's locks.
-    pub fn give_up(self, error: &rusqlite::Error) -> Fault {
+    pub fn give_up(self, error: &rusqlite::Error) -> DatabaseFault {
         let path = self.path.clone();
         drop(self);
         fault(&path, error)
@@ -186,7 +186,7 @@ fn identity(file: &Metadata) -> (u64, u64) {
 }
 
 /// SQLite says "readonly" and "unable to open" of many things; the system's own word is the true cause.
-fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
+fn fault(path: &Path, error: &rusqlite::Error) -> DatabaseFault {
     let folder = crate::ownership::folder_of(path);
     let unusable_file = |reason: String, advice| JournalError::Database {
         path: path.into(),
@@ -204,7 +204,7 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         _ => None,
     };
     if let Err(error) = tempfile::tempfile_in(folder) {
-        return Fault::Place(unusable(folder, &error));
+        return DatabaseFault::Place(unusable(folder, &error));
     }
     let refused = ENDINGS.iter().find_map(|ending| {
         let path = with_ending(path, ending);
@@ -213,9 +213,9 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         (error.kind() != io::ErrorKind::NotFound).then(|| format!("{}: {error}", path.display()))
     });
     if let Some(advice) = passing.filter(|_| refused.is_none()) {
-        return Fault::Place(unusable_file(error.to_string(), advice));
+        return DatabaseFault::Place(unusable_file(error.to_string(), advice));
     }
-    Fault::File(refused.unwrap_or_else(|| error.to_string()))
+    DatabaseFault::File(refused.unwrap_or_else(|| error.to_string()))
 }
 
 /// Parts of the file can't be read, although others can.
@@ -275,8 +275,8 @@ pub(super) mod tests {
         let path = folder.path().join(FILE);
         let fault = || match Database::open(folder.path()).and_then(Database::read_through) {
             Ok(_) => "none".into(),
-            Err(Fault::File(why)) => format!("file: {why}"),
-            Err(Fault::Place(error)) => format!("place: {error}"),
+            Err(DatabaseFault::File(why)) => format!("file: {why}"),
+            Err(DatabaseFault::Place(error)) => format!("place: {error}"),
         };
         assert_eq!(fault(), "none");
         std::fs::write(&path, "torn".repeat(5_000)).unwrap();
@@ -296,7 +296,7 @@ pub(super) mod tests {
         let path = folder.path().join("plain");
         std::fs::write(&path, "a file").unwrap();
         match Database::open(&path) {
-            Err(Fault::Place(error)) => assert!(error.to_string().contains("journal.path")),
+            Err(DatabaseFault::Place(error)) => assert!(error.to_string().contains("journal.path")),
             _ => panic!("a file can't be the folder"),
         }
     }
@@ -323,10 +323,10 @@ pub(super) mod tests {
         let count = database.connection.query_row(count, [], |row| row.get(0));
         assert_eq!(count, Ok(1));
         match database.give_up(&error) {
-            Fault::Place(error) => {
+            DatabaseFault::Place(error) => {
                 assert!(error.to_string().contains("free space there"), "{error}");
             }
-            Fault::File(why) => panic!("{why}"),
+            DatabaseFault::File(why) => panic!("{why}"),
         }
         Database::open(folder.path())
             .unwrap()

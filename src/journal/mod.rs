@@ -22,7 +22,7 @@ use aecsad_inspect::inspector::Verdict;
 
 use crate::station::ledger::{Pulse, Row};
 pub use pictures::Pictures;
-use reading::Reader;
+use reading::JournalReader;
 pub use times::{parse_time, show_time};
 pub use writer::{Writer, WriterReport};
 
@@ -166,16 +166,13 @@ pub fn find(
         Err(_) => {}
     }
     let (mut unread, mut failed) = (Vec::new(), None);
-    let mut find =
-        |file: &PathBuf, filter: &Filter, take: &mut dyn FnMut(Record) -> bool| match Reader::open(
-            file,
-        )
-        .and_then(|reader| reader.find(filter, take))
-        {
+    let mut find = |file: &PathBuf, filter: &Filter, take: &mut dyn FnMut(Record) -> bool| {
+        match JournalReader::open(file).and_then(|reader| reader.find(filter, take)) {
             Ok(left_out) => unread.extend(left_out),
             Err(error) if *file == path => failed = Some(error),
             Err(error) => unread.push(error),
-        };
+        }
+    };
     let mut more = true;
     if let Some(limit) = filter.limit {
         let mut latest: VecDeque<Record> = VecDeque::new();
@@ -253,7 +250,7 @@ pub fn check(folder: &Path) -> Result<usize, JournalError> {
                 },
             });
         }
-        Reader::open(&path)?.check()?;
+        JournalReader::open(&path)?.check()?;
     }
     Ok(aside::journals(folder).len())
 }

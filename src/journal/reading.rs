@@ -18,14 +18,14 @@ pub(super) const COLUMNS: &str = "run, part, captured_ms, cause, score, p_value,
 pub(super) const ID: usize = 14;
 
 /// One file of a journal, open to be read.
-pub(super) struct Reader {
+pub(super) struct JournalReader {
     pub(super) connection: Connection,
     path: PathBuf,
     /// A copy is read where SQLite would have to write beside the file.
     _copy: Option<tempfile::TempDir>,
 }
 
-impl Reader {
+impl JournalReader {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         // A pipe would never open.
         if path.metadata().is_ok_and(|found| !found.is_file()) {
@@ -85,7 +85,7 @@ impl Reader {
         };
         let connection = Connection::open_with_flags(uri(opened, how), flags)?;
         connection.busy_timeout(BUSY_WAIT)?;
-        Ok(Reader {
+        Ok(JournalReader {
             connection,
             path: path.into(),
             _copy: copy,

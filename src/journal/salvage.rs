@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use super::Record;
-use super::reading::{COLUMNS, ID, Reader, record};
+use super::reading::{COLUMNS, ID, JournalReader, record};
 
 /// Beyond so many records there is nothing to look for.
 const FARTHEST: i64 = 1 << 40;
 
-impl Reader {
+impl JournalReader {
     /// Every record behind `after` that can be read, past the damage. Returns how many there were.
     pub fn salvage(&self, after: i64, take: &mut dyn FnMut(Record) -> bool) -> usize {
         let (mut last, mut read, mut more) = (after, 0, true);
@@ -137,7 +137,7 @@ mod tests {
         journal_of(folder.path(), 3_000);
         let path = folder.path().join(FILE);
         pages.iter().for_each(|pages| zero(&path, *pages));
-        assert!(Reader::open(&path).unwrap().check().is_err());
+        assert!(JournalReader::open(&path).unwrap().check().is_err());
         let mut found = Vec::new();
         let unread = find(folder.path(), filter, &mut |r| {
             found.push(r.part);

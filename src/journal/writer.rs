@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::aside::{self, FILE};
-use super::database::{Database, Fault};
-use super::reading::Reader;
+use super::database::{Database, DatabaseFault};
+use super::reading::JournalReader;
 use super::{JournalError, Record, Run, pictures};
 
 /// Between the line and the thread; and what the thread keeps while the disk takes nothing.
@@ -199,8 +199,8 @@ impl Desk {
     fn write_or_begin_anew(&mut self, read_through: bool) -> Result<(), JournalError> {
         let why = match self.write(read_through) {
             Ok(()) => return Ok(()),
-            Err(Fault::Place(error)) => return Err(error),
-            Err(Fault::File(why)) => why,
+            Err(DatabaseFault::Place(error)) => return Err(error),
+            Err(DatabaseFault::File(why)) => why,
         };
         let path = self.folder.join(FILE);
         let failed = |reason: String| JournalError::Database {
@@ -219,12 +219,12 @@ impl Desk {
             aside.display()
         ));
         self.write(read_through).map_err(|fault| match fault {
-            Fault::Place(error) => error,
-            Fault::File(why) => failed(why),
+            DatabaseFault::Place(error) => error,
+            DatabaseFault::File(why) => failed(why),
         })
     }
 
-    fn write(&mut self, read_through: bool) -> Result<(), Fault> {
+    fn write(&mut self, read_through: bool) -> Result<(), DatabaseFault> {
         let mut database = match self.database.take() {
             Some(database) if database.in_place() => database,
             Some(removed) => {
@@ -254,7 +254,7 @@ impl Desk {
         Ok(())
     }
 
-    fn open(&mut self) -> Result<Database, Fault> {
+    fn open(&mut self) -> Result<Database, DatabaseFault> {
         self.read_through = false;
         let database = Database::open(&self.folder)?;
         if !self.numbered {
@@ -277,7 +277,7 @@ impl Desk {
     /// The latest run in journals that were put aside and among the pictures.
     fn latest_elsewhere(&self) -> i64 {
         let aside = aside::journals(&self.folder).into_iter().rev();
-        let mut runs = aside.filter_map(|path| Reader::open(&path).ok()?.latest_run().ok());
+        let mut runs = aside.filter_map(|path| JournalReader::open(&path).ok()?.latest_run().ok());
         let aside = runs.next().unwrap_or(0);
         aside.max(pictures::latest_run(&self.folder))
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Conveyor, Encoder, Part, Position, Travel};
+use super::{BeltEncoder, BeltPosition, Conveyor, Part, Travel};
 
 /// When to energise the actuator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum FirePoint {
     At(Instant),
     /// So long before the belt's encoder stands at this position.
     AtCount {
-        at: Position,
+        at: BeltPosition,
         lead: Duration,
     },
 }
@@ -32,14 +32,14 @@ const STANDING_COUNTS_S: f64 = 1.0;
 
 pub struct Belt {
     conveyor: Conveyor,
-    pub encoder: Encoder,
+    pub encoder: BeltEncoder,
 }
 
 impl Belt {
     pub fn new(conveyor: Conveyor) -> Self {
         Belt {
             conveyor,
-            encoder: Encoder::default(),
+            encoder: BeltEncoder::default(),
         }
     }
 
@@ -48,17 +48,17 @@ impl Belt {
     }
 
     /// Where the part is in front of the rejector, by the encoder. `None` without one, or if it was silent at the capture.
-    pub fn gate_position(&self, part: Part) -> Option<Position> {
+    pub fn gate_position(&self, part: Part) -> Option<BeltPosition> {
         let Travel::Counts { counts, .. } = self.conveyor.travel else {
             return None;
         };
         let captured = self.encoder.position(part.captured)?;
         let count = captured.count.saturating_add(counts);
-        Some(Position { count, ..captured })
+        Some(BeltPosition { count, ..captured })
     }
 
     /// When the actuator must be energised for a part whose [`Belt::gate_position`] is `gate`.
-    pub fn fire(&self, part: Part, gate: Option<Position>) -> Option<FirePoint> {
+    pub fn fire(&self, part: Part, gate: Option<BeltPosition>) -> Option<FirePoint> {
         let lead = self.conveyor.lead;
         match self.conveyor.travel {
             Travel::Time(travel) => {
@@ -68,7 +68,7 @@ impl Belt {
         }
     }
 
-    pub fn left(&self, part: Part, gate: Option<Position>, now: Instant) -> Left {
+    pub fn left(&self, part: Part, gate: Option<BeltPosition>, now: Instant) -> Left {
         match self.conveyor.travel {
             Travel::Time(travel) => {
                 let at = part.captured + travel.saturating_sub(self.conveyor.lead);
@@ -108,7 +108,11 @@ impl Belt {
 
     /// Whether a pulse meant for one of two parts may hit the other as well: at the belt's highest speed some of the other is
     /// in front of the rejector during the pulse.
-    pub fn share_pulse(&self, a: (Part, Option<Position>), b: (Part, Option<Position>)) -> bool {
+    pub fn share_pulse(
+        &self,
+        a: (Part, Option<BeltPosition>),
+        b: (Part, Option<BeltPosition>),
+    ) -> bool {
         let window = self.conveyor.pulse + self.conveyor.reach;
         match self.conveyor.travel {
             Travel::Time(_) => {

@@ -21,18 +21,18 @@ struct Reading {
 
 /// A place on the belt. Places of different epochs can't be compared: the encoder counted anew in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct BeltPosition {
     pub epoch: u32,
     pub count: i64,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Encoder {
+pub struct BeltEncoder {
     readings: Deque<Reading, READINGS>,
     epoch: u32,
 }
 
-impl Encoder {
+impl BeltEncoder {
     pub fn read(&mut self, at: Instant, count: i64) {
         // Reports can overtake each other on their way; the belt's past is not rewritten.
         if self.readings.back().is_some_and(|last| at <= last.at) {
@@ -60,10 +60,10 @@ impl Encoder {
     }
 
     /// Where the belt was then. `None` if no readings near enough tell.
-    pub fn position(&self, at: Instant) -> Option<Position> {
+    pub fn position(&self, at: Instant) -> Option<BeltPosition> {
         let count = self.count(at)?.round() as i64;
         let epoch = self.epoch;
-        Some(Position { epoch, count })
+        Some(BeltPosition { epoch, count })
     }
 
     fn count(&self, at: Instant) -> Option<f64> {
@@ -111,8 +111,8 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     /// 2 counts a millisecond until 500 ms, then standing.
-    fn readings(start: Instant) -> Encoder {
-        let mut encoder = Encoder::default();
+    fn readings(start: Instant) -> BeltEncoder {
+        let mut encoder = BeltEncoder::default();
         for ms in (0..=1_000u32).step_by(20) {
             encoder.read(start + ms * MS, i64::from(ms.min(500)) * 2);
         }

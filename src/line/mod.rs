@@ -12,7 +12,7 @@ mod tracker;
 
 pub use belt::{Belt, FirePoint, Left};
 pub use confirm::{Confirmations, MOST_AWAITED};
-pub use encoder::{Encoder, Position};
+pub use encoder::{BeltEncoder, BeltPosition};
 pub use fate::{Action, Cause, Fate, OnTrouble, Policies, StopReason};
 pub use tracker::{TakenAlong, Tracker};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use heapless::{Deque, HistoryBuf, Vec};
 
 use super::fate::{Action, Cause, Fate, OnTrouble, Policies, StopReason};
-use super::{Belt, Left, Part, Position, Travel};
+use super::{Belt, BeltPosition, Left, Part, Travel};
 
 /// Neighbours looked at for a pulse that hits more than its own part.
 const NEIGHBOURS: usize = 16;
@@ -16,7 +16,7 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
 struct Tracked {
     part: Part,
     /// By the encoder; final once readings from both sides of the capture are there.
-    gate: Option<Position>,
+    gate: Option<BeltPosition>,
     settled: bool,
     /// What was found out before that.
     cause: Option<Cause>,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{RejectError, RejectEvent, Rejector};
-use crate::line::{Encoder, FirePoint, Position};
+use crate::line::{BeltEncoder, BeltPosition, FirePoint};
 
 /// While something waits the counter is read this often, else more seldom.
 const READ_EACH: Duration = Duration::from_millis(1);
@@ -52,7 +52,7 @@ impl Counter for CounterFile {
 
 struct Held {
     part: u32,
-    at: Position,
+    at: BeltPosition,
     lead: Duration,
 }
 
@@ -60,7 +60,7 @@ pub struct Counted {
     gate: Box<dyn Rejector>,
     counter: Box<dyn Counter>,
     path: PathBuf,
-    encoder: Encoder,
+    encoder: BeltEncoder,
     held: heapless::Vec<Held, HELD>,
     read_at: Instant,
     counter_failed: bool,
@@ -78,7 +78,7 @@ impl Counted {
             gate,
             counter,
             path: path.into(),
-            encoder: Encoder::default(),
+            encoder: BeltEncoder::default(),
             held: heapless::Vec::new(),
             read_at: now,
             counter_failed: false,
@@ -256,7 +256,7 @@ mod tests {
         let notes = Notes::default();
         let mut gate = Counted::new(Box::new(notes.clone()), Box::new(counter), &path, start);
         let schedule = |gate: &mut Counted, part, count, now| {
-            let at = Position { epoch: 0, count };
+            let at = BeltPosition { epoch: 0, count };
             gate.schedule(part, FirePoint::AtCount { at, lead: 10 * MS }, now)
                 .unwrap();
         };

@@ -14,7 +14,7 @@ use heapless::Deque;
 
 use super::clock::PeerClock;
 use super::{RejectError, RejectEvent, Rejector};
-use crate::line::{Encoder, FirePoint};
+use crate::line::{BeltEncoder, FirePoint};
 use crate::serial::Terms;
 use connection::{Connection, Purpose};
 use wire::{Dial, Heard, Noise, Terminal};
@@ -66,7 +66,7 @@ pub struct FramedSerial {
     dial: Box<dyn Dial>,
     connection: Option<Connection>,
     clock: PeerClock,
-    encoder: Encoder,
+    encoder: BeltEncoder,
     retry_at: Instant,
     back_off: Duration,
     /// What the owner received last.
@@ -106,7 +106,7 @@ impl FramedSerial {
             session,
             dial,
             clock: PeerClock::default(),
-            encoder: Encoder::default(),
+            encoder: BeltEncoder::default(),
             retry_at: now,
             back_off: FIRST_RETRY,
             told_up: None,

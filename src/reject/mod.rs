@@ -13,7 +13,7 @@ pub mod switched;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub use aecsad_link::{Answer, Product};
+pub use aecsad_link::{Answer, ProductName};
 
 use crate::line::FirePoint;
 use crate::serial::SerialError;
@@ -95,7 +95,7 @@ pub enum RejectEvent {
     /// The actuator won't pulse for this part.
     Refused { part: u32, answer: Answer },
     /// The line's controller wants this product to be inspected.
-    Select { product: Product },
+    Select { product: ProductName },
 }
 
 /// What is at the gate.

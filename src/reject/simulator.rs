@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aecsad_link::{Actuator, Decoder, Edge, Envelope, MAX_FRAME, Product, ToActuator, encode};
+use aecsad_link::{
+    Actuator, Decoder, Envelope, MAX_FRAME, OutputEdge, ProductName, ToActuator, encode,
+};
 use serialport::{SerialPort, TTYPort};
 
 use crate::serial::never_block;
@@ -27,7 +29,7 @@ pub struct Play {
     /// A sensor behind the gate sees each part so long after its pulse.
     pub confirm_after: Option<Duration>,
     /// The line's controller behind it: once it has given so many pulses it asks for this product, again and again.
-    pub select: Option<(u32, Product)>,
+    pub select: Option<(u32, ProductName)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +93,7 @@ impl Simulator {
         &mut self,
         play: Play,
         stop: &AtomicBool,
-        mut on_edge: impl FnMut(Edge) -> std::io::Result<()>,
+        mut on_edge: impl FnMut(OutputEdge) -> std::io::Result<()>,
     ) -> Result<(), SimulatorError> {
         let start = Instant::now();
         let clock_us = || start.elapsed().as_micros() as u64;
@@ -134,7 +136,7 @@ impl Simulator {
                 && let Some(edge) = actuator.next_edge(clock_us())
             {
                 on_edge(edge).map_err(SimulatorError::Log)?;
-                if let Edge::On { part, at_us, .. } = edge {
+                if let OutputEdge::On { part, at_us, .. } = edge {
                     pulses += 1;
                     falling.extend(
                         play.confirm_after

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use aecsad_link::{
-    Actuator, Answer, Edge, Envelope, FromActuator, MAX_SCHEDULED, PROTOCOL, ToActuator, When,
+    Actuator, Answer, Envelope, FromActuator, MAX_SCHEDULED, OutputEdge, PROTOCOL, ToActuator, When,
 };
 
 use super::{RejectError, RejectEvent, Rejector, answers_after};
@@ -293,7 +293,7 @@ impl Switch {
                 return;
             };
             match edge {
-                Edge::On { part, .. } => {
+                OutputEdge::On { part, .. } => {
                     let done = self.with_output(|output| output.set(true)).is_some();
                     let at = Instant::now();
                     self.tell(if done {
@@ -303,7 +303,7 @@ impl Switch {
                         RejectEvent::Unconfirmed { part }
                     });
                 }
-                Edge::Off { .. } => {
+                OutputEdge::Off { .. } => {
                     self.with_output(|output| output.set(false));
                 }
             }

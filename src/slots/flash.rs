@@ -12,7 +12,7 @@ use super::{Slots, SlotsError, file_name, now};
 const INCOMING: &str = "incoming.new";
 
 /// What a flash may accept.
-pub struct Request<'a> {
+pub struct FlashRequest<'a> {
     pub trust: &'a Trust,
     /// Accept a version below the floor, and record it.
     pub allow_downgrade: bool,
@@ -43,7 +43,7 @@ impl<S: Storage> Slots<S> {
         &self,
         input: impl Read,
         name: &str,
-        request: &Request<'_>,
+        request: &FlashRequest<'_>,
         prove: &mut dyn FnMut(&Bundle) -> Result<(), SlotsError>,
     ) -> Result<Flashed, SlotsError> {
         let done = self.try_flash(input, name, request, prove);
@@ -58,7 +58,7 @@ impl<S: Storage> Slots<S> {
         &self,
         input: impl Read,
         name: &str,
-        request: &Request<'_>,
+        request: &FlashRequest<'_>,
         prove: &mut dyn FnMut(&Bundle) -> Result<(), SlotsError>,
     ) -> Result<Flashed, SlotsError> {
         let mut state = self.settled()?;

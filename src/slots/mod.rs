@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use aecsad_program::timestamp::timestamp as now;
 
 pub use error::SlotsError;
-pub use flash::{Flashed, Request};
+pub use flash::{FlashRequest, Flashed};
 pub use start::{SlotCheck, Started};
 use state::{Condition, State};
 pub use state_file::COPIES as STATE_FILES;

@@ -4,7 +4,7 @@ use std::io;
 
 use aecsad_inspect::bundle::{Bundle, Manifest, Trust};
 
-use super::state::{Condition, Installed, MAX_TRIAL_STARTS, Product, SlotName, State};
+use super::state::{Condition, Installed, MAX_TRIAL_STARTS, ProductSlots, SlotName, State};
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
 
@@ -153,7 +153,7 @@ fn unwritable(why: &dyn std::fmt::Display) -> String {
     )
 }
 
-fn current(product: &Product) -> Option<(SlotName, Installed)> {
+fn current(product: &ProductSlots) -> Option<(SlotName, Installed)> {
     let slot = product.current()?;
     Some((slot, product.slot(slot)?.clone()))
 }

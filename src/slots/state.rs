@@ -26,7 +26,7 @@ pub struct State {
     /// The product that the station inspects; none only while nothing is installed.
     pub active: Option<String>,
     #[serde(rename = "product", default)]
-    pub products: Vec<Product>,
+    pub products: Vec<ProductSlots>,
     /// Oldest first.
     #[serde(rename = "event", default)]
     pub events: Vec<Event>,
@@ -35,13 +35,13 @@ pub struct State {
 /// One product's two slots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Product {
+pub struct ProductSlots {
     pub name: String,
     /// The highest version that ever passed its trial; never lowered.
     pub floor: u64,
     /// The slot to rely on; none until the first bundle has passed its trial.
     pub good: Option<SlotName>,
-    pub trial: Option<Trial>,
+    pub trial: Option<TrialState>,
     pub a: Option<Installed>,
     pub b: Option<Installed>,
 }
@@ -73,7 +73,7 @@ impl fmt::Display for SlotName {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trial {
+pub struct TrialState {
     pub slot: SlotName,
     /// Starts of the station with this bundle that have begun.
     pub starts: u32,
@@ -114,9 +114,9 @@ pub struct Event {
     pub what: String,
 }
 
-impl Product {
+impl ProductSlots {
     fn new(name: &str) -> Self {
-        Product {
+        ProductSlots {
             name: name.into(),
             floor: 0,
             good: None,
@@ -172,11 +172,11 @@ impl State {
         }
     }
 
-    pub fn product(&self, name: &str) -> Option<&Product> {
+    pub fn product(&self, name: &str) -> Option<&ProductSlots> {
         self.products.iter().find(|p| p.name == name)
     }
 
-    fn product_mut(&mut self, name: &str) -> Result<&mut Product, SlotsError> {
+    fn product_mut(&mut self, name: &str) -> Result<&mut ProductSlots, SlotsError> {
         let installed = self.product_names();
         let found = self.products.iter_mut().find(|p| p.name == name);
         found.ok_or_else(|| SlotsError::NoProduct {
@@ -186,7 +186,7 @@ impl State {
     }
 
     /// The product that the station inspects.
-    pub fn active_product(&self) -> Option<&Product> {
+    pub fn active_product(&self) -> Option<&ProductSlots> {
         self.product(self.active.as_deref()?)
     }
 
@@ -204,14 +204,14 @@ impl State {
     /// Puts a bundle into the inactive slot of its product, on trial. The first product becomes the active one.
     pub fn install(&mut self, product: &str, installed: Installed) -> SlotName {
         if self.product(product).is_none() {
-            self.products.push(Product::new(product));
+            self.products.push(ProductSlots::new(product));
         }
         self.active.get_or_insert_with(|| product.into());
         let mut filled = SlotName::A;
         if let Ok(product) = self.product_mut(product) {
             filled = product.inactive();
             *product.slot_mut(filled) = Some(installed);
-            product.trial = Some(Trial {
+            product.trial = Some(TrialState {
                 slot: filled,
                 starts: 0,
             });

@@ -5,7 +5,7 @@
 pub const PARTS: u32 = 100;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum TrialOutcome {
     Passed,
     /// Why, as the end of a sentence.
     Failed(String),
@@ -41,9 +41,9 @@ impl Trial {
 
     /// One more part's score. Most parts of a line are good, so the middle score is a good part's: it has to lie among
     /// those of the calibration parts.
-    pub fn note(&mut self, score: f32) -> Option<Outcome> {
+    pub fn note(&mut self, score: f32) -> Option<TrialOutcome> {
         if !score.is_finite() {
-            return Some(Outcome::Failed(
+            return Some(TrialOutcome::Failed(
                 "it came to a score that is not a number".into(),
             ));
         }
@@ -58,9 +58,9 @@ impl Trial {
         let (low, high) = self.range;
         // False for NaN.
         if low <= middle && middle <= high {
-            return Some(Outcome::Passed);
+            return Some(TrialOutcome::Passed);
         }
-        Some(Outcome::Failed(format!(
+        Some(TrialOutcome::Failed(format!(
             "the middle score of {} parts is {middle:.2}, and good parts had {low:.2} to {high:.2} in training: other light, \
              another camera position or another product",
             self.parts
@@ -68,9 +68,9 @@ impl Trial {
     }
 
     /// The engine failed on a part.
-    pub fn fault(&mut self, why: &str) -> Outcome {
+    pub fn fault(&mut self, why: &str) -> TrialOutcome {
         self.scores.clear();
-        Outcome::Failed(format!("the engine failed on a part: {why}"))
+        TrialOutcome::Failed(format!("the engine failed on a part: {why}"))
     }
 }
 
@@ -80,21 +80,24 @@ mod tests {
 
     const CALIBRATION: [f32; 4] = [-1.0, 0.0, 1.0, 3.0];
 
-    fn outcome(scores: impl IntoIterator<Item = f32>) -> Option<Outcome> {
+    fn outcome(scores: impl IntoIterator<Item = f32>) -> Option<TrialOutcome> {
         let mut trial = Trial::new(5, &CALIBRATION);
         scores.into_iter().find_map(|score| trial.note(score))
     }
 
     #[test]
     fn parts_like_those_of_training_pass_with_bad_ones_among_them() {
-        assert_eq!(outcome([0.1, 90.0, 2.9, 1.0, 70.0]), Some(Outcome::Passed));
+        assert_eq!(
+            outcome([0.1, 90.0, 2.9, 1.0, 70.0]),
+            Some(TrialOutcome::Passed)
+        );
         assert_eq!(outcome([0.1, 0.2, 0.3, 0.4]), None);
     }
 
     #[test]
     fn another_light_fails_on_either_side() {
         for score in [3.1, -1.1] {
-            let Some(Outcome::Failed(why)) = outcome([score; 5]) else {
+            let Some(TrialOutcome::Failed(why)) = outcome([score; 5]) else {
                 panic!("{score}")
             };
             assert!(why.contains("-1.00 to 3.00"), "{why}");
@@ -103,10 +106,16 @@ mod tests {
 
     #[test]
     fn a_fault_or_a_score_that_is_no_number_fails_at_once() {
-        assert!(matches!(outcome([0.1, f32::NAN]), Some(Outcome::Failed(_))));
+        assert!(matches!(
+            outcome([0.1, f32::NAN]),
+            Some(TrialOutcome::Failed(_))
+        ));
         let mut trial = Trial::new(5, &CALIBRATION);
-        assert!(matches!(trial.fault("out of memory"), Outcome::Failed(_)));
+        assert!(matches!(
+            trial.fault("out of memory"),
+            TrialOutcome::Failed(_)
+        ));
         let mut blind = Trial::new(1, &[]);
-        assert!(matches!(blind.note(0.0), Some(Outcome::Failed(_))));
+        assert!(matches!(blind.note(0.0), Some(TrialOutcome::Failed(_))));
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::JudgeError;
 use super::config::ConfigError;
-use super::config::declaration::{Limits, limits, usual};
+use super::config::declaration::{AllowedRange, limits, usual};
 use crate::calibration::CalibrationError;
 use crate::slots::Slots;
 
@@ -75,7 +75,7 @@ impl BundleSection {
                     ));
                 }
                 let trial_parts = self.trial_parts.unwrap_or(usual(TRIAL_PARTS) as u32);
-                let Limits { low, high, unit } = limits(TRIAL_PARTS);
+                let AllowedRange { low, high, unit } = limits(TRIAL_PARTS);
                 if !(low..=high).contains(&f64::from(trial_parts)) {
                     return Err(ConfigError::OutOfRange {
                         path: path.into(),

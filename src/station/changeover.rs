@@ -19,7 +19,7 @@ use super::loaded_judge::{Load, LoadedJudge};
 use super::{Judge, JudgeError, Message};
 use crate::calibration::Standing;
 use crate::slots::storage::DiskFolder;
-use crate::slots::trial::{Outcome, Trial};
+use crate::slots::trial::{Trial, TrialOutcome};
 use crate::slots::{Slots, SlotsError, Started};
 use crate::station::bundle_section::BundleConfig;
 use selection::Selection;
@@ -36,7 +36,7 @@ pub struct ChangingJudge {
     /// Set while a part is judged: still set before the next one, the engine broke off.
     judging: bool,
     fresh: Mailbox,
-    outcomes: SyncSender<(String, Outcome)>,
+    outcomes: SyncSender<(String, TrialOutcome)>,
     /// Freeing a bundle takes longer than judging a part.
     retired: SyncSender<Box<dyn Judge>>,
 }
@@ -54,9 +54,9 @@ pub struct Watcher<'a> {
     /// Why the slots can't be looked at, as the operator was alarmed.
     unseen: Option<String>,
     selection: Selection,
-    unsettled: Option<(String, Outcome)>,
+    unsettled: Option<(String, TrialOutcome)>,
     fresh: Mailbox,
-    outcomes: Receiver<(String, Outcome)>,
+    outcomes: Receiver<(String, TrialOutcome)>,
     retired: Receiver<Box<dyn Judge>>,
 }
 
@@ -216,7 +216,7 @@ impl Judge for ChangingJudge {
 
 impl ChangingJudge {
     /// Reports the end of the trial to the watcher.
-    fn end_trial(&mut self, step: impl FnOnce(&mut Trial) -> Option<Outcome>) {
+    fn end_trial(&mut self, step: impl FnOnce(&mut Trial) -> Option<TrialOutcome>) {
         let Some(outcome) = self.trial.as_mut().and_then(step) else {
             return;
         };
@@ -281,16 +281,16 @@ impl Watcher<'_> {
     fn conclude(
         &mut self,
         sha256: &str,
-        outcome: &Outcome,
+        outcome: &TrialOutcome,
         report: &mut dyn FnMut(Message),
     ) -> Result<(), SlotsError> {
         let slots = Slots::lock(&self.folder)?;
         let product = &self.current.1;
         let message = match outcome {
-            Outcome::Passed => slots.confirm(sha256).map(|version| {
+            TrialOutcome::Passed => slots.confirm(sha256).map(|version| {
                 Message::Notice(format!("version {version} of {product} passed its trial"))
             }),
-            Outcome::Failed(why) => slots.fail_trial(sha256, why).map(|back| {
+            TrialOutcome::Failed(why) => slots.fail_trial(sha256, why).map(|back| {
                 Message::Alarm(format!(
                     "the bundle of {product} on trial failed: {why}; version {back} comes back"
                 ))
@@ -299,7 +299,7 @@ impl Watcher<'_> {
         match message {
             Ok(message) => report(message),
             Err(SlotsError::NothingToGoBackTo { .. }) => {
-                let Outcome::Failed(why) = outcome else {
+                let TrialOutcome::Failed(why) = outcome else {
                     return Ok(());
                 };
                 report(Message::Alarm(format!(

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_link::Edge;
+use aecsad_link::OutputEdge;
 
 use super::ledger::{Ledger, LedgerEntry, Pulse, Row};
 use super::*;
@@ -67,7 +67,7 @@ fn gate(link: &Path, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<u32>> {
     thread::spawn(move || {
         let mut parts = Vec::new();
         let log = |edge| {
-            if let Edge::On { part, .. } = edge {
+            if let OutputEdge::On { part, .. } = edge {
                 parts.push(part);
             }
             Ok(())

@@ -3,7 +3,7 @@
 
 use super::coverage::Coverage;
 use super::light::Light;
-use super::shape::{Deformation, Pose, Shape};
+use super::shape::{Deformation, Shape, Transform};
 
 /// What a surface is at one point.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +119,7 @@ impl Canvas {
 /// Paints one part: knows where it lies, how it is bent and what is broken off it.
 pub struct Brush<'c> {
     canvas: &'c mut Canvas,
-    pose: Pose,
+    pose: Transform,
     deformation: Option<Deformation>,
     missing: Option<&'c Coverage>,
 }
@@ -128,7 +128,7 @@ impl<'c> Brush<'c> {
     /// `pose` takes the part's coordinates to pixels.
     pub fn new(
         canvas: &'c mut Canvas,
-        pose: Pose,
+        pose: Transform,
         deformation: Option<Deformation>,
         missing: Option<&'c Coverage>,
     ) -> Self {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn square(canvas: &mut Canvas, relief: Relief, missing: Option<&Coverage>) {
-        let pose = Pose::new([32.0, 32.0], 0.0, 64.0);
+        let pose = Transform::new([32.0, 32.0], 0.0, 64.0);
         Brush::new(canvas, pose, None, missing).paint(&Shape::rect([0.15, 0.15]), relief, |_| {
             Texel::matt([0.5; 3])
         });
@@ -240,7 +240,7 @@ mod tests {
     fn nothing_is_painted_where_the_part_is_broken_off() {
         let mut canvas = scene();
         let missing = Coverage::of(&Shape::rect([8.0, 8.0]).moved([22.0, 22.0]), 64, 0.0);
-        let pose = Pose::new([32.0, 32.0], 0.0, 64.0);
+        let pose = Transform::new([32.0, 32.0], 0.0, 64.0);
         Brush::new(&mut canvas, pose, None, Some(&missing)).paint(
             &Shape::rect([0.15, 0.15]),
             Relief::PRINT,

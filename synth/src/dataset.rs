@@ -15,7 +15,7 @@ use super::fastener_tray::FastenerTray;
 use super::fuse_box::FuseBox;
 use super::juice_bottle::JuiceBottle;
 use super::product::{Grade, Product, Saturation};
-use super::shot::{Counts, Job, Shot, jobs, shoot};
+use super::shot::{Job, PictureCounts, Shot, jobs, shoot};
 use super::woven_cloth::WovenCloth;
 
 /// What a product folder made here holds, and so what `force` may delete.
@@ -73,9 +73,9 @@ impl Name {
 
 /// What to render.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct DatasetPlan {
     pub products: Vec<Name>,
-    pub counts: Counts,
+    pub counts: PictureCounts,
     /// Width and height of the pictures in pixels.
     pub size: usize,
     pub seed: u64,
@@ -83,7 +83,7 @@ pub struct Plan {
     pub force: bool,
 }
 
-impl Plan {
+impl DatasetPlan {
     /// The number of pictures, masks not counted.
     pub fn pictures(&self) -> usize {
         self.products
@@ -106,7 +106,7 @@ impl Plan {
 /// # Errors
 /// When a product's folder is there and not empty (unless forced), or something can't be written. Nothing is
 /// rendered before all the folders are known to be free.
-pub fn render(root: &Path, plan: &Plan, progress: &ProgressBar) -> Result<(), Error> {
+pub fn render(root: &Path, plan: &DatasetPlan, progress: &ProgressBar) -> Result<(), Error> {
     for &name in &plan.products {
         let folder = root.join(folder_name(name));
         if !plan.force && holds_anything(&folder)? {
@@ -238,7 +238,7 @@ struct AnomalyRecord {
 fn render_product<P: Product>(
     product: &P,
     folder: &Path,
-    plan: &Plan,
+    plan: &DatasetPlan,
     progress: &ProgressBar,
 ) -> Result<(), Error> {
     let jobs = jobs(product, plan.counts);
@@ -331,10 +331,10 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn plan(seed: u64) -> Plan {
-        Plan {
+    fn plan(seed: u64) -> DatasetPlan {
+        DatasetPlan {
             products: Name::ALL.to_vec(),
-            counts: Counts {
+            counts: PictureCounts {
                 train: 2,
                 validation: 1,
                 test: 3,
@@ -345,7 +345,7 @@ mod tests {
         }
     }
 
-    fn rendered(plan: &Plan, threads: usize) -> BTreeMap<String, Vec<u8>> {
+    fn rendered(plan: &DatasetPlan, threads: usize) -> BTreeMap<String, Vec<u8>> {
         let root = tempfile::tempdir().unwrap();
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

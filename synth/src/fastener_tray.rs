@@ -8,15 +8,15 @@ use super::ground::{Ground, Material};
 use super::light::linear;
 use super::noise;
 use super::product::{
-    Arrangement, Disturbance, Grade, Part, Product, Region, Saturation, Stream, pick,
+    Arrangement, Component, Disturbance, Grade, Product, Saturation, Stream, TruthRegion, pick,
 };
-use super::shape::{Pose, Shape};
-use super::structural::Fault;
+use super::shape::{Shape, Transform};
+use super::structural::Defect;
 
 use std::f32::consts::{PI, TAU};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub enum FastenerKind {
     Tray,
     /// Length of the shank below the head.
     Screw {
@@ -26,10 +26,15 @@ pub enum Kind {
     Nut,
 }
 
-const LONG: Kind = Kind::Screw { length: 0.235 };
-const SHORT: Kind = Kind::Screw { length: 0.14 };
+const LONG: FastenerKind = FastenerKind::Screw { length: 0.235 };
+const SHORT: FastenerKind = FastenerKind::Screw { length: 0.14 };
 /// What belongs into every tray.
-const CONTENT: [(Kind, usize); 4] = [(LONG, 2), (SHORT, 2), (Kind::Washer, 3), (Kind::Nut, 3)];
+const CONTENT: [(FastenerKind, usize); 4] = [
+    (LONG, 2),
+    (SHORT, 2),
+    (FastenerKind::Washer, 3),
+    (FastenerKind::Nut, 3),
+];
 
 const SHANK_HALF: f32 = 0.0155;
 const HEAD_HALF: f32 = 0.034;
@@ -45,14 +50,15 @@ const TRIES: usize = 600;
 pub struct FastenerTray;
 
 impl Product for FastenerTray {
-    type Kind = Kind;
+    type Kind = FastenerKind;
     const NAME: &'static str = "fastener_tray";
     const LAMP: f32 = -0.8;
 
-    fn arrange(&self, rng: &mut Stream) -> Arrangement<Kind> {
+    fn arrange(&self, rng: &mut Stream) -> Arrangement<FastenerKind> {
         let ground = Ground::new(Material::Wood, rng);
         let mut all = Arrangement::new(ground, 0.02, 0.05, 0.012, rng);
-        all.parts.push(Part::new(Kind::Tray, [0.5, 0.5], 0.0, rng));
+        all.parts
+            .push(Component::new(FastenerKind::Tray, [0.5, 0.5], 0.0, rng));
         for (kind, count) in CONTENT {
             for _ in 0..count {
                 drop_in(kind, &mut all, rng);
@@ -67,26 +73,26 @@ impl Product for FastenerTray {
         all
     }
 
-    fn outline(&self, kind: &Kind) -> Shape {
+    fn outline(&self, kind: &FastenerKind) -> Shape {
         match *kind {
-            Kind::Tray => Shape::rounded([TRAY_HALF, TRAY_HALF], 0.05),
-            Kind::Washer => Shape::circle(WASHER[0]).with(Shape::circle(WASHER[1])),
-            Kind::Nut => Shape::regular(6, NUT[0]).with(Shape::circle(NUT[1])),
-            Kind::Screw { length } => screw_outline(length),
+            FastenerKind::Tray => Shape::rounded([TRAY_HALF, TRAY_HALF], 0.05),
+            FastenerKind::Washer => Shape::circle(WASHER[0]).with(Shape::circle(WASHER[1])),
+            FastenerKind::Nut => Shape::regular(6, NUT[0]).with(Shape::circle(NUT[1])),
+            FastenerKind::Screw { length } => screw_outline(length),
         }
     }
 
-    fn paint(&self, part: &Part<Kind>, brush: &mut Brush) {
+    fn paint(&self, part: &Component<FastenerKind>, brush: &mut Brush) {
         match part.kind {
-            Kind::Tray => tray(part, brush),
-            Kind::Washer => washer(part, &self.outline(&part.kind), brush),
-            Kind::Nut => nut(part, &self.outline(&part.kind), brush),
-            Kind::Screw { length } => screw(length, part, brush),
+            FastenerKind::Tray => tray(part, brush),
+            FastenerKind::Washer => washer(part, &self.outline(&part.kind), brush),
+            FastenerKind::Nut => nut(part, &self.outline(&part.kind), brush),
+            FastenerKind::Screw { length } => screw(length, part, brush),
         }
     }
 
     fn disturbances(&self) -> Vec<Disturbance> {
-        let area = |kind: &Kind| Saturation::Area(self.outline(kind).area());
+        let area = |kind: &FastenerKind| Saturation::Area(self.outline(kind).area());
         vec![
             Disturbance {
                 name: "missing_screw",
@@ -95,7 +101,7 @@ impl Product for FastenerTray {
             },
             Disturbance {
                 name: "missing_nut_or_washer",
-                saturation: area(&Kind::Washer),
+                saturation: area(&FastenerKind::Washer),
                 graded: true,
             },
             Disturbance {
@@ -105,12 +111,12 @@ impl Product for FastenerTray {
             },
             Disturbance {
                 name: "extra_nut_or_washer",
-                saturation: area(&Kind::Washer),
+                saturation: area(&FastenerKind::Washer),
                 graded: true,
             },
             Disturbance {
                 name: "replaced_part",
-                saturation: area(&Kind::Washer),
+                saturation: area(&FastenerKind::Washer),
                 graded: true,
             },
             Disturbance {
@@ -125,70 +131,83 @@ impl Product for FastenerTray {
         &self,
         which: usize,
         grade: Grade,
-        all: &mut Arrangement<Kind>,
+        all: &mut Arrangement<FastenerKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
-        let small = grade.of(Kind::Nut, Kind::Nut, Kind::Washer);
+    ) -> Vec<TruthRegion> {
+        let small = grade.of(FastenerKind::Nut, FastenerKind::Nut, FastenerKind::Washer);
         match which {
             0 => self.lose(grade.of(LONG, LONG, SHORT), all, rng),
             1 => self.lose(small, all, rng),
             2 => self.add(grade.of(LONG, SHORT, SHORT), all, rng),
             3 => self.add(small, all, rng),
             4 => {
-                let (from, to) =
-                    grade.of((LONG, Kind::Nut), (Kind::Nut, Kind::Washer), (LONG, SHORT));
+                let (from, to) = grade.of(
+                    (LONG, FastenerKind::Nut),
+                    (FastenerKind::Nut, FastenerKind::Washer),
+                    (LONG, SHORT),
+                );
                 self.replace(from, to, all, rng)
             }
             _ => self.stretch(grade, all, rng),
         }
     }
 
-    fn faults(&self) -> &'static [Fault] {
+    fn faults(&self) -> &'static [Defect] {
         &[
-            Fault::Bend,
-            Fault::Chip,
-            Fault::Stain,
-            Fault::Fibre,
-            Fault::Scratch,
-            Fault::Crack,
-            Fault::Bleach,
+            Defect::Bend,
+            Defect::Chip,
+            Defect::Stain,
+            Defect::Fibre,
+            Defect::Scratch,
+            Defect::Crack,
+            Defect::Bleach,
         ]
     }
 
-    fn bends(&self, kind: &Kind) -> bool {
-        matches!(kind, Kind::Screw { .. })
+    fn bends(&self, kind: &FastenerKind) -> bool {
+        matches!(kind, FastenerKind::Screw { .. })
     }
 
-    fn chips(&self, _: &Kind) -> bool {
+    fn chips(&self, _: &FastenerKind) -> bool {
         true
     }
 }
 
 impl FastenerTray {
     /// A part gone from nowhere in particular: any free place on the floor could have held it.
-    fn lose(&self, kind: Kind, all: &mut Arrangement<Kind>, rng: &mut Stream) -> Vec<Region> {
+    fn lose(
+        &self,
+        kind: FastenerKind,
+        all: &mut Arrangement<FastenerKind>,
+        rng: &mut Stream,
+    ) -> Vec<TruthRegion> {
         let Some(&index) = pick(&of_kind(kind, all), rng) else {
             return Vec::new();
         };
         all.parts.remove(index);
-        vec![Region {
+        vec![TruthRegion {
             shapes: vec![Shape::rounded([FLOOR_HALF; 2], 0.02).moved([0.5, 0.5])],
             except: all.parts[1..].iter().map(|p| self.placed(p)).collect(),
         }]
     }
 
-    fn add(&self, kind: Kind, all: &mut Arrangement<Kind>, rng: &mut Stream) -> Vec<Region> {
+    fn add(
+        &self,
+        kind: FastenerKind,
+        all: &mut Arrangement<FastenerKind>,
+        rng: &mut Stream,
+    ) -> Vec<TruthRegion> {
         drop_in(kind, all, rng);
         self.all_of(kind, all)
     }
 
     fn replace(
         &self,
-        from: Kind,
-        to: Kind,
-        all: &mut Arrangement<Kind>,
+        from: FastenerKind,
+        to: FastenerKind,
+        all: &mut Arrangement<FastenerKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
+    ) -> Vec<TruthRegion> {
         let Some(&index) = pick(&of_kind(from, all), rng) else {
             return Vec::new();
         };
@@ -197,18 +216,23 @@ impl FastenerTray {
     }
 
     /// A screw of a length that is in no tray.
-    fn stretch(&self, grade: Grade, all: &mut Arrangement<Kind>, rng: &mut Stream) -> Vec<Region> {
+    fn stretch(
+        &self,
+        grade: Grade,
+        all: &mut Arrangement<FastenerKind>,
+        rng: &mut Stream,
+    ) -> Vec<TruthRegion> {
         let (kind, length) = grade.of((SHORT, 0.085), (LONG, 0.185), (LONG, 0.205));
         let Some(&index) = pick(&of_kind(kind, all), rng) else {
             return Vec::new();
         };
-        all.parts[index].kind = Kind::Screw { length };
-        vec![Region::of(self.placed(&all.parts[index]))]
+        all.parts[index].kind = FastenerKind::Screw { length };
+        vec![TruthRegion::of(self.placed(&all.parts[index]))]
     }
 
     /// Any of the parts of a kind may be the one too many.
-    fn all_of(&self, kind: Kind, all: &Arrangement<Kind>) -> Vec<Region> {
-        vec![Region {
+    fn all_of(&self, kind: FastenerKind, all: &Arrangement<FastenerKind>) -> Vec<TruthRegion> {
+        vec![TruthRegion {
             shapes: of_kind(kind, all)
                 .into_iter()
                 .map(|i| self.placed(&all.parts[i]))
@@ -218,33 +242,33 @@ impl FastenerTray {
     }
 }
 
-fn of_kind(kind: Kind, all: &Arrangement<Kind>) -> Vec<usize> {
+fn of_kind(kind: FastenerKind, all: &Arrangement<FastenerKind>) -> Vec<usize> {
     (0..all.parts.len())
         .filter(|&i| all.parts[i].kind == kind)
         .collect()
 }
 
 /// The line through a part and its radius: enough to keep parts apart.
-fn capsule(kind: &Kind, pose: &Pose) -> ([f32; 2], [f32; 2], f32) {
+fn capsule(kind: &FastenerKind, pose: &Transform) -> ([f32; 2], [f32; 2], f32) {
     match *kind {
-        Kind::Screw { length } => {
+        FastenerKind::Screw { length } => {
             let half = (length + HEAD_HEIGHT) / 2.0 - 0.01;
             (pose.apply([0.0, -half]), pose.apply([0.0, half]), 0.028)
         }
-        Kind::Nut => (pose.at, pose.at, NUT[0]),
+        FastenerKind::Nut => (pose.at, pose.at, NUT[0]),
         _ => (pose.at, pose.at, WASHER[0]),
     }
 }
 
-fn drop_in(kind: Kind, all: &mut Arrangement<Kind>, rng: &mut Stream) {
-    let mut best: Option<(f32, Pose)> = None;
+fn drop_in(kind: FastenerKind, all: &mut Arrangement<FastenerKind>, rng: &mut Stream) {
+    let mut best: Option<(f32, Transform)> = None;
     for _ in 0..TRIES {
         let reach = FLOOR_HALF - 0.055;
         let at = [
             0.5 + rng.random_range(-reach..reach),
             0.5 + rng.random_range(-reach..reach),
         ];
-        let pose = Pose::new(at, rng.random_range(0.0..TAU), 1.0);
+        let pose = Transform::new(at, rng.random_range(0.0..TAU), 1.0);
         let (a, b, radius) = capsule(&kind, &pose);
         let inside = [a, b]
             .iter()
@@ -268,7 +292,8 @@ fn drop_in(kind: Kind, all: &mut Arrangement<Kind>, rng: &mut Stream) {
         }
     }
     if let Some((_, pose)) = best {
-        all.parts.push(Part::new(kind, pose.at, pose.angle, rng));
+        all.parts
+            .push(Component::new(kind, pose.at, pose.angle, rng));
     }
 }
 
@@ -317,7 +342,7 @@ fn screw_outline(length: f32) -> Shape {
     Shape::polygon(points)
 }
 
-fn tray(part: &Part<Kind>, brush: &mut Brush) {
+fn tray(part: &Component<FastenerKind>, brush: &mut Brush) {
     let seed = part.seed;
     let plastic = linear([86, 104, 118]).map(|v| v * part.tint);
     let mould = move |[x, y]: [f32; 2]| {
@@ -337,7 +362,7 @@ fn tray(part: &Part<Kind>, brush: &mut Brush) {
     });
 }
 
-fn steel(part: &Part<Kind>, rgb: [u8; 3]) -> impl Fn([f32; 2]) -> Texel + use<> {
+fn steel(part: &Component<FastenerKind>, rgb: [u8; 3]) -> impl Fn([f32; 2]) -> Texel + use<> {
     let seed = part.seed;
     let rgb = linear(rgb).map(|v| v * part.tint);
     move |[x, y]| {
@@ -350,7 +375,7 @@ fn steel(part: &Part<Kind>, rgb: [u8; 3]) -> impl Fn([f32; 2]) -> Texel + use<> 
     }
 }
 
-fn washer(part: &Part<Kind>, outline: &Shape, brush: &mut Brush) {
+fn washer(part: &Component<FastenerKind>, outline: &Shape, brush: &mut Brush) {
     let metal = steel(part, [142, 145, 148]);
     let seed = part.seed;
     brush.paint(outline, Relief::raised(0.01, 0.0035), |[x, y]| {
@@ -359,7 +384,7 @@ fn washer(part: &Part<Kind>, outline: &Shape, brush: &mut Brush) {
     });
 }
 
-fn nut(part: &Part<Kind>, outline: &Shape, brush: &mut Brush) {
+fn nut(part: &Component<FastenerKind>, outline: &Shape, brush: &mut Brush) {
     let metal = steel(part, [186, 156, 92]);
     brush.paint(outline, Relief::raised(0.028, 0.008), &metal);
     // The chamfered face, and the first thread inside the hole.
@@ -371,7 +396,7 @@ fn nut(part: &Part<Kind>, outline: &Shape, brush: &mut Brush) {
     brush.paint(&thread, Relief::recess(0.004), |p| metal(p).brighter(0.55));
 }
 
-fn screw(length: f32, part: &Part<Kind>, brush: &mut Brush) {
+fn screw(length: f32, part: &Component<FastenerKind>, brush: &mut Brush) {
     let metal = steel(part, [166, 166, 164]);
     let top = -(length + HEAD_HEIGHT) / 2.0;
     let neck = top + HEAD_HEIGHT;

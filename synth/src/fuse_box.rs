@@ -7,10 +7,10 @@ use super::canvas::Brush;
 use super::ground::{Ground, Material};
 use super::light::linear;
 use super::product::{
-    Arrangement, Disturbance, Grade, Part, Product, Region, Saturation, Stream, pick,
+    Arrangement, Component, Disturbance, Grade, Product, Saturation, Stream, TruthRegion, pick,
 };
-use super::shape::{Pose, Shape};
-use super::structural::Fault;
+use super::shape::{Shape, Transform};
+use super::structural::Defect;
 
 use std::f32::consts::PI;
 
@@ -63,7 +63,7 @@ impl Rating {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FuseBoxKind {
     Housing,
     Fuse(Rating),
     Relay,
@@ -98,23 +98,23 @@ fn slot(index: usize) -> [f32; 2] {
 pub struct FuseBox;
 
 impl Product for FuseBox {
-    type Kind = Kind;
+    type Kind = FuseBoxKind;
     const NAME: &'static str = "fuse_box";
     const LAMP: f32 = -2.2;
 
-    fn arrange(&self, rng: &mut Stream) -> Arrangement<Kind> {
+    fn arrange(&self, rng: &mut Stream) -> Arrangement<FuseBoxKind> {
         let ground = Ground::new(Material::BrushedMetal, rng);
         let mut all = Arrangement::new(ground, 0.035, 0.035, 0.012, rng);
         all.parts
-            .push(Part::new(Kind::Housing, [0.5, 0.5], 0.0, rng));
+            .push(Component::new(FuseBoxKind::Housing, [0.5, 0.5], 0.0, rng));
         for at in [[0.155, 0.235], [0.845, 0.765]] {
             let turn = rng.random_range(0.0..PI);
             all.parts
-                .push(Part::new(Kind::Screw, at, turn, rng).jittered(0.001, 0.0, rng));
+                .push(Component::new(FuseBoxKind::Screw, at, turn, rng).jittered(0.001, 0.0, rng));
         }
-        let relay = Part::new(Kind::Relay, [0.245, 0.40], 0.0, rng);
+        let relay = Component::new(FuseBoxKind::Relay, [0.245, 0.40], 0.0, rng);
         all.parts.push(relay.jittered(0.004, 0.025, rng));
-        let capacitor = Part::new(Kind::Capacitor, [0.245, 0.645], 0.0, rng);
+        let capacitor = Component::new(FuseBoxKind::Capacitor, [0.245, 0.645], 0.0, rng);
         all.parts.push(capacitor.jittered(0.003, 0.12, rng));
         for (index, rating) in PLAN.iter().enumerate() {
             if let Some(rating) = *rating {
@@ -124,24 +124,24 @@ impl Product for FuseBox {
         all
     }
 
-    fn outline(&self, kind: &Kind) -> Shape {
+    fn outline(&self, kind: &FuseBoxKind) -> Shape {
         match kind {
-            Kind::Housing => Shape::rounded([0.405, 0.335], 0.035),
-            Kind::Fuse(_) => Shape::rounded(FUSE_HALF, 0.008),
-            Kind::Relay => Shape::rounded(RELAY_HALF, 0.01),
-            Kind::Capacitor => Shape::circle(CAPACITOR_RADIUS),
-            Kind::Screw => Shape::circle(0.03),
+            FuseBoxKind::Housing => Shape::rounded([0.405, 0.335], 0.035),
+            FuseBoxKind::Fuse(_) => Shape::rounded(FUSE_HALF, 0.008),
+            FuseBoxKind::Relay => Shape::rounded(RELAY_HALF, 0.01),
+            FuseBoxKind::Capacitor => Shape::circle(CAPACITOR_RADIUS),
+            FuseBoxKind::Screw => Shape::circle(0.03),
         }
     }
 
-    fn paint(&self, part: &Part<Kind>, brush: &mut Brush) {
+    fn paint(&self, part: &Component<FuseBoxKind>, brush: &mut Brush) {
         let outline = self.outline(&part.kind);
         match part.kind {
-            Kind::Housing => paint::housing(part, &outline, brush),
-            Kind::Fuse(rating) => paint::fuse(rating, part, &outline, brush),
-            Kind::Relay => paint::relay(part, &outline, brush),
-            Kind::Capacitor => paint::capacitor(part, &outline, brush),
-            Kind::Screw => paint::screw(part, &outline, brush),
+            FuseBoxKind::Housing => paint::housing(part, &outline, brush),
+            FuseBoxKind::Fuse(rating) => paint::fuse(rating, part, &outline, brush),
+            FuseBoxKind::Relay => paint::relay(part, &outline, brush),
+            FuseBoxKind::Capacitor => paint::capacitor(part, &outline, brush),
+            FuseBoxKind::Screw => paint::screw(part, &outline, brush),
         }
     }
 
@@ -166,9 +166,9 @@ impl Product for FuseBox {
         &self,
         which: usize,
         grade: Grade,
-        all: &mut Arrangement<Kind>,
+        all: &mut Arrangement<FuseBoxKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
+    ) -> Vec<TruthRegion> {
         match which {
             0 => self.lose_one(grade, all, rng),
             1 => self.add_one(grade, all, rng),
@@ -179,45 +179,55 @@ impl Product for FuseBox {
         }
     }
 
-    fn faults(&self) -> &'static [Fault] {
+    fn faults(&self) -> &'static [Defect] {
         &[
-            Fault::Scratch,
-            Fault::Crack,
-            Fault::Stain,
-            Fault::Chip,
-            Fault::Fibre,
-            Fault::Bend,
-            Fault::Bleach,
-            Fault::Dent,
+            Defect::Scratch,
+            Defect::Crack,
+            Defect::Stain,
+            Defect::Chip,
+            Defect::Fibre,
+            Defect::Bend,
+            Defect::Bleach,
+            Defect::Dent,
         ]
     }
 
-    fn bends(&self, kind: &Kind) -> bool {
-        matches!(kind, Kind::Fuse(_))
+    fn bends(&self, kind: &FuseBoxKind) -> bool {
+        matches!(kind, FuseBoxKind::Fuse(_))
     }
 
-    fn chips(&self, kind: &Kind) -> bool {
-        *kind != Kind::Screw
+    fn chips(&self, kind: &FuseBoxKind) -> bool {
+        *kind != FuseBoxKind::Screw
     }
 }
 
 impl FuseBox {
-    fn lose_one(&self, grade: Grade, all: &mut Arrangement<Kind>, rng: &mut Stream) -> Vec<Region> {
+    fn lose_one(
+        &self,
+        grade: Grade,
+        all: &mut Arrangement<FuseBoxKind>,
+        rng: &mut Stream,
+    ) -> Vec<TruthRegion> {
         let fuses = fuses(all);
         let index = match grade {
-            Grade::Easy => all.parts.iter().position(|p| p.kind == Kind::Relay),
+            Grade::Easy => all.parts.iter().position(|p| p.kind == FuseBoxKind::Relay),
             Grade::Medium => pick(&fuses, rng).copied(),
-            Grade::Hard => all.parts.iter().position(|p| p.kind == Kind::Screw),
+            Grade::Hard => all.parts.iter().position(|p| p.kind == FuseBoxKind::Screw),
         };
         let Some(index) = index else {
             return Vec::new();
         };
         let gone = all.parts.remove(index);
-        vec![Region::of(self.placed(&gone))]
+        vec![TruthRegion::of(self.placed(&gone))]
     }
 
     /// A fuse where none belongs: in the empty slot, or lying loose on the box.
-    fn add_one(&self, grade: Grade, all: &mut Arrangement<Kind>, rng: &mut Stream) -> Vec<Region> {
+    fn add_one(
+        &self,
+        grade: Grade,
+        all: &mut Arrangement<FuseBoxKind>,
+        rng: &mut Stream,
+    ) -> Vec<TruthRegion> {
         let any = [Rating::Red, Rating::Blue, Rating::Yellow, Rating::Green];
         let rating = match grade {
             Grade::Hard => Rating::Yellow,
@@ -225,18 +235,23 @@ impl FuseBox {
         };
         let mut added = fuse(rating, 4, rng);
         if grade == Grade::Easy {
-            added.pose = Pose::new(
+            added.pose = Transform::new(
                 [rng.random_range(0.3..0.7), 0.5],
                 PI / 2.0 + rng.random_range(-0.4..0.4),
                 1.0,
             );
         }
-        let region = Region::of(self.placed(&added));
+        let region = TruthRegion::of(self.placed(&added));
         all.parts.push(added);
         vec![region]
     }
 
-    fn swap_two(&self, grade: Grade, all: &mut Arrangement<Kind>, rng: &mut Stream) -> Vec<Region> {
+    fn swap_two(
+        &self,
+        grade: Grade,
+        all: &mut Arrangement<FuseBoxKind>,
+        rng: &mut Stream,
+    ) -> Vec<TruthRegion> {
         let pairs: &[(Rating, Rating)] = grade.of(
             &[(Rating::Red, Rating::Green), (Rating::Red, Rating::Blue)],
             &[
@@ -252,42 +267,42 @@ impl FuseBox {
             return Vec::new();
         };
         let of = |rating| -> Vec<usize> {
-            let same = |&i: &usize| all.parts[i].kind == Kind::Fuse(rating);
+            let same = |&i: &usize| all.parts[i].kind == FuseBoxKind::Fuse(rating);
             fuses(all).into_iter().filter(same).collect()
         };
         let (first, second) = (of(a), of(b));
         let (Some(&i), Some(&j)) = (pick(&first, rng), pick(&second, rng)) else {
             return Vec::new();
         };
-        all.parts[i].kind = Kind::Fuse(b);
-        all.parts[j].kind = Kind::Fuse(a);
+        all.parts[i].kind = FuseBoxKind::Fuse(b);
+        all.parts[j].kind = FuseBoxKind::Fuse(a);
         [i, j]
-            .map(|i| Region::of(self.placed(&all.parts[i])))
+            .map(|i| TruthRegion::of(self.placed(&all.parts[i])))
             .to_vec()
     }
 
     fn mistake_one(
         &self,
         grade: Grade,
-        all: &mut Arrangement<Kind>,
+        all: &mut Arrangement<FuseBoxKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
+    ) -> Vec<TruthRegion> {
         let Some(&index) = pick(&fuses(all), rng) else {
             return Vec::new();
         };
         let part = &mut all.parts[index];
-        if let Kind::Fuse(rating) = part.kind {
-            part.kind = Kind::Fuse(rating.wrong(grade));
+        if let FuseBoxKind::Fuse(rating) = part.kind {
+            part.kind = FuseBoxKind::Fuse(rating.wrong(grade));
         }
-        vec![Region::of(self.placed(&all.parts[index]))]
+        vec![TruthRegion::of(self.placed(&all.parts[index]))]
     }
 
     /// Turned half round, so that every part is there and in its place.
-    fn turn_one(&self, grade: Grade, all: &mut Arrangement<Kind>) -> Vec<Region> {
+    fn turn_one(&self, grade: Grade, all: &mut Arrangement<FuseBoxKind>) -> Vec<TruthRegion> {
         let (kind, angle) = grade.of(
-            (Kind::Relay, PI),
-            (Kind::Capacitor, PI),
-            (Kind::Capacitor, PI / 2.0),
+            (FuseBoxKind::Relay, PI),
+            (FuseBoxKind::Capacitor, PI),
+            (FuseBoxKind::Capacitor, PI / 2.0),
         );
         self.move_one(kind, all, |pose| pose.angle += angle)
     }
@@ -295,10 +310,11 @@ impl FuseBox {
     fn shift_one(
         &self,
         grade: Grade,
-        all: &mut Arrangement<Kind>,
+        all: &mut Arrangement<FuseBoxKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
-        let kind = *pick(&[Kind::Relay, Kind::Capacitor], rng).unwrap_or(&Kind::Relay);
+    ) -> Vec<TruthRegion> {
+        let kind = *pick(&[FuseBoxKind::Relay, FuseBoxKind::Capacitor], rng)
+            .unwrap_or(&FuseBoxKind::Relay);
         let far = grade.of(0.05, 0.034, 0.022);
         let turn = grade.of(0.3, 0.2, 0.12);
         let way: f32 = rng.random_range(0.0..2.0 * PI);
@@ -306,34 +322,38 @@ impl FuseBox {
         self.move_one(kind, all, |pose| {
             pose.at[0] += far * way.cos();
             pose.at[1] += far * way.sin();
-            pose.angle += if kind == Kind::Relay { turn } else { 0.0 };
+            pose.angle += if kind == FuseBoxKind::Relay {
+                turn
+            } else {
+                0.0
+            };
         })
     }
 
     fn move_one(
         &self,
-        kind: Kind,
-        all: &mut Arrangement<Kind>,
-        change: impl Fn(&mut Pose),
-    ) -> Vec<Region> {
+        kind: FuseBoxKind,
+        all: &mut Arrangement<FuseBoxKind>,
+        change: impl Fn(&mut Transform),
+    ) -> Vec<TruthRegion> {
         let Some(part) = all.parts.iter_mut().find(|p| p.kind == kind) else {
             return Vec::new();
         };
         let before = self.placed(part);
         change(&mut part.pose);
-        vec![Region {
+        vec![TruthRegion {
             shapes: vec![before, self.placed(part)],
             except: Vec::new(),
         }]
     }
 }
 
-fn fuse(rating: Rating, index: usize, rng: &mut Stream) -> Part<Kind> {
-    Part::new(Kind::Fuse(rating), slot(index), 0.0, rng).jittered(0.0028, 0.03, rng)
+fn fuse(rating: Rating, index: usize, rng: &mut Stream) -> Component<FuseBoxKind> {
+    Component::new(FuseBoxKind::Fuse(rating), slot(index), 0.0, rng).jittered(0.0028, 0.03, rng)
 }
 
-fn fuses(all: &Arrangement<Kind>) -> Vec<usize> {
+fn fuses(all: &Arrangement<FuseBoxKind>) -> Vec<usize> {
     (0..all.parts.len())
-        .filter(|&i| matches!(all.parts[i].kind, Kind::Fuse(_)))
+        .filter(|&i| matches!(all.parts[i].kind, FuseBoxKind::Fuse(_)))
         .collect()
 }

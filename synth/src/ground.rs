@@ -5,7 +5,7 @@ use rand::{Rng, RngExt};
 use super::canvas::{Canvas, Texel};
 use super::light::{linear, spread};
 use super::noise;
-use super::shape::Pose;
+use super::shape::Transform;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Material {
@@ -22,7 +22,7 @@ pub enum Material {
 pub struct Ground {
     pub material: Material,
     pub seed: u32,
-    pub pose: Pose,
+    pub pose: Transform,
     /// Factor of its colour.
     pub tint: [f32; 3],
 }
@@ -33,7 +33,7 @@ impl Ground {
         Self {
             material,
             seed: rng.random(),
-            pose: Pose::new(
+            pose: Transform::new(
                 [spread(rng, 0.01), spread(rng, 0.01)],
                 spread(rng, 0.03),
                 1.0 + spread(rng, 0.03),

@@ -9,10 +9,10 @@ use super::ground::{Ground, Material};
 use super::light::{linear, spread};
 use super::noise;
 use super::product::{
-    Arrangement, Disturbance, Grade, Part, Product, Region, Saturation, Stream, pick,
+    Arrangement, Component, Disturbance, Grade, Product, Saturation, Stream, TruthRegion, pick,
 };
-use super::shape::{Pose, Shape};
-use super::structural::Fault;
+use super::shape::{Shape, Transform};
+use super::structural::Defect;
 
 use std::f32::consts::PI;
 
@@ -64,7 +64,7 @@ impl Juice {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub enum BottleKind {
     Glass,
     Liquid {
         juice: Juice,
@@ -89,11 +89,11 @@ const TEXT_AT: [f32; 2] = [0.0, 0.245];
 pub struct JuiceBottle;
 
 impl Product for JuiceBottle {
-    type Kind = Kind;
+    type Kind = BottleKind;
     const NAME: &'static str = "juice_bottle";
     const LAMP: f32 = -2.5;
 
-    fn arrange(&self, rng: &mut Stream) -> Arrangement<Kind> {
+    fn arrange(&self, rng: &mut Stream) -> Arrangement<BottleKind> {
         let mut ground = Ground::new(Material::Conveyor, rng);
         // The belt stays level.
         ground.pose.angle *= 0.3;
@@ -101,42 +101,49 @@ impl Product for JuiceBottle {
         let juice = pick(&Juice::ALL, rng).copied().unwrap_or(Juice::Orange);
         let centre = [0.5, 0.5];
         let level = juice.level() + spread(rng, 0.0035);
-        all.parts.push(Part::new(Kind::Glass, centre, 0.0, rng));
         all.parts
-            .push(Part::new(Kind::Liquid { juice, level }, centre, 0.0, rng));
-        let ring = Part::new(Kind::Ring, [0.5, 0.5 + TOP + 0.074], 0.0, rng);
+            .push(Component::new(BottleKind::Glass, centre, 0.0, rng));
+        all.parts.push(Component::new(
+            BottleKind::Liquid { juice, level },
+            centre,
+            0.0,
+            rng,
+        ));
+        let ring = Component::new(BottleKind::Ring, [0.5, 0.5 + TOP + 0.074], 0.0, rng);
         all.parts.push(ring.jittered(0.001, 0.01, rng));
-        let cap = Part::new(Kind::Cap(juice), [0.5, 0.5 + TOP + 0.022], 0.0, rng);
+        let cap = Component::new(BottleKind::Cap(juice), [0.5, 0.5 + TOP + 0.022], 0.0, rng);
         all.parts.push(cap.jittered(0.0015, 0.02, rng));
         for (kind, [x, y]) in [
-            (Kind::Picture(juice), PICTURE_AT),
-            (Kind::Text(juice), TEXT_AT),
+            (BottleKind::Picture(juice), PICTURE_AT),
+            (BottleKind::Text(juice), TEXT_AT),
         ] {
-            let label = Part::new(kind, [0.5 + x, 0.5 + y], 0.0, rng);
+            let label = Component::new(kind, [0.5 + x, 0.5 + y], 0.0, rng);
             all.parts.push(label.jittered(0.004, 0.018, rng));
         }
         all
     }
 
-    fn outline(&self, kind: &Kind) -> Shape {
+    fn outline(&self, kind: &BottleKind) -> Shape {
         match *kind {
-            Kind::Glass => bottle(0.0, TOP),
-            Kind::Liquid { level, .. } => bottle(WALL, level),
-            Kind::Ring => Shape::rounded([0.061, 0.0085], 0.003),
-            Kind::Cap(_) => Shape::rounded([0.066, 0.042], 0.01),
-            Kind::Picture(_) | Kind::Text(_) => Shape::rounded(LABEL_HALF, 0.008),
+            BottleKind::Glass => bottle(0.0, TOP),
+            BottleKind::Liquid { level, .. } => bottle(WALL, level),
+            BottleKind::Ring => Shape::rounded([0.061, 0.0085], 0.003),
+            BottleKind::Cap(_) => Shape::rounded([0.066, 0.042], 0.01),
+            BottleKind::Picture(_) | BottleKind::Text(_) => Shape::rounded(LABEL_HALF, 0.008),
         }
     }
 
-    fn paint(&self, part: &Part<Kind>, brush: &mut Brush) {
+    fn paint(&self, part: &Component<BottleKind>, brush: &mut Brush) {
         let outline = self.outline(&part.kind);
         match part.kind {
-            Kind::Glass => paint::glass(part, &outline, brush),
-            Kind::Liquid { juice, level } => paint::liquid(juice, level, part, &outline, brush),
-            Kind::Ring => paint::ring(part, &outline, brush),
-            Kind::Cap(juice) => paint::cap(juice, part, &outline, brush),
-            Kind::Picture(juice) => paint::picture(juice, part, &outline, brush),
-            Kind::Text(juice) => paint::text(juice, part, &outline, brush),
+            BottleKind::Glass => paint::glass(part, &outline, brush),
+            BottleKind::Liquid { juice, level } => {
+                paint::liquid(juice, level, part, &outline, brush)
+            }
+            BottleKind::Ring => paint::ring(part, &outline, brush),
+            BottleKind::Cap(juice) => paint::cap(juice, part, &outline, brush),
+            BottleKind::Picture(juice) => paint::picture(juice, part, &outline, brush),
+            BottleKind::Text(juice) => paint::text(juice, part, &outline, brush),
         }
     }
 
@@ -163,61 +170,73 @@ impl Product for JuiceBottle {
         &self,
         which: usize,
         grade: Grade,
-        all: &mut Arrangement<Kind>,
+        all: &mut Arrangement<BottleKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
+    ) -> Vec<TruthRegion> {
         let Some(juice) = juice_of(all) else {
             return Vec::new();
         };
         let other = juice.other(grade);
-        let label =
-            *pick(&[Kind::Picture(juice), Kind::Text(juice)], rng).unwrap_or(&Kind::Picture(juice));
+        let label = *pick(&[BottleKind::Picture(juice), BottleKind::Text(juice)], rng)
+            .unwrap_or(&BottleKind::Picture(juice));
         match which {
-            0 => self.change(Kind::Picture(juice), Kind::Picture(other), all),
-            1 => self.change(Kind::Text(juice), Kind::Text(other), all),
-            2 => self.change(Kind::Cap(juice), Kind::Cap(other), all),
+            0 => self.change(BottleKind::Picture(juice), BottleKind::Picture(other), all),
+            1 => self.change(BottleKind::Text(juice), BottleKind::Text(other), all),
+            2 => self.change(BottleKind::Cap(juice), BottleKind::Cap(other), all),
             3 => self.fill(juice, grade, all, rng),
             4 => self.lose(label, grade, juice, all),
             5 => self.displace(label, grade, all, rng),
             6 => self.swap(juice, all),
             _ => {
                 // A picture upside down is a matter of its fruit alone.
-                let label = grade.of(Kind::Text(juice), Kind::Text(juice), Kind::Picture(juice));
+                let label = grade.of(
+                    BottleKind::Text(juice),
+                    BottleKind::Text(juice),
+                    BottleKind::Picture(juice),
+                );
                 self.move_one(label, all, |pose| pose.angle += PI)
             }
         }
     }
 
-    fn faults(&self) -> &'static [Fault] {
+    fn faults(&self) -> &'static [Defect] {
         &[
-            Fault::Scratch,
-            Fault::Crack,
-            Fault::Stain,
-            Fault::Chip,
-            Fault::Fibre,
-            Fault::Bleach,
-            Fault::Bend,
-            Fault::Dent,
+            Defect::Scratch,
+            Defect::Crack,
+            Defect::Stain,
+            Defect::Chip,
+            Defect::Fibre,
+            Defect::Bleach,
+            Defect::Bend,
+            Defect::Dent,
         ]
     }
 
     /// A label comes off and creases; glass breaks before it bends.
-    fn bends(&self, kind: &Kind) -> bool {
-        matches!(kind, Kind::Picture(_) | Kind::Text(_))
+    fn bends(&self, kind: &BottleKind) -> bool {
+        matches!(kind, BottleKind::Picture(_) | BottleKind::Text(_))
     }
 
-    fn chips(&self, kind: &Kind) -> bool {
-        !matches!(kind, Kind::Glass | Kind::Liquid { .. } | Kind::Ring)
+    fn chips(&self, kind: &BottleKind) -> bool {
+        !matches!(
+            kind,
+            BottleKind::Glass | BottleKind::Liquid { .. } | BottleKind::Ring
+        )
     }
 }
 
 impl JuiceBottle {
-    fn change(&self, from: Kind, to: Kind, all: &mut Arrangement<Kind>) -> Vec<Region> {
+    fn change(
+        &self,
+        from: BottleKind,
+        to: BottleKind,
+        all: &mut Arrangement<BottleKind>,
+    ) -> Vec<TruthRegion> {
         let Some(part) = all.parts.iter_mut().find(|p| p.kind == from) else {
             return Vec::new();
         };
         part.kind = to;
-        vec![Region::of(self.placed(part))]
+        vec![TruthRegion::of(self.placed(part))]
     }
 
     /// Hard: another variant's mark. Easier: further off than any.
@@ -225,17 +244,17 @@ impl JuiceBottle {
         &self,
         juice: Juice,
         grade: Grade,
-        all: &mut Arrangement<Kind>,
+        all: &mut Arrangement<BottleKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
+    ) -> Vec<TruthRegion> {
         let Some(part) = all
             .parts
             .iter_mut()
-            .find(|p| matches!(p.kind, Kind::Liquid { .. }))
+            .find(|p| matches!(p.kind, BottleKind::Liquid { .. }))
         else {
             return Vec::new();
         };
-        let Kind::Liquid { level: right, .. } = part.kind else {
+        let BottleKind::Liquid { level: right, .. } = part.kind else {
             return Vec::new();
         };
         let step = spread(rng, 0.0035);
@@ -249,14 +268,14 @@ impl JuiceBottle {
                 (Grade::Hard, _) => Juice::Cherry.level(),
             };
         let before = part.kind;
-        part.kind = Kind::Liquid { juice, level };
+        part.kind = BottleKind::Liquid { juice, level };
         let (fuller, emptier) = if level < right {
             (part.kind, before)
         } else {
             (before, part.kind)
         };
         let pose = part.pose;
-        vec![Region {
+        vec![TruthRegion {
             shapes: vec![self.outline(&fuller).placed(&pose)],
             except: vec![self.outline(&emptier).placed(&pose)],
         }]
@@ -264,29 +283,29 @@ impl JuiceBottle {
 
     fn lose(
         &self,
-        label: Kind,
+        label: BottleKind,
         grade: Grade,
         juice: Juice,
-        all: &mut Arrangement<Kind>,
-    ) -> Vec<Region> {
-        let gone = grade.of(label, Kind::Cap(juice), Kind::Ring);
+        all: &mut Arrangement<BottleKind>,
+    ) -> Vec<TruthRegion> {
+        let gone = grade.of(label, BottleKind::Cap(juice), BottleKind::Ring);
         let Some(index) = all.parts.iter().position(|p| p.kind == gone) else {
             return Vec::new();
         };
-        vec![Region::of(self.placed(&all.parts.remove(index)))]
+        vec![TruthRegion::of(self.placed(&all.parts.remove(index)))]
     }
 
     fn displace(
         &self,
-        label: Kind,
+        label: BottleKind,
         grade: Grade,
-        all: &mut Arrangement<Kind>,
+        all: &mut Arrangement<BottleKind>,
         rng: &mut Stream,
-    ) -> Vec<Region> {
+    ) -> Vec<TruthRegion> {
         let far: f32 = grade.of(0.045, 0.03, 0.02) * if rng.random() { 1.0 } else { -1.0 };
         let turn = grade.of(0.26, 0.16, 0.1) * if rng.random() { 1.0 } else { -1.0 };
         // Towards the other label, where there is room.
-        let way = if matches!(label, Kind::Text(_)) {
+        let way = if matches!(label, BottleKind::Text(_)) {
             -far.abs()
         } else {
             far
@@ -302,14 +321,14 @@ impl JuiceBottle {
     }
 
     /// Each label in the other's place: nothing is missing, nothing is wrong by itself.
-    fn swap(&self, juice: Juice, all: &mut Arrangement<Kind>) -> Vec<Region> {
+    fn swap(&self, juice: Juice, all: &mut Arrangement<BottleKind>) -> Vec<TruthRegion> {
         let [x, y] = PICTURE_AT;
         let [u, v] = TEXT_AT;
         let down = [u - x, v - y];
-        let mut regions = self.move_one(Kind::Picture(juice), all, |pose| {
+        let mut regions = self.move_one(BottleKind::Picture(juice), all, |pose| {
             pose.at = [pose.at[0] + down[0], pose.at[1] + down[1]];
         });
-        regions.extend(self.move_one(Kind::Text(juice), all, |pose| {
+        regions.extend(self.move_one(BottleKind::Text(juice), all, |pose| {
             pose.at = [pose.at[0] - down[0], pose.at[1] - down[1]];
         }));
         // Each place is marked once: where a label now lies.
@@ -321,25 +340,25 @@ impl JuiceBottle {
 
     fn move_one(
         &self,
-        kind: Kind,
-        all: &mut Arrangement<Kind>,
-        change: impl Fn(&mut Pose),
-    ) -> Vec<Region> {
+        kind: BottleKind,
+        all: &mut Arrangement<BottleKind>,
+        change: impl Fn(&mut Transform),
+    ) -> Vec<TruthRegion> {
         let Some(part) = all.parts.iter_mut().find(|p| p.kind == kind) else {
             return Vec::new();
         };
         let before = self.placed(part);
         change(&mut part.pose);
-        vec![Region {
+        vec![TruthRegion {
             shapes: vec![before, self.placed(part)],
             except: Vec::new(),
         }]
     }
 }
 
-fn juice_of(all: &Arrangement<Kind>) -> Option<Juice> {
+fn juice_of(all: &Arrangement<BottleKind>) -> Option<Juice> {
     all.parts.iter().find_map(|part| match part.kind {
-        Kind::Liquid { juice, .. } => Some(juice),
+        BottleKind::Liquid { juice, .. } => Some(juice),
         _ => None,
     })
 }
@@ -379,9 +398,13 @@ mod tests {
             let juice = juice_of(&all).unwrap();
             for part in &all.parts {
                 match part.kind {
-                    Kind::Cap(j) | Kind::Picture(j) | Kind::Text(j) => assert_eq!(j, juice),
-                    Kind::Liquid { level, .. } => assert!((level - juice.level()).abs() < 0.004),
-                    Kind::Glass | Kind::Ring => {}
+                    BottleKind::Cap(j) | BottleKind::Picture(j) | BottleKind::Text(j) => {
+                        assert_eq!(j, juice)
+                    }
+                    BottleKind::Liquid { level, .. } => {
+                        assert!((level - juice.level()).abs() < 0.004)
+                    }
+                    BottleKind::Glass | BottleKind::Ring => {}
                 }
             }
             seen[juice as usize] += 1;
@@ -399,7 +422,7 @@ mod tests {
             assert_eq!(regions.len(), 1);
             let juice = juice_of(&all).unwrap();
             let strangers = all.parts.iter().filter(|part| match part.kind {
-                Kind::Cap(j) | Kind::Picture(j) | Kind::Text(j) => j != juice,
+                BottleKind::Cap(j) | BottleKind::Picture(j) | BottleKind::Text(j) => j != juice,
                 _ => false,
             });
             assert_eq!(strangers.count(), 1);

@@ -20,5 +20,5 @@ mod shot;
 mod structural;
 mod woven_cloth;
 
-pub use dataset::{Error, Name, Plan, render};
-pub use shot::Counts;
+pub use dataset::{DatasetPlan, Error, Name, render};
+pub use shot::PictureCounts;

@@ -80,13 +80,13 @@ impl Light {
 
 /// Focus and noise of one exposure.
 #[derive(Clone, Debug)]
-pub struct Camera {
+pub struct Exposure {
     pub blur_px: f32,
     pub read_noise: f32,
     pub shot_noise: f32,
 }
 
-impl Camera {
+impl Exposure {
     /// For a picture `size` pixels wide.
     pub fn new(size: usize, rng: &mut impl Rng) -> Self {
         Self {

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use super::canvas::{Brush, Canvas};
 use super::coverage::Coverage;
 use super::ground::Ground;
-use super::light::{Camera, Light, spread};
+use super::light::{Exposure, Light, spread};
 use super::overlay::Overlay;
-use super::shape::{Deformation, Pose, Shape};
-use super::structural::Fault;
+use super::shape::{Deformation, Shape, Transform};
+use super::structural::Defect;
 
 pub type Stream = ChaCha8Rng;
 
@@ -57,10 +57,10 @@ pub struct Disturbance {
 
 /// One part of a product in one picture.
 #[derive(Clone, Debug)]
-pub struct Part<K> {
+pub struct Component<K> {
     pub kind: K,
     /// In the product's frame.
-    pub pose: Pose,
+    pub pose: Transform,
     pub seed: u32,
     /// Factor of its brightness.
     pub tint: f32,
@@ -69,11 +69,11 @@ pub struct Part<K> {
     pub missing: Option<Coverage>,
 }
 
-impl<K> Part<K> {
+impl<K> Component<K> {
     pub fn new(kind: K, at: [f32; 2], angle: f32, rng: &mut Stream) -> Self {
         Self {
             kind,
-            pose: Pose::new(at, angle, 1.0),
+            pose: Transform::new(at, angle, 1.0),
             seed: rng.random(),
             tint: 1.0 + spread(rng, 0.06),
             deformation: None,
@@ -95,16 +95,16 @@ impl<K> Part<K> {
 pub struct Arrangement<K> {
     pub ground: Ground,
     /// Where the product lies in the picture (0 to 1).
-    pub frame: Pose,
-    pub parts: Vec<Part<K>>,
+    pub frame: Transform,
+    pub parts: Vec<Component<K>>,
     pub overlays: Vec<Overlay>,
 }
 
 impl<K> Arrangement<K> {
     /// A product whose centre (0.5, 0.5) is put down within ±`shift` and ±`turn` of straight.
     pub fn new(ground: Ground, shift: f32, turn: f32, scale: f32, rng: &mut Stream) -> Self {
-        let about = Pose::new([-0.5, -0.5], 0.0, 1.0);
-        let placed = Pose::new(
+        let about = Transform::new([-0.5, -0.5], 0.0, 1.0);
+        let placed = Transform::new(
             [0.5 + spread(rng, shift), 0.5 + spread(rng, shift)],
             spread(rng, turn),
             1.0 + spread(rng, scale),
@@ -118,19 +118,19 @@ impl<K> Arrangement<K> {
     }
 
     /// From the product's frame to pixels.
-    pub fn to_pixels(&self, size: usize) -> Pose {
-        Pose::new([0.0, 0.0], 0.0, size as f32).after(&self.frame)
+    pub fn to_pixels(&self, size: usize) -> Transform {
+        Transform::new([0.0, 0.0], 0.0, size as f32).after(&self.frame)
     }
 }
 
 /// A region of the ground truth, in the product's frame: all of `shapes`, without `except`.
 #[derive(Clone, Debug, Default)]
-pub struct Region {
+pub struct TruthRegion {
     pub shapes: Vec<Shape>,
     pub except: Vec<Shape>,
 }
 
-impl Region {
+impl TruthRegion {
     pub fn of(shape: Shape) -> Self {
         Self {
             shapes: vec![shape],
@@ -138,7 +138,7 @@ impl Region {
         }
     }
 
-    pub fn cover(&self, to_pixels: &Pose, size: usize) -> Coverage {
+    pub fn cover(&self, to_pixels: &Transform, size: usize) -> Coverage {
         let cover = |shape: &Shape| Coverage::of(&shape.placed(to_pixels), size, 0.0);
         let all = self
             .shapes
@@ -166,7 +166,7 @@ pub trait Product: Sync {
     /// The outline of a part in its own coordinates.
     fn outline(&self, kind: &Self::Kind) -> Shape;
 
-    fn paint(&self, part: &Part<Self::Kind>, brush: &mut Brush);
+    fn paint(&self, part: &Component<Self::Kind>, brush: &mut Brush);
 
     /// Its logical anomalies; empty for a product that has no parts to arrange.
     fn disturbances(&self) -> Vec<Disturbance>;
@@ -178,9 +178,9 @@ pub trait Product: Sync {
         grade: Grade,
         arrangement: &mut Arrangement<Self::Kind>,
         rng: &mut Stream,
-    ) -> Vec<Region>;
+    ) -> Vec<TruthRegion>;
 
-    fn faults(&self) -> &'static [Fault];
+    fn faults(&self) -> &'static [Defect];
 
     /// Whether a part of this kind can deformation along its y axis.
     fn bends(&self, kind: &Self::Kind) -> bool;
@@ -189,7 +189,7 @@ pub trait Product: Sync {
     fn chips(&self, kind: &Self::Kind) -> bool;
 
     /// A part's outline as it lies in the product's frame.
-    fn placed(&self, part: &Part<Self::Kind>) -> Shape {
+    fn placed(&self, part: &Component<Self::Kind>) -> Shape {
         let outline = self.outline(&part.kind);
         match &part.deformation {
             Some(deformation) => outline.bent(deformation).placed(&part.pose),
@@ -206,7 +206,7 @@ pub fn photograph<P: Product>(
     rng: &mut Stream,
 ) -> RgbImage {
     let light = Light::around(P::LAMP, rng);
-    let camera = Camera::new(size, rng);
+    let camera = Exposure::new(size, rng);
     let mut canvas = Canvas::new(size, light.clone());
     arrangement.ground.paint(&mut canvas);
     let to_pixels = arrangement.to_pixels(size);

@@ -9,13 +9,13 @@ const BEND_STEP: f32 = 0.012;
 /// A rotation, a scale and a shift, applied in that order. Angles in radians, lengths in product units: the
 /// product's picture is 1 wide and 1 high, y grows downwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pose {
+pub struct Transform {
     pub at: [f32; 2],
     pub angle: f32,
     pub scale: f32,
 }
 
-impl Pose {
+impl Transform {
     pub fn new(at: [f32; 2], angle: f32, scale: f32) -> Self {
         Self { at, angle, scale }
     }
@@ -41,8 +41,8 @@ impl Pose {
     }
 
     /// The pose that applies `inner` first and then this one.
-    pub fn after(&self, inner: &Pose) -> Pose {
-        Pose {
+    pub fn after(&self, inner: &Transform) -> Transform {
+        Transform {
             at: self.apply(inner.at),
             angle: self.angle + inner.angle,
             scale: self.scale * inner.scale,
@@ -145,10 +145,10 @@ impl Shape {
     }
 
     pub fn turned(&self, angle: f32) -> Self {
-        self.placed(&Pose::new([0.0, 0.0], angle, 1.0))
+        self.placed(&Transform::new([0.0, 0.0], angle, 1.0))
     }
 
-    pub fn placed(&self, pose: &Pose) -> Self {
+    pub fn placed(&self, pose: &Transform) -> Self {
         self.map(|point| pose.apply(point))
     }
 
@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_pose_and_its_inverse_cancel() {
-        let pose = Pose::new([0.3, -0.2], 0.7, 1.4).after(&Pose::new([0.1, 0.05], -2.0, 0.5));
+        let pose =
+            Transform::new([0.3, -0.2], 0.7, 1.4).after(&Transform::new([0.1, 0.05], -2.0, 0.5));
         let [x, y] = pose.apply_inverse(pose.apply([0.21, 0.37]));
         assert!((x - 0.21).abs() < 1e-5 && (y - 0.37).abs() < 1e-5);
     }

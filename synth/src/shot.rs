@@ -9,7 +9,7 @@ const ATTEMPTS: usize = 8;
 
 /// Pictures of each kind.
 #[derive(Clone, Copy, Debug)]
-pub struct Counts {
+pub struct PictureCounts {
     pub train: usize,
     pub validation: usize,
     /// Of each of good, logical and structural.
@@ -34,7 +34,7 @@ pub struct Job {
 
 /// All pictures of a product. Anomalies go round the defects, and each defect from round to round through the
 /// grades, starting at different ones so that any number of pictures has about as many of each.
-pub fn jobs<P: Product>(product: &P, counts: Counts) -> Vec<Job> {
+pub fn jobs<P: Product>(product: &P, counts: PictureCounts) -> Vec<Job> {
     let disturbances = product.disturbances();
     let kinds = disturbances.len();
     let faults = product.faults().len();
@@ -170,7 +170,7 @@ mod tests {
     /// next to it (shadows fall beside what throws them).
     fn check<P: Product>(product: &P, share: f64) {
         let rounds = 3 * product.disturbances().len().max(product.faults().len());
-        let counts = Counts {
+        let counts = PictureCounts {
             train: 0,
             validation: 0,
             test: rounds,
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn grades_are_even_and_every_defect_comes_in_each() {
-        let counts = Counts {
+        let counts = PictureCounts {
             train: 0,
             validation: 0,
             test: 40,
@@ -260,12 +260,12 @@ mod tests {
 
     #[test]
     fn more_pictures_leave_the_first_ones_as_they_were() {
-        let few = Counts {
+        let few = PictureCounts {
             train: 2,
             validation: 1,
             test: 3,
         };
-        let many = Counts {
+        let many = PictureCounts {
             train: 5,
             validation: 2,
             test: 9,

@@ -23,7 +23,7 @@ const ENOUGH_SEEN: f32 = 0.6;
 const FURTHEST: f32 = 0.42;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Defect {
     Scratch,
     Dent,
     Crack,
@@ -35,18 +35,18 @@ pub enum Fault {
     Hole,
 }
 
-impl Fault {
+impl Defect {
     pub fn name(self) -> &'static str {
         match self {
-            Fault::Scratch => "scratch",
-            Fault::Dent => "dent",
-            Fault::Crack => "crack",
-            Fault::Stain => "stain",
-            Fault::Chip => "chip",
-            Fault::Fibre => "foreign_fibre",
-            Fault::Bend => "bent_part",
-            Fault::Bleach => "bleached",
-            Fault::Hole => "hole",
+            Defect::Scratch => "scratch",
+            Defect::Dent => "dent",
+            Defect::Crack => "crack",
+            Defect::Stain => "stain",
+            Defect::Chip => "chip",
+            Defect::Fibre => "foreign_fibre",
+            Defect::Bend => "bent_part",
+            Defect::Bleach => "bleached",
+            Defect::Hole => "hole",
         }
     }
 }
@@ -54,14 +54,14 @@ impl Fault {
 /// Puts a fault on some part of the arrangement and returns its ground truth.
 pub fn damage<P: Product>(
     product: &P,
-    fault: Fault,
+    fault: Defect,
     grade: Grade,
     arrangement: &mut Arrangement<P::Kind>,
     size: usize,
     rng: &mut Stream,
 ) -> Coverage {
     let target = choose_target(product, fault, arrangement, size, rng);
-    if let (Fault::Bend, Some(part)) = (fault, target.part) {
+    if let (Defect::Bend, Some(part)) = (fault, target.part) {
         return deform(product, grade, arrangement, part, size, rng);
     }
     let px = size as f32;
@@ -97,7 +97,7 @@ struct Target {
 
 fn choose_target<P: Product>(
     product: &P,
-    fault: Fault,
+    fault: Defect,
     arrangement: &Arrangement<P::Kind>,
     size: usize,
     rng: &mut Stream,
@@ -112,8 +112,8 @@ fn choose_target<P: Product>(
     let mut targets: Vec<Target> = Vec::new();
     for (i, part) in arrangement.parts.iter().enumerate() {
         let suits = match fault {
-            Fault::Bend => product.bends(&part.kind),
-            Fault::Chip => product.chips(&part.kind),
+            Defect::Bend => product.bends(&part.kind),
+            Defect::Chip => product.chips(&part.kind),
             _ => true,
         };
         let visible = outlines[i + 1..]
@@ -121,7 +121,7 @@ fn choose_target<P: Product>(
             .fold(outlines[i].clone(), |seen, above| seen.without(above));
         let covered = visible.area_px() < 0.6 * outlines[i].area_px();
         // A deformation shows only on a part of which most can be seen.
-        let hidden = fault == Fault::Bend && covered;
+        let hidden = fault == Defect::Bend && covered;
         if suits && !hidden && visible.area_px() > smallest {
             targets.push(Target {
                 part: Some(i),
@@ -149,7 +149,7 @@ fn choose_target<P: Product>(
 
 /// The fault about a place, clipped to what can be seen of its target, and the area it would have unclipped.
 fn draw(
-    fault: Fault,
+    fault: Defect,
     grade: Grade,
     at: [f32; 2],
     px: f32,
@@ -163,7 +163,7 @@ fn draw(
     let reach = visible.area_px().sqrt();
     let cover = |shape: &Shape, margin: f32| Coverage::of(shape, size, margin);
     let (whole, effect) = match fault {
-        Fault::Scratch => {
+        Defect::Scratch => {
             let length = grade.of(0.24, 0.15, 0.09) * px;
             let line = wander(at, length.min(1.4 * reach), 0.25, rng);
             let width = grade.of(2.8, 2.0, 1.5) * px / 320.0;
@@ -177,7 +177,7 @@ fn draw(
                 },
             )
         }
-        Fault::Crack => {
+        Defect::Crack => {
             let length = (grade.of(0.22, 0.14, 0.085) * px).min(1.3 * reach);
             let line = wander(at, length, 1.0, rng);
             let width = grade.of(2.4, 1.9, 1.6) * px / 320.0;
@@ -194,10 +194,10 @@ fn draw(
             let dark = grade.of(0.1, 0.2, 0.3);
             (whole, Effect::Tint([dark; 3]))
         }
-        Fault::Stain | Fault::Bleach => {
+        Defect::Stain | Defect::Bleach => {
             let radius = (grade.of(0.062, 0.042, 0.026) * px).min(0.45 * reach);
             let whole = blot(at, radius, size, rng);
-            if fault == Fault::Bleach {
+            if fault == Defect::Bleach {
                 let strength = grade.of(0.9, 0.7, 0.5);
                 (whole.scaled_by(|_, _| strength), Effect::Fade)
             } else {
@@ -206,14 +206,14 @@ fn draw(
                 (whole, Effect::Tint(oil.map(|v| 1.0 - (1.0 - v) * contrast)))
             }
         }
-        Fault::Dent => {
+        Defect::Dent => {
             let radius = (grade.of(0.06, 0.043, 0.03) * px).min(0.42 * reach);
             let bowl = ellipse(radius * 0.75, rng).moved(at);
             let whole = cover(&bowl, radius).blurred(radius * 0.3);
             let depth_px = radius * grade.of(1.5, 1.1, 0.8);
             (whole, Effect::Hollow { depth_px })
         }
-        Fault::Fibre => {
+        Defect::Fibre => {
             let length = grade.of(0.26, 0.17, 0.1) * px;
             let line = curl(at, length, rng);
             let width = grade.of(2.6, 2.0, 1.5) * px / 320.0;
@@ -227,14 +227,14 @@ fn draw(
                 },
             )
         }
-        Fault::Chip | Fault::Bend => {
+        Defect::Chip | Defect::Bend => {
             // Broken out of the edge: a jagged piece about a point of the outline.
             let rim = to_rim(at, &target.outline, rng);
             let radius = (grade.of(0.055, 0.038, 0.026) * px).min(0.5 * reach);
             let piece = jagged(radius, rng).moved(rim);
             (cover(&piece, 1.0), Effect::Tint([1.0; 3]))
         }
-        Fault::Hole => {
+        Defect::Hole => {
             let radius = grade.of(0.04, 0.026, 0.016) * px;
             let whole = cover(&jagged(radius, rng).moved(at), 2.0).blurred(0.6);
             (whole, Effect::Tint([0.1; 3]))
@@ -242,11 +242,11 @@ fn draw(
     };
     let wanted = match fault {
         // Half of a piece about the rim lies outside.
-        Fault::Chip | Fault::Bend => 0.5 * whole.area_px(),
+        Defect::Chip | Defect::Bend => 0.5 * whole.area_px(),
         _ => whole.area_px(),
     };
     // Only a fibre reaches beyond its part.
-    let seen = if fault == Fault::Fibre {
+    let seen = if fault == Defect::Fibre {
         whole
     } else {
         whole.within(visible)
@@ -262,7 +262,7 @@ fn draw(
 
 /// Puts the fault into the arrangement and returns where it can be seen.
 fn settle<K>(
-    fault: Fault,
+    fault: Defect,
     overlay: Overlay,
     part: Option<usize>,
     arrangement: &mut Arrangement<K>,
@@ -270,10 +270,10 @@ fn settle<K>(
     let region = overlay.cover.clone();
     let peak = region.alpha.iter().copied().fold(0.0, f32::max).max(1e-6);
     // A dent shows where its wall slopes, out to its very rim; anything else where it is dense or thick.
-    let reach = if fault == Fault::Dent { 4.0 } else { 1.0 };
+    let reach = if fault == Defect::Dent { 4.0 } else { 1.0 };
     let region = region.scaled_by(|_, _| reach / peak);
     match (fault, part) {
-        (Fault::Chip, Some(part)) => arrangement.parts[part].missing = Some(overlay.cover),
+        (Defect::Chip, Some(part)) => arrangement.parts[part].missing = Some(overlay.cover),
         _ => arrangement.overlays.push(overlay),
     }
     region

@@ -3,31 +3,31 @@
 
 use super::canvas::Brush;
 use super::ground::{Ground, Material};
-use super::product::{Arrangement, Disturbance, Grade, Part, Product, Region, Stream};
+use super::product::{Arrangement, Component, Disturbance, Grade, Product, Stream, TruthRegion};
 use super::shape::Shape;
-use super::structural::Fault;
+use super::structural::Defect;
 
 /// A cloth has no parts: this kind has no values.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {}
+pub enum ClothKind {}
 
 pub struct WovenCloth;
 
 impl Product for WovenCloth {
-    type Kind = Kind;
+    type Kind = ClothKind;
     const NAME: &'static str = "woven_cloth";
     const LAMP: f32 = -2.0;
 
-    fn arrange(&self, rng: &mut Stream) -> Arrangement<Kind> {
+    fn arrange(&self, rng: &mut Stream) -> Arrangement<ClothKind> {
         let ground = Ground::new(Material::Cloth, rng);
         Arrangement::new(ground, 0.0, 0.0, 0.0, rng)
     }
 
-    fn outline(&self, kind: &Kind) -> Shape {
+    fn outline(&self, kind: &ClothKind) -> Shape {
         match *kind {}
     }
 
-    fn paint(&self, part: &Part<Kind>, _: &mut Brush) {
+    fn paint(&self, part: &Component<ClothKind>, _: &mut Brush) {
         match part.kind {}
     }
 
@@ -39,28 +39,28 @@ impl Product for WovenCloth {
         &self,
         _: usize,
         _: Grade,
-        _: &mut Arrangement<Kind>,
+        _: &mut Arrangement<ClothKind>,
         _: &mut Stream,
-    ) -> Vec<Region> {
+    ) -> Vec<TruthRegion> {
         Vec::new()
     }
 
-    fn faults(&self) -> &'static [Fault] {
+    fn faults(&self) -> &'static [Defect] {
         &[
-            Fault::Hole,
-            Fault::Stain,
-            Fault::Fibre,
-            Fault::Bleach,
-            Fault::Crack,
-            Fault::Dent,
+            Defect::Hole,
+            Defect::Stain,
+            Defect::Fibre,
+            Defect::Bleach,
+            Defect::Crack,
+            Defect::Dent,
         ]
     }
 
-    fn bends(&self, kind: &Kind) -> bool {
+    fn bends(&self, kind: &ClothKind) -> bool {
         match *kind {}
     }
 
-    fn chips(&self, kind: &Kind) -> bool {
+    fn chips(&self, kind: &ClothKind) -> bool {
         match *kind {}
     }
 }

@@ -53,7 +53,7 @@ fn a_value_beyond_the_stated_depth_is_refused() {
 
 #[test]
 fn a_camera_s_values_are_shifted_as_stated_or_refused() {
-    let layout = |format, shift| Layout {
+    let layout = |format, shift| BufferLayout {
         format,
         width: 2,
         height: 1,
@@ -61,7 +61,7 @@ fn a_camera_s_values_are_shifted_as_stated_or_refused() {
         shift,
         yuv: YuvEncoding::default(),
     };
-    let seen = |layout: Layout, values: [u16; 2]| {
+    let seen = |layout: BufferLayout, values: [u16; 2]| {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let mut frame = Frame::empty();
         layout

@@ -18,7 +18,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn motion_jpeg(bytes: &[u8], (width, height): (u32, u32)) -> Result<(), CameraError> {
-    let layout = Layout {
+    let layout = BufferLayout {
         format: PixelFormat::Mjpg,
         width,
         height,

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use aecsad::camera::CameraError;
-use aecsad::camera::pixel_format::{Layout, PixelFormat, YuvEncoding};
+use aecsad::camera::pixel_format::{BufferLayout, PixelFormat, YuvEncoding};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::{
     ImageError, decode, image_size, read_image, read_image_by_content,
@@ -226,7 +226,7 @@ fn a_jpeg_that_breaks_its_decoder_is_damaged() {
         .unwrap()
         .into_dimensions()
         .unwrap();
-    let layout = Layout {
+    let layout = BufferLayout {
         format: PixelFormat::Mjpg,
         width,
         height,

@@ -17,7 +17,9 @@ use aecsad::station::gatekeeper::Gatekeeper;
 use aecsad::station::{Inspection, JudgeError, LineEvent};
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
-use aecsad_link::{Actuator, Decoder, Edge, Envelope, LATE_US, MAX_FRAME, ToActuator, encode};
+use aecsad_link::{
+    Actuator, Decoder, Envelope, LATE_US, MAX_FRAME, OutputEdge, ToActuator, encode,
+};
 
 use super::belt::{Belt, TOP_SPEED};
 use super::link::SharedCable;
@@ -325,7 +327,7 @@ impl World {
             }
         }
         while let Some(edge) = self.actuator.next_edge(clock_us) {
-            if let Edge::On {
+            if let OutputEdge::On {
                 part,
                 at_us,
                 pulse_us,

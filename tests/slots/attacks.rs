@@ -1,8 +1,8 @@
 //! Files that somebody made to do harm, or that went wrong on their way: each is refused for its own reason, and the
 //! station's slots are as before.
 
-use aecsad::slots::{Flashed, Request, Slots, SlotsError};
-use aecsad_inspect::bundle::{Fault, KeyRing, PublicKey, REVOKED_NAME, Trust};
+use aecsad::slots::{FlashRequest, Flashed, Slots, SlotsError};
+use aecsad_inspect::bundle::{BundleFault, KeyRing, PublicKey, REVOKED_NAME, Trust};
 use minisign::KeyPair;
 use tempfile::TempDir;
 
@@ -55,7 +55,7 @@ impl Station {
     }
 
     fn flash(&self, bytes: &[u8]) -> Result<Flashed, SlotsError> {
-        let request = Request {
+        let request = FlashRequest {
             trust: &self.ring()?,
             allow_downgrade: false,
             add_product: false,
@@ -66,7 +66,7 @@ impl Station {
 
     /// The fault for which these bytes are refused; nothing on the station has changed.
     #[track_caller]
-    fn fault(&self, bytes: &[u8]) -> Fault {
+    fn fault(&self, bytes: &[u8]) -> BundleFault {
         let content = |disk: &SimulatedDisk| {
             let names = disk.names().into_iter();
             names.map(|n| (disk.content(&n), n)).collect::<Vec<_>>()
@@ -112,7 +112,7 @@ fn what_is_in_order_is_accepted() {
 fn unsigned() {
     assert!(matches!(
         Station::new().fault(&bundle("gear", 6, None)),
-        Fault::Unsigned
+        BundleFault::Unsigned
     ));
 }
 
@@ -121,7 +121,10 @@ fn signed_with_a_stranger_s_key() {
     let station = Station::new();
     let stranger = KeyPair::generate_unencrypted_keypair().unwrap();
     let bytes = bundle("gear", 6, Some(&|manifest| Ok(sign(&stranger, manifest))));
-    assert!(matches!(station.fault(&bytes), Fault::UnknownSigner { .. }));
+    assert!(matches!(
+        station.fault(&bytes),
+        BundleFault::UnknownSigner { .. }
+    ));
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn signed_with_a_revoked_key() {
         "# lost in May\n{}  # laptop\n",
         id.id().to_lowercase()
     ));
-    let Fault::Revoked { signer } = station.fault(&bytes) else {
+    let BundleFault::Revoked { signer } = station.fault(&bytes) else {
         panic!()
     };
     assert_eq!(signer, id.id());
@@ -186,7 +189,7 @@ fn a_changed_manifest() {
     });
     assert!(matches!(
         station.fault(&damaged),
-        Fault::BadSignature { .. }
+        BundleFault::BadSignature { .. }
     ));
     let repaired = station.changed(|files| {
         let text = String::from_utf8(files[0].1.clone()).unwrap();
@@ -195,7 +198,7 @@ fn a_changed_manifest() {
     });
     assert!(matches!(
         station.fault(&repaired),
-        Fault::BadSignature { .. }
+        BundleFault::BadSignature { .. }
     ));
 }
 
@@ -203,7 +206,10 @@ fn a_changed_manifest() {
 fn a_changed_entry() {
     let station = Station::new();
     let bytes = station.changed(|files| files[2].1[1500] ^= 1);
-    assert!(matches!(station.fault(&bytes), Fault::WrongHash { .. }));
+    assert!(matches!(
+        station.fault(&bytes),
+        BundleFault::WrongHash { .. }
+    ));
 }
 
 #[test]
@@ -211,9 +217,12 @@ fn entries_in_another_order() {
     let station = Station::new();
     let bytes = station.changed(|files| files.swap(1, 2));
     // Where the signature belongs, something else stands.
-    assert!(matches!(station.fault(&bytes), Fault::Unsigned));
+    assert!(matches!(station.fault(&bytes), BundleFault::Unsigned));
     let bytes = station.changed(|files| files.swap(0, 2));
-    assert!(matches!(station.fault(&bytes), Fault::WrongEntry { .. }));
+    assert!(matches!(
+        station.fault(&bytes),
+        BundleFault::WrongEntry { .. }
+    ));
 }
 
 #[test]
@@ -221,7 +230,10 @@ fn another_bundle_s_entry_in_place_of_its_own() {
     let station = Station::new();
     let other = unpacked(&station.signed(7));
     let bytes = station.changed(|files| files[2] = other[2].clone());
-    assert!(matches!(station.fault(&bytes), Fault::WrongHash { .. }));
+    assert!(matches!(
+        station.fault(&bytes),
+        BundleFault::WrongHash { .. }
+    ));
 }
 
 #[test]
@@ -232,7 +244,7 @@ fn the_same_name_twice() {
         station.fault(&bytes);
     }
     let bytes = station.changed(|files| files.push(files[2].clone()));
-    assert!(matches!(station.fault(&bytes), Fault::TrailingBytes));
+    assert!(matches!(station.fault(&bytes), BundleFault::TrailingBytes));
 }
 
 #[test]
@@ -241,7 +253,7 @@ fn a_path_that_leaves_the_archive() {
     for name in ["../../etc/passwd", "/etc/passwd", "a/../../b"] {
         let bytes = station.with_entry_header(header(name, 3000, |_| ()));
         assert!(
-            matches!(station.fault(&bytes), Fault::BadName { .. }),
+            matches!(station.fault(&bytes), BundleFault::BadName { .. }),
             "{name}"
         );
     }
@@ -255,7 +267,10 @@ fn links() {
             h.set_entry_type(kind);
             h.set_link_name("/etc/passwd").unwrap();
         }));
-        assert!(matches!(station.fault(&bytes), Fault::NotPlainFile { .. }));
+        assert!(matches!(
+            station.fault(&bytes),
+            BundleFault::NotPlainFile { .. }
+        ));
     }
 }
 
@@ -264,10 +279,16 @@ fn absurd_sizes() {
     let station = Station::new();
     for bytes in [3001, 1 << 33, u64::MAX] {
         let archive = station.with_entry_header(header("network.onnx", bytes, |_| ()));
-        assert!(matches!(station.fault(&archive), Fault::WrongSize { .. }));
+        assert!(matches!(
+            station.fault(&archive),
+            BundleFault::WrongSize { .. }
+        ));
     }
     let manifest = header("manifest.toml", 1 << 40, |_| ());
-    assert!(matches!(station.fault(&manifest), Fault::TooLarge { .. }));
+    assert!(matches!(
+        station.fault(&manifest),
+        BundleFault::TooLarge { .. }
+    ));
 }
 
 /// A stream that never ends is read no further than its header says.
@@ -275,7 +296,7 @@ fn absurd_sizes() {
 fn a_stream_without_end() {
     let station = Station::new();
     let slots = Slots::new(station.disk.clone());
-    let request = Request {
+    let request = FlashRequest {
         trust: &station.ring().unwrap(),
         allow_downgrade: false,
         add_product: false,
@@ -304,7 +325,7 @@ fn cut_short_anywhere() {
         let fault = station.fault(&whole[..cut]);
         let early = matches!(
             fault,
-            Fault::Empty | Fault::NotABundle { .. } | Fault::Truncated { .. }
+            BundleFault::Empty | BundleFault::NotABundle { .. } | BundleFault::Truncated { .. }
         );
         assert!(early, "{cut}: {fault}");
     }
@@ -316,7 +337,7 @@ fn trailing_bytes() {
     for tail in [&[0][..], b"appended", &[0; 512]] {
         let mut bytes = station.signed(6);
         bytes.extend(tail);
-        assert!(matches!(station.fault(&bytes), Fault::TrailingBytes));
+        assert!(matches!(station.fault(&bytes), BundleFault::TrailingBytes));
     }
 }
 

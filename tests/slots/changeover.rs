@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aecsad::slots::state::Condition;
 use aecsad::slots::storage::DiskFolder;
-use aecsad::slots::{Flashed, Request, Slots, SlotsError};
+use aecsad::slots::{FlashRequest, Flashed, Slots, SlotsError};
 use aecsad::station::bundle_section::{BundleConfig, BundleSource};
 use aecsad::station::changeover::{ChangingJudge, SELECT_NAME, Watcher, start};
 use aecsad::station::loaded_judge::LoadedJudge;
@@ -115,7 +115,7 @@ impl Station {
 
     fn flash(&self, product: &str, version: u64) -> Flashed {
         let bytes = bundle(product, version, Some(&|m| Ok(sign(&self.key, m))));
-        let request = Request {
+        let request = FlashRequest {
             trust: &self.config.trust().unwrap(),
             allow_downgrade: false,
             add_product: true,

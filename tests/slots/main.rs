@@ -16,7 +16,7 @@ mod power_cut;
 mod station;
 
 use aecsad::slots::storage::Storage;
-use aecsad::slots::{Flashed, Request, Slots, SlotsError};
+use aecsad::slots::{FlashRequest, Flashed, Slots, SlotsError};
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{
     BranchStats, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust, UNTRUSTED_COMMENT,
@@ -68,7 +68,7 @@ fn bundle(product: &str, version: u64, sign: Option<Signer>) -> Vec<u8> {
 
 /// A flash without keys and without networks to prove.
 fn flash<S: Storage>(slots: &Slots<S>, bytes: &[u8]) -> Result<Flashed, SlotsError> {
-    let request = Request {
+    let request = FlashRequest {
         trust: &Trust::Anyone,
         allow_downgrade: true,
         add_product: true,

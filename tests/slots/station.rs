@@ -1,7 +1,7 @@
 //! What a station does with its slots, on a disk without trouble.
 
 use aecsad::slots::state::{Condition, SlotName};
-use aecsad::slots::{Request, STATE_FILES, Slots, SlotsError};
+use aecsad::slots::{FlashRequest, STATE_FILES, Slots, SlotsError};
 use aecsad_inspect::bundle::Trust;
 
 use super::disk::SimulatedDisk;
@@ -178,12 +178,12 @@ fn an_older_version_is_refused_unless_asked_for_and_the_floor_stays() {
     let slots = slots();
     proven(&slots, "gear", 5);
     let older = bundle("gear", 4, None);
-    let mut request = Request {
+    let mut request = FlashRequest {
         trust: &TRUST,
         allow_downgrade: false,
         add_product: false,
     };
-    let flash = |request: &Request<'_>, bytes: &[u8]| {
+    let flash = |request: &FlashRequest<'_>, bytes: &[u8]| {
         slots.flash(bytes, "old.aecsad", request, &mut |_| Ok(()))
     };
     let before = slots.state().unwrap();
@@ -221,7 +221,7 @@ fn an_older_version_is_refused_unless_asked_for_and_the_floor_stays() {
 fn another_product_is_refused_unless_it_is_added_and_keeps_to_itself() {
     let slots = slots();
     proven(&slots, "gear", 5);
-    let request = Request {
+    let request = FlashRequest {
         trust: &TRUST,
         allow_downgrade: false,
         add_product: false,
@@ -283,7 +283,7 @@ fn what_is_refused_leaves_nothing_behind() {
         let error = flash(&slots, &whole[..cut]).unwrap_err();
         assert!(matches!(error, SlotsError::Refused(_)), "{error}");
     }
-    let request = Request {
+    let request = FlashRequest {
         trust: &TRUST,
         allow_downgrade: false,
         add_product: false,

@@ -16,7 +16,7 @@ use crate::kernels::float::attention::Attention;
 use crate::kernels::float::convolution::Convolution;
 use crate::kernels::float::ops::Blocked;
 use crate::kernels::float::window::Window;
-use crate::kernels::int8::{Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, Scale};
+use crate::kernels::int8::{Epilogue, Int8Convolution, Int8Op, Int8Weights, Int8Window, Scale};
 
 /// The same network; its inputs, outputs and their order stay. `int8_weights` are the bytes of the constants with these
 /// names.
@@ -52,7 +52,7 @@ pub(crate) fn lower(
 }
 
 /// What has become of an outlet of the source.
-pub(crate) enum Wire {
+pub(crate) enum Lowered {
     Made(Made),
     /// Not in the target yet, because what follows may join it.
     Pending(Box<Pending>),
@@ -63,33 +63,33 @@ pub(crate) enum Wire {
 pub(crate) struct Made {
     pub(crate) plain: Option<OutletId>,
     pub(crate) blocked: Option<OutletId>,
-    pub(crate) bytes: Option<Bytes>,
+    pub(crate) bytes: Option<ByteMap>,
 }
 
 /// A map in bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct Bytes {
+pub(crate) struct ByteMap {
     pub(crate) wire: OutletId,
     pub(crate) scale: Scale,
 }
 
 impl Made {
-    pub(crate) fn plain(wire: OutletId) -> Wire {
-        Wire::Made(Made {
+    pub(crate) fn plain(wire: OutletId) -> Lowered {
+        Lowered::Made(Made {
             plain: Some(wire),
             ..Made::default()
         })
     }
 
-    pub(crate) fn blocked(wire: OutletId) -> Wire {
-        Wire::Made(Made {
+    pub(crate) fn blocked(wire: OutletId) -> Lowered {
+        Lowered::Made(Made {
             blocked: Some(wire),
             ..Made::default()
         })
     }
 
-    pub(crate) fn bytes(bytes: Bytes) -> Wire {
-        Wire::Made(Made {
+    pub(crate) fn bytes(bytes: ByteMap) -> Lowered {
+        Lowered::Made(Made {
             bytes: Some(bytes),
             ..Made::default()
         })
@@ -136,7 +136,7 @@ pub(crate) struct Lowering<'a> {
     pub(crate) source: &'a TypedModel,
     pub(crate) int8_weights: &'a HashMap<String, Int8Weights>,
     pub(crate) target: TypedModel,
-    pub(crate) wires: HashMap<OutletId, Wire>,
+    pub(crate) wires: HashMap<OutletId, Lowered>,
 }
 
 impl Lowering<'_> {
@@ -180,7 +180,7 @@ impl Lowering<'_> {
             plain: Some(wire),
             ..self.made(outlet)
         };
-        self.wires.insert(outlet, Wire::Made(made));
+        self.wires.insert(outlet, Lowered::Made(made));
         Ok(wire)
     }
 
@@ -190,11 +190,11 @@ impl Lowering<'_> {
             return Ok(wire);
         }
         let name = &self.source.node(outlet.node).name;
-        let wire = if matches!(self.wires.get(&outlet), Some(Wire::Pending(_))) {
+        let wire = if matches!(self.wires.get(&outlet), Some(Lowered::Pending(_))) {
             self.finish(outlet)?.context("a layer that isn't there")?
         } else if let Some(bytes) = self.made(outlet).bytes {
             let channels = self.map(outlet).context("bytes that are no map")?[0];
-            let op = Int8::Dequantise(bytes.scale, channels);
+            let op = Int8Op::Dequantise(bytes.scale, channels);
             self.target
                 .wire_node(format!("{name}.blocked"), op, &[bytes.wire])?[0]
         } else {
@@ -207,14 +207,14 @@ impl Lowering<'_> {
             blocked: Some(wire),
             ..self.made(outlet)
         };
-        self.wires.insert(outlet, Wire::Made(made));
+        self.wires.insert(outlet, Lowered::Made(made));
         Ok(wire)
     }
 
     /// Puts a layer that waits into the target; `None` if none does.
     pub(crate) fn finish(&mut self, outlet: OutletId) -> TractResult<Option<OutletId>> {
         let pending = match self.wires.remove(&outlet) {
-            Some(Wire::Pending(pending)) => pending,
+            Some(Lowered::Pending(pending)) => pending,
             made => {
                 self.wires.extend(made.map(|made| (outlet, made)));
                 return Ok(None);
@@ -226,8 +226,8 @@ impl Lowering<'_> {
             Layer::Convolution(layer) => Box::new(Blocked::Convolution(Arc::new(layer))),
             Layer::Window(layer) => Box::new(Blocked::Window(Arc::new(layer))),
             Layer::Attention(layer) => Box::new(Blocked::Attention(Arc::new(layer))),
-            Layer::Int8Convolution(layer) => Box::new(Int8::Convolution(Arc::new(layer))),
-            Layer::Int8Window(layer) => Box::new(Int8::Window(Arc::new(layer))),
+            Layer::Int8Convolution(layer) => Box::new(Int8Op::Convolution(Arc::new(layer))),
+            Layer::Int8Window(layer) => Box::new(Int8Op::Window(Arc::new(layer))),
         };
         Ok(Some(self.target.wire_node(pending.name, op, &inputs)?[0]))
     }
@@ -235,7 +235,7 @@ impl Lowering<'_> {
     /// The forms in which a map is there already.
     pub(crate) fn made(&self, outlet: OutletId) -> Made {
         match self.wires.get(&outlet) {
-            Some(Wire::Made(made)) => *made,
+            Some(Lowered::Made(made)) => *made,
             _ => Made::default(),
         }
     }
@@ -285,7 +285,7 @@ impl Lowering<'_> {
             return None;
         }
         match self.wires.get_mut(&outlet) {
-            Some(Wire::Pending(pending)) => Some(pending.as_mut()),
+            Some(Lowered::Pending(pending)) => Some(pending.as_mut()),
             _ => None,
         }
     }
@@ -297,7 +297,9 @@ impl Lowering<'_> {
             inputs,
             residual: None,
         };
-        self.wires
-            .insert(OutletId::new(node.id, 0), Wire::Pending(Box::new(pending)));
+        self.wires.insert(
+            OutletId::new(node.id, 0),
+            Lowered::Pending(Box::new(pending)),
+        );
     }
 }

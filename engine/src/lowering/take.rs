@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::math::{Add, Max, Min, Sub};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-use super::{Layer, Lowering, Made, Wire};
+use super::{Layer, Lowered, Lowering, Made};
 use crate::admission::MAX_UNFOLDED;
 use crate::kernels::common::geometry::Axis;
 use crate::kernels::common::lanes::LANES;
@@ -272,10 +272,10 @@ impl Lowering<'_> {
             });
             if is_open {
                 let other = self.blocked(other)?;
-                if let Some(Wire::Pending(mut pending)) = self.wires.remove(&map) {
+                if let Some(Lowered::Pending(mut pending)) = self.wires.remove(&map) {
                     pending.residual = Some(other);
                     self.wires
-                        .insert(OutletId::new(node.id, 0), Wire::Pending(pending));
+                        .insert(OutletId::new(node.id, 0), Lowered::Pending(pending));
                 }
                 return Ok(true);
             }
@@ -296,8 +296,8 @@ impl Lowering<'_> {
         let are_equal = maps.iter().all(|map| *map == maps[0]);
         let are_whole = maps.iter().all(|[channels, ..]| channels % LANES == 0);
         let is_any_blocked = node.inputs.iter().any(|input| match self.wires.get(input) {
-            Some(Wire::Made(made)) => made.blocked.is_some() || made.bytes.is_some(),
-            Some(Wire::Pending(_)) => true,
+            Some(Lowered::Made(made)) => made.blocked.is_some() || made.bytes.is_some(),
+            Some(Lowered::Pending(_)) => true,
             None => false,
         });
         if !is_any_blocked || is_sum && !are_equal || is_join && !are_whole {

@@ -11,10 +11,10 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::Add;
 use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8, QuantizeLinearU8};
 
-use super::{Bytes, Layer, Lowering, Made};
+use super::{ByteMap, Layer, Lowering, Made};
 use crate::admission::MAX_UNFOLDED;
 use crate::kernels::int8::{
-    Epilogue, Int8, Int8Convolution, Int8Weights, Int8Window, LANES, Scale,
+    Epilogue, Int8Convolution, Int8Op, Int8Weights, Int8Window, LANES, Scale,
 };
 
 impl Lowering<'_> {
@@ -61,9 +61,9 @@ impl Lowering<'_> {
                 Some(bytes) => bytes,
                 None => {
                     let blocked = self.blocked(input)?;
-                    let op = Int8::Quantise(scale);
+                    let op = Int8Op::Quantise(scale);
                     let wire = self.target.wire_node(&node.name, op, &[blocked])?[0];
-                    Bytes { wire, scale }
+                    ByteMap { wire, scale }
                 }
             },
         };
@@ -73,7 +73,7 @@ impl Lowering<'_> {
     }
 
     /// Lets a layer of bytes that waits for one reader write bytes.
-    fn finish_in_bytes(&mut self, outlet: OutletId, scale: Scale) -> TractResult<Option<Bytes>> {
+    fn finish_in_bytes(&mut self, outlet: OutletId, scale: Scale) -> TractResult<Option<ByteMap>> {
         let Some(epilogue) = self
             .pending(outlet)
             .and_then(|pending| pending.layer.epilogue())
@@ -82,7 +82,7 @@ impl Lowering<'_> {
         };
         epilogue.write_bytes(scale);
         let wire = self.finish(outlet)?;
-        Ok(wire.map(|wire| Bytes { wire, scale }))
+        Ok(wire.map(|wire| ByteMap { wire, scale }))
     }
 
     fn dequantise(&mut self, node: &TypedNode) -> bool {
@@ -269,7 +269,7 @@ impl Lowering<'_> {
         }
         let op = TypedConcat { axis: 0 };
         let wire = self.target.wire_node(&node.name, op, &wires)?[0];
-        let bytes = Bytes { wire, scale };
+        let bytes = ByteMap { wire, scale };
         self.wires.insert(outlet, Made::bytes(bytes));
         Ok(true)
     }

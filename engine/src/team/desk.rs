@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, Ordering, Patience, Slot, Thread, current, park,
+    AtomicBool, AtomicU64, AtomicUsize, Ordering, SharedCell, SpinWait, Thread, current, park,
 };
 
 /// One leader's.
@@ -13,7 +13,7 @@ pub struct Desk {
     /// Whether there is an operator, how many workers are at it, and from bit [`ROUND`] on the operator's number.
     state: AtomicU64,
     /// Written only while the desk is closed and nobody at it.
-    job: Slot<Option<Job>>,
+    job: SharedCell<Option<Job>>,
     /// The first piece that nobody has taken.
     next: AtomicUsize,
     /// A worker panicked.
@@ -42,7 +42,7 @@ impl Desk {
     pub fn new() -> Self {
         Desk {
             state: AtomicU64::new(0),
-            job: Slot::new(None),
+            job: SharedCell::new(None),
             next: AtomicUsize::new(0),
             broke_off: AtomicBool::new(false),
             leader: current(),
@@ -145,7 +145,7 @@ impl Desk {
 
     /// Awake at first, then asleep until someone unparks this thread.
     fn wait(&self, is_over: impl Fn(u64) -> bool) -> u64 {
-        let mut patience = Patience::new();
+        let mut patience = SpinWait::new();
         loop {
             let state = self.state.load(Ordering::Acquire);
             if is_over(state) {
@@ -153,7 +153,7 @@ impl Desk {
             }
             if patience.is_over() {
                 park();
-                patience = Patience::new();
+                patience = SpinWait::new();
             }
         }
     }

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 pub const AWAKE: Duration = Duration::from_micros(100);
 
 /// A value that other rules than the compiler's keep from being written while it is read.
-pub struct Slot<T>(UnsafeCell<T>);
+pub struct SharedCell<T>(UnsafeCell<T>);
 
-impl<T: Copy> Slot<T> {
+impl<T: Copy> SharedCell<T> {
     pub fn new(value: T) -> Self {
-        Slot(UnsafeCell::new(value))
+        SharedCell(UnsafeCell::new(value))
     }
 
     /// # Safety
@@ -34,11 +34,11 @@ impl<T: Copy> Slot<T> {
 }
 
 /// A thread's patience while it waits: awake at first.
-pub struct Patience(Instant);
+pub struct SpinWait(Instant);
 
-impl Patience {
+impl SpinWait {
     pub fn new() -> Self {
-        Patience(Instant::now())
+        SpinWait(Instant::now())
     }
 
     /// Passes a moment, and says whether to go to sleep rather than pass another.

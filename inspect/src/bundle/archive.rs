@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
-use super::error::Fault;
+use super::error::BundleFault;
 
 const BLOCK: usize = 512;
 
@@ -38,60 +38,60 @@ impl<R: Read> ArchiveReader<R> {
     }
 
     /// The next entry's header; `expected` names what should come, for the message if the archive ends.
-    pub fn header(&mut self, expected: &str) -> Result<EntryHeader, Fault> {
+    pub fn header(&mut self, expected: &str) -> Result<EntryHeader, BundleFault> {
         let at = self.at;
         let mut block = [0; BLOCK];
         self.fill(&mut block)?;
         let header = Header::from_byte_slice(&block);
         if at == 0 && !is_tar(&block) {
-            return Err(Fault::NotABundle {
+            return Err(BundleFault::NotABundle {
                 what: looks_like(&block),
             });
         }
         if block == [0; BLOCK] {
-            return Err(Fault::EndsEarly {
+            return Err(BundleFault::EndsEarly {
                 missing: expected.into(),
             });
         }
         let bytes = match (is_tar(&block), header.cksum(), header.entry_size()) {
             (true, Ok(stated), Ok(bytes)) if stated == checksum(&block) => bytes,
-            _ => return Err(Fault::HeaderDamaged { at }),
+            _ => return Err(BundleFault::HeaderDamaged { at }),
         };
         let raw_name = header.path_bytes();
         let name = String::from_utf8_lossy(&raw_name).into_owned();
         if let Some(kind) = not_plain(header.entry_type()) {
-            return Err(Fault::NotPlainFile { name, kind });
+            return Err(BundleFault::NotPlainFile { name, kind });
         }
         check_name(&name)?;
         if canonical_header(&name, bytes)?.as_bytes() != &block {
-            return Err(Fault::NotCanonical { name });
+            return Err(BundleFault::NotCanonical { name });
         }
         Ok(EntryHeader { name, bytes })
     }
 
     /// The entry's content and its padding. The caller has bounded `header.bytes`.
-    pub fn body(&mut self, header: &EntryHeader) -> Result<Vec<u8>, Fault> {
+    pub fn body(&mut self, header: &EntryHeader) -> Result<Vec<u8>, BundleFault> {
         let at = self.at;
         let mut body = Vec::new();
         let length = usize::try_from(header.bytes).ok();
         if length.is_none_or(|length| body.try_reserve_exact(length).is_err()) {
             let source = io::ErrorKind::OutOfMemory.into();
-            return Err(Fault::Read { at, source });
+            return Err(BundleFault::Read { at, source });
         }
         let read = (&mut self.input)
             .take(header.bytes)
             .read_to_end(&mut body)
-            .map_err(|source| Fault::Read { at, source })?;
+            .map_err(|source| BundleFault::Read { at, source })?;
         self.at += read as u64;
         self.digest.update(&body);
         if (read as u64) < header.bytes {
-            return Err(Fault::Truncated { at: self.at });
+            return Err(BundleFault::Truncated { at: self.at });
         }
         let mut padding = [0; BLOCK];
         let padding = &mut padding[..body.len().next_multiple_of(BLOCK) - body.len()];
         self.fill(padding)?;
         if padding.iter().any(|&b| b != 0) {
-            return Err(Fault::NotCanonical {
+            return Err(BundleFault::NotCanonical {
                 name: header.name.clone(),
             });
         }
@@ -99,41 +99,41 @@ impl<R: Read> ArchiveReader<R> {
     }
 
     /// Expects the two closing blocks and nothing behind them. Returns SHA-256 and size of the whole file.
-    pub fn finish(mut self) -> Result<([u8; 32], u64), Fault> {
+    pub fn finish(mut self) -> Result<([u8; 32], u64), BundleFault> {
         for _ in 0..2 {
             let mut block = [0; BLOCK];
             self.fill(&mut block)?;
             if block != [0; BLOCK] {
-                return Err(Fault::TrailingBytes);
+                return Err(BundleFault::TrailingBytes);
             }
         }
         let at = self.at;
         let mut one = Vec::new();
         match (&mut self.input).take(1).read_to_end(&mut one) {
             Ok(0) => Ok((self.digest.finalize().into(), self.at)),
-            Ok(_) => Err(Fault::TrailingBytes),
-            Err(source) => Err(Fault::Read { at, source }),
+            Ok(_) => Err(BundleFault::TrailingBytes),
+            Err(source) => Err(BundleFault::Read { at, source }),
         }
     }
 
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Fault> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), BundleFault> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.input.read(&mut buffer[filled..]) {
-                Ok(0) if self.at == 0 => return Err(Fault::Empty),
+                Ok(0) if self.at == 0 => return Err(BundleFault::Empty),
                 Ok(0) if self.at < BLOCK as u64 => {
-                    return Err(Fault::NotABundle {
+                    return Err(BundleFault::NotABundle {
                         what: looks_like(&buffer[..filled]),
                     });
                 }
-                Ok(0) => return Err(Fault::Truncated { at: self.at }),
+                Ok(0) => return Err(BundleFault::Truncated { at: self.at }),
                 Ok(n) => {
                     filled += n;
                     self.at += n as u64;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
-                    return Err(Fault::Read {
+                    return Err(BundleFault::Read {
                         at: self.at,
                         source,
                     });
@@ -146,12 +146,12 @@ impl<R: Read> ArchiveReader<R> {
 }
 
 /// The one header that an entry may have: a plain ustar file, mode 644, owner 0, time 0.
-pub(super) fn canonical_header(name: &str, bytes: u64) -> Result<Header, Fault> {
+pub(super) fn canonical_header(name: &str, bytes: u64) -> Result<Header, BundleFault> {
     check_name(name)?;
     let mut header = Header::new_ustar();
     header
         .set_path(name)
-        .map_err(|_| Fault::BadName { name: shown(name) })?;
+        .map_err(|_| BundleFault::BadName { name: shown(name) })?;
     header.set_entry_type(EntryType::Regular);
     header.set_size(bytes);
     header.set_mode(0o644);
@@ -172,7 +172,7 @@ pub(super) fn padding(bytes: usize) -> &'static [u8] {
 pub(super) const CLOSING: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
 /// Accepts `a`, `a/b.onnx`; refuses absolute paths, `.`, `..`, empty parts and any other character.
-pub(super) fn check_name(name: &str) -> Result<(), Fault> {
+pub(super) fn check_name(name: &str) -> Result<(), BundleFault> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
     let good = name.len() <= MAX_NAME
         && name.bytes().all(allowed)
@@ -180,7 +180,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Fault> {
     if good {
         Ok(())
     } else {
-        Err(Fault::BadName { name: shown(name) })
+        Err(BundleFault::BadName { name: shown(name) })
     }
 }
 

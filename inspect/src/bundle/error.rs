@@ -9,11 +9,11 @@ pub enum BundleError {
     #[error("{}: the bundle can't be opened ({source}); check the path and its permissions", path.display())]
     Open { path: PathBuf, source: io::Error },
     #[error("{bundle}: {fault}")]
-    Refused { bundle: String, fault: Fault },
+    Refused { bundle: String, fault: BundleFault },
     #[error("{}: the bundle can't be written ({source}); free some space or name another place", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("{}: the bundle was not written because {fault}", path.display())]
-    Unwritable { path: PathBuf, fault: Fault },
+    Unwritable { path: PathBuf, fault: BundleFault },
     #[error("{}: the bundle was not written because signing it failed: {source}", path.display())]
     Sign {
         path: PathBuf,
@@ -46,7 +46,7 @@ impl BundleError {
     }
 
     /// What is wrong with the bundle, if that is why it was refused.
-    pub fn fault(&self) -> Option<&Fault> {
+    pub fn fault(&self) -> Option<&BundleFault> {
         match self {
             BundleError::Refused { fault, .. } | BundleError::Unwritable { fault, .. } => {
                 Some(fault)
@@ -58,7 +58,7 @@ impl BundleError {
 
 /// One thing wrong with a bundle. Sentences continue "FILE: …".
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum BundleFault {
     #[error("this is a folder, not a bundle file; name the .aecsad file")]
     Folder,
     #[error("this is a device or a pipe, not a bundle file; name the .aecsad file")]

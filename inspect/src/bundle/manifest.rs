@@ -10,7 +10,7 @@ use aecsad_program::text_file;
 use serde::{Deserialize, Serialize};
 
 use super::archive::check_name;
-use super::error::Fault;
+use super::error::BundleFault;
 use super::{MANIFEST_NAME, SIGNATURE_NAME};
 use super::{MAX_BUNDLE_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES};
 use crate::branches::Branch;
@@ -117,11 +117,11 @@ impl Manifest {
     }
 
     /// The manifest's file: TOML, then the checksum line.
-    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, BundleFault> {
         self.check()?;
         let text = seal(toml::to_string(self).map_err(|e| refused(e.to_string()))?);
         if text.len() as u64 > MAX_MANIFEST_BYTES {
-            return Err(Fault::TooLarge {
+            return Err(BundleFault::TooLarge {
                 name: MANIFEST_NAME.into(),
                 bytes: text.len() as u64,
                 limit: MAX_MANIFEST_BYTES,
@@ -130,14 +130,14 @@ impl Manifest {
         Ok(text.into_bytes())
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Manifest, Fault> {
-        let above = unseal(bytes).ok_or(Fault::ManifestDamaged)?;
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Manifest, BundleFault> {
+        let above = unseal(bytes).ok_or(BundleFault::ManifestDamaged)?;
         let text = text_file::decode(above).map_err(|e| refused(e.to_string()))?;
         let table: toml::Table = text_file::toml(text).map_err(|e| refused(e.to_string()))?;
         // Before the fields: a later format will have fields that this one doesn't know.
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(found) if found != i64::from(FORMAT) => {
-                return Err(Fault::Format {
+                return Err(BundleFault::Format {
                     found,
                     known: FORMAT,
                 });
@@ -150,7 +150,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), BundleFault> {
         Self::check_product(&self.product)?;
         self.check_numbers()?;
         self.check_branches()?;
@@ -158,7 +158,7 @@ impl Manifest {
     }
 
     /// Whether a product can be called so.
-    pub fn check_product(product: &str) -> Result<(), Fault> {
+    pub fn check_product(product: &str) -> Result<(), BundleFault> {
         let bad_char = |c: char| c.is_control() || c == '/' || c == '\\';
         if product.trim().is_empty()
             || product.chars().count() > 64
@@ -172,7 +172,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn check_numbers(&self) -> Result<(), Fault> {
+    fn check_numbers(&self) -> Result<(), BundleFault> {
         let InputGeometry {
             width,
             height,
@@ -222,7 +222,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn check_branches(&self) -> Result<(), Fault> {
+    fn check_branches(&self) -> Result<(), BundleFault> {
         let mut seen = BTreeSet::new();
         for branch in &self.branches {
             if !seen.insert(branch.name) {
@@ -247,12 +247,12 @@ impl Manifest {
     }
 }
 
-fn check_entries(entries: &[Entry]) -> Result<(), Fault> {
+fn check_entries(entries: &[Entry]) -> Result<(), BundleFault> {
     if entries.is_empty() {
         return Err(refused("it lists no entries"));
     }
     if entries.len() > MAX_ENTRIES {
-        return Err(Fault::TooManyEntries {
+        return Err(BundleFault::TooManyEntries {
             found: entries.len(),
             limit: MAX_ENTRIES,
         });
@@ -265,7 +265,7 @@ fn check_entries(entries: &[Entry]) -> Result<(), Fault> {
             return Err(refused(format!("`{}` can't be an entry", entry.path)));
         }
         if !seen.insert(entry.path.as_str()) {
-            return Err(Fault::Duplicate {
+            return Err(BundleFault::Duplicate {
                 name: entry.path.clone(),
             });
         }
@@ -279,7 +279,7 @@ fn check_entries(entries: &[Entry]) -> Result<(), Fault> {
         total = total.saturating_add(entry.bytes);
         let limit = MAX_ENTRY_BYTES;
         if entry.bytes > limit {
-            return Err(Fault::TooLarge {
+            return Err(BundleFault::TooLarge {
                 name: entry.path.clone(),
                 bytes: entry.bytes,
                 limit,
@@ -287,7 +287,7 @@ fn check_entries(entries: &[Entry]) -> Result<(), Fault> {
         }
     }
     if total > MAX_BUNDLE_BYTES {
-        return Err(Fault::TooLarge {
+        return Err(BundleFault::TooLarge {
             name: "the whole bundle".into(),
             bytes: total,
             limit: MAX_BUNDLE_BYTES,
@@ -296,6 +296,6 @@ fn check_entries(entries: &[Entry]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn refused(why: impl Into<String>) -> Fault {
-    Fault::Manifest { why: why.into() }
+fn refused(why: impl Into<String>) -> BundleFault {
+    BundleFault::Manifest { why: why.into() }
 }

@@ -19,7 +19,7 @@ use aecsad_program::sha256::{hex, hex_sha256};
 
 use crate::arrays::Arrays;
 use archive::ArchiveReader;
-pub use error::{BundleError, Fault};
+pub use error::{BundleError, BundleFault};
 pub use key_ring::{KeyRing, REVOKED_NAME};
 pub use manifest::{BranchStats, Entry, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance};
 pub use signature::{PublicKey, Trust, UNTRUSTED_COMMENT};
@@ -61,10 +61,10 @@ impl Bundle {
         // Asked before opening: opening a pipe waits for its writer.
         let metadata = path.metadata().map_err(open_error)?;
         if metadata.is_dir() {
-            return Err(refused(Fault::Folder));
+            return Err(refused(BundleFault::Folder));
         }
         if !metadata.is_file() {
-            return Err(refused(Fault::NotAFile));
+            return Err(refused(BundleFault::NotAFile));
         }
         let file = File::open(path).map_err(open_error)?;
         Self::from_reader(file, &name, trust)
@@ -78,7 +78,7 @@ impl Bundle {
         })
     }
 
-    fn take_apart(input: impl Read, name: &str, trust: &Trust) -> Result<Bundle, Fault> {
+    fn take_apart(input: impl Read, name: &str, trust: &Trust) -> Result<Bundle, BundleFault> {
         let mut archive = ArchiveReader::new(input);
         let header = archive.header(MANIFEST_NAME)?;
         expect(&header.name, MANIFEST_NAME)?;
@@ -104,7 +104,7 @@ impl Bundle {
             };
             expect(&header.name, &entry.path)?;
             if header.bytes != entry.bytes {
-                return Err(Fault::WrongSize {
+                return Err(BundleFault::WrongSize {
                     name: header.name,
                     found: header.bytes,
                     expected: entry.bytes,
@@ -112,7 +112,7 @@ impl Bundle {
             }
             let content = archive.body(&header)?;
             if hex_sha256(&content) != entry.sha256 {
-                return Err(Fault::WrongHash { name: header.name });
+                return Err(BundleFault::WrongHash { name: header.name });
             }
             contents.push(content);
         }
@@ -132,7 +132,7 @@ impl Bundle {
         self.entries()
             .find(|(name, _)| *name == path)
             .map(|(_, content)| content)
-            .ok_or_else(|| self.refused(Fault::NoEntry { name: path.into() }))
+            .ok_or_else(|| self.refused(BundleFault::NoEntry { name: path.into() }))
     }
 
     /// The named arrays in a safetensors entry.
@@ -166,7 +166,7 @@ impl Bundle {
         &self.name
     }
 
-    fn refused(&self, fault: Fault) -> BundleError {
+    fn refused(&self, fault: BundleFault) -> BundleError {
         BundleError::Refused {
             bundle: self.name.clone(),
             fault,
@@ -174,21 +174,21 @@ impl Bundle {
     }
 }
 
-fn expect(found: &str, expected: &str) -> Result<(), Fault> {
+fn expect(found: &str, expected: &str) -> Result<(), BundleFault> {
     if found == expected {
         return Ok(());
     }
-    Err(Fault::WrongEntry {
+    Err(BundleFault::WrongEntry {
         found: found.into(),
         expected: expected.into(),
     })
 }
 
-fn bound(name: &str, bytes: u64, limit: u64) -> Result<(), Fault> {
+fn bound(name: &str, bytes: u64, limit: u64) -> Result<(), BundleFault> {
     if bytes <= limit {
         return Ok(());
     }
-    Err(Fault::TooLarge {
+    Err(BundleFault::TooLarge {
         name: name.into(),
         bytes,
         limit,

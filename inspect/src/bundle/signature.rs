@@ -10,7 +10,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::error::{BundleError, Fault};
+use super::error::{BundleError, BundleFault};
 use super::key_ring::KeyRing;
 
 /// The signature's first line. No signature covers it, so only this one text is accepted.
@@ -83,7 +83,7 @@ pub(super) fn check(
     manifest: &[u8],
     signature: Option<&[u8]>,
     trust: &Trust,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<String>, BundleFault> {
     let signature = signature.map(parse).transpose()?;
     let ring = match trust {
         Trust::Anyone => return Ok(None),
@@ -91,32 +91,32 @@ pub(super) fn check(
             let demo = PublicKey::demo().ok().map(|key| key.id);
             let signer = signature.map(|(_, signer)| signer);
             if signer.is_some() && signer == demo {
-                return Err(Fault::DemoKey);
+                return Err(BundleFault::DemoKey);
             }
             return Ok(None);
         }
         Trust::Keys(ring) => ring,
     };
-    let (signature, signer) = signature.ok_or(Fault::Unsigned)?;
+    let (signature, signer) = signature.ok_or(BundleFault::Unsigned)?;
     if ring.revoked.contains(&signer) {
-        return Err(Fault::Revoked { signer });
+        return Err(BundleFault::Revoked { signer });
     }
     let mut known = ring.keys.iter().filter(|key| key.id == signer).peekable();
     if known.peek().is_none() {
         let trusted = ring.trusted();
-        return Err(Fault::UnknownSigner { signer, trusted });
+        return Err(BundleFault::UnknownSigner { signer, trusted });
     }
     // Two keys may share an id by accident or design; one that fits is enough.
     if known.any(|key| key.key.verify(manifest, &signature, false).is_ok()) {
         Ok(Some(signer))
     } else {
-        Err(Fault::BadSignature { signer })
+        Err(BundleFault::BadSignature { signer })
     }
 }
 
 /// Four lines, each closed by a newline, in the one spelling that minisign writes.
-fn parse(bytes: &[u8]) -> Result<(minisign_verify::Signature, String), Fault> {
-    let damaged = || Fault::SignatureDamaged;
+fn parse(bytes: &[u8]) -> Result<(minisign_verify::Signature, String), BundleFault> {
+    let damaged = || BundleFault::SignatureDamaged;
     let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
     let lines: Vec<&str> = text.split('\n').collect();
     let [untrusted, first, _, second, ""] = lines[..] else {

@@ -8,7 +8,7 @@ use aecsad_program::sha256::hex_sha256;
 use aecsad_program::whole_file::WholeFile;
 
 use super::archive::{CLOSING, canonical_header, padding};
-use super::error::{BundleError, Fault};
+use super::error::{BundleError, BundleFault};
 use super::manifest::{Entry, Manifest};
 use super::{MANIFEST_NAME, SIGNATURE_NAME};
 
@@ -22,7 +22,7 @@ pub fn write_bundle(
     entries: &[(String, Vec<u8>)],
     sign: Option<Signer>,
 ) -> Result<(), BundleError> {
-    let unwritable = |fault: Fault| BundleError::Unwritable {
+    let unwritable = |fault: BundleFault| BundleError::Unwritable {
         path: path.into(),
         fault,
     };

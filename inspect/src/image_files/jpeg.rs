@@ -5,7 +5,7 @@ mod huffman;
 
 use super::MAX_PIXELS;
 use super::container::{Container, u16_at};
-use huffman::{Bits, Table, customary};
+use huffman::{Bits, HuffmanTable, customary};
 
 /// More than any encoder writes; bounds the walk.
 const MAX_SCANS: usize = 100;
@@ -14,7 +14,7 @@ const NOT_SENT: u8 = 255;
 
 /// Why the coded blocks can't be followed to the end of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+enum BundleFault {
     /// The bits of a scan run out before its last block.
     Cut,
     Damaged(&'static str),
@@ -108,15 +108,15 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
                 };
                 let walked = picture
                     .begin(segment)
-                    .ok_or(Fault::Damaged("a scan's header"))
+                    .ok_or(BundleFault::Damaged("a scan's header"))
                     .and_then(|(members, scan)| {
                         let mut bits = Bits::new(bytes, at);
                         picture.walk(&members, &scan, &tables, restart_interval, &mut bits)
                     });
                 match walked {
                     Ok(end) => at = end,
-                    Err(Fault::Cut) => return None,
-                    Err(Fault::Damaged(what)) => return Some(Container::Damaged(what)),
+                    Err(BundleFault::Cut) => return None,
+                    Err(BundleFault::Damaged(what)) => return Some(Container::Damaged(what)),
                 }
             }
             _ => {}
@@ -235,7 +235,7 @@ impl Picture {
         tables: &huffman::Tables,
         restart_interval: usize,
         bits: &mut Bits<'_>,
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, BundleFault> {
         let interleaved = members.len() > 1;
         let (across, down) = match members {
             [alone] => (self.components[*alone].wide, self.components[*alone].high),
@@ -294,12 +294,16 @@ impl Component {
     }
 }
 
-fn dc_difference(dc: &Table, bits: &mut Bits<'_>) -> Result<(), Fault> {
+fn dc_difference(dc: &HuffmanTable, bits: &mut Bits<'_>) -> Result<(), BundleFault> {
     let size = dc.decode(bits)?;
     bits.skip(u32::from(size.min(16)))
 }
 
-fn whole_block(dc: &Table, ac: &Table, bits: &mut Bits<'_>) -> Result<(), Fault> {
+fn whole_block(
+    dc: &HuffmanTable,
+    ac: &HuffmanTable,
+    bits: &mut Bits<'_>,
+) -> Result<(), BundleFault> {
     dc_difference(dc, bits)?;
     let mut at = 1;
     while at < 64 {
@@ -310,7 +314,7 @@ fn whole_block(dc: &Table, ac: &Table, bits: &mut Bits<'_>) -> Result<(), Fault>
             _ => {
                 at += run + 1;
                 if at > 64 {
-                    return Err(Fault::Damaged("a block with too many coefficients"));
+                    return Err(BundleFault::Damaged("a block with too many coefficients"));
                 }
                 bits.skip(size)?;
             }
@@ -322,11 +326,11 @@ fn whole_block(dc: &Table, ac: &Table, bits: &mut Bits<'_>) -> Result<(), Fault>
 /// One block's part of a progressive scan: coefficients `scan.first` to `scan.last`.
 fn band(
     scan: &Scan,
-    ac: &Table,
+    ac: &HuffmanTable,
     nonzero: &mut u64,
     end_of_band_run: &mut u32,
     bits: &mut Bits<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), BundleFault> {
     let mut at = scan.first;
     if *end_of_band_run == 0 {
         while at <= scan.last {
@@ -353,7 +357,7 @@ fn band(
             }
             if size > 0 {
                 if at > scan.last {
-                    return Err(Fault::Damaged("a block with too many coefficients"));
+                    return Err(BundleFault::Damaged("a block with too many coefficients"));
                 }
                 *nonzero |= 1 << at;
             }

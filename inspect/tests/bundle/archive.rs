@@ -1,6 +1,6 @@
 //! Archives that aren't what a bundle's archive must be.
 
-use aecsad_inspect::bundle::{Bundle, BundleError, Fault, Trust};
+use aecsad_inspect::bundle::{Bundle, BundleError, BundleFault, Trust};
 use tar::EntryType;
 
 use super::{fault, header, packed, read, unpacked, unsigned};
@@ -26,7 +26,7 @@ fn a_whole_bundle_is_read() {
     assert_eq!(bundle.entry("stats.safetensors").unwrap(), entries[1].1);
     assert_eq!(bundle.signed_by(), None);
     let error = bundle.entry("nothing.onnx").unwrap_err();
-    assert!(matches!(error.fault(), Some(Fault::NoEntry { .. })));
+    assert!(matches!(error.fault(), Some(BundleFault::NoEntry { .. })));
 }
 
 #[test]
@@ -56,9 +56,9 @@ fn cut_short_anywhere_it_is_refused() {
     let whole = unsigned();
     for cut in 0..whole.len() {
         match fault(&whole[..cut]) {
-            Fault::Empty => assert_eq!(cut, 0),
-            Fault::NotABundle { .. } => assert!(cut < 512, "{cut}"),
-            Fault::Truncated { at } => assert_eq!(at, cut as u64),
+            BundleFault::Empty => assert_eq!(cut, 0),
+            BundleFault::NotABundle { .. } => assert!(cut < 512, "{cut}"),
+            BundleFault::Truncated { at } => assert_eq!(at, cut as u64),
             other => panic!("cut at {cut}: {other:?}"),
         }
     }
@@ -80,7 +80,7 @@ fn no_flipped_bit_is_accepted() {
 #[test]
 fn an_archive_without_its_last_entry_says_which() {
     let files = unpacked(&unsigned());
-    let Fault::EndsEarly { missing } = fault(&packed(&files[..2])) else {
+    let BundleFault::EndsEarly { missing } = fault(&packed(&files[..2])) else {
         panic!()
     };
     assert_eq!(missing, "stats.safetensors");
@@ -90,7 +90,10 @@ fn an_archive_without_its_last_entry_says_which() {
 fn swapped_entries_are_refused() {
     let mut files = unpacked(&unsigned());
     files.swap(1, 2);
-    assert!(matches!(fault(&packed(&files)), Fault::WrongEntry { .. }));
+    assert!(matches!(
+        fault(&packed(&files)),
+        BundleFault::WrongEntry { .. }
+    ));
 }
 
 #[test]
@@ -99,21 +102,27 @@ fn entries_that_trade_names_are_refused() {
     let name = files[1].0.clone();
     files[1].0 = files[2].0.clone();
     files[2].0 = name;
-    assert!(matches!(fault(&packed(&files)), Fault::WrongEntry { .. }));
+    assert!(matches!(
+        fault(&packed(&files)),
+        BundleFault::WrongEntry { .. }
+    ));
 }
 
 #[test]
 fn the_manifest_must_come_first() {
     let mut files = unpacked(&unsigned());
     files.swap(0, 1);
-    assert!(matches!(fault(&packed(&files)), Fault::WrongEntry { .. }));
+    assert!(matches!(
+        fault(&packed(&files)),
+        BundleFault::WrongEntry { .. }
+    ));
 }
 
 #[test]
 fn a_changed_entry_is_refused() {
     let mut files = unpacked(&unsigned());
     files[1].1[100] ^= 1;
-    let Fault::WrongHash { name } = fault(&packed(&files)) else {
+    let BundleFault::WrongHash { name } = fault(&packed(&files)) else {
         panic!()
     };
     assert_eq!(name, "networks/encoder.onnx");
@@ -125,7 +134,7 @@ fn an_entry_of_another_size_is_refused() {
     files[2].1.pop();
     assert!(matches!(
         fault(&packed(&files)),
-        Fault::WrongSize {
+        BundleFault::WrongSize {
             found: 299,
             expected: 300,
             ..
@@ -137,14 +146,17 @@ fn an_entry_of_another_size_is_refused() {
 fn an_unnamed_entry_at_the_end_is_refused() {
     let mut files = unpacked(&unsigned());
     files.push(("extra.bin".into(), vec![1]));
-    assert!(matches!(fault(&packed(&files)), Fault::TrailingBytes));
+    assert!(matches!(fault(&packed(&files)), BundleFault::TrailingBytes));
 }
 
 #[test]
 fn a_second_entry_of_the_same_name_is_refused() {
     let mut files = unpacked(&unsigned());
     files.insert(2, files[1].clone());
-    assert!(matches!(fault(&packed(&files)), Fault::WrongEntry { .. }));
+    assert!(matches!(
+        fault(&packed(&files)),
+        BundleFault::WrongEntry { .. }
+    ));
 }
 
 #[test]
@@ -152,7 +164,7 @@ fn trailing_bytes_are_refused() {
     for tail in [&[0u8][..], &[1], &[0; 512], b"appended"] {
         let mut bytes = unsigned();
         bytes.extend(tail);
-        assert!(matches!(fault(&bytes), Fault::TrailingBytes));
+        assert!(matches!(fault(&bytes), BundleFault::TrailingBytes));
     }
 }
 
@@ -171,7 +183,7 @@ fn names_that_leave_the_archive_are_refused() {
         "con\u{1b}[2J",
     ] {
         let archive = with_second_header(header(name, 300, |_| ()));
-        let Fault::BadName { name: shown } = fault(&archive) else {
+        let BundleFault::BadName { name: shown } = fault(&archive) else {
             panic!("{name}")
         };
         assert!(shown.chars().all(|c| !c.is_control()), "{shown}");
@@ -199,7 +211,7 @@ fn anything_but_a_plain_file_is_refused() {
             h.set_entry_type(kind);
             h.set_link_name("/etc/passwd").unwrap();
         }));
-        let Fault::NotPlainFile { kind, .. } = fault(&archive) else {
+        let BundleFault::NotPlainFile { kind, .. } = fault(&archive) else {
             panic!("{said}")
         };
         assert_eq!(kind, said);
@@ -210,12 +222,12 @@ fn anything_but_a_plain_file_is_refused() {
 fn huge_sizes_are_refused_before_anything_is_read() {
     for bytes in [301, 1 << 30, 1 << 40, u64::MAX] {
         let archive = with_second_header(header("stats.safetensors", bytes, |_| ()));
-        assert!(matches!(fault(&archive), Fault::WrongSize { found, .. } if found == bytes));
+        assert!(matches!(fault(&archive), BundleFault::WrongSize { found, .. } if found == bytes));
     }
     let manifest = header("manifest.toml", (1 << 20) + 1, |_| ());
     assert!(matches!(
         fault(&manifest),
-        Fault::TooLarge {
+        BundleFault::TooLarge {
             limit: 1_048_576,
             ..
         }
@@ -233,7 +245,7 @@ fn a_header_of_another_form_is_refused() {
     ];
     for change in changes {
         let archive = with_second_header(header("stats.safetensors", 300, change));
-        assert!(matches!(fault(&archive), Fault::NotCanonical { .. }));
+        assert!(matches!(fault(&archive), BundleFault::NotCanonical { .. }));
     }
 }
 
@@ -243,18 +255,18 @@ fn other_files_are_named_for_what_they_are() {
     png.resize(2000, 7);
     let said = fault(&png).to_string();
     assert!(said.contains("a PNG picture"), "{said}");
-    assert!(matches!(fault(b""), Fault::Empty));
-    assert!(matches!(fault(b"hello"), Fault::NotABundle { .. }));
-    assert!(matches!(fault(&[0; 4096]), Fault::NotABundle { .. }));
+    assert!(matches!(fault(b""), BundleFault::Empty));
+    assert!(matches!(fault(b"hello"), BundleFault::NotABundle { .. }));
+    assert!(matches!(fault(&[0; 4096]), BundleFault::NotABundle { .. }));
 }
 
 #[test]
 fn folders_missing_files_and_pipes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = Bundle::read(folder.path(), &Trust::Anyone).unwrap_err();
-    assert!(matches!(error.fault(), Some(Fault::Folder)));
+    assert!(matches!(error.fault(), Some(BundleFault::Folder)));
     let error = Bundle::read(&folder.path().join("none"), &Trust::Anyone).unwrap_err();
     assert!(matches!(error, BundleError::Open { .. }));
     let error = Bundle::read("/dev/zero".as_ref(), &Trust::Anyone).unwrap_err();
-    assert!(matches!(error.fault(), Some(Fault::NotAFile)));
+    assert!(matches!(error.fault(), Some(BundleFault::NotAFile)));
 }

@@ -9,7 +9,7 @@ mod write;
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{
-    BranchStats, Bundle, BundleError, Fault, Manifest, Profile, Threshold, Tolerance, Trust,
+    BranchStats, Bundle, BundleError, BundleFault, Manifest, Profile, Threshold, Tolerance, Trust,
 };
 use aecsad_inspect::optics::InputGeometry;
 
@@ -83,7 +83,7 @@ fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
 }
 
 /// The fault for which these bytes are refused; its sentence names the file.
-fn fault(bytes: &[u8]) -> Fault {
+fn fault(bytes: &[u8]) -> BundleFault {
     match read(bytes) {
         Err(error @ BundleError::Refused { .. }) => {
             assert!(error.to_string().starts_with("part.aecsad: "), "{error}");

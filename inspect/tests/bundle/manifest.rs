@@ -1,6 +1,6 @@
 //! Manifests that contradict themselves, or that this version doesn't know.
 
-use aecsad_inspect::bundle::Fault;
+use aecsad_inspect::bundle::BundleFault;
 
 use super::{fault, manifest, packed, read, unpacked, unsigned, with_manifest};
 
@@ -23,7 +23,10 @@ fn a_changed_manifest_is_refused_without_any_key() {
     let mut files = unpacked(&unsigned());
     let text = String::from_utf8(files[0].1.clone()).unwrap();
     files[0].1 = text.replace("value = 3.7", "value = 9.7").into_bytes();
-    assert!(matches!(fault(&packed(&files)), Fault::ManifestDamaged));
+    assert!(matches!(
+        fault(&packed(&files)),
+        BundleFault::ManifestDamaged
+    ));
 }
 
 #[test]
@@ -33,7 +36,7 @@ fn a_later_format_says_so_even_with_fields_unknown_here() {
     });
     assert!(matches!(
         fault(&bytes),
-        Fault::Format { found: 2, known: 1 }
+        BundleFault::Format { found: 2, known: 1 }
     ));
 }
 
@@ -83,7 +86,7 @@ fn entries_are_bounded_before_they_are_read() {
     let bytes = with_manifest(|text| *text = text.replace("bytes = 300", "bytes = 209715201"));
     assert!(matches!(
         fault(&bytes),
-        Fault::TooLarge {
+        BundleFault::TooLarge {
             limit: 209_715_200,
             ..
         }
@@ -95,7 +98,7 @@ fn entries_are_bounded_before_they_are_read() {
     });
     assert!(matches!(
         fault(&bytes),
-        Fault::TooLarge {
+        BundleFault::TooLarge {
             limit: 268_435_456,
             ..
         }
@@ -109,13 +112,13 @@ fn the_list_of_entries_is_checked() {
         with_manifest(|text| *text = text.replace("stats.safetensors", &name))
     };
     for name in ["../up", "/root", "a b"] {
-        assert!(matches!(fault(&named(name)), Fault::BadName { .. }));
+        assert!(matches!(fault(&named(name)), BundleFault::BadName { .. }));
     }
     for name in ["manifest.toml", "manifest.minisig"] {
-        assert!(matches!(fault(&named(name)), Fault::Manifest { .. }));
+        assert!(matches!(fault(&named(name)), BundleFault::Manifest { .. }));
     }
     let twice = named("networks/encoder.onnx");
-    assert!(matches!(fault(&twice), Fault::Duplicate { .. }));
+    assert!(matches!(fault(&twice), BundleFault::Duplicate { .. }));
     let many = with_manifest(|text| {
         let at = text.find("[[entry]]").unwrap();
         let first = text[at..].split("[[entry]]").nth(1).unwrap().to_owned();
@@ -126,7 +129,7 @@ fn the_list_of_entries_is_checked() {
     });
     assert!(matches!(
         fault(&many),
-        Fault::TooManyEntries {
+        BundleFault::TooManyEntries {
             found: 65,
             limit: 64
         }

@@ -1,6 +1,8 @@
 //! Signed bundles, and the stations that accept only those.
 
-use aecsad_inspect::bundle::{Bundle, BundleError, Fault, PublicKey, Trust, UNTRUSTED_COMMENT};
+use aecsad_inspect::bundle::{
+    Bundle, BundleError, BundleFault, PublicKey, Trust, UNTRUSTED_COMMENT,
+};
 use minisign::KeyPair;
 
 use super::{packed, read, unpacked, unsigned, written};
@@ -30,7 +32,7 @@ fn public(key: &KeyPair) -> PublicKey {
     PublicKey::decode(&text, "aecsad.pub").unwrap()
 }
 
-fn fault(bytes: &[u8], keys: &[&KeyPair]) -> Fault {
+fn fault(bytes: &[u8], keys: &[&KeyPair]) -> BundleFault {
     let trust = Trust::Keys(
         keys.iter()
             .map(|key| public(key))
@@ -65,13 +67,16 @@ fn the_key_id_is_the_one_minisign_shows() {
 
 #[test]
 fn unsigned_is_refused_where_keys_are_set() {
-    assert!(matches!(fault(&unsigned(), &[&pair()]), Fault::Unsigned));
+    assert!(matches!(
+        fault(&unsigned(), &[&pair()]),
+        BundleFault::Unsigned
+    ));
 }
 
 #[test]
 fn a_stranger_s_key_is_refused_by_name() {
     let (key, other) = (pair(), pair());
-    let Fault::UnknownSigner { signer, trusted } = fault(&signed(&key), &[&other]) else {
+    let BundleFault::UnknownSigner { signer, trusted } = fault(&signed(&key), &[&other]) else {
         panic!()
     };
     assert_eq!(signer, public(&key).id());
@@ -90,7 +95,7 @@ fn a_manifest_changed_after_signing_is_refused() {
     assert!(read(&packed(&files)).is_ok());
     assert!(matches!(
         fault(&packed(&files), &[&key]),
-        Fault::BadSignature { .. }
+        BundleFault::BadSignature { .. }
     ));
 }
 
@@ -101,7 +106,7 @@ fn another_bundle_s_signature_is_refused() {
     files[1].1 = sign(&key, b"another manifest").into_bytes();
     assert!(matches!(
         fault(&packed(&files), &[&key]),
-        Fault::BadSignature { .. }
+        BundleFault::BadSignature { .. }
     ));
 }
 
@@ -114,7 +119,10 @@ fn a_key_of_the_same_id_is_not_the_same_key() {
     let forged = PublicKey::decode(&forged.to_base64(), "forged").unwrap();
     let trust = Trust::Keys(vec![forged.clone()].into());
     let error = Bundle::from_reader(&signed(&key)[..], "part.aecsad", &trust).unwrap_err();
-    assert!(matches!(error.fault(), Some(Fault::BadSignature { .. })));
+    assert!(matches!(
+        error.fault(),
+        Some(BundleFault::BadSignature { .. })
+    ));
     let trust = Trust::Keys(vec![forged, public(&key)].into());
     assert!(Bundle::from_reader(&signed(&key)[..], "part.aecsad", &trust).is_ok());
 }
@@ -140,7 +148,10 @@ fn garbage_in_place_of_a_signature_is_refused() {
         let mut files = files.clone();
         files[1].1 = text.clone().into_bytes();
         assert!(
-            matches!(fault(&packed(&files), &[&key]), Fault::SignatureDamaged),
+            matches!(
+                fault(&packed(&files), &[&key]),
+                BundleFault::SignatureDamaged
+            ),
             "{text:?}"
         );
     }
@@ -148,7 +159,7 @@ fn garbage_in_place_of_a_signature_is_refused() {
     files[1].1 = vec![b'x'; 5000];
     assert!(matches!(
         fault(&packed(&files), &[&key]),
-        Fault::TooLarge { limit: 4096, .. }
+        BundleFault::TooLarge { limit: 4096, .. }
     ));
 }
 

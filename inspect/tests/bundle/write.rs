@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aecsad_inspect::bundle::{Bundle, BundleError, Fault, Manifest, Trust, write_bundle};
+use aecsad_inspect::bundle::{Bundle, BundleError, BundleFault, Manifest, Trust, write_bundle};
 
 use super::{entries, manifest, unsigned};
 
@@ -73,7 +73,7 @@ fn the_largest_manifest_is_bounded_when_written_too() {
     manifest.created_by = "x".repeat(2 << 20);
     let folder = tempfile::tempdir().unwrap();
     let error = write_bundle(&folder.path().join("a"), manifest, &entries(), None).unwrap_err();
-    assert!(matches!(error.fault(), Some(Fault::TooLarge { .. })));
+    assert!(matches!(error.fault(), Some(BundleFault::TooLarge { .. })));
 }
 
 /// A file-size limit stands in for a full disk: the same write fails, at the same place in the code.

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn layout(format: PixelFormat, width: u32, height: u32) -> Layout {
-    Layout {
+fn layout(format: PixelFormat, width: u32, height: u32) -> BufferLayout {
+    BufferLayout {
         format,
         width,
         height,
@@ -16,7 +16,7 @@ fn layout(format: PixelFormat, width: u32, height: u32) -> Layout {
     }
 }
 
-fn rgb(layout: &Layout, bytes: &[u8]) -> Vec<u8> {
+fn rgb(layout: &BufferLayout, bytes: &[u8]) -> Vec<u8> {
     let mut frame = Frame::empty();
     layout.to_rgb(bytes, &mut frame).unwrap();
     assert_eq!((frame.width, frame.height), (layout.width, layout.height));
@@ -158,7 +158,7 @@ fn jpegs_of_colour_and_grey_are_decoded_and_others_refused() {
     // Drivers leave what lies behind the picture in their buffers as it was.
     let padded = [colour.as_slice(), &[0xff; 100]].concat();
     assert_eq!(rgb(&layout, &padded), rgb(&layout, &colour));
-    let other = Layout {
+    let other = BufferLayout {
         width: 32,
         ..layout
     };
@@ -206,7 +206,7 @@ proptest! {
         bytes in proptest::collection::vec(any::<u8>(), 0..700),
     ) {
         let format = PixelFormat::ALL[format].0;
-        let layout = Layout { format, width, height, stride, shift, yuv: YuvEncoding::default() };
+        let layout = BufferLayout { format, width, height, stride, shift, yuv: YuvEncoding::default() };
         let mut frame = Frame::empty();
         if layout.to_rgb(&bytes, &mut frame).is_ok() {
             prop_assert_eq!(frame.rgb.len(), (width * height * 3) as usize);

@@ -17,7 +17,7 @@ use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC, Fraction};
 
 use super::super::CameraError;
-use super::super::pixel_format::{Layout, YuvEncoding};
+use super::super::pixel_format::{BufferLayout, YuvEncoding};
 use super::{V4l2Settings, controls};
 
 /// Frames that the driver may fill while one is read.
@@ -27,7 +27,7 @@ const BUFFERS: u32 = 4;
 #[derive(Clone, Debug)]
 pub struct Granted {
     pub card: String,
-    pub layout: Layout,
+    pub layout: BufferLayout,
     /// Frames a second, if the driver has a rate.
     pub frame_rate: Option<f64>,
     /// Each control that was set, with the value read back.
@@ -36,7 +36,7 @@ pub struct Granted {
 
 impl std::fmt::Display for Granted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Layout {
+        let BufferLayout {
             format,
             width,
             height,
@@ -63,12 +63,12 @@ pub struct Received<'a> {
     pub damaged: bool,
 }
 
-pub struct Device {
+pub struct V4l2Device {
     stream: ManuallyDrop<Stream<'static>>,
     pub granted: Granted,
 }
 
-impl Device {
+impl V4l2Device {
     pub fn open(settings: &V4l2Settings) -> Result<Self, CameraError> {
         let name = settings.name();
         let failed = |what: &'static str| {
@@ -98,7 +98,7 @@ impl Device {
             }
         }
         stream.start().map_err(failed("stream"))?;
-        Ok(Device {
+        Ok(V4l2Device {
             stream: ManuallyDrop::new(stream),
             granted: Granted {
                 card: capabilities.card,
@@ -141,7 +141,7 @@ const POLLIN: i16 = 1;
 /// `ENODEV`: the device was unplugged.
 const ENODEV: i32 = 19;
 
-impl Drop for Device {
+impl Drop for V4l2Device {
     fn drop(&mut self) {
         // Dropping a stream that can't be stopped panics, unless the device is gone; leaking its few buffers does not.
         let stopped = self.stream.stop();
@@ -157,7 +157,7 @@ impl Drop for Device {
 }
 
 /// Asks by the kernel's own structure: the crate's conversion of the answer panics on a colour space that it doesn't know.
-fn set_format(device: &v4l::Device, settings: &V4l2Settings) -> Result<Layout, CameraError> {
+fn set_format(device: &v4l::Device, settings: &V4l2Settings) -> Result<BufferLayout, CameraError> {
     let name = settings.name();
     let fourcc = FourCC::new(&settings.format.fourcc());
     let asked: v4l2_pix_format = Format::new(settings.width, settings.height, fourcc).into();
@@ -195,7 +195,7 @@ fn set_format(device: &v4l::Device, settings: &V4l2Settings) -> Result<Layout, C
             reason: describe(granted.width, granted.height, code),
         });
     }
-    Ok(Layout {
+    Ok(BufferLayout {
         format: settings.format,
         width: granted.width,
         height: granted.height,

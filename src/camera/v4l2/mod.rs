@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use aecsad_inspect::frame::Frame;
 
 use super::parts::{Camera, Capture};
-use super::pixel_format::{Layout, PixelFormat};
+use super::pixel_format::{BufferLayout, PixelFormat};
 use super::{CameraError, Faults, LONGEST_WAIT};
 use clock::Monotonic;
 pub use device::Granted;
-use device::{Device, Received};
+use device::{Received, V4l2Device};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl V4l2Settings {
 
 /// Opens the camera, sets it up and closes it again: what it grants.
 pub fn probe(settings: &V4l2Settings) -> Result<Granted, CameraError> {
-    Device::open(settings).map(|device| device.granted.clone())
+    V4l2Device::open(settings).map(|device| device.granted.clone())
 }
 
 pub struct V4l2Camera {
@@ -58,7 +58,7 @@ pub struct V4l2Camera {
 }
 
 struct Open {
-    device: Device,
+    device: V4l2Device,
     sequence: Option<u32>,
     /// When the last frame came, or the stream began.
     fed: Instant,
@@ -68,7 +68,7 @@ struct Open {
 
 impl V4l2Camera {
     pub fn open(settings: V4l2Settings) -> Result<Self, CameraError> {
-        let device = Device::open(&settings)?;
+        let device = V4l2Device::open(&settings)?;
         Ok(V4l2Camera {
             settings,
             open: Some(Open::new(device, true)),
@@ -90,7 +90,7 @@ impl V4l2Camera {
             std::thread::sleep((self.retry_at - now).min(LONGEST_WAIT));
             return Capture::Nothing;
         }
-        match Device::open(&self.settings) {
+        match V4l2Device::open(&self.settings) {
             Ok(device) => self.open = Some(Open::new(device, false)),
             Err(error) => {
                 log::debug!("{error}");
@@ -114,7 +114,7 @@ impl V4l2Camera {
 }
 
 impl Open {
-    fn new(device: Device, reported_back: bool) -> Self {
+    fn new(device: V4l2Device, reported_back: bool) -> Self {
         Open {
             device,
             sequence: None,
@@ -129,7 +129,7 @@ impl Camera for V4l2Camera {
         let Some(open) = &mut self.open else {
             return self.reconnect();
         };
-        let layout: Layout = open.device.granted.layout;
+        let layout: BufferLayout = open.device.granted.layout;
         let received = match open.device.receive(LONGEST_WAIT) {
             Ok(received) => received,
             Err(error) => {

@@ -6,16 +6,16 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use aecsad_link::{Decoder, Edge, Envelope};
+use aecsad_link::{Decoder, Envelope, OutputEdge};
 
 use super::*;
-use crate::line::Position;
+use crate::line::BeltPosition;
 use crate::reject::simulator::{Play, Simulator};
 
 const MS: Duration = Duration::from_millis(1);
 
 struct Gate {
-    edges: mpsc::Receiver<Edge>,
+    edges: mpsc::Receiver<OutputEdge>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -39,8 +39,8 @@ impl Gate {
 
     fn pulsed(&self) -> Vec<u32> {
         let on = |edge| match edge {
-            Edge::On { part, .. } => Some(part),
-            Edge::Off { .. } => None,
+            OutputEdge::On { part, .. } => Some(part),
+            OutputEdge::Off { .. } => None,
         };
         self.edges.try_iter().filter_map(on).collect()
     }
@@ -235,7 +235,7 @@ fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
     });
     let on = edges
         .try_iter()
-        .filter(|e| matches!(e, Edge::On { .. }))
+        .filter(|e| matches!(e, OutputEdge::On { .. }))
         .count();
     assert_eq!(on, 1);
 }
@@ -258,7 +258,7 @@ fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
     let Some(RejectEvent::Count { count, .. }) = seen.last() else {
         panic!("{seen:?}");
     };
-    let at = Position {
+    let at = BeltPosition {
         epoch: 0,
         count: count + 3_000,
     };

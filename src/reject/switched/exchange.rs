@@ -24,7 +24,7 @@ const EXCHANGE_BYTES: u32 = 24;
 const ROOM: usize = 64;
 
 /// A board's language, for one request.
-pub trait Request {
+pub trait BoardRequest {
     fn bytes(&self) -> &[u8];
 
     /// An answer may consist of the very bytes of the request, so that it looks like an echo.
@@ -111,7 +111,11 @@ impl SerialLine {
     }
 
     /// Sends the request and returns the bit that it was answered with.
-    pub fn ask(&mut self, request: &dyn Request, patience: Patience) -> Result<bool, RejectError> {
+    pub fn ask(
+        &mut self,
+        request: &dyn BoardRequest,
+        patience: Patience,
+    ) -> Result<bool, RejectError> {
         self.send(request.bytes())?;
         let sent = Instant::now();
         let until = match patience {
@@ -149,7 +153,7 @@ impl SerialLine {
     }
 
     /// Where the request's echo ends, if that is what came back.
-    fn echo(&mut self, request: &dyn Request, received: &[u8]) -> Option<usize> {
+    fn echo(&mut self, request: &dyn BoardRequest, received: &[u8]) -> Option<usize> {
         let bytes = request.bytes();
         let sure = !request.may_equal_its_answer();
         if !sure && !self.behaviour.echoes {
@@ -178,7 +182,12 @@ impl SerialLine {
         answer.map_err(|reason| self.refused(reason))
     }
 
-    fn unanswered(&self, request: &dyn Request, echo: Option<usize>, rest: &[u8]) -> RejectError {
+    fn unanswered(
+        &self,
+        request: &dyn BoardRequest,
+        echo: Option<usize>,
+        rest: &[u8],
+    ) -> RejectError {
         let peer = self.peer.clone();
         match (rest, echo) {
             ([], None) => RejectError::Silent { peer },

@@ -1,7 +1,7 @@
 //! KMTronic relay boards: `FF channel 01|00` switches, `FF channel 03` asks and is answered with `FF channel state`.
 
 use super::board::{Behaviour, Output};
-use super::exchange::{Patience, Request, SerialLine, hex};
+use super::exchange::{BoardRequest, Patience, SerialLine, hex};
 use crate::reject::RejectError;
 
 pub struct Kmtronic {
@@ -14,7 +14,7 @@ const STATE: u8 = 3;
 /// Asks for the relay's state. Its last byte is never a state, so that an echo is no answer.
 struct AskState([u8; 3]);
 
-impl Request for AskState {
+impl BoardRequest for AskState {
     fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -4,7 +4,7 @@
 use crc::{CRC_16_MODBUS, Crc};
 
 use super::board::{Behaviour, Output};
-use super::exchange::{Patience, Request, SerialLine, hex};
+use super::exchange::{BoardRequest, Patience, SerialLine, hex};
 use crate::reject::RejectError;
 
 const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
@@ -34,9 +34,9 @@ pub enum Ask {
 
 /// One request, as it goes onto the wire.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame([u8; 8]);
+pub struct ModbusFrame([u8; 8]);
 
-impl Frame {
+impl ModbusFrame {
     pub fn new(unit: u8, ask: Ask) -> Self {
         let (function, address, value) = match ask {
             Ask::SetCoil { coil, on } => (WRITE_COIL, coil, if on { 0xff00 } else { 0 }),
@@ -48,7 +48,7 @@ impl Frame {
         frame[4..6].copy_from_slice(&u16::to_be_bytes(value));
         let checksum = CHECKSUM.checksum(&frame[..6]).to_le_bytes();
         frame[6..].copy_from_slice(&checksum);
-        Frame(frame)
+        ModbusFrame(frame)
     }
 
     fn unit(&self) -> u8 {
@@ -83,7 +83,7 @@ fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     (0..bytes.len()).filter_map(|start| frame_at(&bytes[start..]))
 }
 
-impl Request for Frame {
+impl BoardRequest for ModbusFrame {
     fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -157,7 +157,7 @@ impl Modbus {
 
     /// Asks once more where no valid answer comes: a wire loses or damages a frame now and then.
     fn ask(&mut self, ask: Ask, first: Patience) -> Result<bool, RejectError> {
-        let request = Frame::new(self.unit, ask);
+        let request = ModbusFrame::new(self.unit, ask);
         match self.line.ask(&request, first) {
             Err(
                 RejectError::Silent { .. }
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_requests_are_the_standard_s() {
-        let on = Frame::new(
+        let on = ModbusFrame::new(
             1,
             Ask::SetCoil {
                 coil: 172,
@@ -231,14 +231,17 @@ mod tests {
             },
         );
         assert_eq!(on.0, [0x01, 0x05, 0x00, 0xac, 0xff, 0x00, 0x4c, 0x1b]);
-        assert_eq!(Frame::new(17, Ask::Coil(19)).0[..6], [17, 1, 0, 19, 0, 1]);
+        assert_eq!(
+            ModbusFrame::new(17, Ask::Coil(19)).0[..6],
+            [17, 1, 0, 19, 0, 1]
+        );
     }
 
     #[test]
     fn an_answer_is_found_behind_stray_bytes_and_is_to_this_request_alone() {
-        let on = Frame::new(1, Ask::SetCoil { coil: 0, on: true });
-        let off = Frame::new(1, Ask::SetCoil { coil: 0, on: false });
-        let read = Frame::new(1, Ask::Coil(0));
+        let on = ModbusFrame::new(1, Ask::SetCoil { coil: 0, on: true });
+        let off = ModbusFrame::new(1, Ask::SetCoil { coil: 0, on: false });
+        let read = ModbusFrame::new(1, Ask::Coil(0));
         for stray in [
             &[][..],
             &[0],
@@ -270,7 +273,7 @@ mod tests {
             for state in [0, 1] {
                 for (ask, function) in [(Ask::Coil(5), READ_COILS), (Ask::Input(5), READ_INPUTS)] {
                     let answer = framed(&[unit, function, 1, state]);
-                    let read = Frame::new(unit, ask).answer(&answer);
+                    let read = ModbusFrame::new(unit, ask).answer(&answer);
                     assert_eq!(read, Some(Ok(state == 1)), "{answer:?}");
                 }
             }
@@ -279,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_named() {
-        let read = Frame::new(1, Ask::Coil(0));
+        let read = ModbusFrame::new(1, Ask::Coil(0));
         for (received, words) in [
             (framed(&[3, 1, 1, 1]), "unit 3 answers in place of unit 1"),
             (framed(&[1, 5, 0, 0, 0, 0]), "to another request"),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aecsad_program::text_file::{self, TextError};
 
 use super::Message;
-use crate::reject::Product;
+use crate::reject::ProductName;
 use crate::slots::{Slots, SlotsError};
 
 /// A file of this name in the slots' folder, with a product's name in it, selects that product and is removed.
@@ -18,14 +18,14 @@ const MAX_SELECT_BYTES: u64 = 1024;
 
 /// The controller's latest request on the reject link, until it is taken.
 #[derive(Clone, Default)]
-pub struct SelectionRequest(Arc<Mutex<Option<Product>>>);
+pub struct SelectionRequest(Arc<Mutex<Option<ProductName>>>);
 
 impl SelectionRequest {
-    pub fn set(&self, product: Product) {
+    pub fn set(&self, product: ProductName) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(product);
     }
 
-    fn take(&self) -> Option<Product> {
+    fn take(&self) -> Option<ProductName> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -6,7 +6,7 @@ use aecsad_program::printable::printable;
 
 use super::ConfigError;
 use super::check::Checker;
-use super::declaration::{Limits, limits};
+use super::declaration::{AllowedRange, limits};
 
 impl Checker<'_> {
     pub(super) fn contradiction(&self, sentence: String) -> ConfigError {
@@ -24,7 +24,7 @@ impl Checker<'_> {
         &self,
         key: &'static str,
         value: f64,
-        Limits { low, high, unit }: Limits,
+        AllowedRange { low, high, unit }: AllowedRange,
     ) -> Result<f64, ConfigError> {
         // NaN is in no range.
         if (low..=high).contains(&value) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aecsad_inspect::optics::Region;
 use aecsad_link::LATE_US;
 
-use super::declaration::{Limits, limits, usual};
+use super::declaration::{AllowedRange, limits, usual};
 use super::file::{
     CameraSection, ControlValue, ConveyorSection, OnLoss, PolicySection, RejectKind, RejectSection,
     StationFile, TriggerSection,
@@ -111,7 +111,7 @@ impl<'p> Checker<'p> {
         camera: &CameraConfig,
     ) -> Result<Region, ConfigError> {
         for side in [width, height] {
-            let side_limits = Limits {
+            let side_limits = AllowedRange {
                 unit: "pixels wide or high",
                 ..limits("camera.width")
             };

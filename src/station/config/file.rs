@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::declaration::usual;
-use crate::camera::presence::Axis;
+use crate::camera::presence::BeltAxis;
 use crate::camera::sensor::Edge;
 use crate::line::OnTrouble;
 use crate::serial::Parity;
@@ -73,7 +73,7 @@ pub enum TriggerSection {
         #[serde(default = "default_at")]
         at: f64,
         #[serde(default)]
-        axis: Axis,
+        axis: BeltAxis,
     },
     Gpio {
         chip: PathBuf,

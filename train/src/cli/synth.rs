@@ -6,7 +6,7 @@ use aecsad_program::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
-use aecsad_synth::{Counts, Name, Plan, render};
+use aecsad_synth::{DatasetPlan, Name, PictureCounts, render};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -51,9 +51,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             products.push(name);
         }
     }
-    let plan = Plan {
+    let plan = DatasetPlan {
         products,
-        counts: Counts {
+        counts: PictureCounts {
             train: args.train as usize,
             validation: args.validation as usize,
             test: args.test as usize,

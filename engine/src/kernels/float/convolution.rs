@@ -8,7 +8,7 @@ use crate::kernels::common::geometry::{Axis, Padded, with_scratch};
 use crate::kernels::common::lanes::{Kernel, LANES, Lanes, is_wide, run_wide};
 use crate::kernels::common::shares::{CELLS_TOGETHER, Shares};
 use crate::kernels::common::taps::{Needed, Taps};
-use crate::team::Place;
+use crate::team::SharedSlice;
 
 /// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Sums of more
 /// inputs are made in several rounds, each of which reads and writes all of the output so far.
@@ -120,7 +120,7 @@ impl Convolution {
         assert_eq!(output.len(), self.output_shape().iter().product::<usize>());
         assert!(residual.is_none_or(|residual| residual.len() == output.len()));
         let plane = self.padded.size[0] * self.padded.size[1] * self.lanes();
-        let output = Place::new(output);
+        let output = SharedSlice::new(output);
         let start = |input: &[f32]| {
             let shares = Shares {
                 axes: &self.axes,

@@ -3,19 +3,19 @@
 
 use std::arch::x86_64::*;
 
-use super::dots::{Dots, Kernel, LANES};
+use super::dots::{Dots, DotsKernel, LANES};
 
 /// # Safety
 /// The CPU must have the instructions.
 #[target_feature(enable = "avx2,avxvnni")]
-pub(super) unsafe fn with_vnni(kernel: &impl Kernel) {
+pub(super) unsafe fn with_vnni(kernel: &impl DotsKernel) {
     unsafe { kernel.run::<Avx2<true>>() }
 }
 
 /// # Safety
 /// The CPU must have the instructions.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn with(kernel: &impl Kernel) {
+pub(super) unsafe fn with(kernel: &impl DotsKernel) {
     unsafe { kernel.run::<Avx2<false>>() }
 }
 

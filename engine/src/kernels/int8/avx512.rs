@@ -2,12 +2,12 @@
 
 use std::arch::x86_64::*;
 
-use super::dots::{DEPTH, Dots, Kernel, LANES};
+use super::dots::{DEPTH, Dots, DotsKernel, LANES};
 
 /// # Safety
 /// The CPU must have the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi")]
-pub(super) unsafe fn with(kernel: &impl Kernel) {
+pub(super) unsafe fn with(kernel: &impl DotsKernel) {
     unsafe { kernel.run::<Avx512>() }
 }
 

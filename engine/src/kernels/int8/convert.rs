@@ -1,6 +1,6 @@
 //! Between maps of floats in blocks of eight channels and maps of bytes in blocks of sixteen.
 
-use super::dots::{Dots, Kernel, LANES, run};
+use super::dots::{Dots, DotsKernel, LANES, run};
 use super::scale::Scale;
 use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 use crate::team;
@@ -59,7 +59,7 @@ struct ToBytes {
     bytes: *mut i8,
 }
 
-impl Kernel for ToBytes {
+impl DotsKernel for ToBytes {
     #[inline(always)]
     unsafe fn run<D: Dots>(&self) {
         // SAFETY: as the pointers say.
@@ -87,7 +87,7 @@ struct ToFloats {
     floats: *mut f32,
 }
 
-impl Kernel for ToFloats {
+impl DotsKernel for ToFloats {
     #[inline(always)]
     unsafe fn run<D: Dots>(&self) {
         // SAFETY: as the pointers say.

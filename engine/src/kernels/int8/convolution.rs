@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::dots::{DEPTH, Dots, Kernel, LANES, run};
-use super::epilogue::{Epilogue, Target};
+use super::dots::{DEPTH, Dots, DotsKernel, LANES, run};
+use super::epilogue::{Destination, Epilogue};
 use super::scratch::with_bytes;
 use crate::kernels::common::geometry::{Axis, Padded};
 use crate::kernels::common::shares::{CELLS_TOGETHER, Shares};
@@ -110,7 +110,7 @@ impl Int8Convolution {
     ///
     /// # Panics
     /// If a slice has another length than the shapes say.
-    pub(crate) unsafe fn apply(&self, input: &[i8], residual: Option<&[i8]>, target: Target) {
+    pub(crate) unsafe fn apply(&self, input: &[i8], residual: Option<&[i8]>, target: Destination) {
         assert_eq!(input.len(), self.input_length());
         let cells = self.axes[0].output * self.axes[1].output;
         assert_eq!(residual.is_some(), self.epilogue.residual.is_some());
@@ -169,13 +169,13 @@ struct Pass<'a> {
     /// Bytes between two blocks of the input.
     plane: usize,
     residual: *const i8,
-    target: Target,
+    target: Destination,
     /// Of the output, those to compute: from a multiple of [`CELLS_TOGETHER`] and of [`WIDEST`] on.
     cells: Range<usize>,
     blocks: Range<usize>,
 }
 
-impl Kernel for Pass<'_> {
+impl DotsKernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<D: Dots>(&self) {
         let layer = self.layer;

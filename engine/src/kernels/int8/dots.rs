@@ -50,7 +50,7 @@ pub(crate) trait Dots: Copy {
 }
 
 /// Something to compute with instructions of any kind.
-pub(crate) trait Kernel {
+pub(crate) trait DotsKernel {
     /// Must be `#[inline(always)]`, to be compiled with the instructions of its caller.
     ///
     /// # Safety
@@ -59,7 +59,7 @@ pub(crate) trait Kernel {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Instructions {
+pub(crate) enum Int8Instructions {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -70,12 +70,12 @@ pub(crate) enum Instructions {
     NeonDot,
     #[cfg(target_arch = "aarch64")]
     Neon,
-    Portable,
+    PortableDots,
 }
 
-impl Instructions {
+impl Int8Instructions {
     /// All that this CPU has, the best first.
-    pub(crate) fn available() -> Vec<Instructions> {
+    pub(crate) fn available() -> Vec<Int8Instructions> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
@@ -86,26 +86,26 @@ impl Instructions {
                 && has!("avx512vnni")
                 && has!("avx512vbmi")
             {
-                all.push(Instructions::Avx512);
+                all.push(Int8Instructions::Avx512);
             }
             if has!("avx2") && has!("avxvnni") {
-                all.push(Instructions::AvxVnni);
+                all.push(Int8Instructions::AvxVnni);
             }
             if has!("avx2") {
-                all.push(Instructions::Avx2);
+                all.push(Int8Instructions::Avx2);
             }
         }
         #[cfg(target_arch = "aarch64")]
         {
             use std::arch::is_aarch64_feature_detected as has;
             if has!("neon") && has!("dotprod") {
-                all.push(Instructions::NeonDot);
+                all.push(Int8Instructions::NeonDot);
             }
             if has!("neon") {
-                all.push(Instructions::Neon);
+                all.push(Int8Instructions::Neon);
             }
         }
-        all.push(Instructions::Portable);
+        all.push(Int8Instructions::PortableDots);
         all
     }
 
@@ -113,43 +113,43 @@ impl Instructions {
     pub(crate) fn unsigned_values(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512 | Instructions::AvxVnni => true,
+            Int8Instructions::Avx512 | Int8Instructions::AvxVnni => true,
             _ => false,
         }
     }
 
-    pub(crate) fn best() -> Instructions {
+    pub(crate) fn best() -> Int8Instructions {
         #[cfg(test)]
         if let Some(chosen) = CHOSEN.get() {
             return chosen;
         }
-        static BEST: OnceLock<Instructions> = OnceLock::new();
-        *BEST.get_or_init(|| Instructions::available()[0])
+        static BEST: OnceLock<Int8Instructions> = OnceLock::new();
+        *BEST.get_or_init(|| Int8Instructions::available()[0])
     }
 }
 
 #[cfg(test)]
 thread_local! {
     /// Tests try all there are.
-    pub(crate) static CHOSEN: std::cell::Cell<Option<Instructions>> = const { std::cell::Cell::new(None) };
+    pub(crate) static CHOSEN: std::cell::Cell<Option<Int8Instructions>> = const { std::cell::Cell::new(None) };
 }
 
 /// Runs `kernel` with the best instructions that this CPU has.
-pub(crate) fn run(kernel: &impl Kernel) {
+pub(crate) fn run(kernel: &impl DotsKernel) {
     // SAFETY: each was looked for.
     unsafe {
-        match Instructions::best() {
+        match Int8Instructions::best() {
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512 => super::avx512::with(kernel),
+            Int8Instructions::Avx512 => super::avx512::with(kernel),
             #[cfg(target_arch = "x86_64")]
-            Instructions::AvxVnni => super::avx2::with_vnni(kernel),
+            Int8Instructions::AvxVnni => super::avx2::with_vnni(kernel),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => super::avx2::with(kernel),
+            Int8Instructions::Avx2 => super::avx2::with(kernel),
             #[cfg(target_arch = "aarch64")]
-            Instructions::NeonDot => super::neon::with_dot(kernel),
+            Int8Instructions::NeonDot => super::neon::with_dot(kernel),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon => super::neon::with(kernel),
-            Instructions::Portable => kernel.run::<super::portable::Portable>(),
+            Int8Instructions::Neon => super::neon::with(kernel),
+            Int8Instructions::PortableDots => kernel.run::<super::portable::PortableDots>(),
         }
     }
 }

@@ -22,13 +22,13 @@ pub(crate) struct Epilogue {
 
 /// Where results go: a map of bytes, or of floats in blocks of eight channels.
 #[derive(Clone, Copy)]
-pub(crate) enum Target {
+pub(crate) enum Destination {
     Bytes(*mut i8),
     Floats(*mut f32),
 }
 
 // SAFETY: every thread writes its own part of the map.
-unsafe impl Sync for Target {}
+unsafe impl Sync for Destination {}
 
 impl Epilogue {
     /// `factors` and `bias` are of each channel.
@@ -94,7 +94,7 @@ impl Epilogue {
         sums: D::Sums,
         [block, cell, area]: [usize; 3],
         residual: *const i8,
-        target: Target,
+        target: Destination,
     ) {
         unsafe {
             let at = (block * area + cell) * LANES;
@@ -110,8 +110,8 @@ impl Epilogue {
             let value = D::clamp(value, D::splat(least), D::splat(most));
             let zero = self.writes.map_or(0, |scale| scale.zero);
             match target {
-                Target::Bytes(to) => D::store_bytes(value, zero, to.add(at)),
-                Target::Floats(to) => {
+                Destination::Bytes(to) => D::store_bytes(value, zero, to.add(at)),
+                Destination::Floats(to) => {
                     let first = to.add((2 * block * area + cell) * FLOAT_LANES);
                     let is_half = block * LANES + FLOAT_LANES >= self.channels;
                     let second = (!is_half).then(|| first.add(area * FLOAT_LANES));

@@ -27,7 +27,7 @@ mod tests;
 pub(crate) use convolution::Int8Convolution;
 pub(crate) use dots::LANES;
 pub(crate) use epilogue::Epilogue;
-pub(crate) use ops::Int8;
+pub(crate) use ops::Int8Op;
 pub(crate) use scale::Scale;
 pub(crate) use weights::{Int8Weights, take as take_weights};
 pub(crate) use window::Int8Window;

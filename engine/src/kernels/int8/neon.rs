@@ -4,19 +4,19 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::dots::{Dots, Kernel, LANES};
+use super::dots::{Dots, DotsKernel, LANES};
 
 /// # Safety
 /// The CPU must have the instructions.
 #[target_feature(enable = "neon,dotprod")]
-pub(super) unsafe fn with_dot(kernel: &impl Kernel) {
+pub(super) unsafe fn with_dot(kernel: &impl DotsKernel) {
     unsafe { kernel.run::<Neon<true>>() }
 }
 
 /// # Safety
 /// The CPU must have the instructions.
 #[target_feature(enable = "neon")]
-pub(super) unsafe fn with(kernel: &impl Kernel) {
+pub(super) unsafe fn with(kernel: &impl DotsKernel) {
     unsafe { kernel.run::<Neon<false>>() }
 }
 

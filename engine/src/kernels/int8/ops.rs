@@ -8,14 +8,14 @@ use tract_onnx::tract_core::internal::*;
 use super::convert::{to_bytes, to_floats};
 use super::convolution::Int8Convolution;
 use super::dots::LANES;
-use super::epilogue::{Epilogue, Target};
+use super::epilogue::{Destination, Epilogue};
 use super::scale::Scale;
 use super::window::Int8Window;
 use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 
 /// What a node computes; shared by all states of a network.
 #[derive(Clone, Debug)]
-pub(crate) enum Int8 {
+pub(crate) enum Int8Op {
     /// Floats in blocks of eight, to bytes.
     Quantise(Scale),
     /// To floats in blocks of eight, of so many channels.
@@ -26,36 +26,36 @@ pub(crate) enum Int8 {
 }
 
 // tract compares nodes to find those that are alike; none of these ever need to be.
-impl PartialEq for Int8 {
+impl PartialEq for Int8Op {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Int8::Quantise(one), Int8::Quantise(other)) => one == other,
-            (Int8::Dequantise(one, channels), Int8::Dequantise(other, others)) => {
+            (Int8Op::Quantise(one), Int8Op::Quantise(other)) => one == other,
+            (Int8Op::Dequantise(one, channels), Int8Op::Dequantise(other, others)) => {
                 one == other && channels == others
             }
-            (Int8::Convolution(one), Int8::Convolution(other)) => Arc::ptr_eq(one, other),
-            (Int8::Window(one), Int8::Window(other)) => Arc::ptr_eq(one, other),
+            (Int8Op::Convolution(one), Int8Op::Convolution(other)) => Arc::ptr_eq(one, other),
+            (Int8Op::Window(one), Int8Op::Window(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
     }
 }
 
-impl Eq for Int8 {}
+impl Eq for Int8Op {}
 
-impl Int8 {
+impl Int8Op {
     /// The layer's epilogue and the height and width of its output.
     fn layer(&self) -> Option<(&Epilogue, [usize; 2])> {
         match self {
-            Int8::Convolution(layer) => Some((&layer.epilogue, layer.output_size())),
-            Int8::Window(layer) => Some((&layer.epilogue, layer.output_size())),
-            Int8::Quantise(_) | Int8::Dequantise(..) => None,
+            Int8Op::Convolution(layer) => Some((&layer.epilogue, layer.output_size())),
+            Int8Op::Window(layer) => Some((&layer.epilogue, layer.output_size())),
+            Int8Op::Quantise(_) | Int8Op::Dequantise(..) => None,
         }
     }
 
     fn writes_bytes(&self) -> bool {
         match self.layer() {
             Some((epilogue, _)) => epilogue.writes_bytes(),
-            None => matches!(self, Int8::Quantise(_)),
+            None => matches!(self, Int8Op::Quantise(_)),
         }
     }
 
@@ -74,11 +74,11 @@ impl Int8 {
             return Ok([blocks, height, width, lanes]);
         }
         match self {
-            Int8::Dequantise(_, channels) if channels.div_ceil(LANES) == blocks => {
+            Int8Op::Dequantise(_, channels) if channels.div_ceil(LANES) == blocks => {
                 let blocks = channels.div_ceil(FLOAT_LANES);
                 Ok([blocks, height, width, FLOAT_LANES])
             }
-            Int8::Quantise(_) if lanes == FLOAT_LANES => {
+            Int8Op::Quantise(_) if lanes == FLOAT_LANES => {
                 Ok([blocks.div_ceil(2), height, width, LANES])
             }
             _ => bail!("{self:?} of a map {input:?}"),
@@ -87,9 +87,9 @@ impl Int8 {
 
     fn check_length(&self, length: usize) -> TractResult<()> {
         let wanted = match self {
-            Int8::Quantise(_) | Int8::Dequantise(..) => return Ok(()),
-            Int8::Convolution(layer) => layer.input_length(),
-            Int8::Window(layer) => layer.input_length(),
+            Int8Op::Quantise(_) | Int8Op::Dequantise(..) => return Ok(()),
+            Int8Op::Convolution(layer) => layer.input_length(),
+            Int8Op::Window(layer) => layer.input_length(),
         };
         ensure!(
             length == wanted,
@@ -99,13 +99,13 @@ impl Int8 {
     }
 }
 
-impl Op for Int8 {
+impl Op for Int8Op {
     fn name(&self) -> StaticName {
         match self {
-            Int8::Quantise(_) => "Int8Quantise",
-            Int8::Dequantise(..) => "Int8Dequantise",
-            Int8::Convolution(_) => "Int8Convolution",
-            Int8::Window(_) => "Int8Window",
+            Int8Op::Quantise(_) => "Int8Quantise",
+            Int8Op::Dequantise(..) => "Int8Dequantise",
+            Int8Op::Convolution(_) => "Int8Convolution",
+            Int8Op::Window(_) => "Int8Window",
         }
         .into()
     }
@@ -113,7 +113,7 @@ impl Op for Int8 {
     op_as_typed_op!();
 }
 
-impl EvalOp for Int8 {
+impl EvalOp for Int8Op {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
@@ -128,19 +128,19 @@ impl EvalOp for Int8 {
         };
         let mut written = output.try_as_plain_ram_mut()?;
         let input = inputs[0].try_as_plain_ram()?;
-        if let Int8::Quantise(scale) = self {
+        if let Int8Op::Quantise(scale) = self {
             to_bytes(input.as_slice()?, area, *scale, written.as_slice_mut()?);
             return Ok(tvec!(output.into_tvalue()));
         }
         let input = input.as_slice::<i8>()?;
         self.check_length(input.len())?;
         let target = match self.writes_bytes() {
-            true => Target::Bytes(written.as_slice_mut::<i8>()?.as_mut_ptr()),
-            false => Target::Floats(written.as_slice_mut::<f32>()?.as_mut_ptr()),
+            true => Destination::Bytes(written.as_slice_mut::<i8>()?.as_mut_ptr()),
+            false => Destination::Floats(written.as_slice_mut::<f32>()?.as_mut_ptr()),
         };
         // SAFETY: the output has the layer's shape.
         match self {
-            Int8::Convolution(layer) => {
+            Int8Op::Convolution(layer) => {
                 let residual = inputs
                     .get(1)
                     .map(|map| map.try_as_plain_ram())
@@ -151,15 +151,15 @@ impl EvalOp for Int8 {
                     .transpose()?;
                 unsafe { layer.apply(input, residual, target) }
             }
-            Int8::Window(layer) => unsafe { layer.apply(input, target) },
-            Int8::Dequantise(scale, _) => to_floats(input, area, *scale, written.as_slice_mut()?),
-            Int8::Quantise(_) => (),
+            Int8Op::Window(layer) => unsafe { layer.apply(input, target) },
+            Int8Op::Dequantise(scale, _) => to_floats(input, area, *scale, written.as_slice_mut()?),
+            Int8Op::Quantise(_) => (),
         }
         Ok(tvec!(output.into_tvalue()))
     }
 }
 
-impl TypedOp for Int8 {
+impl TypedOp for Int8Op {
     as_op!();
 
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {

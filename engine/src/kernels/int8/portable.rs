@@ -3,9 +3,9 @@
 use super::dots::{DEPTH, Dots, LANES};
 
 #[derive(Clone, Copy)]
-pub(crate) struct Portable;
+pub(crate) struct PortableDots;
 
-impl Dots for Portable {
+impl Dots for PortableDots {
     type Sums = [i32; LANES];
     type Weights = [[i8; DEPTH]; LANES];
     type Values = [[i8; DEPTH]; LANES];

@@ -1,6 +1,6 @@
 //! What the bytes of a map stand for, and how they lie in memory.
 
-use super::dots::Instructions;
+use super::dots::Int8Instructions;
 
 /// Steps of one size, with a sign or without: -128 to 127 of them, or 0 to 255.
 ///
@@ -17,7 +17,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) fn new(step: f32, signed: bool) -> Self {
-        let zero = match (signed, Instructions::best().unsigned_values()) {
+        let zero = match (signed, Int8Instructions::best().unsigned_values()) {
             (true, true) => 128,
             (false, false) => -128,
             (true, false) | (false, true) => 0,

@@ -5,8 +5,8 @@ use fastrand::Rng;
 
 use super::convert::{to_bytes, to_floats};
 use super::convolution::Int8Convolution;
-use super::dots::{CHOSEN, Instructions, LANES};
-use super::epilogue::{Epilogue, Target};
+use super::dots::{CHOSEN, Int8Instructions, LANES};
+use super::epilogue::{Destination, Epilogue};
 use super::scale::Scale;
 use super::window::Int8Window;
 use crate::Team;
@@ -18,7 +18,7 @@ const ROUNDS: u64 = 200;
 
 /// Runs `test` with seeds that are the same each time.
 fn rounds(test: impl Fn(&mut Rng)) {
-    for instructions in Instructions::available() {
+    for instructions in Int8Instructions::available() {
         CHOSEN.set(Some(instructions));
         for threads in 1..=3 {
             let _team = Team::start(threads, move || CHOSEN.set(Some(instructions))).unwrap();
@@ -118,12 +118,12 @@ impl Expected {
     }
 
     /// Runs a layer and compares.
-    fn check(&self, area: usize, apply: impl FnOnce(Option<&[i8]>, Target)) {
+    fn check(&self, area: usize, apply: impl FnOnce(Option<&[i8]>, Destination)) {
         let residual = self.residual.as_deref();
         let length = self.epilogue.output_length(area);
         if let Some(scale) = self.scale {
             let mut found = vec![0; length];
-            apply(residual, Target::Bytes(found.as_mut_ptr()));
+            apply(residual, Destination::Bytes(found.as_mut_ptr()));
             let rounded = self
                 .values
                 .iter()
@@ -135,7 +135,7 @@ impl Expected {
             assert_eq!(plain(&found, area, LANES, self.values.len()), rounded);
         } else {
             let mut found = vec![f32::NAN; length];
-            apply(residual, Target::Floats(found.as_mut_ptr()));
+            apply(residual, Destination::Floats(found.as_mut_ptr()));
             assert_eq!(
                 plain(&found, area, FLOAT_LANES, self.values.len()),
                 self.values

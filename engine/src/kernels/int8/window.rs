@@ -1,8 +1,8 @@
 //! What a window computes of bytes in each channel by itself: depthwise convolution and mean.
 
 use super::convolution::starts;
-use super::dots::{DEPTH, Dots, Kernel, LANES, run};
-use super::epilogue::{Epilogue, Target};
+use super::dots::{DEPTH, Dots, DotsKernel, LANES, run};
+use super::epilogue::{Destination, Epilogue};
 use super::scratch::with_bytes;
 use crate::kernels::common::geometry::{Axis, Padded};
 use crate::team;
@@ -73,7 +73,7 @@ impl Int8Window {
     ///
     /// # Panics
     /// If `input` has another length than the shapes say.
-    pub(crate) unsafe fn apply(&self, input: &[i8], target: Target) {
+    pub(crate) unsafe fn apply(&self, input: &[i8], target: Destination) {
         assert_eq!(input.len(), self.input_length());
         let [rows, columns] = self.axes;
         let pitch = self.padded.size[1] * LANES;
@@ -117,7 +117,7 @@ struct Strip<'a> {
     /// Bytes of a row of `source`.
     pitch: usize,
     source: &'a [i8],
-    target: Target,
+    target: Destination,
 }
 
 impl<'a> Strip<'a> {
@@ -126,7 +126,7 @@ impl<'a> Strip<'a> {
         block: usize,
         rows: std::ops::Range<usize>,
         source: &'a [i8],
-        target: Target,
+        target: Destination,
     ) -> Self {
         let pitch = window.padded.size[1] * LANES;
         let axis = window.axes[0];
@@ -142,7 +142,7 @@ impl<'a> Strip<'a> {
     }
 }
 
-impl Kernel for Strip<'_> {
+impl DotsKernel for Strip<'_> {
     #[inline(always)]
     unsafe fn run<D: Dots>(&self) {
         // SAFETY: the instructions are there.

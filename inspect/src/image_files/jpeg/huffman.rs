@@ -1,16 +1,16 @@
 //! Huffman codes and the bits that they are read from.
 
-use super::Fault;
+use super::BundleFault;
 
 /// Codes up to this length are looked up in one step.
 const SHORT: u32 = 9;
 
 pub(super) struct Tables {
-    pub dc: [Table; 4],
-    pub ac: [Table; 4],
+    pub dc: [HuffmanTable; 4],
+    pub ac: [HuffmanTable; 4],
 }
 
-pub(super) struct Table {
+pub(super) struct HuffmanTable {
     /// Length and symbol by the next [`SHORT`] bits; 0 for a longer code.
     short: [u16; 1 << SHORT],
     /// By length: one more than the largest code, and what to add to a code for its place among the symbols.
@@ -19,8 +19,8 @@ pub(super) struct Table {
     symbols: [u8; 256],
 }
 
-impl Table {
-    const EMPTY: Table = Table {
+impl HuffmanTable {
+    const EMPTY: HuffmanTable = HuffmanTable {
         short: [0; 1 << SHORT],
         beyond: [0; 17],
         offset: [0; 17],
@@ -28,8 +28,8 @@ impl Table {
     };
 
     /// `counts` are the numbers of codes of 1 to 16 bits. None if there are more than their lengths allow.
-    fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Table> {
-        let mut table = Table::EMPTY;
+    fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<HuffmanTable> {
+        let mut table = HuffmanTable::EMPTY;
         table
             .symbols
             .get_mut(..symbols.len())?
@@ -56,7 +56,7 @@ impl Table {
         Some(table)
     }
 
-    pub(super) fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, Fault> {
+    pub(super) fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, BundleFault> {
         let next = bits.peek_16();
         let entry = self.short[(next >> (16 - SHORT)) as usize];
         if entry != 0 {
@@ -72,13 +72,13 @@ impl Table {
             }
         }
         Err(match bits.left < 16 {
-            true => Fault::Cut,
-            false => Fault::Damaged("a code that none of its tables has"),
+            true => BundleFault::Cut,
+            false => BundleFault::Damaged("a code that none of its tables has"),
         })
     }
 
     /// Zeros before a coefficient, and its bits.
-    pub(super) fn run_and_size(&self, bits: &mut Bits<'_>) -> Result<(usize, u32), Fault> {
+    pub(super) fn run_and_size(&self, bits: &mut Bits<'_>) -> Result<(usize, u32), BundleFault> {
         let symbol = self.decode(bits)?;
         Ok((usize::from(symbol >> 4), u32::from(symbol & 15)))
     }
@@ -89,7 +89,7 @@ pub(super) fn read_tables(mut segment: &[u8], tables: &mut Tables) -> Option<()>
     while let Some((&kind, rest)) = segment.split_first() {
         let counts: &[u8; 16] = rest.first_chunk()?;
         let total = counts.iter().map(|&c| usize::from(c)).sum::<usize>();
-        let table = Table::new(counts, rest.get(16..16 + total)?)?;
+        let table = HuffmanTable::new(counts, rest.get(16..16 + total)?)?;
         let of_kind = match kind >> 4 {
             0 => &mut tables.dc,
             1 => &mut tables.ac,
@@ -103,8 +103,9 @@ pub(super) fn read_tables(mut segment: &[u8], tables: &mut Tables) -> Option<()>
 
 /// The tables of T.81, annex K, which cameras' Motion JPEG leaves out.
 pub(super) fn customary() -> Tables {
-    let table =
-        |counts: &[u8; 16], symbols: &[u8]| Table::new(counts, symbols).unwrap_or(Table::EMPTY);
+    let table = |counts: &[u8; 16], symbols: &[u8]| {
+        HuffmanTable::new(counts, symbols).unwrap_or(HuffmanTable::EMPTY)
+    };
     let dc_symbols: [u8; 12] = std::array::from_fn(|i| i as u8);
     Tables {
         dc: [
@@ -116,8 +117,8 @@ pub(super) fn customary() -> Tables {
                 &[0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
                 &dc_symbols,
             ),
-            Table::EMPTY,
-            Table::EMPTY,
+            HuffmanTable::EMPTY,
+            HuffmanTable::EMPTY,
         ],
         ac: [
             table(&[0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125], LUMA_AC),
@@ -125,8 +126,8 @@ pub(super) fn customary() -> Tables {
                 &[0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119],
                 CHROMA_AC,
             ),
-            Table::EMPTY,
-            Table::EMPTY,
+            HuffmanTable::EMPTY,
+            HuffmanTable::EMPTY,
         ],
     }
 }
@@ -197,17 +198,17 @@ impl<'a> Bits<'a> {
     }
 
     /// Up to 16 bits.
-    pub(super) fn skip(&mut self, count: u32) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self, count: u32) -> Result<(), BundleFault> {
         self.take(count).map(drop)
     }
 
     /// Up to 16 bits, as a number.
-    pub(super) fn take(&mut self, count: u32) -> Result<u32, Fault> {
+    pub(super) fn take(&mut self, count: u32) -> Result<u32, BundleFault> {
         if self.left < count {
             self.fill();
         }
         if self.left < count {
-            return Err(Fault::Cut);
+            return Err(BundleFault::Cut);
         }
         let value = (self.buffer >> 48) as u32 >> (16 - count);
         self.buffer <<= count;
@@ -216,10 +217,10 @@ impl<'a> Bits<'a> {
     }
 
     /// Steps over the restart marker of this number, which must be the next marker.
-    pub(super) fn restart(&mut self, number: usize) -> Result<(), Fault> {
+    pub(super) fn restart(&mut self, number: usize) -> Result<(), BundleFault> {
         let at = self.end();
         if self.bytes.get(at + 1) != Some(&(0xd0 + number as u8)) {
-            return Err(Fault::Cut);
+            return Err(BundleFault::Cut);
         }
         *self = Bits::new(self.bytes, at + 2);
         Ok(())

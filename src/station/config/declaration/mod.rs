@@ -16,7 +16,7 @@ pub struct Key {
     /// Whether a station file has to say it, where it means something.
     pub needed: bool,
     /// Of a number.
-    pub limits: Option<Limits>,
+    pub limits: Option<AllowedRange>,
     pub default: Default,
     /// What it is, for the sample and the documentation.
     pub meaning: &'static str,
@@ -40,7 +40,7 @@ pub enum Type {
 
 /// The smallest and the largest number allowed.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct AllowedRange {
     pub low: f64,
     pub high: f64,
     /// Empty for a mere number.
@@ -92,7 +92,7 @@ impl Key {
     const fn number(name: &'static str, (low, high): (f64, f64), meaning: &'static str) -> Self {
         let unit = "";
         let mut key = Self::new(name, Type::Number, meaning);
-        key.limits = Some(Limits { low, high, unit });
+        key.limits = Some(AllowedRange { low, high, unit });
         key
     }
 
@@ -169,13 +169,15 @@ pub fn key(name: &str) -> Option<&'static Key> {
 }
 
 /// The limits of a declared number.
-pub fn limits(name: &str) -> Limits {
+pub fn limits(name: &str) -> AllowedRange {
     // A test asks for those of each number.
-    key(name).and_then(|key| key.limits).unwrap_or(Limits {
-        low: f64::NEG_INFINITY,
-        high: f64::INFINITY,
-        unit: "",
-    })
+    key(name)
+        .and_then(|key| key.limits)
+        .unwrap_or(AllowedRange {
+            low: f64::NEG_INFINITY,
+            high: f64::INFINITY,
+            unit: "",
+        })
 }
 
 /// The number that counts where a station file doesn't say.

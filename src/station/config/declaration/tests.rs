@@ -33,7 +33,7 @@ fn range(key: &Key) -> String {
         false => v.to_string(),
     };
     let words = match (key.limits, key.takes) {
-        (Some(Limits { low, high, .. }), _) => format!("{} to {}", number(low), number(high)),
+        (Some(AllowedRange { low, high, .. }), _) => format!("{} to {}", number(low), number(high)),
         (None, Type::OneOf(words)) => words
             .iter()
             .map(|word| format!("`\"{word}\"`"))
@@ -146,7 +146,9 @@ fn each_number_has_limits_and_each_default_is_a_value() {
             let text = format!("value = {value}");
             assert!(toml::from_str::<toml::Table>(&text).is_ok(), "{}", key.name);
         }
-        if let (Some(Limits { low, high, .. }), Some(value)) = (key.limits, value(key.default)) {
+        if let (Some(AllowedRange { low, high, .. }), Some(value)) =
+            (key.limits, value(key.default))
+        {
             let value: f64 = value.parse().unwrap();
             assert!((low..=high).contains(&value), "{}", key.name);
         }

@@ -9,7 +9,7 @@ mod pass;
 use crate::kernels::common::geometry::with_scratch;
 use crate::kernels::common::lanes::{LANES, run_wide};
 use crate::kernels::float::layout::blocks;
-use crate::team::{self, Place};
+use crate::team::{self, SharedSlice};
 use pass::{KEYS, Pass, Room, TILES, WIDEST};
 
 /// What a power of two costs in multiplications, about.
@@ -91,7 +91,7 @@ impl Attention {
             TILES * WIDEST,
             TILES * WIDEST,
         ];
-        let output = Place::new(output);
+        let output = SharedSlice::new(output);
         let queries = self.queries();
         let cost = queries * self.keys * (depth + channels + EXPONENTIAL);
         team::each(queries.div_ceil(WIDEST), cost, |tiles| {
