@@ -1,8 +1,8 @@
 //! aecsad: finds bad parts on a production line, from good images alone, and rejects them.
 //!
 //! The modules stand in the order in which a part passes through them: `camera` → `station` (three threads and their
-//! queues; the verdict is [`aecsad_inspect`]'s) → `line` (where is the part) → `reject` (the pulse). `journal` and `monitor`
-//! look on, `slots` is the place where a station keeps its bundles, `cli` the command line above all of it.
+//! queues; the verdict is [`aecsad_inspect`]'s) → `line` (tracking to the gate) → `reject` (the pulse). `journal` and
+//! `monitor` record it, `slots` stores a station's bundles, and `cli` is the command line.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,8 +1,8 @@
-//! Maps as NumPy's `.npy`, format 1.0: what every analysis tool reads.
+//! Writes maps in NumPy's `.npy` format 1.0.
 
 use std::io::{self, Write};
 
-/// The header's text starts here, after magic, version and its length.
+/// The bytes before the header's text: magic, version and the header's length.
 const PREAMBLE: usize = 10;
 /// NumPy's alignment of the values.
 const ALIGNMENT: usize = 64;

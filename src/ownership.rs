@@ -1,5 +1,5 @@
-//! What root makes on a station belongs to the owner of the folder that it lies in: a technician checks and flashes as root,
-//! and the station works as a user of its own.
+//! Gives files that root makes to the owner of their folder. A technician checks and flashes as root, and the station works
+//! as a user of its own.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -11,7 +11,7 @@ use aecsad_program::whole_file;
 const FOLDER_MODE: u32 = 0o755;
 const FILE_MODE: u32 = 0o644;
 
-/// Makes the folder and those above it that are missing; everyone can read them, whatever the umask.
+/// Makes the folder and its missing parents, readable by everyone despite the umask.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -19,7 +19,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     create_folder(folder_of(path))?;
     match fs::create_dir(path) {
         Ok(()) => {}
-        // Another program was faster.
+        // Another program made it meanwhile.
         Err(_) if path.is_dir() => return Ok(()),
         Err(error) => return Err(error),
     }
@@ -27,8 +27,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     hand_over(path)
 }
 
-/// For a file that was just made and that everyone may read, whatever the umask. What was written to instead (a device, a pipe,
-/// standard output) stays as it is.
+/// Makes a new file readable by everyone despite the umask. A device, a pipe or standard output stays as it is.
 pub fn share_file(path: &Path) -> io::Result<()> {
     if whole_file::is_stream(path) {
         return Ok(());
@@ -44,7 +43,7 @@ pub fn hand_over(path: &Path) -> io::Result<()> {
     }
     let folder = fs::metadata(folder_of(path))?;
     match lchown(path, Some(folder.uid()), Some(folder.gid())) {
-        // File systems without owners let everybody read.
+        // On a file system without owners everyone may read.
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
     }

@@ -1,5 +1,5 @@
-//! Opens a serial port and says plainly why it can't. The port never blocks: a write that finds no room fails instead of
-//! holding the line up.
+//! Opens a serial port, and explains in a sentence why it can't be opened. The port never blocks: a write without room in
+//! the buffer fails, so that it does not hold the line up.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -38,10 +38,10 @@ pub enum SerialError {
     Unusable { device: String, reason: String },
 }
 
-/// How long a read waits for the first byte. Closing a connection can take as long.
+/// The longest wait of a read for its first byte. Closing a connection can take as long.
 pub const READ_WAIT: Duration = Duration::from_millis(50);
 
-/// How bytes go over the wire, eight bits each.
+/// The serial settings, with eight data bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub baud: u32,
@@ -68,7 +68,7 @@ impl Terms {
         }
     }
 
-    /// What so many bytes take on the wire.
+    /// The time that this many bytes take on the wire.
     pub fn wire_time(&self, bytes: u32) -> Duration {
         let parity = u32::from(self.parity != Parity::None);
         let bits = bytes * (10 + parity + u32::from(self.two_stop_bits));
@@ -97,7 +97,7 @@ pub fn open(device: &Path, terms: Terms) -> Result<TTYPort, SerialError> {
     let Ok(metadata) = device.metadata() else {
         return Err(SerialError::Missing(name));
     };
-    // A pipe would block on opening, and a file would accept rejects for ever.
+    // Opening a pipe would block, and a file would accept rejects without an error.
     if !metadata.file_type().is_char_device() {
         return Err(SerialError::NotATerminal(name));
     }
@@ -127,7 +127,7 @@ pub fn never_block(port: &TTYPort) -> nix::Result<()> {
 
 fn explain(device: &Path, name: &str, error: &serialport::Error) -> SerialError {
     match error.kind() {
-        // `serialport` says "no device" for one that is locked.
+        // `serialport` reports a locked device as "no device".
         ErrorKind::NoDevice => SerialError::Busy(name.into()),
         ErrorKind::Io(std::io::ErrorKind::NotFound) => SerialError::Missing(name.into()),
         ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {

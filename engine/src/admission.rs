@@ -1,6 +1,6 @@
-//! Whether an ONNX file can be one of ours, asked before the engine works with it. A signature says who wrote a network,
-//! not that it is harmless: a few bytes can ask for terabytes. So: only operators that training writes, nothing that is
-//! computed at load but weights from bytes, and no array larger than the file holds or a frame needs.
+//! Checks an ONNX file before the engine loads it. A signature proves who wrote a network, not that it is harmless: a few
+//! bytes can request terabytes of memory. So only operators that training writes are admitted, nothing but int8 weights is
+//! computed at load, and no array may be larger than the file contains or a frame needs.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::Conv;
 
-/// What `aecsad-train` and the encoders' conversion write, and what int8 exports need.
+/// The operators that `aecsad-train`, its int8 export and the encoders' conversion write.
 const OPERATORS: [&str; 27] = [
     "Add",
     "AveragePool",
@@ -40,23 +40,23 @@ const OPERATORS: [&str; 27] = [
 ];
 
 const MAX_NODES: usize = 4096;
-/// Kernel sizes, strides, paddings, dilations, axes.
+/// The largest kernel size, stride, padding, dilation or axis.
 const MAX_ATTRIBUTE: i64 = 64;
-/// Groups are channels at most.
+/// The most groups of a convolution: at most one for each channel.
 const MAX_GROUP: i64 = 8192;
-/// Values of one array between two operators: the paper's largest is 16 million.
+/// The most values of one array between two operators. The largest of the paper profile has 16 million.
 const MAX_VALUES: usize = 1 << 26;
-/// Values that a convolution lays out before its product.
+/// The most values of a convolution's im2col matrix.
 pub(crate) const MAX_UNFOLDED: usize = 1 << 27;
 
-/// Refuses what training would not have written. Costs no more memory than the file.
+/// Refuses files that training would not have written. Needs no more memory than the file.
 pub(crate) fn check_file(model: &ModelProto) -> Result<(), String> {
     if !model.functions.is_empty() || !model.training_info.is_empty() {
         return Err("it has functions or training parts of its own".into());
     }
     let graph = model.graph.as_ref().ok_or("it has no graph")?;
     check_sizes(graph)?;
-    // Initialisers may stand among the inputs as well, in old files.
+    // In old files initialisers may be listed among the inputs as well.
     let constants: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let inputs = graph.input.iter().map(|input| input.name.as_str());
     let mut fed: BTreeSet<&str> = inputs.filter(|name| !constants.contains(name)).collect();
@@ -66,7 +66,7 @@ pub(crate) fn check_file(model: &ModelProto) -> Result<(), String> {
     let mut weights = BTreeSet::new();
     for node in &graph.node {
         check_node(node)?;
-        // Weights of bytes become floats at load, four times the file's size: each once.
+        // Int8 weights become floats at load, four times the file's size, so each is converted once.
         let is_weight = node.op_type == "DequantizeLinear"
             && node
                 .input
@@ -133,7 +133,7 @@ fn check_node(node: &NodeProto) -> Result<(), String> {
     Ok(())
 }
 
-/// An array must be in the file, whole: none that only claims its size, and none in another file.
+/// An array must be wholly in the file: not only its stated size, and not in another file.
 fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("its array `{}` {why}", shown(&tensor.name)));
     if !tensor.external_data.is_empty() || tensor.data_location.unwrap_or(0) != 0 {
@@ -160,7 +160,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
     }
 }
 
-/// Refuses shapes that a frame doesn't need. Nothing has been computed yet.
+/// Refuses shapes larger than a frame needs, before anything is computed.
 pub(crate) fn check_shapes(model: &TypedModel) -> Result<(), String> {
     for node in model.nodes() {
         let mut positions = 1usize;
@@ -199,7 +199,7 @@ pub(crate) fn check_shapes(model: &TypedModel) -> Result<(), String> {
     Ok(())
 }
 
-/// A hostile name, made fit for a message.
+/// A name from the file, made safe for a message.
 fn shown(name: &str) -> String {
     name.chars().take(60).flat_map(char::escape_debug).collect()
 }

@@ -1,7 +1,7 @@
 //! Runs the ONNX networks of a bundle through tract on the CPU. The shapes are fixed at load, so a frame can fail
 //! only where the network itself does.
 //!
-//! A crate of its own because tract's generics are compiled where they are used: whoever uses this one does not
+//! It is a crate of its own because tract's generics are compiled where they are used: a crate that uses this one does not
 //! compile them again.
 
 mod admission;
@@ -21,8 +21,8 @@ pub use tract_onnx::pb as onnx;
 pub use kernels::float::Triangles;
 pub use team::Team;
 
-/// Whether this CPU multiplies and adds in one step. On all that do, quantised networks give the same bits; one that
-/// rounds in between tips values that lie between two steps of a quantised map.
+/// Whether this CPU has fused multiply-add. On all CPUs that have it, quantised networks give the same bits. Without it the
+/// extra rounding changes values near the middle between two quantisation steps.
 pub fn fuses() -> bool {
     kernels::common::lanes::fuses()
 }
@@ -55,7 +55,7 @@ impl Network {
     /// `name` is for messages; `onnx` the file's bytes.
     pub fn load(name: &str, onnx: &[u8]) -> Result<Self, NetworkError> {
         memory::keep();
-        // A file that breaks the engine is refused like any other that it can't run.
+        // A file that makes tract panic is refused like any other unusable file.
         let plan = catch_unwind(|| plan(onnx))
             .unwrap_or_else(|_| Err(TractError::msg("the engine broke off on it")));
         match plan {
@@ -70,7 +70,7 @@ impl Network {
         }
     }
 
-    /// Another state of the same network, to run beside this one on another thread; the weights are shared.
+    /// Another state of the same network, for another thread; the weights are shared.
     pub fn fork(&self) -> Result<Self, NetworkError> {
         match self.state.plan().spawn() {
             Ok(state) => Ok(Network {
@@ -88,7 +88,7 @@ impl Network {
         &self.name
     }
 
-    /// What it consists of on this machine: each kind of operator and how often it is there.
+    /// The operators on this machine, each with its count.
     pub fn operators(&self) -> BTreeMap<String, usize> {
         let mut operators = BTreeMap::new();
         for node in self.state.model().nodes() {
@@ -121,7 +121,7 @@ impl Network {
         shape.unwrap_or_default().to_vec()
     }
 
-    /// Inputs in the graph's own order; outputs likewise.
+    /// Runs the network. Inputs and outputs have the graph's order.
     pub fn run(&mut self, inputs: &[Input<'_>]) -> Result<Outputs, NetworkError> {
         let tensors = inputs
             .iter()
@@ -153,7 +153,7 @@ fn plan(onnx: &[u8]) -> TractResult<TypedSimpleState> {
         .spawn()
 }
 
-/// What a network answered, still in tract's memory.
+/// A network's outputs, still in tract's memory.
 pub struct Outputs {
     name: String,
     values: TVec<TValue>,

@@ -1,7 +1,7 @@
-//! Memory between two runs.
+//! Keeps memory between two runs.
 
-/// Lets the process keep what a run gave back. Large maps would otherwise go to the kernel after each frame and be fetched
-/// again page by page in the next, which takes a sixth of the paper's local student.
+/// Makes the allocator keep freed memory. Otherwise large maps are returned to the kernel after each frame and fetched again
+/// page by page, which costs the paper's local student a sixth of its time.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn keep() {
     static ONCE: std::sync::Once = std::sync::Once::new();

@@ -1,8 +1,8 @@
 //! Threads that share one network's operators. An operator is cut into pieces, which the thread that runs the network and its
-//! workers take one after the other; each value is computed by the same steps whoever takes it, so that how many there are
+//! workers take one after the other. Each value is computed by the same steps on any thread, so the number of threads
 //! changes no bit.
 //!
-//! A worker that comes late, because the machine is busy, finds the pieces taken, and nobody waits for it.
+//! No thread waits for a worker that is late because the machine is busy: the other threads take its pieces.
 
 mod desk;
 mod sync;
@@ -150,7 +150,7 @@ pub(crate) fn each_chunk<T: Send>(
 /// A slice that all threads write to, each to its own part.
 pub(crate) struct SharedSlice<T>(*mut T);
 
-// SAFETY: whoever writes says that the parts are apart.
+// SAFETY: every writer guarantees that its part is disjoint from the others.
 unsafe impl<T: Send> Sync for SharedSlice<T> {}
 
 impl<T> SharedSlice<T> {

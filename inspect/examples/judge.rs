@@ -1,4 +1,4 @@
-//! A verdict on one image, without the station: judge BUNDLE IMAGE
+//! Judges one image with a bundle: `judge BUNDLE IMAGE`
 
 use std::env::args_os;
 use std::error::Error;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-/// Why bytes are no arrays, or arrays can't be bytes.
+/// Why arrays can't be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("the arrays in `{name}` can't be read ({why}); export the bundle again")]
 pub struct ArraysError {
@@ -27,13 +27,13 @@ pub struct Arrays {
     by_name: BTreeMap<String, Array>,
 }
 
-/// An element type that a bundle can carry; sealed by what safetensors and [`Array`] share.
+/// An element type that a bundle can carry. Only types that both safetensors and [`Array`] have implement it.
 pub trait Element: Copy {
     const DTYPE: Dtype;
     fn wrap(array: ArrayD<Self>) -> Array;
     fn unwrap(array: &Array) -> Option<&ArrayD<Self>>;
     fn push_bytes(self, out: &mut Vec<u8>);
-    /// Little-endian elements, one after the other.
+    /// Reads consecutive little-endian elements.
     fn read_all(bytes: &[u8]) -> Vec<Self>;
 }
 
@@ -92,7 +92,7 @@ impl Arrays {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// As a safetensors file; the same arrays give the same bytes.
+    /// The arrays as a safetensors file; the same arrays give the same bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ArraysError> {
         let stored: Vec<(&str, Dtype, &[usize], Vec<u8>)> = self
             .by_name
@@ -197,7 +197,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
-            // Damage in the numbers themselves is for the manifest's hash to find.
+            // The manifest's hash detects damage in the numbers themselves.
             let _ = Arrays::from_bytes(&flipped, "stats");
         }
     }

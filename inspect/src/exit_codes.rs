@@ -1,4 +1,4 @@
-//! What a program leaves with when judging can't go on.
+//! Exit codes for errors of this crate.
 
 use aecsad_program::{ExitCode, Failure};
 

@@ -1,19 +1,21 @@
-//! One picture, as every source of frames hands it on.
+//! One picture, as every source delivers it.
 
 use std::time::Instant;
 
-/// One picture of one part: interleaved 8-bit RGB, row by row, `width * height * 3` bytes.
+/// One picture of one part.
+///
+/// *Shapes*: `rgb` is `[height, width, 3]`, 8 bits per value.
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub width: u32,
     pub height: u32,
     pub rgb: Vec<u8>,
-    /// When the shutter opened, on the monotonic clock: a part's gate time is counted from here.
+    /// The time of exposure on the monotonic clock. A part's time at the gate is counted from here.
     pub captured: Instant,
 }
 
 impl Frame {
-    /// No picture yet; the buffer grows to the camera's size once.
+    /// An empty frame. Its buffer grows once to the camera's size.
     pub fn empty() -> Self {
         Frame {
             width: 0,

@@ -1,5 +1,5 @@
-//! Golden vectors: a few good images in every bundle with the scores that training saw. A machine that comes to other
-//! scores must not judge parts with it: this is the contract between training and every engine that runs a bundle.
+//! Golden vectors: a few good images in every bundle, with their scores in training. A machine that computes other scores
+//! must not judge parts with the bundle.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::inspector::{Inspector, InspectorError};
 
 /// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score` (`[n]`).
 pub const EXPECTED: &str = "golden/expected.safetensors";
-/// How many golden images a bundle carries: fewer prove little, more only cost time at each flash.
+/// The number of golden images in a bundle. Fewer prove little; more only cost time at each flash.
 pub const IMAGES: RangeInclusive<usize> = 8..=16;
 const RAW: &str = "raw";
 const SCORE: &str = "score";
@@ -56,7 +56,7 @@ pub enum GoldenError {
     Inspector(#[from] InspectorError),
 }
 
-/// One number of one image, as training had it and as this machine has it.
+/// One number of one image, expected and actual.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
     pub expected: f32,
@@ -64,7 +64,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Absolute up to 1, relative above: scores of strange parts are large, and so is their last digit.
+    /// The difference: absolute up to 1, relative above, because rounding errors grow with the score.
     pub fn difference(&self) -> f32 {
         (self.found - self.expected).abs() / self.expected.abs().max(1.0)
     }
@@ -81,7 +81,7 @@ pub struct ImageComparison {
     /// The entry's name.
     pub image: String,
     pub score: Pair,
-    /// The normalised score of each branch that has a say, in the order of [`Branch::ALL`].
+    /// The normalised score of each active branch, in the order of [`Branch::ALL`].
     pub branches: heapless::Vec<(Branch, Pair), { Branch::ALL.len() }>,
 }
 
@@ -104,7 +104,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Of any score of any image.
+    /// The largest difference of any score of any image.
     pub fn largest_difference(&self) -> f32 {
         let of = |image: &ImageComparison| {
             let branch = image.worst().map_or(0.0, |(_, pair)| pair.difference());
@@ -113,7 +113,7 @@ impl Comparison {
         self.images.iter().map(of).fold(0.0, f32::max)
     }
 
-    /// The first difference beyond the tolerance, branches before the score they add up to.
+    /// Returns the first difference beyond the tolerance, branch scores before the fused score.
     pub fn check(&self) -> Result<(), GoldenError> {
         for image in &self.images {
             let branches = image.branches.iter();
@@ -135,7 +135,7 @@ impl Comparison {
     }
 }
 
-/// The golden entries for `images`, judged by the bundle's own inspector: one PNG each, and [`EXPECTED`].
+/// The golden entries for `images`, judged by the bundle's own inspector: one PNG for each image, and [`EXPECTED`].
 pub fn write(
     images: &[Frame],
     inspector: &mut Inspector,
@@ -170,8 +170,8 @@ pub fn write(
     Ok(entries)
 }
 
-/// The golden images of a bundle, by entry name, in order. Each is decoded when it is asked for: a picture unpacks to
-/// many times its size, and sixteen at once might not fit into a camera.
+/// The golden images of a bundle by entry name, in order. Each is decoded when the iterator reaches it, because sixteen
+/// decoded images may not fit into a small computer's memory.
 pub fn images(
     bundle: &Bundle,
 ) -> Result<impl Iterator<Item = Result<(String, Frame), GoldenError>>, GoldenError> {
@@ -191,7 +191,7 @@ pub fn images(
     }))
 }
 
-/// Judges the golden images on this machine. An `Ok` still has to be asked by [`Comparison::check`].
+/// Judges the golden images on this machine. The caller has to call [`Comparison::check`] on the result.
 pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, GoldenError> {
     let images = images(bundle)?;
     let count = images.size_hint().0;
@@ -204,7 +204,7 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
         bundle: bundle.name().to_owned(),
         why,
     };
-    // A bundle from before a branch was added has no column for it, and no voice either.
+    // A bundle of an earlier version has no column for a newer branch, and does not use that branch.
     let voices = inspector.decision().voices.clone();
     let raw_scores = arrays
         .get::<f32>(RAW)
@@ -248,7 +248,7 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
     })
 }
 
-/// What scores may differ by on a CPU that multiplies and adds in one step (`fuses`) or in two.
+/// The tolerance on a CPU with fused multiply-add (`fuses`) or without.
 fn tolerance(allowed: &Tolerance, fuses: bool) -> f32 {
     match allowed.unfused {
         Some(unfused) if !fuses => unfused,
@@ -263,10 +263,10 @@ fn check_count(found: usize) -> Result<(), GoldenError> {
     }
 }
 
-/// What this machine makes of one frame.
+/// The scores of one frame on this machine.
 struct Scores {
     score: f32,
-    /// Branch, raw score, normalised score; those that have a say.
+    /// Branch, raw score and normalised score of each active branch.
     branches: heapless::Vec<(Branch, f32, f32), { Branch::ALL.len() }>,
 }
 

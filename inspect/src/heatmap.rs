@@ -1,21 +1,23 @@
-//! The picture a person looks at: the part in grey, and over it, in colour, what is strange about it. The one renderer
-//! of heat maps, on one scale: a good part looks calm wherever it is shown.
+//! Renders heat maps: the part in grey, and over it in colour the anomalous places. All heat maps are rendered here, on one
+//! scale.
 
 use colorous::PLASMA;
 use image::{Rgb, RgbImage};
 
-/// Heat below this is invisible: what one part in two hundred good ones reaches somewhere (see
+/// Heat below this is invisible. One good part in two hundred reaches it somewhere (see
 /// [`Range`](crate::branches::shared::heat::Range)).
 const FAINTEST: f32 = 0.1;
 /// Heat from this on has the full colour.
 const HOTTEST: f32 = 0.8;
-/// Some of the part shows through even the hottest place.
+/// The highest opacity, so that the part stays visible everywhere.
 const DENSEST: f32 = 0.85;
-/// The colour map's dark purple start would be lost on dark parts.
+/// The colour map starts here, because its dark purple start is invisible on dark parts.
 const COLOURS_FROM: f32 = 0.3;
 
-/// Lays `heat`, one value a pixel, over the picture it belongs to. Lightness rises with the heat, from purple over
-/// orange to yellow, so the colours are distinguished by people of any colour vision.
+/// Lays `heat` over its picture. Lightness rises with the heat, from purple over orange to yellow, so the colours can be
+/// distinguished with any colour vision.
+///
+/// *Shapes*: `heat` is `[height, width]` of the picture.
 pub fn overlay(picture: &mut RgbImage, heat: &[f32]) {
     for (pixel, heat) in picture.pixels_mut().zip(heat) {
         tint(pixel, *heat);

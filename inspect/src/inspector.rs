@@ -2,10 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::branches::Branch;
-use crate::branches::inventory::{Counts, in_words};
 use crate::branches::scorer::{RawScores, Scorer};
 use crate::branches::shared::heat::HeatMap;
 use crate::branches::shared::registration::Pose;
@@ -15,7 +14,8 @@ use crate::bundle::{Bundle, BundleError, Manifest, Trust};
 use crate::decision::conformal::Conformal;
 use crate::decision::planted_scores::PlantedScores;
 use crate::decision::trimmed_z::TrimmedZ;
-use crate::decision::{BranchScores, Decision, Voice};
+use crate::decision::{Decision, Voice};
+pub use crate::decision::{Limits, Stages, Verdict};
 use crate::frame::Frame;
 use crate::network::{
     Encoder, Network, NetworkError, Percept, Perception, Segmentation, load_network,
@@ -45,62 +45,6 @@ pub enum InspectorError {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Optics(#[from] OpticsError),
-}
-
-/// What is known of one part.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// The fused score; larger is stranger.
-    pub score: f32,
-    pub reject: bool,
-    /// Share of good calibration parts at least as strange as this one (conformal, in (0, 1]).
-    pub p_value: f32,
-    /// The score is far beyond that of every good calibration part: this may be no part of the product at all.
-    pub far_off: bool,
-    /// The branch that contributed most to the score.
-    pub branch: Branch,
-    /// Each active branch's normalised score, in the order of [`Branch::ALL`].
-    pub branches: BranchScores,
-    /// Parts that are too many or too few, where the bundle counts them.
-    pub counts: Counts,
-    pub limits: Limits,
-    /// From the frame in memory to this verdict.
-    pub latency: Duration,
-    /// The same, stage by stage.
-    pub stages: Stages,
-}
-
-/// What a verdict was reached by.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Limits {
-    /// A score above it is a reject.
-    pub threshold: f32,
-    /// Good parts that the p-value ranks against.
-    pub calibration_parts: usize,
-}
-
-impl Verdict {
-    /// The p-value for a person: beyond all calibration parts it can't say more than that it is below its smallest.
-    pub fn p_in_words(&self) -> String {
-        let smallest = 1.0 / (self.limits.calibration_parts + 1) as f32;
-        let beyond = self.limits.calibration_parts > 0 && self.p_value <= smallest;
-        let sign = if beyond { "<" } else { "" };
-        format!("{sign}{:.4}", self.p_value)
-    }
-
-    /// What of a rejected part was too many or too few, in words.
-    pub fn counted(&self) -> Option<String> {
-        let unusual = self.reject && !self.counts.is_empty();
-        unusual.then(|| in_words(&self.counts))
-    }
-}
-
-/// Where a frame's time went.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stages {
-    pub optics: Duration,
-    pub networks: Duration,
-    pub scores: Duration,
 }
 
 /// A bundle, ready to judge.
@@ -203,27 +147,16 @@ impl Inspector {
         self.perception.perceive(tensor, &mut self.percept)?;
         let perceived = Instant::now();
         let raw = self.scorer.score(&self.percept);
-        let judged = self.decision.judge(&raw);
+        let mut verdict = self.decision.judge(&raw);
         let end = Instant::now();
-        Ok(Verdict {
-            score: judged.score,
-            reject: judged.reject,
-            p_value: judged.p_value,
-            far_off: judged.far_off,
-            branch: judged.branch,
-            branches: judged.branches,
-            counts: self.scorer.unusual_counts(),
-            limits: Limits {
-                threshold: self.decision.threshold,
-                calibration_parts: self.decision.calibration.scores().len(),
-            },
-            latency: end - start,
-            stages: Stages {
-                optics: seen - start,
-                networks: perceived - seen,
-                scores: end - perceived,
-            },
-        })
+        verdict.counts = self.scorer.unusual_counts();
+        verdict.latency = end - start;
+        verdict.stages = Stages {
+            optics: seen - start,
+            networks: perceived - seen,
+            scores: end - perceived,
+        };
+        Ok(verdict)
     }
 
     /// What the bundle expects of its images.

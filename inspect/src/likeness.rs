@@ -1,30 +1,32 @@
-//! Whether two pictures show the same part: copies of one file, or a burst of a part that stands still. Statistics take
-//! such pictures for one part, since a spread that is only the sensor's noise says nothing about other parts.
+//! Detects pictures of the same part: copies of one file, or a burst of a part that stands still. Statistics count such
+//! pictures once, because their spread is only the sensor's noise.
 
 use crate::frame::Frame;
 
-/// Side of a block in pixels. Over a block the sensor's noise averages out, and the structure of a part does not.
+/// Side of a block in pixels. Averaging over a block removes the sensor's noise and keeps the part's structure.
 const BLOCK: usize = 8;
-/// Grey levels. A larger difference between two pictures (root mean square) is more than the noise of a sensor.
+/// The largest root mean square difference of two pictures that may be sensor noise, in grey levels.
 const MOST_NOISE: f64 = 10.0;
-/// The difference of two pictures by blocks, in multiples of what white noise of its size leaves there. Measured on
-/// rendered products and solar cells: pictures of the same part reach 1.0 to 1.6, pictures of two parts 4.5 to 7.
+/// The largest difference by blocks for the same part, in multiples of the difference that white noise leaves there. Measured
+/// on rendered products and solar cells: the same part reaches 1.0 to 1.6, different parts 4.5 to 7.
 const MOST_STRUCTURE: f64 = 2.0;
 /// The difference by blocks that re-encoding as JPEG may leave: in grey levels, and as a share of the picture's contrast.
 const MOST_RESIDUE: f64 = 1.2;
 const MOST_RESIDUE_SHARE: f64 = 0.04;
 /// Two exposures of one part may differ by this factor in brightness.
 const MOST_GAIN: f64 = 1.25;
-/// Grey levels by block and by pixel under which a picture shows nothing, once its shading is taken off.
+/// The lowest contrast by block and by pixel, in grey levels without shading. Below it a picture is empty.
 const LEAST_CONTRAST: f64 = 1.0;
 const LEAST_TEXTURE: f64 = 4.0;
 
-/// What a comparison needs of a picture besides its pixels.
+/// Block means of a picture, computed once for all comparisons.
 #[derive(Clone, Debug)]
 pub struct View {
     /// Blocks in a row.
     columns: usize,
-    /// `[rows · columns, 3]`, the mean of each block in grey levels.
+    /// The mean of each block in grey levels.
+    ///
+    /// *Shapes*: `[rows · columns, 3]`.
     blocks: Vec<[f64; 3]>,
     mean: [f64; 3],
     /// Standard deviation over the blocks.
@@ -112,8 +114,8 @@ impl View {
         by_pixel <= MOST_NOISE && (noise || residue)
     }
 
-    /// The smooth surface of second degree that fits the blocks of each channel best, as the mean and one factor for each
-    /// of [`curves`], which are nearly orthogonal on a grid.
+    /// Fits a polynomial surface of second degree to the blocks of each channel: the mean, and one factor for each of
+    /// [`curves`], which are nearly orthogonal on a grid.
     fn shading(&self) -> Shading {
         let rows = self.blocks.len() / self.columns.max(1);
         let mut factors = [[0.0; CURVES]; 3];
@@ -139,9 +141,9 @@ impl View {
     }
 }
 
-/// Pictures that each show another part than those before.
+/// Filters repeated pictures of one part.
 ///
-/// Only the latest few are compared, which is what a burst or a standing belt needs, so that memory stays bounded.
+/// Only the latest few pictures are compared, which is enough for a burst or a standing belt and bounds the memory.
 pub struct Distinct {
     latest: std::collections::VecDeque<(View, Frame)>,
 }
@@ -155,7 +157,7 @@ impl Distinct {
         }
     }
 
-    /// Whether `frame` shows another part than each of the latest; it is remembered if so.
+    /// Whether `frame` shows another part than each of the latest pictures; if so it is stored.
     pub fn is_new(&mut self, view: View, frame: &Frame) -> bool {
         if self
             .latest
@@ -180,7 +182,7 @@ impl Default for Distinct {
 
 const CURVES: usize = 5;
 
-/// How an evenly lit plain surface looks through a lens.
+/// The shading of an evenly lit plain surface by a lens.
 struct Shading {
     mean: [f64; 3],
     factors: [[f64; CURVES]; 3],
@@ -199,14 +201,14 @@ impl Shading {
     }
 }
 
-/// Of element `at` in rows of `columns`: x and y from −0.5 to 0.5, 0 in the middle.
+/// The position of element `at` in rows of `columns`: x and y from −0.5 to 0.5, 0 in the middle.
 fn place(at: usize, columns: usize, rows: usize) -> (f64, f64) {
     let centred = |i: usize, length: usize| (i as f64 + 0.5) / length.max(1) as f64 - 0.5;
     let columns = columns.max(1);
     (centred(at % columns, columns), centred(at / columns, rows))
 }
 
-/// Both slopes, both bends and the twist, each with mean 0 over the picture.
+/// The five terms of first and second degree, each with mean 0 over the picture.
 fn curves((x, y): (f64, f64)) -> [f64; CURVES] {
     [x, y, x * x - 1.0 / 12.0, y * y - 1.0 / 12.0, x * y]
 }

@@ -1,20 +1,20 @@
 //! The actuator's side of the link: a schedule of pulses on its own clock, and an output.
 //!
 //! The owner feeds it messages and the time, and sets the real output as [`Actuator::energised`] says. The output is off
-//! at the start, after a `Hello` or `Cancel`, and never on for longer than the pulses asked for.
+//! at the start, after a `Hello` or `Cancel`, and never on for longer than the requested pulses.
 
 use heapless::{HistoryBuf, Vec};
 
 use crate::belt::BeltReadings;
 use crate::{Answer, Envelope, FromActuator, PROTOCOL, ProductName, ToActuator, When};
 
-/// Pulses that can be waiting at once.
+/// The most scheduled pulses.
 pub const MAX_SCHEDULED: usize = 64;
-/// No pulse is longer: a coil or valve stays on for no more than this after a single message.
+/// The longest pulse: the longest time that a coil or valve stays on after a single message.
 pub const MAX_PULSE_US: u32 = 5_000_000;
-/// No pulse lies further ahead: beyond it, the message is more likely wrong than the conveyor long.
+/// The longest delay of a pulse. A longer one is more likely a wrong message than a long conveyor.
 pub const MAX_DELAY_US: u64 = 600_000_000;
-/// A pulse that would come later than this after its moment is not given: it would hit another part.
+/// A pulse that would be later than this is not given, because it would hit another part.
 pub const LATE_US: u32 = 2_000;
 
 /// A change of the output, in the order in which they happen.
@@ -59,12 +59,12 @@ impl Actuator {
         self.off_us.is_some()
     }
 
-    /// Takes a reading of the belt's encoder. Read it at least every few milliseconds, and also while it stands.
+    /// Takes a reading of the belt's encoder. The owner reads it every few milliseconds, also while the belt stands.
     pub fn count(&mut self, now_us: u64, count: i64) {
         self.belt.read(now_us, count);
     }
 
-    /// Takes one message that arrived at `now_us` and returns what to answer.
+    /// Takes one message that arrived at `now_us` and returns the answer.
     pub fn receive(
         &mut self,
         now_us: u64,
@@ -73,7 +73,7 @@ impl Actuator {
         let answer = match received.message {
             ToActuator::Hello { protocol, .. } if protocol != PROTOCOL => Answer::WrongProtocol,
             ToActuator::Hello { session, .. } => {
-                // Within one session a part keeps its number, so what was pulsed stays known over a reconnection.
+                // Within one session a part keeps its number, so the list of pulsed parts stays valid over a reconnection.
                 if self.session.replace(session) != Some(session) {
                     self.pulsed.clear();
                 }
@@ -113,7 +113,7 @@ impl Actuator {
         let (index, _) = on?;
         let pulse = self.scheduled.swap_remove(index);
         self.pulsed.write(pulse.part);
-        // Counted from now, not from when it was due: a late owner still gives the whole pulse.
+        // The end is counted from now, not from the due time, so that a late owner still gives the whole pulse.
         let ends = now_us.saturating_add(u64::from(pulse.pulse_us));
         self.off_us = Some(self.off_us.map_or(ends, |off_us| off_us.max(ends)));
         Some(OutputEdge::On {
@@ -123,7 +123,7 @@ impl Actuator {
         })
     }
 
-    /// When [`Actuator::next_edge`] must be called next, as far as the belt's present speed tells.
+    /// When [`Actuator::next_edge`] must be called next, at the belt's present speed.
     pub fn wake_us(&self, now_us: u64) -> Option<u64> {
         let on = self.earliest(now_us).map(|(_, on_us)| on_us);
         match (on, self.off_us) {
@@ -152,7 +152,7 @@ impl Actuator {
         self.say(FromActuator::Confirmed { at_us })
     }
 
-    /// What the line's controller wants to be inspected.
+    /// The product that the line's controller requests.
     pub fn selects(&mut self, product: ProductName) -> Envelope<FromActuator> {
         self.say(FromActuator::Select { product })
     }
@@ -199,7 +199,7 @@ impl Actuator {
         }
     }
 
-    /// Which pulse comes first, and when. One on a belt that stands short of it has no moment.
+    /// The next pulse and its time. A pulse at a position that a standing belt has not reached has no time.
     fn earliest(&self, now_us: u64) -> Option<(usize, u64)> {
         let moments = self.scheduled.iter().enumerate();
         moments
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_after_its_moment_pulses_nobody() {
+    fn a_message_that_arrives_too_late_gives_no_pulse() {
         let mut actuator = greeted();
         let just = u64::from(LATE_US);
         assert_eq!(

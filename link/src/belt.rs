@@ -1,8 +1,8 @@
-//! The belt as the actuator's encoder shows it: where it is and how fast it goes.
+//! The belt's position and speed from the actuator's encoder.
 
 use heapless::Deque;
 
-/// Speed is taken over at least this long, so that single counts don't make it jump.
+/// The shortest time over which the speed is measured, so that single counts do not disturb it.
 const SPAN_US: u64 = 20_000;
 /// Readings within the span.
 const READINGS: usize = 16;
@@ -24,7 +24,7 @@ impl BeltReadings {
     pub fn read(&mut self, at_us: u64, count: i64) {
         let reading = Reading { at_us, count };
         self.latest = Some(reading);
-        // A reading each SPAN / READINGS is enough.
+        // One reading per SPAN / READINGS is enough.
         let spaced = self
             .readings
             .back()
@@ -40,7 +40,7 @@ impl BeltReadings {
         let _ = self.readings.push_back(reading);
     }
 
-    /// Counts a second, forwards.
+    /// The speed in counts per second, forwards.
     pub fn speed(&self) -> i64 {
         let (Some(oldest), Some(latest)) = (self.readings.front(), self.latest) else {
             return 0;
@@ -53,12 +53,12 @@ impl BeltReadings {
         moved.saturating_mul(1_000_000) / span_us as i64
     }
 
-    /// How far the belt goes in this time at its present speed.
+    /// The counts that the belt moves in `time_us` at its present speed.
     pub fn ahead(&self, time_us: u32) -> i64 {
         self.speed().saturating_mul(i64::from(time_us)) / 1_000_000
     }
 
-    /// Where the belt is now, at its present speed since the last reading.
+    /// The belt's position at `now_us`, extrapolated from the last reading with the present speed.
     pub fn count_at(&self, now_us: u64) -> Option<i64> {
         let latest = self.latest?;
         let since_us = now_us.saturating_sub(latest.at_us).min(SPAN_US);

@@ -1,12 +1,12 @@
 //! One message as bytes on a wire: postcard, then a CRC-16, then COBS, between zero bytes.
 //!
-//! A zero byte never occurs inside a frame, so a receiver that lost its place, started late or heard noise is in step
-//! again at the next zero. The decoder holds one frame at most and never grows.
+//! A zero byte never occurs inside a frame, so a receiver that started late or received noise is synchronised again at the
+//! next zero. The decoder holds at most one frame.
 
 use crc::{CRC_16_IBM_SDLC, Crc};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// No encoded message is longer, delimiters included.
+/// The longest encoded message in bytes, delimiters included.
 pub const MAX_FRAME: usize = 80;
 
 const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_SDLC);
@@ -15,7 +15,7 @@ const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_SDLC);
 pub enum FrameError {
     /// More bytes than any message has, without a delimiter.
     TooLong,
-    /// Not COBS, not the checksum's, or not a message of ours.
+    /// Invalid COBS, a wrong checksum, or an unknown message.
     Damaged,
     /// The message does not fit [`MAX_FRAME`].
     DoesNotFit,
@@ -33,7 +33,7 @@ impl core::fmt::Display for FrameError {
 
 impl core::error::Error for FrameError {}
 
-/// Writes `message` into `out` and returns the bytes to send. The leading zero ends whatever noise came before.
+/// Writes `message` into `out` and returns the bytes to send. The leading zero byte ends noise before it.
 pub fn encode<'a, M: Serialize>(
     message: &M,
     out: &'a mut [u8; MAX_FRAME],
@@ -48,7 +48,7 @@ pub fn encode<'a, M: Serialize>(
     Ok(&out[..length + 2])
 }
 
-/// Finds messages in a stream of bytes, in whatever pieces it arrives.
+/// Finds messages in a stream of bytes.
 pub struct Decoder {
     bytes: [u8; MAX_FRAME],
     length: usize,

@@ -1,8 +1,8 @@
-//! The reject link: what a station and the microcontroller at the reject gate say to each other.
+//! The reject link: the messages between a station and the microcontroller at the reject gate.
 //!
-//! One enum for each direction, framed so that either side finds its way back after noise, and the actuator's whole
-//! behaviour as a state machine without a clock or a port of its own. It compiles without `std`, so that the firmware and
-//! the simulator run the same code.
+//! There is one enum for each direction, framed so that either side synchronises again after noise. The actuator's
+//! behaviour is a state machine without a clock or a port. It compiles without `std`, so that the firmware and the simulator
+//! run the same code.
 #![no_std]
 
 mod actuator;
@@ -16,44 +16,44 @@ pub use product::{MAX_PRODUCT, ProductName};
 
 use serde::{Deserialize, Serialize};
 
-/// Raised when a message changes in a way that the other side would misread.
+/// The protocol's version, increased with each incompatible change of a message.
 pub const PROTOCOL: u8 = 2;
 
-/// A message under the sender's running number. The number wraps.
+/// A message with the sender's sequence number, which wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope<M> {
     pub seq: u16,
     pub message: M,
 }
 
-/// What the station says. Each is answered with [`FromActuator::Ack`].
+/// Messages from the station. Each is acknowledged with [`FromActuator::Ack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToActuator {
-    /// Opens a session: output off, schedule emptied. Part numbers belong to a session.
+    /// Opens a session: the output goes off and the schedule is cleared. Part numbers belong to a session.
     Hello { session: u32, protocol: u8 },
-    /// "I am still here", once a second.
+    /// The heartbeat, once a second.
     Heartbeat,
-    /// Energise the output for `pulse_us` at a moment that does not depend on when this arrives. Sent again for the same
-    /// part it changes nothing.
+    /// Energises the output for `pulse_us` at a time that does not depend on the arrival of this message. A repeated message
+    /// for the same part changes nothing.
     Reject {
         part: u32,
         when: When,
         pulse_us: u32,
     },
-    /// Output off, schedule emptied; the session stays.
+    /// Switches the output off and clears the schedule; the session stays open.
     Cancel,
 }
 
-/// The moment of a pulse, by what the actuator has of its own.
+/// The time of a pulse, by the actuator's own clock or encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
-    /// When its clock stands there.
+    /// When its clock reaches `at_us`.
     At { at_us: u64 },
-    /// So long before the belt's encoder stands there, however the belt stops and starts until then.
+    /// `lead_us` before the belt's encoder reaches `count`, however the belt stops and starts until then.
     AtCount { count: i64, lead_us: u32 },
 }
 
-/// What the actuator says. Times are microseconds on its own clock, from any start.
+/// Messages from the actuator. Times are microseconds on its own clock, with any origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromActuator {
     /// The answer to message `seq`, received at `at_us`.
@@ -68,16 +68,16 @@ pub enum FromActuator {
         at_us: u64,
         count: Option<i64>,
     },
-    /// The belt's encoder stood there. Sent fifty times a second by an actuator that has one.
+    /// The position of the belt's encoder, sent fifty times a second by an actuator that has one.
     Count { at_us: u64, count: i64 },
     /// The sensor behind the gate saw a rejected part.
     Confirmed { at_us: u64 },
-    /// The line's controller wants this product to be inspected. Nobody answers, so it may be said again as often as the
-    /// controller likes: where that product is at work already, nothing happens.
+    /// The line's controller requests this product. The message is not acknowledged, so the controller may repeat it. If the
+    /// product is active already, nothing happens.
     Select { product: ProductName },
 }
 
-/// How a message was taken.
+/// The answer to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     Done,
@@ -85,14 +85,14 @@ pub enum Answer {
     AlreadyKnown,
     /// No room in the schedule.
     Full,
-    /// The moment is over: a pulse now would hit another part.
+    /// The requested time has passed: a pulse now would hit another part.
     TooLate,
-    /// A pulse at a count was asked for, but there is no encoder.
+    /// A pulse at a count was requested, but there is no encoder.
     NoEncoder,
     /// Delay or pulse is longer than the actuator allows.
     OutOfRange,
     /// No `Hello` since power-up.
     NoSession,
-    /// The two sides speak different protocols.
+    /// The two sides have different protocol versions.
     WrongProtocol,
 }

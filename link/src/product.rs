@@ -1,14 +1,14 @@
-//! A product's name as a message carries it: text of bounded length, without a heap.
+//! A product's name in a message: text of bounded length, without a heap.
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// No name on the link is longer, in bytes of UTF-8.
+/// The longest name on the link, in bytes of UTF-8.
 pub const MAX_PRODUCT: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ProductName {
-    /// Zero behind the name.
+    /// The name, padded with zeros.
     bytes: [u8; MAX_PRODUCT],
     length: u8,
 }

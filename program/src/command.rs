@@ -1,5 +1,5 @@
-//! What both programs do around a command: the log, an unexpected panic as a sentence, the error's sentence on standard
-//! error and its exit code.
+//! Runs a command of either program: starts the log, reports a panic or an error in one sentence on standard error, and
+//! returns the exit code.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use crate::printable::printable;
 use crate::signals::leave_when_stopped;
 use crate::standard_streams::{self, STANDARD_OUTPUT};
 
-/// Reads the command line of the program `name`, and does with it what `command` says.
+/// Parses the command line of the program `name` and runs `command` with it.
 pub fn run<Arguments: Parser>(
     name: &'static str,
     command: impl FnOnce(Arguments) -> Result<(), Failure>,
@@ -41,12 +41,12 @@ pub fn run<Arguments: Parser>(
     };
     match catch_unwind(AssertUnwindSafe(|| command(arguments))) {
         Ok(done) => leave(name, done),
-        // The hook has said it.
+        // The panic hook has reported it.
         Err(_) => process::ExitCode::from(ExitCode::Engine as u8),
     }
 }
 
-/// What the command line refuses is printed like any other message.
+/// Prints a command-line error like any other message.
 fn refuse(answer: &clap::Error) {
     let acts = |argument: OsString| {
         let argument = argument.to_string_lossy();
@@ -92,7 +92,7 @@ fn leave(name: &str, done: Result<(), Failure>) -> process::ExitCode {
     }
 }
 
-/// A panic is a fault of the program: one sentence says where it is. Its own words go to the log of `RUST_LOG=debug`.
+/// Reports a panic in one sentence with its place in the source. Its message goes to the log with `RUST_LOG=debug`.
 fn explain_panics(name: &'static str) {
     set_hook(Box::new(move |panic| {
         log::debug!("{panic}");

@@ -1,9 +1,9 @@
-//! How a command ends that did not do what it was asked to.
+//! The failure of a command: its sentence and its exit code.
 
 use std::io;
 use std::path::Path;
 
-/// What a failed command leaves with. 0 is success, 2 is the command line's own (unknown option).
+/// Exit codes of failed commands. 0 is success, 2 is an error in the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
@@ -33,7 +33,7 @@ pub enum ExitCode {
     Interrupted = 130,
 }
 
-/// What a command ends with instead of success: a sentence, and the exit code for scripts.
+/// The failure of a command: a sentence for the user, and the exit code for scripts.
 pub struct Failure {
     pub message: String,
     pub code: ExitCode,
@@ -47,7 +47,7 @@ impl Failure {
         }
     }
 
-    /// For an output that can't be written.
+    /// The failure for an output that can't be written.
     pub fn unwritable(path: &Path, source: &io::Error) -> Self {
         Failure::new(
             format_args!(

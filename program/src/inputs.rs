@@ -1,4 +1,4 @@
-//! Files that a command reads: none of its outputs may take their place.
+//! Protects the files that a command reads from being replaced by its outputs.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// Device and inode of each.
+/// Device and inode of each protected file.
 static KEPT: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
 
 /// Refuses from here on to write an output to the file at `path`, by whatever name.

@@ -1,5 +1,5 @@
-//! What the programs of aecsad do around their work: files that are there whole or not at all, text that a person wrote,
-//! names and messages that a terminal can show, standard streams whose reader may be gone, exit codes.
+//! Code that both programs of aecsad share: files that are written whole or not at all, text files that people write, names
+//! and messages for a terminal, standard streams, exit codes.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

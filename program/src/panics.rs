@@ -1,4 +1,4 @@
-//! Panics that are expected of other people's code.
+//! Catches expected panics of dependencies.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// None if `work` panics, which is expected of it and not reported: other people's code on other people's bytes.
+/// Returns `None` if `work` panics, without reporting the panic. For dependencies that panic on damaged files.
 pub fn unless_it_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
     let outer = EXPECTED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// The text with every character that a terminal acts on, or that turns a line around, written as an escape.
+/// Escapes every control character and every character that changes the direction of writing.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return Cow::Borrowed(text);

@@ -6,7 +6,7 @@ use crate::sha256::hex_sha256;
 const PREFIX: &str = "# sha256 of all lines above: ";
 const LINE_BYTES: usize = PREFIX.len() + 64 + 1;
 
-/// `text` with its last line.
+/// Adds the last line to `text`.
 pub fn seal(mut text: String) -> String {
     let digest = hex_sha256(text.as_bytes());
     text.push_str(PREFIX);
@@ -15,7 +15,7 @@ pub fn seal(mut text: String) -> String {
     text
 }
 
-/// The bytes above the last line, if that line is right.
+/// The bytes above the last line, if its hash is right.
 pub fn unseal(bytes: &[u8]) -> Option<&[u8]> {
     let (above, line) = bytes.split_at_checked(bytes.len().checked_sub(LINE_BYTES)?)?;
     let expected = format!("{PREFIX}{}\n", hex_sha256(above));

@@ -1,4 +1,4 @@
-//! Signals that end a program in good order.
+//! Signals that stop a program in good order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,17 +6,17 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::failure::ExitCode;
 
-/// Whether the command ends by itself when it is asked to stop.
+/// Whether the command handles a stop signal itself.
 static ENDS_BY_ITSELF: AtomicBool = AtomicBool::new(false);
 
-/// What asks a program to stop. The loss of the terminal does, unless the program was started so as to outlive it (nohup).
-/// The command that calls this ends by itself from here on.
+/// The signals that stop a program. The loss of the terminal is one, unless the program was started with nohup. A command
+/// that calls this handles them itself from here on.
 pub fn stop_signals() -> Vec<i32> {
     ENDS_BY_ITSELF.store(true, Ordering::SeqCst);
     signals()
 }
 
-/// Leaves at once when it is asked to stop, with a sentence and the exit code for it, unless the command ends by itself.
+/// Makes stop signals end the program at once, with a sentence and the exit code 130, unless the command handles them.
 pub(crate) fn leave_when_stopped(name: &'static str) {
     let sentence = format!("{name}: stopped\n");
     for signal in signals() {

@@ -1,6 +1,5 @@
-//! Standard output and standard error of both programs. No command ends or breaks because its reader has gone or the
-//! disk of its log is full: a closed pipe is no failure, any other is remembered and becomes the exit code once the
-//! command is done. `println!` and `eprintln!` panic there, so both crates deny them.
+//! Standard output and standard error of both programs. No command stops because its reader has exited or the disk of its
+//! log is full. A closed pipe is no failure; any other error becomes the exit code when the command has finished. `println!` and `eprintln!` panic there, so both crates deny them.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -9,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::printable::printable;
 
-/// What messages call it.
+/// Its name in messages.
 pub const STANDARD_OUTPUT: &str = "standard output";
 
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 static CARRIES_A_FILE: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line, or several, on standard output, without what a terminal would act on. False once no one reads it any
-/// more: what would follow need not be computed.
+/// Prints a line, or several, on standard output, with control characters escaped. Returns false once its reader has
+/// exited: further lines need not be computed.
 pub fn print_line(text: impl Display) -> bool {
     let text = text.to_string();
     let lines: Vec<_> = text.split('\n').map(printable).collect();
@@ -40,18 +39,17 @@ pub fn print(text: impl Display) -> bool {
     }
 }
 
-/// Prints a line on standard error, without what a terminal would act on. Progress and remarks end nothing, whether
-/// anyone can read them or not.
+/// Prints a line on standard error, with control characters escaped. An error here is ignored.
 pub fn note(text: impl Display) {
     write_quietly(&format!("{}\n", printable(&text.to_string())));
 }
 
-/// Keeps standard output for a file that the command writes there; what it prints goes to standard error from now on.
+/// Reserves standard output for a file that the command writes there; everything printed goes to standard error from now on.
 pub fn carry_a_file() {
     CARRIES_A_FILE.store(true, Ordering::Relaxed);
 }
 
-/// The failure of standard output, if it had one.
+/// The first error of standard output, if there was one.
 pub fn failure() -> Option<io::Error> {
     let error = FAILED.get()?;
     Some(match error.raw_os_error() {

@@ -1,4 +1,4 @@
-//! Files of text that people write or copy: read as UTF-8, and each mistake in one sentence with its line and its key.
+//! Text files that people write or copy. They are read as UTF-8, and each mistake is one sentence with its line and key.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::printable::printable;
 
-/// Why bytes are no text that can be read. As the end of a sentence that names the file.
+/// Why a file can't be read as text, as the end of a sentence that names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     #[error("it can't be read ({0}): check its name and its permissions")]
@@ -30,7 +30,7 @@ impl TextError {
     }
 }
 
-/// A mistake in a file that is text.
+/// A mistake in a text file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct Mistake {
@@ -52,7 +52,7 @@ pub fn read(path: &Path, most: u64) -> Result<String, TextError> {
     if found.is_dir() {
         return Err(TextError::Folder);
     }
-    // Opening a named pipe waits for its writer; what the shell hands over is open already.
+    // Opening a named pipe waits for its writer. A pipe from the shell under /dev or /proc is open already.
     let handed_over = path.starts_with("/dev") || path.starts_with("/proc");
     if !found.is_file() && !handed_over {
         return Err(TextError::NoFile);
@@ -101,7 +101,7 @@ pub fn line_of(text: &str, at: usize) -> usize {
 
 pub fn mistake(text: &str, mut error: ::toml::de::Error) -> Mistake {
     let line = line_of(text, error.span().map_or(0, |span| span.start));
-    // The parser's own errors have no key: what stands on the line says more.
+    // The parser's syntax errors have no key, so the line itself is examined.
     let is_syntax = text.parse::<::toml::Table>().is_err();
     let source = text.lines().nth(line - 1).unwrap_or_default();
     let reason = match is_syntax
@@ -125,7 +125,7 @@ pub fn mistake(text: &str, mut error: ::toml::de::Error) -> Mistake {
     Mistake::new(line, &reason)
 }
 
-/// What is wrong on a line that is no TOML, where that can be seen from the line.
+/// What is wrong on a line that is not valid TOML, where the line shows it.
 fn in_line(source: &str, message: &str) -> Option<String> {
     let source = source.trim();
     let Some((key, value)) = source.split_once('=') else {
@@ -179,7 +179,7 @@ fn in_line(source: &str, message: &str) -> Option<String> {
     .or_else(|| Some(format!("`{key}`: {}", plain(message))))
 }
 
-/// The parser's messages in the words of the file.
+/// The parser's messages in plain words.
 fn plain(message: &str) -> String {
     let message = message.replace('\n', " ");
     if let Some(rest) = message.strip_prefix("invalid type: ")

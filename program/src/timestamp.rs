@@ -1,13 +1,13 @@
-//! The time of day as records name it.
+//! Time stamps for records.
 
 use jiff::Timestamp;
 
-/// Now, in seconds and UTC (RFC 3339), by a wall clock that may be wrong: for people only.
+/// The current time in seconds and UTC (RFC 3339), by the wall clock, which may be wrong. For people only.
 pub fn timestamp() -> String {
     in_seconds(Timestamp::now())
 }
 
-/// The same for a file that is to be made again to the byte: SOURCE_DATE_EPOCH counts where it is set
+/// The same for a reproducible file: SOURCE_DATE_EPOCH is used if it is set
 /// (https://reproducible-builds.org/specs/source-date-epoch).
 pub fn timestamp_of_build() -> String {
     let set = std::env::var("SOURCE_DATE_EPOCH").ok();

@@ -1,6 +1,5 @@
-//! The one way in which both programs write an output that a user named. A regular file is there whole or not at all:
-//! it is filled beside its place and renamed into it, and until then, and after any failure, the place is as it was.
-//! What can't be replaced (a device, a pipe, standard output) is written to.
+//! Writes the outputs that a user names, in both programs. A regular file is written beside its place and renamed into it,
+//! so it is whole or unchanged, also after a failure. A device, a pipe or standard output is written to directly.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -14,15 +13,15 @@ use tempfile::NamedTempFile;
 
 use crate::{inputs, standard_streams};
 
-/// As many links as the kernel follows.
+/// The most symbolic links that the kernel follows.
 const MAX_LINKS: usize = 40;
-/// How long a named pipe may have no reader.
+/// How long to wait for a named pipe's reader.
 const READER_WITHIN: Duration = Duration::from_secs(30);
 
-/// A file in the making, which everybody may read; dropped without a commit, it leaves nothing behind.
+/// A file that is being written, readable by everyone. Dropped without a commit it leaves nothing behind.
 pub struct WholeFile {
     sink: Sink,
-    reader_gone: bool,
+    reader_exited: bool,
 }
 
 enum Sink {
@@ -31,7 +30,7 @@ enum Sink {
     StandardOutput,
 }
 
-/// What stands at a place where an output is to go.
+/// The kind of an output's place.
 enum Place {
     /// Nothing, or a regular file whose owner and permissions are kept; all links of the path are resolved.
     File {
@@ -59,8 +58,8 @@ impl WholeFile {
                 Sink::StandardOutput
             }
         };
-        let reader_gone = false;
-        Ok(WholeFile { sink, reader_gone })
+        let reader_exited = false;
+        Ok(WholeFile { sink, reader_exited })
     }
 
     /// Renames it into place. A power cut soon after may still lose it.
@@ -71,7 +70,7 @@ impl WholeFile {
         }
     }
 
-    /// Renames it into place so that a power cut can't take it away again.
+    /// Renames it into place durably.
     pub fn commit_durably(self) -> io::Result<()> {
         let Sink::Unfinished { file, path } = self.sink else {
             return self.commit();
@@ -82,7 +81,7 @@ impl WholeFile {
         File::open(folder(&path))?.sync_all()
     }
 
-    /// Renames it into place with what it holds so far; what is written from then on goes straight into the file.
+    /// Renames it into place with its present content; later writes go directly into the file.
     pub fn commit_and_go_on(mut self) -> io::Result<Self> {
         self.sink = match self.sink {
             Sink::Unfinished { file, path } => Sink::Stream(persist(file, &path)?),
@@ -91,9 +90,9 @@ impl WholeFile {
         Ok(self)
     }
 
-    /// Whether the program that read standard output has closed it: the rest need not be written.
-    pub fn reader_gone(&self) -> bool {
-        self.reader_gone
+    /// Whether the reader of standard output has closed it, so that the rest need not be written.
+    pub fn reader_exited(&self) -> bool {
+        self.reader_exited
     }
 }
 
@@ -104,7 +103,7 @@ impl Write for WholeFile {
             Sink::Stream(file) => file.write(bytes).map_err(plain),
             Sink::StandardOutput => match standard_streams::write_all(bytes) {
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    self.reader_gone = true;
+                    self.reader_exited = true;
                     Ok(bytes.len())
                 }
                 written => written.map(|()| bytes.len()),
@@ -127,7 +126,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
-/// Finds out before long work whether its result could be written, and keeps standard output free if it goes there.
+/// Checks before long work whether its result can be written, and reserves standard output if it goes there.
 pub fn check(path: &Path) -> io::Result<()> {
     match place(path)? {
         Place::File { path, replaced } => beside(&path, replaced.as_ref()).map(drop),
@@ -141,7 +140,7 @@ pub fn check(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a folder for outputs, with those above it, and finds out whether files can be written there.
+/// Makes a folder for outputs with its parents, and checks whether files can be written there.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     match path.metadata() {
         Ok(found) if !found.is_dir() => {
@@ -217,7 +216,7 @@ fn is_stream_of_ours(found: &Metadata, stream: BorrowedFd<'_>) -> bool {
     ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == (found.dev(), found.ino()))
 }
 
-/// Where a file really belongs, whether it is there yet or not: at the end of the links that lead there.
+/// The path at the end of all symbolic links, whether the file exists or not.
 pub fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     for _ in 0..MAX_LINKS {
@@ -234,7 +233,7 @@ fn going_round() -> io::Error {
     io::Error::other(why)
 }
 
-/// The error in words, where the system's own are of no use.
+/// Replaces unhelpful error messages of the system.
 fn plain(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) if code == nix::errno::Errno::ELOOP as i32 => going_round(),
@@ -263,7 +262,7 @@ fn beside(path: &Path, replaced: Option<&Metadata>) -> io::Result<NamedTempFile>
     Ok(file)
 }
 
-/// The error without the temporary file's name, which says nothing to anyone.
+/// The error without the temporary file's name.
 fn without_place(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::NotFound => io::Error::new(ErrorKind::NotFound, "its folder is not there"),
@@ -278,7 +277,7 @@ fn persist(file: NamedTempFile, path: &Path) -> io::Result<File> {
     file.persist(path).map_err(|error| error.error)
 }
 
-/// Opens a named pipe once a program reads it. A plain open would wait forever, and no signal would end it.
+/// Opens a named pipe once a program reads it. A plain open would wait forever, also after a signal.
 fn open_pipe(path: &Path) -> io::Result<File> {
     let no_reader = nix::errno::Errno::ENXIO as i32;
     let since = Instant::now();
@@ -301,7 +300,7 @@ fn open_pipe(path: &Path) -> io::Result<File> {
             opened => break opened?,
         }
     };
-    // From here on a slow reader is waited for.
+    // From here on writes wait for a slow reader.
     nix::fcntl::fcntl(
         std::os::fd::AsRawFd::as_raw_fd(&file),
         nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),

@@ -1,6 +1,5 @@
-//! File names in CSV and JSON. A name need not be UTF-8, and these are: a byte that belongs to no letter is written
-//! `\xHH`, and a backslash in front of what would read as such a byte `\x5c`. Whoever turns each `\xHH` back into its
-//! byte has the name again.
+//! File names in CSV and JSON. These formats are UTF-8, but a name need not be: an invalid byte is written `\xHH`, and a
+//! backslash before text that looks like such a byte is written `\x5c`. Replacing each `\xHH` by its byte restores the name.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

@@ -1,30 +1,30 @@
-//! Gathers the good parts of a calibration from the frames of a line: each part once, none without a picture.
+//! Collects the good parts of a calibration from a line's frames, each part once, without empty pictures.
 
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::likeness::{Distinct, View};
 
 use super::{CalibrationError, Sample};
 
-/// So many pictures that show nothing, and none that shows a part, end the wait for parts.
+/// After this many empty pictures at the start the calibration ends.
 const BLANK_AT_START: usize = 5;
-/// So many pictures of parts that were seen already, for each new one, mean that the belt stands.
+/// More than this many repeated pictures for each new part mean that the belt stands.
 const REPEATS_FOR_EACH: usize = 3;
 const REPEATS_AT_START: usize = 20;
-/// Of so many pictures one may show nothing.
+/// One picture of this many may be empty.
 const BLANK_OF: usize = 20;
-/// Parts on the contact sheet.
+/// The most parts on the contact sheet.
 pub const MOST_SHOWN: usize = 40;
 
-/// A part that a person should look at.
+/// A part that the operator should look at.
 pub struct StrangePart {
-    /// Counted from 0, in the order in which the parts came.
+    /// Its number from 0, in the order of capture.
     pub part: usize,
     pub score: f32,
     /// At the network's input size.
     pub frame: Frame,
 }
 
-/// Parts as they come, with what was left out of them.
+/// The collected parts, and counts of the pictures left out.
 #[derive(Default)]
 pub struct CollectedParts {
     pub samples: Vec<Sample>,
@@ -46,11 +46,11 @@ impl CollectedParts {
         }
     }
 
-    /// Takes a part in, unless its picture shows nothing or a part that was seen already. `frame` is at the network's
-    /// input size, `score` the part's under the bundle's own scale.
+    /// Adds a part, unless its picture is empty or repeats an earlier part. `frame` is at the network's input size, and
+    /// `score` is by the bundle's own scale.
     ///
     /// # Errors
-    /// If the line evidently shows no parts, or always the same.
+    /// If the line shows no parts, or always the same one.
     pub fn add(
         &mut self,
         frame: &Frame,
@@ -78,10 +78,10 @@ impl CollectedParts {
         Ok(())
     }
 
-    /// Says why what came is not enough, once no more parts come.
+    /// Checks at the end whether enough parts came; the error says why not.
     ///
     /// # Errors
-    /// If most pictures were repeats, or too many showed nothing.
+    /// If most pictures were repeats, or too many were empty.
     pub fn check(&self, needed: usize) -> Result<(), CalibrationError> {
         let pictures = self.pictures();
         if self.blank * BLANK_OF > pictures {

@@ -1,5 +1,5 @@
-//! Scale and threshold from good parts, and when to refuse them: parts of another product, a camera that was moved, parts
-//! among them that are no good ones.
+//! Fits scale and threshold to good parts. Refuses parts of another product, of a moved camera, or with bad parts among
+//! them.
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::scorer::RawScores;
@@ -12,20 +12,20 @@ use aecsad_inspect::decision::{Decision, Voice};
 
 use super::{BranchScale, Calibration, CalibrationError};
 
-/// Fewer parts say nothing about a spread.
+/// The fewest parts that a spread can be estimated from.
 pub const FEWEST: usize = 20;
-/// In the bundle's own standard deviations: further off than this half of the parts look like no part of this product.
+/// If half of the parts are further off than this, in the bundle's own standard deviations, they are of another product.
 const STRANGE: f64 = 12.0;
-/// A shift of this share of the picture, or this turn, of half of the parts is the camera's.
+/// If half of the parts are shifted by this share of the picture, or turned by this angle, the camera was moved.
 const MOVED_SHARE: f64 = 0.05;
 const TURNED_DEGREES: f64 = 4.0;
-/// What one good part looked like.
+/// The raw scores and the pose of one good part.
 pub struct Sample {
     pub raw: RawScores,
     pub pose: Pose,
 }
 
-/// A calibration, and what a person should know of how it came about.
+/// A calibration, with what the operator should know about the fit.
 pub struct Fit {
     pub calibration: Calibration,
     /// Samples that lie far off all others and were left out, by index.
@@ -35,7 +35,7 @@ pub struct Fit {
     pub planted: Option<(Caught, Caught)>,
 }
 
-/// What a calibration is fitted against.
+/// The bundle that a calibration is fitted for.
 pub struct Bundled<'a> {
     /// Product and version.
     pub identity: &'a str,
@@ -43,11 +43,11 @@ pub struct Bundled<'a> {
     pub planted: Option<&'a PlantedScores>,
 }
 
-/// More than one outlier in so many parts is no accident.
+/// More than one outlier in this many parts refuses the calibration.
 pub const OUTLIER_OF: usize = 10;
 
-/// Those of `samples` that lie far off all others, by index. Samples that can't be scored are not among them. Strays widen
-/// the scale by which the others are measured, so the rest is looked at again until none is far off.
+/// Indices of the samples that lie far off all others. Samples that can't be scored are not included. Outliers widen the
+/// scale that the others are measured by, so the rest is checked again until none is far off.
 pub fn outliers(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
     let mut kept = usable(decision, samples);
     let mut far = Vec::new();
@@ -79,7 +79,7 @@ fn usable(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
     (0..samples.len()).filter(whole).collect()
 }
 
-/// The decision on the scale of these parts. A branch in which all of them agree keeps the bundle's own deviation.
+/// The decision with the scale of these parts. A branch with the same score for all of them keeps the bundle's deviation.
 fn rescaled(decision: &Decision, samples: &[&Sample]) -> Decision {
     let mut fitted = decision.clone();
     for voice in &mut fitted.voices {
@@ -101,7 +101,7 @@ fn scores(decision: &Decision, samples: &[&Sample]) -> Vec<f32> {
 }
 
 impl Calibration {
-    /// Fits scale and threshold to good parts, or says why they are not this bundle's. Parts that lie far off all others
+    /// Fits scale and threshold to good parts; the error says why they do not fit this bundle. Parts that lie far off all others
     /// are left out unless `keep_outliers`.
     pub fn fit(
         bundle: &Bundled<'_>,

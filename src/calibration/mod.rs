@@ -1,5 +1,5 @@
-//! A station's own normalisation and threshold, from good parts in its own light: how parts are gathered, how both are
-//! fitted and when to refuse, and the file that keeps them.
+//! A station's own normalisation and threshold, from good parts in its own light: collecting parts, fitting, and the file
+//! that stores the result.
 
 pub mod collect;
 mod error;
@@ -21,22 +21,22 @@ use crate::ownership::share_file;
 pub use error::CalibrationError;
 pub use fit::{Bundled, FEWEST, Fit, OUTLIER_OF, Sample, outliers};
 
-/// No station file is larger.
+/// The largest calibration file.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// What `aecsad calibrate` writes, as TOML.
+/// The file that `aecsad calibrate` writes, as TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Product and version of the bundle.
     pub bundle: String,
-    /// By this machine's clock, RFC 3339; files of earlier versions don't say.
+    /// The time by this machine's clock, RFC 3339; files of earlier versions lack it.
     #[serde(default)]
     pub made: Option<String>,
     pub parts: u32,
     pub false_reject_rate: f64,
     pub threshold: f32,
-    /// Fused scores of the parts, ascending.
+    /// Fused scores of the parts, in ascending order.
     pub scores: Vec<f32>,
     pub branches: Vec<BranchScale>,
 }
@@ -117,7 +117,7 @@ impl Calibration {
         share_file(path)
     }
 
-    /// What a person wants to know of it.
+    /// Describes the calibration in a sentence.
     pub fn describe(&self, path: &Path, own_threshold: f32) -> String {
         let made = match &self.made {
             Some(made) => format!("made {made}"),
@@ -133,19 +133,19 @@ impl Calibration {
     }
 }
 
-/// By which scale and threshold a station judges.
+/// The scale and threshold that a station judges by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
-    /// The station file asks for no other.
+    /// The bundle's own; the station file names no calibration.
     Bundle { threshold: f32 },
     /// The station's own, described.
     Calibrated(String),
-    /// The station file asks for its own, but for this reason it is the bundle's.
+    /// The bundle's, because the calibration that the station file names can't be used yet; `why` gives the reason.
     Awaited { threshold: f32, why: String },
 }
 
 impl Standing {
-    /// Of a station file that names this place for the bundle's calibration, but there is none yet.
+    /// For a calibration file that does not exist yet.
     pub fn awaited(place: &Path, threshold: f32) -> Self {
         let why = format!(
             "there is no calibration {} yet: run `aecsad calibrate`",
@@ -170,7 +170,7 @@ impl std::fmt::Display for Standing {
     }
 }
 
-/// Lets the inspector judge by the calibration in this file.
+/// Applies the calibration in this file to the inspector.
 pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<Standing, CalibrationError> {
     let own = inspector.decision().threshold;
     let calibration = Calibration::read(path, inspector.identity())?;

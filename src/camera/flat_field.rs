@@ -1,5 +1,5 @@
-//! Takes uneven light and a dark lens corner off each picture: every pixel is multiplied by what an evenly lit sheet of
-//! paper, taken once by the same camera, lacks there.
+//! Flat-field correction: every pixel of a frame is multiplied by a gain, so that uneven light and dark lens corners
+//! disappear. The gains come from one picture of an evenly lit sheet of paper by the same camera.
 
 use std::path::Path;
 
@@ -10,10 +10,12 @@ use super::{CameraError, Faults, FrameSource, SourceEvent};
 
 /// Gains are in 256ths.
 const ONE: u64 = 256;
-/// A corner darker than a quarter of the middle has no picture in it worth amplifying.
+/// The highest gain. A corner darker than a quarter of the middle is mostly noise, which a higher gain would amplify.
 const HIGHEST: u64 = 4 * ONE;
 
-/// What each value of a frame is multiplied by, row by row, red, green and blue.
+/// The gain of each value of a frame.
+///
+/// *Shapes*: `gains` is `[height, width, 3]`, in 256ths.
 #[derive(Clone, Debug)]
 pub struct FlatField {
     width: u32,
@@ -21,11 +23,11 @@ pub struct FlatField {
     gains: Vec<u16>,
 }
 
-/// Mean brightness of each channel, below which a sheet shows noise and not light.
+/// The lowest mean brightness of a channel, of 255. Below it a picture of the sheet is mostly noise.
 const DARKEST: u64 = 24;
 
 impl FlatField {
-    /// From the picture of the sheet. Each channel keeps its own mean, so the colour of the light stays.
+    /// Reads the picture of the sheet. Each channel keeps its own mean, so the colour of the light stays.
     pub fn read(path: &Path) -> Result<Self, CameraError> {
         let sheet = read_image(path)?;
         Self::of(&sheet).map_err(|reason| CameraError::FlatField {
@@ -71,7 +73,7 @@ impl FlatField {
         (self.width, self.height)
     }
 
-    /// False, and nothing is changed, if the frame has another size.
+    /// Returns false, and changes nothing, if the frame has another size.
     fn correct(&self, frame: &mut Frame) -> bool {
         if (frame.width, frame.height) != self.size() || frame.rgb.len() != self.gains.len() {
             return false;
@@ -83,7 +85,7 @@ impl FlatField {
     }
 }
 
-/// A source whose pictures are corrected.
+/// A source whose frames are corrected.
 pub struct Flattened {
     source: Box<dyn FrameSource>,
     flat_field: FlatField,

@@ -1,4 +1,4 @@
-//! Where frames come from. Every source, file or device, hands on the same [`Frame`], and the trigger says which frames
+//! Sources of frames. Every source, file or device, delivers the same [`Frame`], and the trigger decides which frames
 //! are parts.
 
 mod error;
@@ -32,14 +32,14 @@ pub enum SourceEvent {
     Sees,
 }
 
-/// What a camera lost or failed at since it was opened.
+/// Counts of a camera's faults since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Frames that the driver skipped.
     pub dropped: u64,
     /// Frames that the driver marked as damaged, or that could not be decoded.
     pub corrupt: u64,
-    /// Times that no frame came for longer than it may.
+    /// Times that no frame came within [`stall`](v4l2::V4l2Settings::stall).
     pub stalled: u64,
     /// Times that the device was disconnected.
     pub unplugged: u64,

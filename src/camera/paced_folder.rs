@@ -1,4 +1,4 @@
-//! The images of a folder at a steady rate, as if a camera had taken them: the same timing as on the line, without one.
+//! Delivers the images of a folder at a steady rate, with the same timing as a camera.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -14,7 +14,7 @@ pub struct PacedFolder {
     period: Duration,
     bit_depth: Option<u8>,
     next: usize,
-    /// The next picture, read ahead of its moment.
+    /// The next picture, read before it is due.
     read: Option<Result<Frame, ImageError>>,
     /// When the first frame was taken.
     start: Option<Instant>,
@@ -50,7 +50,7 @@ impl FrameSource for PacedFolder {
 
     fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         let path = self.images.get(self.next)?;
-        // Read before the frame's moment, so that the file's decoding does not count as inspection.
+        // The file is read before the frame is due, so that the file's decoding does not count as inspection.
         let bit_depth = self.bit_depth;
         let read = self.read.take();
         let read = read.unwrap_or_else(|| read_image_of_depth(path, bit_depth));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn no_folder_and_no_images_are_told_apart() {
+    fn no_folder_and_no_images_are_distinguished() {
         let folder = tempfile::tempdir().unwrap();
         let period = Duration::from_millis(1);
         let empty = PacedFolder::open(folder.path(), period).err().unwrap();

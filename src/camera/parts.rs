@@ -37,15 +37,15 @@ pub trait Camera: Send {
 pub enum Trigger {
     /// The camera's own trigger input takes one frame of each part.
     EachFrame,
-    /// The camera runs freely; a part is there when the picture says so.
+    /// The camera runs freely; a part is found in its frames.
     Presence(Presence),
-    /// The camera runs freely; a sensor says when a part is in front of it.
+    /// The camera runs freely; a sensor signals when a part is in front of it.
     Sensor(Box<SensorTrigger>),
 }
 
 pub struct SensorTrigger {
     pub sensor: Box<dyn Sensor>,
-    /// From the sensor's signal until the part is in front of the camera.
+    /// The time from the sensor's signal until the part is in front of the camera.
     pub delay: Duration,
     /// How long after that a frame may come and still show the part.
     pub patience: Duration,
@@ -72,7 +72,7 @@ impl SensorTrigger {
         }
     }
 
-    /// The part that this frame shows, by the time at which it was in front of the camera.
+    /// The time at which the part that this frame shows was in front of the camera.
     fn shown(&mut self, captured: Instant) -> Option<Instant> {
         let at = *self.expected.front()?;
         let shown = captured >= at && captured <= at + self.patience;
@@ -100,7 +100,7 @@ pub struct Parts {
     /// Parts whose frame the driver skipped: how many are still to be reported, and the frame after them.
     skipped: Option<Skipped>,
     last: Option<Instant>,
-    /// Frames may take this long from the shutter to here; only then is a part without one given up.
+    /// A part without a frame is given up after this time, which a frame may take from the shutter to here.
     sensor_lag: Duration,
     sensor_failed: bool,
 }
@@ -156,7 +156,7 @@ impl Parts {
         self.next_skipped(frame).unwrap_or(SourceEvent::Nothing)
     }
 
-    /// Signals of the sensor, and parts that it saw but no frame shows.
+    /// Reads the sensor's signals and returns a part that no frame shows.
     fn poll_sensor(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         let Trigger::Sensor(trigger) = &mut self.trigger else {
             return None;
@@ -398,9 +398,9 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_comes_back_does_not_make_up_for_a_sensor_that_is_gone() {
-        struct Gone;
-        impl Sensor for Gone {
+    fn a_recovered_camera_does_not_hide_a_lost_sensor() {
+        struct Disconnected;
+        impl Sensor for Disconnected {
             fn signal(&mut self) -> Result<Option<Instant>, CameraError> {
                 Err(CameraError::Missing("the sensor".into()))
             }
@@ -410,7 +410,7 @@ mod tests {
             (start, 0, Capture::Lost(CameraError::Missing("it".into()))),
             (start + 10 * MS, 0, Capture::Recovered),
         ]));
-        let trigger = SensorTrigger::new(Box::new(Gone), Duration::ZERO, 20 * MS);
+        let trigger = SensorTrigger::new(Box::new(Disconnected), Duration::ZERO, 20 * MS);
         let mut parts = Parts::new(Box::new(script), Trigger::Sensor(Box::new(trigger)));
         let reported = reported(&mut parts, start, 4);
         assert!(

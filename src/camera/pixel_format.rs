@@ -1,4 +1,4 @@
-//! What V4L2 drivers put into a buffer → interleaved 8-bit RGB. Layouts as in the kernel's "Image Formats" chapter
+//! Converts a V4L2 buffer into interleaved 8-bit RGB. The layouts are those of the kernel's "Image Formats" chapter
 //! (docs.kernel.org/userspace-api/media/v4l/pixfmt.html).
 
 use std::io::Cursor;
@@ -11,7 +11,7 @@ use image::{ColorType, ImageDecoder, ImageFormat};
 
 use super::CameraError;
 
-/// A pixel format that a station can ask its camera for.
+/// A pixel format that a station can request from its camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {
     Grey,
@@ -29,7 +29,7 @@ pub enum PixelFormat {
     Nv12,
     Rgb24,
     Mjpg,
-    /// One colour a pixel; named by the first two pixels of the first two rows.
+    /// One colour per pixel, named by the first two pixels of the first two rows.
     Bayer(Bayer),
 }
 
@@ -76,7 +76,7 @@ impl PixelFormat {
             .map_or([0; 4], |f| f.2)
     }
 
-    /// Bits of a value of two bytes that the format's name promises.
+    /// The number of bits in a two-byte value according to the format's name.
     fn promised_bits(self) -> Option<u32> {
         match self {
             PixelFormat::Y10 => Some(10),
@@ -87,7 +87,7 @@ impl PixelFormat {
         }
     }
 
-    /// How far its values are shifted down to 8 bits where the station file doesn't say; `None` where it has to.
+    /// The default of `camera.shift`, in bits; `None` where the station file must state it.
     pub fn usual_shift(self) -> Option<u32> {
         match self.promised_bits() {
             Some(16) => None,
@@ -95,12 +95,12 @@ impl PixelFormat {
         }
     }
 
-    /// Whether values have more than 8 bits, so that a shift brings them down.
+    /// Whether values have more than 8 bits and are shifted down.
     pub fn is_shifted(self) -> bool {
         self.promised_bits().is_some()
     }
 
-    /// Bytes of a row without padding, where rows have a length.
+    /// Bytes of a row without padding; 0 for compressed formats.
     fn row_bytes(self, width: usize) -> usize {
         match self {
             PixelFormat::Grey | PixelFormat::Bayer(_) => width,
@@ -114,11 +114,11 @@ impl PixelFormat {
 }
 
 const START_OF_IMAGE: &[u8] = b"\xff\xd8";
-/// Many cameras leave the Huffman tables out, and not all of them say so by this segment, without which the decoder does
-/// not take the customary ones instead.
+/// The segment that makes the decoder use the standard Huffman tables. Many cameras leave the tables out, and some leave
+/// this segment out as well.
 const MOTION_JPEG: &[u8] = b"\xff\xe0\0\x08AVI1\0\0";
 
-/// How luma and chroma stand for red, green and blue.
+/// The encoding of red, green and blue as luma and chroma.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct YuvEncoding {
     /// ITU-R BT.709 instead of BT.601.
@@ -224,8 +224,8 @@ impl BufferLayout {
         Ok(())
     }
 
-    /// A smaller shift than the format asks for is a gain that was wished for, and its bright places are white. Values that
-    /// neither format nor shift allow for are in other bits than was stated.
+    /// Refuses values that have more bits than the format and the shift allow: they are stored in other bits than stated. A
+    /// smaller shift than the format's default is a gain, and saturates bright pixels.
     fn within_range(&self, brightest: u16) -> Result<(), CameraError> {
         let promised = self.format.promised_bits().unwrap_or(16);
         let bits = promised.max(self.shift + 8);
@@ -245,7 +245,7 @@ impl BufferLayout {
         let Some(segments) = bytes.strip_prefix(START_OF_IMAGE) else {
             return Err(CameraError::Corrupt("no JPEG".into()));
         };
-        // The decoder fills up what is missing with grey, without a word.
+        // The decoder fills missing blocks with grey and reports no error.
         match container::examine(ImageFormat::Jpeg, bytes) {
             Container::Truncated => {
                 return Err(CameraError::Corrupt("a JPEG that is cut short".into()));
@@ -269,7 +269,7 @@ impl BufferLayout {
                 decoder
                     .read_image(&mut frame.rgb[..pixels])
                     .map_err(corrupt)?;
-                // From the end, so that no grey value is overwritten before it is used.
+                // The loop runs from the end, so that no grey value is overwritten before it is used.
                 for i in (0..pixels).rev() {
                     let grey = frame.rgb[i];
                     frame.rgb[i * 3..i * 3 + 3].fill(grey);
@@ -329,7 +329,7 @@ impl YuvToRgb {
     }
 }
 
-/// Bilinear: a colour that a pixel lacks is the mean of its nearest neighbours that have it.
+/// Bilinear demosaicing: a missing colour is the mean of the nearest pixels that have it.
 fn demosaic(
     order: Bayer,
     bytes: &[u8],
@@ -338,14 +338,14 @@ fn demosaic(
     height: usize,
     rgb: &mut [u8],
 ) {
-    // Where the red pixel of each 2×2 cell is.
+    // The position of the red pixel in each 2×2 cell.
     let (red_x, red_y) = match order {
         Bayer::Rggb => (0, 0),
         Bayer::Grbg => (1, 0),
         Bayer::Gbrg => (0, 1),
         Bayer::Bggr => (1, 1),
     };
-    // Beyond an edge the picture is mirrored at its last pixel, which keeps the colours in step.
+    // Beyond an edge the picture is mirrored at its last pixel, which keeps the Bayer pattern.
     let mirror = |at: isize, size: usize| {
         let last = size as isize - 1;
         let at = at.abs();
@@ -379,7 +379,7 @@ fn demosaic(
             let pixel = match (x % 2 == red_x, y % 2 == red_y) {
                 (true, true) => [own, mean(x, y, &CROSS), mean(x, y, &CORNERS)],
                 (false, false) => [mean(x, y, &CORNERS), mean(x, y, &CROSS), own],
-                // Green, in a row with red.
+                // A green pixel in a row with red.
                 (false, true) => [mean(x, y, &SIDES), own, mean(x, y, &ENDS)],
                 (true, false) => [mean(x, y, &ENDS), own, mean(x, y, &SIDES)],
             };

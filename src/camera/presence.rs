@@ -1,5 +1,5 @@
-//! Is there a part in front of a camera that runs freely? One strip across the belt's direction is compared with the empty
-//! belt; the part is taken when its front edge reaches the strip.
+//! Detects parts in the frames of a camera that runs freely. One strip across the belt's direction is compared with the
+//! empty belt; the trigger fires when a part's front edge reaches the strip.
 
 use aecsad_inspect::frame::Frame;
 
@@ -16,14 +16,14 @@ pub enum BeltAxis {
 pub struct Presence {
     /// Brightness of the empty belt, 0 to 255.
     pub belt_level: u8,
-    /// A pixel of a part differs from that by more.
+    /// A pixel belongs to a part if its brightness differs from `belt_level` by more than this, of 255.
     pub contrast: u8,
-    /// So much of the strip must be of a part.
+    /// The share of the strip that a part must cover.
     pub share: f32,
-    /// Where the strip is: 0 and 1 are the picture's ends along the belt.
+    /// The position of the strip: 0 and 1 are the picture's ends along the belt.
     pub at: f32,
     pub axis: BeltAxis,
-    /// A part is in the strip since an earlier frame.
+    /// A part was in the strip in the previous frame.
     pub there: bool,
 }
 
@@ -44,8 +44,8 @@ impl Default for Presence {
 const STRIP: f32 = 1.0 / 16.0;
 
 impl Presence {
-    /// Whether a part's front edge has reached the strip in this frame. It has left once less than half of `share` is
-    /// covered, so that a flickering edge is not a second part.
+    /// Whether a part's front edge has reached the strip in this frame. The part has left once it covers less than half of
+    /// `share`: this hysteresis keeps a flickering edge from counting as a second part.
     pub fn arrives(&mut self, frame: &Frame) -> bool {
         let covered = self.covered(frame);
         if self.there {
@@ -74,7 +74,7 @@ impl Presence {
             return 0.0;
         }
         let is_part = |pixel: &&[u8]| {
-            // Green alone is near enough to brightness, and a third of the reading.
+            // Green alone approximates brightness and needs a third of the memory accesses.
             pixel[1].abs_diff(self.belt_level) > self.contrast
         };
         let of_parts: usize = ys

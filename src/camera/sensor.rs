@@ -13,11 +13,11 @@ use super::v4l2::clock::Monotonic;
 use crate::serial::{self, Terms};
 
 pub trait Sensor: Send {
-    /// When the next part that has not been reported yet was seen. Never waits.
+    /// The time of the next signal that has not been reported yet. Never waits.
     fn signal(&mut self) -> Result<Option<Instant>, CameraError>;
 }
 
-/// Which change of a GPIO line is a part.
+/// The edge of a GPIO line that signals a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Edge {
@@ -26,7 +26,7 @@ pub enum Edge {
     Falling,
 }
 
-/// A line of a GPIO chip. The kernel notes the time, so that no delay in this program moves a part.
+/// A line of a GPIO chip. The kernel records the time of each edge, so delays in this program do not shift a part.
 pub struct GpioSensor {
     request: Request,
     name: String,
@@ -77,11 +77,11 @@ impl Sensor for GpioSensor {
     }
 }
 
-/// A microcontroller that sends one byte, whichever, for each part.
+/// A microcontroller that sends one byte, of any value, for each part.
 pub struct SerialSensor {
     port: TTYPort,
     name: String,
-    /// Parts of the last reading, and when it was.
+    /// Signals of the last read that were not reported yet, and the time of that read.
     unread: (usize, Instant),
 }
 

@@ -1,5 +1,4 @@
-//! `aecsad bench`: how long a verdict takes on this machine, stage by stage. Figures only; what is fast
-//! enough depends on the line.
+//! `aecsad bench`: measures the time of a verdict on this machine, stage by stage.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +20,7 @@ use super::{images, on_threads, print_all, print_lines};
 use crate::cli::error::Result;
 use crate::station::StationError;
 
-/// Frames before the clock counts: caches fill, buffers grow to their size.
+/// Warm-up frames that are not measured: caches fill, buffers grow to their size.
 const WARM_UP: u32 = 5;
 
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +82,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             return Err(BenchError::NoImages { bundle }.into());
         }
     }
-    // A running line doesn't hold it either.
+    // A running line holds no bundle either, so the memory is measured without it.
     drop(bundle);
     let threads = usize::from(args.threads);
     let _team = Team::start(threads, || ()).map_err(StationError::NoThread)?;
@@ -116,7 +115,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         cpu: cpu_features(),
     };
     if args.json {
-        // Numbers and strings only, which always serialise.
+        // Numbers and strings always serialise.
         let json = serde_json::to_string(&figures).unwrap_or_default();
         return print_all(&format!("{json}\n"));
     }
@@ -124,7 +123,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 enum Source {
-    /// Read anew for each frame, so that memory doesn't grow with the folder.
+    /// Read again for each frame, so that memory doesn't grow with the folder.
     Files(Vec<PathBuf>),
     Golden(Vec<Frame>),
 }
@@ -262,7 +261,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Resident memory now and at its peak (loading included), MB; empty where the system doesn't tell.
+/// Resident memory now and at its peak (loading included) in MB; empty where the system does not report it.
 fn memory() -> BTreeMap<&'static str, f64> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = |field: &str| {
@@ -276,7 +275,7 @@ fn memory() -> BTreeMap<&'static str, f64> {
     found.collect()
 }
 
-/// The instruction sets that decide how fast the networks are, of those that are there.
+/// The available instruction sets that affect the networks' speed.
 fn cpu_features() -> Vec<&'static str> {
     let mut there = vec![std::env::consts::ARCH];
     macro_rules! note {

@@ -1,5 +1,5 @@
-//! The second half of `aecsad bench`: the whole station as fast as it goes, on a pseudo-terminal. How many parts a minute it
-//! keeps up with, and how long a verdict takes to become bytes at the far end of the wire.
+//! The second half of `aecsad bench`: runs the whole station at full speed on a pseudo-terminal. Measures parts per minute,
+//! and the time from a verdict to the reject message at the far end of the wire.
 
 use std::io::Read;
 use std::path::Path;
@@ -24,10 +24,9 @@ use crate::serial::Terms;
 use crate::serial::never_block;
 use crate::station::{Judge, JudgeError, Station};
 
-/// Frames that may wait for the engine: one is judged while the next is there.
+/// The most frames that wait for the engine: one is judged while the next waits.
 const AHEAD: u32 = 2;
-/// So many verdicts fit into a part's way to the gate: enough for a slow one among them, and fewer rejects than an actuator
-/// can have waiting.
+/// The travel to the gate in verdict times: enough for a slow verdict, and fewer rejects than an actuator can schedule.
 const VERDICTS_AHEAD: u32 = 20;
 const SHORTEST_TRAVEL: Duration = Duration::from_millis(200);
 const MARGIN: Duration = Duration::from_millis(40);
@@ -104,7 +103,7 @@ pub fn measure(
     let mut latencies: Vec<f64> = arrived
         .iter()
         .filter_map(|(part, at)| {
-            // A part that was late was rejected before its verdict.
+            // A late part was rejected before its verdict.
             let took = at.checked_duration_since(*verdicts.get(*part as usize - 1)?)?;
             Some(took.as_secs_f64() * 1e3)
         })
@@ -124,12 +123,12 @@ pub fn measure(
     })
 }
 
-/// The next frame as soon as the engine has room for it.
+/// A source that delivers the next frame as soon as the engine has room for it.
 struct AsFastAsItGoes {
     frames: Vec<Frame>,
     taken: u32,
     judged: Arc<AtomicU32>,
-    /// The link is up; before it is, rejects would wait for it.
+    /// The link is up. The first frame waits for it, because rejects would.
     greeted: Arc<AtomicBool>,
 }
 
@@ -151,7 +150,7 @@ impl FrameSource for AsFastAsItGoes {
     }
 }
 
-/// The inspector, with the moment of each verdict; every part is bad.
+/// The inspector, with the time of each verdict; every part is bad.
 struct Noting<'i> {
     inspector: &'i mut Inspector,
     judged: Arc<AtomicU32>,
@@ -174,7 +173,7 @@ impl Judge for Noting<'_> {
     }
 }
 
-/// Plays the actuator and notes when each part's reject came, the first time.
+/// Plays the actuator and records when each part's reject first arrived.
 fn listen(mut port: TTYPort, stop: &AtomicBool, greeted: &AtomicBool) -> Vec<(u32, Instant)> {
     let start = Instant::now();
     let (mut actuator, mut decoder) = (Actuator::new(), Decoder::new());
@@ -213,7 +212,7 @@ fn listen(mut port: TTYPort, stop: &AtomicBool, greeted: &AtomicBool) -> Vec<(u3
 fn say(port: &mut TTYPort, message: &Envelope<aecsad_link::FromActuator>) {
     use std::io::Write;
     if let Ok(frame) = encode(message, &mut [0; MAX_FRAME]) {
-        // A full wire loses it, as wires do.
+        // A full buffer loses the frame, as a wire does.
         let _ = port.write(frame);
     }
 }

@@ -1,5 +1,5 @@
-//! `aecsad calibrate`: looks at good parts on the line that it stands over and fits scale and threshold to this station's
-//! light. Nothing is rejected meanwhile.
+//! `aecsad calibrate`: inspects good parts on the line and fits scale and threshold to this station's light. Nothing is
+//! rejected meanwhile.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub struct CalibrateArgs {
     pub keep_duplicates: bool,
 }
 
-/// A threshold of so many times the bundle's own, on the same scale, is suspicious.
+/// A threshold above this multiple of the bundle's own, on the same scale, gives a warning.
 const HIGH: f32 = 2.0;
 
 fn share(text: &str) -> Result<f64, String> {
@@ -71,7 +71,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         .iter()
         .for_each(|input| inputs::keep(input));
     let bundle = config.bundle.read()?;
-    // Known to be of use before any part is looked at.
+    // The output is checked before any part is inspected.
     let read = config.bundle.calibration_place(&bundle.manifest.product)?;
     let out = args.out.clone().or_else(|| read.clone());
     let out = out.unwrap_or_else(|| "calibration.toml".into());
@@ -150,7 +150,7 @@ fn gather(
     loop {
         if parts.samples.len() >= target {
             let left_out = left_out(args, inspector.decision(), &parts).len();
-            // Others take the places of those that are left out, as long as these are few.
+            // A few more parts replace those that are left out.
             let most = wanted + wanted.div_ceil(calibration::OUTLIER_OF);
             target = (wanted + left_out).min(most);
             if parts.samples.len() >= target {

@@ -1,4 +1,4 @@
-//! `aecsad check`: one line for each thing a station needs, and for each that fails what to do about it.
+//! `aecsad check`: one line for each thing that a station needs, with a remedy for each failure.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ use crate::station::config::{
 use crate::station::devices::{open_rejector, open_trigger};
 use crate::station::{Judge, StationError, expectation, system};
 
-/// An actuator that has not answered by then is silent.
+/// The longest wait for an actuator's answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
-/// A station writes little; with less than this the disk is about to be full.
+/// The least free space on the journal's disk.
 const ENOUGH_DISK_MB: u64 = 200;
-/// Part times are in milliseconds; a coarser clock can't tell where a part is.
+/// The coarsest permitted clock step: with a coarser clock a part's position is uncertain.
 const FINE_ENOUGH: Duration = Duration::from_millis(1);
 
 #[derive(Args)]
@@ -144,7 +144,7 @@ fn system_lines(report: &mut Report, config: &SystemConfig) {
     }
 }
 
-/// How long the engine takes for a picture as the camera gives them: the second, since the first one warms it up.
+/// The engine's time for a frame of the camera. The second frame is measured, because the first warms the engine up.
 fn first_verdict(config: &StationConfig, judge: &mut dyn Judge) -> Result<Duration> {
     let bit_depth = judge.geometry().and_then(|geometry| geometry.bit_depth);
     let frame = match &config.camera {
@@ -193,7 +193,7 @@ impl Report {
         }
     }
 
-    /// It keeps no station from working.
+    /// Reports a warning, which does not make the check fail.
     fn warn(&mut self, what: &str, sentence: impl std::fmt::Display) {
         self.total += 1;
         print_line(format_args!("warn  {what:<9} {sentence}"));
@@ -208,7 +208,7 @@ impl Report {
     }
 }
 
-/// How what is at the gate behaves. Nothing is energised.
+/// Opens the gate and describes its answer. Nothing is energised.
 fn greet(config: &StationConfig) -> Result<String, RejectError> {
     let start = Instant::now();
     let mut rejector = open_rejector(config)?;
@@ -220,11 +220,11 @@ fn greet(config: &StationConfig) -> Result<String, RejectError> {
         }
     }
     let behaviour = rejector.behaviour(start.elapsed());
-    // Where no answer came, it knows why.
+    // Without an answer, `stop` returns the reason.
     rejector.stop().map(|()| behaviour)
 }
 
-/// Opening it would arm it.
+/// Checks the watchdog without opening it, because opening arms it.
 fn watchdog_there(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::FileTypeExt;
     let found = path.metadata();
@@ -246,7 +246,7 @@ fn journal_there(folder: &Path) -> Result<(u64, usize), String> {
         ),
         other => other.to_string(),
     })?;
-    // It need not be there yet.
+    // The folder need not exist yet.
     let there = folder.ancestors().find(|folder| folder.exists());
     let there = there.unwrap_or(Path::new("."));
     Ok((free_disk_mb(there)?, aside))

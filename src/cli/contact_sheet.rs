@@ -1,4 +1,5 @@
-//! Many parts in one picture, each with its heat map over it where there is one, and a border that says what was decided.
+//! A contact sheet: many parts in one picture, each with its heat map if there is one, and a border in the colour of its
+//! verdict.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ const SIDE: u32 = TILE - 2 * BORDER;
 const REJECTED: Rgb<u8> = Rgb([200, 30, 30]);
 const PASSED: Rgb<u8> = Rgb([40, 140, 60]);
 
-/// A part's picture, small, and its map at the same size where the judge has one.
+/// A part's small picture, and its heat map at the same size if the judge has one.
 pub struct Tile {
     picture: RgbImage,
     map: Option<Vec<f32>>,

@@ -1,6 +1,5 @@
-//! `aecsad demo`: the whole way from frame to reject pulse on the bundle and the parts that come with the product, with
-//! a simulated actuator in a process of its own. What the actuator saw is compared with what was decided and with what
-//! is known of the parts.
+//! `aecsad demo`: runs the whole line, from frame to reject pulse, on the demo's bundle and parts, with a simulated actuator
+//! in a process of its own. Compares the actuator's log with the decisions and with the parts' labels.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -119,7 +118,7 @@ impl SimulatedActuator {
             .map_err(failed)?;
         let mut first = String::new();
         if let Some(stdout) = process.stdout.take() {
-            // Later lines find the pipe closed, which the simulator does not mind.
+            // The simulator ignores that the pipe is closed afterwards.
             BufReader::new(stdout)
                 .read_line(&mut first)
                 .map_err(failed)?;
@@ -180,8 +179,8 @@ fn pulses(path: &Path) -> Result<BTreeMap<u32, u32>, DemoError> {
     Ok(pulses)
 }
 
-/// The parts whose pulses are not what was decided, each with what is wrong. A pulse is in its window if the part is
-/// in front of the rejector at some moment of it.
+/// The parts whose pulses differ from the decisions, each with what is wrong. A pulse is in its window if the part is
+/// in front of the rejector at some time during it.
 fn compare(rows: &[Row], pulses: &BTreeMap<u32, u32>, window_us: i64) -> Vec<String> {
     let mut wrong = Vec::new();
     for row in rows {
@@ -241,7 +240,7 @@ fn print_known(
     }
     if let Some(farthest) = farthest.max() {
         print_line(format_args!(
-            "farthest pulse: {:.1} ms from its moment",
+            "largest timing error of a pulse: {:.1} ms",
             farthest as f64 / 1e3
         ));
     }

@@ -1,5 +1,5 @@
-//! What was found of each image, reported as a table, CSV or JSON lines on standard output, and in a CSV file. Everything
-//! that is not a finding goes to standard error.
+//! Reports the result of each image as a table, CSV or JSON lines on standard output, and in a CSV file. Everything else
+//! goes to standard error.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -26,14 +26,14 @@ const COLUMNS: [&str; 6] = [
     "latency_ms",
 ];
 
-/// One image and what came of it.
+/// One image and its result.
 pub struct Finding {
     pub name: PathBuf,
     pub outcome: Result<Verdict, ImageError>,
     /// Of an image that was judged.
     pub size: Option<(u32, u32)>,
     pub is_jpeg: bool,
-    /// What the user should know although the image was judged.
+    /// A warning although the image was judged.
     pub warning: Option<String>,
 }
 
@@ -114,7 +114,7 @@ impl Finding {
     }
 }
 
-/// A score that is not finite is `null`, as JSON has no word for it.
+/// A score that is not finite is `null`, because JSON has no such numbers.
 #[derive(Serialize)]
 struct JsonLine {
     path: String,
@@ -137,7 +137,7 @@ struct JsonLine {
     error: Option<String>,
 }
 
-/// A kind of part that is more or less often there than in the good image most alike.
+/// A kind of part with another count than in the most similar good image.
 #[derive(Serialize)]
 struct JsonCount {
     /// From 1; parts that the segmentation mixes up are one component.
@@ -174,7 +174,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Off a terminal a machine reads; a CSV file takes the place of CSV on standard output.
+    /// Chooses the format: a table on a terminal, else CSV unless a CSV file is written.
     pub fn choose(json: bool, csv_file: bool) -> Option<Self> {
         match (json, io::stdout().is_terminal()) {
             (true, _) => Some(Format::Json),
@@ -193,7 +193,7 @@ pub struct FindingCounts {
 
 /// Where findings go.
 pub struct Findings {
-    /// None once nobody reads it any more.
+    /// `None` once its reader has exited.
     stdout: Option<Format>,
     csv: Option<(PathBuf, csv::Writer<WholeFile>)>,
     bar: ProgressBar,
@@ -256,10 +256,10 @@ impl Findings {
         Ok(())
     }
 
-    /// Whether anyone still wants to know.
+    /// Whether an output still has a reader.
     pub fn wanted(&self) -> bool {
         let csv = self.csv.as_ref();
-        self.stdout.is_some() || csv.is_some_and(|(_, csv)| !csv.get_ref().reader_gone())
+        self.stdout.is_some() || csv.is_some_and(|(_, csv)| !csv.get_ref().reader_exited())
     }
 
     /// Puts the CSV file in its place.
@@ -316,7 +316,7 @@ fn csv_line<T: AsRef<[u8]>>(record: &[T]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What a CSV writer failed with, as the system said it.
+/// The system's error behind a CSV writer's error.
 pub(super) fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,

@@ -1,4 +1,4 @@
-//! `aecsad flash`: a new bundle onto this station, checked and proven first, on trial afterwards.
+//! `aecsad flash`: installs a new bundle on this station. It is checked and proven first, and on trial afterwards.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -55,7 +55,7 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, String), BundleError> {
     Ok((Box::new(file), path.display().to_string()))
 }
 
-/// The bundle runs here and comes to the scores that training had. Says so line by line.
+/// Proves that the bundle runs here and reproduces its golden scores. Reports each step.
 fn prove(bundle: &Bundle) -> Result<(), SlotsError> {
     let manifest = &bundle.manifest;
     note(format_args!(

@@ -1,4 +1,4 @@
-//! `aecsad history`: what became of each part, from the journal.
+//! `aecsad history`: shows the fate of each part from the journal.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -161,7 +161,7 @@ impl Export {
     }
 }
 
-/// Returns what of the journal can't be read.
+/// Returns an error for each part of the journal that can't be read.
 fn export(
     filter: &Filter,
     folder: &Path,
@@ -173,7 +173,7 @@ fn export(
         if written.is_ok() {
             written = csv.write_record(fields(&r, folder));
         }
-        written.is_ok() && !csv.get_ref().reader_gone()
+        written.is_ok() && !csv.get_ref().reader_exited()
     });
     written
         .map_err(io_error)

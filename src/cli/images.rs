@@ -1,4 +1,4 @@
-//! From the images and folders that a user names to one list of files, each with the name it has in every output.
+//! Lists the images in the files and folders that a user names, each with its name in every output.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use crate::cli::error::Result;
 /// One image to be judged.
 #[derive(Clone, Debug)]
 pub struct InputImage {
-    /// As the user can open it.
+    /// The path as the user can open it.
     pub file: PathBuf,
     /// Relative to the input folder; with several inputs, to the deepest folder that holds them all.
     pub name: PathBuf,
-    /// The real place.
+    /// The canonical path.
     pub absolute: PathBuf,
 }
 
@@ -83,7 +83,7 @@ pub fn check_apart(images: &[InputImage], pictures: &Path) -> Result<(), Inspect
     }
 }
 
-/// The real folder of an input, and its images: as they can be opened, and relative to that folder.
+/// The canonical folder of an input, and its images: their paths, and relative to that folder.
 fn open(input: &Path) -> Result<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
     let unreadable = |source| ImageError::Unreadable {
         path: input.to_owned(),

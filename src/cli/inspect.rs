@@ -33,7 +33,7 @@ use crate::cli::error::Result;
 use crate::npy;
 use crate::station::JudgeError;
 
-/// Findings that a thread may be ahead of the output.
+/// The most findings that a thread may be ahead of the output.
 const AHEAD: usize = 2;
 
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +149,7 @@ fn judge_all(
             outlets.push(findings);
         }
         let collected = collect(images.len(), &outlets, writer, stop, findings, unlikeness);
-        // Threads that still judge find nobody listening, and end.
+        // Threads that still judge find their channel closed, and end.
         drop(outlets);
         for handle in handles {
             let _ = handle.join();
@@ -253,7 +253,7 @@ impl MapWriter<'_> {
         self.maps.is_some() || self.pictures.is_some()
     }
 
-    /// Finds out what can be known before the first image.
+    /// Checks the outputs before the first image.
     fn prepare(self, images: &[InputImage]) -> Result<()> {
         if self.wanted() {
             images::check_names(images)?;

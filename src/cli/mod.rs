@@ -73,8 +73,8 @@ pub enum Command {
     SimulateRejector(simulate_rejector::SimulateRejectorArgs),
 }
 
-/// How a command gets from the one bundle file that a station file names to verdicts. Bundles in slots change while the
-/// line runs, and are always loaded as [`LoadedJudge::from_bundle`](crate::station::loaded_judge::LoadedJudge::from_bundle) does.
+/// Loads the judge of a station file with one bundle file. Bundles in slots change while the line runs; they are always
+/// loaded as [`LoadedJudge::from_bundle`](crate::station::loaded_judge::LoadedJudge::from_bundle) does.
 pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
 /// The station file of a command that was given none.
@@ -89,7 +89,7 @@ fn say_station_file(path: &Path) {
     }
 }
 
-/// Set by Ctrl-C, SIGTERM and the loss of the terminal from here on.
+/// A flag that Ctrl-C, SIGTERM and the loss of the terminal set from here on.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in stop_signals() {
@@ -105,13 +105,13 @@ fn on_threads(count: usize) -> String {
     }
 }
 
-/// Prints lines for a person to standard output, without what a terminal would act on.
+/// Prints lines to standard output, with control characters escaped.
 fn print_lines(text: &str) -> Result<()> {
     let lines: Vec<_> = text.split('\n').map(printable).collect();
     print_all(&lines.join("\n"))
 }
 
-/// Prints to standard output. Nobody has to read it, but whoever asked for a file of it gets it whole.
+/// Prints to standard output. A reader that exits is no error; an incomplete file is one.
 fn print_all(text: &str) -> Result<()> {
     print(text);
     failure().map_or(Ok(()), |source| Err(Error::unprinted(source)))

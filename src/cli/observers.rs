@@ -31,13 +31,13 @@ pub struct Observers<'k> {
     _server: Option<Server>,
 }
 
-/// What passes between a running line and the thread that watches its slots.
+/// The messages and requests between a running line and the thread that watches its slots.
 pub struct Changeover {
     pub messages: Receiver<Message>,
     pub request: SelectionRequest,
 }
 
-/// Where a finished row goes.
+/// The outputs of a finished row.
 struct Outlets<'k> {
     table: Table,
     journal: Option<Journal>,
@@ -56,8 +56,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Goes on with the journal, and the pictures' album beside it, or begins them. What stands in the way is an alarm: no
-    /// journal keeps a line from running.
+    /// Continues the journal and its pictures, or starts them. A failure is an alarm and does not stop the line.
     pub fn open(config: &JournalConfig, bundle: Arc<str>) -> Result<(Self, Pictures)> {
         let (alarms_in, alarms) = channel();
         let run = Run {
@@ -184,7 +183,7 @@ impl<'k> Observers<'k> {
         if let Some(metrics) = &self.outlets.metrics {
             metrics.set(&snapshot(totals, health, self.outlets.journal.as_ref()));
         }
-        self.watchdog.say(&format!(
+        self.watchdog.show_status(&format!(
             "{} parts, {} bad, {} alarms",
             totals.parts, totals.bad, totals.alarms
         ));
@@ -207,7 +206,7 @@ impl<'k> Observers<'k> {
                 ));
             }
         }
-        // What is still on its way to the disk.
+        // Waits until the last records are written.
         if let Some(Journal { writer, alarms, .. }) = self.outlets.journal.take() {
             let report = writer.report.clone();
             drop(writer);

@@ -63,7 +63,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     let (mut judge, watcher) = match started {
         Ok(started) => started,
         Err(error) => {
-            // No line to observe: what led to the error is said here.
+            // There is no line yet, so the messages are printed here.
             for message in messages.try_iter() {
                 note(message);
             }
@@ -94,7 +94,7 @@ fn reporter(messages: Sender<Message>) -> impl FnMut(Message) + Send {
     }
 }
 
-/// The devices of a station, open and not yet at work.
+/// A station's open devices, before the line runs.
 pub struct Line<'c> {
     config: &'c StationConfig,
     source: Box<dyn FrameSource>,

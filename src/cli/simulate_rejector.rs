@@ -66,7 +66,7 @@ pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
         log = Some(file.commit_and_go_on().map_err(unwritable)?);
     }
     let mut simulator = Simulator::open(args.pty_link.as_deref())?;
-    // Nobody has to read it; the log tells the same.
+    // Its reader may have exited; the log contains the same.
     print_line(format_args!("pty,{}", simulator.device().display()));
     let play = Play {
         silent_after: args.silent_after,

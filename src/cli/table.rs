@@ -1,5 +1,5 @@
-//! The parts of a running line as a table: live with a line of totals on a terminal, plain lines elsewhere, `key=value` lines
-//! with their urgency under systemd, and a CSV file if asked for. The line never stops because nobody can read about it.
+//! Shows the parts of a running line as a table: with a line of totals on a terminal, plain lines elsewhere, `key=value`
+//! lines with their priority under systemd, and in a CSV file if one is named. The line never stops because its output can't be written.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -163,7 +163,7 @@ impl Table {
             Pulse::Seen { error_us } => format!("{:.3}", error_us as f64 / 1e3),
             _ => String::new(),
         };
-        // One write a row, unbuffered: whoever pulls the plug keeps the rows so far.
+        // Each row is written at once, so that a power cut loses no earlier row.
         let row = format!(
             "{},{},{},{},{},{},{},{pulse_error_ms}\n",
             row.part,
@@ -180,7 +180,7 @@ impl Table {
     }
 }
 
-/// As syslog numbers it; in front of a line, systemd's journal takes it for the line's priority.
+/// A syslog priority; systemd's journal reads it in front of a line.
 #[derive(Clone, Copy)]
 enum Urgency {
     Warning = 4,
@@ -200,7 +200,7 @@ fn is_journald() -> bool {
     ours.is_ok_and(|found| stream == format!("{}:{}", found.dev(), found.ino()))
 }
 
-/// A CSV field as RFC 4180 wants it.
+/// A CSV field, quoted as in RFC 4180.
 fn quoted(field: &str) -> String {
     if field.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
@@ -246,7 +246,7 @@ fn columns(row: &Row) -> String {
     }
 }
 
-/// The same for a machine that reads a journal.
+/// The row as `key=value` pairs, for programs that read systemd's journal.
 fn pairs(row: &Row) -> String {
     let mut text = format!("part={} cause={}", row.part, row.cause.name());
     if let Some(v) = &row.verdict {

@@ -1,13 +1,13 @@
-//! What is said at the end of an inspection when its images are hardly those of the bundle's product: of another shape, or
-//! stranger than any good part all of them.
+//! The warning at the end of an inspection whose images are probably not of the bundle's product: they have another shape,
+//! or nearly all of them are far from every good part.
 
 use aecsad_inspect::optics::TrainingImages;
 
 use super::findings::Finding;
 
-/// Fewer images may all be bad.
+/// The fewest images for the warning; fewer may all be bad.
 const FEWEST: usize = 5;
-/// Of this share of the images it is said.
+/// The share of images that raises the warning.
 const NEARLY_ALL: f64 = 0.9;
 
 pub struct Unlikeness {
@@ -17,7 +17,7 @@ pub struct Unlikeness {
     rejected: usize,
     other_shape: usize,
     jpeg: usize,
-    /// Of the first image of another shape.
+    /// The size of the first image of another shape.
     example: Option<(u32, u32)>,
 }
 

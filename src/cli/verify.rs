@@ -1,5 +1,5 @@
-//! `aecsad verify`: a bundle is what its manifest says, signed by whom it should be, and comes to the same scores on
-//! this machine as where it was trained.
+//! `aecsad verify`: checks a bundle against its manifest and its signature, and compares its golden scores on this machine
+//! with those of training.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

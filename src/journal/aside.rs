@@ -1,12 +1,12 @@
-//! A journal that can't be gone on with is never thrown away: it is kept beside the new one, and `history` reads on from it.
+//! Puts an unusable journal aside. It is never deleted: it stays beside the new one, and `history` reads both.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Of the file that is written to.
+/// The name of the file that is written to.
 pub(super) const FILE: &str = "parts.sqlite";
 const ASIDE: &str = "damaged-";
-/// SQLite's log and its index, which belong to the file whose name they go on from.
+/// The endings of the database, its write-ahead log and the log's index.
 pub(super) const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
 
 /// `parts.sqlite` with one of [`ENDINGS`].
@@ -16,7 +16,7 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Renames `path`, and what belongs to it, to a `damaged-N` that is not taken. `None` if nothing is there.
+/// Renames `path` and its log files to the next free `damaged-N`. `None` if `path` does not exist.
 pub(super) fn put_aside(path: &Path, kind: &str) -> io::Result<Option<PathBuf>> {
     let folder = crate::ownership::folder_of(path);
     let next = numbered(folder, kind).last().map_or(1, |(n, _)| n + 1);
@@ -32,7 +32,7 @@ pub(super) fn put_aside(path: &Path, kind: &str) -> io::Result<Option<PathBuf>> 
     Ok(moved.then_some(aside))
 }
 
-/// What was put aside, the oldest first.
+/// The journals that were put aside, the oldest first.
 pub(super) fn journals(folder: &Path) -> Vec<PathBuf> {
     let found = numbered(folder, ".sqlite").into_iter();
     found.map(|(_, path)| path).collect()
@@ -66,7 +66,7 @@ mod tests {
             std::fs::write(with_ending(&path, "-wal"), "log").unwrap();
             put_aside(&path, ".sqlite").unwrap();
         }
-        // The third comes after the second, although the first is gone.
+        // The third comes after the second, although the first was removed.
         std::fs::remove_file(folder.path().join("damaged-1.sqlite")).unwrap();
         std::fs::create_dir(&path).unwrap();
         let third = put_aside(&path, ".sqlite").unwrap().unwrap();

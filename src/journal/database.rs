@@ -1,4 +1,4 @@
-//! The records in SQLite, to be written: write-ahead logging, so that a power cut costs the last moment and never the file.
+//! Writes records to SQLite. With write-ahead logging a power cut costs at most the last second and never the file.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -13,9 +13,9 @@ use super::reading::has_counts;
 use super::{JournalError, Record};
 use crate::ownership::{create_folder, hand_over};
 
-/// A reader may hold the file for a moment.
+/// How long to wait for a reader that locks the file.
 pub(super) const BUSY_WAIT: Duration = Duration::from_millis(500);
-/// Deleting is done now and then, not for each part.
+/// Old records are deleted once in so many records.
 const PRUNE_EACH: i64 = 1_000;
 
 const SCHEMA: &str = "
@@ -46,21 +46,21 @@ const INSERT: &str = "INSERT INTO parts (run, part, captured_ms, cause, score, p
 pub struct Database {
     connection: Connection,
     path: PathBuf,
-    /// Device and number of the file, by which it is known to be still in its place.
+    /// Device and inode of the file, to detect that it was moved or replaced.
     identity: (u64, u64),
 }
 
 /// Why nothing can be written.
 #[derive(Debug)]
 pub enum DatabaseFault {
-    /// It may pass, or a person has to help: a full disk, a read-only medium, a folder of another user.
+    /// The place can't be written now: a full disk, a read-only medium, a folder of another user.
     Place(JournalError),
-    /// The file alone, so that a new one helps: it is damaged, another program's or another user's.
+    /// Only the file is unusable, so that a new one helps: it is damaged, or of another program or user.
     File(String),
 }
 
 impl Database {
-    /// Opens the journal in this folder, or begins one.
+    /// Opens the journal in this folder, or creates one.
     pub fn open(folder: &Path) -> Result<Self, DatabaseFault> {
         let path = folder.join(FILE);
         create_folder(folder).map_err(|error| DatabaseFault::Place(unusable(folder, &error)))?;
@@ -91,10 +91,10 @@ impl Database {
         }
         connection.busy_timeout(BUSY_WAIT)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        // A commit is on the disk when it returns. There is one a second, and only its own thread waits for it.
+        // A commit is on the disk when it returns. There is one per second, and only this thread waits for it.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
-        // A journal that was begun before counts were kept.
+        // The journal is of a version without the column `counts`.
         if !has_counts(&connection)? {
             connection.execute_batch(ADD_COUNTS)?;
         }
@@ -103,13 +103,13 @@ impl Database {
         Ok(connection)
     }
 
-    /// Whether the file that was opened still lies in its place.
+    /// Whether the open file is still in its place.
     pub fn in_place(&self) -> bool {
         let found = self.path.metadata();
         found.is_ok_and(|found| identity(&found) == self.identity)
     }
 
-    /// Reads all of the file. What is damaged in the middle would stop the records only when they come by there.
+    /// Reads the whole file, because damage in the middle would otherwise be found only when a record is written there.
     pub fn read_through(self) -> Result<Self, DatabaseFault> {
         let found = self
             .connection
@@ -126,7 +126,7 @@ impl Database {
         latest_run(&self.connection)
     }
 
-    /// Adds these records, all or none, and lets the oldest go beyond `keep`.
+    /// Adds all of these records or none, and deletes the oldest beyond `keep`.
     pub fn add<'r>(
         &mut self,
         records: impl IntoIterator<Item = &'r Record>,
@@ -166,7 +166,7 @@ impl Database {
         transaction.commit()
     }
 
-    /// What an error comes from. The file is closed first: looking at it would let go of SQLite's locks.
+    /// Classifies an error. The database is closed first, because opening its file would release SQLite's locks.
     pub fn give_up(self, error: &rusqlite::Error) -> DatabaseFault {
         let path = self.path.clone();
         drop(self);
@@ -185,7 +185,7 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// SQLite says "readonly" and "unable to open" of many things; the system's own word is the true cause.
+/// SQLite reports many causes as "readonly" or "unable to open"; the system's error gives the real one.
 fn fault(path: &Path, error: &rusqlite::Error) -> DatabaseFault {
     let folder = crate::ownership::folder_of(path);
     let unusable_file = |reason: String, advice| JournalError::Database {
@@ -218,7 +218,7 @@ fn fault(path: &Path, error: &rusqlite::Error) -> DatabaseFault {
     DatabaseFault::File(refused.unwrap_or_else(|| error.to_string()))
 }
 
-/// Parts of the file can't be read, although others can.
+/// Whether only parts of the file can't be read.
 fn reads_badly(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     let of_reading = [
@@ -230,7 +230,7 @@ fn reads_badly(error: &rusqlite::Error) -> bool {
     code.is_some_and(|code| of_reading.contains(&code))
 }
 
-/// A folder of the journal that can't be written, with what to do about it.
+/// The error for a folder of the journal that can't be written, with its remedy.
 pub(super) fn unusable(folder: &Path, error: &io::Error) -> JournalError {
     JournalError::Folder {
         path: folder.into(),
@@ -302,7 +302,7 @@ pub(super) mod tests {
     }
 
     impl Database {
-        /// Lets the file grow to so many pages and no further: SQLite's own full disk.
+        /// Limits the file to this many pages, to simulate a full disk.
         pub fn bound_pages(&self, pages: u32) {
             let page_count = format!("PRAGMA max_page_count = {pages}");
             self.connection

@@ -1,5 +1,5 @@
-//! What became of each part, kept where a power cut or a full disk can't take it or the line down: a database of records
-//! written by a thread of its own, and a ring of pictures of parts that were not good.
+//! The journal: a database with one record for each part, and a ring of pictures of parts that were not good. Threads of
+//! their own write both. Neither a power cut nor a full disk damages the journal or stops the line.
 
 mod aside;
 mod database;
@@ -62,35 +62,35 @@ pub enum JournalError {
     NoThread(std::io::Error),
 }
 
-/// Which records are wanted.
+/// Selects records.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub since_ms: Option<i64>,
     pub until_ms: Option<i64>,
-    /// Causes by name; all if none.
+    /// Names of causes; empty for all.
     pub causes: Vec<String>,
     pub run: Option<i64>,
     pub part: Option<u32>,
-    /// The latest so many.
+    /// The most records; the latest are taken.
     pub limit: Option<u32>,
 }
 
-/// What the threads of one run's journal share.
+/// One run of the station, shared by the journal's threads.
 #[derive(Clone)]
 pub struct Run {
-    /// Counts the starts of the station. A journal that can only be read later may show that it was taken.
+    /// Counts the starts of the station. It is corrected if a journal that becomes readable later contains this number.
     pub number: Arc<AtomicI64>,
-    /// One sentence for each thing that a person must know.
+    /// Sentences for the operator.
     pub alarms: Sender<String>,
 }
 
-/// One part, as it is kept.
+/// One part as the journal stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Counts the starts of the station.
     pub run: i64,
     pub part: u32,
-    /// When it was captured, in milliseconds since 1970, by a wall clock that may have been wrong.
+    /// The time of capture in milliseconds since 1970, by the wall clock, which may have been wrong.
     pub captured_ms: i64,
     pub cause: String,
     pub score: Option<f64>,
@@ -99,7 +99,7 @@ pub struct Record {
     pub branch: Option<String>,
     /// Each branch's normalised score as `name=score`, separated by spaces.
     pub branches: String,
-    /// Parts of a rejected set that were too many or too few, in words; empty where nothing was.
+    /// Surplus and missing parts of a rejected set, in words; empty if there are none.
     pub counts: String,
     /// `none`, `seen`, `unconfirmed`, `impossible` or `waiting`.
     pub pulse: String,
@@ -141,15 +141,15 @@ impl Record {
         }
     }
 
-    /// The picture's file, if it was kept and is kept still.
+    /// The picture's file, if it still exists.
     pub fn picture(&self, folder: &Path) -> Option<PathBuf> {
         let path = pictures::picture_path(&pictures_folder(folder), self.run, self.part);
         path.is_file().then_some(path)
     }
 }
 
-/// Hands each record that is wanted to `take`, the oldest first, until it returns false: those of the journals that were put
-/// aside, too. Returns what of them can't be read.
+/// Hands each selected record to `take`, the oldest first, until it returns false. Journals that were put aside are
+/// included. Returns an error for each part of them that can't be read.
 pub fn find(
     folder: &Path,
     filter: &Filter,
@@ -211,8 +211,8 @@ pub fn find(
     }
 }
 
-/// Whether a station can go on with the journal in this folder: all of it is read, and nothing is changed. Returns how many
-/// journals were put aside there.
+/// Checks whether a station can continue the journal in this folder. The whole journal is read and nothing is changed.
+/// Returns the number of journals that were put aside there.
 pub fn check(folder: &Path) -> Result<usize, JournalError> {
     match folder.metadata() {
         Ok(_) => {}
@@ -227,7 +227,7 @@ pub fn check(folder: &Path) -> Result<usize, JournalError> {
     let there = folder.ancestors().find(|folder| folder.exists());
     let there = there.filter(|folder| !folder.as_os_str().is_empty());
     let there = there.unwrap_or(Path::new("."));
-    // As the station's thread will: a temporary file without a name.
+    // A nameless temporary file shows whether the folder is writable.
     tempfile::tempfile_in(there).map_err(|error| database::unusable(there, &error))?;
     let pictures = pictures_folder(folder);
     if pictures.symlink_metadata().is_ok() {

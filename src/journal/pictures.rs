@@ -1,5 +1,5 @@
-//! Pictures of the parts that were not good, each as it was seen and with its heat over it, on a ring of files: when the
-//! room is used up, the oldest go.
+//! Keeps pictures of the parts that were not good, each with a second picture that shows its heat map, in a ring of files:
+//! when the space is used up, the oldest are deleted.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::line::Part;
 use crate::ownership::{create_folder, hand_over};
 use crate::station::Album;
 
-/// Pictures on their way to the disk.
+/// The most pictures on their way to the disk.
 const IN_FLIGHT: usize = 4;
 
 struct Picture {
@@ -33,7 +33,7 @@ struct Picture {
     heat: Vec<f32>,
 }
 
-/// The engine's end: it gives a frame and gets an empty one for it.
+/// The engine's side. It exchanges a filled frame for an empty one.
 pub struct Pictures {
     full: Option<SyncSender<Picture>>,
     empty: Receiver<Picture>,
@@ -96,7 +96,7 @@ impl Album for Pictures {
             picture.heat.extend_from_slice(&heat.values);
         }
         if let Some(full) = &self.full {
-            // As many as there are fit.
+            // The queue has room for every picture there is.
             let _ = full.try_send(picture);
         }
     }
@@ -115,7 +115,7 @@ pub fn picture_path(folder: &Path, run: i64, part: u32) -> PathBuf {
     folder.join(format!("{run:06}-{part:08}.png"))
 }
 
-/// The highest number of a run that a picture is named after.
+/// The highest run number in the pictures' names.
 pub(super) fn latest_run(folder: &Path) -> i64 {
     let entries = pictures_folder(folder).read_dir().into_iter().flatten();
     let numbers = entries.flatten().filter_map(|entry| {
@@ -132,7 +132,7 @@ struct Desk {
     bytes: u64,
     run: Run,
     shed: Arc<AtomicU64>,
-    /// Why no picture can be kept, as the operator was alarmed.
+    /// The latest alarm, so that it is given once.
     reported: Option<String>,
 }
 
@@ -153,7 +153,7 @@ impl Desk {
         }
     }
 
-    /// Does this with the ring, if there is one by now; what stands in its way is an alarm, once.
+    /// Opens the ring if needed and runs `put` on it. A failure is an alarm, given once.
     fn attempt(&mut self, put: impl FnOnce(&mut Ring) -> io::Result<()>) -> bool {
         let mut ring = self.ring.take().filter(|_| self.folder.is_dir());
         let opened = match ring.as_mut() {
@@ -165,7 +165,7 @@ impl Desk {
             self.reported = None;
             return true;
         };
-        // Else the folder may be another one by the next picture.
+        // The ring is opened again for the next picture, as the folder may be another one then.
         if matches!(
             error.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
@@ -181,7 +181,7 @@ impl Desk {
         false
     }
 
-    /// A folder that is none, or another user's, is put aside for a new one.
+    /// Opens the ring. A place that is no folder, or another user's, is put aside for a new one.
     fn open(&self) -> io::Result<Ring> {
         let folder = &self.folder;
         let usable = || {
@@ -212,7 +212,7 @@ impl Desk {
     }
 }
 
-/// The picture, and the picture with its heat, as PNG files.
+/// The picture, and the picture with its heat map over it, as PNG files.
 fn encode(picture: &Picture) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
     let Frame {
         width, height, rgb, ..
@@ -243,7 +243,7 @@ fn encode(picture: &Picture) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
     Ok((seen, heated))
 }
 
-/// Files in the order in which they came, in at most so many bytes.
+/// Files in the order of their creation, in a limited number of bytes.
 struct Ring {
     files: VecDeque<(PathBuf, u64)>,
     used: u64,
@@ -256,12 +256,12 @@ impl Ring {
         for entry in folder.read_dir()? {
             let entry = entry?;
             let path = entry.path();
-            // Gone since it was listed.
+            // The file was removed since it was listed.
             let Ok(metadata) = entry.metadata() else {
                 continue;
             };
             if path.extension().is_some_and(|e| e == "part") {
-                // Begun before a power cut.
+                // A power cut left the file unfinished.
                 let _ = fs::remove_file(path);
             } else if metadata.is_file() && path.extension().is_some_and(|e| e == "png") {
                 files.push((path, metadata.len()));
@@ -290,8 +290,8 @@ impl Ring {
             .and_then(|()| fs::rename(&part, path));
         if let Err(error) = written {
             let _ = fs::remove_file(&part);
-            // Somebody else filled the disk: the oldest picture makes room for the next.
-            self.let_oldest_go();
+            // Other programs filled the disk, so the oldest picture is deleted for the next one.
+            self.remove_oldest();
             return Err(error);
         }
         self.files.push_back((path.into(), length));
@@ -301,11 +301,11 @@ impl Ring {
 
     fn make_room(&mut self, length: u64) {
         while self.used + length > self.bytes && !self.files.is_empty() {
-            self.let_oldest_go();
+            self.remove_oldest();
         }
     }
 
-    fn let_oldest_go(&mut self) {
+    fn remove_oldest(&mut self) {
         if let Some((path, length)) = self.files.pop_front() {
             self.used -= length;
             let _ = fs::remove_file(path);

@@ -1,5 +1,5 @@
-//! Reading a journal without writing anything beside it: whoever may read the file sees it, whether the station runs or
-//! not, on a medium that is writable or not. Of a damaged file everything is read that still can be.
+//! Reads a journal without writing anything beside it. Read permission is enough, the station may run or not, and the
+//! medium may be read-only. Of a damaged file every readable record is read.
 
 use std::fs::File;
 use std::io;
@@ -17,17 +17,17 @@ pub(super) const COLUMNS: &str = "run, part, captured_ms, cause, score, p_value,
     pulse_error_ms, fallen, latency_ms, bundle, counts, id";
 pub(super) const ID: usize = 14;
 
-/// One file of a journal, open to be read.
+/// One file of a journal, open for reading.
 pub(super) struct JournalReader {
     pub(super) connection: Connection,
     path: PathBuf,
-    /// A copy is read where SQLite would have to write beside the file.
+    /// The copy that is read where SQLite would have to write beside the file.
     _copy: Option<tempfile::TempDir>,
 }
 
 impl JournalReader {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        // A pipe would never open.
+        // Opening a pipe would block.
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(JournalError::Damaged {
                 path: path.into(),
@@ -46,7 +46,7 @@ impl JournalReader {
         let damaged = |error: rusqlite::Error| damaged(path, &error);
         let logged = wal.metadata().is_ok_and(|wal| wal.len() > 0);
         if !logged && !shm.exists() {
-            // No program has it open, and all of it is in the one file.
+            // No program has the journal open, and it has no write-ahead log.
             return Self::connect(path, path, "immutable=1", None).map_err(damaged);
         }
         if shm.exists()
@@ -109,7 +109,7 @@ impl JournalReader {
         Err(JournalError::Damaged { path, reason })
     }
 
-    /// Hands each record to `take`, the oldest first, until it returns false. Returns why some were left out, if any were.
+    /// Hands each record to `take`, the oldest first, until it returns false. Returns an error if some were left out.
     pub fn find(
         &self,
         filter: &Filter,
@@ -191,7 +191,7 @@ impl JournalReader {
         Ok(())
     }
 
-    /// Stands in for the column where the journal was begun before counts were kept.
+    /// The expression for the column `counts`, which journals of earlier versions lack.
     pub(super) fn counts(&self) -> rusqlite::Result<&'static str> {
         Ok(match has_counts(&self.connection)? {
             true => "",
@@ -235,7 +235,7 @@ pub(super) fn has_counts(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(columns, [], |row| row.get(0))
 }
 
-/// The path as SQLite takes it together with an option.
+/// The path as an SQLite URI with an option.
 fn uri(path: &Path, how: &str) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_bytes() {
@@ -256,7 +256,7 @@ fn damaged(path: &Path, error: &rusqlite::Error) -> JournalError {
     }
 }
 
-/// Which permission is missing, if it is that.
+/// The error for a file that can't be read, with the missing permission if that is the cause.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> JournalError {
     let path = path.to_path_buf();
     if error.kind() != io::ErrorKind::PermissionDenied {
@@ -267,7 +267,7 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> JournalError {
     let shut = |folder: &&Path| {
         !folder.as_os_str().is_empty() && nix::unistd::access(*folder, enter).is_err()
     };
-    // The outermost folder: those within can't be looked at before it is opened.
+    // The outermost closed folder: inner folders can't be checked before it is opened.
     let folder = path.ancestors().skip(1).filter(shut).last();
     JournalError::NoPermission {
         missing: match folder {

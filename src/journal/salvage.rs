@@ -1,15 +1,15 @@
-//! What can still be read of a damaged journal: all records before the damage, and all behind it.
+//! Reads the records before and after the damage of a damaged journal.
 
 use std::collections::VecDeque;
 
 use super::Record;
 use super::reading::{COLUMNS, ID, JournalReader, record};
 
-/// Beyond so many records there is nothing to look for.
+/// The highest record number that is searched.
 const FARTHEST: i64 = 1 << 40;
 
 impl JournalReader {
-    /// Every record behind `after` that can be read, past the damage. Returns how many there were.
+    /// Hands on every readable record after the record `after`, across the damage. Returns their number.
     pub fn salvage(&self, after: i64, take: &mut dyn FnMut(Record) -> bool) -> usize {
         let (mut last, mut read, mut more) = (after, 0, true);
         while more {
@@ -27,7 +27,7 @@ impl JournalReader {
             let Some(beyond) = self.beyond(last) else {
                 break;
             };
-            // From behind up to the damage.
+            // Read backwards from the end up to the damage.
             let mut behind = Vec::new();
             let back = "id > ?1 AND id < ?2 ORDER BY id DESC";
             let _ = self.scan(back, [last, beyond], &mut |_, record| {
@@ -43,7 +43,7 @@ impl JournalReader {
         read
     }
 
-    /// The first record found behind the damage that follows record `last`.
+    /// The first record found after the damage that follows record `last`.
     fn beyond(&self, last: i64) -> Option<i64> {
         let mut step = 2;
         while step < FARTHEST {
@@ -80,7 +80,7 @@ impl JournalReader {
     }
 }
 
-/// Hands records on, or only the latest so many, once all were seen.
+/// Hands records on at once, or only the latest ones at the end if there is a limit.
 pub(super) struct Latest<'t> {
     limit: Option<usize>,
     kept: VecDeque<Record>,

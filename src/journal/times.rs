@@ -1,10 +1,10 @@
-//! Moments as a person names them and reads them.
+//! Parses and formats times.
 
 use std::time::Duration;
 
 use super::JournalError;
 
-/// A moment that a person names: a date, a date with a time of day (UTC), or how long before `now_ms`.
+/// Parses a date, a date with a time of day (UTC), or a duration before `now_ms`. Returns milliseconds since 1970.
 pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, JournalError> {
     let no_time = || JournalError::NoTime(text.into());
     if let Some(unit) = text.chars().last()
@@ -55,7 +55,7 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// A moment as `2026-11-24T15:04:05.123Z`.
+/// Formats a time, in milliseconds since 1970, as `2026-11-24T15:04:05.123Z`.
 pub fn show_time(ms: i64) -> String {
     let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
     // civil_from_days, from the same paper.

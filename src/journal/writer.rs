@@ -1,4 +1,5 @@
-//! The thread that writes records. What it can't write it keeps for a while, then lets the oldest go; the line never waits.
+//! The thread that writes records. It keeps records that it can't write and drops the oldest when they are too many. The
+//! line never waits for it.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -13,15 +14,15 @@ use super::database::{Database, DatabaseFault};
 use super::reading::JournalReader;
 use super::{JournalError, Record, Run, pictures};
 
-/// Between the line and the thread; and what the thread keeps while the disk takes nothing.
+/// The most records between the line and the thread, and the most that the thread keeps while the disk can't be written.
 const IN_FLIGHT: usize = 2_048;
 const KEPT: usize = 8_192;
-/// So many records, or after so long, are one transaction.
+/// A transaction holds up to `BATCH` records, or those of `BATCH_WAIT`.
 const BATCH: usize = 256;
 const BATCH_WAIT: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How the writing goes.
+/// The state of the writing thread.
 #[derive(Clone, Debug, Default)]
 pub struct WriterReport {
     shared: Arc<Shared>,
@@ -41,17 +42,17 @@ impl WriterReport {
         self.shared.written.load(Ordering::Relaxed)
     }
 
-    /// Records lost because the disk took none.
+    /// Records lost because the disk could not be written.
     pub fn shed(&self) -> u64 {
         self.shared.shed.load(Ordering::Relaxed)
     }
 
-    /// The disk takes none at the moment.
+    /// Whether the disk can't be written at present.
     pub fn failing(&self) -> bool {
         self.shared.failing.load(Ordering::Relaxed)
     }
 
-    /// Why records were lost, empty where none was.
+    /// Why records were lost; empty if none was.
     pub fn why(&self) -> String {
         let why = self.shared.why.lock();
         why.unwrap_or_else(PoisonError::into_inner).clone()
@@ -65,12 +66,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Goes on with the journal in this folder, or begins one. Where that can't be done it is tried again and again.
+    /// Continues the journal in this folder, or creates one. A failure is retried again and again.
     pub fn start(folder: &Path, keep: u64, run: &Run) -> Result<Self, JournalError> {
         let (records, inbox) = sync_channel(IN_FLIGHT);
         let report = WriterReport::default();
         let mut desk = Desk::new(folder, keep, run, Arc::clone(&report.shared));
-        // Pictures need the number of this run.
+        // The first turn finds the number of this run, which the pictures need.
         desk.turn(false);
         let thread = thread::Builder::new()
             .name("journal".into())
@@ -109,9 +110,9 @@ struct Desk {
     folder: PathBuf,
     /// None while the journal can't be written.
     database: Option<Database>,
-    /// All of the file was read and found whole.
+    /// The whole file was read without an error.
     read_through: bool,
-    /// This run's number was compared with those in the file.
+    /// This run's number was compared with the numbers in the file.
     numbered: bool,
     keep: u64,
     run: Run,
@@ -172,13 +173,13 @@ impl Desk {
         self.waiting.push_back(record);
     }
 
-    /// Writes what waits, unless it failed a moment ago. `read_through` reads all of the journal before its first record.
+    /// Writes the pending records, unless the last attempt failed just now. `read_through` reads all of the journal before its first record.
     fn turn(&mut self, read_through: bool) {
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| now < at) {
             return;
         }
-        let Err(error) = self.write_or_begin_anew(read_through) else {
+        let Err(error) = self.write_or_start_new(read_through) else {
             self.shared.failing.store(false, Ordering::Relaxed);
             self.retry_at = None;
             return;
@@ -187,7 +188,7 @@ impl Desk {
         let why = error.to_string();
         let last = self.shared.why.lock();
         let mut last = last.unwrap_or_else(PoisonError::into_inner);
-        // The same is said once, until the journal was written again.
+        // The same alarm is given once, until the journal was written again.
         if !self.shared.failing.swap(true, Ordering::Relaxed) || *last != why {
             let going_on = format!("the line goes on, and the latest {KEPT} records wait");
             let _ = self.run.alarms.send(format!("{why}; {going_on}"));
@@ -195,8 +196,8 @@ impl Desk {
         }
     }
 
-    /// A file that can't be gone on with is put aside, once in a turn.
-    fn write_or_begin_anew(&mut self, read_through: bool) -> Result<(), JournalError> {
+    /// Writes, and puts an unusable file aside for a new one, once in a turn.
+    fn write_or_start_new(&mut self, read_through: bool) -> Result<(), JournalError> {
         let why = match self.write(read_through) {
             Ok(()) => return Ok(()),
             Err(DatabaseFault::Place(error)) => return Err(error),
@@ -214,7 +215,7 @@ impl Desk {
             return Err(failed(why));
         };
         let _ = self.run.alarms.send(format!(
-            "the journal {} can't be gone on with ({why}): it is kept as {}, and a new one is begun; `aecsad history` shows what can still be read",
+            "the journal {} can't be continued ({why}): it is kept as {}, and a new one is started; `aecsad history` shows what can still be read",
             path.display(),
             aside.display()
         ));
@@ -274,7 +275,7 @@ impl Desk {
         Ok(database)
     }
 
-    /// The latest run in journals that were put aside and among the pictures.
+    /// The latest run in the journals that were put aside and in the pictures' names.
     fn latest_elsewhere(&self) -> i64 {
         let aside = aside::journals(&self.folder).into_iter().rev();
         let mut runs = aside.filter_map(|path| JournalReader::open(&path).ok()?.latest_run().ok());

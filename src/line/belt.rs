@@ -1,33 +1,33 @@
-//! The conveyor with what is known of it now: when each part must be decided and when the actuator must act.
+//! The conveyor and its encoder: when each part must be decided and when the actuator must be energised.
 
 use std::time::{Duration, Instant};
 
 use super::{BeltEncoder, BeltPosition, Conveyor, Part, Travel};
 
-/// When to energise the actuator.
+/// The time or the encoder position at which to energise the actuator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirePoint {
     At(Instant),
-    /// So long before the belt's encoder stands at this position.
+    /// `lead` before the belt's encoder reaches the position `at`.
     AtCount {
         at: BeltPosition,
         lead: Duration,
     },
 }
 
-/// How long until the actuator must be energised for a part.
+/// The time left until the actuator must be energised for a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     In(Duration),
-    /// The moment is over, so long ago.
+    /// The time passed this long ago.
     Over(Duration),
-    /// The belt stands short of it.
+    /// The belt stands still and the part has not reached the gate.
     Standing,
-    /// Nobody knows where the part is.
+    /// The part's position is unknown.
     Unknown,
 }
 
-/// A belt slower than this stands: parts would take hours.
+/// A belt slower than this counts as standing: a part would take hours to the gate.
 const STANDING_COUNTS_S: f64 = 1.0;
 
 pub struct Belt {
@@ -47,7 +47,8 @@ impl Belt {
         &self.conveyor
     }
 
-    /// Where the part is in front of the rejector, by the encoder. `None` without one, or if it was silent at the capture.
+    /// The encoder position at which the part is in front of the rejector. `None` without an encoder, or if it was silent at
+    /// the capture.
     pub fn gate_position(&self, part: Part) -> Option<BeltPosition> {
         let Travel::Counts { counts, .. } = self.conveyor.travel else {
             return None;
@@ -87,7 +88,7 @@ impl Belt {
                 };
                 let speed = self.encoder.speed();
                 if speed < STANDING_COUNTS_S {
-                    // At the gate or beyond it, a part has had its moment.
+                    // A part at the gate or beyond it can no longer be hit.
                     return if counts > 0.0 {
                         Left::Standing
                     } else {
@@ -95,7 +96,7 @@ impl Belt {
                     };
                 }
                 let left_s = counts / speed - self.conveyor.lead.as_secs_f64();
-                // A day bounds what a crawling belt can make of it.
+                // One day is the upper bound, for a belt that barely moves.
                 let bounded = Duration::from_secs_f64(left_s.abs().min(86_400.0));
                 if left_s >= 0.0 {
                     Left::In(bounded)
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!(
             belt.left(part, gate, start + 2_000 * MS),
             Left::Unknown,
-            "it counts anew"
+            "it restarted its count"
         );
     }
 }

@@ -1,10 +1,10 @@
-//! Was the part that the actuator was energised for really thrown out? A sensor behind the gate sees it fall.
+//! Confirms with a sensor behind the gate that each part for which the actuator was energised really fell.
 
 use std::time::{Duration, Instant};
 
 use heapless::Vec;
 
-/// Pulses whose part has not fallen yet.
+/// The most pulses whose part has not fallen yet.
 pub const MOST_AWAITED: usize = 64;
 
 /// Each pulse waits for one signal of the sensor, the earliest pulse first.
@@ -14,7 +14,7 @@ pub struct Confirmations {
 }
 
 impl Confirmations {
-    /// `within`: how long a part takes at most from the pulse to the sensor.
+    /// `within` is the longest time from the pulse to the sensor's signal.
     pub fn new(within: Duration) -> Self {
         Confirmations {
             within,
@@ -22,12 +22,12 @@ impl Confirmations {
         }
     }
 
-    /// The actuator was energised for this part. Gives the part back if there are too many already.
+    /// The actuator was energised for this part. An error holds the part if too many parts are awaited.
     pub fn pulsed(&mut self, part: u32, at: Instant) -> Result<(), u32> {
         self.awaited.push((part, at)).map_err(|(part, _)| part)
     }
 
-    /// The sensor saw something fall: which part it was. `None`: nothing was rejected that could fall there.
+    /// The part that the sensor saw fall. `None` if no rejected part can have fallen at this time.
     pub fn fell(&mut self, at: Instant) -> Option<u32> {
         let fits = |&(_, pulsed): &(u32, Instant)| pulsed <= at && at <= pulsed + self.within;
         let index = self.awaited.iter().position(fits)?;

@@ -1,16 +1,17 @@
-//! The belt as its encoder's readings show it: where it was at any recent moment, and when it will be somewhere.
+//! The belt's position at any recent time, and its speed, from the encoder's readings.
 
 use std::time::{Duration, Instant};
 
 use heapless::Deque;
 
-/// Readings kept: at fifty a second, more than the five seconds in which a frame's verdict comes.
+/// Readings kept. At fifty per second they cover more than the five seconds that a frame's verdict may take.
 const READINGS: usize = 256;
-/// Between readings further apart than this a belt may have changed its speed by more than a part's length allows.
+/// Positions are interpolated only between readings closer than this. In a longer gap the belt may change its speed so much
+/// that the error exceeds a part's length.
 const TRUST: Duration = Duration::from_millis(70);
-/// After so long without a reading nobody knows where the belt is.
+/// After this time without a reading the belt's position is unknown.
 const SILENT: Duration = Duration::from_millis(250);
-/// Speed is taken over at least this long.
+/// The shortest time over which the speed is measured.
 const SPAN: Duration = Duration::from_millis(15);
 
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,8 @@ struct Reading {
     count: i64,
 }
 
-/// A place on the belt. Places of different epochs can't be compared: the encoder counted anew in between.
+/// A position of the belt, in encoder counts. Positions of different epochs can't be compared, because the encoder restarted
+/// in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BeltPosition {
     pub epoch: u32,
@@ -34,7 +36,7 @@ pub struct BeltEncoder {
 
 impl BeltEncoder {
     pub fn read(&mut self, at: Instant, count: i64) {
-        // Reports can overtake each other on their way; the belt's past is not rewritten.
+        // Readings can overtake each other on the link; an older one is ignored.
         if self.readings.back().is_some_and(|last| at <= last.at) {
             return;
         }
@@ -44,7 +46,7 @@ impl BeltEncoder {
         let _ = self.readings.push_back(Reading { at, count });
     }
 
-    /// The encoder starts counting anew: what was measured before says nothing about what comes.
+    /// The encoder restarted its count, so earlier readings are discarded.
     pub fn restart(&mut self) {
         self.readings.clear();
         self.epoch = self.epoch.wrapping_add(1);
@@ -59,7 +61,7 @@ impl BeltEncoder {
         self.readings.back().map(|r| (r.at, r.count))
     }
 
-    /// Where the belt was then. `None` if no readings near enough tell.
+    /// The belt's position at this time; `None` without readings close enough.
     pub fn position(&self, at: Instant) -> Option<BeltPosition> {
         let count = self.count(at)?.round() as i64;
         let epoch = self.epoch;
@@ -78,7 +80,7 @@ impl BeltEncoder {
             return Some(from.count as f64 + self.speed() * since.as_secs_f64());
         };
         let span = to.at - from.at;
-        // A belt that stood before and after a gap stood in it.
+        // With the same count before and after a gap, the belt stood still in between.
         if span > TRUST && from.count != to.count {
             return None;
         }
@@ -86,7 +88,7 @@ impl BeltEncoder {
         Some(from.count as f64 + (to.count - from.count) as f64 * share)
     }
 
-    /// Counts a second, negative backwards.
+    /// Speed in counts per second, negative backwards.
     pub fn speed(&self) -> f64 {
         let Some(latest) = self.readings.back() else {
             return 0.0;
@@ -98,7 +100,7 @@ impl BeltEncoder {
         (latest.count - from.count) as f64 / (latest.at - from.at).as_secs_f64()
     }
 
-    /// Counts to go from the belt's place at `now` to this one; `None` if the encoder is silent.
+    /// Counts from the belt's position at `now` to `count`; `None` if the encoder is silent.
     pub fn left(&self, count: i64, now: Instant) -> Option<f64> {
         Some(count as f64 - self.count(now)?)
     }

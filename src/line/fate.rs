@@ -1,4 +1,4 @@
-//! What can become of a part, and the choices that a station has where it does not know.
+//! The fate of a part, and the policies for parts without a verdict.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub enum OnTrouble {
     Stop,
 }
 
-/// One choice for each kind of trouble.
+/// One policy for each kind of trouble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
     pub late: OnTrouble,
@@ -28,7 +28,7 @@ pub struct Policies {
     pub engine_error: OnTrouble,
     /// Stop after so many rejects without a good part between them.
     pub rejects_in_a_row: Option<u32>,
-    /// Stop while nobody sees the parts, instead of going on with an alarm.
+    /// Stop while the camera sees no parts, instead of going on with an alarm.
     pub stop_when_blind: bool,
     /// Stop while the gate can't be reached, instead of going on with an alarm.
     pub stop_without_gate: bool,
@@ -58,7 +58,7 @@ impl Cause {
         Cause::NoFrame,
     ];
 
-    /// The word in tables and files.
+    /// The name in tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Cause::Good => "good",
@@ -74,15 +74,15 @@ impl Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Pass,
-    /// Energise the actuator then.
+    /// Energise the actuator at this time or position.
     Pulse {
         fire: FirePoint,
     },
-    /// It should have been rejected, but its moment is over: a pulse now would hit another part.
+    /// The part should have been rejected, but it has passed the gate: a pulse now would hit another part.
     Missed {
         by: Duration,
     },
-    /// It should be rejected, but nobody knows where it is.
+    /// The part should be rejected, but its position is unknown.
     Astray,
 }
 
@@ -92,7 +92,7 @@ pub struct Fate {
     pub part: Part,
     pub cause: Cause,
     pub action: Action,
-    /// The policy wants the station stopped.
+    /// Why the policy stops the station.
     pub stop: Option<StopReason>,
 }
 

@@ -1,8 +1,7 @@
-//! Which part is at the reject gate when, and what becomes of a part whose verdict does not come in time.
+//! Tracks each part to the reject gate and gives it a fate, also where its verdict does not come in time.
 //!
-//! A part is at the gate a fixed time after its frame was captured, or a fixed number of encoder counts, whatever the belt
-//! does meanwhile. Nothing here reads a clock or touches a device; the station passes the time in, so that the same rules
-//! run against a virtual clock.
+//! A part reaches the gate a fixed time, or a fixed number of encoder counts, after its frame was captured. Nothing here
+//! reads a clock or touches a device: the station passes the time in, so that the same rules run against a virtual clock.
 
 mod belt;
 mod confirm;
@@ -22,7 +21,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     pub id: u32,
-    /// When its frame was captured, on the monotonic clock.
+    /// The time of its frame's capture, on the monotonic clock.
     pub captured: Instant,
 }
 
@@ -31,19 +30,20 @@ pub struct Part {
 pub enum Travel {
     /// A belt at constant speed.
     Time(Duration),
-    /// A belt with an encoder, which may stop and change its speed up to so many counts a second.
+    /// A belt with an encoder, which may stop and change its speed up to `top_speed` counts per second.
     Counts { counts: i64, top_speed: u32 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conveyor {
     pub travel: Travel,
-    /// From energising the actuator to its effect at the gate.
+    /// The time from energising the actuator to its effect at the gate.
     pub lead: Duration,
-    /// What the link needs to carry a reject safely, a repetition included.
+    /// The time that the link needs to carry a reject, one repetition included.
     pub margin: Duration,
     /// How long the actuator acts.
     pub pulse: Duration,
-    /// For how long before and after its moment a part can still be hit: half its length at the belt's highest speed.
+    /// A part can be hit from this long before until this long after it is at the gate: the time in which half its length
+    /// passes at the belt's highest speed.
     pub reach: Duration,
 }

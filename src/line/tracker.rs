@@ -1,4 +1,4 @@
-//! The parts between camera and gate that nobody has decided on yet, and the rules by which each gets exactly one fate.
+//! The undecided parts between camera and gate, and the rules by which each gets exactly one fate.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,18 @@ use heapless::{Deque, HistoryBuf, Vec};
 use super::fate::{Action, Cause, Fate, OnTrouble, Policies, StopReason};
 use super::{Belt, BeltPosition, Left, Part, Travel};
 
-/// Neighbours looked at for a pulse that hits more than its own part.
+/// Decided parts kept, to find pulses that also hit a neighbour.
 const NEIGHBOURS: usize = 16;
-/// A part whose place nobody knows is given up after so long.
+/// A part whose position is unknown is given up after this time.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
 struct Tracked {
     part: Part,
-    /// By the encoder; final once readings from both sides of the capture are there.
+    /// The encoder position at the gate; final once there are readings from before and after the capture.
     gate: Option<BeltPosition>,
     settled: bool,
-    /// What was found out before that.
+    /// The result of the inspection, if it came before `settled`.
     cause: Option<Cause>,
 }
 
@@ -28,7 +28,7 @@ struct Decided {
     rejected: bool,
 }
 
-/// A part that was to pass stands so close to one to be rejected that the pulse may hit both.
+/// A part that should pass is so close to a rejected part that the pulse may hit both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TakenAlong {
     pub part: u32,
@@ -61,7 +61,7 @@ impl<const N: usize> Tracker<N> {
         &self.policies
     }
 
-    /// A part has left the camera. With more than `N` on the way, it is decided at once.
+    /// A part has left the camera. If `N` parts are on the way already, it is decided at once.
     pub fn enter(&mut self, part: Part, now: Instant) -> Option<Fate> {
         let mut tracked = Tracked {
             part,
@@ -84,8 +84,8 @@ impl<const N: usize> Tracker<N> {
         }
     }
 
-    /// Something was found out about a part. `None` if it was decided before, by its deadline, or will be by
-    /// [`Tracker::due`] once its place on the belt is sure.
+    /// A part's inspection has this result. `None` if the part was decided by its deadline before, or will be decided by
+    /// [`Tracker::due`] once its position on the belt is certain.
     pub fn found(&mut self, id: u32, found: Cause, now: Instant) -> Option<Fate> {
         let index = self.undecided.iter().position(|t| t.part.id == id)?;
         let over = self.is_over(&self.undecided[index], now);
@@ -102,7 +102,7 @@ impl<const N: usize> Tracker<N> {
         Some(self.fate(tracked, cause, now))
     }
 
-    /// The next part that can be decided now, or whose deadline is over. Call until `None`.
+    /// Decides the next part that can be decided now, or whose deadline is over. Call until `None`.
     pub fn due(&mut self, now: Instant) -> Option<Fate> {
         for tracked in &mut self.undecided {
             tracked.settle(&self.belt);
@@ -133,12 +133,12 @@ impl<const N: usize> Tracker<N> {
         self.undecided.is_empty()
     }
 
-    /// A part that a neighbour's pulse hits although it was to pass. Call until `None` after each fate.
+    /// A part that should pass but is hit by a neighbour's pulse. Call until `None` after each fate.
     pub fn taken_along(&mut self) -> Option<TakenAlong> {
         self.taken_along.pop_front()
     }
 
-    /// No decision can be sent with confidence any more.
+    /// Whether it is too late to send a decision safely.
     fn is_over(&self, tracked: &Tracked, now: Instant) -> bool {
         match self.belt.left(tracked.part, tracked.gate, now) {
             Left::In(left) => left < self.belt.conveyor().margin,
@@ -194,7 +194,7 @@ impl<const N: usize> Tracker<N> {
         };
         match self.belt.left(part, gate, now) {
             Left::Over(by) if !by.is_zero() => Action::Missed { by },
-            // Only for the moment: the encoder is silent, and the actuator will know.
+            // A silent encoder of this epoch is no obstacle: the actuator counts by itself.
             Left::Unknown if gate.is_some_and(|g| g.epoch != self.belt.encoder.epoch()) => {
                 Action::Astray
             }

@@ -1,4 +1,4 @@
-//! The figures themselves. They are set from one thread and read from another; nothing here waits.
+//! The metrics. One thread sets them and another reads them; neither waits.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -17,14 +17,14 @@ use crate::line::Cause;
 use crate::station::Health;
 use crate::station::ledger::{Row, Totals};
 
-/// Good parts that quantiles and drift are taken over.
+/// The number of good parts for quantiles and drift.
 const WINDOW: usize = 1_000;
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
 type Labels = [(&'static str, String); 1];
 type FloatGauge = Gauge<f64, AtomicU64>;
 
-/// What is not counted part by part.
+/// Figures that are set once a second, not part by part.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
     pub totals: Totals,
@@ -124,7 +124,7 @@ impl Metrics {
         }
     }
 
-    /// One part, once everything about it is known.
+    /// Counts one finished part.
     pub fn note(&self, row: &Row) {
         self.parts
             .get_or_create(&[("cause", row.cause.name().into())])
@@ -179,7 +179,7 @@ impl Metrics {
         self.journal_up.set((!now.journal_failing).into());
     }
 
-    /// All of it as text.
+    /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         self.summarise();
         let mut text = String::new();
@@ -204,13 +204,13 @@ impl Metrics {
         }
         let p_values = window.iter().map(|(_, p)| f64::from(*p));
         let mean = p_values.clone().sum::<f64>() / window.len() as f64;
-        // Over good parts a conformal p-value is uniform, from the smallest that is still good up to 1.
+        // The conformal p-values of good parts are uniform, from the smallest that still passes up to 1.
         let smallest = p_values.fold(1.0, f64::min);
         self.drift.set(mean - (1.0 + smallest) / 2.0);
     }
 }
 
-/// A counter that is counted elsewhere.
+/// Raises a counter to a total that is counted elsewhere.
 fn raise(family: &Family<Labels, Counter>, label: (&'static str, &str), count: u64) {
     let counter = family.get_or_create(&[(label.0, label.1.to_owned())]);
     counter.inc_by(count.saturating_sub(counter.get()));
@@ -277,7 +277,7 @@ mod tests {
             journal_failing: true,
         };
         metrics.set(&snapshot);
-        // The same again counts nothing twice.
+        // Setting the same totals again counts nothing twice.
         metrics.set(&snapshot);
         let text = metrics.text();
         for line in [
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_look_stranger_than_calibration_drift_below_nought() {
+    fn parts_with_higher_scores_than_calibration_drift_below_zero() {
         let drift = |p: fn(u32) -> f32| {
             let metrics = Metrics::new();
             for i in 0..1_000 {

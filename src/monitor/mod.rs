@@ -1,4 +1,4 @@
-//! How a station does, in Prometheus's text format: what an operator's dashboard asks for over HTTP.
+//! Metrics of a station over HTTP, in Prometheus's text format.
 
 mod metrics;
 mod server;

@@ -11,13 +11,13 @@ use tiny_http::{Header, Method, Response};
 use super::{Metrics, MonitorError};
 
 const LOOK_EACH: Duration = Duration::from_millis(200);
-/// As Prometheus's own documentation names the format that the crate writes.
+/// The content type of the format that the crate writes, according to Prometheus's documentation.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub struct Server {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// With the port that was given, where any was asked for.
+    /// The address, with the assigned port if port 0 was requested.
     pub address: SocketAddr,
 }
 
@@ -33,7 +33,7 @@ impl Server {
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
                     if let Ok(Some(request)) = http.recv_timeout(LOOK_EACH) {
-                        // Whoever asked and went away needs no answer.
+                        // A client that has disconnected needs no answer.
                         let _ = request.respond_with(&metrics);
                     }
                 }

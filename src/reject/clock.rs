@@ -1,4 +1,4 @@
-//! The actuator's clock seen from here: from the round trips of acknowledged messages, as NTP does it.
+//! Estimates the actuator's clock from the round trips of acknowledged messages, as NTP does.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,18 @@ const DRIFT_PPM: u32 = 200;
 struct Sample {
     here: Instant,
     there_us: u64,
-    /// Half the round trip: the sample is no further off than this.
+    /// Half the round trip: the largest error of the sample.
     uncertainty: Duration,
 }
 
-/// Keeps the sample that says most, the drift since then counted.
+/// Keeps the sample with the smallest uncertainty, including the drift since then.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PeerClock {
     best: Option<Sample>,
 }
 
 impl PeerClock {
-    /// A message left here at `sent`, arrived there at `there_us`, and its answer was here at `received`.
+    /// A message was sent at `sent`, arrived at the actuator at `there_us` of its clock, and its answer arrived at `received`.
     pub fn sample(&mut self, sent: Instant, received: Instant, there_us: u64) {
         let uncertainty = received.saturating_duration_since(sent) / 2;
         let here = sent + uncertainty;
@@ -37,7 +37,7 @@ impl PeerClock {
         }
     }
 
-    /// The moment here at which the actuator's clock stood at `there_us`.
+    /// The local time at which the actuator's clock stood at `there_us`.
     pub fn here(&self, there_us: u64) -> Option<Instant> {
         let best = self.best?;
         match there_us.checked_sub(best.there_us) {
@@ -48,7 +48,7 @@ impl PeerClock {
         }
     }
 
-    /// Where the actuator's clock stands at a moment here.
+    /// The actuator's clock at a local time, in microseconds.
     pub fn there_us(&self, here: Instant) -> Option<u64> {
         let best = self.best?;
         let micros = |d: Duration| d.as_micros() as u64;
@@ -78,7 +78,7 @@ mod tests {
         // A round trip of 100 ms with an answer at one end of it.
         clock.sample(start + 100 * MS, start + 200 * MS, 1_100_000);
         assert_eq!(clock.here(1_010_000), Some(start + 11 * MS));
-        // Ten minutes on, 200 ppm are 120 ms: the old sample knows less than a new slow one.
+        // Ten minutes on, 200 ppm are 120 ms: the old sample is less certain than a new slow one.
         let later = start + Duration::from_secs(600);
         clock.sample(later, later + 100 * MS, 700_000_000);
         assert_eq!(clock.here(700_000_000), Some(later + 50 * MS));

@@ -1,5 +1,5 @@
-//! A gate whose belt is counted by this machine: rejects wait here for their count and are handed to the actuator at their
-//! moment, however the belt stops and starts until then.
+//! A gate whose belt is counted by this machine. Each reject waits here for its count and is handed to the actuator just
+//! before it is due, however often the belt stops and starts.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{BeltEncoder, BeltPosition, FirePoint};
 
-/// While something waits the counter is read this often, else more seldom.
+/// The counter is read this often while a reject is pending, else less often.
 const READ_EACH: Duration = Duration::from_millis(1);
 const READ_IDLE: Duration = Duration::from_millis(10);
-/// Rejects between camera and gate.
+/// The most rejects between camera and gate.
 const HELD: usize = 64;
-/// A reject is handed over so long before its moment: what the wire takes, and too short for a belt to change its speed.
+/// A reject is handed over this long before it is due: enough for the wire, and too short for the belt to change its speed.
 const HAND_OVER: Duration = Duration::from_millis(20);
-/// A pulse that could only come later than this after its moment would hit another part.
+/// A pulse that is later than this would hit another part.
 const LATE: Duration = Duration::from_millis(2);
 
-/// Where the belt stands.
+/// Reads the belt's position.
 pub trait Counter: Send {
     fn count(&mut self) -> io::Result<i64>;
 }
@@ -104,7 +104,7 @@ impl Counted {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.counter_failed, true) {
-                    // The gate notices the silence; this says why.
+                    // The gate raises the alarm for the silence; the log gives the reason.
                     log::warn!(
                         "{}: the belt's counter can't be read ({error}); check its driver",
                         self.path.display()
@@ -114,7 +114,7 @@ impl Counted {
         }
     }
 
-    /// Hands over what is due, and gives up what can't be hit any more.
+    /// Hands over the rejects that are due, and gives up those that can no longer hit their part.
     fn fire(&mut self, now: Instant) {
         let mut index = 0;
         while let Some(held) = self.held.get(index) {
@@ -134,7 +134,7 @@ impl Counted {
                 0.0
             };
             let Held { part, at, .. } = self.held.swap_remove(index);
-            // A belt that stands has its part in front of the gate only at the very count.
+            // On a standing belt a part can be hit only at its exact count.
             let late = lead - left > speed * LATE.as_secs_f64() + 1.0;
             let fire_at = now + Duration::from_secs_f64(fire_in_s);
             let lost = late || at.epoch != self.encoder.epoch();
@@ -159,14 +159,14 @@ impl Rejector for Counted {
         let FirePoint::AtCount { at, lead } = fire else {
             return self.gate.schedule(part, fire, now);
         };
-        let waiting = self.held.len();
+        let pending = self.held.len();
         let device = self.path.display().to_string();
         self.held
             .push(Held { part, at, lead })
             .map_err(|_| RejectError::Overfull {
                 device,
                 part,
-                waiting,
+                pending,
             })?;
         self.read_at = self.read_at.min(now);
         Ok(())
@@ -180,9 +180,13 @@ impl Rejector for Counted {
         if let Some(event) = self.to_tell.pop_front() {
             return Some(event);
         }
-        // An encoder of the actuator's is not the belt's here.
-        std::iter::from_fn(|| self.gate.poll(now))
-            .find(|event| !matches!(event, RejectEvent::Count { .. } | RejectEvent::CountsAnew))
+        // Counts of the actuator's own encoder are dropped: the belt is counted by this machine.
+        std::iter::from_fn(|| self.gate.poll(now)).find(|event| {
+            !matches!(
+                event,
+                RejectEvent::Count { .. } | RejectEvent::CountRestarted
+            )
+        })
     }
 
     fn wake_at(&self) -> Instant {
@@ -211,7 +215,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Notes at what moments it was asked to fire.
+    /// Records the times at which a pulse was requested.
     #[derive(Clone, Default)]
     struct Notes(Arc<Mutex<Vec<(u32, Instant)>>>);
 

@@ -17,20 +17,20 @@ use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{BeltEncoder, FirePoint};
 use crate::serial::Terms;
 use connection::{Connection, Purpose};
-use wire::{Dial, Heard, Noise, Terminal};
+use wire::{Dial, Noise, Received, Terminal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Three heartbeats without a word, and time to answer the third.
+/// Three heartbeats without an answer, and time to answer the third.
 const SILENT_AFTER: Duration = Duration::from_millis(2_500);
 const HELLO_AGAIN: Duration = Duration::from_millis(300);
-/// Twice the latency timer of common USB adapters, so that a repetition is a real loss.
+/// Twice the latency timer of common USB adapters, so that a message is repeated only after a real loss.
 const REJECT_AGAIN: Duration = Duration::from_millis(32);
-/// A report of a pulse takes no longer after the moment of the pulse.
+/// A pulse's report arrives within this time after the pulse.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(250);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_millis(500);
-/// An actuator's clock that is further off than this was started anew, and its encoder with it.
+/// An actuator whose clock differs by more than this was restarted, and its encoder with it.
 const SAME_CLOCK_US: u64 = 1_000_000;
 /// A greeting that is answered later than this, the wire's time not counted, is repeated before its clock is trusted ...
 const PROMPT: Duration = Duration::from_millis(20);
@@ -38,8 +38,8 @@ const PROMPT: Duration = Duration::from_millis(20);
 const SLOW_GREETINGS: u32 = 10;
 /// A greeting, its answer and what may be on the wire before them, in bytes.
 const GREETING_BYTES: u32 = 96;
-/// A message leads to no more events.
-const TOLD_AT_ONCE: usize = 8;
+/// The most events from one message.
+const MAX_EVENTS: usize = 8;
 
 #[derive(Clone, Debug)]
 pub struct FramedSettings {
@@ -56,7 +56,7 @@ struct PendingReject {
     fire: FirePoint,
     sent: Option<Instant>,
     accepted: bool,
-    /// When the moment was there, as far as it is known.
+    /// When the pulse is due, as far as it is known.
     due: Option<Instant>,
 }
 
@@ -69,14 +69,14 @@ pub struct FramedSerial {
     encoder: BeltEncoder,
     retry_at: Instant,
     back_off: Duration,
-    /// What the owner received last.
-    told_up: Option<bool>,
-    to_tell: Deque<RejectEvent, TOLD_AT_ONCE>,
-    waiting: heapless::Vec<PendingReject, MAX_SCHEDULED>,
+    /// The state that the owner received last.
+    reported_up: Option<bool>,
+    events: Deque<RejectEvent, MAX_EVENTS>,
+    pending: heapless::Vec<PendingReject, MAX_SCHEDULED>,
     slow_greetings: u32,
     /// The numbers go on over connections, so that a late answer to an earlier one fits no message of this one.
     last_seq: u16,
-    /// What the latest connection carried beside messages.
+    /// What the latest connection carried apart from messages.
     last_noise: Noise,
 }
 
@@ -87,7 +87,7 @@ impl FramedSerial {
             device: settings.device.clone(),
             terms: settings.terms,
         };
-        // Any number that the last run is unlikely to have had.
+        // A random number, so that it differs from the last run's.
         let session = RandomState::new().hash_one(std::process::id()) as u32;
         Self::dial(settings, Box::new(terminal), session, Instant::now())
     }
@@ -109,9 +109,9 @@ impl FramedSerial {
             encoder: BeltEncoder::default(),
             retry_at: now,
             back_off: FIRST_RETRY,
-            told_up: None,
-            to_tell: Deque::new(),
-            waiting: heapless::Vec::new(),
+            reported_up: None,
+            events: Deque::new(),
+            pending: heapless::Vec::new(),
             slow_greetings: 0,
             last_seq: session as u16,
             last_noise: Noise::default(),
@@ -132,8 +132,8 @@ impl FramedSerial {
         RejectError::Lost { device, reason }
     }
 
-    fn tell(&mut self, event: RejectEvent) {
-        let _ = self.to_tell.push_back(event);
+    fn report(&mut self, event: RejectEvent) {
+        let _ = self.events.push_back(event);
     }
 
     fn reconnect(&mut self, now: Instant) {
@@ -146,7 +146,7 @@ impl FramedSerial {
         }
     }
 
-    /// Gives the connection up until the back-off is over.
+    /// Closes the connection until the back-off is over.
     fn down(&mut self, error: RejectError, now: Instant) {
         if let Some(connection) = self.connection.take() {
             self.last_noise = connection.noise();
@@ -155,28 +155,28 @@ impl FramedSerial {
         self.retry_at = now + self.back_off;
         self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
         self.send_all_again();
-        if self.told_up.replace(false) != Some(false) {
-            self.tell(RejectEvent::Down(error));
+        if self.reported_up.replace(false) != Some(false) {
+            self.report(RejectEvent::Down(error));
         }
     }
 
     fn send_all_again(&mut self) {
-        for waiting in &mut self.waiting {
-            waiting.sent = None;
-            waiting.accepted = false;
+        for pending in &mut self.pending {
+            pending.sent = None;
+            pending.accepted = false;
         }
     }
 
-    /// The encoder, if there is one, has lost its count with its power.
-    fn counts_anew(&mut self) {
+    /// The actuator was restarted, so its encoder, if there is one, lost its count.
+    fn restart_encoder(&mut self) {
         if self.encoder.latest().is_none() {
             return;
         }
         self.encoder.restart();
-        self.tell(RejectEvent::CountsAnew);
+        self.report(RejectEvent::CountRestarted);
     }
 
-    fn heard(&mut self, at: Instant, message: FromActuator) {
+    fn receive_message(&mut self, at: Instant, message: FromActuator) {
         match message {
             FromActuator::Ack { seq, at_us, answer } => {
                 let Some(sent) = self.connection.as_mut().and_then(|c| c.answered(seq)) else {
@@ -196,24 +196,24 @@ impl FramedSerial {
                 }
             }
             FromActuator::Pulsed { part, at_us, count } => {
-                let Some(index) = self.waiting.iter().position(|w| w.part == part) else {
+                let Some(index) = self.pending.iter().position(|w| w.part == part) else {
                     return;
                 };
-                let fire = self.waiting.swap_remove(index).fire;
+                let fire = self.pending.swap_remove(index).fire;
                 let at = self.clock.here(at_us).unwrap_or(at);
                 let error_us = self.pulse_error_us(fire, at, count);
-                self.tell(RejectEvent::Pulsed { part, at, error_us });
+                self.report(RejectEvent::Pulsed { part, at, error_us });
             }
             FromActuator::Count { at_us, count } => self.counted(at, at_us, count),
             FromActuator::Confirmed { at_us } => {
                 let at = self.clock.here(at_us).unwrap_or(at);
-                self.tell(RejectEvent::Fell { at });
+                self.report(RejectEvent::Fell { at });
             }
-            FromActuator::Select { product } => self.tell(RejectEvent::Select { product }),
+            FromActuator::Select { product } => self.report(RejectEvent::Select { product }),
         }
     }
 
-    /// It has lost its power in between: schedule and clock are gone.
+    /// The actuator lost its power in between, and with it its schedule and clock.
     fn greet_again(&mut self, now: Instant) {
         if let Some(connection) = &mut self.connection {
             connection.greeted = false;
@@ -243,7 +243,7 @@ impl FramedSerial {
         self.clock = PeerClock::default();
         self.clock.sample(sent, now, at_us);
         if expected_us.is_some_and(|us| us.abs_diff(at_us) > SAME_CLOCK_US) {
-            self.counts_anew();
+            self.restart_encoder();
         }
         if let Some(connection) = &mut self.connection {
             connection.greeted = true;
@@ -251,44 +251,44 @@ impl FramedSerial {
         // The greeting emptied the actuator's schedule.
         self.send_all_again();
         self.back_off = FIRST_RETRY;
-        if self.told_up.replace(true) != Some(true) {
-            self.tell(RejectEvent::Up);
+        if self.reported_up.replace(true) != Some(true) {
+            self.report(RejectEvent::Up);
         }
     }
 
     fn reject_answered(&mut self, part: u32, answer: Answer) {
-        let Some(index) = self.waiting.iter().position(|w| w.part == part) else {
+        let Some(index) = self.pending.iter().position(|w| w.part == part) else {
             return;
         };
         if matches!(answer, Answer::Done | Answer::AlreadyKnown) {
-            self.waiting[index].accepted = true;
+            self.pending[index].accepted = true;
             return;
         }
-        self.waiting.swap_remove(index);
-        self.tell(RejectEvent::Refused { part, answer });
+        self.pending.swap_remove(index);
+        self.report(RejectEvent::Refused { part, answer });
     }
 
-    fn counted(&mut self, heard: Instant, at_us: u64, count: i64) {
+    fn counted(&mut self, received_at: Instant, at_us: u64, count: i64) {
         if !self.connection.as_ref().is_some_and(|c| c.greeted) {
             return;
         }
-        let expected_us = self.clock.there_us(heard);
+        let expected_us = self.clock.there_us(received_at);
         if expected_us.is_none_or(|us| us.abs_diff(at_us) > SAME_CLOCK_US) {
-            // The next heartbeat would find out too late.
-            self.greet_again(heard);
+            // The next heartbeat would detect it too late.
+            self.greet_again(received_at);
             return;
         }
-        let at = self.clock.here(at_us).unwrap_or(heard);
+        let at = self.clock.here(at_us).unwrap_or(received_at);
         self.encoder.read(at, count);
         let epoch = self.encoder.epoch();
-        for waiting in &mut self.waiting {
-            if let FirePoint::AtCount { at: place, .. } = waiting.fire
+        for pending in &mut self.pending {
+            if let FirePoint::AtCount { at: place, .. } = pending.fire
                 && (place.epoch != epoch || place.count <= count)
             {
-                waiting.due.get_or_insert(at);
+                pending.due.get_or_insert(at);
             }
         }
-        self.tell(RejectEvent::Count { at, count });
+        self.report(RejectEvent::Count { at, count });
     }
 
     fn pulse_error_us(&self, fire: FirePoint, at: Instant, count: Option<i64>) -> i64 {
@@ -309,7 +309,7 @@ impl FramedSerial {
         }
     }
 
-    /// Greeting, heartbeat and silence.
+    /// Sends greetings and heartbeats, and closes a silent connection.
     fn keep_alive(&mut self, now: Instant) {
         let Some(connection) = &mut self.connection else {
             return;
@@ -337,18 +337,18 @@ impl FramedSerial {
         }
     }
 
-    /// Sends what has not been answered yet, if it can still come in time.
-    fn send_waiting(&mut self, now: Instant) {
+    /// Repeats unanswered messages that can still arrive in time.
+    fn send_pending(&mut self, now: Instant) {
         let Some(connection) = self.connection.as_mut().filter(|c| c.greeted) else {
             return;
         };
         let mut failed = None;
-        for waiting in &mut self.waiting {
-            let due = waiting.sent.is_none_or(|sent| now >= sent + REJECT_AGAIN);
-            if waiting.accepted || !due || waiting.due.is_some_and(|due| now > due) {
+        for pending in &mut self.pending {
+            let due = pending.sent.is_none_or(|sent| now >= sent + REJECT_AGAIN);
+            if pending.accepted || !due || pending.due.is_some_and(|due| now > due) {
                 continue;
             }
-            let when = match waiting.fire {
+            let when = match pending.fire {
                 FirePoint::At(at) => match self.clock.there_us(at) {
                     Some(at_us) => When::At { at_us },
                     None => continue,
@@ -360,12 +360,12 @@ impl FramedSerial {
                 },
             };
             let reject = ToActuator::Reject {
-                part: waiting.part,
+                part: pending.part,
                 when,
                 pulse_us: micros(self.settings.pulse),
             };
-            waiting.sent = Some(now);
-            if let Err(error) = connection.send(reject, Purpose::Reject(waiting.part), now) {
+            pending.sent = Some(now);
+            if let Err(error) = connection.send(reject, Purpose::Reject(pending.part), now) {
                 failed = Some(error);
                 break;
             }
@@ -376,14 +376,14 @@ impl FramedSerial {
     }
 
     fn give_up(&mut self, now: Instant) {
-        // A report that has arrived and was not heard yet is no missing one.
+        // A report may have arrived that was not received yet.
         let connection = self.connection.as_ref();
-        let listened = connection.map_or(now, |c| c.listened_until(now));
-        let over = |w: &PendingReject| w.due.is_some_and(|due| listened > due + CONFIRM_WITHIN);
-        while let Some(index) = self.waiting.iter().position(over) {
-            let part = self.waiting.swap_remove(index).part;
-            self.tell(RejectEvent::Unconfirmed { part });
-            if self.to_tell.is_full() {
+        let read_until = connection.map_or(now, |c| c.read_until(now));
+        let over = |w: &PendingReject| w.due.is_some_and(|due| read_until > due + CONFIRM_WITHIN);
+        while let Some(index) = self.pending.iter().position(over) {
+            let part = self.pending.swap_remove(index).part;
+            self.report(RejectEvent::Unconfirmed { part });
+            if self.events.is_full() {
                 return;
             }
         }
@@ -400,59 +400,59 @@ impl Rejector for FramedSerial {
             FirePoint::At(at) => Some(at),
             FirePoint::AtCount { .. } => None,
         };
-        let waiting = PendingReject {
+        let pending = PendingReject {
             part,
             fire,
             sent: None,
             accepted: false,
             due,
         };
-        if self.waiting.push(waiting).is_err() {
+        if self.pending.push(pending).is_err() {
             return Err(RejectError::Overfull {
                 device: self.device(),
                 part,
-                waiting: self.waiting.len(),
+                pending: self.pending.len(),
             });
         }
-        self.send_waiting(now);
+        self.send_pending(now);
         Ok(())
     }
 
     fn poll(&mut self, now: Instant) -> Option<RejectEvent> {
-        while self.to_tell.is_empty()
+        while self.events.is_empty()
             && let Some(connection) = &mut self.connection
         {
-            match connection.hear(now) {
+            match connection.receive(now) {
                 Ok(None) => break,
-                Ok(Some(Heard { at, message })) => self.heard(at, message),
+                Ok(Some(Received { at, message })) => self.receive_message(at, message),
                 Err(error) => self.down(self.lost(&error), now),
             }
         }
-        if self.to_tell.is_empty() {
+        if self.events.is_empty() {
             if self.connection.is_some() {
                 self.keep_alive(now);
             } else {
                 self.reconnect(now);
             }
-            self.send_waiting(now);
+            self.send_pending(now);
             self.give_up(now);
         }
-        self.to_tell.pop_front()
+        self.events.pop_front()
     }
 
     fn wake_at(&self) -> Instant {
-        // What is reported because nothing was heard can wait until a heartbeat is due.
+        // A missing report can wait until the next heartbeat is due.
         let mut wake_at = match &self.connection {
             Some(connection) => connection.beat_at,
             None => self.retry_at,
         };
         let greeted = self.connection.as_ref().is_some_and(|c| c.greeted);
-        for waiting in &self.waiting {
-            let again = waiting.sent.map(|sent| sent + REJECT_AGAIN);
-            // After its moment it is not repeated.
-            if let Some(again) = again.filter(|again| waiting.due.is_none_or(|due| *again <= due))
+        for pending in &self.pending {
+            let again = pending.sent.map(|sent| sent + REJECT_AGAIN);
+            // A message is not repeated once its pulse is overdue.
+            if let Some(again) = again.filter(|again| pending.due.is_none_or(|due| *again <= due))
                 && greeted
-                && !waiting.accepted
+                && !pending.accepted
             {
                 wake_at = wake_at.min(again);
             }
@@ -461,11 +461,11 @@ impl Rejector for FramedSerial {
     }
 
     fn pending(&self) -> usize {
-        self.waiting.len()
+        self.pending.len()
     }
 
     fn stop(&mut self) -> Result<(), RejectError> {
-        self.waiting.clear();
+        self.pending.clear();
         let Some(mut connection) = self.connection.take() else {
             return Err(self.silent());
         };
@@ -475,11 +475,11 @@ impl Rejector for FramedSerial {
             connection
                 .send(ToActuator::Cancel, Purpose::Cancel, now)
                 .map_err(|error| self.lost(&error))?;
-            while let Some(heard) = connection
-                .hear_within(REJECT_AGAIN)
+            while let Some(received_at) = connection
+                .receive_within(REJECT_AGAIN)
                 .map_err(|error| self.lost(&error))?
             {
-                let FromActuator::Ack { seq, answer, .. } = heard.message else {
+                let FromActuator::Ack { seq, answer, .. } = received_at.message else {
                     continue;
                 };
                 let sent = connection.answered(seq);

@@ -1,8 +1,7 @@
-//! How a reject reaches the hardware at the gate: given a part and the moment to fire, see to it that exactly one pulse
-//! comes, and report what was really pulsed.
+//! Drives the hardware at the gate: exactly one pulse for each rejected part, at the requested time, and a report of each
+//! pulse.
 //!
-//! A rejector is polled by the one thread that owns it and never blocks it for long; a link that is down is its own to
-//! mend.
+//! A rejector is polled by the one thread that owns it and never blocks it for long. It restores a lost link by itself.
 
 pub mod clock;
 pub mod counted;
@@ -21,7 +20,7 @@ use counted::{Counted, CounterFile};
 use framed::{FramedSerial, FramedSettings};
 use switched::{Switched, SwitchedSettings};
 
-/// What goes wrong between the station and the gate.
+/// A failure between the station and the gate.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RejectError {
     #[error(transparent)]
@@ -41,7 +40,7 @@ pub enum RejectError {
     #[error("{0} gives no valid answer ({1}): {what}; check its wiring and {2} in the station file", peer.name, peer.terms, peer.keys)]
     NoAnswer { peer: Peer, what: String },
     #[error(
-        "the actuator on {device} speaks another protocol than {expected}: bring its firmware to this release"
+        "the actuator on {device} uses another protocol than {expected}: bring its firmware to this release"
     )]
     WrongProtocol { device: String, expected: u8 },
     #[error("{} refuses a request: {reason}; check {} in the station file", peer.name, peer.keys)]
@@ -50,15 +49,15 @@ pub enum RejectError {
         "the belt's counter {path} can't be read ({reason}): check its driver, or correct `conveyor.encoder` in the station file"
     )]
     NoCounter { path: String, reason: String },
-    #[error("{waiting} rejects are already waiting for {device}: part {part} can't be rejected")]
+    #[error("{pending} rejects are already waiting for {device}: part {part} can't be rejected")]
     Overfull {
         device: String,
         part: u32,
-        waiting: usize,
+        pending: usize,
     },
 }
 
-/// Who is at the other end of a link, for sentences about it.
+/// The device at the other end of a link, as messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// "Modbus unit 7 on /dev/ttyS0".
@@ -67,18 +66,18 @@ pub struct Peer {
     pub device: Box<str>,
     /// "9600 baud, even parity, 1 stop bit".
     pub terms: Box<str>,
-    /// The keys of the station file that may be wrong where it does not answer.
+    /// The keys of the station file that may be wrong if it does not answer.
     pub keys: &'static str,
 }
 
-/// What a rejector reports.
+/// An event that a rejector reports.
 #[derive(Clone, Debug)]
 pub enum RejectEvent {
-    /// The actuator answers; what was waiting has been sent.
+    /// The actuator answers, and pending rejects were sent.
     Up,
     /// The actuator can't be reached. Reported once, until it is up again.
     Down(RejectError),
-    /// The actuator was energised for this part, so many microseconds after (before, if negative) the moment asked for.
+    /// The actuator was energised for this part, `error_us` after the requested time, or before it if negative.
     Pulsed {
         part: u32,
         at: Instant,
@@ -86,19 +85,19 @@ pub enum RejectEvent {
     },
     /// The sensor behind the gate saw something fall.
     Fell { at: Instant },
-    /// The belt's encoder stood there.
+    /// The belt's encoder stood at `count` at the time `at`.
     Count { at: Instant, count: i64 },
-    /// The encoder counts anew: no earlier count means anything any more.
-    CountsAnew,
-    /// No report of a pulse for this part: it may have passed.
+    /// The encoder restarted its count, so earlier counts are invalid.
+    CountRestarted,
+    /// No pulse was reported for this part: it may have passed.
     Unconfirmed { part: u32 },
-    /// The actuator won't pulse for this part.
+    /// The actuator refused to pulse for this part.
     Refused { part: u32, answer: Answer },
-    /// The line's controller wants this product to be inspected.
+    /// The line's controller requests this product.
     Select { product: ProductName },
 }
 
-/// What is at the gate.
+/// The settings of the gate's hardware.
 #[derive(Clone, Debug)]
 pub enum RejectSettings {
     Framed(FramedSettings),
@@ -114,7 +113,7 @@ impl RejectSettings {
     }
 }
 
-/// Opens what is at the gate, with its output off. `counter` counts the belt if the actuator does not.
+/// Opens the gate's hardware, with its output off. `counter` counts the belt if the actuator does not.
 pub fn open(
     settings: &RejectSettings,
     counter: Option<&Path>,
@@ -143,23 +142,23 @@ fn answers_after(delay: Duration) -> String {
 }
 
 pub trait Rejector: Send {
-    /// Asks for one pulse for `part`.
+    /// Requests one pulse for `part`.
     fn schedule(&mut self, part: u32, fire: FirePoint, now: Instant) -> Result<(), RejectError>;
 
-    /// Lets the link work and returns the next report. Call until `None`.
+    /// Serves the link and returns the next event. Call until `None`.
     fn poll(&mut self, now: Instant) -> Option<RejectEvent>;
 
     /// When [`Rejector::poll`] must be called next, if nothing wakes the owner before.
     fn wake_at(&self) -> Instant;
 
-    /// Rejects neither pulsed nor given up yet.
+    /// The number of rejects neither pulsed nor given up yet.
     fn pending(&self) -> usize;
 
-    /// How the other end behaved when it was reached, which took so long, as the end of a sentence that names it.
+    /// How the other end answered, as the end of a sentence that names it. It was reached after `reached_after`.
     fn behaviour(&self, reached_after: Duration) -> String {
         answers_after(reached_after)
     }
 
-    /// Output off, nothing scheduled, connection closed. An error if the actuator did not confirm it.
+    /// Switches the output off, clears the schedule and closes the connection. An error if the actuator did not confirm it.
     fn stop(&mut self) -> Result<(), RejectError>;
 }

@@ -1,4 +1,4 @@
-//! An actuator on a pseudo-terminal: the same state machine as the firmware's, on its own clock, with a log for an output.
+//! A simulated actuator on a pseudo-terminal: the firmware's state machine on its own clock, with a log as its output.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -13,22 +13,22 @@ use serialport::{SerialPort, TTYPort};
 
 use crate::serial::never_block;
 
-/// How long it may take until a request to stop is seen.
+/// The longest time until a request to stop is seen.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 const COUNT_WAIT: Duration = Duration::from_millis(2);
 const REPORT_US: u64 = 20_000;
 const SELECT_EACH_US: u64 = 1_000_000;
 
-/// What the simulated actuator has, and what goes wrong with it.
+/// The equipment and the faults of the simulated actuator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Play {
-    /// After so many pulses it answers and pulses no more, as if its power had gone.
+    /// After this many pulses it neither answers nor pulses, as without power.
     pub silent_after: Option<u32>,
-    /// It has an encoder on a belt of this speed.
+    /// The speed of a belt with an encoder, in counts per second.
     pub counts_per_s: Option<f64>,
-    /// A sensor behind the gate sees each part so long after its pulse.
+    /// The time from a pulse until a sensor behind the gate sees the part.
     pub confirm_after: Option<Duration>,
-    /// The line's controller behind it: once it has given so many pulses it asks for this product, again and again.
+    /// After this many pulses the line's controller requests this product, again and again.
     pub select: Option<(u32, ProductName)>,
 }
 
@@ -53,14 +53,14 @@ pub enum SimulatorError {
 
 pub struct Simulator {
     port: TTYPort,
-    /// Held open so that the terminal outlives each station that opens it.
+    /// Held open, so that the terminal stays when a station closes it.
     _station_side: TTYPort,
     device: PathBuf,
     link: Option<PathBuf>,
 }
 
 impl Simulator {
-    /// Opens a pseudo-terminal, and a symbolic link to it if asked for, replacing an earlier link.
+    /// Opens a pseudo-terminal, and a symbolic link to it if `link` is given, replacing an earlier link.
     pub fn open(link: Option<&Path>) -> Result<Self, SimulatorError> {
         let no_terminal = |e: serialport::Error| SimulatorError::NoTerminal(e.to_string());
         let (port, station_side) = TTYPort::pair().map_err(no_terminal)?;
@@ -83,7 +83,7 @@ impl Simulator {
         })
     }
 
-    /// What a station opens.
+    /// The device that a station opens.
     pub fn device(&self) -> &Path {
         &self.device
     }
@@ -112,7 +112,7 @@ impl Simulator {
                 if now_us >= report_us && !silent {
                     report_us = now_us + REPORT_US;
                     if let Some(report) = actuator.counted(now_us) {
-                        self.say(&report)?;
+                        self.send(&report)?;
                     }
                 }
             }
@@ -122,15 +122,15 @@ impl Simulator {
                 && !silent
             {
                 select_us = now_us + SELECT_EACH_US;
-                let wish = actuator.selects(product);
-                self.say(&wish)?;
+                let request = actuator.selects(product);
+                self.send(&request)?;
             }
             while let Some(&at_us) = falling.front()
                 && at_us <= now_us
             {
                 falling.pop_front();
                 let report = actuator.confirmed(at_us);
-                self.say(&report)?;
+                self.send(&report)?;
             }
             while play.silent_after.is_none_or(|limit| pulses < limit)
                 && let Some(edge) = actuator.next_edge(clock_us())
@@ -142,7 +142,7 @@ impl Simulator {
                         play.confirm_after
                             .map(|after| at_us + after.as_micros() as u64),
                     );
-                    self.say(&actuator.pulsed(part, at_us))?;
+                    self.send(&actuator.pulsed(part, at_us))?;
                 }
             }
             let silent = play.silent_after.is_some_and(|limit| pulses >= limit);
@@ -172,19 +172,22 @@ impl Simulator {
                     && !silent
                 {
                     let answer = actuator.receive(now_us, message);
-                    self.say(&answer)?;
+                    self.send(&answer)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn say(&mut self, message: &Envelope<aecsad_link::FromActuator>) -> Result<(), SimulatorError> {
+    fn send(
+        &mut self,
+        message: &Envelope<aecsad_link::FromActuator>,
+    ) -> Result<(), SimulatorError> {
         let mut frame = [0; MAX_FRAME];
         let frame = encode(message, &mut frame)
             .map_err(|e| SimulatorError::Terminal(std::io::Error::other(e)))?;
         match self.port.write(frame) {
-            // Nobody reads: lost, as on a wire.
+            // Without a reader the bytes are lost, as on a wire.
             Err(error) if !is_passing(&error) => Err(SimulatorError::Terminal(error)),
             _ => Ok(()),
         }

@@ -1,5 +1,5 @@
-//! Outputs that are switched from here: a Modbus coil or a relay board. Such a board has no clock and no schedule, so a
-//! thread of this machine runs the same state machine as an actuator's firmware and switches the board at its edges.
+//! Outputs that this machine switches: a Modbus coil or a relay board. Such a board has no clock and no schedule, so a
+//! thread runs the actuator firmware's state machine here and switches the board at its edges.
 
 mod board;
 pub mod exchange;
@@ -23,14 +23,14 @@ pub use board::Board;
 use board::{Behaviour, Output};
 
 const CHECK_EACH: Duration = Duration::from_secs(1);
-/// How often an input is asked for fallen parts.
+/// How often the input of the sensor behind the gate is read.
 const ASK_EACH: Duration = Duration::from_millis(20);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-/// The schedule's clock starts so long ago, so that a moment that is over can be distinguished from its start.
+/// The schedule's clock starts this long ago, so that times before its opening can be represented.
 const PAST: Duration = Duration::from_secs(60);
-/// More than are ever reported between two looks of the owner.
-const UNTOLD: usize = 512;
+/// The most events between two polls of the owner.
+const UNREPORTED: usize = 512;
 
 #[derive(Clone, Debug)]
 pub struct SwitchedSettings {
@@ -48,7 +48,7 @@ enum Order {
 
 pub struct Switched {
     settings: SwitchedSettings,
-    /// Until the owner's first look starts the thread, so that it wakes the one that really owns it.
+    /// Present until the owner's first call starts the thread, so that the thread wakes its owner.
     idle: Option<Switch>,
     orders: SyncSender<Order>,
     events: Receiver<RejectEvent>,
@@ -71,7 +71,7 @@ impl Switched {
         let output = settings.board.open(&settings)?;
         let seen = output.behaviour();
         let (orders, ordered) = sync_channel(MAX_SCHEDULED);
-        let (reports, events) = sync_channel(UNTOLD);
+        let (reports, events) = sync_channel(UNREPORTED);
         let idle = Some(Switch {
             settings: settings.clone(),
             output: Some(output),
@@ -116,9 +116,9 @@ impl Rejector for Switched {
         let full = RejectError::Overfull {
             device: self.settings.device.display().to_string(),
             part,
-            waiting: self.pending,
+            pending: self.pending,
         };
-        // Counts are turned into moments before they come here.
+        // Counts are converted to times before they come here.
         let FirePoint::At(at) = fire else {
             return Err(full);
         };
@@ -168,7 +168,7 @@ impl Rejector for Switched {
         if let Some(mut switch) = self.idle.take() {
             return switch.release();
         }
-        // A full queue is emptied by the thread, or the thread is gone.
+        // The thread empties a full queue, or it has ended.
         let _ = self.orders.send(Order::End);
         let lost = self.settings.silent();
         self.thread.take().map_or(Err(lost.clone()), |thread| {
@@ -244,12 +244,12 @@ impl Switch {
                 .recv_timeout(wake_at.saturating_duration_since(Instant::now()))
             {
                 Ok(order) => {
-                    if self.obey(order) {
+                    if self.execute(order) {
                         return self.release();
                     }
-                    // All that wait, before the next edge.
+                    // All pending orders are executed before the next edge.
                     while let Ok(order) = self.orders.try_recv() {
-                        if self.obey(order) {
+                        if self.execute(order) {
                             return self.release();
                         }
                     }
@@ -260,8 +260,8 @@ impl Switch {
         }
     }
 
-    /// Whether it was the order to end.
-    fn obey(&mut self, order: Order) -> bool {
+    /// Executes an order. Returns whether it was the order to end.
+    fn execute(&mut self, order: Order) -> bool {
         let Order::Pulse { part, at } = order else {
             return true;
         };
@@ -310,7 +310,7 @@ impl Switch {
         }
     }
 
-    /// Does something with the board if it is there; gives it up if that fails.
+    /// Runs an action on the board if it is open, and closes it if the action fails.
     fn with_output<T>(
         &mut self,
         work: impl FnOnce(&mut dyn Output) -> Result<T, RejectError>,
@@ -339,7 +339,7 @@ impl Switch {
             .board
             .open(&self.settings)
             .and_then(|mut output| {
-                // It was opened switched off; a pulse may be on right now.
+                // The board was opened with its output off, but a pulse may be active now.
                 if self.schedule.energised() {
                     output.set(true)?;
                 }

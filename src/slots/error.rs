@@ -1,4 +1,4 @@
-//! Why a flash, a rollback or a selection was refused, in words for whoever stands at the line.
+//! Why a flash, a rollback or a selection was refused, in one sentence for the operator.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A flash: take in a bundle, refuse what must be refused, prove it on this machine, and put it on trial.
+//! Flashes a bundle: receives it, checks it, proves it on this machine, and puts it on trial.
 
 use std::io::{self, BufWriter, Read, Write};
 
@@ -8,10 +8,10 @@ use super::state::{Condition, Installed, SlotName};
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
 
-/// A bundle on its way in; never read by a start.
+/// The file of a bundle that is being received. A start never reads it.
 const INCOMING: &str = "incoming.new";
 
-/// What a flash may accept.
+/// The settings of a flash.
 pub struct FlashRequest<'a> {
     pub trust: &'a Trust,
     /// Accept a version below the floor, and record it.
@@ -20,25 +20,25 @@ pub struct FlashRequest<'a> {
     pub add_product: bool,
 }
 
-/// What a flash did.
+/// The result of a flash.
 #[derive(Debug)]
 pub struct Flashed {
     pub product: String,
     pub version: u64,
     pub slot: SlotName,
-    /// False if another product is at work on the station.
+    /// Whether the bundle's product is the active one.
     pub active: bool,
     /// The version that the station goes back to if the trial fails.
     pub fallback: Option<u64>,
-    /// Below the floor, and accepted.
+    /// The version is below the floor, and was accepted.
     pub downgrade: bool,
-    /// This very file was already installed and proven: nothing was changed.
+    /// The same file was already installed and proven, so nothing was changed.
     pub unchanged: bool,
 }
 
 impl<S: Storage> Slots<S> {
-    /// Takes a bundle in. `prove` has to show that it runs here and comes to the scores it should; until that is done
-    /// nothing in the slots has changed. `name` stands for the input in messages.
+    /// Installs a bundle. `prove` must show that it runs here and gives the expected scores; before that nothing in the slots
+    /// is changed. `name` stands for the input in messages.
     pub fn flash(
         &self,
         input: impl Read,
@@ -48,7 +48,7 @@ impl<S: Storage> Slots<S> {
     ) -> Result<Flashed, SlotsError> {
         let done = self.try_flash(input, name, request, prove);
         if done.is_err() {
-            // If this fails too, the next flash does it.
+            // If this fails too, the next flash removes the file.
             let _ = self.storage.remove(INCOMING);
         }
         done
@@ -85,7 +85,7 @@ impl<S: Storage> Slots<S> {
             });
         }
 
-        // What counts is what lies on the disk, not what went by on its way there.
+        // The bundle is checked as it is on the disk, not as it was received.
         let stored = self.storage.read(INCOMING).map_err(SlotsError::Storage)?;
         let bundle = Bundle::from_reader(stored, name, request.trust)?;
         prove(&bundle)?;
@@ -138,7 +138,7 @@ impl<S: Storage> Slots<S> {
         Ok(flashed)
     }
 
-    /// Reads the bundle once, checking as it goes, and keeps its bytes in [`INCOMING`], safe from a power cut.
+    /// Reads and checks the bundle once, and stores its bytes durably in [`INCOMING`].
     fn receive(&self, input: impl Read, name: &str, trust: &Trust) -> Result<Bundle, SlotsError> {
         let file = self.storage.create(INCOMING).map_err(SlotsError::Storage)?;
         let mut tee = Tee {
@@ -160,11 +160,11 @@ impl<S: Storage> Slots<S> {
     }
 }
 
-/// Hands on what it reads after writing it down.
+/// A reader that writes everything it reads.
 struct Tee<R, W> {
     input: R,
     file: W,
-    /// Why it could not be written: the reader that sees the error takes it for one of the input.
+    /// The error of the writer, which the caller would otherwise take for one of the input.
     failed: Option<io::Error>,
 }
 

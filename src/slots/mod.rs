@@ -1,8 +1,8 @@
-//! Two slots a product on one station: a flash fills the inactive one, proves it, and lets it work on trial; whatever
-//! happens, power cut included, the station starts with the old bundle or with the new one, whole.
+//! Two slots for each product on a station. A flash fills the inactive slot, proves the bundle and puts it on trial. After
+//! any failure, a power cut included, the station starts with the whole old bundle or with the whole new one.
 //!
-//! A bundle lies in the folder under its own SHA-256 and is never written to again. What is installed, on trial and
-//! active stands in one small state that a rename replaces: before it nothing has changed, after it everything has.
+//! A bundle's file is named by its SHA-256 and never written to again. One small state file says what is installed, on
+//! trial and active. A rename replaces it: before the rename nothing has changed, after it everything has.
 
 mod error;
 mod flash;
@@ -25,7 +25,7 @@ use state::{Condition, State};
 pub use state_file::COPIES as STATE_FILES;
 use storage::{DiskFolder, Storage};
 
-/// How long to wait for another program that is changing the slots.
+/// How long to wait for another program that changes the slots.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The slots of a station.
@@ -34,8 +34,7 @@ pub struct Slots<S> {
 }
 
 impl Slots<DiskFolder> {
-    /// To look at: another program may change them meanwhile, always from one whole state to another.
-    /// Refuses to be changed.
+    /// Opens the slots for reading. Another program may change them meanwhile, always from one whole state to another.
     pub fn look(folder: &Path) -> Result<Self, SlotsError> {
         let storage = DiskFolder::open(folder).map_err(|source| SlotsError::Open {
             path: folder.into(),
@@ -44,8 +43,8 @@ impl Slots<DiskFolder> {
         Ok(Slots { storage })
     }
 
-    /// To change; nobody else can until this value is dropped. Waits a while for whoever is at it: a station at work
-    /// looks in for an instant now and then.
+    /// Opens the slots for changes and locks them until this value is dropped. Waits a while for another program: a running
+    /// station locks them briefly now and then.
     pub fn lock(folder: &Path) -> Result<Self, SlotsError> {
         let asked = Instant::now();
         let storage = loop {
@@ -76,12 +75,12 @@ impl<S: Storage> Slots<S> {
         Slots { storage }
     }
 
-    /// The state as it is, without touching anything.
+    /// Reads the state without changing anything.
     pub fn state(&self) -> Result<State, SlotsError> {
         Ok(state_file::read(&self.storage)?.state)
     }
 
-    /// The active product's trial is over and passed. Returns the version that is good from here on.
+    /// Records that the active product's trial passed. Returns the version that is good from here on.
     pub fn confirm(&self, sha256: &str) -> Result<u64, SlotsError> {
         let mut state = self.settled()?;
         let product = on_trial(&state, sha256)?;
@@ -94,7 +93,7 @@ impl<S: Storage> Slots<S> {
         Ok(version)
     }
 
-    /// The active product's trial is over and failed. Returns the version that the station goes back to.
+    /// Records that the active product's trial failed. Returns the version that the station goes back to.
     pub fn fail_trial(&self, sha256: &str, why: &str) -> Result<u64, SlotsError> {
         let mut state = self.settled()?;
         let product = on_trial(&state, sha256)?;
@@ -107,7 +106,7 @@ impl<S: Storage> Slots<S> {
         Ok(version)
     }
 
-    /// Back to the other slot. Returns product and version that are current from here on.
+    /// Goes back to the other slot. Returns product and version that are current from here on.
     pub fn roll_back(&self) -> Result<(String, u64), SlotsError> {
         let mut state = self.settled()?;
         let product = state.active.clone().ok_or(SlotsError::Empty)?;
@@ -135,9 +134,9 @@ impl<S: Storage> Slots<S> {
         self.commit(state)
     }
 
-    /// The state to change from: durable, and the same in both copies.
+    /// The state to start a change from: durable, and the same in both copies.
     fn settled(&self) -> Result<State, SlotsError> {
-        // What is seen may be a rename that a power cut could still take back.
+        // A power cut could still undo the rename that made this state visible.
         self.storage.sync_folder().map_err(SlotsError::Storage)?;
         let found = state_file::read(&self.storage)?;
         if let Some(complaint) = &found.complaint {
@@ -149,11 +148,11 @@ impl<S: Storage> Slots<S> {
         Ok(found.state)
     }
 
-    /// Makes `state` last, then removes what it no longer speaks of.
+    /// Stores `state` durably, then removes files that it no longer names.
     fn commit(&self, mut state: State) -> Result<(), SlotsError> {
         match state_file::write(&self.storage, &mut state)? {
             Ok(()) => self.tidy(&state),
-            // The other copy may still speak of an older bundle, so that one stays.
+            // The other copy may still name an older bundle, so its file stays.
             Err(error) => {
                 log::warn!("the second copy of the slots' state can't be written: {error}")
             }
@@ -161,7 +160,7 @@ impl<S: Storage> Slots<S> {
         Ok(())
     }
 
-    /// Removes bundles in no slot and files that were never finished. Both copies on disk say `state`.
+    /// Removes bundles that are in no slot, and unfinished files. Both copies on disk hold `state`.
     fn tidy(&self, state: &State) {
         let names = self.storage.list().unwrap_or_default();
         let spoken_of = |name: &str| state.bundles().any(|b| file_name(&b.sha256) == name);
@@ -183,7 +182,7 @@ fn file_name(sha256: &str) -> String {
     format!("{sha256}{BUNDLE_ENDING}")
 }
 
-/// The product whose trial is of this bundle.
+/// The product that has this bundle on trial.
 fn on_trial(state: &State, sha256: &str) -> Result<String, SlotsError> {
     let product = state.products.iter().find(|product| {
         let trial = product.trial.as_ref();

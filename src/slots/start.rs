@@ -1,4 +1,4 @@
-//! What a station starts with: the current bundle if it is still what was flashed, else the other slot's.
+//! Chooses the bundle that a station starts with: the current one if it is unchanged since the flash, else the other slot's.
 
 use std::io;
 
@@ -8,11 +8,11 @@ use super::state::{Condition, Installed, MAX_TRIAL_STARTS, ProductSlots, SlotNam
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
 
-/// What was found of the slots on the way to a bundle.
+/// Whether the changed choice of a slot is recorded in the state.
 #[derive(PartialEq)]
 enum Found {
     ToRemember,
-    /// It counts for this start only.
+    /// It applies to this start only.
     Passing,
 }
 
@@ -24,13 +24,13 @@ pub struct Started {
     pub slot: SlotName,
     /// Its trial is not over.
     pub on_trial: bool,
-    /// What a person must know, one sentence each.
+    /// Sentences for the operator.
     pub alarms: Vec<String>,
 }
 
 impl<S: Storage> Slots<S> {
-    /// Chooses and reads the active product's bundle. A slot that is damaged, or a trial that never ends, is given up
-    /// for the other slot. Where nothing can be written the choice is the same, but not remembered.
+    /// Chooses and reads the active product's bundle. A damaged slot, or a trial that never ends, is given up for the other
+    /// slot. Where nothing can be written the choice is the same, but not recorded.
     pub fn start(&self, trust: &Trust) -> Result<Started, SlotsError> {
         let mut alarms = Vec::new();
         let (mut state, writable) = match self.settled() {
@@ -107,7 +107,7 @@ impl<S: Storage> Slots<S> {
         read.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     }
 
-    /// The bundle in a slot, if it is still the very one that was flashed.
+    /// The bundle in a slot, if it is unchanged since the flash.
     fn load(&self, installed: &Installed, trust: &Trust) -> Result<Bundle, String> {
         let name = file_name(&installed.sha256);
         let file = self.storage.read(&name);
@@ -144,7 +144,7 @@ impl<S: Storage> Slots<S> {
     }
 }
 
-/// The product, its slot, and what the bundle there says of itself, or what is wrong with it.
+/// The product, its slot, and the bundle's manifest or what is wrong with it.
 pub type SlotCheck = (String, SlotName, Result<Manifest, String>);
 
 fn unwritable(why: &dyn std::fmt::Display) -> String {
@@ -158,7 +158,7 @@ fn current(product: &ProductSlots) -> Option<(SlotName, Installed)> {
     Some((slot, product.slot(slot)?.clone()))
 }
 
-/// A bundle that takes the station down before its trial is over must not do so for ever.
+/// Gives up a bundle that crashed the station in several starts before its trial was over.
 fn end_endless_trial(
     state: &mut State,
     name: &str,

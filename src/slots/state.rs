@@ -1,5 +1,5 @@
-//! What is installed, what is on trial and what is active: one value that is replaced as a whole. Each transition is a
-//! pure function here; making it last is [`super::state_file`]'s work.
+//! The state of the slots: what is installed, on trial and active. It is replaced as a whole. Each transition is a pure
+//! function; [`super::state_file`] stores the state.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use super::SlotsError;
 
 /// The format this version writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
-/// More products than this on one station are a mistake.
+/// The most products on one station.
 pub const MAX_PRODUCTS: usize = 64;
-/// What happened before the latest so many events is forgotten.
+/// The most events kept.
 const MAX_EVENTS: usize = 64;
-/// A bundle that did not reach the end of its trial in so many starts brings the station down.
+/// A bundle that did not finish its trial in this many starts is given up.
 pub const MAX_TRIAL_STARTS: u32 = 3;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub const MAX_TRIAL_STARTS: u32 = 3;
 pub struct State {
     /// Always [`FORMAT`].
     pub format: u32,
-    /// Grows with each change; of two copies the higher one counts.
+    /// Grows with each change; the copy with the higher serial is valid.
     pub serial: u64,
     /// The product that the station inspects; none only while nothing is installed.
     pub active: Option<String>,
@@ -84,10 +84,10 @@ pub struct TrialState {
 #[serde(deny_unknown_fields)]
 pub struct Installed {
     pub version: u64,
-    /// Of the whole file, 64 hex digits; also its name in the folder.
+    /// SHA-256 of the whole file as 64 hex digits; also its name in the folder.
     pub sha256: String,
     pub bytes: u64,
-    /// Id of the key that signed it.
+    /// The id of the key that signed it.
     pub signed_by: Option<String>,
     pub condition: Condition,
 }
@@ -95,17 +95,17 @@ pub struct Installed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
-    /// Whole, its golden vectors held here; its trial is not over.
+    /// Whole, and its golden vectors were reproduced here; its trial is not over.
     Proven,
     /// Passed its trial.
     Confirmed,
     /// Failed its trial, for this reason.
     Failed(String),
-    /// What lies in the slot is not what was put there, or its key is no longer trusted.
+    /// The file in the slot has changed, or its key is no longer trusted.
     Unusable(String),
 }
 
-/// Something that a person may ask about later.
+/// An event for the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
@@ -140,7 +140,7 @@ impl ProductSlots {
         }
     }
 
-    /// The slot that the station works with: the one on trial, else the good one.
+    /// The slot in use: the one on trial, else the good one.
     pub fn current(&self) -> Option<SlotName> {
         self.trial.as_ref().map(|trial| trial.slot).or(self.good)
     }
@@ -219,7 +219,7 @@ impl State {
         filled
     }
 
-    /// One more start of the product's trial, if there is one.
+    /// Counts one more start of the product's trial, if there is one.
     pub fn count_start(&mut self, product: &str) -> Result<(), SlotsError> {
         if let Some(trial) = &mut self.product_mut(product)?.trial {
             trial.starts += 1;
@@ -227,7 +227,7 @@ impl State {
         Ok(())
     }
 
-    /// The bundle on trial has passed: it is the one to rely on, and nothing older is accepted from here on.
+    /// Records that the bundle on trial passed: it is the good one, and no older version is accepted from here on.
     pub fn confirm(&mut self, product: &str) -> Result<u64, SlotsError> {
         let product = self.product_mut(product)?;
         let trial = product.trial.take().ok_or_else(|| SlotsError::NoTrial {
@@ -240,7 +240,7 @@ impl State {
         Ok(version)
     }
 
-    /// The current bundle is given up for `condition`; the other slot's takes its place. Returns the version that is
+    /// Gives the current bundle up because of `condition`, and goes back to the other slot. Returns the version that is
     /// current from here on.
     pub fn give_up(&mut self, product: &str, condition: Condition) -> Result<u64, SlotsError> {
         let product = self.product_mut(product)?;
@@ -255,7 +255,7 @@ impl State {
         Ok(product.slot(back).map_or(0, |slot| slot.version))
     }
 
-    /// Back to the other slot because a person wants it.
+    /// Goes back to the other slot by request.
     pub fn roll_back(&mut self, product: &str) -> Result<u64, SlotsError> {
         let trial = self.product_mut(product)?.trial.is_some();
         let condition = match trial {
@@ -277,7 +277,7 @@ impl State {
         self.events.drain(..surplus);
     }
 
-    /// Whether it makes sense as a whole; else what is wrong.
+    /// Checks that the state is consistent; the error says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         if self.products.len() > MAX_PRODUCTS {
             return Err(format!("it has {} products", self.products.len()));

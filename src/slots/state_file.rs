@@ -1,5 +1,5 @@
-//! The state on disk: two copies, each replaced by a rename and sealed with its own hash. The first copy's rename is the
-//! moment at which a change has happened; the second copy is for a flipped bit in the first.
+//! The state on disk: two copies, each replaced by a rename and sealed with its own hash. The first copy's rename makes a
+//! change effective; the second copy protects against a flipped bit in the first.
 
 use std::io::{self, Read, Write};
 
@@ -10,16 +10,16 @@ use super::SlotsError;
 use super::state::{FORMAT, State};
 use super::storage::Storage;
 
-/// In the order in which they are written.
+/// The copies, in the order in which they are written.
 pub const COPIES: [&str; 2] = ["state.toml", "state.copy.toml"];
-/// What the name of a file ends with until it is whole.
+/// The ending of an unfinished file's name.
 pub const UNFINISHED: &str = ".new";
 const MAX_STATE_BYTES: u64 = 1 << 20;
 
 /// The state as it was found.
 pub struct Found {
     pub state: State,
-    /// Copies that say something else or can't be read.
+    /// Copies that differ or can't be read.
     stale: Vec<&'static str>,
     /// What is wrong with a copy, if one is damaged.
     pub complaint: Option<String>,
@@ -45,7 +45,7 @@ pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
     }
     let newest = states.iter().filter_map(|(_, state)| state.as_ref());
     let Some(state) = newest.max_by_key(|state| state.serial).cloned() else {
-        // What can't be read may be whole.
+        // A copy that can't be read may be whole.
         if let Some(refused) = refused {
             return Err(refused);
         }
@@ -73,7 +73,7 @@ pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
     })
 }
 
-/// Makes every copy say what `found` says, so that each of them speaks of the same bundles.
+/// Rewrites the stale copies, so that all of them name the same bundles.
 pub fn repair(storage: &dyn Storage, found: &Found) -> Result<(), SlotsError> {
     if found.stale.is_empty() {
         return Ok(());
@@ -85,8 +85,8 @@ pub fn repair(storage: &dyn Storage, found: &Found) -> Result<(), SlotsError> {
     Ok(())
 }
 
-/// Makes `state` the one that counts, with the next serial. After `Ok` no power cut brings an earlier one back; after an
-/// error either may count. The inner result is the second copy's: what goes wrong there changes nothing.
+/// Stores `state` with the next serial. After `Ok` no power cut brings an earlier state back; after an error either may be
+/// valid. The inner result is the second copy's, whose failure changes nothing.
 pub fn write(storage: &dyn Storage, state: &mut State) -> Result<io::Result<()>, SlotsError> {
     let mut next = state.clone();
     next.serial += 1;
@@ -98,7 +98,7 @@ pub fn write(storage: &dyn Storage, state: &mut State) -> Result<io::Result<()>,
     Ok(write_copy(storage, COPIES[1], &text))
 }
 
-/// What a copy holds.
+/// The text of a copy.
 pub fn text(state: &State) -> Result<String, SlotsError> {
     let text = toml::to_string(state).map_err(|e| SlotsError::Contradiction { why: e.to_string() });
     text.map(seal)
@@ -114,7 +114,7 @@ fn write_copy(storage: &dyn Storage, name: &str, text: &str) -> io::Result<()> {
     storage.sync_folder()
 }
 
-/// Why a copy can't count.
+/// Why a copy is invalid.
 enum Unusable {
     Damaged(String),
     Unread(io::Error),
@@ -133,7 +133,7 @@ fn read_copy(storage: &dyn Storage, name: &str) -> Result<Option<State>, Unusabl
     parse(&bytes).map(Some).map_err(Unusable::Damaged)
 }
 
-/// A state from the bytes of one copy; an error is why it can't count.
+/// Parses the bytes of one copy; the error says why it is invalid.
 pub fn parse(bytes: &[u8]) -> Result<State, String> {
     let text = unseal(bytes).ok_or("it differs from its own SHA-256 line")?;
     let text = text_file::decode(text).map_err(|e| e.to_string())?;

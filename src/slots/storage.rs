@@ -1,5 +1,5 @@
-//! The few operations on a folder that slots are built from. Everything that must survive a power cut goes through
-//! [`Storage`], so that a test can fail or cut each one of them.
+//! The file operations that slots are built from. Everything that must survive a power cut goes through [`Storage`], so that
+//! a test can make each operation fail or cut the power at it.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 
 use crate::ownership::{create_folder, share_file};
 
-/// One flat folder; names are plain file names.
+/// One folder without subfolders; names are plain file names.
 pub trait Storage {
     /// Names of all files.
     fn list(&self) -> io::Result<Vec<String>>;
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + '_>>;
-    /// An empty file of this name, in place of one that was there.
+    /// Creates an empty file of this name and replaces an existing one.
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>>;
-    /// Puts `from` in the place of `to` in one step.
+    /// Replaces `to` by `from` atomically.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// From here on a power cut can't take back any earlier create, rename or remove.
+    /// Makes every earlier create, rename and remove durable.
     fn sync_folder(&self) -> io::Result<()>;
 }
 
-/// A file in the making.
+/// A file that is being written.
 pub trait NewFile: Write {
-    /// From here on a power cut can't take back what was written.
+    /// Makes the written bytes durable.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -31,15 +31,15 @@ pub trait NewFile: Write {
 #[derive(Debug)]
 pub struct DiskFolder {
     path: PathBuf,
-    /// Held while the folder may be changed; the system lets go of it when the process ends.
+    /// Held while the folder may be changed; the system releases it when the process ends.
     lock: Option<File>,
 }
 
-/// Nobody reads it; two programs that want to change the folder meet at it.
+/// The lock file. It has no content; a program locks it before it changes the folder.
 const LOCK_NAME: &str = "lock";
 
 impl DiskFolder {
-    /// To look at, not to change.
+    /// Opens the folder for reading.
     pub fn open(path: &Path) -> io::Result<Self> {
         path.read_dir()?;
         Ok(DiskFolder {
@@ -48,7 +48,7 @@ impl DiskFolder {
         })
     }
 
-    /// To change; makes the folder if need be. `WouldBlock` if another program is at it.
+    /// Opens the folder for changes, and makes it if it is missing. `WouldBlock` if another program has locked it.
     pub fn open_locked(path: &Path) -> io::Result<Self> {
         if !path.is_dir() {
             create_folder(path)?;
@@ -60,7 +60,7 @@ impl DiskFolder {
         let lock = File::options().read(true).write(true).open(&name);
         let lock = lock.or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => new_file(&name),
-            // Another user's, to be read only: it can be locked all the same.
+            // A lock file of another user that can only be read can be locked as well.
             io::ErrorKind::PermissionDenied => File::open(&name),
             _ => Err(error),
         })?;
@@ -85,7 +85,7 @@ impl Storage for DiskFolder {
         for entry in self.path.read_dir()? {
             let entry = entry?;
             if entry.file_type()?.is_file() {
-                // A name that isn't text is none of ours.
+                // Files of this program have names in UTF-8.
                 names.extend(entry.file_name().into_string());
             }
         }
@@ -114,7 +114,7 @@ impl Storage for DiskFolder {
     }
 }
 
-/// An empty file that the station's user and everyone else can read, whoever flashes and whatever the umask.
+/// Creates an empty file that everyone can read, independent of the user and the umask.
 fn new_file(path: &Path) -> io::Result<File> {
     let file = File::create(path)?;
     share_file(path)?;

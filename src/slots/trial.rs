@@ -1,17 +1,17 @@
-//! The trial of a new bundle: so many parts without an engine fault, and scores like those of the good parts that its
-//! threshold was set on. Pure counting; what follows from the outcome is for the caller.
+//! The trial of a new bundle: a number of parts without an engine fault, with scores like those of the good parts that its
+//! threshold was set on. The caller acts on the outcome.
 
-/// Parts that a trial takes unless the station file says otherwise.
+/// The default number of parts of a trial.
 pub const PARTS: u32 = 100;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrialOutcome {
     Passed,
-    /// Why, as the end of a sentence.
+    /// The reason, as the end of a sentence.
     Failed(String),
 }
 
-/// A trial under way. Nothing is allocated for a part.
+/// A running trial. It allocates nothing for a part.
 #[derive(Clone, Debug)]
 pub struct Trial {
     parts: usize,
@@ -21,7 +21,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// `calibration` are the ascending scores of good parts that the bundle's threshold was set on.
+    /// `calibration` holds the ascending scores of the good parts that the bundle's threshold was set on.
     pub fn new(parts: u32, calibration: &[f32]) -> Self {
         let parts = parts.max(1) as usize;
         Trial {
@@ -39,8 +39,8 @@ impl Trial {
         self.scores.len()
     }
 
-    /// One more part's score. Most parts of a line are good, so the middle score is a good part's: it has to lie among
-    /// those of the calibration parts.
+    /// Adds one part's score. Most parts of a line are good, so the median score is a good part's: it must lie in the range of
+    /// the calibration parts.
     pub fn note(&mut self, score: f32) -> Option<TrialOutcome> {
         if !score.is_finite() {
             return Some(TrialOutcome::Failed(
@@ -56,7 +56,7 @@ impl Trial {
         let middle = *middle;
         self.scores.clear();
         let (low, high) = self.range;
-        // False for NaN.
+        // The comparison is false for NaN.
         if low <= middle && middle <= high {
             return Some(TrialOutcome::Passed);
         }

@@ -1,4 +1,4 @@
-//! The `[bundle]` section of the station file: where the trained product comes from and whose signature it needs.
+//! The `[bundle]` section of the station file: the bundle's place and the keys that it must be signed with.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ impl BundleSection {
 }
 
 impl BundleConfig {
-    /// The section of a station file, whatever the other sections are like: who flashes needs no camera.
+    /// Reads this section without checking the others, because flashing needs no camera.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         #[derive(Deserialize)]
         struct Only {
@@ -130,7 +130,7 @@ impl BundleConfig {
         }
     }
 
-    /// Where the station's own scale and threshold for `product` are or would be, if the station file says so.
+    /// The path of the station's own calibration for `product`, if the station file names one.
     pub fn calibration_place(&self, product: &str) -> Result<Option<PathBuf>, CalibrationError> {
         let Some(place) = self.calibration.clone() else {
             return Ok(None);
@@ -141,7 +141,7 @@ impl BundleConfig {
             BundleSource::Slots { .. } if place.is_file() => {
                 Err(CalibrationError::NotAFolder(place))
             }
-            // A product's name has no slash in it and doesn't start with a dot.
+            // A product's name contains no slash and doesn't start with a dot, so this path stays in the folder.
             BundleSource::Slots { .. } => Ok(Some(place.join(format!("{product}.toml")))),
         }
     }
@@ -150,7 +150,7 @@ impl BundleConfig {
         matches!(self.source, BundleSource::Slots { .. })
     }
 
-    /// Whose bundles this station accepts, as its key folder says now.
+    /// The keys that this station accepts, read from its key folder now.
     pub fn trust(&self) -> Result<Trust, BundleError> {
         match &self.keys {
             Some(folder) => {

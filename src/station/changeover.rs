@@ -1,6 +1,6 @@
-//! A new bundle, or another product, between two parts of a running line. A thread of its own watches the slots, loads
-//! what is current there and hands it to the engine's thread, which takes it before its next part: no part waits for a
-//! bundle, and none is missed. The same two carry a trial to its end.
+//! Changes the bundle, or the product, between two parts of a running line. A thread of its own watches the slots, loads
+//! the current bundle and hands it to the engine's thread, which takes it before its next part: no part waits for a bundle,
+//! and none is missed. The same two threads run a trial to its end.
 
 mod selection;
 
@@ -28,16 +28,16 @@ pub use selection::{SELECT_NAME, SelectionRequest};
 /// How soon a change in the slots is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Judges with whatever bundle is current; used by the engine's thread.
+/// Judges with the current bundle; used by the engine's thread.
 pub struct ChangingJudge {
     judge: Box<dyn Judge>,
     trial: Option<Trial>,
     sha256: String,
-    /// Set while a part is judged: still set before the next one, the engine broke off.
+    /// Set while a part is judged. If it is still set before the next part, the engine panicked.
     judging: bool,
     fresh: Mailbox,
     outcomes: SyncSender<(String, TrialOutcome)>,
-    /// Freeing a bundle takes longer than judging a part.
+    /// Old judges, for the watcher to free: freeing one takes longer than judging a part.
     retired: SyncSender<Box<dyn Judge>>,
 }
 
@@ -47,11 +47,11 @@ pub struct Watcher<'a> {
     config: BundleConfig,
     trial_parts: u32,
     load: Load<'a>,
-    /// SHA-256 and product of what was handed over last.
+    /// SHA-256 and product of the bundle that was handed over last.
     current: (String, String),
-    /// The bundle that could not be loaded, not to be tried again and again.
+    /// The bundle that could not be loaded, so that it is not tried again and again.
     broken: Option<String>,
-    /// Why the slots can't be looked at, as the operator was alarmed.
+    /// The alarm that the slots can't be read, so that it is given once.
     unseen: Option<String>,
     selection: Selection,
     unsettled: Option<(String, TrialOutcome)>,
@@ -120,20 +120,20 @@ fn load_current(
         for alarm in started.alarms.drain(..) {
             report(Message::Alarm(alarm));
         }
-        // Loading takes a while, and a flash need not wait for it.
+        // The lock is released before the bundle is loaded, so that a flash need not wait for that.
         match load(&started.bundle) {
             Ok(mut loaded) => {
                 if let Some(warning) = loaded.warning.take() {
                     report(Message::Alarm(warning));
                 }
                 match loaded.judge.standing() {
-                    // It is what the warning says.
+                    // The warning says it already.
                     None | Some(Standing::Awaited { .. }) => {}
                     Some(standing) => report(Message::Notice(format!("calibration: {standing}"))),
                 }
                 return Ok((started, loaded));
             }
-            // A calibration that can't be used is no fault of the bundle's.
+            // An unusable calibration does not fail the bundle's trial.
             Err(error) if started.on_trial && !matches!(error, JudgeError::Calibration(_)) => {
                 let why = error.to_string();
                 let version = started.bundle.manifest.version;
@@ -151,7 +151,7 @@ fn load_current(
     }
 }
 
-/// Where the folder can't be written, its bundle still is good enough to work with.
+/// Opens the slots for reading only where the folder can't be written.
 fn lock_or_look(folder: &Path) -> Result<Slots<DiskFolder>, SlotsError> {
     Slots::lock(folder).or_else(|error| match error {
         SlotsError::Open { .. } => Slots::look(folder),
@@ -175,7 +175,7 @@ impl Judge for ChangingJudge {
         if std::mem::replace(&mut self.judging, true) {
             self.end_trial(|trial| Some(trial.fault("it broke off in the middle of a part")));
         }
-        // The watcher holds it for no longer than it takes to put something in; then the next part is soon enough.
+        // If the watcher holds the lock right now, the new judge is taken before the next part.
         let fresh = self
             .fresh
             .try_lock()
@@ -242,7 +242,7 @@ impl Watcher<'_> {
         }
     }
 
-    /// One look at trial, selection and slots. Whatever can't be done now is tried again at the next.
+    /// Checks trial, selection and slots once. A step that fails now is tried again at the next call.
     pub fn look(&mut self, report: &mut dyn FnMut(Message)) {
         while self.retired.try_recv().is_ok() {}
         if let Ok(outcome) = self.outcomes.try_recv() {
@@ -307,7 +307,7 @@ impl Watcher<'_> {
                      until another is flashed"
                 )));
             }
-            // Rolled back or flashed over meanwhile.
+            // The bundle was rolled back or replaced meanwhile.
             Err(SlotsError::NoTrial { .. }) => {}
             Err(other) => report(Message::Alarm(other.to_string())),
         }

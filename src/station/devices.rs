@@ -22,7 +22,7 @@ pub fn open_source(
             (Box::new(folder), None)
         }
         CameraConfig::V4l2(settings) => {
-            // A sensor that is missing is said before the camera starts.
+            // A missing sensor is reported before the camera starts.
             let trigger = open_trigger(&config.trigger)?;
             let camera = V4l2Camera::open(settings.clone())?;
             let size = (settings.width, settings.height);

@@ -1,4 +1,4 @@
-//! How a station's frames are unlike the images that its bundle was trained on, as far as the station file says.
+//! Differences between a station's frames and its bundle's training images, as far as the station file shows them.
 
 use aecsad_inspect::image_files::{image_size, is_jpeg};
 use aecsad_inspect::optics::{InputGeometry, TrainingImages};
@@ -21,7 +21,7 @@ pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> 
             .and_then(|trained| other_depth(camera, trained)),
         CameraConfig::Folder { .. } => None,
     };
-    // A calibration was fitted to the frames as they are.
+    // A calibration was fitted to the frames, JPEG or not.
     let fitted = config.bundle.calibration.as_ref();
     let fitted = fitted.is_some_and(|place| place.exists());
     let images = geometry
@@ -34,7 +34,7 @@ pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> 
     shape.into_iter().chain(depth).chain(jpeg).collect()
 }
 
-/// Of what the inspector looks at, in pixels: the region, or all of a frame.
+/// The size in pixels of the region, or of the whole frame without one.
 fn seen_size(config: &StationConfig) -> Option<(u32, u32)> {
     if let Some(region) = config.region {
         return Some((region.width, region.height));

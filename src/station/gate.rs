@@ -36,7 +36,7 @@ impl GateThread<'_> {
             take_announcements(&mut keeper, &mut announced, &mut report);
             while let Some((id, inspection)) = inspected.dequeue() {
                 if !keeper.awaits(id) {
-                    // Announced after the last look there, or decided by its deadline.
+                    // The part was announced after the last check, or decided by its deadline.
                     take_announcements(&mut keeper, &mut announced, &mut report);
                 }
                 keeper.inspected(id, inspection, Instant::now(), &mut report);

@@ -1,5 +1,5 @@
-//! What is decided at the gate, without threads or clocks: parts and verdicts in, pulses and events out. The gate's thread
-//! drives it with the real time, the simulated line with a virtual one.
+//! The decisions at the gate, without threads or clocks: parts and inspections in, pulses and events out. The gate's thread
+//! passes the real time in, the simulated line a virtual one.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::line::{
 };
 use crate::reject::{RejectError, RejectEvent, Rejector};
 
-/// Verdicts that come before the encoder's next reading.
+/// The most inspections that may come before the encoder's next reading.
 const UNSURE: usize = 16;
 /// A belt's encoder without a reading for so long is an alarm.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
@@ -85,7 +85,7 @@ impl<'r> Gatekeeper<'r> {
         }
     }
 
-    /// Lets the link work, then decides what can't wait any longer.
+    /// Serves the link, then decides the parts that are due.
     pub fn turn(&mut self, now: Instant, report: &mut dyn FnMut(LineEvent)) {
         while let Some(event) = self.rejector.poll(now) {
             self.receive(event, report);
@@ -144,7 +144,7 @@ impl<'r> Gatekeeper<'r> {
                 // These come fifty times a second and matter only here.
                 return;
             }
-            RejectEvent::CountsAnew => self.tracker.belt.encoder.restart(),
+            RejectEvent::CountRestarted => self.tracker.belt.encoder.restart(),
             RejectEvent::Pulsed { part, at, .. } => {
                 if let Some(confirmations) = &mut self.confirmations
                     && let Err(part) = confirmations.pulsed(*part, *at)

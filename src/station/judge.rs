@@ -1,4 +1,4 @@
-//! What gives a verdict on a frame, and why it can't.
+//! The interface of a judge, which gives a verdict on a frame, and its errors.
 
 use std::sync::Arc;
 
@@ -32,12 +32,12 @@ pub enum JudgeError {
 pub trait Judge: Send {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError>;
 
-    /// Which bundle judged the last frame, as the journal names it.
+    /// The bundle that judged the last frame, as the journal names it.
     fn bundle(&self) -> Arc<str> {
         Arc::default()
     }
 
-    /// What its bundle expects of the frames, if it knows.
+    /// The frame geometry that its bundle expects, if it is known.
     fn geometry(&self) -> Option<&InputGeometry> {
         None
     }

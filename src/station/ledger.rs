@@ -13,10 +13,10 @@ use crate::camera::CameraError;
 use crate::line::{Action, Cause, Fate, Policies, TakenAlong};
 use crate::reject::{Answer, RejectEvent};
 
-/// Rows that may wait for an earlier one. More means that something about the earlier one was lost.
+/// The most rows that wait for an earlier one. More means that an event of the earlier row was lost.
 const WAITING: usize = 512;
 
-/// What became of a part's reject.
+/// The state of a part's reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pulse {
     /// The part was to pass.
@@ -32,7 +32,7 @@ pub enum Pulse {
 }
 
 impl Pulse {
-    /// The word in files.
+    /// The name in files.
     pub fn name(self) -> &'static str {
         match self {
             Pulse::None => "none",
@@ -44,7 +44,7 @@ impl Pulse {
     }
 }
 
-/// All about one part.
+/// One part with everything known about it.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub part: u32,
@@ -73,13 +73,13 @@ pub struct Totals {
     pub unconfirmed: u32,
     /// Rejects that could not be requested.
     pub impossible: u32,
-    /// Parts that were to pass, hit by the pulse of a neighbour.
+    /// Parts that should pass but were hit by a neighbour's pulse.
     pub taken_along: u32,
     /// Rejected parts seen by the sensor behind the gate, not seen there, and parts seen there that were not rejected.
     pub fallen: u32,
     pub not_fallen: u32,
     pub fell_unasked: u32,
-    /// Runs of parts that look like no good one.
+    /// Runs of parts that are far from every good part.
     pub strange_runs: u32,
     pub alarms: u32,
 }
@@ -161,11 +161,11 @@ impl Ledger {
                     write,
                 );
             }
-            LineEvent::Gate(RejectEvent::CountsAnew) => self.alarm(
-                "the belt's encoder started to count anew: parts on the way to the gate are astray, look for them".into(),
+            LineEvent::Gate(RejectEvent::CountRestarted) => self.alarm(
+                "the belt's encoder restarted its count: the positions of parts on the way to the gate are lost, look for them".into(),
                 write,
             ),
-            // Used up at the gate, and by the changeover.
+            // The gatekeeper and the changeover handle these.
             LineEvent::Gate(
                 RejectEvent::Count { .. } | RejectEvent::Fell { .. } | RejectEvent::Select { .. },
             ) => {}
@@ -310,15 +310,15 @@ impl Ledger {
     }
 }
 
-/// Why an actuator won't pulse.
+/// Why an actuator refused to pulse.
 fn reason(answer: Answer) -> &'static str {
     match answer {
-        Answer::TooLate => "its moment was over",
+        Answer::TooLate => "its time had passed",
         Answer::Full => "its schedule is full",
         Answer::NoEncoder => "it has no encoder",
         Answer::OutOfRange => "the delay or the pulse is longer than it allows",
-        Answer::NoSession => "it was started anew",
-        Answer::WrongProtocol => "it speaks another protocol",
+        Answer::NoSession => "it was restarted",
+        Answer::WrongProtocol => "it uses another protocol",
         Answer::Done | Answer::AlreadyKnown => "it gave no reason",
     }
 }
@@ -336,7 +336,7 @@ fn sentence(fate: &Fate, inspection: Option<&Inspection>) -> String {
         Action::Pass => "passes".into(),
         Action::Pulse { .. } => "is rejected".into(),
         Action::Missed { by } => format!(
-            "should be rejected, but its moment was over by {} ms: look for it",
+            "should be rejected, but its time had passed by {} ms: look for it",
             by.as_millis()
         ),
         Action::Astray => {

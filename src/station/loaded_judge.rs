@@ -42,7 +42,7 @@ impl LoadedJudge {
                 Err(CalibrationError::Unreadable { .. }) if !is_there(&place) => {
                     Standing::awaited(&place, own)
                 }
-                // A new version of the product: the trial goes on with what the bundle brings.
+                // A new version of the product is tried with the bundle's own scale and threshold.
                 Err(error @ CalibrationError::OtherBundle { .. }) if config.bundle.has_slots() => {
                     Standing::Awaited {
                         threshold: own,

@@ -1,8 +1,7 @@
-//! The line at work: three threads, joined by fixed-capacity queues, take each part from its frame to its fate.
+//! The running line: three threads, joined by fixed-capacity queues, take each part from its frame to its fate.
 //!
-//! The camera's thread never waits for the engine, and the gate's thread never waits for anyone: it decides on each part
-//! by the part's deadline, whatever the other two do. What is reported about it goes to the caller's thread and can be lost
-//! without consequence.
+//! The camera's thread never waits for the engine, and the gate's thread never waits for the other two: it decides each part
+//! by the part's deadline. Events go to the caller's thread; losing one has no effect on the line.
 
 pub mod bundle_section;
 pub mod changeover;
@@ -45,11 +44,11 @@ pub use progress::Health;
 use progress::Progress;
 use queue::Outlet;
 
-/// Frames that may wait for the engine, less one. More would only make every verdict late.
+/// Capacity of the queue to the engine, plus one. A longer queue would only make every verdict late.
 const FRAMES: usize = 5;
 /// Parts between camera and gate: at 2,000 a minute, seven seconds of travel.
 const PARTS: usize = 256;
-/// What is reported may lag behind by this much before it is lost.
+/// The most events that wait for the caller before events are lost.
 const EVENTS: usize = 1024;
 /// No thread sleeps longer before it looks whether to stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
@@ -94,7 +93,7 @@ pub enum LineEvent {
     Gate(RejectEvent),
     /// A reject could not be requested.
     NotScheduled { part: u32, error: RejectError },
-    /// A part that was to pass is rejected with its neighbour.
+    /// A part that should pass may be hit by a neighbour's pulse.
     TakenAlong(TakenAlong),
     /// The sensor behind the gate saw a rejected part fall.
     Fallen { part: u32 },
@@ -106,7 +105,7 @@ pub enum LineEvent {
     Blind(CameraError),
     /// The camera sees the parts again.
     Sees,
-    /// The belt's encoder fell silent, or counts again.
+    /// The belt's encoder stopped sending, or counts again.
     Encoder { silent: bool },
     /// The threads' state, some twenty times a second.
     Health(Health),
@@ -185,7 +184,7 @@ impl Station<'_> {
         let mut events = Box::new(Queue::<LineEvent, EVENTS>::new());
         let (frames_in, frames_out) = frames.split();
         let (mut spare_in, spare_out) = spare.split();
-        // As many as can be on their way at once: a camera that finds the engine behind needs no new one.
+        // As many frames as can be in use at once, so that none is allocated later.
         for _ in 0..=FRAMES {
             let _ = spare_in.enqueue(Frame::empty());
         }
@@ -205,7 +204,7 @@ impl Station<'_> {
             priority,
             threads,
         } = self;
-        // Where it is not permitted, the caller has said so.
+        // A missing permission was reported by the caller.
         let raise = move || drop(system::raise_priority(priority));
 
         thread::scope(|scope| {

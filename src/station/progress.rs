@@ -1,4 +1,4 @@
-//! What the threads of a station tell each other, and whoever watches over them, apart from the queues.
+//! The state that a station's threads share with each other and with the watchdogs, apart from the queues.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub struct Progress {
     pub frames_over: AtomicBool,
     /// No further verdict will come.
     pub verdicts_over: AtomicBool,
-    /// Nobody listens at the gate any more.
+    /// The gate's thread has ended.
     pub gate_over: AtomicBool,
     pub camera: Heartbeat,
     pub engine: Heartbeat,
@@ -21,7 +21,7 @@ pub struct Progress {
     pub camera_sees: AtomicBool,
     pub gate_up: AtomicBool,
     pub faults: SharedFaults,
-    /// Frames before the engine.
+    /// Frames in the queue to the engine.
     pub queued: AtomicUsize,
 }
 
@@ -44,7 +44,7 @@ impl Default for Progress {
     }
 }
 
-/// When a thread last went round its loop.
+/// The time of a thread's latest loop.
 pub struct Heartbeat {
     start: Instant,
     after_ms: AtomicU64,
@@ -63,7 +63,7 @@ impl Heartbeat {
             .store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// For how long the thread has not been round.
+    /// The time since the thread's latest loop.
     pub fn since(&self) -> Duration {
         let after = Duration::from_millis(self.after_ms.load(Ordering::Relaxed));
         self.start.elapsed().saturating_sub(after)
@@ -97,10 +97,10 @@ impl SharedFaults {
     }
 }
 
-/// How a station does at one moment, for watchdogs and metrics.
+/// A station's state at one time, for watchdogs and metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Health {
-    /// The longest time that one of the threads has not been round.
+    /// The longest time since any thread's latest loop.
     pub stuck_for: Duration,
     pub camera_sees: bool,
     pub gate_up: bool,

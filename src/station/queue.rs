@@ -32,5 +32,5 @@ impl<'q, T> Outlet<'q, T> {
     }
 }
 
-/// The far end. Whoever finds it empty parks.
+/// The far end. Its thread parks while the queue is empty.
 pub type Inlet<'q, T> = Consumer<'q, T>;

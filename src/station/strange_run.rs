@@ -1,11 +1,11 @@
-//! Notices when part after part looks like no good one: then it is seldom the parts. Another product, a region or a light that
-//! was changed, a camera that was moved give scores that calibration never saw.
+//! Detects long runs of parts that are far from every good part. The cause is then seldom the parts, but another product,
+//! changed light, a changed region or a moved camera.
 
 use aecsad_inspect::inspector::Verdict;
 
-/// So many parts in a row far beyond every good part.
+/// Parts in a row far beyond every good part that raise the alarm.
 const FAR_OFF: u32 = 10;
-/// So many rejects in a row, however near the threshold.
+/// Rejects in a row, also near the threshold, that raise the alarm.
 const REJECTED: u32 = 30;
 
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct StrangeRun {
 }
 
 impl StrangeRun {
-    /// The sentence of the alarm, once for a run; a good part ends the run.
+    /// Counts one verdict and returns the alarm once for each run. A good part ends the run.
     pub fn note(&mut self, part: u32, verdict: &Verdict) -> Option<String> {
         if !verdict.reject {
             *self = StrangeRun::default();

@@ -1,5 +1,5 @@
-//! What a station asks of the operating system: real-time priority for its threads, all of its memory at hand, and as many
-//! threads for the engine as there are cores to spare.
+//! A station's requests to the operating system: real-time priority for its threads, locked memory, and as many engine
+//! threads as there are spare cores.
 
 use std::thread;
 
@@ -8,18 +8,18 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 
 use super::config::SystemConfig;
 
-/// Cores for everything but the engine: the camera's thread, the gate's and whoever looks on.
+/// Cores for everything but the engine: the threads of camera, gate and observers.
 const OTHERS: usize = 2;
-/// Where nobody has said how many, more would be for networks that are no camera's.
+/// The most engine threads by default; the networks gain little from more.
 const MOST: usize = 4;
 
-/// How many threads may compute a verdict here without taking a core from the others.
+/// The default number of engine threads, which leaves cores to the other threads.
 pub fn spare_threads() -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     cores.saturating_sub(OTHERS).clamp(1, MOST)
 }
 
-/// Keeps what is in memory now and will be in memory, so that no frame waits for a page from the disk.
+/// Locks present and future memory, so that no frame waits for a page from the disk.
 pub fn lock_memory(config: &SystemConfig) -> Result<(), String> {
     if !config.lock_memory {
         return Ok(());
@@ -29,7 +29,7 @@ pub fn lock_memory(config: &SystemConfig) -> Result<(), String> {
     })
 }
 
-/// Raises the calling thread to this real-time priority, by the policy that lets it run until it waits.
+/// Gives the calling thread this real-time priority, with the policy `SCHED_FIFO`.
 pub fn raise_priority(priority: u8) -> Result<(), String> {
     if priority == 0 {
         return Ok(());
@@ -50,7 +50,8 @@ pub fn raise_priority(priority: u8) -> Result<(), String> {
     ))
 }
 
-/// A sentence for each of the two that is not permitted, tried on a thread that ends at once. What can be locked is.
+/// A sentence for each of priority and locked memory that is not permitted. The priority is tried on a thread that ends at
+/// once; the memory stays locked.
 pub fn refusals(config: &SystemConfig) -> impl Iterator<Item = String> {
     let priority = config.priority;
     let raised = thread::spawn(move || raise_priority(priority))

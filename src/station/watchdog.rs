@@ -1,5 +1,5 @@
-//! Watchdogs: the machine's, which resets it, and systemd's, which restarts the service. Both are petted only while the
-//! threads go round, the camera sees and the gate answers.
+//! The machine's watchdog, which resets it, and systemd's, which restarts the service. Both are petted only while the threads
+//! run, the camera sees and the gate answers.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use sd_notify::NotifyState;
 use super::Health;
 use super::config::WatchdogConfig;
 
-/// The machine is reset after so long without petting, if its watchdog can be set.
+/// The machine is reset after this many seconds without petting, if its watchdog can be set.
 const RESET_AFTER_S: i32 = 30;
 const PET_EACH: Duration = Duration::from_secs(1);
 
@@ -29,7 +29,7 @@ pub struct Watchdog {
     device: Option<File>,
     systemd: bool,
     patience: Duration,
-    /// When all was last well.
+    /// The latest time at which everything worked.
     well_at: Instant,
     pet_at: Instant,
     starved: bool,
@@ -42,7 +42,7 @@ impl Watchdog {
             None => None,
             Some(path) => Some(arm(path)?),
         };
-        // No service manager is no error.
+        // A missing service manager is no error.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         Ok(Watchdog {
             device,
@@ -54,7 +54,7 @@ impl Watchdog {
         })
     }
 
-    /// Pets while all is well, or has not been for a short while only. The sentence, once, when that is over.
+    /// Pets the watchdogs while everything works, and for a short time after. Then it stops and returns the alarm once.
     pub fn turn(&mut self, health: &Health, now: Instant) -> Option<String> {
         if health.camera_sees && health.gate_up && health.stuck_for < self.patience {
             self.well_at = now;
@@ -87,8 +87,8 @@ impl Watchdog {
         })
     }
 
-    /// What a service manager shows.
-    pub fn say(&self, status: &str) {
+    /// Sets the status that a service manager shows.
+    pub fn show_status(&self, status: &str) {
         let _ = sd_notify::notify(&[NotifyState::Status(status)]);
     }
 }
@@ -117,7 +117,7 @@ impl Drop for Watchdog {
     fn drop(&mut self) {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         if let Some(device) = &mut self.device {
-            // The magic character: an orderly end is no reason for a reset.
+            // The magic character disarms the watchdog: an orderly end is no reason for a reset.
             let _ = device.write_all(b"V");
         }
     }

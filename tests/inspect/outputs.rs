@@ -99,7 +99,7 @@ fn a_table_goes_to_a_device_a_pipe_or_where_a_link_leads() {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
+fn a_reader_that_has_exited_is_no_failure_and_a_full_disk_is_one() {
     let fixture = Fixture::new();
     let bundle = fixture.bundle();
     let images = fixture

@@ -214,7 +214,7 @@ fn a_station_starts_whatever_lies_where_its_journal_should() {
 }
 
 #[test]
-fn a_journal_that_s_removed_under_a_running_station_is_begun_anew() {
+fn a_journal_that_is_removed_under_a_running_station_is_created_again() {
     let line = with_journal(60);
     let _actuator = line.actuator("pulses.csv", &[]);
     let station = line.station("run", &["--limit", "40"]);
@@ -237,7 +237,7 @@ fn said_rows(line: &Line) -> usize {
 }
 
 #[test]
-fn whoever_may_read_the_journal_sees_it_and_writes_nothing_beside_it() {
+fn read_permission_is_enough_for_the_journal_and_nothing_is_written_beside_it() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }

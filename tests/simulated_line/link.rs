@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use aecsad::reject::RejectError;
-use aecsad::reject::framed::wire::{Dial, Heard, Wire};
+use aecsad::reject::framed::wire::{Dial, Received, Wire};
 use aecsad_link::{Decoder, Envelope, FromActuator};
 
 /// Bytes with the time at which they arrive.
@@ -116,7 +116,7 @@ struct SimulatedWire {
     shared: SharedCable,
     plug: u32,
     decoder: Decoder,
-    heard: VecDeque<Heard>,
+    heard: VecDeque<Received>,
 }
 
 impl Wire for SimulatedWire {
@@ -129,7 +129,7 @@ impl Wire for SimulatedWire {
         Ok(())
     }
 
-    fn hear(&mut self, _now: Instant) -> io::Result<Option<Heard>> {
+    fn receive(&mut self, _now: Instant) -> io::Result<Option<Received>> {
         let mut cable = self.shared.lock();
         if !cable.plugged || cable.plug != self.plug {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -140,18 +140,18 @@ impl Wire for SimulatedWire {
                 if let Some(Ok(Envelope { message, .. })) =
                     self.decoder.push::<Envelope<FromActuator>>(byte)
                 {
-                    self.heard.push_back(Heard { at, message });
+                    self.heard.push_back(Received { at, message });
                 }
             }
         }
         Ok(self.heard.pop_front())
     }
 
-    fn hear_within(&mut self, _wait: Duration) -> io::Result<Option<Heard>> {
+    fn receive_within(&mut self, _wait: Duration) -> io::Result<Option<Received>> {
         Ok(None)
     }
 
-    fn listened_until(&self, now: Instant) -> Instant {
+    fn read_until(&self, now: Instant) -> Instant {
         now
     }
 }

@@ -117,7 +117,7 @@ fn unsigned() {
 }
 
 #[test]
-fn signed_with_a_stranger_s_key() {
+fn signed_with_an_unknown_key() {
     let station = Station::new();
     let stranger = KeyPair::generate_unencrypted_keypair().unwrap();
     let bytes = bundle("gear", 6, Some(&|manifest| Ok(sign(&stranger, manifest))));

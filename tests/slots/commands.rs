@@ -275,7 +275,7 @@ fn unsigned_damaged_and_missing_files_have_their_exit_codes() {
 /// SIGKILL at any moment of a flash, on a real file system. The page cache survives it, unlike a power cut's: what is not
 /// synced is for the simulated disk to show.
 #[test]
-fn killed_at_any_moment_the_station_has_the_old_or_the_new_bundle_whole() {
+fn killed_at_any_time_the_station_has_the_old_or_the_new_bundle_whole() {
     let mut station = Station::new();
     let first = station.version(1);
     assert!(station.run(&[&"flash", &first]).status.success());

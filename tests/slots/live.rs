@@ -229,7 +229,7 @@ fn the_controller_on_the_reject_link_selects_the_product() {
 }
 
 #[test]
-fn a_wish_for_what_is_not_there_is_told_once_and_the_line_goes_on() {
+fn a_request_for_a_missing_product_is_reported_once_and_the_line_goes_on() {
     let station = two_products();
     let line = Running::start(&station, &["--select", "nut\u{1b}[2J"]);
     line.until_said("ALARM: there is no nut[2J in the slots");

@@ -1,4 +1,4 @@
-//! Our own kernels for what tract is slow at: in floats, and in bytes for quantised layers.
+//! Our own kernels where tract is slow: in floats, and in int8 for quantised layers.
 
 pub(crate) mod common;
 pub(crate) mod float;

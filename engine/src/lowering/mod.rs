@@ -51,14 +51,14 @@ pub(crate) fn lower(
     Ok(lowering.target)
 }
 
-/// What has become of an outlet of the source.
+/// The state of an outlet of the source graph.
 pub(crate) enum Lowered {
     Made(Made),
-    /// Not in the target yet, because what follows may join it.
+    /// Not in the target graph yet, because a later node may be fused with it.
     Pending(Box<Pending>),
 }
 
-/// The forms in which a map is there.
+/// The layouts in which a map exists.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Made {
     pub(crate) plain: Option<OutletId>,
@@ -122,7 +122,7 @@ impl Layer {
         }
     }
 
-    /// Of a layer of bytes, what follows its sums.
+    /// The epilogue of an int8 layer.
     pub(crate) fn epilogue(&mut self) -> Option<&mut Epilogue> {
         match self {
             Layer::Convolution(_) | Layer::Window(_) | Layer::Attention(_) => None,
@@ -211,7 +211,7 @@ impl Lowering<'_> {
         Ok(wire)
     }
 
-    /// Puts a layer that waits into the target; `None` if none does.
+    /// Puts a pending layer into the target graph; `None` if none is pending.
     pub(crate) fn finish(&mut self, outlet: OutletId) -> TractResult<Option<OutletId>> {
         let pending = match self.wires.remove(&outlet) {
             Some(Lowered::Pending(pending)) => pending,
@@ -232,7 +232,7 @@ impl Lowering<'_> {
         Ok(Some(self.target.wire_node(pending.name, op, &inputs)?[0]))
     }
 
-    /// The forms in which a map is there already.
+    /// The layouts in which a map exists already.
     pub(crate) fn made(&self, outlet: OutletId) -> Made {
         match self.wires.get(&outlet) {
             Some(Lowered::Made(made)) => *made,
@@ -256,7 +256,7 @@ impl Lowering<'_> {
         if node.op_is::<Const>() {
             return self.source.outlet_fact(outlet).ok()?.konst.clone();
         }
-        // ONNX's reader puts casts behind biases that already are what they are cast to.
+        // The ONNX reader adds casts without effect after biases.
         let cast = node.op_as::<Cast>()?;
         self.constant(node.inputs[0])
             .filter(|constant| constant.datum_type() == cast.to)
@@ -279,7 +279,7 @@ impl Lowering<'_> {
         self.source.outlet_successors(outlet).len() == 1 && !self.source.outputs.contains(&outlet)
     }
 
-    /// A layer that waits and that only one node reads.
+    /// A pending layer that only one node reads.
     pub(crate) fn pending(&mut self, outlet: OutletId) -> Option<&mut Pending> {
         if !self.is_read_once(outlet) {
             return None;

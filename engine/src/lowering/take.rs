@@ -1,4 +1,4 @@
-//! Which nodes of tract's graph our kernels take, and what becomes of them.
+//! Replaces nodes of tract's graph by our float kernels.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::kernels::float::ops::Blocked;
 use crate::kernels::float::separable::Separable;
 use crate::kernels::float::window::Window;
 
-/// Each is asked about a node and says whether it has made it.
+/// Each function returns whether it has replaced the node.
 impl Lowering<'_> {
     /// Whether a kernel of ours makes `node`.
     pub(crate) fn is_taken(&mut self, node: &TypedNode) -> TractResult<bool> {
@@ -213,7 +213,7 @@ impl Lowering<'_> {
         Ok(true)
     }
 
-    /// Maximum or minimum with one number, behind a layer that can do it.
+    /// Fuses a maximum or minimum with one number, such as a ReLU, into the layer before it.
     fn clamp(&mut self, node: &TypedNode) -> bool {
         let Some(op) = node.op_as::<TypedBinOp>() else {
             return false;
@@ -249,7 +249,7 @@ impl Lowering<'_> {
         false
     }
 
-    /// A sum with what a convolution or an attention makes, before that is clamped.
+    /// Fuses a residual sum into the convolution or attention before it, ahead of its clamp.
     fn residual(&mut self, node: &TypedNode) -> TractResult<bool> {
         let is_sum = node
             .op_as::<TypedBinOp>()

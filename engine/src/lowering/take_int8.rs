@@ -1,5 +1,5 @@
-//! Which nodes become layers of bytes: those that read a map between QuantizeLinear and DequantizeLinear, and what
-//! quantises their results.
+//! Replaces nodes by int8 layers: nodes that read a map between QuantizeLinear and DequantizeLinear, and the nodes that
+//! quantise their results.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::TractErrorContext;
@@ -72,7 +72,7 @@ impl Lowering<'_> {
         Ok(true)
     }
 
-    /// Lets a layer of bytes that waits for one reader write bytes.
+    /// Makes a pending int8 layer with one reader write bytes.
     fn finish_in_bytes(&mut self, outlet: OutletId, scale: Scale) -> TractResult<Option<ByteMap>> {
         let Some(epilogue) = self
             .pending(outlet)
@@ -95,7 +95,7 @@ impl Lowering<'_> {
         is_taken
     }
 
-    /// The bytes behind a layer's constant weights.
+    /// The int8 values of a layer's constant weights.
     fn weights(&self, outlet: OutletId) -> Option<&Int8Weights> {
         let mut node = self.source.node(outlet.node);
         while node.op_is::<Cast>() {
@@ -161,7 +161,7 @@ impl Lowering<'_> {
         true
     }
 
-    /// The mean over a window, padding counted in.
+    /// The mean over a window, padding included.
     fn int8_mean(&mut self, node: &TypedNode) -> bool {
         let Some(op) = node.op_as::<SumPool>() else {
             return false;
@@ -191,7 +191,7 @@ impl Lowering<'_> {
         true
     }
 
-    /// A sum of what a convolution makes, before that is clamped, and a map of bytes.
+    /// Fuses the residual sum with an int8 map into the convolution before it, ahead of its clamp.
     fn int8_residual(&mut self, node: &TypedNode) -> bool {
         let is_sum = node
             .op_as::<TypedBinOp>()
@@ -229,7 +229,7 @@ impl Lowering<'_> {
         false
     }
 
-    /// Maps one behind the other that are quantised together: each layer writes bytes of the scale they get.
+    /// Concatenated maps that are quantised together: each layer writes bytes with their common scale.
     fn int8_join(&mut self, node: &TypedNode) -> TractResult<bool> {
         let outlet = OutletId::new(node.id, 0);
         let is_join = node.op_as::<TypedConcat>().is_some_and(|op| op.axis == 1);
@@ -275,7 +275,7 @@ impl Lowering<'_> {
     }
 }
 
-/// Of a QuantizeLinear with zero point 0: how many steps make one, and whether there are steps below 0.
+/// For a QuantizeLinear with zero point 0: the steps per unit, and whether it is signed.
 fn quantisation(node: &TypedNode) -> Option<(f32, bool)> {
     let op = node.op_as::<ElementWiseOp>()?;
     if let Some(op) = op.0.downcast_ref::<QuantizeLinearI8>() {

@@ -1,5 +1,5 @@
-//! Where one thread, the leader, puts an operator in pieces, and its workers find it: the hand-over, and that nobody is at an
-//! operator any more when the leader goes on. `tests/desk.rs` goes through the orders in which threads can take turns, with what
+//! The hand-over of an operator's pieces from one thread, the leader, to its workers. No worker is still busy with an
+//! operator when the leader goes on. `tests/desk.rs` goes through the orders in which threads can take turns, with what
 //! each may then see of the others' memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,9 +12,9 @@ use super::sync::{
 pub struct Desk {
     /// Whether there is an operator, how many workers are at it, and from bit [`ROUND`] on the operator's number.
     state: AtomicU64,
-    /// Written only while the desk is closed and nobody at it.
+    /// Written only while the desk is closed and no worker is at it.
     job: SharedCell<Option<Job>>,
-    /// The first piece that nobody has taken.
+    /// The first piece that was not taken yet.
     next: AtomicUsize,
     /// A worker panicked.
     broke_off: AtomicBool,
@@ -52,7 +52,7 @@ impl Desk {
     /// The leader's turn: does `work` for each of the pieces, with the workers that `wake` wakes or that are awake.
     ///
     /// # Panics
-    /// If `work` does, on any thread; nobody is at it any more then.
+    /// If `work` does, on any thread; no worker is at it any more then.
     pub fn share(&self, pieces: usize, work: &(dyn Fn(usize) + Sync), wake: impl FnOnce()) {
         /// Also where a piece panics: workers may be at others.
         struct Turn<'a>(&'a Desk);
@@ -79,7 +79,7 @@ impl Desk {
                 work,
             )
         };
-        // SAFETY: the desk is closed and nobody at it.
+        // SAFETY: the desk is closed and no worker is at it.
         unsafe { self.job.set(Some(Job { work, pieces })) };
         self.next.store(0, Ordering::Relaxed);
         self.broke_off.store(false, Ordering::Relaxed);
@@ -143,7 +143,7 @@ impl Desk {
         }
     }
 
-    /// Awake at first, then asleep until someone unparks this thread.
+    /// Spins at first, then parks until another thread unparks this one.
     fn wait(&self, is_over: impl Fn(u64) -> bool) -> u64 {
         let mut patience = SpinWait::new();
         loop {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// time between two frames. Waking it takes as long as a small operator.
 pub const AWAKE: Duration = Duration::from_micros(100);
 
-/// A value that other rules than the compiler's keep from being written while it is read.
+/// A value whose users guarantee that it is not written while it is read.
 pub struct SharedCell<T>(UnsafeCell<T>);
 
 impl<T: Copy> SharedCell<T> {
@@ -19,21 +19,21 @@ impl<T: Copy> SharedCell<T> {
     }
 
     /// # Safety
-    /// Nobody writes meanwhile.
+    /// No thread writes meanwhile.
     pub unsafe fn get(&self) -> T {
         // SAFETY: the caller's.
         unsafe { *self.0.get() }
     }
 
     /// # Safety
-    /// Nobody reads or writes meanwhile.
+    /// No thread reads or writes meanwhile.
     pub unsafe fn set(&self, value: T) {
         // SAFETY: the caller's.
         unsafe { *self.0.get() = value }
     }
 }
 
-/// A thread's patience while it waits: awake at first.
+/// A wait that spins for [`AWAKE`] before the thread parks.
 pub struct SpinWait(Instant);
 
 impl SpinWait {
@@ -41,7 +41,7 @@ impl SpinWait {
         SpinWait(Instant::now())
     }
 
-    /// Passes a moment, and says whether to go to sleep rather than pass another.
+    /// Spins once, and returns whether to park now.
     pub fn is_over(&self) -> bool {
         std::hint::spin_loop();
         self.0.elapsed() >= AWAKE

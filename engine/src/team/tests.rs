@@ -61,7 +61,7 @@ fn chunks_are_apart() {
 }
 
 #[test]
-fn workers_begin_as_told_and_end_with_the_team() {
+fn workers_start_with_begin_and_end_with_the_team() {
     let begun = Arc::new(AtomicUsize::new(0));
     let team = Team::start(4, {
         let begun = Arc::clone(&begun);
@@ -89,7 +89,7 @@ fn workers_that_fell_asleep_are_woken() {
 }
 
 #[test]
-fn a_panic_comes_out_on_the_leader_whoever_it_befalls() {
+fn a_panic_on_any_thread_is_raised_on_the_leader() {
     let _team = Team::start(3, || ()).unwrap();
     let leader = thread::current().id();
     for befalls_leader in [true, false, true, false] {

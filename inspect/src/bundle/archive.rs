@@ -1,7 +1,7 @@
 //! Reads the tar archive block by block, with every bound checked before the bytes behind it are read.
 //!
-//! Only one form of archive is accepted, the one that [`canonical_header`] describes: so one content has one
-//! sequence of bytes, and no field exists in which a flipped bit, a link or a second name could hide.
+//! Only one form of archive is accepted, the one of [`canonical_header`]. So one content has exactly one sequence of bytes,
+//! and no field can contain a flipped bit, a link or a second name unnoticed.
 
 use std::io::{self, Read};
 
@@ -184,7 +184,7 @@ pub(super) fn check_name(name: &str) -> Result<(), BundleFault> {
     }
 }
 
-/// A hostile name, made fit for a message.
+/// A name from the archive, made safe for a message.
 fn shown(name: &str) -> String {
     name.chars()
         .take(MAX_NAME)

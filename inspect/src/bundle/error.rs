@@ -40,7 +40,7 @@ pub enum BundleError {
 }
 
 impl BundleError {
-    /// True when the place to write to failed, rather than the bundle itself.
+    /// Whether writing failed because of the storage, and not because of the bundle.
     pub fn is_storage(&self) -> bool {
         matches!(self, BundleError::Write { .. })
     }

@@ -1,5 +1,5 @@
 //! The public keys that a station trusts: a folder of `.pub` files, and beside them the ids of keys that are revoked.
-//! Several keys make it possible to change them: the new one is added, bundles are signed anew, the old one is revoked.
+//! Several keys make a change of keys possible: the new key is added, bundles are signed with it, the old key is revoked.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,7 +11,7 @@ use aecsad_program::text_file::{self, TextError};
 use super::error::BundleError;
 use super::signature::PublicKey;
 
-/// Names, one a line, the ids of keys whose bundles are refused whatever else lies in the folder; `#` opens a comment.
+/// The file with the ids of revoked keys, one per line; `#` starts a comment. Bundles of these keys are always refused.
 pub const REVOKED_NAME: &str = "revoked";
 const MAX_KEYS: usize = 64;
 const MAX_REVOKED_BYTES: u64 = 64 << 10;

@@ -1,7 +1,7 @@
-//! The manifest: what a bundle says of itself, and every file in it by name, size and SHA-256.
+//! The manifest: a bundle's description, and every file in it by name, size and SHA-256.
 //!
 //! A bundle need not be signed, so the manifest's last line is a comment with the SHA-256 of all lines above it:
-//! a flipped bit is found with or without a key.
+//! a flipped bit is detected with or without a key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +25,9 @@ pub const FORMAT: u32 = 1;
 pub struct Manifest {
     /// Always [`FORMAT`].
     pub format: u32,
-    /// What is inspected, as the operator knows it.
+    /// The name of the inspected product.
     pub product: String,
-    /// Only grows: a station won't go back to an older one unless asked to.
+    /// The version. It only grows: a station does not install an older one without `--allow-downgrade`.
     pub version: u64,
     pub profile: Profile,
     /// Program and version that wrote the bundle.
@@ -72,12 +72,12 @@ pub struct Threshold {
 pub struct Tolerance {
     /// Largest difference of a normalised score from its golden value, relative where that is above 1.
     pub golden: f32,
-    /// The same where the CPU rounds a product before it adds it, if that makes a difference: it does in int8.
+    /// The same on a CPU without fused multiply-add, if that makes a difference. It does for int8 networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfused: Option<f32>,
 }
 
-/// One branch: whether it has a say, and the numbers that make its score comparable with the others'.
+/// One branch: whether it is active, and its normalisation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BranchStats {
@@ -111,7 +111,7 @@ pub struct Entry {
 pub const TRAINED: &str = "trained";
 
 impl Manifest {
-    /// When it was trained, as its provenance says (RFC 3339); bundles of earlier versions don't.
+    /// The time of training from the provenance (RFC 3339); bundles of earlier versions lack it.
     pub fn trained(&self) -> Option<&str> {
         self.provenance.get(TRAINED)?.as_str()
     }
@@ -134,7 +134,7 @@ impl Manifest {
         let above = unseal(bytes).ok_or(BundleFault::ManifestDamaged)?;
         let text = text_file::decode(above).map_err(|e| refused(e.to_string()))?;
         let table: toml::Table = text_file::toml(text).map_err(|e| refused(e.to_string()))?;
-        // Before the fields: a later format will have fields that this one doesn't know.
+        // The format is checked first, because a later format has fields that this version doesn't know.
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(found) if found != i64::from(FORMAT) => {
                 return Err(BundleFault::Format {
@@ -157,7 +157,7 @@ impl Manifest {
         check_entries(&self.entries)
     }
 
-    /// Whether a product can be called so.
+    /// Checks a product's name.
     pub fn check_product(product: &str) -> Result<(), BundleFault> {
         let bad_char = |c: char| c.is_control() || c == '/' || c == '\\';
         if product.trim().is_empty()

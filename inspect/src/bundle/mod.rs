@@ -34,7 +34,7 @@ pub const MAX_ENTRY_BYTES: u64 = 200 << 20;
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 pub const MAX_ENTRIES: usize = 64;
 
-/// A bundle in memory: whole, as its manifest says, and signed as far as [`Trust`] asked.
+/// A bundle in memory. It is whole, as its manifest says, and signed as [`Trust`] requires.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     pub manifest: Manifest,
@@ -58,7 +58,7 @@ impl Bundle {
             path: path.into(),
             source,
         };
-        // Asked before opening: opening a pipe waits for its writer.
+        // The type is checked before opening, because opening a pipe waits for its writer.
         let metadata = path.metadata().map_err(open_error)?;
         if metadata.is_dir() {
             return Err(refused(BundleFault::Folder));
@@ -92,7 +92,7 @@ impl Bundle {
             bound(&header.name, header.bytes, signature::MAX_SIGNATURE_BYTES)?;
             signature = Some(archive.body(&header)?);
         }
-        // Before parsing: with keys set, a stranger's manifest isn't even looked into.
+        // The signature is checked first: an untrusted manifest is not parsed.
         let signed_by = signature::check(&manifest_bytes, signature.as_deref(), trust)?;
         let manifest = Manifest::from_bytes(&manifest_bytes)?;
 
@@ -156,7 +156,7 @@ impl Bundle {
         self.bytes
     }
 
-    /// Id of the trusted key that signed it; `None` where no keys were asked for.
+    /// Id of the trusted key that signed it; `None` where no keys are required.
     pub fn signed_by(&self) -> Option<&str> {
         self.signed_by.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Who may sign: the manifest's minisign signature and the keys a station trusts.
+//! The manifest's minisign signature, and the keys that a station trusts.
 //!
 //! The signature covers the manifest, and the manifest covers every other file by its hash. The stock `minisign`
 //! verifies the same two files once they are unpacked.
@@ -16,18 +16,18 @@ use super::key_ring::KeyRing;
 /// The signature's first line. No signature covers it, so only this one text is accepted.
 pub const UNTRUSTED_COMMENT: &str = "signature of an aecsad bundle";
 
-/// The key that the demo's bundle is signed with. Everybody has its secret half, so it vouches for nothing.
+/// The key that the demo's bundle is signed with. Its secret half is public, so it proves nothing.
 const DEMO_KEY: &str = include_str!("../../../models/demo-key/aecsad.pub");
 
 /// A key file and a signature are a few hundred bytes.
 pub(super) const MAX_SIGNATURE_BYTES: u64 = 4096;
 
-/// Whose bundles are accepted.
+/// The keys whose bundles are accepted.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// Any bundle that is whole. A signature may be there; with no key to check it by, it counts for nothing.
+    /// Any bundle that is whole. A signature is not checked.
     Anyone,
-    /// The same, but for the demo's bundle: it is no model of what passes on a line.
+    /// Any bundle that is whole, except the demo's, which must not judge a real line.
     AnyoneButDemo,
     /// Only bundles signed by one of these, and not by a revoked one.
     Keys(KeyRing),
@@ -47,7 +47,7 @@ impl PublicKey {
             path: path.into(),
             source,
         };
-        // Asked before opening: opening a pipe waits for its writer.
+        // The type is checked before opening, because opening a pipe waits for its writer.
         if !path.metadata().map_err(unreadable)?.is_file() {
             return Err(unreadable(std::io::Error::other("it isn't a file")));
         }
@@ -78,7 +78,7 @@ impl PublicKey {
     }
 }
 
-/// Checks the signature and returns the signer's key id, or `None` if there is none to be vouched for.
+/// Checks the signature and returns the signer's key id, or `None` if no keys are required.
 pub(super) fn check(
     manifest: &[u8],
     signature: Option<&[u8]>,
@@ -125,7 +125,7 @@ fn parse(bytes: &[u8]) -> Result<(minisign_verify::Signature, String), BundleFau
     if untrusted.strip_prefix("untrusted comment: ") != Some(UNTRUSTED_COMMENT) {
         return Err(damaged());
     }
-    // This decoder refuses the spellings of the same bytes that minisign-verify's lets pass.
+    // This decoder accepts only the canonical base64 text; minisign-verify's accepts several texts for the same bytes.
     STANDARD.decode(second).map_err(|_| damaged())?;
     let signer = key_id(first).ok_or_else(damaged)?;
     let signature = minisign_verify::Signature::decode(text).map_err(|_| damaged())?;

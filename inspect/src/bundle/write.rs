@@ -1,5 +1,5 @@
-//! Writes a bundle: the same manifest and entries always give the same bytes, and the place it goes to holds
-//! either the whole new file or what was there before.
+//! Writes a bundle. The same manifest and entries always give the same bytes. After a failure the previous file is
+//! unchanged.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

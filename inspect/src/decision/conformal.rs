@@ -1,5 +1,5 @@
-//! The threshold as a promise: at most a stated share of good parts is rejected. Split-conformal ranking of good
-//! parts that trained nothing (Vovk, Gammerman, Shafer 2005).
+//! The conformal threshold: at most a stated share of good parts is rejected. Split-conformal ranking of held-out good parts
+//! (Vovk, Gammerman, Shafer 2005).
 
 /// Scores of good calibration parts, ascending.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Conformal {
         (1..=n).contains(&rank).then(|| self.sorted[rank - 1])
     }
 
-    /// Share of good parts, this one counted in, that are at least as strange as `score`: (k + 1) / (n + 1).
+    /// The p-value (k + 1) / (n + 1), where k of n calibration scores are at least as high as `score`.
     pub fn p_value(&self, score: f32) -> f32 {
         let below = self.sorted.partition_point(|s| *s < score);
         let at_least = self.sorted.len() - below;
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_promise_holds_on_fresh_parts() {
-        // A linear congruential sequence stands for exchangeable scores.
+        // A linear congruential sequence gives exchangeable scores.
         let mut state = 1u64;
         let mut next = || {
             state = state

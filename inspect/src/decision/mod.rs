@@ -1,17 +1,22 @@
-//! From raw scores to a verdict: each branch on one scale, their sum, and the conformal threshold (paper, eq. 9
+//! From raw scores to a decision: normalised branch scores, their weighted sum, and the conformal threshold (paper, eq. 9
 //! and 10).
 
 pub mod conformal;
 pub mod outliers;
 pub mod planted_scores;
 pub mod trimmed_z;
+mod verdict;
+
+use std::time::Duration;
 
 use crate::branches::Branch;
+use crate::branches::inventory::Counts;
 use crate::branches::scorer::RawScores;
 use conformal::Conformal;
 use trimmed_z::TrimmedZ;
+pub use verdict::{Limits, Stages, Verdict};
 
-/// A branch that has a say.
+/// An active branch.
 #[derive(Clone, Copy, Debug)]
 pub struct Voice {
     pub branch: Branch,
@@ -29,25 +34,12 @@ pub struct Decision {
     pub calibration: Conformal,
 }
 
-/// What the scores of one part come to.
-#[derive(Clone, Debug)]
-pub struct Judgement {
-    pub score: f32,
-    pub reject: bool,
-    pub p_value: f32,
-    /// Far beyond every good calibration part.
-    pub far_off: bool,
-    /// The branch that contributed most.
-    pub branch: Branch,
-    pub branches: BranchScores,
-}
-
-/// A score is far off from so many times the way from the middle of the good parts to the strangest of them.
+/// A score is far off if its distance from the good parts' median exceeds this multiple of the distance from there to their
+/// highest score or the threshold.
 const FAR_OFF: f32 = 3.0;
 
 impl Decision {
-    /// No good part has a score near this one: it is as far beyond the threshold, or the strangest calibration part, as that
-    /// is from the middle, and as far again.
+    /// The score above which a part is far off: no good part has a score near it.
     fn far_off(&self) -> f32 {
         let good = self.calibration.scores();
         let middle = good.get(good.len() / 2).copied().unwrap_or(self.threshold);
@@ -57,9 +49,13 @@ impl Decision {
         middle + FAR_OFF * (strangest - middle)
     }
 
-    /// The weighted sum of the branches' z. A branch whose score is missing or not a number makes the part
-    /// infinitely strange: what can't be judged is not good.
-    pub fn judge(&self, raw: &RawScores) -> Judgement {
+    /// Fuses the raw scores: the weighted sum of the branches' z. If a branch's score is missing or not finite, the fused
+    /// score is infinite and the part is rejected.
+    ///
+    /// The inspector adds counts and times to the verdict.
+    ///
+    /// *Shapes*: `raw` holds one score per branch, in the order of [`Branch::ALL`].
+    pub fn judge(&self, raw: &RawScores) -> Verdict {
         let mut branches = BranchScores::new();
         let mut score = 0.0;
         let mut strongest = (f32::NEG_INFINITY, Branch::Position);
@@ -72,16 +68,23 @@ impl Decision {
             if voice.weight * z > strongest.0 {
                 strongest = (voice.weight * z, voice.branch);
             }
-            // Cannot be full: voices has the same capacity.
+            // It can't be full: both vectors have the same capacity.
             let _ = branches.push((voice.branch, z));
         }
-        Judgement {
+        Verdict {
             score,
             reject: score.is_nan() || score > self.threshold,
             p_value: self.calibration.p_value(score),
             far_off: score.is_nan() || score > self.far_off(),
             branch: strongest.1,
             branches,
+            counts: Counts::default(),
+            limits: Limits {
+                threshold: self.threshold,
+                calibration_parts: self.calibration.scores().len(),
+            },
+            latency: Duration::ZERO,
+            stages: Stages::default(),
         }
     }
 }

@@ -1,18 +1,19 @@
-//! Which of many scores lie far off all others: strays among the images that are to say what is normal.
+//! Finds outliers among the scores of images that should show good parts.
 
 use super::trimmed_z::quantile;
 
-/// How far off is far, in multiples of the distance from the median to the upper quartile, where there are many scores.
-/// Scores of good parts end in an exponential tail, where one in two thousand lies further out than this.
+/// The limit for many scores, in multiples of the distance from the median to the upper quartile. Scores of good parts have
+/// an exponential tail: one in two thousand lies beyond this.
 pub const FAR: f64 = 10.0;
-/// With so many scores the quartile's own error doubles it: what is left out by mistake makes a threshold too strict.
+/// With this many scores the limit is doubled, for the quartile's own error: good parts left out by mistake would make the
+/// threshold too strict.
 const FEW: f64 = 10.0;
 
-/// The upper quartile of good parts' scores is no further from the median than so many times the lower one. It is where
-/// strays are a quarter of all, and then the lower one counts.
+/// The upper quartile of good parts' scores is at most this many times as far from the median as the lower one. Where it is
+/// further, a quarter of the images are outliers, and the lower quartile is used.
 const SKEWED: f64 = 2.0;
 
-/// The score above which one lies far off all others. None for scores that have no spread.
+/// The score above which a part is an outlier; `None` for scores without a spread.
 pub fn limit(scores: &[f32], far: f64) -> Option<f32> {
     let mut sorted: Vec<f64> = scores.iter().map(|s| f64::from(*s)).collect();
     sorted.sort_by(f64::total_cmp);

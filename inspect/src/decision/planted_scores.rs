@@ -1,12 +1,13 @@
-//! What anomalies planted in training score, branch by branch. They travel with the bundle, so that a station can say what
-//! a threshold of its own would still catch.
+//! Branch scores of the anomalies planted in training. A bundle carries them, so that a station can report how many of them
+//! its own threshold would detect.
 
 use ndarray::Array2;
 
 use super::Decision;
 
-/// Of each planted anomaly, each voice's z under the bundle's own scale: `[anomalies, voices]`, in the order of
-/// [`Decision::voices`].
+/// The z of each planted anomaly and active branch, on the bundle's own scale.
+///
+/// *Shapes*: `[anomalies, voices]`, in the order of [`Decision::voices`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlantedScores {
     z: Array2<f32>,
@@ -19,9 +20,9 @@ pub struct Caught {
     pub total: usize,
 }
 
-/// Under this share a threshold tells bad parts from good ones next to never.
+/// Below this share a threshold detects almost no bad part.
 const NEXT_TO_NONE: f64 = 0.05;
-/// Under this share a person should look at what the threshold was set on.
+/// Below this share the operator should check the parts that the threshold was set on.
 const FEW: f64 = 0.25;
 
 impl Caught {
@@ -45,7 +46,7 @@ impl std::fmt::Display for Caught {
 }
 
 impl PlantedScores {
-    /// None unless there is one column for each voice of the decision.
+    /// `None` unless `z` has one column for each active branch of the decision.
     pub fn new(z: Array2<f32>, decision: &Decision) -> Option<Self> {
         (z.ncols() == decision.voices.len()).then_some(PlantedScores { z })
     }
@@ -54,8 +55,8 @@ impl PlantedScores {
         &self.z
     }
 
-    /// How many of them `decision` rejects: the bundle's `own` one, or one on another scale with the same voices. An anomaly
-    /// is taken to lie as far above good parts there as it did in training.
+    /// How many of them `decision` rejects. It is the bundle's `own` decision, or one with another scale and the same branches.
+    /// An anomaly is assumed to lie as far above good parts as in training.
     pub fn caught(&self, decision: &Decision, own: &Decision) -> Caught {
         let factor = |at: usize| match (decision.voices.get(at), own.voices.get(at)) {
             (Some(here), Some(there)) => here.weight * there.z.std / here.z.std,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Scores that deviate by less than this share of their mean are taken to be equal. A smaller scale would turn the last
-/// digits of a sum, which differ between machines, into a verdict.
+/// Scores that deviate by less than this share of their mean count as equal. With a smaller scale, rounding errors that
+/// differ between machines would decide.
 const LEAST_SPREAD: f64 = 1e-3;
 
 /// A score `s` becomes `(s − mean) / std`.
@@ -15,9 +15,9 @@ pub struct TrimmedZ {
 }
 
 impl TrimmedZ {
-    /// From scores of good parts that trained nothing: those outside the 20 % and 80 % quantiles are dropped, then the mean
-    /// and the population deviation of the rest. Where the rest agree the deviation of all scores counts. None where these
-    /// agree as well: such scores offer no scale, and any that is made up gives a threshold without a meaning.
+    /// Fits to the scores of held-out good parts: the mean and the population deviation of those between the 20 % and 80 %
+    /// quantiles. If these are equal, the deviation of all scores is used; if all are equal, there is no scale and the result
+    /// is `None`.
     pub fn fit(scores: &[f32]) -> Option<Self> {
         let mut sorted: Vec<f64> = scores.iter().map(|s| *s as f64).collect();
         sorted.sort_by(f64::total_cmp);
@@ -47,7 +47,8 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-/// Linear between order statistics (numpy's default). `sorted` ascending; NaN when empty.
+/// The quantile `q` by linear interpolation between order statistics (NumPy's default). `sorted` is ascending; the result is
+/// NaN if it is empty.
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;

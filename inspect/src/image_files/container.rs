@@ -1,27 +1,27 @@
-//! The outer structure of image files, walked without decoding a pixel: is the file all there, is it one picture,
-//! and is it for a screen? The decoders don't say.
+//! Checks the outer structure of image files without decoding pixels: whether the file is complete, a single picture, and
+//! not CMYK. The decoders do not report this.
 
 use image::ImageFormat;
 
 use super::{jpeg, tiff};
 
-/// What the walk found.
+/// The result of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
-    /// One picture, complete as far as the structure tells.
+    /// One picture, complete as far as the structure shows.
     Whole,
     Truncated,
     /// Four inks: a JPEG of four components.
     Cmyk,
     /// Several frames or pages.
     Animated,
-    /// Cut in the middle or changed: what of it is wrong.
+    /// Cut in the middle or changed; the text says what is wrong.
     Damaged(&'static str),
-    /// Sound, but of a kind that is not read, in words.
+    /// Intact, but of an unsupported kind, which the text names.
     Unsupported(&'static str),
 }
 
-/// Looks at the structure of a whole file's `bytes`.
+/// Examines the structure of a whole file's `bytes`.
 pub fn examine(format: ImageFormat, bytes: &[u8]) -> Container {
     let found = match format {
         ImageFormat::Jpeg => jpeg::examine(bytes),
@@ -30,11 +30,11 @@ pub fn examine(format: ImageFormat, bytes: &[u8]) -> Container {
         ImageFormat::Bmp => bmp(bytes),
         _ => Some(Container::Whole),
     };
-    // Running off the end of the bytes is the one way a walk fails.
+    // A walk fails only at the end of the bytes.
     found.unwrap_or(Container::Truncated)
 }
 
-/// Chunks from IHDR to IEND; acTL says that there are frames to come.
+/// Chunks from IHDR to IEND; acTL announces several frames.
 fn png(bytes: &[u8]) -> Option<Container> {
     let mut at = 8;
     let mut animated = false;

@@ -1,8 +1,8 @@
-//! Image files → [`Frame`]: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour. Images of 16 bits are brought to 8 by the
-//! bit depth that is stated for all of them, never by what one image happens to hold.
+//! Reads image files as [`Frame`]s: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour. Images of 16 bits are converted to
+//! 8 bits by the bit depth stated for all of them, never by the values of one image.
 //!
-//! A file that would quietly become another picture than its maker meant (cut short, CMYK, several pages) is
-//! refused rather than guessed at. Size is judged by the header, before any pixel is decoded.
+//! A file that decoders would silently change (truncated, CMYK, several pages) is refused. The size is checked in the
+//! header, before any pixel is decoded.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -16,11 +16,11 @@ use super::container::{self, Container};
 use super::tiff;
 use crate::frame::Frame;
 
-/// Smaller than this shows no part.
+/// The smallest side of an image in pixels.
 pub const MIN_SIDE: u32 = 16;
-/// From this many pixels on an image is refused: 400 MB at 16 bits with alpha.
+/// The most pixels of an image: 400 MB at 16 bits with alpha.
 pub const MAX_PIXELS: u64 = 50_000_000;
-/// Enough for the largest image of all, uncompressed.
+/// Enough for the largest permitted image, uncompressed.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub enum ImageError {
 
 /// Bit depths that images of 16 bits may have.
 pub const BIT_DEPTHS: std::ops::RangeInclusive<u8> = 8..=16;
-/// Where no bit depth is stated, 16 bits are taken to be meant from this value on: cameras have 10, 12, 14 or 16 bits.
+/// Without a stated bit depth, an image with a value from here on has 16 bits: cameras have 10, 12, 14 or 16 bits.
 pub const FULL_RANGE_FROM: u16 = 1 << 14;
 
 /// The bit depth of a camera whose brightest value is this one.
@@ -101,13 +101,13 @@ pub fn narrowest_depth(brightest: u16) -> u8 {
     [8, 10, 12, 14].iter().find(fits).copied().unwrap_or(16)
 }
 
-/// Reads an image whose name says truly what it holds. A false name is [`ImageError::Mislabelled`]; a caller who
-/// doesn't mind reads it with [`read_image_by_content`].
+/// Reads an image whose extension must match its content, else the error is [`ImageError::Mislabelled`].
+/// [`read_image_by_content`] ignores the extension.
 pub fn read_image(path: &Path) -> Result<Frame, ImageError> {
     read_image_of_depth(path, None)
 }
 
-/// The same; images of 16 bits have this depth.
+/// Like [`read_image`], with this bit depth for images of 16 bits.
 pub fn read_image_of_depth(path: &Path, bit_depth: Option<u8>) -> Result<Frame, ImageError> {
     let bytes = read_bounded(path)?;
     let format = format_of(&bytes, path)?;
@@ -115,18 +115,18 @@ pub fn read_image_of_depth(path: &Path, bit_depth: Option<u8>) -> Result<Frame, 
     decode_as(format, &bytes, path, bit_depth)
 }
 
-/// Reads an image by what it holds, whatever it is named.
+/// Reads an image by its content, whatever its extension.
 pub fn read_image_by_content(path: &Path, bit_depth: Option<u8>) -> Result<Frame, ImageError> {
     decode(&read_bounded(path)?, path, bit_depth)
 }
 
-/// Whether a file holds a JPEG, whatever it is named.
+/// Whether a file's content is a JPEG, whatever its extension.
 pub fn is_jpeg(path: &Path) -> Result<bool, ImageError> {
     let unreadable = |source| ImageError::Unreadable {
         path: path.into(),
         source,
     };
-    // Asked before opening: opening a pipe waits for its writer.
+    // The type is checked before opening, because opening a pipe waits for its writer.
     if !path.metadata().map_err(unreadable)?.is_file() {
         return Err(unreadable(io::Error::other("it isn't a file")));
     }
@@ -185,7 +185,7 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, ImageError> {
         path: path.into(),
         source,
     };
-    // Asked before opening: opening a pipe waits for its writer.
+    // The type is checked before opening, because opening a pipe waits for its writer.
     let metadata = path.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(unreadable(io::Error::other("it isn't a file")));
@@ -227,7 +227,7 @@ fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, ImageError> {
     }
 }
 
-/// The name of another kind of image.
+/// The name of an unsupported kind of image.
 fn known_kind(guessed: Option<ImageFormat>, bytes: &[u8]) -> Option<&'static str> {
     Some(match guessed {
         Some(ImageFormat::Gif) => "a GIF image",
@@ -267,14 +267,14 @@ fn check_label(path: &Path, format: ImageFormat) -> Result<(), ImageError> {
     })
 }
 
-/// A decoder that has read the header and found nothing to refuse.
+/// A decoder whose header passed all checks.
 fn open<'a>(
     format: ImageFormat,
     bytes: &'a [u8],
     path: &Path,
 ) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
     let owned = || path.to_path_buf();
-    // The decoders themselves fill up a JPEG that is cut short, drop pages and convert CMYK, all without a word.
+    // The decoders silently complete a truncated JPEG, drop pages and convert CMYK.
     match container::examine(format, bytes) {
         Container::Whole => {}
         Container::Truncated => return Err(ImageError::Truncated { path: owned() }),
@@ -334,7 +334,7 @@ fn open<'a>(
     Ok(decoder)
 }
 
-/// None if the decoder panics. They are other people's, and one does on some damaged JPEGs (zune-jpeg 0.5.15).
+/// `None` if the decoder panics, as zune-jpeg 0.5.15 does on some damaged JPEGs.
 pub fn unless_it_breaks<T>(decode: impl FnOnce() -> T) -> Option<T> {
     unless_it_panics(decode)
 }
@@ -408,7 +408,7 @@ fn checked_depth(stated: Option<u8>, brightest: u16, path: &Path) -> Result<u8, 
     }
 }
 
-/// Over the colours of an image of 16 bits.
+/// The highest colour value of an image of 16 bits.
 fn brightest(image: &DynamicImage) -> Option<u16> {
     fn most<const N: usize>(pixels: &[[u16; N]], colours: usize) -> Option<u16> {
         pixels
@@ -426,8 +426,8 @@ fn brightest(image: &DynamicImage) -> Option<u16> {
     }
 }
 
-/// Interleaved 8-bit RGB. Grey is replicated. Alpha is dropped, not blended: the colour is what the camera saw, the
-/// transparency an editor's.
+/// Converts to interleaved 8-bit RGB. Grey is replicated. Alpha is dropped and not blended, because a camera gives no
+/// transparency.
 fn to_rgb(image: DynamicImage, bit_depth: u8) -> Option<Vec<u8>> {
     let narrow = |value| to_8_bit(value, bit_depth);
     Some(match image {
@@ -452,7 +452,7 @@ fn grey<T: Copy, const N: usize>(pixels: &[[T; N]], narrow: impl Fn(T) -> u8) ->
     pixels.iter().flat_map(|p| [narrow(p[0]); 3]).collect()
 }
 
-/// 16 bits onto 8 to the nearest: 65535 = 257 · 255. Fewer are shifted, as the camera's own path shifts them.
+/// Rounds 16 bits to the nearest 8-bit value: 65535 = 257 · 255. Lower depths are shifted, as camera buffers are.
 fn to_8_bit(value: u16, bit_depth: u8) -> u8 {
     match bit_depth {
         16.. => ((u32::from(value) + 128) / 257) as u8,

@@ -1,4 +1,4 @@
-//! Which files of a folder are images.
+//! Lists the image files of a folder.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::ffi::OsStrExt;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::decode::ImageError;
 
-/// Extensions that are taken for images, in lower case.
+/// Extensions of image files, in lower case.
 pub const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
 
-/// The images in `folder` and its sub-folders, sorted. Hidden files and other extensions are passed over. A link to a
-/// folder is followed, but each folder is entered once, so links that go round end.
+/// The images in `folder` and its sub-folders, sorted. Hidden files and other extensions are skipped. A link to a folder is
+/// followed, but each folder is entered once, so circular links end.
 pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
     let mut images = Vec::new();
     let mut entered = BTreeSet::new();
@@ -40,7 +40,7 @@ pub fn list_images_flat(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
     Ok(read(folder)?.images)
 }
 
-/// What is in one folder, each list sorted.
+/// The content of one folder, each list sorted.
 struct Listing {
     images: Vec<PathBuf>,
     folders: Vec<PathBuf>,

@@ -1,21 +1,21 @@
-//! A JPEG's structure and its coded blocks, walked without computing a pixel (ITU T.81). Decoders fill what is missing
-//! with grey and report nothing, whether or not a camera closed the cut frame with an end marker: so the blocks are counted.
+//! Walks a JPEG's structure and its coded blocks without computing pixels (ITU T.81). Decoders fill missing blocks with grey
+//! and report nothing, even where a camera closed a truncated frame with an end marker. So the blocks are counted here.
 
 mod huffman;
 
 use super::MAX_PIXELS;
 use super::container::{Container, u16_at};
-use huffman::{Bits, HuffmanTable, customary};
+use huffman::{Bits, HuffmanTable, standard};
 
-/// More than any encoder writes; bounds the walk.
+/// More scans than any encoder writes; it bounds the walk.
 const MAX_SCANS: usize = 100;
 /// A coefficient that no scan has brought yet.
 const NOT_SENT: u8 = 255;
 
-/// Why the coded blocks can't be followed to the end of the picture.
+/// Why the coded blocks can't be read to the end of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BundleFault {
-    /// The bits of a scan run out before its last block.
+enum ScanFault {
+    /// The scan ends before its last block.
     Cut,
     Damaged(&'static str),
 }
@@ -56,13 +56,13 @@ struct Scan {
 /// Marker segments from SOI to EOI. A thumbnail's own markers lie inside an APP segment and are stepped over with it.
 /// None where the bytes end first.
 pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
-    let mut tables = customary();
+    let mut tables = standard();
     let mut picture = None;
     let mut restart_interval = 0;
     let mut scans = 0;
     let mut at = 2;
     loop {
-        // Fill bytes before a marker, and whatever a writer left between segments.
+        // Skips fill bytes before a marker, and other bytes between segments.
         while *bytes.get(at)? != 0xff {
             at += 1;
         }
@@ -103,20 +103,20 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
                     return Some(Container::Unsupported("a JPEG of more than 100 scans"));
                 }
                 let Some(picture) = &mut picture else {
-                    // Too large to be read, or its size comes later: the decoder refuses it by its header.
+                    // The picture is too large, or its height comes later: the decoder refuses it by its header.
                     continue;
                 };
                 let walked = picture
                     .begin(segment)
-                    .ok_or(BundleFault::Damaged("a scan's header"))
+                    .ok_or(ScanFault::Damaged("a scan's header"))
                     .and_then(|(members, scan)| {
                         let mut bits = Bits::new(bytes, at);
                         picture.walk(&members, &scan, &tables, restart_interval, &mut bits)
                     });
                 match walked {
                     Ok(end) => at = end,
-                    Err(BundleFault::Cut) => return None,
-                    Err(BundleFault::Damaged(what)) => return Some(Container::Damaged(what)),
+                    Err(ScanFault::Cut) => return None,
+                    Err(ScanFault::Damaged(what)) => return Some(Container::Damaged(what)),
                 }
             }
             _ => {}
@@ -125,7 +125,7 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
 }
 
 impl Picture {
-    /// What a frame header says: a picture, nothing where the decoder refuses its size, or a kind that isn't read.
+    /// Reads a frame header: a picture, nothing where the decoder refuses its size, or an unsupported kind.
     fn announced(marker: u8, segment: &[u8]) -> Option<Result<Option<Picture>, Container>> {
         let [bits, _, _, _, _, count, ..] = *segment else {
             return None;
@@ -193,7 +193,7 @@ impl Picture {
         components.any(|component| component.lowest_bit.iter().any(|&low| low != 0))
     }
 
-    /// Reads a scan's header: which components take part, and what of them comes.
+    /// Reads a scan's header: its components and the range of their coefficients.
     fn begin(&mut self, segment: &[u8]) -> Option<(heapless::Vec<usize, 3>, Scan)> {
         let count = usize::from(*segment.first()?);
         let mut members = heapless::Vec::new();
@@ -235,7 +235,7 @@ impl Picture {
         tables: &huffman::Tables,
         restart_interval: usize,
         bits: &mut Bits<'_>,
-    ) -> Result<usize, BundleFault> {
+    ) -> Result<usize, ScanFault> {
         let interleaved = members.len() > 1;
         let (across, down) = match members {
             [alone] => (self.components[*alone].wide, self.components[*alone].high),
@@ -294,16 +294,12 @@ impl Component {
     }
 }
 
-fn dc_difference(dc: &HuffmanTable, bits: &mut Bits<'_>) -> Result<(), BundleFault> {
+fn dc_difference(dc: &HuffmanTable, bits: &mut Bits<'_>) -> Result<(), ScanFault> {
     let size = dc.decode(bits)?;
     bits.skip(u32::from(size.min(16)))
 }
 
-fn whole_block(
-    dc: &HuffmanTable,
-    ac: &HuffmanTable,
-    bits: &mut Bits<'_>,
-) -> Result<(), BundleFault> {
+fn whole_block(dc: &HuffmanTable, ac: &HuffmanTable, bits: &mut Bits<'_>) -> Result<(), ScanFault> {
     dc_difference(dc, bits)?;
     let mut at = 1;
     while at < 64 {
@@ -314,7 +310,7 @@ fn whole_block(
             _ => {
                 at += run + 1;
                 if at > 64 {
-                    return Err(BundleFault::Damaged("a block with too many coefficients"));
+                    return Err(ScanFault::Damaged("a block with too many coefficients"));
                 }
                 bits.skip(size)?;
             }
@@ -330,7 +326,7 @@ fn band(
     nonzero: &mut u64,
     end_of_band_run: &mut u32,
     bits: &mut Bits<'_>,
-) -> Result<(), BundleFault> {
+) -> Result<(), ScanFault> {
     let mut at = scan.first;
     if *end_of_band_run == 0 {
         while at <= scan.last {
@@ -357,7 +353,7 @@ fn band(
             }
             if size > 0 {
                 if at > scan.last {
-                    return Err(BundleFault::Damaged("a block with too many coefficients"));
+                    return Err(ScanFault::Damaged("a block with too many coefficients"));
                 }
                 *nonzero |= 1 << at;
             }

@@ -1,4 +1,4 @@
-//! Image files: which of a folder's files are images, and their pixels as a [`Frame`](crate::frame::Frame).
+//! Lists and reads image files, as [`Frame`](crate::frame::Frame)s.
 
 pub mod container;
 mod decode;

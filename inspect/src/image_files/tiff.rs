@@ -1,5 +1,5 @@
-//! What a TIFF's first directory says of its picture, classic or BigTIFF, so that a kind that isn't read is called by its
-//! name; and grey with transparency, which the `image` crate leaves out.
+//! Reads the first directory of a TIFF, classic or BigTIFF, to name unsupported kinds in messages. Decodes grey with
+//! transparency, which the `image` crate does not.
 
 use std::io::Cursor;
 
@@ -116,7 +116,7 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
     Some(Container::Unsupported(kind))
 }
 
-/// Whether each pixel is a grey and something beside it.
+/// Whether each pixel is a grey value with an alpha value.
 pub(super) fn is_grey_with_alpha(bytes: &[u8]) -> bool {
     let two_samples = |directory: Directory<'_>| {
         matches!(directory.number(PHOTOMETRIC), Some(0 | 1))
@@ -125,7 +125,7 @@ pub(super) fn is_grey_with_alpha(bytes: &[u8]) -> bool {
     Directory::open(bytes).is_some_and(two_samples)
 }
 
-/// A picture of grey and alpha, of which the grey is handed on.
+/// A decoder for grey with alpha, which returns the grey values.
 pub(super) struct GreyWithAlpha<'a> {
     decoder: Decoder<Cursor<&'a [u8]>>,
     size: (u32, u32),

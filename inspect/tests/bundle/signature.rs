@@ -74,7 +74,7 @@ fn unsigned_is_refused_where_keys_are_set() {
 }
 
 #[test]
-fn a_stranger_s_key_is_refused_by_name() {
+fn an_unknown_key_is_refused_by_name() {
     let (key, other) = (pair(), pair());
     let BundleFault::UnknownSigner { signer, trusted } = fault(&signed(&key), &[&other]) else {
         panic!()

@@ -187,7 +187,7 @@ fn a_jpeg_without_huffman_tables_means_the_customary_ones() {
 }
 
 #[test]
-fn names_and_codes_are_told_apart() {
+fn names_and_codes_are_unique() {
     for (format, name, code) in PixelFormat::ALL {
         assert_eq!(PixelFormat::named(name), Some(format));
         assert_eq!((format.name(), format.fourcc()), (name, code));

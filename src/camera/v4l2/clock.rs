@@ -1,10 +1,10 @@
-//! The kernel's monotonic time stamps as [`Instant`]s, which count on the same clock but don't say from where.
+//! Converts the kernel's monotonic time stamps to [`Instant`]s. Both use the same clock, but an `Instant` hides its origin.
 
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// One moment, read on both.
+/// One point in time, read as both.
 pub struct Monotonic {
     here: Instant,
     kernel: Duration,
@@ -12,7 +12,7 @@ pub struct Monotonic {
 
 impl Monotonic {
     pub fn now() -> Self {
-        // It can't fail for this clock.
+        // This call can't fail for the monotonic clock.
         let kernel = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
         Monotonic {
             here: Instant::now(),
@@ -20,8 +20,8 @@ impl Monotonic {
         }
     }
 
-    /// The moment at which the kernel's clock stood at `stamp`. One in the future, or older than any frame that is still
-    /// of use, is a driver's mistake and taken for now.
+    /// The `Instant` of a time stamp. A stamp in the future, or older than any usable frame, is a driver's mistake; the
+    /// current time is used instead.
     pub fn instant(&self, stamp: Duration) -> Instant {
         let age = self.kernel.checked_sub(stamp).filter(|age| *age < OLDEST);
         age.and_then(|age| self.here.checked_sub(age))

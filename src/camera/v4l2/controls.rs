@@ -11,7 +11,7 @@ use v4l::v4l2::{ioctl, vidioc};
 use super::super::CameraError;
 use super::V4l2Settings;
 
-/// A driver that never ends its list is broken.
+/// The most controls read, so that a driver that never ends its list does not block the start.
 const MOST_CONTROLS: usize = 1_024;
 
 /// Sets each control, in the order of the station file, and returns what was read back.

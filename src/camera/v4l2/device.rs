@@ -1,4 +1,4 @@
-//! One open camera: what was asked for and granted, and its stream of buffers.
+//! One open camera: the requested and granted settings, and its stream of buffers.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -23,12 +23,12 @@ use super::{V4l2Settings, controls};
 /// Frames that the driver may fill while one is read.
 const BUFFERS: u32 = 4;
 
-/// What the driver agreed to.
+/// The settings that the driver granted.
 #[derive(Clone, Debug)]
 pub struct Granted {
     pub card: String,
     pub layout: BufferLayout,
-    /// Frames a second, if the driver has a rate.
+    /// Frames per second, if the driver has a rate.
     pub frame_rate: Option<f64>,
     /// Each control that was set, with the value read back.
     pub controls: Vec<(String, i64)>,
@@ -59,7 +59,7 @@ pub struct Received<'a> {
     pub sequence: u32,
     /// On the kernel's monotonic clock, if the driver says so.
     pub stamp: Option<Duration>,
-    /// The driver marked it.
+    /// The driver marked the frame as damaged.
     pub damaged: bool,
 }
 
@@ -76,7 +76,7 @@ impl V4l2Device {
             move |error: io::Error| explain(name, what, &error)
         };
         let device = v4l::Device::with_path(&settings.device).map_err(failed("be opened"))?;
-        // Anything that is no V4L2 device does not know the question.
+        // Only a V4L2 device answers this request.
         let capabilities = device
             .query_caps()
             .map_err(|_| CameraError::NotACamera(name.clone()))?;
@@ -91,7 +91,7 @@ impl V4l2Device {
         let controls = controls::set(&device, settings)?;
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(failed("give buffers"))?;
-        // The first stays out: `next` hands the buffer it gave last back to the driver, which is this one at the start.
+        // Buffer 0 is not queued here: at its first call `next` queues it as the buffer returned last.
         for index in 1..BUFFERS as usize {
             if CaptureStream::queue(&mut stream, index).is_err() {
                 break;
@@ -109,9 +109,9 @@ impl V4l2Device {
         })
     }
 
-    /// The next buffer, waited for. After an error the device must be opened anew.
+    /// Waits for the next buffer. After an error the device must be opened again.
     pub fn receive(&mut self, wait: Duration) -> io::Result<Option<Received<'_>>> {
-        // Asked before `next`, which after a time-out of its own never works again.
+        // The device is polled before `next`, because `next` never works again after its own time-out.
         let ready = match self.stream.handle().poll(POLLIN, wait.as_millis() as i32) {
             Ok(ready) => ready,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
@@ -143,11 +143,11 @@ const ENODEV: i32 = 19;
 
 impl Drop for V4l2Device {
     fn drop(&mut self) {
-        // Dropping a stream that can't be stopped panics, unless the device is gone; leaking its few buffers does not.
+        // Dropping a stream that can't be stopped panics unless the device is disconnected, so its few buffers are leaked instead.
         let stopped = self.stream.stop();
-        let gone = |error: &io::Error| error.raw_os_error() == Some(ENODEV);
+        let disconnected = |error: &io::Error| error.raw_os_error() == Some(ENODEV);
         match stopped {
-            Err(error) if !gone(&error) => {
+            Err(error) if !disconnected(&error) => {
                 log::warn!("the camera's stream can't be stopped: {error}")
             }
             // SAFETY: the stream is dropped here only, and not used after.
@@ -156,7 +156,8 @@ impl Drop for V4l2Device {
     }
 }
 
-/// Asks by the kernel's own structure: the crate's conversion of the answer panics on a colour space that it doesn't know.
+/// Sets the format with the kernel's own structure, because the crate's conversion of the answer panics on unknown colour
+/// spaces.
 fn set_format(device: &v4l::Device, settings: &V4l2Settings) -> Result<BufferLayout, CameraError> {
     let name = settings.name();
     let fourcc = FourCC::new(&settings.format.fourcc());
@@ -205,7 +206,7 @@ fn set_format(device: &v4l::Device, settings: &V4l2Settings) -> Result<BufferLay
     })
 }
 
-/// Enumerations of linux/videodev2.h, with its defaults where the driver leaves the choice.
+/// Reads the enumerations of linux/videodev2.h, with their defaults where the driver leaves the choice.
 fn encoding(granted: &v4l2_pix_format) -> YuvEncoding {
     const COLORSPACE_REC709: u32 = 3;
     const COLORSPACE_JPEG: u32 = 7;
@@ -231,7 +232,7 @@ fn set_rate(device: &v4l::Device, settings: &V4l2Settings) -> Result<Option<f64>
         .set_params(&Parameters::new(interval))
         .map(|p| rate(p.interval))
         .map_err(|error| explain(settings.name(), "take a frame rate", &error))?;
-    // Drivers round intervals to their own clock.
+    // Drivers round frame intervals to their own clock, so 2 % are tolerated.
     if (granted / asked - 1.0).abs() > 0.02 {
         return Err(CameraError::NotGranted {
             device: settings.name(),

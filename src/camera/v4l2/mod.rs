@@ -1,5 +1,5 @@
-//! A V4L2 camera: opened as the station file says or refused, read through memory-mapped buffers, and opened again with
-//! back-off when it is unplugged or falls silent.
+//! A V4L2 camera. It is opened with the station file's settings or refused, read through memory-mapped buffers, and opened
+//! again with back-off when it is unplugged or delivers no frames.
 
 pub mod clock;
 mod controls;
@@ -21,7 +21,7 @@ use device::{Received, V4l2Device};
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
-/// What a station file asks of its camera.
+/// The camera settings of a station file.
 #[derive(Clone, Debug)]
 pub struct V4l2Settings {
     pub device: PathBuf,
@@ -30,9 +30,9 @@ pub struct V4l2Settings {
     pub format: PixelFormat,
     /// How far 10- and 12-bit values are shifted down to 8.
     pub shift: u32,
-    /// Frames a second; as the camera likes if none.
+    /// Frames per second; `None` leaves the camera's own rate.
     pub frame_rate: Option<f64>,
-    /// A camera that runs freely and gives no frame for so long has stalled. None for one that waits for a trigger.
+    /// A camera that runs freely has stalled after this time without a frame. `None` for a camera that waits for a trigger.
     pub stall: Option<Duration>,
     /// Control names and the values they must have.
     pub controls: Vec<(String, i64)>,
@@ -44,7 +44,7 @@ impl V4l2Settings {
     }
 }
 
-/// Opens the camera, sets it up and closes it again: what it grants.
+/// Opens the camera, sets it up, closes it again and returns the granted settings.
 pub fn probe(settings: &V4l2Settings) -> Result<Granted, CameraError> {
     V4l2Device::open(settings).map(|device| device.granted.clone())
 }
@@ -62,7 +62,7 @@ struct Open {
     sequence: Option<u32>,
     /// When the last frame came, or the stream began.
     fed: Instant,
-    /// Its first frame has not been reported as [`Capture::Recovered`] yet.
+    /// Whether [`Capture::Recovered`] was reported since the last loss.
     reported_back: bool,
 }
 

@@ -21,7 +21,7 @@ fn conveyor() -> Conveyor {
     }
 }
 
-/// What the virtual line does at one moment, earliest first.
+/// An event of the virtual line, the earliest first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Captured(u32),
@@ -73,9 +73,9 @@ fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
 
     let mut tracker = Tracker::<64>::new(Belt::new(conveyor()), policies);
     let mut fates = HashMap::new();
-    while let Some(std::cmp::Reverse((now, happening))) = events.pop() {
+    while let Some(std::cmp::Reverse((now, event))) = events.pop() {
         let mut decided = Vec::new();
-        match happening {
+        match event {
             Event::Captured(id) => {
                 decided.extend(tracker.enter(parts[id as usize - 1], now));
             }
@@ -245,7 +245,7 @@ fn too_many_rejects_in_a_row_stop_the_station_and_a_good_part_ends_a_row() {
 }
 
 #[test]
-fn a_good_part_within_another_s_pulse_is_told() {
+fn a_good_part_within_another_s_pulse_is_reported() {
     let mut tracker = Tracker::<16>::new(Belt::new(conveyor()), Policies::default());
     let start = Instant::now();
     // The pulse of a part hits what comes within 40 ms after it.
@@ -291,7 +291,7 @@ fn counted() -> Conveyor {
 }
 
 #[test]
-fn a_part_on_a_standing_belt_is_never_late_and_one_that_is_lost_is_told() {
+fn a_part_on_a_standing_belt_is_never_late_and_a_lost_one_is_reported() {
     let start = Instant::now();
     let mut tracker = Tracker::<16>::new(Belt::new(counted()), Policies::default());
     let read = |tracker: &mut Tracker<16>, ms: u32, count: i64| {
@@ -336,7 +336,7 @@ fn a_part_on_a_standing_belt_is_never_late_and_one_that_is_lost_is_told() {
 }
 
 proptest! {
-    /// However parts, verdicts and a counted belt come, each part gets one fate, no fate's moment is past, and a part to be
+    /// However parts, verdicts and a counted belt come, each part gets one fate, no fate is too late, and a part to be
     /// rejected passes only with an alarm.
     #[test]
     fn every_part_gets_one_fate_and_none_passes_silently(

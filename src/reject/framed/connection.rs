@@ -1,4 +1,4 @@
-//! One connection: the messages sent whose answers are still to come, and the rhythm in which the actuator is asked.
+//! One connection: the unacknowledged messages, and the times of greetings and heartbeats.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use aecsad_link::{Envelope, MAX_FRAME, ToActuator, encode};
 use heapless::Deque;
 
-use super::wire::{Heard, Noise, Wire};
+use super::wire::{Noise, Received, Wire};
 
-/// Answers come within a few messages; what is older will not be answered any more.
+/// Unacknowledged messages kept. Answers come within a few messages, so older ones will not be answered.
 const UNANSWERED: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +34,14 @@ pub struct Connection {
     pub seq: u16,
     /// The actuator has answered our greeting.
     pub greeted: bool,
-    /// When the first message was sent since the actuator's last word, whatever it said.
+    /// When the first message since the actuator's latest message was sent.
     asked_at: Option<Instant>,
     /// When the next greeting or heartbeat is due.
     pub beat_at: Instant,
 }
 
 impl Connection {
-    /// `seq` is the number before its first message's.
+    /// The first message gets the number after `seq`.
     pub fn new(wire: Box<dyn Wire>, now: Instant, seq: u16) -> Self {
         Connection {
             wire,
@@ -80,29 +80,29 @@ impl Connection {
         Some(answered)
     }
 
-    pub fn hear(&mut self, now: Instant) -> io::Result<Option<Heard>> {
-        let heard = self.wire.hear(now)?;
-        if heard.is_some() {
+    pub fn receive(&mut self, now: Instant) -> io::Result<Option<Received>> {
+        let received = self.wire.receive(now)?;
+        if received.is_some() {
             self.asked_at = None;
         }
-        Ok(heard)
+        Ok(received)
     }
 
-    /// How long the actuator has had something to answer and has said nothing, as far as was listened.
+    /// How long the actuator has left a message unanswered, up to the time until which the port was read.
     pub fn unanswered_for(&self, now: Instant) -> Duration {
         let asked_at = self.asked_at.unwrap_or(now);
-        self.listened_until(now).saturating_duration_since(asked_at)
+        self.read_until(now).saturating_duration_since(asked_at)
     }
 
-    pub fn listened_until(&self, now: Instant) -> Instant {
-        self.wire.listened_until(now)
+    pub fn read_until(&self, now: Instant) -> Instant {
+        self.wire.read_until(now)
     }
 
     pub fn noise(&self) -> Noise {
         self.wire.noise()
     }
 
-    pub fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>> {
-        self.wire.hear_within(wait)
+    pub fn receive_within(&mut self, wait: Duration) -> io::Result<Option<Received>> {
+        self.wire.receive_within(wait)
     }
 }

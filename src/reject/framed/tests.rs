@@ -223,7 +223,7 @@ fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
             assert!(rejector.poll(Instant::now()).is_none());
             thread::park_timeout(10 * MS);
         }
-        assert!(rejector.waiting[0].accepted);
+        assert!(rejector.pending[0].accepted);
         // The port stays: only the actuator's memory goes. The next heartbeat finds out.
         off.store(true, Ordering::Relaxed);
         let seen = until(&mut rejector, |e| matches!(e, RejectEvent::Pulsed { .. }));
@@ -273,15 +273,15 @@ fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
     assert_eq!(gate.pulsed(), [1]);
 }
 
-/// A wire without threads: what was said to the actuator, what it says, and how far somebody has listened.
+/// A wire without threads: the messages to the actuator, its messages, and the time until which they were read.
 #[derive(Clone, Default)]
 struct PlayedWire(Arc<Mutex<Played>>);
 
 #[derive(Default)]
 struct Played {
     said: Vec<Envelope<ToActuator>>,
-    to_hear: VecDeque<Heard>,
-    listened: Option<Instant>,
+    inbox: VecDeque<Received>,
+    read_until: Option<Instant>,
 }
 
 impl PlayedWire {
@@ -302,11 +302,11 @@ impl PlayedWire {
             at_us: (at - start).as_micros() as u64,
             answer: Answer::Done,
         };
-        played.to_hear.push_back(Heard { at, message });
+        played.inbox.push_back(Received { at, message });
     }
 
-    fn listened(&self, until: Instant) {
-        self.0.lock().unwrap().listened = Some(until);
+    fn read_until(&self, until: Instant) {
+        self.0.lock().unwrap().read_until = Some(until);
     }
 }
 
@@ -326,16 +326,16 @@ impl wire::Wire for PlayedWire {
         Ok(())
     }
 
-    fn hear(&mut self, _now: Instant) -> std::io::Result<Option<Heard>> {
-        Ok(self.0.lock().unwrap().to_hear.pop_front())
+    fn receive(&mut self, _now: Instant) -> std::io::Result<Option<Received>> {
+        Ok(self.0.lock().unwrap().inbox.pop_front())
     }
 
-    fn hear_within(&mut self, _wait: Duration) -> std::io::Result<Option<Heard>> {
+    fn receive_within(&mut self, _wait: Duration) -> std::io::Result<Option<Received>> {
         Ok(None)
     }
 
-    fn listened_until(&self, now: Instant) -> Instant {
-        self.0.lock().unwrap().listened.unwrap_or(now)
+    fn read_until(&self, now: Instant) -> Instant {
+        self.0.lock().unwrap().read_until.unwrap_or(now)
     }
 }
 
@@ -350,22 +350,22 @@ fn played(start: Instant) -> (PlayedWire, FramedSerial) {
 }
 
 #[test]
-fn only_an_actuator_that_has_counted_counts_anew() {
+fn only_an_actuator_that_has_counted_restarts_its_count() {
     let start = Instant::now();
     let (_wire, mut rejector) = played(start);
-    rejector.counts_anew();
-    assert!(rejector.to_tell.is_empty());
+    rejector.restart_encoder();
+    assert!(rejector.events.is_empty());
     rejector.encoder.read(start, 5);
-    rejector.counts_anew();
-    let reported = rejector.to_tell.pop_front();
+    rejector.restart_encoder();
+    let reported = rejector.events.pop_front();
     assert!(
-        matches!(reported, Some(RejectEvent::CountsAnew)),
+        matches!(reported, Some(RejectEvent::CountRestarted)),
         "{reported:?}"
     );
 }
 
 #[test]
-fn an_actuator_that_nobody_asked_is_not_silent() {
+fn an_actuator_without_a_request_is_not_silent() {
     // As long as loading a bundle may take, before the first look.
     let wire = PlayedWire::default();
     let start = Instant::now();
@@ -390,15 +390,15 @@ fn an_actuator_that_nobody_asked_is_not_silent() {
 }
 
 #[test]
-fn what_nobody_has_listened_for_yet_is_not_missing() {
+fn what_was_not_read_yet_is_not_missing() {
     let start = Instant::now();
     let (wire, mut rejector) = played(start);
     let fire = start + 100 * MS;
     rejector.schedule(1, FirePoint::At(fire), start).unwrap();
     wire.answer(start, start + MS);
     assert!(rejector.poll(start + MS).is_none());
-    // The thread that listens was held up, this one goes on.
-    wire.listened(start + 50 * MS);
+    // The reading thread was held up, this one goes on.
+    wire.read_until(start + 50 * MS);
     let later = fire + 4 * SILENT_AFTER;
     assert!(rejector.poll(later).is_none());
     assert_eq!(rejector.pending(), 1);
@@ -412,8 +412,8 @@ fn what_nobody_has_listened_for_yet_is_not_missing() {
     wire.0
         .lock()
         .unwrap()
-        .to_hear
-        .push_back(Heard { at, message });
+        .inbox
+        .push_back(Received { at, message });
     let reported = rejector.poll(later);
     assert!(
         matches!(
@@ -427,16 +427,16 @@ fn what_nobody_has_listened_for_yet_is_not_missing() {
         "{reported:?}"
     );
 
-    // Whoever has listened and heard nothing knows better.
+    // Once the port was read without a message, the report is missing.
     rejector
         .schedule(2, FirePoint::At(later + 100 * MS), later)
         .unwrap();
     wire.answer(start, later + MS);
     assert!(rejector.poll(later + MS).is_none());
     let due = later + 100 * MS + CONFIRM_WITHIN;
-    wire.listened(due);
+    wire.read_until(due);
     assert!(rejector.poll(due + 40 * MS).is_none());
-    wire.listened(due + MS);
+    wire.read_until(due + MS);
     let reported = rejector.poll(due + 40 * MS);
     assert!(
         matches!(reported, Some(RejectEvent::Unconfirmed { part: 2 })),

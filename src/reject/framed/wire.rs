@@ -1,4 +1,4 @@
-//! What carries frames to the actuator and messages back: a serial port with a thread that listens.
+//! Carries frames to the actuator and messages back: a serial port with a thread that reads it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -16,38 +16,38 @@ use crate::reject::{Peer, RejectError};
 use crate::serial::{self, SerialError, Terms};
 
 /// The owner polls at least once a second, and an actuator sends some fifty messages a second.
-const UNHEARD: usize = 256;
+const UNREAD: usize = 256;
 /// How long a write may wait for room in the port's buffer.
 const WRITE_WAIT: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, Debug)]
-pub struct Heard {
+pub struct Received {
     pub at: Instant,
     pub message: FromActuator,
 }
 
 /// One open connection.
 pub trait Wire: Send {
-    /// A wire without room loses the frame; only one that is gone is an error.
+    /// A full buffer loses the frame; only a lost connection is an error.
     fn write(&mut self, frame: &[u8]) -> io::Result<()>;
 
     /// The next message that has arrived by `now`.
-    fn hear(&mut self, now: Instant) -> io::Result<Option<Heard>>;
+    fn receive(&mut self, now: Instant) -> io::Result<Option<Received>>;
 
-    /// The next message, waited for.
-    fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>>;
+    /// Waits for the next message.
+    fn receive_within(&mut self, wait: Duration) -> io::Result<Option<Received>>;
 
-    /// Whatever arrived before this moment is to be heard. It lies behind `now` where whoever listens does not get to run:
-    /// what has not been heard by then says nothing about the actuator.
-    fn listened_until(&self, now: Instant) -> Instant;
+    /// All bytes that arrived before this time were read. It is earlier than `now` where the reading thread did not get to
+    /// run: then a missing answer says nothing about the actuator.
+    fn read_until(&self, now: Instant) -> Instant;
 
-    /// What came beside the actuator's messages.
+    /// What the connection carried apart from the actuator's messages.
     fn noise(&self) -> Noise {
         Noise::default()
     }
 }
 
-/// What a wire carries that is no message of the actuator's.
+/// What a connection carried apart from the actuator's messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Noise {
     /// The station's own messages come back.
@@ -56,7 +56,7 @@ pub struct Noise {
     pub strange: bool,
 }
 
-/// Makes a connection anew, as often as it is lost.
+/// Opens a connection, again after each loss.
 pub trait Dial: Send {
     fn dial(&mut self, now: Instant) -> Result<Box<dyn Wire>, RejectError>;
 }
@@ -79,7 +79,7 @@ impl Dial for Terminal {
 }
 
 impl Noise {
-    /// Why no answer comes, as far as what arrives tells.
+    /// Why no answer comes, as far as the received bytes show.
     pub fn explain(self, settings: &FramedSettings) -> RejectError {
         let device = settings.device.display().to_string();
         let peer = Peer {
@@ -101,8 +101,8 @@ impl Noise {
 
 struct SerialWire {
     port: TTYPort,
-    /// Started by the owner's first look, so that it wakes the thread that really owns the connection.
-    listener: Option<Listener>,
+    /// Started by the owner's first call, so that it wakes the thread that owns the connection.
+    reader: Option<Reader>,
 }
 
 impl SerialWire {
@@ -110,18 +110,15 @@ impl SerialWire {
         // Answers to an earlier run must not be taken for answers to this one.
         port.clear(ClearBuffer::Input)?;
         port.set_timeout(WRITE_WAIT)?;
-        Ok(SerialWire {
-            port,
-            listener: None,
-        })
+        Ok(SerialWire { port, reader: None })
     }
 
-    fn listener(&mut self) -> io::Result<&Listener> {
-        let listener = match self.listener.take() {
-            Some(listener) => listener,
-            None => Listener::start(&self.port)?,
+    fn reader(&mut self) -> io::Result<&Reader> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::start(&self.port)?,
         };
-        Ok(self.listener.insert(listener))
+        Ok(self.reader.insert(reader))
     }
 }
 
@@ -133,47 +130,47 @@ impl Wire for SerialWire {
         }
     }
 
-    fn hear(&mut self, _now: Instant) -> io::Result<Option<Heard>> {
-        match self.listener()?.inbox.try_recv() {
-            Ok(heard) => heard.map(Some),
+    fn receive(&mut self, _now: Instant) -> io::Result<Option<Received>> {
+        match self.reader()?.inbox.try_recv() {
+            Ok(received) => received.map(Some),
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => Err(ErrorKind::BrokenPipe.into()),
         }
     }
 
-    fn hear_within(&mut self, wait: Duration) -> io::Result<Option<Heard>> {
-        match self.listener()?.inbox.recv_timeout(wait) {
-            Ok(heard) => heard.map(Some),
+    fn receive_within(&mut self, wait: Duration) -> io::Result<Option<Received>> {
+        match self.reader()?.inbox.recv_timeout(wait) {
+            Ok(received) => received.map(Some),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(ErrorKind::BrokenPipe.into()),
         }
     }
 
-    fn listened_until(&self, now: Instant) -> Instant {
-        let listener = self.listener.as_ref();
-        listener.map_or(now, |listener| listener.listened.until())
+    fn read_until(&self, now: Instant) -> Instant {
+        let reader = self.reader.as_ref();
+        reader.map_or(now, |reader| reader.state.until())
     }
 
     fn noise(&self) -> Noise {
-        let listener = self.listener.as_ref();
-        listener.map_or(Noise::default(), |listener| Noise {
-            echoes: listener.listened.echoes.load(Ordering::Relaxed),
-            strange: listener.listened.strange.load(Ordering::Relaxed),
+        let reader = self.reader.as_ref();
+        reader.map_or(Noise::default(), |reader| Noise {
+            echoes: reader.state.echoes.load(Ordering::Relaxed),
+            strange: reader.state.strange.load(Ordering::Relaxed),
         })
     }
 }
 
-/// What one thread notes and another reads: until when it has listened, and what came beside messages.
-struct Listened {
+/// Shared by the reading thread and the owner: the time until which the port was read, and the noise.
+struct ReaderState {
     start: Instant,
     after_us: AtomicU64,
     echoes: AtomicBool,
     strange: AtomicBool,
 }
 
-impl Listened {
-    fn note(&self, moment: Instant) {
-        let after = moment.saturating_duration_since(self.start);
+impl ReaderState {
+    fn note(&self, time: Instant) {
+        let after = time.saturating_duration_since(self.start);
         self.after_us
             .store(after.as_micros() as u64, Ordering::Release);
     }
@@ -183,40 +180,40 @@ impl Listened {
     }
 }
 
-struct Listener {
-    inbox: Receiver<io::Result<Heard>>,
-    listened: Arc<Listened>,
+struct Reader {
+    inbox: Receiver<io::Result<Received>>,
+    state: Arc<ReaderState>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Listener {
+impl Reader {
     fn start(port: &TTYPort) -> io::Result<Self> {
         let mut port = port.try_clone_native()?;
         port.set_timeout(serial::READ_WAIT)?;
-        let (outbox, inbox) = mpsc::sync_channel(UNHEARD);
+        let (outbox, inbox) = mpsc::sync_channel(UNREAD);
         let stop = Arc::new(AtomicBool::new(false));
-        let listened = Arc::new(Listened {
+        let state = Arc::new(ReaderState {
             start: Instant::now(),
             after_us: AtomicU64::new(0),
             echoes: AtomicBool::new(false),
             strange: AtomicBool::new(false),
         });
-        let (stopped, notes) = (Arc::clone(&stop), Arc::clone(&listened));
+        let (stopped, notes) = (Arc::clone(&stop), Arc::clone(&state));
         let owner = thread::current();
         let thread = thread::Builder::new()
             .name("reject-listen".into())
-            .spawn(move || listen(port, &outbox, &notes, &stopped, &owner))?;
-        Ok(Listener {
+            .spawn(move || read_messages(port, &outbox, &notes, &stopped, &owner))?;
+        Ok(Reader {
             inbox,
-            listened,
+            state,
             stop,
             thread: Some(thread),
         })
     }
 }
 
-impl Drop for Listener {
+impl Drop for Reader {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -225,17 +222,17 @@ impl Drop for Listener {
     }
 }
 
-fn listen(
+fn read_messages(
     mut port: TTYPort,
-    outbox: &SyncSender<io::Result<Heard>>,
-    listened: &Listened,
+    outbox: &SyncSender<io::Result<Received>>,
+    state: &ReaderState,
     stop: &AtomicBool,
     owner: &Thread,
 ) {
     let mut decoder = Decoder::new();
-    // The same bytes as messages of the station's own, which only an adapter that echoes gives back.
+    // Decodes the same bytes as the station's own messages, which only an echoing adapter sends back.
     let mut echoes = Decoder::new();
-    // Bytes came whose frame has not ended.
+    // Bytes arrived whose frame has not ended.
     let mut unfinished = false;
     let mut bytes = [0; 256];
     while !stop.load(Ordering::Relaxed) {
@@ -253,14 +250,14 @@ fn listen(
                     match decoder.push::<Envelope<FromActuator>>(byte) {
                         None => {}
                         Some(Err(_)) if matches!(echo, Some(Ok(_))) => {
-                            listened.echoes.store(true, Ordering::Relaxed);
+                            state.echoes.store(true, Ordering::Relaxed);
                         }
                         Some(Err(error)) => {
-                            listened.strange.store(true, Ordering::Relaxed);
+                            state.strange.store(true, Ordering::Relaxed);
                             log::debug!("{error}");
                         }
                         Some(Ok(Envelope { message, .. })) => {
-                            let _ = outbox.try_send(Ok(Heard { at, message }));
+                            let _ = outbox.try_send(Ok(Received { at, message }));
                             owner.unpark();
                         }
                     }
@@ -269,7 +266,7 @@ fn listen(
             Err(error) if is_passing(&error) => {
                 // No message pauses for so long.
                 if unfinished {
-                    listened.strange.store(true, Ordering::Relaxed);
+                    state.strange.store(true, Ordering::Relaxed);
                 }
             }
             Err(error) => {
@@ -278,7 +275,7 @@ fn listen(
                 return;
             }
         }
-        listened.note(before);
+        state.note(before);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a board must be able to do.
+//! The interface of a board, and the choice of one.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::exchange::SerialLine;
 use super::{kmtronic::Kmtronic, lcus::Lcus, modbus::Modbus};
 use crate::reject::{Peer, RejectError};
 
-/// Which board, and where on it the actuator is.
+/// The kind of board, and the actuator's output on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Board {
     /// A coil of a Modbus RTU unit, and the discrete input of a sensor behind the gate.
@@ -16,7 +16,7 @@ pub enum Board {
         coil: u16,
         confirm_input: Option<u16>,
     },
-    /// A USB relay board of the LCUS family, which never answers.
+    /// A USB relay board of the LCUS family. It never answers.
     Lcus { channel: u8 },
     /// A KMTronic USB relay board.
     Kmtronic { channel: u8 },
@@ -70,9 +70,9 @@ impl Board {
     }
 }
 
-/// An output that is on or off. Every call ends within a fraction of a second; after an error the board is opened anew.
+/// An output that is on or off. Every call ends within a fraction of a second; after an error the board is opened again.
 pub trait Output: Send {
-    /// Switches the output off before anything is known of the link, then finds out how it behaves.
+    /// Switches the output off, then finds out how the link behaves.
     fn begin(&mut self) -> Result<(), RejectError>;
 
     fn set(&mut self, on: bool) -> Result<(), RejectError>;
@@ -80,7 +80,7 @@ pub trait Output: Send {
     /// Whether the board is still there. Called while the output is off.
     fn check(&mut self) -> Result<(), RejectError>;
 
-    /// Whether the sensor behind the gate has seen a part since it was last asked.
+    /// Whether the sensor behind the gate has seen a part since the last call.
     fn fell(&mut self) -> Result<bool, RejectError> {
         Ok(false)
     }
@@ -93,8 +93,8 @@ pub trait Output: Send {
 /// How a board and its adapter behave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Behaviour {
-    /// The adapter gives back what it sends, before anything else.
+    /// The adapter echoes the bytes it sends before anything else.
     pub echoes: bool,
-    /// What the latest answer took; none from a board that never answers.
+    /// The time until the latest answer; `None` for a board that never answers.
     pub answered_after: Option<Duration>,
 }

@@ -11,45 +11,46 @@ use super::board::Behaviour;
 use crate::reject::{Peer, RejectError};
 use crate::serial;
 
-/// Boards answer within a few milliseconds at usual baud rates. A slow wire gets more, see [`SerialLine::allowed`].
+/// The usual limit for an answer. Boards answer within a few milliseconds; a slow wire gets more, see
+/// [`SerialLine::allowed`].
 const ANSWER_WITHIN: Duration = Duration::from_millis(60);
-/// What a board may take on top of the wire's own time.
+/// The time that a board may take in addition to the wire's.
 const TURNAROUND: Duration = Duration::from_millis(20);
-/// An answer that is later than this is taken for none.
+/// An answer later than this counts as missing.
 const LATE_WITHIN: Duration = Duration::from_millis(300);
 const WRITE_WITHIN: Duration = Duration::from_millis(50);
-/// A request, its echo and its answer.
+/// The bytes of a request, its echo and its answer.
 const EXCHANGE_BYTES: u32 = 24;
-/// Several answers; a line with more on it is babbling, and the oldest are dropped.
+/// The most bytes kept, enough for several answers. On a line with more bytes the oldest are dropped.
 const ROOM: usize = 64;
 
-/// A board's language, for one request.
+/// One request in a board's protocol.
 pub trait BoardRequest {
     fn bytes(&self) -> &[u8];
 
-    /// An answer may consist of the very bytes of the request, so that it looks like an echo.
+    /// Whether an answer may have the same bytes as the request, so that it looks like an echo.
     fn may_equal_its_answer(&self) -> bool;
 
     /// The answer among these bytes, wherever it starts; an error is the board's reason for a refusal.
     fn answer(&self, received: &[u8]) -> Option<Result<bool, String>>;
 
-    /// Says what bytes without an answer are, as the end of a sentence.
+    /// Describes bytes without an answer, as the end of a sentence.
     fn explain(&self, received: &[u8]) -> String;
 }
 
-/// How long to listen for an answer.
+/// How long to wait for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// As long as an answer is allowed to take: the request is repeated right away.
+    /// As long as an answer may take: the request is repeated right away.
     Prompt,
-    /// Beyond that, to tell a late answer from none.
+    /// Longer, to distinguish a late answer from a missing one.
     Late,
 }
 
 pub struct SerialLine {
     port: TTYPort,
     pub peer: Peer,
-    /// What an answer may take.
+    /// The longest time until an answer.
     allowed: Duration,
     pub behaviour: Behaviour,
     /// Until then an answer to an earlier request may arrive.
@@ -81,7 +82,7 @@ impl SerialLine {
         Instant::now() >= self.settled_at
     }
 
-    /// Waits until what was sent, if it was echoed or answered, lies behind.
+    /// Waits until echoes and answers to earlier requests have arrived.
     pub fn settle(&self) {
         std::thread::sleep(self.allowed);
     }
@@ -110,7 +111,7 @@ impl SerialLine {
         Ok(())
     }
 
-    /// Sends the request and returns the bit that it was answered with.
+    /// Sends the request and returns the bit in its answer.
     pub fn ask(
         &mut self,
         request: &dyn BoardRequest,
@@ -128,7 +129,7 @@ impl SerialLine {
             let received = &room[..length];
             let echo = self.echo(request, received);
             let rest = &received[echo.unwrap_or(0)..];
-            // Before the echo, what looks like an answer may be the echo of an earlier command.
+            // Before the echo, apparent answers may be echoes of an earlier command.
             let unsure = self.behaviour.echoes && echo.is_none();
             if let Some(answer) = request.answer(rest).filter(|_| !unsure) {
                 return self.answered(answer, sent.elapsed());
@@ -214,7 +215,7 @@ fn is_passing(kind: ErrorKind) -> bool {
     )
 }
 
-/// Bytes as a person writes them.
+/// Bytes in hexadecimal, separated by spaces.
 pub fn hex(bytes: &[u8]) -> String {
     let shown: Vec<String> = bytes.iter().take(12).map(|b| format!("{b:02X}")).collect();
     let more = if bytes.len() > 12 { " …" } else { "" };

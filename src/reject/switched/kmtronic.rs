@@ -1,4 +1,4 @@
-//! KMTronic relay boards: `FF channel 01|00` switches, `FF channel 03` asks and is answered with `FF channel state`.
+//! KMTronic relay boards: `FF channel 01|00` switches, `FF channel 03` is answered with `FF channel state`.
 
 use super::board::{Behaviour, Output};
 use super::exchange::{BoardRequest, Patience, SerialLine, hex};
@@ -11,7 +11,7 @@ pub struct Kmtronic {
 
 const STATE: u8 = 3;
 
-/// Asks for the relay's state. Its last byte is never a state, so that an echo is no answer.
+/// Requests the relay's state. Its last byte is never a state, so an echo can't be mistaken for an answer.
 struct AskState([u8; 3]);
 
 impl BoardRequest for AskState {

@@ -60,8 +60,8 @@ impl ModbusFrame {
     }
 }
 
-/// The frame at the start of these bytes, without its checksum, which is right. The function says how long the frame is:
-/// with some units the start of a longer frame has a right checksum too.
+/// The frame at the start of these bytes, without its valid checksum. The function code determines the frame's length:
+/// with some units the start of a longer frame has a valid checksum too.
 fn frame_at(bytes: &[u8]) -> Option<&[u8]> {
     let [_, function, count, ..] = *bytes else {
         return None;
@@ -92,7 +92,7 @@ impl BoardRequest for ModbusFrame {
         self.function() == WRITE_COIL
     }
 
-    /// The bit that was asked for; for a written coil its new state.
+    /// The requested bit; for a written coil its new state.
     fn answer(&self, received: &[u8]) -> Option<Result<bool, String>> {
         frames(received).find_map(|frame| match *frame {
             [unit, ..] if unit != self.unit() => None,
@@ -125,7 +125,7 @@ impl BoardRequest for ModbusFrame {
     }
 }
 
-/// The exceptions of chapter 7 in words.
+/// The exceptions of chapter 7 as text.
 fn exception(code: u8) -> String {
     let words = match code {
         1 => "it does not know this function",
@@ -155,7 +155,7 @@ impl Modbus {
         }
     }
 
-    /// Asks once more where no valid answer comes: a wire loses or damages a frame now and then.
+    /// Repeats the request once if no valid answer comes, because a wire loses or damages a frame now and then.
     fn ask(&mut self, ask: Ask, first: Patience) -> Result<bool, RejectError> {
         let request = ModbusFrame::new(self.unit, ask);
         match self.line.ask(&request, first) {
@@ -173,7 +173,7 @@ impl Output for Modbus {
     fn begin(&mut self) -> Result<(), RejectError> {
         let coil = self.coil;
         let off = Ask::SetCoil { coil, on: false };
-        // The echo of this request would look like its answer, so what comes back proves nothing yet.
+        // The echo of this request would look like its answer, so the received bytes prove nothing yet.
         self.ask(off, Patience::Late)?;
         self.line.settle();
         self.ask(Ask::Coil(coil), Patience::Late)?;
@@ -182,7 +182,7 @@ impl Output for Modbus {
 
     fn set(&mut self, on: bool) -> Result<(), RejectError> {
         let coil = self.coil;
-        // What is to be switched can't wait for a late answer.
+        // Switching can't wait for a late answer.
         self.ask(Ask::SetCoil { coil, on }, Patience::Prompt)
             .map(drop)
     }

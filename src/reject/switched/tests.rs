@@ -131,7 +131,7 @@ fn an_lcus_board_is_off_at_start_and_end_and_on_for_each_pulse() {
 }
 
 #[test]
-fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_told_at_the_start() {
+fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_reported_at_the_start() {
     let board = PlayedBoard::start(true);
     let mut gate = Switched::open(settings(&board.device, Board::Kmtronic { channel: 1 })).unwrap();
     let now = Instant::now();
@@ -155,7 +155,7 @@ fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_told_at_the_start() {
 }
 
 #[test]
-fn a_board_that_goes_away_is_told_once_with_the_parts_it_missed() {
+fn a_disconnected_board_is_reported_once_with_the_parts_it_missed() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("relay");
     let board = PlayedBoard::start(true);
@@ -183,7 +183,7 @@ fn a_board_that_goes_away_is_told_once_with_the_parts_it_missed() {
 }
 
 #[test]
-fn a_moment_that_is_over_pulses_nobody() {
+fn a_time_that_has_passed_gives_no_pulse() {
     let board = PlayedBoard::start(true);
     let mut gate = Switched::open(settings(&board.device, Board::Kmtronic { channel: 1 })).unwrap();
     until(&mut gate, |e| matches!(e, RejectEvent::Up));

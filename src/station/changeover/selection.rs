@@ -33,7 +33,7 @@ impl SelectionRequest {
 pub(super) struct Selection {
     folder: PathBuf,
     pub request: SelectionRequest,
-    /// The alarm that was given last: a controller that goes on asking for the same is reported once.
+    /// The latest alarm, so that a controller that repeats its request is reported once.
     refused: Option<String>,
     /// The file was applied, but can't be removed.
     stuck: bool,
@@ -49,7 +49,7 @@ impl Selection {
         }
     }
 
-    /// Whatever can't be done now is tried again at the next call.
+    /// A request that can't be applied now is tried again at the next call.
     pub fn apply(&mut self, report: &mut dyn FnMut(Message)) {
         self.apply_file(report);
         if let Some(product) = self.request.take()
@@ -77,7 +77,7 @@ impl Selection {
             let read = file.take(MAX_SELECT_BYTES).read_to_end(&mut bytes);
             let text = read.map_err(TextError::from);
             let settled = match text.and_then(|_| text_file::decode(&bytes)) {
-                // Still being written.
+                // The file is still being written.
                 Ok(product) if product.trim().is_empty() => false,
                 Ok(product) => self.select(product.trim(), report),
                 Err(error) => {
@@ -100,7 +100,7 @@ impl Selection {
         }
     }
 
-    /// Whether it is settled, one way or the other; not while another program changes the slots.
+    /// Returns whether the request was applied or refused; false while another program changes the slots.
     fn select(&mut self, product: &str, report: &mut dyn FnMut(Message)) -> bool {
         // It will stand in a sentence on a terminal.
         let product = product.replace(char::is_control, "");

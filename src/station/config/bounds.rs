@@ -1,4 +1,4 @@
-//! What every number of a station file is held against, and the sentence for one that does not fit.
+//! Checks every number of a station file against its range.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Checker<'_> {
         value: f64,
         AllowedRange { low, high, unit }: AllowedRange,
     ) -> Result<f64, ConfigError> {
-        // NaN is in no range.
+        // NaN is outside every range.
         if (low..=high).contains(&value) {
             return Ok(value);
         }
@@ -52,7 +52,7 @@ impl Checker<'_> {
         ms.map(|ms| self.ms(key, ms)).transpose()
     }
 
-    /// A number that counts something, so that half of one is a mistake.
+    /// A whole number.
     pub(super) fn whole(&self, key: &'static str, value: f64) -> Result<u32, ConfigError> {
         let value = self.within(key, value)?;
         if value.fract() == 0.0 {

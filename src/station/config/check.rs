@@ -1,4 +1,4 @@
-//! From what is written to what a station can work with, or the sentence that says what is wrong.
+//! Turns a parsed station file into a checked configuration, or into a sentence that says what is wrong.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::station::system;
 
 pub struct Checker<'p> {
     pub(super) path: &'p Path,
-    /// Where relative paths start.
+    /// The folder that relative paths start from.
     here: &'p Path,
 }
 
@@ -254,7 +254,7 @@ impl<'p> Checker<'p> {
         })
     }
 
-    /// The way to the gate, and the counter that measures it if it isn't the actuator's.
+    /// The travel to the gate, and the counter that measures it if it isn't the actuator's.
     fn travel(
         &self,
         section: &ConveyorSection,
@@ -304,7 +304,7 @@ impl<'p> Checker<'p> {
         }
     }
 
-    /// How long half a part takes at the belt's highest speed, and by how much an actuator may be late.
+    /// The time in which half a part passes at the belt's highest speed, plus an actuator's permitted delay.
     fn reach(&self, section: &ConveyorSection) -> Result<Duration, ConfigError> {
         let part_mm = self.within("conveyor.part_mm", section.part_mm)?;
         match section.speed_mm_s {

@@ -110,7 +110,7 @@ fn default_sensor_baud() -> u32 {
 
 #[derive(Default, Deserialize)]
 pub struct OpticsSection {
-    /// left, top, width, height in pixels.
+    /// Left, top, width and height in pixels.
     pub region: Option<[u32; 4]>,
     pub flat_field: Option<PathBuf>,
 }

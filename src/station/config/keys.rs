@@ -1,4 +1,4 @@
-//! Keys that a station file lacks, that don't exist, or that mean nothing for the kind of their section.
+//! Refuses missing keys, unknown keys, and keys that the kind of their section does not use.
 
 use std::path::Path;
 
@@ -76,7 +76,7 @@ pub fn reject_unknown(table: &toml::Table, path: &Path) -> Result<(), ConfigErro
     Ok(())
 }
 
-/// A key that its section's kind does not use was meant for something else.
+/// Refuses a key that the kind of its section does not use.
 pub fn reject_foreign(table: &toml::Table, path: &Path) -> Result<(), ConfigError> {
     for key in keys().filter(|key| !key.kinds.is_empty()) {
         let (section, name, kinds) = (key.section(), key.short_name(), key.kinds);

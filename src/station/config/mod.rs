@@ -37,7 +37,7 @@ pub enum ConfigError {
     UnknownKey {
         path: PathBuf,
         key: String,
-        /// Empty, or the nearest known key as the end of the sentence.
+        /// The nearest known key as the end of the sentence, or empty.
         hint: String,
     },
     #[error("{path}: `{key}` is {value} {unit}, allowed is {low} to {high}: correct it there")]
@@ -84,12 +84,12 @@ pub struct StationConfig {
     pub bundle: BundleConfig,
     pub camera: CameraConfig,
     pub trigger: TriggerConfig,
-    /// What the inspector looks at; all of the frame if none.
+    /// The region to inspect; `None` for the whole frame.
     pub region: Option<Region>,
     /// The picture of an evenly lit sheet that each frame is corrected by.
     pub flat_field: Option<PathBuf>,
     pub conveyor: Conveyor,
-    /// A counter of the kernel's that the belt's encoder is wired to, if it isn't wired to the actuator.
+    /// The kernel counter that the belt's encoder is wired to, if it isn't wired to the actuator.
     pub counter: Option<PathBuf>,
     pub reject: RejectSettings,
     /// How long after its pulse the sensor behind the gate sees a part, if there is one.
@@ -131,12 +131,12 @@ pub enum TriggerConfig {
     },
 }
 
-/// From a sensor's signal to the part's frame.
+/// The delays from a sensor's signal to the part's frame.
 #[derive(Clone, Copy, Debug)]
 pub struct SensorWait {
-    /// Until the part is in front of the camera.
+    /// The time until the part is in front of the camera.
     pub delay: Duration,
-    /// How much later a frame may be and still show it.
+    /// How much later a frame may be and still show the part.
     pub patience: Duration,
 }
 
@@ -146,14 +146,14 @@ pub struct JournalConfig {
     pub path: PathBuf,
     /// Parts kept in the journal, the latest.
     pub records: u64,
-    /// Room for pictures of rejected parts.
+    /// The most bytes for pictures of parts.
     pub images_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MonitorConfig {
     pub address: SocketAddr,
-    /// The station file names it; the default may be taken by another program, and the line goes on without.
+    /// Whether the station file names the address. The default address may be in use, and the line goes on without metrics.
     pub asked: bool,
 }
 
@@ -175,7 +175,7 @@ impl MonitorConfig {
 
 #[derive(Clone, Debug)]
 pub struct WatchdogConfig {
-    /// The machine's watchdog, if it is to be used; systemd's always is where there is one.
+    /// The machine's watchdog, if it is used. systemd's is always used where there is one.
     pub device: Option<PathBuf>,
     /// How long a thread, the camera or the gate may make no progress.
     pub patience: Duration,
@@ -205,7 +205,7 @@ impl StationConfig {
         files.into_iter().flatten().collect()
     }
 
-    /// `path` is where the text came from: relative paths in it start there.
+    /// `path` is the station file's; relative paths in the text start from its folder.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let malformed = |mistake: Mistake| ConfigError::Malformed {
             path: path.into(),

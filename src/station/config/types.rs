@@ -1,5 +1,5 @@
-//! What kind of value each key takes, so that a value of another kind is refused by its key and its line. The sections that
-//! have kinds are read by their kind, and the reader has lost the line by then.
+//! Checks the type of each key's value before the sections are read, so that a wrong value is reported with its key and its
+//! line. Sections that have kinds are read in a second step that no longer knows the line.
 
 use aecsad_program::text_file::{Mistake, line_of};
 use toml::Spanned;
@@ -7,10 +7,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::declaration::{self, Type};
 
-/// The first value that is of another kind than its key takes.
+/// Refuses the first value of a wrong type.
 pub fn reject_wrong(text: &str) -> Result<(), Mistake> {
     let Ok(file) = DeTable::parse(text) else {
-        // Whoever reads it says why.
+        // The parser reports the error.
         return Ok(());
     };
     for (section, content) in file.get_ref() {

@@ -4,7 +4,7 @@
 
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::bundle::Tolerance;
-use aecsad_inspect::decision::Judgement;
+use aecsad_inspect::decision::Verdict;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::golden::Pair;
 use aecsad_inspect::network::Percept;
@@ -39,7 +39,7 @@ pub fn tolerance(
     let mut largest = 0.0f32;
     for frame in frames {
         let tensor = optics.tensor(frame)?.to_vec();
-        let mut judge = |tensor: &[f32]| -> Result<Judgement, FitError> {
+        let mut judge = |tensor: &[f32]| -> Result<Verdict, FitError> {
             perception.perceive(tensor, &mut percept)?;
             Ok(selection.decision.judge(&scorer.score(&percept)))
         };
@@ -67,7 +67,7 @@ pub fn allowed(exact: f32, rounded: f32) -> Tolerance {
     }
 }
 
-fn difference(expected: &Judgement, found: &Judgement) -> f32 {
+fn difference(expected: &Verdict, found: &Verdict) -> f32 {
     let branches = expected.branches.iter().zip(&found.branches);
     let pairs = branches.map(|((_, expected), (_, found))| (*expected, *found));
     pairs

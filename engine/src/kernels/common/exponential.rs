@@ -1,5 +1,4 @@
-//! Two to the power of a number, for softmax: the same operations, so the same bits, on each CPU that multiplies and adds
-//! in one step.
+//! Powers of two for softmax. The operations, and so the bits, are the same on every CPU with fused multiply-add.
 
 use super::lanes::{Lanes, Portable};
 

@@ -1,10 +1,10 @@
-//! How a kernel moves over a map, and the padding it really needs.
+//! The geometry of a convolution: its taps along each axis, and the padding that they read.
 
 use std::cell::RefCell;
 
 use crate::team;
 
-/// What copying a byte costs in multiplications, about.
+/// The approximate cost of copying a byte, in multiplications.
 const COPIED: usize = 4;
 
 /// Along one axis, in cells.

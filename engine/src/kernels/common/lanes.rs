@@ -40,7 +40,7 @@ pub(crate) trait Lanes: Exponent {
     unsafe fn at_most(self, most: Self) -> Self;
 }
 
-/// Something to compute with lanes of any kind.
+/// A computation on lanes of any kind.
 pub(crate) trait Kernel {
     /// Must be `#[inline(always)]`, to be compiled with the instructions of its caller.
     ///
@@ -52,7 +52,7 @@ pub(crate) trait Kernel {
 /// Runs `kernel` with the best instructions for one block that this CPU has.
 pub(crate) fn run(kernel: &impl Kernel) {
     match Instructions::found() {
-        // SAFETY: each was looked for.
+        // SAFETY: the CPU was checked for these instructions.
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx512 | Instructions::Avx2 => unsafe { with_avx2(kernel) },
         #[cfg(target_arch = "aarch64")]
@@ -65,7 +65,7 @@ pub(crate) fn run(kernel: &impl Kernel) {
 /// The same, with two blocks at once where the CPU can.
 pub(crate) fn run_wide(kernel: &impl Kernel) {
     match Instructions::found() {
-        // SAFETY: they were looked for.
+        // SAFETY: the CPU was checked for these instructions.
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx512 => unsafe { with_avx512(kernel) },
         _ => run(kernel),
@@ -93,7 +93,7 @@ pub(crate) enum Instructions {
 }
 
 impl Instructions {
-    /// All that this CPU has, the best first.
+    /// All instruction sets that this CPU has, the best first.
     pub(crate) fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -128,7 +128,7 @@ pub(crate) fn fuses() -> bool {
 
 #[cfg(test)]
 thread_local! {
-    /// Tests try all there are.
+    /// Set by tests to try every instruction set.
     pub(crate) static CHOSEN: std::cell::Cell<Option<Instructions>> = const { std::cell::Cell::new(None) };
 }
 
@@ -180,7 +180,7 @@ impl Lanes for std::arch::x86_64::__m256 {
         unsafe { std::arch::x86_64::_mm256_fmadd_ps(a, b, self) }
     }
 
-    // Both give their second operand where one is NaN.
+    // Both return their second operand if one is NaN.
     #[inline(always)]
     unsafe fn at_least(self, least: Self) -> Self {
         unsafe { std::arch::x86_64::_mm256_max_ps(least, self) }
@@ -242,7 +242,7 @@ impl Lanes for std::arch::x86_64::__m512 {
         unsafe { std::arch::x86_64::_mm512_fmadd_ps(a, b, self) }
     }
 
-    // Both give their second operand where one is NaN.
+    // Both return their second operand if one is NaN.
     #[inline(always)]
     unsafe fn at_least(self, least: Self) -> Self {
         unsafe { std::arch::x86_64::_mm512_max_ps(least, self) }
@@ -313,7 +313,7 @@ impl Lanes for Neon {
     }
 }
 
-/// What the compiler makes of plain loops.
+/// Plain loops, vectorised by the compiler.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; LANES]);
 

@@ -1,4 +1,4 @@
-//! What kernels in floats and in bytes share: where a kernel's taps lie, vector lanes, and how threads share a layer.
+//! Code shared by float and int8 kernels: taps, vector lanes, and the division of a layer among threads.
 
 pub(crate) mod exponential;
 pub(crate) mod geometry;

@@ -1,11 +1,11 @@
-//! How a convolution's output is shared out among threads.
+//! Divides a convolution's output among threads.
 
 use std::ops::Range;
 
 use super::geometry::Axis;
 use crate::team;
 
-/// A share begins at a multiple of so many cells: each tile then holds the same cells whatever the shares.
+/// A share begins at a multiple of this many cells, so that each tile contains the same cells for any number of threads.
 pub(crate) const CELLS_TOGETHER: usize = 24;
 
 /// The output of a convolution, and what its shares read again and again.
@@ -25,7 +25,7 @@ impl Shares<'_> {
         let [rows, columns] = self.axes;
         let cells = rows.output * columns.output;
         let tiles = self.blocks.div_ceil(self.widest);
-        // Shares of blocks read all of the input again, shares of cells all weights: what is more is read once.
+        // Shares of blocks each read the whole input, shares of cells all weights. The larger of the two is read once.
         if self.weights > self.input && tiles >= 2 * team::hands() {
             return team::each(tiles, cost * cells, |tiles| {
                 let [from, to] = [tiles.start, tiles.end].map(|tile| tile * self.widest);

@@ -1,4 +1,4 @@
-//! The places of a kernel that a convolution multiplies with.
+//! The taps of a convolution's kernel.
 
 use super::geometry::{Axis, Padded};
 

@@ -1,4 +1,4 @@
-//! Convolution without an unfolded copy of the image: a tile of output cells and channels stays in registers while the
+//! Convolution without im2col: a tile of output cells and channels stays in registers while the
 //! kernel passes over its input. Weights are packed at load in the order in which the tile reads them.
 
 use std::ops::Range;

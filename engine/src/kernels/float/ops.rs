@@ -13,14 +13,14 @@ use super::separable::Separable;
 use super::window::Window;
 use crate::kernels::common::lanes::LANES;
 
-/// What a node computes; shared by all states of a network.
+/// The computation of a node; shared by all states of a network.
 #[derive(Clone, Debug)]
 pub(crate) enum Blocked {
     /// `[1, C, H, W]` to blocks.
     Enter,
     /// Blocks to `[1, C, H, W]` with so many channels.
     Leave(usize),
-    /// A second input is added to the sum.
+    /// A second input is the residual.
     Convolution(Arc<Convolution>),
     Window(Arc<Window>),
     Separable(Arc<Separable>),

@@ -47,7 +47,7 @@ impl<const VNNI: bool> Avx2<VNNI> {
 }
 
 impl<const VNNI: bool> Dots for Avx2<VNNI> {
-    type Sums = [__m256i; 2];
+    type Accumulators = [__m256i; 2];
     type Weights = [__m256i; 2];
     type Values = [__m256i; 2];
     type Floats = [__m256; 2];
@@ -55,7 +55,7 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
     const MANY: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(from: *const i32) -> [__m256i; 2] {
+    unsafe fn accumulators(from: *const i32) -> [__m256i; 2] {
         unsafe {
             [
                 _mm256_loadu_si256(from.cast()),
@@ -98,18 +98,27 @@ impl<const VNNI: bool> Dots for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn dot(sums: [__m256i; 2], values: [__m256i; 2], weights: [__m256i; 2]) -> [__m256i; 2] {
+    unsafe fn dot(
+        accumulators: [__m256i; 2],
+        values: [__m256i; 2],
+        weights: [__m256i; 2],
+    ) -> [__m256i; 2] {
         unsafe {
             [
-                Self::half_dot(sums[0], values[0], weights[0]),
-                Self::half_dot(sums[1], values[1], weights[1]),
+                Self::half_dot(accumulators[0], values[0], weights[0]),
+                Self::half_dot(accumulators[1], values[1], weights[1]),
             ]
         }
     }
 
     #[inline(always)]
-    unsafe fn floats(sums: [__m256i; 2]) -> [__m256; 2] {
-        unsafe { [_mm256_cvtepi32_ps(sums[0]), _mm256_cvtepi32_ps(sums[1])] }
+    unsafe fn floats(accumulators: [__m256i; 2]) -> [__m256; 2] {
+        unsafe {
+            [
+                _mm256_cvtepi32_ps(accumulators[0]),
+                _mm256_cvtepi32_ps(accumulators[1]),
+            ]
+        }
     }
 
     #[inline(always)]

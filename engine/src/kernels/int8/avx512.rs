@@ -26,7 +26,7 @@ static LANE_BY_LANE: [u8; LANES * DEPTH] = {
 };
 
 impl Dots for Avx512 {
-    type Sums = __m512i;
+    type Accumulators = __m512i;
     type Weights = __m512i;
     type Values = __m512i;
     type Floats = __m512;
@@ -34,7 +34,7 @@ impl Dots for Avx512 {
     const MANY: bool = true;
 
     #[inline(always)]
-    unsafe fn sums(from: *const i32) -> __m512i {
+    unsafe fn accumulators(from: *const i32) -> __m512i {
         unsafe { _mm512_loadu_si512(from.cast()) }
     }
 
@@ -59,13 +59,13 @@ impl Dots for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn dot(sums: __m512i, values: __m512i, weights: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(sums, values, weights) }
+    unsafe fn dot(accumulators: __m512i, values: __m512i, weights: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(accumulators, values, weights) }
     }
 
     #[inline(always)]
-    unsafe fn floats(sums: __m512i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(sums) }
+    unsafe fn floats(accumulators: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(accumulators) }
     }
 
     #[inline(always)]

@@ -1,14 +1,16 @@
-//! Between maps of floats in blocks of eight channels and maps of bytes in blocks of sixteen.
+//! Quantises and dequantises: converts between float maps in blocks of eight channels and int8 maps in blocks of sixteen.
 
 use super::dots::{Dots, DotsKernel, LANES, run};
 use super::scale::Scale;
 use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 use crate::team;
 
-/// What a value costs in multiplications of floats, about.
+/// The approximate cost of a value, in float multiplications.
 const COST: usize = 16;
 
-/// `[C / 8, area, 8]` to `[C / 16, area, 16]`: in steps of `scale`, rounded, and kept within a byte.
+/// Quantises with `scale`: rounds and saturates.
+///
+/// *Shapes*: `[C / 8, area, 8]` to `[C / 16, area, 16]`.
 ///
 /// # Panics
 /// If the lengths don't fit each other.
@@ -30,7 +32,9 @@ pub(super) fn to_bytes(floats: &[f32], area: usize, scale: Scale, bytes: &mut [i
     });
 }
 
-/// `[C / 16, area, 16]` to `[C / 8, area, 8]`.
+/// Dequantises.
+///
+/// *Shapes*: `[C / 16, area, 16]` to `[C / 8, area, 8]`.
 ///
 /// # Panics
 /// If the lengths don't fit each other.

@@ -1,4 +1,4 @@
-//! Convolution of bytes. A tile of cells and channels keeps its sums in registers from the first tap to the last; weights
+//! Int8 convolution. A tile of cells and channels keeps its accumulators in registers from the first tap to the last. Weights
 //! are packed at load in the order in which the tile reads them.
 
 use std::ops::Range;
@@ -16,7 +16,7 @@ const INPUT_BYTES: usize = 256 << 10;
 const STEP: usize = LANES * DEPTH;
 /// Most output blocks of a tile.
 const WIDEST: usize = 3;
-/// Int8 multiplications in the time of one of floats, about.
+/// The approximate number of int8 multiplications in the time of one float multiplication.
 const FLOAT_SPEEDUP: usize = 4;
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Int8Convolution {
     inputs: usize,
     /// Fours of channels in the last block of the input that hold any.
     last_fours: usize,
-    /// What a cell of the padding holds.
+    /// The value of the padding: the zero point.
     zero: i8,
     taps: Taps,
     /// `[output block][input block][tap][four][16][4]`
@@ -72,7 +72,7 @@ impl Int8Convolution {
             }
         }
         if zero != 0 {
-            // What `zero` puts into the sums is made up for with all taps.
+            // The correction for the zero point assumes all taps.
             taps.never_skip();
         }
         let starts = starts(&packed, output_blocks, zero);
@@ -147,7 +147,9 @@ impl Int8Convolution {
     }
 }
 
-/// What the sums of each of `blocks` start with, so that `zero` counts for nothing.
+/// The initial accumulators of each block, which cancel the contribution of the zero point `zero`.
+///
+/// *Shapes*: `packed` is `[blocks][input block][tap][four][16][4]`, the result `[blocks][16]`.
 pub(super) fn starts(packed: &[i8], blocks: usize, zero: i32) -> Vec<i32> {
     let mut starts = vec![0; blocks * LANES];
     if zero != 0 && !packed.is_empty() {
@@ -256,12 +258,14 @@ impl Pass<'_> {
             }
             // SAFETY: cells, blocks and places lie within the shapes.
             unsafe {
-                let mut sums =
-                    [[D::sums(layer.starts.as_ptr().add(first_block * LANES)); BLOCKS]; CELLS];
+                let mut accumulators =
+                    [[D::accumulators(layer.starts.as_ptr().add(first_block * LANES)); BLOCKS];
+                        CELLS];
                 for block in 1..BLOCKS {
-                    let start = D::sums(layer.starts.as_ptr().add((first_block + block) * LANES));
-                    for sums in &mut sums {
-                        sums[block] = start;
+                    let start =
+                        D::accumulators(layer.starts.as_ptr().add((first_block + block) * LANES));
+                    for accumulators in &mut accumulators {
+                        accumulators[block] = start;
                     }
                 }
                 let mut of_input = layer.weights.as_ptr().add(first_block * of_block);
@@ -284,8 +288,8 @@ impl Pass<'_> {
                             for index in 0..CELLS {
                                 let values = D::spread(source.add(places[index]));
                                 for block in 0..BLOCKS {
-                                    sums[index][block] =
-                                        D::dot(sums[index][block], values, factors[block]);
+                                    accumulators[index][block] =
+                                        D::dot(accumulators[index][block], values, factors[block]);
                                 }
                             }
                             source = source.add(DEPTH);
@@ -294,22 +298,22 @@ impl Pass<'_> {
                     }
                     of_input = of_input.add(layer.taps.len() * of_tap);
                 }
-                // An array that a loop runs over lies in memory; the sums themselves are all registers.
-                let mut ended = [[D::sums(layer.starts.as_ptr()); BLOCKS]; CELLS];
+                // This copy lies in memory, because a loop runs over it; the accumulators themselves stay in registers.
+                let mut ended = [[D::accumulators(layer.starts.as_ptr()); BLOCKS]; CELLS];
                 for index in 0..CELLS {
                     for block in 0..BLOCKS {
-                        ended[index][block] = sums[index][block];
+                        ended[index][block] = accumulators[index][block];
                     }
                 }
-                for (index, sums) in ended.iter().enumerate() {
+                for (index, accumulators) in ended.iter().enumerate() {
                     if index == there {
                         break;
                     }
-                    for (block, sums) in sums.iter().enumerate() {
+                    for (block, accumulators) in accumulators.iter().enumerate() {
                         let at = [first_block + block, cell + index, area];
                         layer
                             .epilogue
-                            .write::<D>(*sums, at, self.residual, self.target);
+                            .write::<D>(*accumulators, at, self.residual, self.target);
                     }
                 }
             }

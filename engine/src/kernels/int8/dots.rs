@@ -1,11 +1,11 @@
-//! Sums of products of bytes, for sixteen channels at once, in the instructions that CPUs have for it. Sums are exact and
-//! what follows them is rounded alike everywhere: a network of bytes answers the same bits on every machine.
+//! Dot products of bytes for sixteen channels at once, with the instructions that CPUs have for them. The accumulators are
+//! exact and the epilogue rounds alike everywhere: an int8 network gives the same bits on every machine.
 
 use std::sync::OnceLock;
 
-/// Channels that are computed at once: what a block of a map holds.
+/// Channels that are computed at once: one block of a map.
 pub(crate) const LANES: usize = 16;
-/// Bytes of which each lane sums up the products in one step.
+/// Products of bytes that each lane accumulates in one step.
 pub(crate) const DEPTH: usize = 4;
 
 /// Instructions of one kind. Sixteen lanes everywhere; each multiplies four bytes of values with four of weights.
@@ -14,7 +14,7 @@ pub(crate) const DEPTH: usize = 4;
 /// Of all of it: the CPU must have the instructions, and pointers must be good for what is read or written.
 pub(crate) trait Dots: Copy {
     /// `[16]` of i32.
-    type Sums: Copy;
+    type Accumulators: Copy;
     /// `[16][4]` weights, -127 to 127.
     type Weights: Copy;
     /// `[16][4]` values as they lie in memory.
@@ -22,19 +22,23 @@ pub(crate) trait Dots: Copy {
     /// `[16]` of f32.
     type Floats: Copy;
 
-    /// Whether there are registers for 24 sums at once; for 6 otherwise.
+    /// Whether there are registers for 24 accumulators at once; for 6 otherwise.
     const MANY: bool;
 
-    unsafe fn sums(from: *const i32) -> Self::Sums;
+    unsafe fn accumulators(from: *const i32) -> Self::Accumulators;
     unsafe fn weights(from: *const i8) -> Self::Weights;
-    /// The same four values for all lanes.
+    /// Loads four values, the same for all lanes.
     unsafe fn spread(from: *const i8) -> Self::Values;
     /// Of each lane its value in up to four cells, which lie side by side; nothing behind them is read.
     unsafe fn cells(from: *const i8, count: usize) -> Self::Values;
-    unsafe fn dot(sums: Self::Sums, values: Self::Values, weights: Self::Weights) -> Self::Sums;
+    unsafe fn dot(
+        accumulators: Self::Accumulators,
+        values: Self::Values,
+        weights: Self::Weights,
+    ) -> Self::Accumulators;
 
-    unsafe fn floats(sums: Self::Sums) -> Self::Floats;
-    /// How far values in memory are above `zero`.
+    unsafe fn floats(accumulators: Self::Accumulators) -> Self::Floats;
+    /// Loads bytes as floats relative to the zero point `zero`.
     unsafe fn from_bytes(from: *const i8, zero: i32) -> Self::Floats;
     unsafe fn load(from: *const f32) -> Self::Floats;
     /// The first eight from one place, the others from another or zero.
@@ -43,13 +47,13 @@ pub(crate) trait Dots: Copy {
     unsafe fn add(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     unsafe fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     unsafe fn clamp(value: Self::Floats, least: Self::Floats, most: Self::Floats) -> Self::Floats;
-    /// Rounded, halves to even, and so far above `zero`, where a byte can hold it.
+    /// Rounds to nearest even, adds the zero point and saturates to a byte.
     unsafe fn store_bytes(value: Self::Floats, zero: i32, to: *mut i8);
     /// The first eight to one place, the others to another or nowhere.
     unsafe fn store_halves(value: Self::Floats, first: *mut f32, second: Option<*mut f32>);
 }
 
-/// Something to compute with instructions of any kind.
+/// A computation with instructions of any kind.
 pub(crate) trait DotsKernel {
     /// Must be `#[inline(always)]`, to be compiled with the instructions of its caller.
     ///
@@ -74,7 +78,7 @@ pub(crate) enum Int8Instructions {
 }
 
 impl Int8Instructions {
-    /// All that this CPU has, the best first.
+    /// All instruction sets that this CPU has, the best first.
     pub(crate) fn available() -> Vec<Int8Instructions> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -130,13 +134,13 @@ impl Int8Instructions {
 
 #[cfg(test)]
 thread_local! {
-    /// Tests try all there are.
+    /// Set by tests to try every instruction set.
     pub(crate) static CHOSEN: std::cell::Cell<Option<Int8Instructions>> = const { std::cell::Cell::new(None) };
 }
 
 /// Runs `kernel` with the best instructions that this CPU has.
 pub(crate) fn run(kernel: &impl DotsKernel) {
-    // SAFETY: each was looked for.
+    // SAFETY: the CPU was checked for these instructions.
     unsafe {
         match Int8Instructions::best() {
             #[cfg(target_arch = "x86_64")]

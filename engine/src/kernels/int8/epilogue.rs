@@ -1,26 +1,27 @@
-//! What follows a layer's sums: scale, bias, what is added, the clamp, and bytes or floats as the result.
+//! The epilogue of an int8 layer: requantise the accumulators, add bias and residual, clamp (a ReLU among others), and write
+//! bytes or floats.
 
 use super::dots::{Dots, LANES};
 use super::scale::Scale;
 use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 
-/// Of one layer. Sums and what is added become values of the network, or steps of the output's scale.
+/// The epilogue of one layer. Its results are float values, or steps of the output's scale.
 #[derive(Clone, Debug)]
 pub(crate) struct Epilogue {
-    /// `[blocks * 16]`: what one step of a sum is worth.
+    /// `[blocks * 16]`: the scale of the accumulators.
     factors: Vec<f32>,
     /// `[blocks * 16]`
     bias: Vec<f32>,
-    /// Kept within these; infinite where nothing clamps.
+    /// The clamp on the results; infinite if nothing clamps.
     pub bounds: [f32; 2],
-    /// Of the map that is added, if there is one.
+    /// The scale of the residual, if there is one.
     pub residual: Option<Scale>,
     channels: usize,
-    /// Of the results, if they are bytes.
+    /// The scale of the results, if they are bytes.
     writes: Option<Scale>,
 }
 
-/// Where results go: a map of bytes, or of floats in blocks of eight channels.
+/// The output: a map of bytes, or of floats in blocks of eight channels.
 #[derive(Clone, Copy)]
 pub(crate) enum Destination {
     Bytes(*mut i8),
@@ -31,7 +32,7 @@ pub(crate) enum Destination {
 unsafe impl Sync for Destination {}
 
 impl Epilogue {
-    /// `factors` and `bias` are of each channel.
+    /// *Shapes*: `factors` and `bias` are `[channels]`.
     pub(crate) fn new(factors: &[f32], bias: &[f32]) -> Self {
         let padded = |values: &[f32]| {
             let mut values = values.to_vec();
@@ -91,7 +92,7 @@ impl Epilogue {
     #[inline(always)]
     pub(crate) unsafe fn write<D: Dots>(
         &self,
-        sums: D::Sums,
+        accumulators: D::Accumulators,
         [block, cell, area]: [usize; 3],
         residual: *const i8,
         target: Destination,
@@ -100,7 +101,7 @@ impl Epilogue {
             let at = (block * area + cell) * LANES;
             let factors = D::load(self.factors.as_ptr().add(block * LANES));
             let bias = D::load(self.bias.as_ptr().add(block * LANES));
-            let mut value = D::add(D::multiply(D::floats(sums), factors), bias);
+            let mut value = D::add(D::multiply(D::floats(accumulators), factors), bias);
             if let Some(scale) = self.residual {
                 let steps = D::from_bytes(residual.add(at), scale.zero);
                 let added = D::multiply(steps, D::splat(scale.step));

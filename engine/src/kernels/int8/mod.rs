@@ -1,8 +1,7 @@
-//! Layers of a quantised network, computed in bytes. The file says in floats what is meant, with QuantizeLinear and
-//! DequantizeLinear around each layer; here the layers between are taken together and no float is made until something asks
-//! for one.
+//! Int8 layers of a quantised network. The file describes them in floats, with QuantizeLinear and DequantizeLinear around
+//! each layer. Here consecutive layers exchange bytes, and floats are made only where another operator needs them.
 //!
-//! Maps lie in blocks of sixteen channels: `[C / 16, H, W, 16]`, the last block filled up with what stands for 0.
+//! Maps lie in blocks of sixteen channels: `[C / 16, H, W, 16]`, the last block padded with the zero point.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

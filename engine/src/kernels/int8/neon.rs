@@ -47,7 +47,7 @@ impl<const DOT: bool> Neon<DOT> {
 }
 
 impl<const DOT: bool> Dots for Neon<DOT> {
-    type Sums = [int32x4_t; 4];
+    type Accumulators = [int32x4_t; 4];
     type Weights = [int8x16_t; 4];
     type Values = [int8x16_t; 4];
     type Floats = [float32x4_t; 4];
@@ -55,7 +55,7 @@ impl<const DOT: bool> Dots for Neon<DOT> {
     const MANY: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(from: *const i32) -> [int32x4_t; 4] {
+    unsafe fn accumulators(from: *const i32) -> [int32x4_t; 4] {
         unsafe { [0, 4, 8, 12].map(|at| vld1q_s32(from.add(at))) }
     }
 
@@ -90,23 +90,23 @@ impl<const DOT: bool> Dots for Neon<DOT> {
 
     #[inline(always)]
     unsafe fn dot(
-        sums: [int32x4_t; 4],
+        accumulators: [int32x4_t; 4],
         values: [int8x16_t; 4],
         weights: [int8x16_t; 4],
     ) -> [int32x4_t; 4] {
         unsafe {
             [
-                Self::quarter_dot(sums[0], values[0], weights[0]),
-                Self::quarter_dot(sums[1], values[1], weights[1]),
-                Self::quarter_dot(sums[2], values[2], weights[2]),
-                Self::quarter_dot(sums[3], values[3], weights[3]),
+                Self::quarter_dot(accumulators[0], values[0], weights[0]),
+                Self::quarter_dot(accumulators[1], values[1], weights[1]),
+                Self::quarter_dot(accumulators[2], values[2], weights[2]),
+                Self::quarter_dot(accumulators[3], values[3], weights[3]),
             ]
         }
     }
 
     #[inline(always)]
-    unsafe fn floats(sums: [int32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { sums.map(|sums| vcvtq_f32_s32(sums)) }
+    unsafe fn floats(accumulators: [int32x4_t; 4]) -> [float32x4_t; 4] {
+        unsafe { accumulators.map(|accumulators| vcvtq_f32_s32(accumulators)) }
     }
 
     #[inline(always)]

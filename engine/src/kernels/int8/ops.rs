@@ -1,4 +1,4 @@
-//! The kernels as tract's operators. A map of bytes is a tensor `[C / 16, H, W, 16]`.
+//! The int8 kernels as tract's operators. An int8 map is a tensor `[C / 16, H, W, 16]`.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use super::scale::Scale;
 use super::window::Int8Window;
 use crate::kernels::common::lanes::LANES as FLOAT_LANES;
 
-/// What a node computes; shared by all states of a network.
+/// The computation of a node; shared by all states of a network.
 #[derive(Clone, Debug)]
 pub(crate) enum Int8Op {
-    /// Floats in blocks of eight, to bytes.
+    /// Float blocks of eight channels to bytes.
     Quantise(Scale),
-    /// To floats in blocks of eight, of so many channels.
+    /// Bytes to float blocks of eight, with the number of channels.
     Dequantise(Scale, usize),
-    /// A second input is added to the sum.
+    /// A second input is the residual.
     Convolution(Arc<Int8Convolution>),
     Window(Arc<Int8Window>),
 }

@@ -6,7 +6,7 @@ use super::dots::{DEPTH, Dots, LANES};
 pub(crate) struct PortableDots;
 
 impl Dots for PortableDots {
-    type Sums = [i32; LANES];
+    type Accumulators = [i32; LANES];
     type Weights = [[i8; DEPTH]; LANES];
     type Values = [[i8; DEPTH]; LANES];
     type Floats = [f32; LANES];
@@ -14,8 +14,8 @@ impl Dots for PortableDots {
     const MANY: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(from: *const i32) -> Self::Sums {
-        unsafe { from.cast::<Self::Sums>().read_unaligned() }
+    unsafe fn accumulators(from: *const i32) -> Self::Accumulators {
+        unsafe { from.cast::<Self::Accumulators>().read_unaligned() }
     }
 
     #[inline(always)]
@@ -41,17 +41,21 @@ impl Dots for PortableDots {
 
     // Unrolled into a tile, its loops would take the compiler minutes.
     #[inline(never)]
-    unsafe fn dot(sums: Self::Sums, values: Self::Values, weights: Self::Weights) -> Self::Sums {
+    unsafe fn dot(
+        accumulators: Self::Accumulators,
+        values: Self::Values,
+        weights: Self::Weights,
+    ) -> Self::Accumulators {
         std::array::from_fn(|lane| {
             let pairs = values[lane].iter().zip(weights[lane]);
             let products = pairs.map(|(value, weight)| i32::from(*value) * i32::from(weight));
-            sums[lane] + products.sum::<i32>()
+            accumulators[lane] + products.sum::<i32>()
         })
     }
 
     #[inline(always)]
-    unsafe fn floats(sums: Self::Sums) -> Self::Floats {
-        sums.map(|sum| sum as f32)
+    unsafe fn floats(accumulators: Self::Accumulators) -> Self::Floats {
+        accumulators.map(|sum| sum as f32)
     }
 
     #[inline(always)]

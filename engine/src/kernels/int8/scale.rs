@@ -1,17 +1,17 @@
-//! What the bytes of a map stand for, and how they lie in memory.
+//! The quantisation of a map: its step and its zero point.
 
 use super::dots::Int8Instructions;
 
-/// Steps of one size, with a sign or without: -128 to 127 of them, or 0 to 255.
+/// Linear quantisation in steps of one size, signed (-128 to 127) or unsigned (0 to 255).
 ///
-/// In memory a byte is a number of the kind that this CPU's instructions multiply by weights; a map of the other kind lies
-/// 128 higher or lower.
+/// In memory a byte has the signedness that this CPU's instructions multiply by weights; a map of the other signedness is
+/// shifted by 128.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scale {
-    /// What one step is worth.
+    /// The value of one step.
     pub step: f32,
     pub signed: bool,
-    /// What stands in memory for no steps at all.
+    /// The zero point in memory.
     pub zero: i32,
 }
 

@@ -70,19 +70,19 @@ fn blocked<T: Copy>(plain: &[T], area: usize, lanes: usize, fill: T) -> Vec<T> {
     blocked
 }
 
-/// Random epilogues and what they should make of sums.
+/// Random epilogues and what they should make of accumulators.
 struct Expected {
     epilogue: Epilogue,
     /// Of bytes.
     residual: Option<Vec<i8>>,
-    /// Of the results, if they are bytes.
+    /// The scale of the results, if they are bytes.
     scale: Option<Scale>,
     values: Vec<f32>,
 }
 
 impl Expected {
-    fn new(rng: &mut Rng, sums: &[i32], area: usize, can_add: bool) -> Self {
-        let channels = sums.len() / area;
+    fn new(rng: &mut Rng, accumulators: &[i32], area: usize, can_add: bool) -> Self {
+        let channels = accumulators.len() / area;
         let factors: Vec<f32> = (0..channels).map(|_| rng.f32() * 1e-3).collect();
         let bias = floats(rng, channels);
         let mut epilogue = Epilogue::new(&factors, &bias);
@@ -90,7 +90,7 @@ impl Expected {
             epilogue.bounds = [0.0, 6.0];
         }
         let added = scale(rng);
-        let residual = (can_add && rng.bool()).then(|| steps(rng, sums.len(), added));
+        let residual = (can_add && rng.bool()).then(|| steps(rng, accumulators.len(), added));
         epilogue.residual = residual.as_ref().map(|_| added);
         let mut per_step = 1.0;
         let mut bounds = epilogue.bounds;
@@ -101,7 +101,7 @@ impl Expected {
             let [least, most] = scale.bounds();
             bounds = bounds.map(|bound| (bound * per_step).clamp(least, most));
         }
-        let values = sums.iter().enumerate().map(|(at, sum)| {
+        let values = accumulators.iter().enumerate().map(|(at, sum)| {
             let channel = at / area;
             let mut value = *sum as f32 * (factors[channel] * per_step) + bias[channel] * per_step;
             if let Some(residual) = &residual {
@@ -168,17 +168,17 @@ fn convolution() {
         let scale = scale(rng);
         let map = steps(rng, inputs * input_area, scale);
         let weights = weights(rng, outputs * inputs * taps);
-        let mut sums = vec![0; outputs * area];
+        let mut accumulators = vec![0; outputs * area];
         each_tap(&axes, |cell, place, tap| {
             for output in 0..outputs {
                 for input in 0..inputs {
                     let weight = weights[(output * inputs + input) * taps + tap];
-                    sums[output * area + place] +=
+                    accumulators[output * area + place] +=
                         map[input * input_area + cell] * i32::from(weight);
                 }
             }
         });
-        let expected = Expected::new(rng, &sums, area, true);
+        let expected = Expected::new(rng, &accumulators, area, true);
         let epilogue = expected.epilogue.clone();
         let layer = Int8Convolution::new(axes, inputs, &weights, epilogue, scale.zero);
         let map = bytes(&map, input_area, scale);
@@ -207,14 +207,14 @@ fn window_in_each_channel() {
         let scale = scale(rng);
         let map = steps(rng, channels * input_area, scale);
         let weights = weights(rng, channels * taps);
-        let mut sums = vec![0; channels * area];
+        let mut accumulators = vec![0; channels * area];
         each_tap(&axes, |cell, place, tap| {
             for channel in 0..channels {
-                sums[channel * area + place] +=
+                accumulators[channel * area + place] +=
                     map[channel * input_area + cell] * i32::from(weights[channel * taps + tap]);
             }
         });
-        let expected = Expected::new(rng, &sums, area, false);
+        let expected = Expected::new(rng, &accumulators, area, false);
         let layer = Int8Window::new(axes, &weights, expected.epilogue.clone(), scale.zero);
         let map = bytes(&map, input_area, scale);
         // SAFETY: `check` gives room for the output.

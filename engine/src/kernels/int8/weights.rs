@@ -1,4 +1,4 @@
-//! Weights of bytes, read from the file before tract sees it.
+//! Int8 weights, read from the file before tract loads it.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 pub(crate) struct Int8Weights {
     /// `[outputs, inputs, height, width]`
     pub values: Vec<i8>,
-    /// `[outputs]`: what one step is worth.
+    /// `[outputs]`: the value of one step.
     pub scales: Vec<f32>,
 }
 

@@ -16,7 +16,7 @@ const CELLS: usize = 4;
 pub(crate) struct Int8Window {
     axes: [Axis; 2],
     padded: Padded,
-    /// What a cell of the padding holds.
+    /// The value of the padding: the zero point.
     zero: i8,
     /// `[block][row][four of columns][16][4]`
     weights: Vec<i8>,
@@ -189,7 +189,8 @@ impl Strip<'_> {
         let fours = columns.kernel.div_ceil(DEPTH);
         // SAFETY: as the caller says.
         unsafe {
-            let mut sums = [D::sums(window.starts.as_ptr().add(self.block * LANES)); N];
+            let mut accumulators =
+                [D::accumulators(window.starts.as_ptr().add(self.block * LANES)); N];
             let mut weights = window.weights.as_ptr();
             weights = weights.add(self.block * rows.kernel * fours * LANES * DEPTH);
             let mut line = source.add(column * STRIDE * LANES);
@@ -198,20 +199,20 @@ impl Strip<'_> {
                     let count = DEPTH.min(columns.kernel - four * DEPTH);
                     let factors = D::weights(weights);
                     let from = line.add(four * DEPTH * LANES);
-                    for (cell, sums) in sums.iter_mut().enumerate() {
+                    for (cell, accumulators) in accumulators.iter_mut().enumerate() {
                         let values = D::cells(from.add(cell * STRIDE * LANES), count);
-                        *sums = D::dot(*sums, values, factors);
+                        *accumulators = D::dot(*accumulators, values, factors);
                     }
                     weights = weights.add(LANES * DEPTH);
                 }
                 line = line.add(self.pitch);
             }
             let area = rows.output * columns.output;
-            for (cell, sums) in sums.iter().enumerate() {
+            for (cell, accumulators) in accumulators.iter().enumerate() {
                 let at = [self.block, row * columns.output + column + cell, area];
                 window
                     .epilogue
-                    .write::<D>(*sums, at, std::ptr::null(), self.target);
+                    .write::<D>(*accumulators, at, std::ptr::null(), self.target);
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Huffman codes and the bits that they are read from.
+//! Huffman codes, and the bit reader for a scan.
 
-use super::BundleFault;
+use super::ScanFault;
 
 /// Codes up to this length are looked up in one step.
 const SHORT: u32 = 9;
@@ -56,7 +56,7 @@ impl HuffmanTable {
         Some(table)
     }
 
-    pub(super) fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, BundleFault> {
+    pub(super) fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, ScanFault> {
         let next = bits.peek_16();
         let entry = self.short[(next >> (16 - SHORT)) as usize];
         if entry != 0 {
@@ -72,13 +72,13 @@ impl HuffmanTable {
             }
         }
         Err(match bits.left < 16 {
-            true => BundleFault::Cut,
-            false => BundleFault::Damaged("a code that none of its tables has"),
+            true => ScanFault::Cut,
+            false => ScanFault::Damaged("a code that none of its tables has"),
         })
     }
 
     /// Zeros before a coefficient, and its bits.
-    pub(super) fn run_and_size(&self, bits: &mut Bits<'_>) -> Result<(usize, u32), BundleFault> {
+    pub(super) fn run_and_size(&self, bits: &mut Bits<'_>) -> Result<(usize, u32), ScanFault> {
         let symbol = self.decode(bits)?;
         Ok((usize::from(symbol >> 4), u32::from(symbol & 15)))
     }
@@ -101,8 +101,8 @@ pub(super) fn read_tables(mut segment: &[u8], tables: &mut Tables) -> Option<()>
     Some(())
 }
 
-/// The tables of T.81, annex K, which cameras' Motion JPEG leaves out.
-pub(super) fn customary() -> Tables {
+/// The standard tables of T.81, annex K, which Motion JPEG may omit.
+pub(super) fn standard() -> Tables {
     let table = |counts: &[u8; 16], symbols: &[u8]| {
         HuffmanTable::new(counts, symbols).unwrap_or(HuffmanTable::EMPTY)
     };
@@ -167,7 +167,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Takes bytes in until a marker, or until no further one finds room.
+    /// Fills the buffer with bytes up to a marker, or until it is full.
     fn fill(&mut self) {
         while self.left <= 56 {
             let byte = match self.bytes.get(self.at..) {
@@ -197,18 +197,18 @@ impl<'a> Bits<'a> {
         (self.buffer >> 48) as u32
     }
 
-    /// Up to 16 bits.
-    pub(super) fn skip(&mut self, count: u32) -> Result<(), BundleFault> {
+    /// Skips up to 16 bits.
+    pub(super) fn skip(&mut self, count: u32) -> Result<(), ScanFault> {
         self.take(count).map(drop)
     }
 
-    /// Up to 16 bits, as a number.
-    pub(super) fn take(&mut self, count: u32) -> Result<u32, BundleFault> {
+    /// Reads up to 16 bits as a number.
+    pub(super) fn take(&mut self, count: u32) -> Result<u32, ScanFault> {
         if self.left < count {
             self.fill();
         }
         if self.left < count {
-            return Err(BundleFault::Cut);
+            return Err(ScanFault::Cut);
         }
         let value = (self.buffer >> 48) as u32 >> (16 - count);
         self.buffer <<= count;
@@ -216,17 +216,17 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
-    /// Steps over the restart marker of this number, which must be the next marker.
-    pub(super) fn restart(&mut self, number: usize) -> Result<(), BundleFault> {
+    /// Skips the restart marker of this number, which must be the next marker.
+    pub(super) fn restart(&mut self, number: usize) -> Result<(), ScanFault> {
         let at = self.end();
         if self.bytes.get(at + 1) != Some(&(0xd0 + number as u8)) {
-            return Err(BundleFault::Cut);
+            return Err(ScanFault::Cut);
         }
         *self = Bits::new(self.bytes, at + 2);
         Ok(())
     }
 
-    /// Where the next marker is; what a writer padded the scan with lies before it.
+    /// The position of the next marker, after the scan's padding.
     pub(super) fn end(&self) -> usize {
         let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff);
         let rest = self.bytes.get(self.at..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is at the end of the belt: conveyor, reject, policy.
+//! Keys of the sections `conveyor`, `reject` and `policy`.
 
 use super::Key;
 

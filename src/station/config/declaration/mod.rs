@@ -1,5 +1,5 @@
-//! Every key of a station file, declared once: what it takes, for which kinds of its section, its range, its default and its
-//! meaning. The reader, the checks, the sample file and the table in `docs/station.md` follow from it.
+//! Every key of a station file, declared once: its type, the kinds of its section that use it, its range, its default and
+//! its meaning. The reader, the checks, the sample file and the table in `docs/station.md` follow from it.
 
 mod gate;
 mod observers;
@@ -11,22 +11,22 @@ pub struct Key {
     /// `section.key`.
     pub name: &'static str,
     pub takes: Type,
-    /// The kinds of its section that it means something for; all if empty.
+    /// The kinds of its section that use it; all if empty.
     pub kinds: &'static [&'static str],
-    /// Whether a station file has to say it, where it means something.
+    /// Whether a station file must contain it, for the kinds that use it.
     pub needed: bool,
     /// Of a number.
     pub limits: Option<AllowedRange>,
     pub default: Default,
-    /// What it is, for the sample and the documentation.
+    /// Its description in the sample and the documentation.
     pub meaning: &'static str,
     /// The value in the sample file.
     pub sample: &'static str,
-    /// Whether it stands in the sample file as more than a comment.
+    /// Whether the sample file sets it; otherwise it is commented out there.
     pub is_in_force: bool,
 }
 
-/// What a value has to be.
+/// The type of a value.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
     Text,
@@ -38,23 +38,23 @@ pub enum Type {
     Controls,
 }
 
-/// The smallest and the largest number allowed.
+/// The smallest and the largest permitted number.
 #[derive(Clone, Copy, Debug)]
 pub struct AllowedRange {
     pub low: f64,
     pub high: f64,
-    /// Empty for a mere number.
+    /// Empty for a number without a unit.
     pub unit: &'static str,
 }
 
-/// What counts where a station file doesn't say.
+/// The default of a key.
 #[derive(Clone, Copy, Debug)]
 pub enum Default {
-    /// The other keys say; or it is needed.
+    /// None: the key is required, or other keys decide.
     None,
-    /// This value, as it would be written.
+    /// This value, as a station file would contain it.
     Value(&'static str),
-    /// What no value can say.
+    /// A default that is no value, in words.
     Words(&'static str),
 }
 
@@ -96,7 +96,7 @@ impl Key {
         key
     }
 
-    /// A number that can't be written with a point.
+    /// A whole number.
     const fn whole(name: &'static str, (low, high): (f64, f64), meaning: &'static str) -> Self {
         let mut key = Self::number(name, (low, high), meaning);
         key.takes = Type::Whole;
@@ -130,13 +130,13 @@ impl Key {
         self
     }
 
-    /// How the sample shows it, as a comment.
+    /// Sets the value in the sample, commented out.
     const fn sample(mut self, value: &'static str) -> Self {
         self.sample = value;
         self
     }
 
-    /// How the sample has it.
+    /// Sets the value in the sample.
     const fn sample_in_force(mut self, value: &'static str) -> Self {
         self.sample = value;
         self.is_in_force = true;
@@ -147,13 +147,13 @@ impl Key {
         self.name.split('.').next().unwrap_or_default()
     }
 
-    /// Its name under its section.
+    /// Its name without the section.
     pub fn short_name(&self) -> &'static str {
         self.name.split('.').next_back().unwrap_or_default()
     }
 }
 
-/// All keys, section by section. What is in `camera.controls` is the camera's own.
+/// All keys, section by section. The keys of `camera.controls` belong to the camera.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     [sight::KEYS, gate::KEYS, observers::KEYS]
         .into_iter()
@@ -168,9 +168,9 @@ pub fn key(name: &str) -> Option<&'static Key> {
     keys().find(|key| key.name == name)
 }
 
-/// The limits of a declared number.
+/// The range of a declared number.
 pub fn limits(name: &str) -> AllowedRange {
-    // A test asks for those of each number.
+    // A test reads the range of each number.
     key(name)
         .and_then(|key| key.limits)
         .unwrap_or(AllowedRange {
@@ -180,7 +180,7 @@ pub fn limits(name: &str) -> AllowedRange {
         })
 }
 
-/// The number that counts where a station file doesn't say.
+/// The default of a declared number.
 pub fn usual(name: &str) -> f64 {
     match key(name).map(|key| key.default) {
         // A test reads each.

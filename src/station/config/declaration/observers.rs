@@ -1,4 +1,4 @@
-//! What looks on: journal, monitor, watchdog, and the system that all of it runs on.
+//! Keys of the sections `journal`, `monitor`, `watchdog` and `system`.
 
 use super::Key;
 

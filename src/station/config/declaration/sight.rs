@@ -1,4 +1,4 @@
-//! What is looked at: bundle, camera, trigger, optics.
+//! Keys of the sections `bundle`, `camera`, `trigger` and `optics`.
 
 use super::Key;
 

@@ -1,8 +1,8 @@
-//! Softmax attention of all cells to all cells, without the matrix of their affinities: a few queries meet a few keys at a
-//! time, and what they have gathered so far is rescaled when a larger affinity turns up (Milakov and Gimelshein, "Online
+//! Softmax attention of all cells to all cells, without the matrix of their affinities. A tile of queries is multiplied with
+//! a few keys at a time, and the partial results are rescaled when a larger affinity occurs (Milakov and Gimelshein, "Online
 //! normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022).
 //!
-//! Each query has a lane to itself, so nothing is ever summed across lanes, and how many there are changes no bit.
+//! Each query has a lane to itself, so nothing is summed across lanes, and the number of lanes changes no bit.
 
 mod pass;
 
@@ -12,7 +12,7 @@ use crate::kernels::float::layout::blocks;
 use crate::team::{self, SharedSlice};
 use pass::{KEYS, Pass, Room, TILES, WIDEST};
 
-/// What a power of two costs in multiplications, about.
+/// The approximate cost of a power of two, in multiplications.
 const EXPONENTIAL: usize = 12;
 
 /// `values · softmax(queriesᵀ · keys)ᵀ`, and optionally a sum and a clamp behind it.
@@ -22,11 +22,11 @@ pub(crate) struct Attention {
     depth: usize,
     /// Channels of the values.
     channels: usize,
-    /// Cells that are asked.
+    /// Number of keys.
     keys: usize,
-    /// Rows and columns of cells that ask.
+    /// Rows and columns of the queries.
     output: [usize; 2],
-    /// Answer and sum are kept within these; infinite where nothing clamps.
+    /// The clamp on the result; infinite if nothing clamps.
     pub bounds: [f32; 2],
 }
 

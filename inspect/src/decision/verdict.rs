@@ -1,0 +1,63 @@
+//! The verdict on one part.
+
+use std::time::Duration;
+
+use super::BranchScores;
+use crate::branches::Branch;
+use crate::branches::inventory::{Counts, in_words};
+
+/// The verdict on one part.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The fused score; a higher score is more anomalous.
+    pub score: f32,
+    pub reject: bool,
+    /// The conformal p-value (k + 1) / (n + 1), where k of n good calibration parts score at least as high.
+    pub p_value: f32,
+    /// The score is far beyond that of every good calibration part: this may be no part of the product at all.
+    pub far_off: bool,
+    /// The branch that contributed most to the score.
+    pub branch: Branch,
+    /// Each active branch's normalised score, in the order of [`Branch::ALL`].
+    pub branches: BranchScores,
+    /// Surplus and missing parts, if the bundle counts them.
+    pub counts: Counts,
+    pub limits: Limits,
+    /// From the frame in memory to this verdict.
+    pub latency: Duration,
+    /// The same, stage by stage.
+    pub stages: Stages,
+}
+
+/// The threshold of a verdict, and the number of its calibration parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// A part with a score above it is rejected.
+    pub threshold: f32,
+    /// The good parts that the p-value is ranked against.
+    pub calibration_parts: usize,
+}
+
+impl Verdict {
+    /// The p-value as text. If the score is beyond all calibration parts, only an upper bound is known.
+    pub fn p_in_words(&self) -> String {
+        let smallest = 1.0 / (self.limits.calibration_parts + 1) as f32;
+        let beyond = self.limits.calibration_parts > 0 && self.p_value <= smallest;
+        let sign = if beyond { "<" } else { "" };
+        format!("{sign}{:.4}", self.p_value)
+    }
+
+    /// The surplus and missing parts of a rejected part, in words.
+    pub fn counted(&self) -> Option<String> {
+        let unusual = self.reject && !self.counts.is_empty();
+        unusual.then(|| in_words(&self.counts))
+    }
+}
+
+/// The time of each stage of a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stages {
+    pub optics: Duration,
+    pub networks: Duration,
+    pub scores: Duration,
+}
