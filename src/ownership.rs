@@ -1,5 +1,5 @@
-//! Gives files that root makes to the owner of their folder. A technician checks and flashes as root, and the station works
-//! as a user of its own.
+//! Gives files that root makes to the owner of their folder. A technician checks and flashes as root, and the station
+//! works as a user of its own.
 
 use std::fs::{self, Permissions};
 use std::io;

@@ -1,6 +1,6 @@
-//! Checks an ONNX file before the engine loads it. A signature proves who wrote a network, not that it is harmless: a few
-//! bytes can request terabytes of memory. So only operators that training writes are admitted, nothing but int8 weights is
-//! computed at load, and no array may be larger than the file contains or a frame needs.
+//! Checks an ONNX file before the engine loads it. A signature proves who wrote a network, not that it is harmless: a
+//! few bytes can request terabytes of memory. So only operators that training writes are admitted, nothing but int8
+//! weights is computed at load, and no array may be larger than the file contains or a frame needs.
 
 use std::collections::BTreeSet;
 

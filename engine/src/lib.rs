@@ -1,8 +1,8 @@
 //! Runs the ONNX networks of a bundle through tract on the CPU. The shapes are fixed at load, so a frame can fail
 //! only where the network itself does.
 //!
-//! It is a crate of its own because tract's generics are compiled where they are used: a crate that uses this one does not
-//! compile them again.
+//! It is a crate of its own because tract's generics are compiled where they are used: a crate that uses this one does
+//! not compile them again.
 
 mod admission;
 mod kernels;
@@ -21,8 +21,8 @@ pub use tract_onnx::pb as onnx;
 pub use kernels::float::Triangles;
 pub use team::Team;
 
-/// Whether this CPU has fused multiply-add. On all CPUs that have it, quantised networks give the same bits. Without it the
-/// extra rounding changes values near the middle between two quantisation steps.
+/// Whether this CPU has fused multiply-add. On all CPUs that have it, quantised networks give the same bits. Without it
+/// the extra rounding changes values near the middle between two quantisation steps.
 pub fn fuses() -> bool {
     kernels::common::lanes::fuses()
 }

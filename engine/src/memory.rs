@@ -1,7 +1,7 @@
 //! Keeps memory between two runs.
 
-/// Makes the allocator keep freed memory. Otherwise large maps are returned to the kernel after each frame and fetched again
-/// page by page, which costs the paper's local student a sixth of its time.
+/// Makes the allocator keep freed memory. Otherwise large maps are returned to the kernel after each frame and fetched
+/// again page by page, which costs the paper's local student a sixth of its time.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn keep() {
     static ONCE: std::sync::Once = std::sync::Once::new();

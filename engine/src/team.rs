@@ -1,6 +1,6 @@
-//! Threads that share one network's operators. An operator is cut into pieces, which the thread that runs the network and its
-//! workers take one after the other. Each value is computed by the same steps on any thread, so the number of threads
-//! changes no bit.
+//! Threads that share one network's operators. An operator is cut into pieces, which the thread that runs the network
+//! and its workers take one after the other. Each value is computed by the same steps on any thread, so the number of
+//! threads changes no bit.
 //!
 //! No thread waits for a worker that is late because the machine is busy: the other threads take its pieces.
 
@@ -89,8 +89,8 @@ pub(crate) fn hands() -> usize {
     workers + 1
 }
 
-/// Does `work` for all of `units`, a range at a time. `cost` is that of all together, in multiplications of floats or what
-/// takes as long.
+/// Does `work` for all of `units`, a range at a time. `cost` is that of all together, in multiplications of floats or
+/// what takes as long.
 ///
 /// # Panics
 /// If `work` does, on any thread.

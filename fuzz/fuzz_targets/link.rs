@@ -1,5 +1,5 @@
-//! Any bytes on the reject link, in both directions: the decoders go on, the actuator never panics, and what it then receives
-//! in order it does.
+//! Any bytes on the reject link, in both directions: the decoders go on, the actuator never panics, and what it then
+//! receives in order it does.
 #![no_main]
 
 use aecsad_link::{Actuator, Decoder, Envelope, FromActuator, ToActuator};

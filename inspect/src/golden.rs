@@ -15,7 +15,8 @@ use crate::frame::Frame;
 use crate::image_files::{ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
 
-/// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score` (`[n]`).
+/// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score`
+/// (`[n]`).
 pub const EXPECTED: &str = "golden/expected.safetensors";
 /// The number of golden images in a bundle. Fewer prove little; more only cost time at each flash.
 pub const IMAGES: RangeInclusive<usize> = 8..=16;

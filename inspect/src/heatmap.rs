@@ -1,5 +1,5 @@
-//! Renders heat maps: the part in grey, and over it in colour the anomalous places. All heat maps are rendered here, on one
-//! scale.
+//! Renders heat maps: the part in grey, and over it in colour the anomalous places. All heat maps are rendered here, on
+//! one scale.
 
 use colorous::PLASMA;
 use image::{Rgb, RgbImage};

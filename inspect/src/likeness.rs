@@ -7,8 +7,8 @@ use crate::frame::Frame;
 const BLOCK: usize = 8;
 /// The largest root mean square difference of two pictures that may be sensor noise, in grey levels.
 const MOST_NOISE: f64 = 10.0;
-/// The largest difference by blocks for the same part, in multiples of the difference that white noise leaves there. Measured
-/// on rendered products and solar cells: the same part reaches 1.0 to 1.6, different parts 4.5 to 7.
+/// The largest difference by blocks for the same part, in multiples of the difference that white noise leaves there.
+/// Measured on rendered products and solar cells: the same part reaches 1.0 to 1.6, different parts 4.5 to 7.
 const MOST_STRUCTURE: f64 = 2.0;
 /// The difference by blocks that re-encoding as JPEG may leave: in grey levels, and as a share of the picture's contrast.
 const MOST_RESIDUE: f64 = 1.2;
@@ -63,7 +63,8 @@ impl View {
         }
     }
 
-    /// Whether `frame`, of which this is the view, shows no structure: a cap on the lens, a blown-out exposure, one colour.
+    /// Whether `frame`, of which this is the view, shows no structure: a cap on the lens, a blown-out exposure, one
+    /// colour.
     pub fn shows_nothing(&self, frame: &Frame) -> bool {
         let shading = self.shading();
         let rows = self.blocks.len() / self.columns.max(1);

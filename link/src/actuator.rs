@@ -73,7 +73,8 @@ impl Actuator {
         let answer = match received.message {
             ToActuator::Hello { protocol, .. } if protocol != PROTOCOL => Answer::WrongProtocol,
             ToActuator::Hello { session, .. } => {
-                // Within one session a part keeps its number, so the list of pulsed parts stays valid over a reconnection.
+                // Within one session a part keeps its number, so the list of pulsed parts stays valid over a
+                // reconnection.
                 if self.session.replace(session) != Some(session) {
                     self.pulsed.clear();
                 }

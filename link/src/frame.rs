@@ -1,7 +1,7 @@
 //! One message as bytes on a wire: postcard, then a CRC-16, then COBS, between zero bytes.
 //!
-//! A zero byte never occurs inside a frame, so a receiver that started late or received noise is synchronised again at the
-//! next zero. The decoder holds at most one frame.
+//! A zero byte never occurs inside a frame, so a receiver that started late or received noise is synchronised again at
+//! the next zero. The decoder holds at most one frame.
 
 use crc::{CRC_16_IBM_SDLC, Crc};
 use serde::{Serialize, de::DeserializeOwned};

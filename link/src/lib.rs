@@ -1,8 +1,8 @@
 //! The reject link: the messages between a station and the microcontroller at the reject gate.
 //!
 //! There is one enum for each direction, framed so that either side synchronises again after noise. The actuator's
-//! behaviour is a state machine without a clock or a port. It compiles without `std`, so that the firmware and the simulator
-//! run the same code.
+//! behaviour is a state machine without a clock or a port. It compiles without `std`, so that the firmware and the
+//! simulator run the same code.
 #![no_std]
 
 mod actuator;
@@ -33,8 +33,8 @@ pub enum ToActuator {
     Hello { session: u32, protocol: u8 },
     /// The heartbeat, once a second.
     Heartbeat,
-    /// Energises the output for `pulse_us` at a time that does not depend on the arrival of this message. A repeated message
-    /// for the same part changes nothing.
+    /// Energises the output for `pulse_us` at a time that does not depend on the arrival of this message. A repeated
+    /// message for the same part changes nothing.
     Reject {
         part: u32,
         when: When,
@@ -72,8 +72,8 @@ pub enum FromActuator {
     Count { at_us: u64, count: i64 },
     /// The sensor behind the gate saw a rejected part.
     Confirmed { at_us: u64 },
-    /// The line's controller requests this product. The message is not acknowledged, so the controller may repeat it. If the
-    /// product is active already, nothing happens.
+    /// The line's controller requests this product. The message is not acknowledged, so the controller may repeat it.
+    /// If the product is active already, nothing happens.
     Select { product: ProductName },
 }
 

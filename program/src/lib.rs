@@ -1,5 +1,5 @@
-//! Code that both programs of aecsad share: files that are written whole or not at all, text files that people write, names
-//! and messages for a terminal, standard streams, exit codes.
+//! Code that both programs of aecsad share: files that are written whole or not at all, text files that people write,
+//! names and messages for a terminal, standard streams, exit codes.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,5 +1,6 @@
-//! Standard output and standard error of both programs. No command stops because its reader has exited or the disk of its
-//! log is full. A closed pipe is no failure; any other error becomes the exit code when the command has finished. `println!` and `eprintln!` panic there, so both crates deny them.
+//! Standard output and standard error of both programs. No command stops because its reader has exited or the disk of
+//! its log is full. A closed pipe is no failure; any other error becomes the exit code when the command has finished.
+//! `println!` and `eprintln!` panic there, so both crates deny them.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -44,7 +45,8 @@ pub fn note(text: impl Display) {
     write_quietly(&format!("{}\n", printable(&text.to_string())));
 }
 
-/// Reserves standard output for a file that the command writes there; everything printed goes to standard error from now on.
+/// Reserves standard output for a file that the command writes there; everything printed goes to standard error from
+/// now on.
 pub fn carry_a_file() {
     CARRIES_A_FILE.store(true, Ordering::Relaxed);
 }

@@ -1,5 +1,5 @@
-//! Writes the outputs that a user names, in both programs. A regular file is written beside its place and renamed into it,
-//! so it is whole or unchanged, also after a failure. A device, a pipe or standard output is written to directly.
+//! Writes the outputs that a user names, in both programs. A regular file is written beside its place and renamed into
+//! it, so it is whole or unchanged, also after a failure. A device, a pipe or standard output is written to directly.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -59,7 +59,10 @@ impl WholeFile {
             }
         };
         let reader_exited = false;
-        Ok(WholeFile { sink, reader_exited })
+        Ok(WholeFile {
+            sink,
+            reader_exited,
+        })
     }
 
     /// Renames it into place. A power cut soon after may still lose it.

@@ -1,5 +1,6 @@
-//! File names in CSV and JSON. These formats are UTF-8, but a name need not be: an invalid byte is written `\xHH`, and a
-//! backslash before text that looks like such a byte is written `\x5c`. Replacing each `\xHH` by its byte restores the name.
+//! File names in CSV and JSON. These formats are UTF-8, but a name need not be: an invalid byte is written `\xHH`, and
+//! a backslash before text that looks like such a byte is written `\x5c`. Replacing each `\xHH` by its byte restores
+//! the name.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

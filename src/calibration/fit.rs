@@ -101,8 +101,8 @@ fn scores(decision: &Decision, samples: &[&Sample]) -> Vec<f32> {
 }
 
 impl Calibration {
-    /// Fits scale and threshold to good parts; the error says why they do not fit this bundle. Parts that lie far off all others
-    /// are left out unless `keep_outliers`.
+    /// Fits scale and threshold to good parts; the error says why they do not fit this bundle. Parts that lie far off
+    /// all others are left out unless `keep_outliers`.
     pub fn fit(
         bundle: &Bundled<'_>,
         samples: &[Sample],

@@ -47,8 +47,8 @@ pub struct Faults {
 
 /// A camera with its trigger, or something that behaves like one: one frame for each part that passes.
 pub trait FrameSource: Send {
-    /// Waits for the next part, at most [`LONGEST_WAIT`], and writes its picture into `frame`, whose buffer is reused. `None`
-    /// at the end of all parts.
+    /// Waits for the next part, at most [`LONGEST_WAIT`], and writes its picture into `frame`, whose buffer is reused.
+    /// `None` at the end of all parts.
     fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent>;
 
     fn faults(&self) -> Faults {

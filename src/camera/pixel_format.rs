@@ -224,8 +224,8 @@ impl BufferLayout {
         Ok(())
     }
 
-    /// Refuses values that have more bits than the format and the shift allow: they are stored in other bits than stated. A
-    /// smaller shift than the format's default is a gain, and saturates bright pixels.
+    /// Refuses values that have more bits than the format and the shift allow: they are stored in other bits than
+    /// stated. A smaller shift than the format's default is a gain, and saturates bright pixels.
     fn within_range(&self, brightest: u16) -> Result<(), CameraError> {
         let promised = self.format.promised_bits().unwrap_or(16);
         let bits = promised.max(self.shift + 8);

@@ -44,8 +44,8 @@ impl Default for Presence {
 const STRIP: f32 = 1.0 / 16.0;
 
 impl Presence {
-    /// Whether a part's front edge has reached the strip in this frame. The part has left once it covers less than half of
-    /// `share`: this hysteresis keeps a flickering edge from counting as a second part.
+    /// Whether a part's front edge has reached the strip in this frame. The part has left once it covers less than half
+    /// of `share`: this hysteresis keeps a flickering edge from counting as a second part.
     pub fn arrives(&mut self, frame: &Frame) -> bool {
         let covered = self.covered(frame);
         if self.there {

@@ -1,4 +1,5 @@
-//! A part sensor beside a camera that runs freely: a light barrier on a GPIO line, or one byte on a serial line for each part.
+//! A part sensor beside a camera that runs freely: a light barrier on a GPIO line, or one byte on a serial line for
+//! each part.
 
 use std::io::Read;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The second half of `aecsad bench`: runs the whole station at full speed on a pseudo-terminal. Measures parts per minute,
-//! and the time from a verdict to the reject message at the far end of the wire.
+//! The second half of `aecsad bench`: runs the whole station at full speed on a pseudo-terminal. Measures parts per
+//! minute, and the time from a verdict to the reject message at the far end of the wire.
 
 use std::io::Read;
 use std::path::Path;

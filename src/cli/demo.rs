@@ -1,5 +1,5 @@
-//! `aecsad demo`: runs the whole line, from frame to reject pulse, on the demo's bundle and parts, with a simulated actuator
-//! in a process of its own. Compares the actuator's log with the decisions and with the parts' labels.
+//! `aecsad demo`: runs the whole line, from frame to reject pulse, on the demo's bundle and parts, with a simulated
+//! actuator in a process of its own. Compares the actuator's log with the decisions and with the parts' labels.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,5 @@
-//! All errors of the commands. Each module has its own enum with the context in it; this one combines them and maps each to
-//! an exit code, so that a script can distinguish a bad image from a bad bundle.
+//! All errors of the commands. Each module has its own enum with the context in it; this one combines them and maps
+//! each to an exit code, so that a script can distinguish a bad image from a bad bundle.
 
 use aecsad_program::standard_streams::STANDARD_OUTPUT;
 use aecsad_program::{ExitCode, Failure};

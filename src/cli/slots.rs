@@ -20,8 +20,8 @@ const LATEST: usize = 8;
 /// Where the slots are, and whose bundles they take.
 #[derive(Args)]
 pub struct SlotsArgs {
-    /// The station file, whose section [bundle] names the folders of slots and keys; if not given, station.toml here, else
-    /// /etc/aecsad/station.toml
+    /// The station file, whose section [bundle] names the folders of slots and keys; if not given, station.toml here,
+    /// else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: PathBuf,
     /// The folder of slots, instead of the station file's

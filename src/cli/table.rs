@@ -1,5 +1,6 @@
-//! Shows the parts of a running line as a table: with a line of totals on a terminal, plain lines elsewhere, `key=value`
-//! lines with their priority under systemd, and in a CSV file if one is named. The line never stops because its output can't be written.
+//! Shows the parts of a running line as a table: with a line of totals on a terminal, plain lines elsewhere,
+//! `key=value` lines with their priority under systemd, and in a CSV file if one is named. The line never stops because
+//! its output can't be written.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};

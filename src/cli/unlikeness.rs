@@ -1,5 +1,5 @@
-//! The warning at the end of an inspection whose images are probably not of the bundle's product: they have another shape,
-//! or nearly all of them are far from every good part.
+//! The warning at the end of an inspection whose images are probably not of the bundle's product: they have another
+//! shape, or nearly all of them are far from every good part.
 
 use aecsad_inspect::optics::TrainingImages;
 

@@ -1,5 +1,5 @@
-//! `aecsad verify`: checks a bundle against its manifest and its signature, and compares its golden scores on this machine
-//! with those of training.
+//! `aecsad verify`: checks a bundle against its manifest and its signature, and compares its golden scores on this
+//! machine with those of training.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Keeps pictures of the parts that were not good, each with a second picture that shows its heat map, in a ring of files:
-//! when the space is used up, the oldest are deleted.
+//! Keeps pictures of the parts that were not good, each with a second picture that shows its heat map, in a ring of
+//! files: when the space is used up, the oldest are deleted.
 
 use std::collections::VecDeque;
 use std::fs;

@@ -173,7 +173,8 @@ impl Desk {
         self.waiting.push_back(record);
     }
 
-    /// Writes the pending records, unless the last attempt failed just now. `read_through` reads all of the journal before its first record.
+    /// Writes the pending records, unless the last attempt failed just now. `read_through` reads all of the journal
+    /// before its first record.
     fn turn(&mut self, read_through: bool) {
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| now < at) {

@@ -47,8 +47,8 @@ impl Belt {
         &self.conveyor
     }
 
-    /// The encoder position at which the part is in front of the rejector. `None` without an encoder, or if it was silent at
-    /// the capture.
+    /// The encoder position at which the part is in front of the rejector. `None` without an encoder, or if it was
+    /// silent at the capture.
     pub fn gate_position(&self, part: Part) -> Option<BeltPosition> {
         let Travel::Counts { counts, .. } = self.conveyor.travel else {
             return None;
@@ -107,8 +107,8 @@ impl Belt {
         }
     }
 
-    /// Whether a pulse meant for one of two parts may hit the other as well: at the belt's highest speed some of the other is
-    /// in front of the rejector during the pulse.
+    /// Whether a pulse meant for one of two parts may hit the other as well: at the belt's highest speed some of the
+    /// other is in front of the rejector during the pulse.
     pub fn share_pulse(
         &self,
         a: (Part, Option<BeltPosition>),

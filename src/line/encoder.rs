@@ -6,8 +6,8 @@ use heapless::Deque;
 
 /// Readings kept. At fifty per second they cover more than the five seconds that a frame's verdict may take.
 const READINGS: usize = 256;
-/// Positions are interpolated only between readings closer than this. In a longer gap the belt may change its speed so much
-/// that the error exceeds a part's length.
+/// Positions are interpolated only between readings closer than this. In a longer gap the belt may change its speed so
+/// much that the error exceeds a part's length.
 const TRUST: Duration = Duration::from_millis(70);
 /// After this time without a reading the belt's position is unknown.
 const SILENT: Duration = Duration::from_millis(250);
@@ -20,8 +20,8 @@ struct Reading {
     count: i64,
 }
 
-/// A position of the belt, in encoder counts. Positions of different epochs can't be compared, because the encoder restarted
-/// in between.
+/// A position of the belt, in encoder counts. Positions of different epochs can't be compared, because the encoder
+/// restarted in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BeltPosition {
     pub epoch: u32,

@@ -20,7 +20,8 @@ pub struct PeerClock {
 }
 
 impl PeerClock {
-    /// A message was sent at `sent`, arrived at the actuator at `there_us` of its clock, and its answer arrived at `received`.
+    /// A message was sent at `sent`, arrived at the actuator at `there_us` of its clock, and its answer arrived at
+    /// `received`.
     pub fn sample(&mut self, sent: Instant, received: Instant, there_us: u64) {
         let uncertainty = received.saturating_duration_since(sent) / 2;
         let here = sent + uncertainty;

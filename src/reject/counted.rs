@@ -14,7 +14,8 @@ const READ_EACH: Duration = Duration::from_millis(1);
 const READ_IDLE: Duration = Duration::from_millis(10);
 /// The most rejects between camera and gate.
 const HELD: usize = 64;
-/// A reject is handed over this long before it is due: enough for the wire, and too short for the belt to change its speed.
+/// A reject is handed over this long before it is due: enough for the wire, and too short for the belt to change its
+/// speed.
 const HAND_OVER: Duration = Duration::from_millis(20);
 /// A pulse that is later than this would hit another part.
 const LATE: Duration = Duration::from_millis(2);

@@ -1,6 +1,6 @@
 //! The framed serial link as a rejector: acknowledged messages, a heartbeat each second, repetition until answered, and
-//! reconnection with back-off. The pulse itself is timed by the actuator's clock, so that neither this machine's scheduler
-//! nor the wire can move it.
+//! reconnection with back-off. The pulse itself is timed by the actuator's clock, so that neither this machine's
+//! scheduler nor the wire can move it.
 
 mod connection;
 pub mod wire;

@@ -159,6 +159,7 @@ pub trait Rejector: Send {
         answers_after(reached_after)
     }
 
-    /// Switches the output off, clears the schedule and closes the connection. An error if the actuator did not confirm it.
+    /// Switches the output off, clears the schedule and closes the connection. An error if the actuator did not confirm
+    /// it.
     fn stop(&mut self) -> Result<(), RejectError>;
 }

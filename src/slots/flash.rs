@@ -37,8 +37,8 @@ pub struct Flashed {
 }
 
 impl<S: Storage> Slots<S> {
-    /// Installs a bundle. `prove` must show that it runs here and gives the expected scores; before that nothing in the slots
-    /// is changed. `name` stands for the input in messages.
+    /// Installs a bundle. `prove` must show that it runs here and gives the expected scores; before that nothing in the
+    /// slots is changed. `name` stands for the input in messages.
     pub fn flash(
         &self,
         input: impl Read,

@@ -1,5 +1,5 @@
-//! Two slots for each product on a station. A flash fills the inactive slot, proves the bundle and puts it on trial. After
-//! any failure, a power cut included, the station starts with the whole old bundle or with the whole new one.
+//! Two slots for each product on a station. A flash fills the inactive slot, proves the bundle and puts it on trial.
+//! After any failure, a power cut included, the station starts with the whole old bundle or with the whole new one.
 //!
 //! A bundle's file is named by its SHA-256 and never written to again. One small state file says what is installed, on
 //! trial and active. A rename replaces it: before the rename nothing has changed, after it everything has.
@@ -43,8 +43,8 @@ impl Slots<DiskFolder> {
         Ok(Slots { storage })
     }
 
-    /// Opens the slots for changes and locks them until this value is dropped. Waits a while for another program: a running
-    /// station locks them briefly now and then.
+    /// Opens the slots for changes and locks them until this value is dropped. Waits a while for another program: a
+    /// running station locks them briefly now and then.
     pub fn lock(folder: &Path) -> Result<Self, SlotsError> {
         let asked = Instant::now();
         let storage = loop {

@@ -1,4 +1,5 @@
-//! Chooses the bundle that a station starts with: the current one if it is unchanged since the flash, else the other slot's.
+//! Chooses the bundle that a station starts with: the current one if it is unchanged since the flash, else the other
+//! slot's.
 
 use std::io;
 
@@ -29,8 +30,8 @@ pub struct Started {
 }
 
 impl<S: Storage> Slots<S> {
-    /// Chooses and reads the active product's bundle. A damaged slot, or a trial that never ends, is given up for the other
-    /// slot. Where nothing can be written the choice is the same, but not recorded.
+    /// Chooses and reads the active product's bundle. A damaged slot, or a trial that never ends, is given up for the
+    /// other slot. Where nothing can be written the choice is the same, but not recorded.
     pub fn start(&self, trust: &Trust) -> Result<Started, SlotsError> {
         let mut alarms = Vec::new();
         let (mut state, writable) = match self.settled() {

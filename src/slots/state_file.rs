@@ -85,8 +85,8 @@ pub fn repair(storage: &dyn Storage, found: &Found) -> Result<(), SlotsError> {
     Ok(())
 }
 
-/// Stores `state` with the next serial. After `Ok` no power cut brings an earlier state back; after an error either may be
-/// valid. The inner result is the second copy's, whose failure changes nothing.
+/// Stores `state` with the next serial. After `Ok` no power cut brings an earlier state back; after an error either may
+/// be valid. The inner result is the second copy's, whose failure changes nothing.
 pub fn write(storage: &dyn Storage, state: &mut State) -> Result<io::Result<()>, SlotsError> {
     let mut next = state.clone();
     next.serial += 1;

@@ -1,5 +1,5 @@
-//! The file operations that slots are built from. Everything that must survive a power cut goes through [`Storage`], so that
-//! a test can make each operation fail or cut the power at it.
+//! The file operations that slots are built from. Everything that must survive a power cut goes through [`Storage`], so
+//! that a test can make each operation fail or cut the power at it.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

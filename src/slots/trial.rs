@@ -1,5 +1,5 @@
-//! The trial of a new bundle: a number of parts without an engine fault, with scores like those of the good parts that its
-//! threshold was set on. The caller acts on the outcome.
+//! The trial of a new bundle: a number of parts without an engine fault, with scores like those of the good parts that
+//! its threshold was set on. The caller acts on the outcome.
 
 /// The default number of parts of a trial.
 pub const PARTS: u32 = 100;
@@ -39,8 +39,8 @@ impl Trial {
         self.scores.len()
     }
 
-    /// Adds one part's score. Most parts of a line are good, so the median score is a good part's: it must lie in the range of
-    /// the calibration parts.
+    /// Adds one part's score. Most parts of a line are good, so the median score is a good part's: it must lie in the
+    /// range of the calibration parts.
     pub fn note(&mut self, score: f32) -> Option<TrialOutcome> {
         if !score.is_finite() {
             return Some(TrialOutcome::Failed(

@@ -1,6 +1,6 @@
-//! Changes the bundle, or the product, between two parts of a running line. A thread of its own watches the slots, loads
-//! the current bundle and hands it to the engine's thread, which takes it before its next part: no part waits for a bundle,
-//! and none is missed. The same two threads run a trial to its end.
+//! Changes the bundle, or the product, between two parts of a running line. A thread of its own watches the slots,
+//! loads the current bundle and hands it to the engine's thread, which takes it before its next part: no part waits for
+//! a bundle, and none is missed. The same two threads run a trial to its end.
 
 mod selection;
 

@@ -1,5 +1,5 @@
-//! The decisions at the gate, without threads or clocks: parts and inspections in, pulses and events out. The gate's thread
-//! passes the real time in, the simulated line a virtual one.
+//! The decisions at the gate, without threads or clocks: parts and inspections in, pulses and events out. The gate's
+//! thread passes the real time in, the simulated line a virtual one.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! A judge made from a bundle: an inspector with the station's region, and with the station's own scale and threshold where
-//! it has them for this bundle.
+//! A judge made from a bundle: an inspector with the station's region, and with the station's own scale and threshold
+//! where it has them for this bundle.
 
 use std::path::Path;
 use std::sync::Arc;

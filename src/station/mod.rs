@@ -1,7 +1,7 @@
 //! The running line: three threads, joined by fixed-capacity queues, take each part from its frame to its fate.
 //!
-//! The camera's thread never waits for the engine, and the gate's thread never waits for the other two: it decides each part
-//! by the part's deadline. Events go to the caller's thread; losing one has no effect on the line.
+//! The camera's thread never waits for the engine, and the gate's thread never waits for the other two: it decides each
+//! part by the part's deadline. Events go to the caller's thread; losing one has no effect on the line.
 
 pub mod bundle_section;
 pub mod changeover;

@@ -50,8 +50,8 @@ pub fn raise_priority(priority: u8) -> Result<(), String> {
     ))
 }
 
-/// A sentence for each of priority and locked memory that is not permitted. The priority is tried on a thread that ends at
-/// once; the memory stays locked.
+/// A sentence for each of priority and locked memory that is not permitted. The priority is tried on a thread that ends
+/// at once; the memory stays locked.
 pub fn refusals(config: &SystemConfig) -> impl Iterator<Item = String> {
     let priority = config.priority;
     let raised = thread::spawn(move || raise_priority(priority))

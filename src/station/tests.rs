@@ -1,5 +1,5 @@
-//! The station with a real folder of images, a real simulator on a pseudo-terminal, and a small judge: a picture is bad if
-//! it is bright.
+//! The station with a real folder of images, a real simulator on a pseudo-terminal, and a small judge: a picture is bad
+//! if it is bright.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The machine's watchdog, which resets it, and systemd's, which restarts the service. Both are petted only while the threads
-//! run, the camera sees and the gate answers.
+//! The machine's watchdog, which resets it, and systemd's, which restarts the service. Both are petted only while the
+//! threads run, the camera sees and the gate answers.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

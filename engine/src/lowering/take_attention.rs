@@ -1,5 +1,6 @@
-//! Which nodes are an attention: `values · softmax(queriesᵀ · keys)ᵀ` over the cells of maps, as training writes it. Where
-//! it is written a few rows of queries at a time, so that tract never holds all affinities, one kernel takes all of them.
+//! Which nodes are an attention: `values · softmax(queriesᵀ · keys)ᵀ` over the cells of maps, as training writes it.
+//! Where it is written a few rows of queries at a time, so that tract never holds all affinities, one kernel takes all
+//! of them.
 
 use std::ops::Range;
 

@@ -6,8 +6,8 @@ pub use std::thread::{Thread, current, park};
 use std::cell::UnsafeCell;
 use std::time::{Duration, Instant};
 
-/// How long a thread that waits for another stays awake: long enough from one operator to the next, and nothing beside the
-/// time between two frames. Waking it takes as long as a small operator.
+/// How long a thread that waits for another stays awake: long enough from one operator to the next, and nothing beside
+/// the time between two frames. Waking it takes as long as a small operator.
 pub const AWAKE: Duration = Duration::from_micros(100);
 
 /// A value whose users guarantee that it is not written while it is read.

@@ -1,7 +1,7 @@
 //! Reads the tar archive block by block, with every bound checked before the bytes behind it are read.
 //!
-//! Only one form of archive is accepted, the one of [`canonical_header`]. So one content has exactly one sequence of bytes,
-//! and no field can contain a flipped bit, a link or a second name unnoticed.
+//! Only one form of archive is accepted, the one of [`canonical_header`]. So one content has exactly one sequence of
+//! bytes, and no field can contain a flipped bit, a link or a second name unnoticed.
 
 use std::io::{self, Read};
 

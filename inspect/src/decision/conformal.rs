@@ -1,5 +1,5 @@
-//! The conformal threshold: at most a stated share of good parts is rejected. Split-conformal ranking of held-out good parts
-//! (Vovk, Gammerman, Shafer 2005).
+//! The conformal threshold: at most a stated share of good parts is rejected. Split-conformal ranking of held-out good
+//! parts (Vovk, Gammerman, Shafer 2005).
 
 /// Scores of good calibration parts, ascending.
 #[derive(Clone, Debug)]

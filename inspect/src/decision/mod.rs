@@ -34,8 +34,8 @@ pub struct Decision {
     pub calibration: Conformal,
 }
 
-/// A score is far off if its distance from the good parts' median exceeds this multiple of the distance from there to their
-/// highest score or the threshold.
+/// A score is far off if its distance from the good parts' median exceeds this multiple of the distance from there to
+/// their highest score or the threshold.
 const FAR_OFF: f32 = 3.0;
 
 impl Decision {

@@ -2,15 +2,15 @@
 
 use super::trimmed_z::quantile;
 
-/// The limit for many scores, in multiples of the distance from the median to the upper quartile. Scores of good parts have
-/// an exponential tail: one in two thousand lies beyond this.
+/// The limit for many scores, in multiples of the distance from the median to the upper quartile. Scores of good parts
+/// have an exponential tail: one in two thousand lies beyond this.
 pub const FAR: f64 = 10.0;
-/// With this many scores the limit is doubled, for the quartile's own error: good parts left out by mistake would make the
-/// threshold too strict.
+/// With this many scores the limit is doubled, for the quartile's own error: good parts left out by mistake would make
+/// the threshold too strict.
 const FEW: f64 = 10.0;
 
-/// The upper quartile of good parts' scores is at most this many times as far from the median as the lower one. Where it is
-/// further, a quarter of the images are outliers, and the lower quartile is used.
+/// The upper quartile of good parts' scores is at most this many times as far from the median as the lower one. Where
+/// it is further, a quarter of the images are outliers, and the lower quartile is used.
 const SKEWED: f64 = 2.0;
 
 /// The score above which a part is an outlier; `None` for scores without a spread.

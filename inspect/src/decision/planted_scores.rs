@@ -1,5 +1,5 @@
-//! Branch scores of the anomalies planted in training. A bundle carries them, so that a station can report how many of them
-//! its own threshold would detect.
+//! Branch scores of the anomalies planted in training. A bundle carries them, so that a station can report how many of
+//! them its own threshold would detect.
 
 use ndarray::Array2;
 
@@ -55,8 +55,8 @@ impl PlantedScores {
         &self.z
     }
 
-    /// How many of them `decision` rejects. It is the bundle's `own` decision, or one with another scale and the same branches.
-    /// An anomaly is assumed to lie as far above good parts as in training.
+    /// How many of them `decision` rejects. It is the bundle's `own` decision, or one with another scale and the same
+    /// branches. An anomaly is assumed to lie as far above good parts as in training.
     pub fn caught(&self, decision: &Decision, own: &Decision) -> Caught {
         let factor = |at: usize| match (decision.voices.get(at), own.voices.get(at)) {
             (Some(here), Some(there)) => here.weight * there.z.std / here.z.std,

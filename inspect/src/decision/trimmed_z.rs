@@ -15,9 +15,9 @@ pub struct TrimmedZ {
 }
 
 impl TrimmedZ {
-    /// Fits to the scores of held-out good parts: the mean and the population deviation of those between the 20 % and 80 %
-    /// quantiles. If these are equal, the deviation of all scores is used; if all are equal, there is no scale and the result
-    /// is `None`.
+    /// Fits to the scores of held-out good parts: the mean and the population deviation of those between the 20 % and
+    /// 80 % quantiles. If these are equal, the deviation of all scores is used; if all are equal, there is no scale and
+    /// the result is `None`.
     pub fn fit(scores: &[f32]) -> Option<Self> {
         let mut sorted: Vec<f64> = scores.iter().map(|s| *s as f64).collect();
         sorted.sort_by(f64::total_cmp);
@@ -47,8 +47,8 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-/// The quantile `q` by linear interpolation between order statistics (NumPy's default). `sorted` is ascending; the result is
-/// NaN if it is empty.
+/// The quantile `q` by linear interpolation between order statistics (NumPy's default). `sorted` is ascending; the
+/// result is NaN if it is empty.
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;

@@ -1,4 +1,5 @@
-//! Reads image files as [`Frame`]s: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour. Images of 16 bits are converted to
+//! Reads image files as [`Frame`]s: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour. Images of 16 bits are
+//! converted to
 //! 8 bits by the bit depth stated for all of them, never by the values of one image.
 //!
 //! A file that decoders would silently change (truncated, CMYK, several pages) is refused. The size is checked in the

@@ -10,8 +10,8 @@ use super::decode::ImageError;
 /// Extensions of image files, in lower case.
 pub const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
 
-/// The images in `folder` and its sub-folders, sorted. Hidden files and other extensions are skipped. A link to a folder is
-/// followed, but each folder is entered once, so circular links end.
+/// The images in `folder` and its sub-folders, sorted. Hidden files and other extensions are skipped. A link to a
+/// folder is followed, but each folder is entered once, so circular links end.
 pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
     let mut images = Vec::new();
     let mut entered = BTreeSet::new();

@@ -1,5 +1,6 @@
-//! Walks a JPEG's structure and its coded blocks without computing pixels (ITU T.81). Decoders fill missing blocks with grey
-//! and report nothing, even where a camera closed a truncated frame with an end marker. So the blocks are counted here.
+//! Walks a JPEG's structure and its coded blocks without computing pixels (ITU T.81). Decoders fill missing blocks with
+//! grey and report nothing, even where a camera closed a truncated frame with an end marker. So the blocks are counted
+//! here.
 
 mod huffman;
 

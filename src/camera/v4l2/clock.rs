@@ -1,4 +1,5 @@
-//! Converts the kernel's monotonic time stamps to [`Instant`]s. Both use the same clock, but an `Instant` hides its origin.
+//! Converts the kernel's monotonic time stamps to [`Instant`]s. Both use the same clock, but an `Instant` hides its
+//! origin.
 
 use std::time::{Duration, Instant};
 

@@ -143,7 +143,8 @@ const ENODEV: i32 = 19;
 
 impl Drop for V4l2Device {
     fn drop(&mut self) {
-        // Dropping a stream that can't be stopped panics unless the device is disconnected, so its few buffers are leaked instead.
+        // Dropping a stream that can't be stopped panics unless the device is disconnected, so its few buffers are
+        // leaked instead.
         let stopped = self.stream.stop();
         let disconnected = |error: &io::Error| error.raw_os_error() == Some(ENODEV);
         match stopped {

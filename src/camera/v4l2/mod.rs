@@ -1,5 +1,5 @@
-//! A V4L2 camera. It is opened with the station file's settings or refused, read through memory-mapped buffers, and opened
-//! again with back-off when it is unplugged or delivers no frames.
+//! A V4L2 camera. It is opened with the station file's settings or refused, read through memory-mapped buffers, and
+//! opened again with back-off when it is unplugged or delivers no frames.
 
 pub mod clock;
 mod controls;
@@ -32,7 +32,8 @@ pub struct V4l2Settings {
     pub shift: u32,
     /// Frames per second; `None` leaves the camera's own rate.
     pub frame_rate: Option<f64>,
-    /// A camera that runs freely has stalled after this time without a frame. `None` for a camera that waits for a trigger.
+    /// A camera that runs freely has stalled after this time without a frame. `None` for a camera that waits for a
+    /// trigger.
     pub stall: Option<Duration>,
     /// Control names and the values they must have.
     pub controls: Vec<(String, i64)>,

@@ -37,8 +37,8 @@ pub trait Wire: Send {
     /// Waits for the next message.
     fn receive_within(&mut self, wait: Duration) -> io::Result<Option<Received>>;
 
-    /// All bytes that arrived before this time were read. It is earlier than `now` where the reading thread did not get to
-    /// run: then a missing answer says nothing about the actuator.
+    /// All bytes that arrived before this time were read. It is earlier than `now` where the reading thread did not get
+    /// to run: then a missing answer says nothing about the actuator.
     fn read_until(&self, now: Instant) -> Instant;
 
     /// What the connection carried apart from the actuator's messages.

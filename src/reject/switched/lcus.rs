@@ -1,5 +1,5 @@
-//! LCUS relay boards: `A0 channel state checksum`, 9600 baud, without answers. Only a failing write shows that such a board
-//! was disconnected.
+//! LCUS relay boards: `A0 channel state checksum`, 9600 baud, without answers. Only a failing write shows that such a
+//! board was disconnected.
 
 use super::board::Output;
 use super::exchange::SerialLine;

@@ -1,5 +1,5 @@
-//! The product that the line's controller selects, by a message on the reject link, or by a file in the slots' folder where
-//! the controller can write a file but not run a command.
+//! The product that the line's controller selects, by a message on the reject link, or by a file in the slots' folder
+//! where the controller can write a file but not run a command.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};

@@ -153,7 +153,8 @@ pub struct JournalConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MonitorConfig {
     pub address: SocketAddr,
-    /// Whether the station file names the address. The default address may be in use, and the line goes on without metrics.
+    /// Whether the station file names the address. The default address may be in use, and the line goes on without
+    /// metrics.
     pub asked: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Checks the type of each key's value before the sections are read, so that a wrong value is reported with its key and its
-//! line. Sections that have kinds are read in a second step that no longer knows the line.
+//! Checks the type of each key's value before the sections are read, so that a wrong value is reported with its key and
+//! its line. Sections that have kinds are read in a second step that no longer knows the line.
 
 use aecsad_program::text_file::{Mistake, line_of};
 use toml::Spanned;

@@ -21,8 +21,8 @@ const POLYNOMIAL: [f32; 6] = [
     0.009_675_541,
     0.001_327_647_2,
 ];
-/// From 2²³ on floats are whole numbers. Added to one, this rounds it and leaves it in the lowest bits, with the exponent's
-/// bias of 127 on top.
+/// From 2²³ on floats are whole numbers. Added to one, this rounds it and leaves it in the lowest bits, with the
+/// exponent's bias of 127 on top.
 const ROUNDING: f32 = 12_582_912.0 + 127.0;
 
 /// 2 to the power of `power`, which is at most 0, with a relative error below 3e-7. Below -126 it is that of -126, which

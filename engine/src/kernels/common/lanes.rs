@@ -1,5 +1,5 @@
-//! Eight f32 lanes, or two blocks of eight, on whatever the CPU has. A kernel is written once over [`Lanes`]; which instructions it is compiled
-//! to is chosen where it is started, so one binary runs on old and new CPUs.
+//! Eight f32 lanes, or two blocks of eight, on whatever the CPU has. A kernel is written once over [`Lanes`]; which
+//! instructions it is compiled to is chosen where it is started, so one binary runs on old and new CPUs.
 
 use std::sync::OnceLock;
 

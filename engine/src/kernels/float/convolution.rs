@@ -10,8 +10,8 @@ use crate::kernels::common::shares::{CELLS_TOGETHER, Shares};
 use crate::kernels::common::taps::{Needed, Taps};
 use crate::team::SharedSlice;
 
-/// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Sums of more
-/// inputs are made in several rounds, each of which reads and writes all of the output so far.
+/// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Sums
+/// of more inputs are made in several rounds, each of which reads and writes all of the output so far.
 const WEIGHT_BYTES: usize = 40 << 10;
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
 const INPUT_BYTES: usize = 256 << 10;
@@ -152,8 +152,8 @@ impl Convolution {
     }
 }
 
-/// Output blocks that a tile computes at once: `most` as long as there are, then what is left in pairs, and one or three at
-/// the end of an odd number.
+/// Output blocks that a tile computes at once: `most` as long as there are, then what is left in pairs, and one or
+/// three at the end of an odd number.
 fn tiles(blocks: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
     let mut from = blocks.start;
     std::iter::from_fn(move || {

@@ -1,5 +1,5 @@
-//! Kernels in floats. Between them maps stay in blocks of eight channels, so no operator has to rearrange what the one before
-//! it wrote; what none of them takes runs in tract, on maps as ONNX has them.
+//! Kernels in floats. Between them maps stay in blocks of eight channels, so no operator has to rearrange what the one
+//! before it wrote; what none of them takes runs in tract, on maps as ONNX has them.
 
 pub(crate) mod attention;
 pub(crate) mod convolution;

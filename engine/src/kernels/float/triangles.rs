@@ -10,13 +10,14 @@ const ROWS: usize = SIDE_BY_SIDE * LANES;
 #[derive(Clone, Debug)]
 pub struct Triangles {
     rank: usize,
-    /// Matrix by matrix; in each, [`ROWS`] rows after the other, column by column up to the last that isn't 0 there. Rows beyond
-    /// the rank are 0.
+    /// Matrix by matrix; in each, [`ROWS`] rows after the other, column by column up to the last that isn't 0 there.
+    /// Rows beyond the rank are 0.
     values: Vec<f32>,
 }
 
 impl Triangles {
-    /// `packed` holds the rows of each matrix up to the diagonal, one after the other; what doesn't fill a matrix is left out.
+    /// `packed` holds the rows of each matrix up to the diagonal, one after the other; what doesn't fill a matrix is
+    /// left out.
     pub fn new(rank: usize, packed: &[f32]) -> Self {
         let mut values = Vec::new();
         for matrix in packed.chunks_exact((rank * (rank + 1) / 2).max(1)) {
@@ -42,8 +43,8 @@ impl Triangles {
         &self.values[index * size..][..size]
     }
 
-    /// Squared length of matrix `index` times `vector` (of `rank` values), or something above `enough` once it is certain to
-    /// be above.
+    /// Squared length of matrix `index` times `vector` (of `rank` values), or something above `enough` once it is
+    /// certain to be above.
     ///
     /// # Panics
     /// Without such a matrix, or with a vector of another length.

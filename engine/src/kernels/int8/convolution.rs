@@ -1,5 +1,5 @@
-//! Int8 convolution. A tile of cells and channels keeps its accumulators in registers from the first tap to the last. Weights
-//! are packed at load in the order in which the tile reads them.
+//! Int8 convolution. A tile of cells and channels keeps its accumulators in registers from the first tap to the last.
+//! Weights are packed at load in the order in which the tile reads them.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Dot products of bytes for sixteen channels at once, with the instructions that CPUs have for them. The accumulators are
-//! exact and the epilogue rounds alike everywhere: an int8 network gives the same bits on every machine.
+//! Dot products of bytes for sixteen channels at once, with the instructions that CPUs have for them. The accumulators
+//! are exact and the epilogue rounds alike everywhere: an int8 network gives the same bits on every machine.
 
 use std::sync::OnceLock;
 

@@ -1,5 +1,5 @@
-//! The epilogue of an int8 layer: requantise the accumulators, add bias and residual, clamp (a ReLU among others), and write
-//! bytes or floats.
+//! The epilogue of an int8 layer: requantise the accumulators, add bias and residual, clamp (a ReLU among others), and
+//! write bytes or floats.
 
 use super::dots::{Dots, LANES};
 use super::scale::Scale;

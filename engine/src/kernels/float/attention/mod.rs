@@ -1,6 +1,6 @@
-//! Softmax attention of all cells to all cells, without the matrix of their affinities. A tile of queries is multiplied with
-//! a few keys at a time, and the partial results are rescaled when a larger affinity occurs (Milakov and Gimelshein, "Online
-//! normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022).
+//! Softmax attention of all cells to all cells, without the matrix of their affinities. A tile of queries is multiplied
+//! with a few keys at a time, and the partial results are rescaled when a larger affinity occurs (Milakov and
+//! Gimelshein, "Online normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022).
 //!
 //! Each query has a lane to itself, so nothing is summed across lanes, and the number of lanes changes no bit.
 
