@@ -9,13 +9,11 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{Bundle, Profile, Trust};
 use aecsad_inspect::image_files::read_image;
 use aecsad_inspect::inspector::Inspector;
-use aecsad_train::fit::{
-    ExportOptions, FitError, FitOptions, Networks, PaperOptions, Precision, export, fit,
-};
+use aecsad_train::fit::{ExportOptions, FitError, FitOptions, Networks, Precision, export, fit};
 use aecsad_train::lgst::LocalWidths;
 use aecsad_train::metrics::auroc;
-use aecsad_train::paper::PaperNetworks;
 use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
+use aecsad_train::paper::{PaperError, PaperNetworks, PaperOptions};
 use aecsad_train::quantise::Signs;
 use aecsad_train::segmentation::{Augmentation, DecoderWidths};
 
@@ -96,10 +94,8 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         seed: 1,
         key: None,
         effort_percent: 100,
-        students: true,
         networks: Networks::Paper(Box::new(paper)),
         augmentation: Augmentation::default(),
-        moved_copies: 0,
         precision: Precision::F32,
         keep_outliers: false,
         keep_duplicates: false,
@@ -131,7 +127,7 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
         }
         cancel.store(true, Ordering::Relaxed);
         match run.join().unwrap() {
-            Err(FitError::Students(_) | FitError::Interrupted) => {}
+            Err(FitError::Paper(PaperError::Students(_)) | FitError::Interrupted) => {}
             other => panic!("{:?}", other.map_err(|e| e.to_string())),
         }
     });

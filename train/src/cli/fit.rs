@@ -6,8 +6,8 @@ use aecsad_program::standard_streams::{note, print, print_line};
 
 use super::label::Source;
 use super::{Failure, work_folder};
-use crate::fit::{FitOptions, Fitted, Networks, PaperOptions, Precision, fit};
-use crate::paper::{Device, weights};
+use crate::fit::{EdgeOptions, FitOptions, Fitted, Networks, Precision, fit};
+use crate::paper::{Device, PaperOptions, weights};
 use crate::segmentation::{Augmentation, Symmetry};
 
 #[derive(Debug, clap::Args)]
@@ -137,14 +137,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         as_jpeg: args.as_jpeg,
         seed: args.seed,
         key: args.key.clone(),
-        students: !args.no_students,
         effort_percent: args.effort.into(),
         networks: networks(args)?,
         augmentation: Augmentation {
             symmetry: args.symmetry,
             ..Augmentation::default()
         },
-        moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),
         precision: args.precision,
         keep_outliers: args.keep_outliers,
         keep_duplicates: args.keep_duplicates,
@@ -185,7 +183,10 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
 fn networks(args: &Args) -> Result<Networks, Failure> {
     refuse_the_other_profiles(args)?;
     if matches!(args.profile, Profile::Edge) {
-        return Ok(Networks::Edge);
+        return Ok(Networks::Edge(EdgeOptions {
+            students: !args.no_students,
+            moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),
+        }));
     }
     let weights = match &args.weights {
         Some(path) => path.clone(),

@@ -10,11 +10,12 @@ mod initial;
 mod kernels;
 mod metrics;
 pub(crate) mod normalise;
-mod progress;
 mod sampling;
 mod training;
 
 use std::path::PathBuf;
+
+use aecsad_program::ExitCode;
 
 pub use backend::{Cpu, CpuTraining, stack};
 pub use fingerprint::Fingerprint;
@@ -46,4 +47,14 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+}
+
+impl Error {
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Interrupted { .. } => ExitCode::Interrupted,
+            Error::WorkFolder { .. } | Error::Checkpoint { .. } => ExitCode::Storage,
+            Error::Diverged { .. } => ExitCode::Training,
+        }
+    }
 }

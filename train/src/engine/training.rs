@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, CheckpointFile};
 use super::metrics::Metrics;
-use super::progress::Progress;
 use super::{Error, Fingerprint, curves};
+use crate::progress::Progress;
 
 /// How long and how fast to learn.
 #[derive(Clone, Debug, Serialize, Deserialize)]

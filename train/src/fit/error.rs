@@ -21,11 +21,7 @@ pub enum FitError {
     #[error(transparent)]
     Students(#[from] crate::lgst::Error),
     #[error(transparent)]
-    Weights(#[from] crate::paper::weights::WeightsError),
-    #[error(transparent)]
-    Device(#[from] crate::paper::DeviceError),
-    #[error("{}: no image in it can be read: name a folder of pictures of other things", path.display())]
-    NoStrangers { path: PathBuf },
+    Paper(#[from] crate::paper::PaperError),
     #[error(transparent)]
     Quantise(QuantiseError),
     #[error(transparent)]
@@ -107,12 +103,11 @@ pub enum FitError {
 
 impl FitError {
     pub fn exit_code(&self) -> ExitCode {
-        use crate::engine;
         match self {
             FitError::Screening(e) => e.exit_code(),
-            FitError::Weights(e) => e.exit_code(),
-            FitError::Device(_) => ExitCode::Device,
-            FitError::NoStrangers { .. } => ExitCode::Input,
+            FitError::Paper(e) => e.exit_code(),
+            FitError::Segmentation(e) => e.exit_code(),
+            FitError::Students(e) => e.exit_code(),
             FitError::NoProduct { .. } | FitError::Product { .. } => ExitCode::Input,
             FitError::VersionTaken { .. } => ExitCode::Older,
             FitError::Dataset(_)
@@ -123,15 +118,6 @@ impl FitError {
             | FitError::WorkFolder { .. }
             | FitError::Output { .. } => ExitCode::Storage,
             FitError::Labels(_) => ExitCode::Input,
-            FitError::Segmentation(crate::segmentation::Error::Training(e))
-            | FitError::Students(crate::lgst::Error::Training(e)) => match e {
-                engine::Error::Interrupted { .. } => ExitCode::Interrupted,
-                engine::Error::WorkFolder { .. } | engine::Error::Checkpoint { .. } => {
-                    ExitCode::Storage
-                }
-                engine::Error::Diverged { .. } => ExitCode::Training,
-            },
-            FitError::Segmentation(_) | FitError::Students(_) => ExitCode::Training,
             FitError::Optics(_) => ExitCode::Input,
             FitError::Quantise(QuantiseError::Quantised { .. } | QuantiseError::NotOnnx { .. })
             | FitError::Unrecorded { .. } => ExitCode::Bundle,

@@ -8,24 +8,25 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::Branch;
-use aecsad_inspect::bundle::{BranchStats, Bundle, Manifest, Profile, Trust};
+use aecsad_inspect::bundle::{BranchStats, Bundle, Manifest, Trust};
 use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::golden::Pair;
 use aecsad_inspect::inspector::{CALIBRATION, ENCODER, SEGMENTATION, STATISTICS, STUDENTS};
 use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
-use super::edge;
+use super::calibration::{Calibrated, Calibration, Rules};
 use super::identity::next_version;
+use super::int8::{Float, Int8};
 use super::labels;
 use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, LEFT_OUT, WAYS};
-use super::paper_calibration::Calibration;
 use super::proof::Quantisation;
-use super::{FitError, stage, stopped};
+use super::{FitError, stopped};
 use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way, recorded};
 use crate::dataset::Category;
 use crate::images::Images;
 use crate::networks::Trained;
+use crate::progress::stage;
 use crate::pseudo_label::Labels;
 use crate::quantise::Signs;
 use crate::screening::{self, Screening};
@@ -97,10 +98,14 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     };
     let mut images = screening::load(&category, &geometry, &screening)?;
     stopped(cancel)?;
-    let (int8, selection, registration, quantisation) = match manifest.profile {
-        Profile::Edge => source.edge(&mut images, cancel)?,
-        Profile::Paper => source.paper(&images, cancel)?,
-    };
+    let Int8 {
+        trained: int8,
+        calibrated: Calibrated {
+            selection,
+            registration,
+        },
+        quantisation,
+    } = source.int8(&mut images, cancel)?;
 
     stage("bundle", "packing and checking golden vectors");
     let mut exported = Manifest {
@@ -114,9 +119,7 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     let provenance = &mut exported.provenance;
     provenance.insert("precision".into(), quantisation.summary().into());
     provenance.insert("exported_from".into(), source.bundle.sha256().into());
-    if let Some(registration) = registration {
-        provenance.insert("registration".into(), registration.into());
-    }
+    provenance.insert("registration".into(), registration.into());
     let contents = Contents {
         manifest: exported,
         selection: &selection,
@@ -141,8 +144,6 @@ fn kept(manifest: &Manifest, what: &str) -> bool {
     let noted = manifest.provenance.get(what).and_then(toml::Value::as_bool);
     noted.unwrap_or(true)
 }
-
-type Int8 = (Trained, Selection, Option<String>, Quantisation);
 
 /// A float bundle and what it says of its fit.
 struct Source<'a> {
@@ -209,16 +210,9 @@ impl<'a> Source<'a> {
         names.map(|name| self.options.category.join(name)).collect()
     }
 
-    fn classes(&self) -> Option<usize> {
-        self.trained
-            .segmentation
-            .as_ref()
-            .map(|(_, classes)| *classes)
-    }
-
-    fn edge(&self, images: &mut Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
+    fn int8(&self, images: &mut Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
         let manifest = &self.bundle.manifest;
-        let labels = match self.classes() {
+        let labels = match &self.trained.segmentation {
             Some(_) => Some(self.labels(images)?),
             None => None,
         };
@@ -227,12 +221,16 @@ impl<'a> Source<'a> {
             labels.is_none_or(|labels| labels.reliability[*i].labelled)
         };
         let labelled = (0..images.train.len()).filter(is_reliable).collect();
-        let mut task = edge::Task {
+        let rules = Rules::of(manifest.profile);
+        let decided = match rules.chooses {
+            true => Some(self.decided()?),
+            false => None,
+        };
+        let mut calibration = Calibration {
+            rules,
             images,
             geometry: &manifest.input,
             labelled,
-            classes: self.classes(),
-            students: self.trained.students.is_some(),
             seed: self.seed,
             false_reject_rate: manifest.threshold.false_reject_rate,
             keep_outliers: kept_outliers(manifest),
@@ -242,47 +240,19 @@ impl<'a> Source<'a> {
             "calibration",
             "proving that these are the images of the fit",
         );
-        let (mut seen, plants) = task.see(&self.trained)?;
-        task.leave_paths_out(&mut seen, &self.left_out());
-        let float = task.calibrate(&seen, Some(&self.decided()?), None)?;
+        let mut seen = calibration.see(&self.trained)?;
+        let plants = calibration.plant(&seen);
+        calibration.see_plants(&self.trained, &plants, &mut seen)?;
+        calibration.leave_paths_out(&mut seen, &self.left_out());
+        let float = calibration.calibrate(&seen, decided.as_deref(), None)?;
         self.prove(&float.selection)?;
-        let float = edge::Float {
+        let float = Float {
             trained: &self.trained,
             seen: &seen,
             plants: &plants,
             selection: &float.selection,
         };
-        let edge::Int8 {
-            trained,
-            calibrated,
-            quantisation,
-        } = task.quantise(&float, self.options.signs)?;
-        let registration = Some(calibrated.registration);
-        Ok((trained, calibrated.selection, registration, quantisation))
-    }
-
-    fn paper(&self, images: &Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
-        let manifest = &self.bundle.manifest;
-        let labels = self.labels(images)?;
-        let calibration = Calibration {
-            images,
-            labels: &labels,
-            classes: self.classes(),
-            geometry: &manifest.input,
-            seed: self.seed,
-            false_reject_rate: manifest.threshold.false_reject_rate,
-            cancel,
-        };
-        stage(
-            "calibration",
-            "proving that these are the images of the fit",
-        );
-        let seen = calibration.see(&self.trained)?;
-        let float = calibration.decide(&seen);
-        self.prove(&float)?;
-        let (int8, selection, quantisation) =
-            calibration.quantise(&self.trained, &seen, &float, self.options.signs)?;
-        Ok((int8, selection, None, quantisation))
+        calibration.quantise(&float, self.options.signs)
     }
 
     /// The bundle's branches that are on, each in the way that the fit recorded.

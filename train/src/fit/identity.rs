@@ -4,7 +4,8 @@ use std::path::Path;
 
 use aecsad_inspect::bundle::{Bundle, BundleError, Manifest, Trust};
 
-use super::{FitError, stage};
+use super::FitError;
+use crate::progress::stage;
 
 /// Folders are called so whatever lies in them.
 const GENERIC: [&str; 22] = [

@@ -1,6 +1,7 @@
 //! How much memory a fit needs, said before it starts: all images stay in memory until the end.
 
 use super::FitError;
+use crate::progress::stage;
 
 const MIB: u64 = 1 << 20;
 /// What the program and its networks take without an image.
@@ -37,7 +38,7 @@ pub fn check(train: usize, validation: usize) -> Result<(), FitError> {
     }
     if needed > MENTIONED {
         let needed = gigabytes(needed);
-        super::stage(
+        stage(
             "images",
             &format!("so many need up to {needed:.1} GB of memory"),
         );

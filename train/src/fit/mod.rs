@@ -1,16 +1,15 @@
 //! The whole way from good images to a bundle, stage by stage. What a stage made lies in the work folder, so that a
 //! run that was stopped goes on where it was.
 
+mod calibration;
 mod edge;
 mod error;
 mod export;
 mod identity;
+mod int8;
 mod labels;
 mod memory;
-mod networks;
 mod pack;
-mod paper;
-mod paper_calibration;
 mod perceive;
 mod precision;
 mod proof;
@@ -21,21 +20,25 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use aecsad_inspect::bundle::Profile;
 use aecsad_inspect::optics::InputGeometry;
-use aecsad_program::standard_streams::note;
 use aecsad_program::whole_file;
 
+use self::calibration::{Calibration, Rules};
+use self::int8::Float;
 use crate::calibrate::Selection;
 use crate::dataset::Category;
-use crate::networks::{ENCODER, Trained};
-use crate::pseudo_label;
+use crate::paper::{self, PaperOptions};
+use crate::progress::stage;
+use crate::pseudo_label::Usable;
 use crate::screening::{self, Screening, counts, held_out};
 use crate::segmentation::Augmentation;
+use crate::training_run::TrainingRun;
+pub use edge::EdgeOptions;
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
 pub use identity::Identity;
 pub use labels::{LabelOptions, label_only};
-pub use paper::PaperOptions;
 pub use perceive::perceive_plants;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};
@@ -64,16 +67,11 @@ pub struct FitOptions {
     pub seed: u64,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
-    /// Whether the `edge` profile trains its students, which take most of the time.
-    pub students: bool,
     /// Steps of each training, in percent of the profile's own.
     pub effort_percent: usize,
     pub networks: Networks,
     /// How labelled images are changed before the segmentation sees them.
     pub augmentation: Augmentation,
-    /// Changed copies of each labelled image that join the `edge` profile's training; `paper` changes every image
-    /// each time.
-    pub moved_copies: usize,
     pub precision: Precision,
     /// Learn from images that lie far off all others too.
     pub keep_outliers: bool,
@@ -81,12 +79,30 @@ pub struct FitOptions {
     pub keep_duplicates: bool,
 }
 
-/// The profile.
+/// The profile, and which networks it trains.
 #[derive(Clone, Debug)]
 pub enum Networks {
     /// Small ones, trained and run on a CPU.
-    Edge,
+    Edge(EdgeOptions),
+    /// The paper's, trained on a GPU or, slowly, on a CPU.
     Paper(Box<PaperOptions>),
+}
+
+impl Networks {
+    pub fn profile(&self) -> Profile {
+        match self {
+            Networks::Edge(_) => Profile::Edge,
+            Networks::Paper(_) => Profile::Paper,
+        }
+    }
+
+    /// What they are shown, before anything is known of the images.
+    fn input(&self, mono: bool) -> InputGeometry {
+        match self {
+            Networks::Edge(_) => InputGeometry::lite0(mono),
+            Networks::Paper(_) => InputGeometry::imagenet(mono),
+        }
+    }
 }
 
 /// What came of it, for a person.
@@ -127,6 +143,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         options.product.as_deref(),
         options.version,
     )?;
+    // Components are looked for with the same encoder in every profile.
     let asked = InputGeometry {
         bit_depth: options.bit_depth,
         ..InputGeometry::lite0(options.mono)
@@ -143,7 +160,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     let geometry = InputGeometry {
         bit_depth: images.bit_depth,
         trained_on: images.trained_on.clone(),
-        ..asked
+        ..options.networks.input(options.mono)
     };
     stopped(cancel)?;
 
@@ -155,8 +172,8 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         options.seed,
     )?;
     let usable = match &labels.usable {
-        pseudo_label::Usable::Yes => Ok(labels.classes.len()),
-        pseudo_label::Usable::No(why) => Err(why.clone()),
+        Usable::Yes => Ok(labels.classes.len()),
+        Usable::No(why) => Err(why.clone()),
     };
     match &usable {
         Ok(classes) => stage(
@@ -174,78 +191,74 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     }
     stopped(cancel)?;
 
-    if let Networks::Paper(paper) = &options.networks {
-        let (fitted, trained) = paper::fit(
-            options,
-            paper,
-            &images,
-            &labels,
-            usable,
-            (identity, start),
-            cancel,
-        )?;
-        stage("bundle", "packing and checking golden vectors");
-        let geometry = InputGeometry {
-            bit_depth: geometry.bit_depth,
-            trained_on: geometry.trained_on,
-            ..InputGeometry::imagenet(options.mono)
-        };
-        pack::write(options, &fitted, &trained, &images, &geometry)?;
-        return Ok(fitted);
-    }
-    let segmentation = match &usable {
-        Ok(classes) => Some(networks::segmentation(
-            options, &images, &labels, *classes, cancel,
-        )?),
-        Err(_) => None,
+    let run = TrainingRun {
+        images: &images,
+        labels: &labels,
+        classes: usable.as_ref().ok().copied(),
+        augmentation: &options.augmentation,
+        mono: options.mono,
+        seed: options.seed,
+        effort_percent: options.effort_percent,
+        work: &options.work,
+        cancel,
     };
-    let students = match options.students {
-        true => Some(networks::students(options, &images, cancel)?),
-        false => None,
+    let (trained, backbone) = match &options.networks {
+        Networks::Edge(edge) => (edge::train(&run, *edge)?, None),
+        Networks::Paper(paper) => {
+            let (trained, backbone) = paper::train(run, paper)?;
+            (trained, Some(backbone))
+        }
     };
+    stopped(cancel)?;
 
     stage("calibration", "fitting what good parts look like");
-    let trained = Trained {
-        encoder: ENCODER.to_vec(),
-        segmentation,
-        students,
-    };
     let labelled = (0..images.train.len())
         .filter(|&i| usable.is_err() || labels.reliability[i].labelled)
         .collect();
-    let mut task = edge::Task {
+    let rules = Rules::of(options.networks.profile());
+    let chooses = rules.chooses;
+    let mut calibration = Calibration {
+        rules,
         images: &mut images,
         geometry: &geometry,
         labelled,
-        classes: usable.as_ref().ok().copied(),
-        students: options.students,
         seed: options.seed,
         false_reject_rate: options.false_reject_rate,
         keep_outliers: options.keep_outliers,
         cancel,
     };
-    let (mut seen, plants) = task.see(&trained)?;
-    let mut float = task.calibrate(&seen, None, None)?;
+    let int8 = options.precision.signs();
+    let mut seen = calibration.see(&trained)?;
+    let plants = match chooses || int8.is_some() {
+        true => calibration.plant(&seen),
+        false => Vec::new(),
+    };
+    calibration.see_plants(&trained, &plants, &mut seen)?;
+    let mut calibrated = calibration.calibrate(&seen, None, None)?;
     let mut left_out = Vec::new();
-    if !options.keep_outliers {
-        left_out = task.leave_strays_out(&mut seen, &float.selection.branches)?;
+    if chooses && !options.keep_outliers {
+        let decided = &calibrated.selection.branches;
+        left_out = calibration.leave_strays_out(&mut seen, decided)?;
         if !left_out.is_empty() {
-            held_out::name_strays(&left_out, task.images);
-            float = task.calibrate(&seen, None, None)?;
+            held_out::name_strays(&left_out, calibration.images);
+            calibrated = calibration.calibrate(&seen, None, None)?;
         }
-        counts::name_miscounted(task.images, &seen.train, &float.selection.statistics);
+        let statistics = &calibrated.selection.statistics;
+        counts::name_miscounted(calibration.images, &seen.train, statistics);
     }
-    threshold::check(options, task.images, &float.selection)?;
-    let (trained, calibrated, quantisation) = match options.precision.signs() {
-        None => (trained, float, None),
+    if chooses {
+        threshold::check(options, calibration.images, &calibrated.selection)?;
+    }
+    let (trained, calibrated, quantisation) = match int8 {
+        None => (trained, calibrated, None),
         Some(signs) => {
-            let float = edge::Float {
+            let float = Float {
                 trained: &trained,
                 seen: &seen,
                 plants: &plants,
-                selection: &float.selection,
+                selection: &calibrated.selection,
             };
-            let int8 = task.quantise(&float, signs)?;
+            let int8 = calibration.quantise(&float, signs)?;
             (int8.trained, int8.calibrated, Some(int8.quantisation))
         }
     };
@@ -259,16 +272,12 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         validation_parts: calibrated.selection.decision.calibration.scores().len(),
         selection: calibrated.selection,
         minutes,
-        backbone: None,
+        backbone,
         quantisation,
     };
     stage("bundle", "packing and checking golden vectors");
     pack::write(options, &fitted, &trained, &images, &geometry)?;
     Ok(fitted)
-}
-
-fn stage(name: &str, what: &str) {
-    note(format_args!("{name}: {what}"));
 }
 
 fn stopped(cancel: &AtomicBool) -> Result<(), FitError> {

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use aecsad_inspect::arrays::Arrays;
 use aecsad_inspect::bundle::{
-    BranchStats, Bundle, FORMAT, Manifest, Profile, TRAINED, Threshold, Tolerance, Trust,
-    write_bundle,
+    BranchStats, Bundle, FORMAT, Manifest, TRAINED, Threshold, Tolerance, Trust, write_bundle,
 };
 use aecsad_inspect::inspector::{
     CALIBRATION, ENCODER, Inspector, PLANTED, SEGMENTATION, STATISTICS, STUDENTS,
@@ -15,7 +14,7 @@ use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
 use super::proof::Quantisation;
-use super::{FitError, FitOptions, Fitted, Networks, rounding};
+use super::{FitError, FitOptions, Fitted, rounding};
 use crate::calibrate::Selection;
 use crate::export::signing::SigningKey;
 use crate::images::Images;
@@ -225,10 +224,7 @@ fn manifest(
         format: FORMAT,
         product: fitted.identity.product.clone(),
         version: fitted.identity.version,
-        profile: match options.networks {
-            Networks::Edge => Profile::Edge,
-            Networks::Paper(_) => Profile::Paper,
-        },
+        profile: options.networks.profile(),
         created_by: concat!("aecsad-train ", env!("CARGO_PKG_VERSION")).to_owned(),
         classes: names.collect(),
         input: geometry.clone(),

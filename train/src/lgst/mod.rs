@@ -21,6 +21,8 @@ pub use teacher::Teacher;
 pub use teacher_features::{TeacherFeatures, TeacherMaps};
 pub use train::{Images, LgstConfig, Students, TrainedLgst, train, train_from, train_on};
 
+use aecsad_program::ExitCode;
+
 use crate::engine;
 
 #[derive(Debug, thiserror::Error)]
@@ -42,4 +44,13 @@ pub enum Error {
     ImageSize { expected: usize, found: [usize; 3] },
     #[error(transparent)]
     Training(#[from] engine::Error),
+}
+
+impl Error {
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Training(error) => error.exit_code(),
+            _ => ExitCode::Training,
+        }
+    }
 }

@@ -19,6 +19,7 @@ use super::{Device, DeviceError, PaperNetworks, needed_bytes};
 use crate::engine::{CpuTraining, Loss, Training};
 use crate::lgst::{Dropout, Jitter, LgstConfig, LgstTerms, LocalWidths, Students};
 use crate::maps::MAP_SIZE;
+use crate::progress::stage;
 use crate::segmentation::{Decoder, DecoderConfig, LossWeights, Probabilities, Target};
 
 const SEED: u64 = 7;
@@ -125,9 +126,12 @@ impl Scale {
     fn compare<B: Training>(&self, device: &B::Device) -> Value {
         let on_cpu = self.networks::<CpuTraining>(&Default::default());
         let on_device = self.moved::<B>(&on_cpu, device);
-        said("one image through all networks and back, on the CPU");
+        stage(
+            "gpu-check",
+            "one image through all networks and back, on the CPU",
+        );
         let expected = self.outputs(&on_cpu);
-        said("the same on the device");
+        stage("gpu-check", "the same on the device");
         let found = self.outputs(&on_device);
         let differences: serde_json::Map<String, Value> = expected
             .iter()
@@ -140,13 +144,13 @@ impl Scale {
             "relative differences: {}",
             Value::Object(differences.clone())
         ));
-        said("training steps of the students");
+        stage("gpu-check", "training steps of the students");
         let students = self.students_step(&on_device, 1);
         let in_two_turns = self.students_step(&on_device, 2);
         note(format_args!(
             "{students:.1} ms, in two turns {in_two_turns:.1}"
         ));
-        said("training steps of the segmentation");
+        stage("gpu-check", "training steps of the segmentation");
         let segmentation = self.segmentation_step(on_device);
         note(format_args!("{segmentation:.1} ms"));
         json!({
@@ -321,11 +325,6 @@ impl Scale {
             let _: f32 = value.into_scalar().elem();
         })
     }
-}
-
-/// What is being done, for whoever waits: kernels are compiled as they are met.
-fn said(what: &str) {
-    note(format_args!("gpu-check: {what}"));
 }
 
 /// The median of some steps, in milliseconds. Each step waits for its loss, as training does.

@@ -7,6 +7,7 @@ mod classes;
 mod cluster;
 mod counting;
 mod descriptors;
+mod divided;
 pub mod felzenszwalb;
 mod filter;
 pub mod masks;
@@ -29,6 +30,7 @@ use rayon::prelude::*;
 
 use canvas::{Canvas, SIDE};
 use counting::Counting;
+pub use divided::Divided;
 pub use proposals::Proposals;
 use regions::Regions;
 pub use reliability::Reliability;

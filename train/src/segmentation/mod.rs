@@ -15,6 +15,8 @@ pub use losses::{LossWeights, Probabilities, Target};
 pub use source::{Encoded, Source, TrainingSet};
 pub use train::{SegmentationConfig, TrainedDecoder, train, train_from, train_on};
 
+use aecsad_program::ExitCode;
+
 use crate::engine;
 use crate::maps::MAP_SIZE;
 
@@ -52,4 +54,13 @@ pub enum Error {
     },
     #[error(transparent)]
     Training(#[from] engine::Error),
+}
+
+impl Error {
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Training(error) => error.exit_code(),
+            _ => ExitCode::Training,
+        }
+    }
 }

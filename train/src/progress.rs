@@ -1,5 +1,5 @@
-//! The progress of a long run on stderr: a bar with loss and time left on a terminal, a plain line now and then
-//! in a log file.
+//! What is said of a long run on stderr: which stage begins, and how far a training is, as a bar with loss and time left on
+//! a terminal, as a plain line now and then in a log file.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -9,6 +9,12 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
+/// Says what a stage begins with, or has found.
+pub fn stage(name: &str, what: &str) {
+    note(format_args!("{name}: {what}"));
+}
+
+/// How far a training is.
 pub struct Progress {
     stage: &'static str,
     bar: Option<ProgressBar>,

@@ -1,0 +1,240 @@
+//! What good parts look like to trained networks, which branches judge, and from which score on a part is rejected: for the
+//! float networks, and again for the same ones in int8.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::bundle::Profile;
+use aecsad_inspect::network::Percept;
+use aecsad_inspect::optics::InputGeometry;
+
+use super::perceive::{View, perceive, perceive_plants};
+use super::{FitError, stopped};
+use crate::calibrate::{self, BranchChoice, Fitter, Good, Planted, Selection};
+use crate::images::{Image, Images};
+use crate::networks::{ENCODER, Trained};
+use crate::paper::decide_as_the_paper;
+use crate::planted::{self, Clean, Plant};
+use crate::screening::held_out;
+
+/// In what profiles differ once their networks are trained.
+pub struct Rules {
+    /// Planted anomalies choose and weigh the branches, images that are bad by mistake are left out, and as much is int8 as
+    /// leaves the verdicts what they are. The paper chooses nothing, so that its tables can be reproduced.
+    pub chooses: bool,
+    /// A branch reads the encoder's features, of unlabelled images too. They are most of a percept.
+    features: bool,
+    /// Anomalies of each kind planted on a validation image, and on so many of these.
+    plants: usize,
+    planted_images: usize,
+}
+
+impl Rules {
+    pub const fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Edge => Rules {
+                chooses: true,
+                features: true,
+                plants: 3,
+                planted_images: usize::MAX,
+            },
+            Profile::Paper => Rules {
+                chooses: false,
+                features: false,
+                plants: 1,
+                planted_images: 24,
+            },
+        }
+    }
+}
+
+/// What calibration knows of a product beside its networks.
+pub struct Calibration<'a> {
+    pub rules: Rules,
+    pub images: &'a mut Images,
+    pub geometry: &'a InputGeometry,
+    /// Indices of the training images whose labels were reliable; all where there are no components.
+    pub labelled: Vec<usize>,
+    pub seed: u64,
+    /// Share of good parts that may be rejected.
+    pub false_reject_rate: f64,
+    /// Take what lies far off all others for good too.
+    pub keep_outliers: bool,
+    pub cancel: &'a AtomicBool,
+}
+
+/// All parts as one set of networks sees them.
+pub struct Seen {
+    /// All training images, or the labelled ones where no branch reads others.
+    pub train: Vec<Percept>,
+    pub validation: Vec<Percept>,
+    pub planted: Vec<Planted>,
+    /// Of the networks, background included; none without components.
+    classes: Option<usize>,
+    students: bool,
+}
+
+/// What was decided on them.
+pub struct Calibrated {
+    pub selection: Selection,
+    /// Whether parts are registered, and why.
+    pub registration: String,
+}
+
+impl Calibration<'_> {
+    /// What networks see of the good images.
+    pub fn see(&self, networks: &Trained) -> Result<Seen, FitError> {
+        let perception = networks.perception(true, true)?;
+        // These features are known already.
+        let encoded = networks.encoder == ENCODER;
+        let see = |images: &[&Image]| -> Result<Vec<Percept>, FitError> {
+            let views: Vec<View> = images
+                .iter()
+                .map(|image| match encoded {
+                    true => View::Encoded(image),
+                    false => View::Frame(&image.frame),
+                })
+                .collect();
+            let features = self.rules.features;
+            perceive(&perception, &views, self.geometry, features, self.cancel)
+        };
+        let classes = networks.segmentation.as_ref().map(|(_, classes)| *classes);
+        let train: Vec<&Image> = match (self.rules.features, classes) {
+            (true, _) => self.images.train.iter().collect(),
+            (false, Some(_)) => self
+                .labelled
+                .iter()
+                .map(|i| &self.images.train[*i])
+                .collect(),
+            (false, None) => Vec::new(),
+        };
+        Ok(Seen {
+            train: see(&train)?,
+            validation: see(&self.images.validation.iter().collect::<Vec<_>>())?,
+            planted: Vec::new(),
+            classes,
+            students: networks.students.is_some(),
+        })
+    }
+
+    /// Anomalies planted on validation images, where `seen` tells their components.
+    pub fn plant(&self, seen: &Seen) -> Vec<Plant> {
+        let images = self.images.validation.iter().zip(&seen.validation);
+        let clean: Vec<Clean> = images
+            .take(self.rules.planted_images)
+            .map(|(image, percept)| Clean {
+                frame: &image.frame,
+                classes: &percept.classes,
+            })
+            .collect();
+        planted::plant(&clean, self.rules.plants, self.seed)
+    }
+
+    /// Adds what networks see of planted anomalies.
+    pub fn see_plants(
+        &self,
+        networks: &Trained,
+        plants: &[Plant],
+        seen: &mut Seen,
+    ) -> Result<(), FitError> {
+        let perception = networks.perception(true, true)?;
+        let features = self.rules.features;
+        seen.planted = perceive_plants(&perception, plants, self.geometry, features, self.cancel)?;
+        Ok(())
+    }
+
+    /// Which branches judge and how: chosen by the planted anomalies, unless `decided` has chosen already or the profile
+    /// chooses nothing. `before` are statistics of the same branches on other networks.
+    ///
+    /// # Errors
+    /// If someone stopped it: choosing takes minutes.
+    pub fn calibrate(
+        &self,
+        seen: &Seen,
+        decided: Option<&[BranchChoice]>,
+        before: Option<&Statistics>,
+    ) -> Result<Calibrated, FitError> {
+        let (validation, planted) = (&seen.validation, &seen.planted);
+        let rate = self.false_reject_rate;
+        if !self.rules.chooses {
+            return Ok(Calibrated {
+                selection: decide_as_the_paper(&seen.train, validation, seen.classes, rate),
+                registration: "off: the paper has none".into(),
+            });
+        }
+        let good = Good {
+            before,
+            keep_outliers: self.keep_outliers,
+            ..self.good(seen, &seen.train, &self.labelled)
+        };
+        let fitter = Fitter::new(&good);
+        let selection = match decided {
+            Some(decided) => calibrate::decide_again(decided, &fitter, validation, planted, rate),
+            None => calibrate::decide(&fitter, validation, planted, rate, self.cancel)
+                .ok_or(FitError::Interrupted)?,
+        };
+        Ok(Calibrated {
+            selection,
+            registration: fitter.registration_why.clone(),
+        })
+    }
+
+    /// Leaves training images out that are bad by mistake, and returns their paths. So many that it can't be a mistake are
+    /// named and kept. `decided` says which branches judge.
+    ///
+    /// # Errors
+    /// If someone stopped it: it calibrates six times.
+    pub fn leave_strays_out(
+        &mut self,
+        seen: &mut Seen,
+        decided: &[BranchChoice],
+    ) -> Result<Vec<PathBuf>, FitError> {
+        let mut train = std::mem::take(&mut seen.train);
+        let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
+            stopped(self.cancel)?;
+            let good = self.good(seen, train, labelled);
+            let (fitter, rate) = (Fitter::new(&good), self.false_reject_rate);
+            let again = calibrate::decide_again(decided, &fitter, &seen.validation, &[], rate);
+            Ok((again.statistics, again.decision))
+        };
+        let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
+        let strays = held_out::strays(&mut train, &distances, &self.labelled, &calibrate);
+        seen.train = train;
+        let strays = strays?;
+        if strays.len() as f64 > held_out::MOST_STRAYS * seen.train.len() as f64 {
+            held_out::name_variant(&strays, self.images);
+            return Ok(Vec::new());
+        }
+        Ok(self.leave_out(seen, &strays))
+    }
+
+    fn good<'g>(&self, seen: &'g Seen, train: &'g [Percept], labelled: &'g [usize]) -> Good<'g> {
+        Good {
+            train,
+            labelled,
+            held_out: &seen.validation,
+            classes: seen.classes,
+            students: seen.students,
+            seed: self.seed,
+            before: None,
+            keep_outliers: false,
+        }
+    }
+
+    /// Goes on without the training images at these paths.
+    pub fn leave_paths_out(&mut self, seen: &mut Seen, paths: &[PathBuf]) {
+        let images = self.images.train.iter().enumerate();
+        let listed = images.filter(|(_, image)| paths.contains(&image.path));
+        let indices: Vec<usize> = listed.map(|(index, _)| index).collect();
+        self.leave_out(seen, &indices);
+    }
+
+    /// Goes on without the training images at these ascending indices.
+    fn leave_out(&mut self, seen: &mut Seen, strays: &[usize]) -> Vec<PathBuf> {
+        held_out::take(&mut seen.train, strays);
+        self.labelled = held_out::without(&self.labelled, strays);
+        let images = held_out::take(&mut self.images.train, strays);
+        images.into_iter().map(|image| image.path).collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! The same networks in int8, calibrated anew, and what that costs.
+
+use aecsad_inspect::frame::Frame;
+
+use super::FitError;
+use super::calibration::{Calibrated, Calibration, Seen};
+use super::precision::{self, Material};
+use super::proof::{self, Quantisation, Side};
+use crate::calibrate::Selection;
+use crate::images::Image;
+use crate::networks::Trained;
+use crate::planted::Plant;
+use crate::progress::stage;
+use crate::quantise::{Demand, Signs};
+
+/// Where more than this share of the parts, good and planted, gets another verdict in int8, the networks are quantised again
+/// with more of their layers in float: by so many decibels more, up to so many.
+const OTHER_VERDICTS: f64 = 0.025;
+const STEP_DB: f64 = 3.0;
+const MOST_DB: f64 = 34.0;
+
+/// The float networks, what they see, and what was decided on it.
+#[derive(Clone, Copy)]
+pub struct Float<'a> {
+    pub trained: &'a Trained,
+    pub seen: &'a Seen,
+    pub plants: &'a [Plant],
+    pub selection: &'a Selection,
+}
+
+/// The same networks in int8, and what that costs.
+pub struct Int8 {
+    pub trained: Trained,
+    pub calibrated: Calibrated,
+    pub quantisation: Quantisation,
+}
+
+impl Calibration<'_> {
+    /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
+    /// Where a profile chooses, as much of them is int8 as leaves the verdicts what they are.
+    pub fn quantise(&self, float: &Float<'_>, signs: Signs) -> Result<Int8, FitError> {
+        let mut demand = Demand::usual(signs);
+        loop {
+            let int8 = self.quantise_as(float, demand)?;
+            let flipped = int8.quantisation.scores.flipped();
+            let enough = flipped <= OTHER_VERDICTS || demand.least_sqnr_db >= MOST_DB;
+            if enough || !self.rules.chooses {
+                return Ok(int8);
+            }
+            demand.least_sqnr_db += STEP_DB;
+            let again = format!(
+                "another verdict for {:.1} % of the parts, asking for {} dB",
+                100.0 * flipped,
+                demand.least_sqnr_db
+            );
+            stage("quantisation", &again);
+        }
+    }
+
+    fn quantise_as(&self, float: &Float<'_>, demand: Demand) -> Result<Int8, FitError> {
+        stage("quantisation", "finding ranges and trying layers");
+        let Float {
+            trained,
+            seen,
+            plants,
+            selection: float,
+        } = *float;
+        let material = Material {
+            train: self.images.train.iter().map(frame).collect(),
+            held_out: self.images.validation.iter().map(frame).collect(),
+            planted: plants.iter().map(|plant| &plant.frame).collect(),
+            geometry: self.geometry,
+        };
+        let needed = trained.needed_by(&float.decision);
+        let (int8, networks) = precision::quantise(&needed, &material, demand, self.cancel)?;
+
+        stage("quantisation", "calibrating anew and comparing with float");
+        let mut again = self.see(&int8)?;
+        self.see_plants(&int8, plants, &mut again)?;
+        let calibrated = self.calibrate(&again, Some(&float.branches), Some(&float.statistics))?;
+        let scores = proof::compare(&side(seen, float), &side(&again, &calibrated.selection));
+        Ok(Int8 {
+            trained: int8,
+            calibrated,
+            quantisation: Quantisation {
+                demand,
+                scores,
+                networks,
+            },
+        })
+    }
+}
+
+fn side<'a>(seen: &'a Seen, selection: &'a Selection) -> Side<'a> {
+    Side {
+        good: &seen.validation,
+        planted: &seen.planted,
+        selection,
+    }
+}
+
+fn frame(image: &Image) -> &Frame {
+    &image.frame
+}
