@@ -5,13 +5,14 @@
 //! not compile them again.
 
 mod admission;
+mod input_shape;
 mod kernels;
 mod lowering;
 mod memory;
 mod team;
 
 use std::collections::BTreeMap;
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 
 use tract_onnx::prelude::*;
 
@@ -54,9 +55,22 @@ pub type Input<'a> = (&'a [usize], &'a [f32]);
 impl Network {
     /// `name` is for messages; `onnx` the file's bytes.
     pub fn load(name: &str, onnx: &[u8]) -> Result<Self, NetworkError> {
+        Self::planned(name, || plan(onnx, None))
+    }
+
+    /// The same network for an input of `shape` in place of the file's own. It must have one input, and nothing in it may
+    /// depend on the input's size.
+    pub fn load_at(name: &str, onnx: &[u8], shape: &[usize]) -> Result<Self, NetworkError> {
+        Self::planned(name, || plan(onnx, Some(shape)))
+    }
+
+    fn planned(
+        name: &str,
+        plan: impl FnOnce() -> TractResult<TypedSimpleState> + UnwindSafe,
+    ) -> Result<Self, NetworkError> {
         memory::keep();
         // A file that makes tract panic is refused like any other unusable file.
-        let plan = catch_unwind(|| plan(onnx))
+        let plan = catch_unwind(plan)
             .unwrap_or_else(|_| Err(TractError::msg("the engine broke off on it")));
         match plan {
             Ok(state) => Ok(Network {
@@ -140,10 +154,13 @@ impl Network {
     }
 }
 
-fn plan(onnx: &[u8]) -> TractResult<TypedSimpleState> {
+fn plan(onnx: &[u8], shape: Option<&[usize]>) -> TractResult<TypedSimpleState> {
     let engine = tract_onnx::onnx();
     let mut file = engine.proto_model_for_read(&mut std::io::Cursor::new(onnx))?;
     admission::check_file(&file).map_err(TractError::msg)?;
+    if let Some(shape) = shape {
+        input_shape::replace(&mut file, shape).map_err(TractError::msg)?;
+    }
     let int8_weights = kernels::int8::take_weights(&mut file);
     let model = engine.model_for_proto_model(&file)?.into_typed()?;
     admission::check_shapes(&model).map_err(TractError::msg)?;

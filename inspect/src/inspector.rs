@@ -17,8 +17,9 @@ use crate::decision::trimmed_z::TrimmedZ;
 use crate::decision::{Decision, Voice};
 pub use crate::decision::{Limits, Stages, Verdict};
 use crate::frame::Frame;
+use crate::network::fine::cells;
 use crate::network::{
-    Encoder, Network, NetworkError, Percept, Perception, Segmentation, load_network,
+    Encoder, FineView, Network, NetworkError, Percept, Perception, Segmentation, load_network,
 };
 use crate::optics::{InputGeometry, Optics, OpticsError, Region};
 
@@ -95,8 +96,17 @@ impl Inspector {
             }
             Ok(Some(load_network(name, bundle.entry(name)?)?))
         };
+        let fine = match (&statistics.fine, manifest.input.fine) {
+            (None, None) => None,
+            (Some(fine), Some(size)) if fine.cells == cells(size) => {
+                let encoder = Encoder::load_at(bundle.entry(ENCODER)?, size)?;
+                Some(FineView::new(encoder, fine.low_rank.clone()))
+            }
+            _ => return Err(statistics_error(StatisticsError::Fine)),
+        };
         let perception = Perception {
             encoder: Encoder::load(bundle.entry(ENCODER)?)?,
+            fine,
             segmentation: load(SEGMENTATION)?.map(|network| Segmentation {
                 network,
                 classes: manifest.classes.len(),
@@ -142,9 +152,9 @@ impl Inspector {
     /// Judges one frame.
     pub fn inspect(&mut self, frame: &Frame) -> Result<Verdict, InspectorError> {
         let start = Instant::now();
-        let tensor = self.optics.tensor(frame)?;
+        let tensors = self.optics.tensors(frame)?;
         let seen = Instant::now();
-        self.perception.perceive(tensor, &mut self.percept)?;
+        self.perception.perceive(&tensors, &mut self.percept)?;
         let perceived = Instant::now();
         let raw = self.scorer.score(&self.percept);
         let mut verdict = self.decision.judge(&raw);
@@ -171,8 +181,8 @@ impl Inspector {
 
     /// The raw branch scores of one frame, before normalisation: what golden vectors compare.
     pub fn raw_scores(&mut self, frame: &Frame) -> Result<RawScores, InspectorError> {
-        let tensor = self.optics.tensor(frame)?;
-        self.perception.perceive(tensor, &mut self.percept)?;
+        let tensors = self.optics.tensors(frame)?;
+        self.perception.perceive(&tensors, &mut self.percept)?;
         Ok(self.scorer.score(&self.percept))
     }
 
@@ -186,9 +196,9 @@ impl Inspector {
         self.scorer.pose()
     }
 
-    /// The latest frame at the size that the networks see.
+    /// The latest frame at the size of the whole view.
     pub fn seen(&self) -> Frame {
-        self.optics.seen()
+        self.optics.seen_whole()
     }
 
     /// What anomalies planted in training score, where the bundle carries it.

@@ -1,18 +1,22 @@
-//! From a frame to the tensor the networks were trained on: region of interest, resize, normalise. This is the only
+//! From a frame to the tensors that the networks were trained on: region of interest, resize, normalise. This is the only
 //! pre-processing there is; training, calibration and the camera path all come through here.
+//!
+//! A part is seen in one or two views: the whole, small and square, for arrangement and components, and where damage is
+//! smaller than that shows, a fine one of the same region in its own shape.
 
-use fast_image_resize::images::{Image, TypedCroppedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::Resizer;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Size};
+use view::View;
 
 mod training_images;
+mod view;
 
 pub use training_images::{Encoding, TrainingImages};
 
-/// What the network expects: `width`×`height` RGB, each channel `(x / 255 − mean) / std`.
+/// What the networks expect: the whole as `width`×`height` RGB, each channel `(x / 255 − mean) / std`; the fine view
+/// likewise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputGeometry {
@@ -25,6 +29,9 @@ pub struct InputGeometry {
     /// Of the training images, where they had 16 bits: how many of these hold values. It counts for every image judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_depth: Option<u8>,
+    /// Size of the fine view; a bundle without one sees only the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fine: Option<Size>,
     /// Bundles of earlier versions don't have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_on: Option<TrainingImages>,
@@ -40,6 +47,7 @@ impl InputGeometry {
             std: [128.0 / 255.0; 3],
             mono,
             bit_depth: None,
+            fine: None,
             trained_on: None,
         }
     }
@@ -53,6 +61,7 @@ impl InputGeometry {
             std: [0.229, 0.224, 0.225],
             mono,
             bit_depth: None,
+            fine: None,
             trained_on: None,
         }
     }
@@ -99,13 +108,20 @@ pub enum OpticsError {
     Resize(String),
 }
 
+/// One frame as the networks take it, each view as `[3, height, width]`, normalised.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensors<'a> {
+    pub whole: &'a [f32],
+    pub fine: Option<&'a [f32]>,
+}
+
 /// Holds its buffers, so that a frame after the first allocates nothing here.
 pub struct Optics {
     geometry: InputGeometry,
     region: Option<Region>,
     resizer: Resizer,
-    resized: Image<'static>,
-    tensor: Vec<f32>,
+    whole: View,
+    fine: Option<View>,
 }
 
 impl Optics {
@@ -114,8 +130,8 @@ impl Optics {
         Optics {
             region,
             resizer: Resizer::new(),
-            resized: Image::new(width, height, PixelType::U8x3),
-            tensor: vec![0.0; (width * height * 3) as usize],
+            whole: View::new(Size { width, height }),
+            fine: geometry.fine.map(View::new),
             geometry,
         }
     }
@@ -124,80 +140,42 @@ impl Optics {
         &self.geometry
     }
 
-    /// The frame as `[3, height, width]`, normalised. Reduction is anti-aliased (a triangle as wide as the step).
+    /// The frame as the networks take it. Reduction is anti-aliased (a triangle as wide as the step). Where there is a fine
+    /// view the whole is made of it, so that a frame kept at the fine view's size gives the same of both.
+    pub fn tensors(&mut self, frame: &Frame) -> Result<Tensors<'_>, OpticsError> {
+        self.see(frame)?;
+        let geometry = &self.geometry;
+        Ok(Tensors {
+            whole: self.whole.normalised(geometry),
+            fine: self.fine.as_mut().map(|fine| fine.normalised(geometry)),
+        })
+    }
+
+    /// The whole alone: `[3, height, width]`.
     pub fn tensor(&mut self, frame: &Frame) -> Result<&[f32], OpticsError> {
-        self.resize(frame)?;
-        let pixels = self.resized.buffer();
-        let plane = pixels.len() / 3;
-        let (mean, std) = (self.geometry.mean, self.geometry.std);
-        let scale: [f32; 3] = std::array::from_fn(|c| 1.0 / (255.0 * std[c]));
-        let offset: [f32; 3] = std::array::from_fn(|c| mean[c] / std[c]);
-        let (red, rest) = self.tensor.split_at_mut(plane);
-        let (green, blue) = rest.split_at_mut(plane);
-        for (i, rgb) in pixels.chunks_exact(3).enumerate() {
-            red[i] = rgb[0] as f32 * scale[0] - offset[0];
-            green[i] = rgb[1] as f32 * scale[1] - offset[1];
-            blue[i] = rgb[2] as f32 * scale[2] - offset[2];
-        }
-        Ok(&self.tensor)
+        self.see(frame)?;
+        Ok(self.whole.normalised(&self.geometry))
     }
 
-    /// The pixels behind the latest [`Optics::tensor`]: `width * height * 3` bytes, interleaved RGB.
-    pub fn pixels(&self) -> &[u8] {
-        self.resized.buffer()
-    }
-
-    /// The same as a frame of its own.
+    /// The latest frame as the finest view has it.
     pub fn seen(&self) -> Frame {
-        Frame {
-            width: self.geometry.width,
-            height: self.geometry.height,
-            rgb: self.pixels().to_vec(),
-            captured: std::time::Instant::now(),
-        }
+        self.fine.as_ref().unwrap_or(&self.whole).frame()
     }
 
-    fn resize(&mut self, frame: &Frame) -> Result<(), OpticsError> {
-        let (width, height) = (frame.width, frame.height);
-        let broken = || OpticsError::FrameSize {
-            width,
-            height,
-            bytes: frame.rgb.len(),
-        };
-        if frame.rgb.len() as u64 != width as u64 * height as u64 * 3 || frame.rgb.is_empty() {
-            return Err(broken());
-        }
-        // Typed, or the program carries resizers for thirteen kinds of pixels.
-        let source =
-            TypedImageRef::<U8x3>::from_buffer(width, height, &frame.rgb).map_err(|_| broken())?;
-        let Some(mut target) = self.resized.typed_image_mut::<U8x3>() else {
-            return Err(broken());
-        };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let resized = match self.region {
-            None => self.resizer.resize_typed(&source, &mut target, &options),
-            Some(r) => {
-                let inside = r.left.checked_add(r.width).is_some_and(|x| x <= width)
-                    && r.top.checked_add(r.height).is_some_and(|y| y <= height);
-                let outside = OpticsError::RegionOutside(r, width, height);
-                if !inside || r.width == 0 || r.height == 0 {
-                    return Err(outside);
-                }
-                // The options' own crop would let pixels beyond the region's edge weigh in.
-                let seen = TypedCroppedImage::from_ref(&source, r.left, r.top, r.width, r.height)
-                    .map_err(|_| outside)?;
-                self.resizer.resize_typed(&seen, &mut target, &options)
+    /// The latest frame as the whole view has it.
+    pub fn seen_whole(&self) -> Frame {
+        self.whole.frame()
+    }
+
+    fn see(&mut self, frame: &Frame) -> Result<(), OpticsError> {
+        let (resizer, mono) = (&mut self.resizer, self.geometry.mono);
+        match &mut self.fine {
+            Some(fine) => {
+                fine.resize(frame, self.region, mono, resizer)?;
+                self.whole.reduce(fine, resizer)
             }
-        };
-        resized.map_err(|e| OpticsError::Resize(e.to_string()))?;
-        if self.geometry.mono {
-            for rgb in self.resized.buffer_mut().chunks_exact_mut(3) {
-                // ITU-R BT.601 luma, in 8-bit fixed point
-                let luma = (77 * rgb[0] as u32 + 150 * rgb[1] as u32 + 29 * rgb[2] as u32) >> 8;
-                rgb.fill(luma as u8);
-            }
+            None => self.whole.resize(frame, self.region, mono, resizer),
         }
-        Ok(())
     }
 }
 
@@ -237,7 +215,7 @@ mod tests {
         let stripes = frame(2048, 256, |x, _| [if x % 2 == 0 { 0 } else { 254 }; 3]);
         optics.tensor(&stripes).unwrap();
         // At the border the triangle is cut, so that one kind of stripe weighs a little more.
-        assert!(optics.pixels().iter().all(|p| (120..=134).contains(p)));
+        assert!(optics.seen().rgb.iter().all(|p| (120..=134).contains(p)));
     }
 
     #[test]
@@ -251,7 +229,7 @@ mod tests {
         let mut optics = Optics::new(InputGeometry::lite0(false), Some(region));
         let half = frame(20, 20, |x, _| [if x < 10 { 0 } else { 200 }; 3]);
         optics.tensor(&half).unwrap();
-        assert!(optics.pixels().iter().all(|p| *p == 200));
+        assert!(optics.seen().rgb.iter().all(|p| *p == 200));
         assert!(matches!(
             optics.tensor(&frame(15, 20, |_, _| [0; 3])),
             Err(OpticsError::RegionOutside(..))

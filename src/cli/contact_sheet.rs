@@ -4,7 +4,6 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
 use aecsad_inspect::image_files::read_image;
@@ -55,9 +54,9 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
         };
         let map = judge.heat_map().map(|map| {
             let at = |x: u32, y: u32| {
-                let cell = |at: u32| at as usize * HeatMap::SIDE / SIDE as usize;
+                let cell = |at: u32, cells: usize| at as usize * cells / SIDE as usize;
                 map.values
-                    .get(cell(y) * HeatMap::SIDE + cell(x))
+                    .get(cell(y, map.rows) * map.columns + cell(x, map.columns))
                     .copied()
                     .unwrap_or(0.0)
             };

@@ -271,7 +271,7 @@ impl MapWriter<'_> {
         let (width, height) = (frame.width, frame.height);
         let mut map = Vec::new();
         let (w, h) = (width as usize, height as usize);
-        resize(&heat.values, HeatMap::SIDE, w, h, &mut map);
+        resize(&heat.values, heat.columns, w, h, &mut map);
         if let Some(folder) = self.maps {
             write_whole(&folder.join(name.with_extension("npy")), |file| {
                 npy::write(file, &map, height, width)

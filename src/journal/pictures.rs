@@ -31,6 +31,7 @@ struct Picture {
     frame: Frame,
     /// [`HeatMap`]'s values, or empty where the judge has none.
     heat: Vec<f32>,
+    heat_columns: usize,
 }
 
 /// The engine's side. It exchanges a filled frame for an empty one.
@@ -52,6 +53,7 @@ impl Pictures {
                 part: 0,
                 frame: Frame::empty(),
                 heat: Vec::new(),
+                heat_columns: 1,
             };
             let _ = returns.try_send(picture);
         }
@@ -94,6 +96,7 @@ impl Album for Pictures {
         picture.heat.clear();
         if let Some(heat) = heat {
             picture.heat.extend_from_slice(&heat.values);
+            picture.heat_columns = heat.columns;
         }
         if let Some(full) = &self.full {
             // The queue has room for every picture there is.
@@ -230,7 +233,7 @@ fn encode(picture: &Picture) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
             let mut heat = Vec::new();
             resize(
                 &picture.heat,
-                HeatMap::SIDE,
+                picture.heat_columns,
                 *width as usize,
                 *height as usize,
                 &mut heat,

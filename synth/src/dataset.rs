@@ -15,7 +15,7 @@ use super::fastener_tray::FastenerTray;
 use super::fuse_box::FuseBox;
 use super::juice_bottle::JuiceBottle;
 use super::product::{Grade, Product, Saturation};
-use super::shot::{Job, PictureCounts, Shot, jobs, shoot};
+use super::shot::{Job, PictureCounts, Resolution, Shot, jobs, shoot};
 use super::woven_cloth::WovenCloth;
 
 /// What a product folder made here holds, and so what `force` may delete.
@@ -78,6 +78,8 @@ pub struct DatasetPlan {
     pub counts: PictureCounts,
     /// Width and height of the pictures in pixels.
     pub size: usize,
+    /// Sizes of structural anomalies, as a share of their own: half of it in pictures of twice the size are as many pixels.
+    pub damage: f32,
     pub seed: u64,
     /// Replace product folders that are already there.
     pub force: bool,
@@ -243,10 +245,14 @@ fn render_product<P: Product>(
 ) -> Result<(), Error> {
     let jobs = jobs(product, plan.counts);
     let defects = defects(product, plan.size);
+    let resolution = Resolution {
+        size: plan.size,
+        damage: plan.damage,
+    };
     let records: Vec<_> = jobs
         .par_iter()
         .map(|job| {
-            let shot = shoot(product, job, plan.size, plan.seed);
+            let shot = shoot(product, job, resolution, plan.seed);
             let record = save::<P>(&shot, job, &defects, folder, plan.size)?;
             progress.inc(1);
             Ok(record)
@@ -340,6 +346,7 @@ mod tests {
                 test: 3,
             },
             size: 96,
+            damage: 1.0,
             seed,
             force: false,
         }

@@ -81,8 +81,18 @@ pub struct Shot {
     pub regions: Vec<Coverage>,
 }
 
+/// How a picture is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolution {
+    /// Width and height in pixels.
+    pub size: usize,
+    /// Sizes of structural anomalies, as a share of their own.
+    pub damage: f32,
+}
+
 /// Takes the picture, with the ground truth from the geometry of what was changed.
-pub fn shoot<P: Product>(product: &P, job: &Job, size: usize, seed: u64) -> Shot {
+pub fn shoot<P: Product>(product: &P, job: &Job, resolution: Resolution, seed: u64) -> Shot {
+    let Resolution { size, .. } = resolution;
     let streams = Streams::new(seed, P::NAME, job.folder, job.index);
     let good = product.arrange(&mut streams.arrangement());
     let expose = |arrangement: &_| photograph(product, arrangement, size, &mut streams.exposure());
@@ -111,7 +121,14 @@ pub fn shoot<P: Product>(product: &P, job: &Job, size: usize, seed: u64) -> Shot
             // Bleach on white paper or a stain on black plastic would be no defect at all.
             for _ in 0..ATTEMPTS {
                 let mut arrangement = good.clone();
-                let region = damage(product, fault, job.grade, &mut arrangement, size, &mut rng);
+                let region = damage(
+                    product,
+                    fault,
+                    job.grade,
+                    &mut arrangement,
+                    resolution,
+                    &mut rng,
+                );
                 let picture = expose(&arrangement);
                 let contrast = contrast(&picture, &twin, &region);
                 if best.as_ref().is_none_or(|(most, _)| contrast > *most) {
@@ -165,6 +182,10 @@ mod tests {
     use crate::woven_cloth::WovenCloth;
 
     const SIZE: usize = 192;
+    const RESOLUTION: Resolution = Resolution {
+        size: SIZE,
+        damage: 1.0,
+    };
 
     /// Every defect in every grade has a region, and at least `share` of all change to the picture is in or
     /// next to it (shadows fall beside what throws them).
@@ -179,7 +200,7 @@ mod tests {
             if job.anomaly == Anomaly::None {
                 continue;
             }
-            let shot = shoot(product, &job, SIZE, 11);
+            let shot = shoot(product, &job, RESOLUTION, 11);
             let streams = Streams::new(11, P::NAME, job.folder, job.index);
             let good = product.arrange(&mut streams.arrangement());
             let twin = photograph(product, &good, SIZE, &mut streams.exposure());

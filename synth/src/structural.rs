@@ -12,6 +12,7 @@ use super::noise;
 use super::overlay::{Effect, Overlay};
 use super::product::{Arrangement, Grade, Product, Stream, pick};
 use super::shape::{Deformation, Shape};
+use super::shot::Resolution;
 
 /// A part smaller than this (in product units squared, visible) is too small to show a defect.
 const SMALLEST_TARGET: f32 = 0.0015;
@@ -57,12 +58,19 @@ pub fn damage<P: Product>(
     fault: Defect,
     grade: Grade,
     arrangement: &mut Arrangement<P::Kind>,
-    size: usize,
+    Resolution { size, damage }: Resolution,
     rng: &mut Stream,
 ) -> Coverage {
     let target = choose_target(product, fault, arrangement, size, rng);
     if let (Defect::Bend, Some(part)) = (fault, target.part) {
-        return deform(product, grade, arrangement, part, size, rng);
+        return deform(
+            product,
+            grade,
+            arrangement,
+            part,
+            Resolution { size, damage },
+            rng,
+        );
     }
     let px = size as f32;
     let mut best: Option<(f32, Overlay)> = None;
@@ -73,7 +81,7 @@ pub fn damage<P: Product>(
         if at.iter().any(|v| (v / px - 0.5).abs() > FURTHEST) {
             continue;
         }
-        let (overlay, wanted_px) = draw(fault, grade, at, px, &target, rng);
+        let (overlay, wanted_px) = draw(fault, grade, at, (size, damage * px), &target, rng);
         let share = overlay.cover.area_px() / wanted_px.max(1.0);
         if best.as_ref().is_none_or(|(most, _)| share > *most) {
             best = Some((share, overlay));
@@ -147,16 +155,15 @@ fn choose_target<P: Product>(
     }
 }
 
-/// The fault about a place, clipped to what can be seen of its target, and the area it would have unclipped.
+/// The fault about a place, as large as in a picture of `px` pixels, clipped to what can be seen of its target, and the area it would have unclipped.
 fn draw(
     fault: Defect,
     grade: Grade,
     at: [f32; 2],
-    px: f32,
+    (size, px): (usize, f32),
     target: &Target,
     rng: &mut Stream,
 ) -> (Overlay, f32) {
-    let size = px as usize;
     let visible = &target.visible;
     let contrast = grade.of(1.0, 0.72, 0.5);
     // A part's own size bounds its defects: a washer can't have a scratch as long as the housing's.
@@ -284,7 +291,7 @@ fn deform<P: Product>(
     grade: Grade,
     arrangement: &mut Arrangement<P::Kind>,
     index: usize,
-    size: usize,
+    Resolution { size, damage }: Resolution,
     rng: &mut Stream,
 ) -> Coverage {
     let to_pixels = arrangement.to_pixels(size);
@@ -294,7 +301,7 @@ fn deform<P: Product>(
     let end = if rng.random() { 1.0 } else { -1.0 };
     let from = (y0 + y1) / 2.0 - 0.15 * end * (y1 - y0);
     let length = (y1 - y0) * 0.65;
-    let deflection = grade.of(0.34, 0.22, 0.14) * length;
+    let deflection = damage * grade.of(0.34, 0.22, 0.14) * length;
     let side = if rng.random() { 1.0 } else { -1.0 };
     let deformation = Deformation {
         strength: side * deflection / (length * length),

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use aecsad_inspect::branches::Branch;
-use aecsad_inspect::branches::position::{Position, PositionGaussian};
+use aecsad_inspect::branches::position::{Position, PositionGaussian, Positions};
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::branches::shared::aligned_part::vectors;
 use aecsad_inspect::branches::shared::heat::Range;
 use aecsad_inspect::branches::shared::low_rank::{GRID, LowRank, STACKED};
 use aecsad_inspect::branches::shared::registration::Pose;
 use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::branches::{Branch, View};
 use aecsad_inspect::bundle::{
     BranchStats, Bundle, FORMAT, Manifest, Profile, Signer, Threshold, Tolerance, Trust,
     write_bundle,
@@ -198,10 +198,14 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
         low_rank: Some(low_rank),
         ..Statistics::default()
     }
-    .with(Box::new(Position::new(PositionGaussian {
-        mean,
-        whitening,
-    })));
+    .with(Box::new(Position::new(
+        PositionGaussian {
+            positions: Positions::WHOLE,
+            mean,
+            whitening,
+        },
+        View::Whole,
+    )));
     let mut scorer = Scorer::new(statistics.clone());
     let (mut scores, mut cells) = (Vec::new(), Vec::new());
     for percept in &percepts {

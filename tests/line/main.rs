@@ -44,11 +44,11 @@ impl Judge for Brightness {
         let levels: Vec<f32> = frame.rgb.chunks_exact(3).map(|p| f32::from(p[0])).collect();
         let score = levels.iter().sum::<f32>() / levels.len() as f32;
         let (width, height) = (frame.width as usize, frame.height as usize);
-        let cell = |index: usize, pixels: usize| index * pixels / HeatMap::SIDE;
         self.heat_map = HeatMap::new();
+        let (rows, columns) = (self.heat_map.rows, self.heat_map.columns);
         for (index, heat) in self.heat_map.values.iter_mut().enumerate() {
-            let (x, y) = (index % HeatMap::SIDE, index / HeatMap::SIDE);
-            *heat = levels[cell(y, height) * width + cell(x, width)];
+            let (x, y) = (index % columns, index / columns);
+            *heat = levels[y * height / rows * width + x * width / columns];
         }
         Ok(Verdict {
             score,

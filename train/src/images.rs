@@ -16,7 +16,7 @@ pub struct Image {
     pub path: PathBuf,
     /// Width and height in the file.
     pub original: (u32, u32),
-    /// At the network's input size.
+    /// At the whole view's size.
     pub frame: Frame,
     /// `[3, 256, 256]`, normalised.
     pub tensor: Vec<f32>,
@@ -72,7 +72,7 @@ pub type Resized = (Frame, Vec<f32>, (u32, u32));
 pub fn resize(geometry: &InputGeometry, frame: &Frame) -> Result<Resized, OpticsError> {
     let mut optics = Optics::new(geometry.clone(), None);
     let tensor = optics.tensor(frame)?.to_vec();
-    Ok((optics.seen(), tensor, (frame.width, frame.height)))
+    Ok((optics.seen_whole(), tensor, (frame.width, frame.height)))
 }
 
 /// The images with their features, in order, on all cores.

@@ -1,8 +1,12 @@
 //! A bundle's networks as ONNX.
 
 use aecsad_inspect::branches::Reads;
+use aecsad_inspect::branches::statistics::FineStatistics;
 use aecsad_inspect::decision::Decision;
-use aecsad_inspect::network::{Encoder, NetworkError, Perception, Segmentation, load_network};
+use aecsad_inspect::network::{
+    Encoder, FineView, NetworkError, Perception, Segmentation, load_network,
+};
+use aecsad_inspect::optics::InputGeometry;
 
 /// The frozen backbone that ships in every edge bundle.
 pub const ENCODER: &[u8] = include_bytes!("../../models/efficientnet-lite0/encoder.onnx");
@@ -47,9 +51,24 @@ impl Trained {
         };
         Ok(Perception {
             encoder: Encoder::load(&self.encoder)?,
+            fine: None,
             segmentation,
             students,
         })
+    }
+
+    /// Ready to run, with the fine view where there is one.
+    pub fn seeing(
+        &self,
+        fine: Option<&FineStatistics>,
+        geometry: &InputGeometry,
+    ) -> Result<Perception, NetworkError> {
+        let mut perception = self.perception(true, true)?;
+        if let (Some(fine), Some(size)) = (fine, geometry.fine) {
+            let encoder = Encoder::load_at(&self.encoder, size)?;
+            perception.fine = Some(FineView::new(encoder, fine.low_rank.clone()));
+        }
+        Ok(perception)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 use ndarray::{Array1, Array2, ArrayViewMut1};
 
-use super::position::PositionGaussian;
+use super::position::{PositionGaussian, Positions};
 
 /// Mean part, the directions in which parts differ as a whole, and a Gaussian a position of what they leave over.
 #[derive(Clone, Debug)]
@@ -103,7 +103,11 @@ pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, Statist
         Ok(ContextBranch::new(Context {
             mean: source.exact("context.mean", &[length])?,
             basis,
-            residual: source.position_gaussian("context.residual")?,
+            residual: source.position_gaussian(
+                "context.residual",
+                Positions::WHOLE,
+                source.rank(),
+            )?,
         }))
     })
 }

@@ -82,7 +82,26 @@ pub const READERS: [Reader; Branch::ALL.len()] = [
     context::read,
     lgst::read,
     inventory::read,
+    position::read_fine,
+    patch::read_fine,
 ];
+
+/// How a part is seen: as a whole in few pixels, or finely, as its damage needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    Whole,
+    Fine,
+}
+
+impl View {
+    /// What the names of its statistics' arrays begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            View::Whole => "",
+            View::Fine => "fine.",
+        }
+    }
+}
 
 /// What the networks say of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,10 +138,16 @@ pub enum Branch {
     Lgst,
     /// The parts of each component, distinguished by size and shape and counted.
     Inventory,
+    /// As `position`, in the fine view.
+    #[serde(rename = "fine_position")]
+    FinePosition,
+    /// As `patch`, in the fine view.
+    #[serde(rename = "fine_patch")]
+    FinePatch,
 }
 
 impl Branch {
-    pub const ALL: [Branch; 10] = [
+    pub const ALL: [Branch; 12] = [
         Branch::Histogram,
         Branch::Layout,
         Branch::Local,
@@ -133,12 +158,19 @@ impl Branch {
         Branch::Context,
         Branch::Lgst,
         Branch::Inventory,
+        Branch::FinePosition,
+        Branch::FinePatch,
     ];
 
     /// What of a part it looks at, and so which networks a bundle with it needs.
     pub fn reads(self) -> Reads {
         match self {
-            Branch::Position | Branch::Patch | Branch::Pooled | Branch::Context => Reads::Features,
+            Branch::Position
+            | Branch::Patch
+            | Branch::Pooled
+            | Branch::Context
+            | Branch::FinePosition
+            | Branch::FinePatch => Reads::Features,
             Branch::Histogram | Branch::Layout | Branch::Inventory => Reads::Components,
             Branch::Local | Branch::Global | Branch::Lgst => Reads::StudentErrors,
         }
@@ -157,6 +189,8 @@ impl Branch {
             Branch::Context => "context",
             Branch::Lgst => "lgst",
             Branch::Inventory => "inventory",
+            Branch::FinePosition => "fine_position",
+            Branch::FinePatch => "fine_patch",
         }
     }
 }

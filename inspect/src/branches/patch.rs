@@ -6,23 +6,24 @@
 use super::shared::aligned_part::AlignedPart;
 use super::shared::map::{Map, MapBuffer};
 use super::statistics::{Source, StatisticsError};
-use super::{Branch, BranchModel};
+use super::{Branch, BranchModel, View};
 use crate::arrays::Arrays;
 use aecsad_engine::Triangles;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 use super::shared::low_rank::{GRID, LowRank};
 use super::shared::packed;
 
 /// A patch is compared with so many kinds, those of the nearest means: in 98 patches of 100 the likeliest of all is among them.
 const NEAREST: usize = 4;
+/// So many cells are compared with all kinds at once: what a cache holds.
+const CELLS_AT_ONCE: usize = 1024;
 /// Most kinds that a bundle may hold.
 const MAX_KINDS: usize = 4096;
 
 /// A mixture of Gaussians, none of them bound to a place.
 #[derive(Clone, Debug)]
 pub struct PatchMixture {
-    low_rank: LowRank,
     /// `[kinds, rank]`
     means: Array2<f32>,
     /// `|mean|²` of each.
@@ -39,9 +40,7 @@ pub struct PatchMixture {
 /// The buffers that [`PatchMixture::map`] needs.
 #[derive(Clone, Debug)]
 pub struct Scratch {
-    /// `[GRID², rank]`
-    vectors: Array2<f32>,
-    /// `[GRID², kinds]`
+    /// `[CELLS_AT_ONCE, kinds]`
     products: Array2<f32>,
     /// `[rank]`
     centred: Vec<f32>,
@@ -50,15 +49,12 @@ pub struct Scratch {
 impl PatchMixture {
     /// Shapes as in the fields; `rarity` is brought to a least value of 0. None if they don't agree, or without kinds.
     pub fn new(
-        low_rank: LowRank,
         means: Array2<f32>,
         whitening: Array2<f32>,
         mut rarity: Array1<f32>,
     ) -> Option<Self> {
         let (kinds, rank) = means.dim();
-        let agree = rank == low_rank.rank()
-            && whitening.dim() == (kinds, packed::length(rank))
-            && rarity.len() == kinds;
+        let agree = whitening.dim() == (kinds, packed::length(rank)) && rarity.len() == kinds;
         if kinds == 0 || !agree {
             return None;
         }
@@ -68,15 +64,10 @@ impl PatchMixture {
         Some(PatchMixture {
             triangles: Triangles::new(rank, whitening.as_slice().unwrap_or(&[])),
             squared: means.rows().into_iter().map(|m| m.dot(&m)).collect(),
-            low_rank,
             means,
             whitening,
             rarity,
         })
-    }
-
-    pub fn low_rank(&self) -> &LowRank {
-        &self.low_rank
     }
 
     pub fn means(&self) -> &Array2<f32> {
@@ -86,29 +77,25 @@ impl PatchMixture {
     pub fn scratch(&self) -> Scratch {
         let (kinds, rank) = self.means.dim();
         Scratch {
-            vectors: Array2::zeros((GRID * GRID, rank)),
-            products: Array2::zeros((GRID * GRID, kinds)),
+            products: Array2::zeros((CELLS_AT_ONCE, kinds)),
             centred: vec![0.0; rank],
         }
     }
 
-    /// The root of Mahalanobis distance² plus rarity of each cell's likeliest kind. `stacked` is `[GRID², STACKED]`, `map` has
-    /// GRID² values.
-    pub fn map(&self, stacked: &Array2<f32>, scratch: &mut Scratch, map: &mut [f32]) {
-        self.low_rank.project(stacked, &mut scratch.vectors);
+    /// The root of Mahalanobis distance² plus rarity of each cell's likeliest kind. `vectors` is `[cells, rank]`, `map` has a
+    /// value for each cell.
+    pub fn map(&self, vectors: &Array2<f32>, scratch: &mut Scratch, map: &mut [f32]) {
+        let chunks = vectors.axis_chunks_iter(Axis(0), CELLS_AT_ONCE);
+        for (vectors, map) in chunks.zip(map.chunks_mut(CELLS_AT_ONCE)) {
+            self.map_chunk(vectors, scratch, map);
+        }
+    }
+
+    fn map_chunk(&self, vectors: ArrayView2<'_, f32>, scratch: &mut Scratch, map: &mut [f32]) {
         let means = self.means.t();
-        ndarray::linalg::general_mat_mul(
-            -2.0,
-            &scratch.vectors,
-            &means,
-            0.0,
-            &mut scratch.products,
-        );
-        let cells = scratch
-            .products
-            .rows()
-            .into_iter()
-            .zip(scratch.vectors.rows());
+        let mut products = scratch.products.slice_mut(s![..vectors.nrows(), ..]);
+        ndarray::linalg::general_mat_mul(-2.0, &vectors, &means, 0.0, &mut products);
+        let cells = products.rows().into_iter().zip(vectors.rows());
         for (strangeness, (products, vector)) in map.iter_mut().zip(cells) {
             let distances = products.iter().zip(&self.squared).map(|(p, s)| p + s);
             let mut least = f32::INFINITY;
@@ -149,17 +136,53 @@ fn nearest(distances: impl Iterator<Item = f32>) -> [Option<usize>; NEAREST] {
 /// The branch: the mixture and the latest part's map.
 #[derive(Clone, Debug)]
 pub struct Patch {
+    reads: Reads,
     mixture: PatchMixture,
     scratch: Scratch,
     map: MapBuffer,
 }
 
+/// Where a patch's vector comes from.
+#[derive(Clone, Debug)]
+enum Reads {
+    /// The whole view's stack, by directions of its own; `vectors` is `[GRID², rank]`.
+    Whole {
+        low_rank: LowRank,
+        vectors: Array2<f32>,
+    },
+    Fine,
+}
+
 impl Patch {
-    pub fn new(mixture: PatchMixture) -> Self {
+    /// None if the directions are not as many as the mixture's.
+    pub fn whole(mixture: PatchMixture, low_rank: LowRank) -> Option<Self> {
+        let rank = low_rank.rank();
+        let reads = Reads::Whole {
+            low_rank,
+            vectors: Array2::zeros((GRID * GRID, rank)),
+        };
+        (rank == mixture.means.ncols()).then(|| Self::new(mixture, reads, MapBuffer::new(GRID)))
+    }
+
+    /// Of a fine view of so many rows and columns.
+    pub fn fine(mixture: PatchMixture, cells: (usize, usize)) -> Self {
+        Self::new(mixture, Reads::Fine, MapBuffer::fine(cells))
+    }
+
+    fn new(mixture: PatchMixture, reads: Reads, map: MapBuffer) -> Self {
         Patch {
             scratch: mixture.scratch(),
+            reads,
             mixture,
-            map: MapBuffer::new(GRID),
+            map,
+        }
+    }
+
+    /// The directions of the whole view; None in the fine one, where all branches share the view's.
+    pub fn low_rank(&self) -> Option<&LowRank> {
+        match &self.reads {
+            Reads::Whole { low_rank, .. } => Some(low_rank),
+            Reads::Fine => None,
         }
     }
 
@@ -170,13 +193,23 @@ impl Patch {
 
 impl BranchModel for Patch {
     fn branch(&self) -> Branch {
-        Branch::Patch
+        match self.reads {
+            Reads::Whole { .. } => Branch::Patch,
+            Reads::Fine => Branch::FinePatch,
+        }
     }
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
-        let stacked = part.unmoved_stack();
+        // Not registered: resampling smooths, and more or less with each pose.
+        let vectors = match &mut self.reads {
+            Reads::Whole { low_rank, vectors } => {
+                low_rank.project(part.unmoved_stack(), vectors);
+                vectors
+            }
+            Reads::Fine => &part.percept.fine.vectors,
+        };
         self.mixture
-            .map(stacked, &mut self.scratch, &mut self.map.values);
+            .map(vectors, &mut self.scratch, &mut self.map.values);
         self.map.score()
     }
 
@@ -186,10 +219,19 @@ impl BranchModel for Patch {
 
     fn write(&self, arrays: &mut Arrays) {
         let mixture = &self.mixture;
-        mixture.low_rank.write(arrays, "patch");
-        arrays.insert("patch.means", mixture.means.clone());
-        arrays.insert("patch.whitening", mixture.whitening.clone());
-        arrays.insert("patch.rarity", mixture.rarity.clone());
+        let prefix = match self.reads {
+            Reads::Whole { .. } => View::Whole.prefix(),
+            Reads::Fine => View::Fine.prefix(),
+        };
+        if let Reads::Whole { low_rank, .. } = &self.reads {
+            low_rank.write(arrays, "patch");
+        }
+        arrays.insert(format!("{prefix}patch.means"), mixture.means.clone());
+        arrays.insert(
+            format!("{prefix}patch.whitening"),
+            mixture.whitening.clone(),
+        );
+        arrays.insert(format!("{prefix}patch.rarity"), mixture.rarity.clone());
     }
 
     fn boxed(&self) -> Box<dyn BranchModel> {
@@ -202,46 +244,56 @@ impl BranchModel for Patch {
 pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("patch.means", || {
         let low_rank = source.low_rank("patch")?;
-        let rank = low_rank.rank();
-        let means: Array2<f32> = source.get("patch.means")?;
-        let kinds = means.nrows();
-        if !(1..=MAX_KINDS).contains(&kinds) || means.ncols() != rank {
-            let wanted = format!("1 to {MAX_KINDS} rows of {rank}");
-            return Err(source.shape("patch.means", &means, wanted));
-        }
-        let whitening = source.exact("patch.whitening", &[kinds, packed::length(rank)])?;
-        let rarity = source.exact("patch.rarity", &[kinds])?;
-        let mixture = PatchMixture::new(low_rank, means, whitening, rarity);
-        let mixture = mixture.ok_or_else(|| StatisticsError::Missing("patch.means".into()))?;
-        Ok(Patch::new(mixture))
+        let mixture = mixture(source, "patch", low_rank.rank())?;
+        Patch::whole(mixture, low_rank)
+            .ok_or_else(|| StatisticsError::Missing("patch.matrix".into()))
     })
+}
+
+/// # Errors
+/// If the arrays are there and can't be used.
+pub fn read_fine(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    source.branch("fine.patch.means", || {
+        let (cells, rank) = source.fine()?;
+        Ok(Patch::fine(mixture(source, "fine.patch", rank)?, cells))
+    })
+}
+
+fn mixture(source: &Source<'_>, name: &str, rank: usize) -> Result<PatchMixture, StatisticsError> {
+    let [means_name, whitening, rarity] =
+        ["means", "whitening", "rarity"].map(|array| format!("{name}.{array}"));
+    let means: Array2<f32> = source.get(&means_name)?;
+    let kinds = means.nrows();
+    if !(1..=MAX_KINDS).contains(&kinds) || means.ncols() != rank {
+        let wanted = format!("1 to {MAX_KINDS} rows of {rank}");
+        return Err(source.shape(&means_name, &means, wanted));
+    }
+    let whitening = source.exact(&whitening, &[kinds, packed::length(rank)])?;
+    let rarity = source.exact(&rarity, &[kinds])?;
+    let mixture = PatchMixture::new(means, whitening, rarity);
+    mixture.ok_or(StatisticsError::Missing(means_name))
 }
 
 #[cfg(test)]
 mod tests {
     use ndarray::array;
 
-    use super::super::shared::low_rank::STACKED;
     use super::*;
 
-    /// Looks at the first two channels: a kind around (0, 0) that varies by 1 and one around (10, 0) that varies by 2 along
+    /// A kind around (0, 0) that varies by 1 and one around (10, 0) that varies by 2 along
     /// the first and by 1 along the second.
     fn mixture(rarity: [f32; 2]) -> PatchMixture {
-        let low_rank = LowRank {
-            matrix: Array2::from_shape_fn((STACKED, 2), |(from, to)| (from == to) as u8 as f32),
-            offset: Array1::zeros(2),
-        };
         let means = array![[0.0, 0.0], [10.0, 0.0]];
         let whitening = array![[1.0, 0.0, 1.0], [0.5, 0.0, 1.0]];
-        PatchMixture::new(low_rank, means, whitening, Array1::from(rarity.to_vec())).unwrap()
+        PatchMixture::new(means, whitening, Array1::from(rarity.to_vec())).unwrap()
     }
 
     fn strangeness(mixture: &PatchMixture, x: f32, y: f32) -> f32 {
-        let mut stacked = Array2::zeros((GRID * GRID, STACKED));
-        stacked.column_mut(0).fill(x);
-        stacked.column_mut(1).fill(y);
-        let mut map = [9.0; GRID * GRID];
-        mixture.map(&stacked, &mut mixture.scratch(), &mut map);
+        // More than are compared at once, and not a multiple of that.
+        let cells = 2 * CELLS_AT_ONCE + 100;
+        let vectors = Array2::from_shape_fn((cells, 2), |(_, axis)| [x, y][axis]);
+        let mut map = vec![9.0; cells];
+        mixture.map(&vectors, &mut mixture.scratch(), &mut map);
         assert!(map.iter().all(|v| *v == map[0]));
         map[0]
     }
@@ -280,7 +332,7 @@ mod tests {
         let good = mixture([0.0; 2]);
         let (means, whitening) = (good.means().clone(), good.whitening.clone());
         let with = |means, whitening, rarity: Vec<f32>| {
-            PatchMixture::new(good.low_rank().clone(), means, whitening, rarity.into()).is_some()
+            PatchMixture::new(means, whitening, rarity.into()).is_some()
         };
         assert!(with(means.clone(), whitening.clone(), vec![0.0; 2]));
         assert!(!with(means.clone(), whitening.clone(), vec![0.0; 3]));

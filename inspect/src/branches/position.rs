@@ -1,37 +1,84 @@
-//! A full Gaussian of the low-rank vector at each position of the grid. Strong where parts lie in fixed places;
+//! A full Gaussian of the low-rank vector at each position of a view. Strong where parts lie in fixed places;
 //! registration brings them there.
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::map::{Map, MapBuffer};
 use super::statistics::{Source, StatisticsError};
-use super::{Branch, BranchModel};
+use super::{Branch, BranchModel, View};
 use crate::arrays::Arrays;
 use ndarray::Array2;
 
 use super::shared::low_rank::GRID;
 use super::shared::packed;
 
-/// One Gaussian a position, kept as mean and packed whitening matrix.
+/// Where positions lie. Neighbouring ones may share a covariance: a fine view has more positions than good parts can tell
+/// covariances of, and a bundle can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positions {
+    pub rows: usize,
+    pub columns: usize,
+    /// A covariance counts for a square of so many positions a side.
+    pub block: usize,
+}
+
+impl Positions {
+    /// Those of the whole view, each with a covariance of its own.
+    pub const WHOLE: Positions = Positions {
+        rows: GRID,
+        columns: GRID,
+        block: 1,
+    };
+
+    /// Those of a fine view, with about as many covariances as the whole view has.
+    pub fn fine((rows, columns): (usize, usize)) -> Self {
+        Positions {
+            rows,
+            columns,
+            block: rows.max(columns).div_ceil(GRID).max(1),
+        }
+    }
+
+    pub fn count(self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Rows and columns of covariances.
+    pub fn blocks(self) -> (usize, usize) {
+        (
+            self.rows.div_ceil(self.block),
+            self.columns.div_ceil(self.block),
+        )
+    }
+
+    /// The covariance that counts for a position.
+    pub fn block_of(self, position: usize) -> usize {
+        let (y, x) = (position / self.columns, position % self.columns);
+        (y / self.block) * self.blocks().1 + x / self.block
+    }
+}
+
+/// A mean for each position and a covariance for each block of them.
 #[derive(Clone, Debug)]
 pub struct PositionGaussian {
-    /// `[GRID², rank]`
+    pub positions: Positions,
+    /// `[positions, rank]`
     pub mean: Array2<f32>,
-    /// `[GRID², rank·(rank + 1)/2]`, packed as [`packed`] reads it: `Wᵀ·W = Σ⁻¹`.
+    /// `[blocks, rank·(rank + 1)/2]`, packed as [`packed`] reads it: `Wᵀ·W = Σ⁻¹`.
     pub whitening: Array2<f32>,
 }
 
 impl PositionGaussian {
-    /// Mahalanobis distance of each position's vector. `vectors` is `[GRID², rank]`, `map` has GRID² values.
+    /// Mahalanobis distance of each position's vector. `vectors` is `[positions, rank]`, `map` has a value for each.
     pub fn map(&self, vectors: &Array2<f32>, map: &mut [f32]) {
         let rank = self.mean.ncols();
-        let mut centred = [0.0f32; 64];
+        let mut centred = [0.0f32; MAX_RANK];
         let centred = &mut centred[..rank];
-        for (position, distance) in map.iter_mut().enumerate().take(GRID * GRID) {
+        for (position, distance) in map.iter_mut().enumerate().take(self.mean.nrows()) {
             let (vector, mean) = (vectors.row(position), self.mean.row(position));
             for (c, (x, m)) in centred.iter_mut().zip(vector.iter().zip(mean)) {
                 *c = x - m;
             }
-            let packed = self.whitening.row(position);
+            let packed = self.whitening.row(self.positions.block_of(position));
             let packed = packed.as_slice().unwrap_or(&[]);
             *distance = packed::squared_norm(packed, centred).sqrt();
         }
@@ -45,26 +92,39 @@ pub const MAX_RANK: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Position {
     gaussian: PositionGaussian,
+    sees: View,
     map: MapBuffer,
 }
 
 impl Position {
-    pub fn new(gaussian: PositionGaussian) -> Self {
+    pub fn new(gaussian: PositionGaussian, sees: View) -> Self {
+        let Positions { rows, columns, .. } = gaussian.positions;
         Position {
+            map: match sees {
+                View::Whole => MapBuffer::new(GRID),
+                View::Fine => MapBuffer::fine((rows, columns)),
+            },
             gaussian,
-            map: MapBuffer::new(GRID),
+            sees,
         }
     }
 }
 
 impl BranchModel for Position {
     fn branch(&self) -> Branch {
-        Branch::Position
+        match self.sees {
+            View::Whole => Branch::Position,
+            View::Fine => Branch::FinePosition,
+        }
     }
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
         self.map.pose = part.pose();
-        self.gaussian.map(part.vectors(), &mut self.map.values);
+        let vectors = match self.sees {
+            View::Whole => part.vectors(),
+            View::Fine => part.fine(),
+        };
+        self.gaussian.map(vectors, &mut self.map.values);
         self.map.score()
     }
 
@@ -73,8 +133,12 @@ impl BranchModel for Position {
     }
 
     fn write(&self, arrays: &mut Arrays) {
-        arrays.insert("position.mean", self.gaussian.mean.clone());
-        arrays.insert("position.whitening", self.gaussian.whitening.clone());
+        let prefix = self.sees.prefix();
+        arrays.insert(format!("{prefix}position.mean"), self.gaussian.mean.clone());
+        arrays.insert(
+            format!("{prefix}position.whitening"),
+            self.gaussian.whitening.clone(),
+        );
     }
 
     fn boxed(&self) -> Box<dyn BranchModel> {
@@ -86,7 +150,17 @@ impl BranchModel for Position {
 /// If the arrays are there and can't be used.
 pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("position.mean", || {
-        let gaussian = source.position_gaussian("position")?;
-        Ok(Position::new(gaussian))
+        let gaussian = source.position_gaussian("position", Positions::WHOLE, source.rank())?;
+        Ok(Position::new(gaussian, View::Whole))
+    })
+}
+
+/// # Errors
+/// If the arrays are there and can't be used.
+pub fn read_fine(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    source.branch("fine.position.mean", || {
+        let (cells, rank) = source.fine()?;
+        let gaussian = source.position_gaussian("fine.position", Positions::fine(cells), rank)?;
+        Ok(Position::new(gaussian, View::Fine))
     })
 }

@@ -5,7 +5,7 @@ use super::shared::aligned_part::Aligner;
 use super::shared::heat::{HeatMap, Range};
 use super::shared::map::Map;
 use super::shared::registration::Pose;
-use super::statistics::Statistics;
+use super::statistics::{FineStatistics, Statistics};
 use super::{Branch, BranchModel};
 use crate::network::Percept;
 
@@ -18,15 +18,18 @@ pub struct Scorer {
     models: Vec<Box<dyn BranchModel>>,
     ranges: Vec<(Branch, Range)>,
     heat: HeatMap,
+    fine: Option<FineStatistics>,
 }
 
 impl Scorer {
     pub fn new(statistics: Statistics) -> Self {
+        let fine = statistics.fine.as_ref();
         Scorer {
+            heat: fine.map_or_else(HeatMap::new, |fine| HeatMap::of_view(fine.cells)),
             aligner: Aligner::new(statistics.registration, statistics.low_rank),
             models: statistics.models,
             ranges: statistics.ranges,
-            heat: HeatMap::new(),
+            fine: statistics.fine,
         }
     }
 
@@ -36,6 +39,7 @@ impl Scorer {
         Statistics {
             registration,
             low_rank,
+            fine: self.fine,
             models: self.models,
             ranges: self.ranges,
         }
@@ -64,17 +68,17 @@ impl Scorer {
     /// What is strange where, in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up, and the
     /// pieces that are wrong. `percept` is the latest part's.
     pub fn heat(&mut self, percept: &Percept) -> &HeatMap {
-        let mut heat = std::mem::take(&mut self.heat);
-        heat.clear();
+        self.heat.clear();
         for (branch, range) in &self.ranges {
-            if let Some(map) = self.map(*branch) {
-                heat.add(map.values, map.side, *range, &map.pose);
+            let mut models = self.models.iter();
+            let model = models.find(|model| model.branch() == *branch);
+            if let Some(map) = model.and_then(|model| model.map()) {
+                self.heat.add(&map, *range);
             }
         }
         for model in &mut self.models {
-            model.mark(percept, &mut heat.values);
+            self.heat.add_marks(|marks| model.mark(percept, marks));
         }
-        self.heat = heat;
         &self.heat
     }
 

@@ -179,6 +179,7 @@ impl Manifest {
             mean,
             std,
             bit_depth,
+            fine,
             trained_on,
             ..
         } = &self.input;
@@ -190,6 +191,12 @@ impl Manifest {
         let finite = |x: &f32| x.is_finite();
         if !mean.iter().all(finite) || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
             return Err(refused("input mean or std is not a usable number"));
+        }
+        let fits = |side: &u32| side.is_multiple_of(32) && (64..=4096).contains(side);
+        if fine.is_some_and(|fine| !fits(&fine.width) || !fits(&fine.height)) {
+            return Err(refused(
+                "input.fine is not of multiples of 32 from 64 to 4096",
+            ));
         }
         if bit_depth.is_some_and(|depth| !BIT_DEPTHS.contains(&depth)) {
             return Err(refused("input.bit_depth is outside 8 to 16"));

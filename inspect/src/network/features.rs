@@ -2,9 +2,11 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::{Network, NetworkError, load_network};
+use super::{Network, NetworkError, load_network_at};
+use crate::frame::Size;
 
-/// An encoder's features of one 256×256 image, channel first; the numbers of channels are EfficientNet-Lite0's.
+/// An encoder's features of one image, channel first; the numbers of channels are EfficientNet-Lite0's, the sizes those of
+/// an image of 256×256 pixels.
 #[derive(Clone, Debug)]
 pub struct Features {
     /// `[24, 64, 64]`
@@ -15,8 +17,7 @@ pub struct Features {
     pub stride16: Array3<f32>,
 }
 
-/// Side of the maps at strides 4, 8 and 16.
-const SIDES: [usize; 3] = [64, 32, 16];
+const STRIDES: [u32; 3] = [4, 8, 16];
 /// An encoder with more channels in one map than this is not believed.
 const MAX_CHANNELS: usize = 4096;
 
@@ -25,7 +26,7 @@ impl Features {
     pub const STRIDE8: (usize, usize, usize) = (40, 32, 32);
     pub const STRIDE16: (usize, usize, usize) = (112, 16, 16);
 
-    /// All zero, to be written by [`Encoder::encode`], which brings them to its own numbers of channels.
+    /// All zero, to be written by [`Encoder::encode`], which brings them to its own shapes.
     pub fn empty() -> Self {
         Features {
             stride4: Array3::zeros(Self::STRIDE4),
@@ -43,10 +44,12 @@ impl Features {
     }
 }
 
-/// The backbone, frozen, to stride 16.
+/// The backbone, frozen, to stride 16, for images of one size.
 pub struct Encoder {
     network: Network,
-    channels: [usize; 3],
+    size: Size,
+    /// Of the maps at strides 4, 8 and 16: channels, height, width.
+    shapes: [(usize, usize, usize); 3],
 }
 
 impl Encoder {
@@ -57,61 +60,79 @@ impl Encoder {
         Features::STRIDE16.0,
     ];
 
+    /// For the whole of a part.
+    ///
     /// # Errors
-    /// If the graph doesn't give square maps at strides 4, 8 and 16 of a 256×256 image.
+    /// If the graph doesn't give maps at strides 4, 8 and 16 of a 256×256 image.
     pub fn load(onnx: &[u8]) -> Result<Self, NetworkError> {
-        let network = load_network("encoder.onnx", onnx)?;
-        let mut channels = [0; 3];
-        for (index, side) in SIDES.into_iter().enumerate() {
+        Self::load_at(onnx, Size::WHOLE)
+    }
+
+    /// For images of `size`, whatever size the file states.
+    ///
+    /// # Errors
+    /// If the graph doesn't give maps at strides 4, 8 and 16 of such an image.
+    pub fn load_at(onnx: &[u8], size: Size) -> Result<Self, NetworkError> {
+        let Size { width, height } = size;
+        let input = [1, 3, height as usize, width as usize];
+        let network = load_network_at("encoder.onnx", onnx, &input)?;
+        let mut shapes = [(0, 0, 0); 3];
+        for (index, stride) in STRIDES.into_iter().enumerate() {
+            let (rows, columns) = ((height / stride) as usize, (width / stride) as usize);
             let shape = network.output_shape(index);
-            channels[index] = match shape[..] {
-                [1, count, height, width]
-                    if height == side && width == side && count <= MAX_CHANNELS =>
-                {
-                    count
+            shapes[index] = match shape[..] {
+                [1, channels, h, w] if h == rows && w == columns && channels <= MAX_CHANNELS => {
+                    (channels, h, w)
                 }
                 _ => {
                     return Err(NetworkError::Load {
                         name: network.name().to_owned(),
                         why: format!(
-                            "its output {index} has shape {shape:?} instead of [1, channels, {side}, {side}]"
+                            "its output {index} has shape {shape:?} instead of [1, channels, {rows}, {columns}] for an \
+                             image of {size}"
                         ),
                     });
                 }
             };
         }
-        Ok(Encoder { network, channels })
+        Ok(Encoder {
+            network,
+            size,
+            shapes,
+        })
     }
 
     /// Channels at strides 4, 8 and 16.
     pub fn channels(&self) -> [usize; 3] {
-        self.channels
+        self.shapes.map(|(channels, _, _)| channels)
     }
 
     /// Another one, to run beside this on another thread; the weights are shared.
     pub fn fork(&self) -> Result<Self, NetworkError> {
         Ok(Encoder {
             network: self.network.fork()?,
-            channels: self.channels,
+            size: self.size,
+            shapes: self.shapes,
         })
     }
 
-    /// `tensor` is `[3, 256, 256]` as [`crate::optics::Optics::tensor`] makes it. Writes into `features`.
+    /// `tensor` is `[3, height, width]` as [`crate::optics::Optics`] makes it. Writes into `features`.
     pub fn encode(&mut self, tensor: &[f32], features: &mut Features) -> Result<(), NetworkError> {
-        let outputs = self.network.run(&[(&[1, 3, 256, 256], tensor)])?;
+        let Size { width, height } = self.size;
+        let shape = [1, 3, height as usize, width as usize];
+        let outputs = self.network.run(&[(&shape, tensor)])?;
         let maps = [
             &mut features.stride4,
             &mut features.stride8,
             &mut features.stride16,
         ];
         for (index, map) in maps.into_iter().enumerate() {
-            let shape = (self.channels[index], SIDES[index], SIDES[index]);
-            if map.dim() != shape {
-                *map = Array3::zeros(shape);
+            if map.dim() != self.shapes[index] {
+                *map = Array3::zeros(self.shapes[index]);
             }
             let values = outputs.slice(index, map.len())?;
-            for (to, from) in map.iter_mut().zip(values) {
-                *to = *from;
+            if let Some(map) = map.as_slice_mut() {
+                map.copy_from_slice(values);
             }
         }
         Ok(())

@@ -3,7 +3,8 @@
 
 use ndarray::{Array2, Array3};
 
-use super::{Encoder, Features, Network, NetworkError};
+use super::{Encoder, Features, FineMap, FineView, Network, NetworkError};
+use crate::optics::Tensors;
 
 /// Side of class and student maps.
 pub const MAP_SIDE: usize = 64;
@@ -21,6 +22,8 @@ pub struct Percept {
     pub local: Vec<f32>,
     /// Mean over channels of (F_G − F_LG)², likewise.
     pub global: Vec<f32>,
+    /// Of no cells without a fine view.
+    pub fine: FineMap,
 }
 
 impl Percept {
@@ -31,13 +34,15 @@ impl Percept {
             probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
             local: vec![0.0; MAP_CELLS],
             global: vec![0.0; MAP_CELLS],
+            fine: FineMap::default(),
         }
     }
 }
 
-/// The networks of a bundle; segmentation and students only where a branch that is on needs them.
+/// The networks of a bundle; the fine view where it has one, segmentation and students only where a branch that is on needs them.
 pub struct Perception {
     pub encoder: Encoder,
+    pub fine: Option<FineView>,
     pub segmentation: Option<Segmentation>,
     pub students: Option<Network>,
 }
@@ -60,18 +65,26 @@ impl Perception {
         };
         Ok(Perception {
             encoder: self.encoder.fork()?,
+            fine: self.fine.as_ref().map(FineView::fork).transpose()?,
             segmentation,
             students: self.students.as_ref().map(Network::fork).transpose()?,
         })
     }
 
-    /// `tensor` is `[3, 256, 256]`. Writes into `percept`.
-    pub fn perceive(&mut self, tensor: &[f32], percept: &mut Percept) -> Result<(), NetworkError> {
-        self.encoder.encode(tensor, &mut percept.features)?;
-        self.interpret(tensor, percept)
+    /// Writes into `percept`.
+    pub fn perceive(
+        &mut self,
+        tensors: &Tensors<'_>,
+        percept: &mut Percept,
+    ) -> Result<(), NetworkError> {
+        self.encoder.encode(tensors.whole, &mut percept.features)?;
+        if let (Some(fine), Some(tensor)) = (&mut self.fine, tensors.fine) {
+            fine.see(tensor, &mut percept.fine)?;
+        }
+        self.interpret(tensors.whole, percept)
     }
 
-    /// What follows the encoder: `percept.features` are already those of `tensor`.
+    /// What follows the encoder: `percept.features` are already those of `tensor`, the whole (`[3, 256, 256]`).
     pub fn interpret(&mut self, tensor: &[f32], percept: &mut Percept) -> Result<(), NetworkError> {
         let features = &percept.features;
         let [shape4, shape8, shape16] =

@@ -31,6 +31,7 @@ fn manifest() -> Manifest {
             std: [0.229, 0.224, 0.225],
             mono: false,
             bit_depth: None,
+            fine: None,
             trained_on: None,
         },
         threshold: Threshold {

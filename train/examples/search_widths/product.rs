@@ -11,7 +11,7 @@ use aecsad_inspect::optics::{InputGeometry, Optics};
 use aecsad_train::calibrate::{Fitter, Good, Planted, PlantedAuroc, Way, rank};
 use aecsad_train::dataset::Category;
 use aecsad_train::engine::Schedule;
-use aecsad_train::fit::perceive_plants;
+use aecsad_train::fit::{Frames, Observer};
 use aecsad_train::images::{Image, Images};
 use aecsad_train::lgst::{self, LgstConfig};
 use aecsad_train::networks::{ENCODER, Trained};
@@ -82,23 +82,28 @@ impl Product {
         let clean: Vec<Clean> = known
             .iter()
             .map(|i| Clean {
-                frame: &self.images.validation[*i].frame,
-                classes: &self.labels.maps[first + i],
+                part: *i,
+                frame: self.images.validation[*i].frame.clone(),
+                classes: self.labels.maps[first + i].clone(),
             })
             .collect();
-        let mut plants = planted::plant(&clean, PLANTS_PER_IMAGE, seed);
-        for plant in &mut plants {
-            plant.source = known[plant.source];
-        }
-        let encoder = Perception {
+        let perception = Perception {
             encoder: Encoder::load(ENCODER)?,
+            fine: None,
             segmentation: None,
             students: None,
         };
-        let planted = perceive_plants(&encoder, &plants, &self.geometry, true, &NEVER)?;
+        let frames = Frames::new(&self.images, &self.geometry);
+        let observer = Observer {
+            perception: &perception,
+            frames: &frames,
+            with_features: true,
+            cancel: &NEVER,
+        };
+        let planted = observer.plants(&clean, PLANTS_PER_IMAGE, seed)?;
         let mut optics = Optics::new(self.geometry.clone(), None);
-        let tensors = plants
-            .iter()
+        let tensors = (0..clean.len())
+            .flat_map(|index| planted::plant(&clean, index, PLANTS_PER_IMAGE, seed))
             .map(|plant| Ok(optics.tensor(&plant.frame)?.to_vec()))
             .collect::<Result<_, Box<dyn Error>>>()?;
         Ok(Seen {
@@ -205,6 +210,7 @@ impl Product {
             classes: networks.segmentation.as_ref().map(|(_, classes)| *classes),
             students: networks.students.is_some(),
             seed,
+            fine: None,
             before: None,
             keep_outliers: true,
         };

@@ -73,7 +73,7 @@ fn counted(branch: Branch, kind: Kind, score: f32, source: f32, editing: f32) ->
     match (branch, kind) {
         // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one is the
         // seam, so it counts as having seen the good part.
-        (Branch::Patch, Kind::Logical) => source,
+        (Branch::Patch | Branch::FinePatch, Kind::Logical) => source,
         // Where seams show less than they mostly do, the part is still no better than it was.
         (_, Kind::Logical) => (score - editing).max(source),
         _ => score,

@@ -172,6 +172,7 @@ pub fn fused(
 
 #[cfg(test)]
 mod tests {
+    use aecsad_inspect::branches::View;
     use aecsad_inspect::branches::statistics::Statistics;
     use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 
@@ -217,7 +218,7 @@ mod tests {
     fn two_that_see_one_kind_each_both_speak() {
         let candidates = [
             candidate(&LayoutWay, 1, 0.9, 0.0),
-            candidate(&PatchWay, 7, 0.0, 0.6),
+            candidate(&PatchWay { view: View::Whole }, 7, 0.0, 0.6),
         ];
         let chosen = choose(&candidates);
         assert_eq!(chosen.len(), 2);
@@ -234,7 +235,15 @@ mod tests {
     #[test]
     fn a_branch_that_sees_nothing_has_no_say() {
         let candidates = [
-            candidate(&PositionWay { reach: 0 }, 1, 0.8, 0.8),
+            candidate(
+                &PositionWay {
+                    reach: 0,
+                    view: View::Whole,
+                },
+                1,
+                0.8,
+                0.8,
+            ),
             candidate(&PooledWay, 7, 0.0, 0.0),
         ];
         let chosen = choose(&candidates);
@@ -247,7 +256,7 @@ mod tests {
     fn what_lies_far_out_speaks_with_a_small_weight() {
         let mut far = candidate(&InventoryWay, 1, 0.9, 0.0);
         far.z.std /= 20.0;
-        let chosen = choose(&[far, candidate(&PatchWay, 7, 0.0, 0.6)]);
+        let chosen = choose(&[far, candidate(&PatchWay { view: View::Whole }, 7, 0.0, 0.6)]);
         let smallest = chosen.iter().min_by(|a, b| a.weight.total_cmp(&b.weight));
         let smallest = smallest.unwrap();
         assert!(
@@ -259,8 +268,16 @@ mod tests {
     #[test]
     fn one_nearly_as_good_speaks_too() {
         let candidates = [
-            candidate(&PositionWay { reach: 0 }, 1, 0.8, 0.8),
-            candidate(&PatchWay, 7, 0.78, 0.78),
+            candidate(
+                &PositionWay {
+                    reach: 0,
+                    view: View::Whole,
+                },
+                1,
+                0.8,
+                0.8,
+            ),
+            candidate(&PatchWay { view: View::Whole }, 7, 0.78, 0.78),
         ];
         assert_eq!(choose(&candidates).len(), 2);
     }
@@ -280,8 +297,16 @@ mod tests {
     #[test]
     fn where_all_are_blind_the_least_blind_speaks_alone() {
         let candidates = [
-            candidate(&PositionWay { reach: 0 }, 1, -0.3, -0.3),
-            candidate(&PatchWay, 7, -0.1, -0.1),
+            candidate(
+                &PositionWay {
+                    reach: 0,
+                    view: View::Whole,
+                },
+                1,
+                -0.3,
+                -0.3,
+            ),
+            candidate(&PatchWay { view: View::Whole }, 7, -0.1, -0.1),
         ];
         let chosen = choose(&candidates);
         assert_eq!((chosen.len(), chosen[0].candidate), (1, 1));

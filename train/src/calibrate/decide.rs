@@ -348,6 +348,7 @@ mod tests {
             classes: None,
             students: false,
             seed: 1,
+            fine: None,
             before: None,
             keep_outliers: false,
         };

@@ -5,6 +5,7 @@ mod candidate;
 mod choose;
 mod context;
 mod decide;
+mod fine_position;
 pub(crate) mod histogram;
 mod inventory;
 mod k_means;

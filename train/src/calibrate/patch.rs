@@ -7,7 +7,7 @@ use aecsad_inspect::branches::patch::PatchMixture;
 use aecsad_inspect::branches::shared::low_rank::{GRID, LowRank, STACKED, stack};
 use aecsad_inspect::branches::shared::packed;
 use aecsad_inspect::branches::shared::registration::Pose;
-use aecsad_inspect::branches::{Branch, BranchModel};
+use aecsad_inspect::branches::{Branch, BranchModel, View};
 use aecsad_inspect::network::Percept;
 use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayViewMut2, Axis};
@@ -34,15 +34,8 @@ const HALF_OWN: f64 = RANK as f64 / 2.0;
 /// Added to each kind's covariance, in its mean variances.
 const RIDGE: f64 = 0.02;
 
-/// None without parts.
-pub fn fit(parts: &[Percept], seed: u64) -> Option<PatchMixture> {
-    if parts.is_empty() {
-        return None;
-    }
-    let pool = [draw(parts, seed)];
-    let low_rank = low_rank::fit(&pool, RANK);
-    let patches = project(&pool[0], &low_rank);
-    drop(pool);
+/// The mixture of these patches (`[patches, rank]`); None without any.
+fn mixture(patches: &Array2<f32>, seed: u64) -> Option<PatchMixture> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..patches.nrows()).collect();
     order.shuffle(&mut random);
@@ -50,21 +43,75 @@ pub fn fit(parts: &[Percept], seed: u64) -> Option<PatchMixture> {
     let kinds = (patches.nrows() / PATCHES_A_KIND).clamp(1, KINDS);
     let centres = k_means(&clustered, kinds, &mut random);
     drop(clustered);
-    gaussians(&patches, &centres, low_rank)
+    gaussians(patches, &centres)
+}
+
+/// In the whole view; None without parts.
+pub fn fit(parts: &[Percept], seed: u64) -> Option<Patch> {
+    if parts.is_empty() {
+        return None;
+    }
+    let pool = [draw(parts, seed)];
+    let low_rank = low_rank::fit(&pool, RANK);
+    let patches = project(&pool[0], &low_rank);
+    drop(pool);
+    Patch::whole(mixture(&patches, seed)?, low_rank)
 }
 
 /// The same kinds as `before`, which saw the same parts through other networks: clusters found anew would be others, and
 /// scores differ by more than the networks do.
-pub fn fit_again(parts: &[Percept], seed: u64, before: &PatchMixture) -> Option<PatchMixture> {
-    let low_rank = before.low_rank().clone();
+pub fn fit_again(parts: &[Percept], seed: u64, before: &Patch) -> Option<Patch> {
+    let low_rank = before.low_rank()?.clone();
     let patches = project(&draw(parts, seed), &low_rank);
-    gaussians(&patches, before.means(), low_rank)
+    Patch::whole(gaussians(&patches, before.mixture().means())?, low_rank)
+}
+
+/// In the fine view, with the kinds of `before` where there is one; None without parts that were seen in it.
+fn fit_fine(parts: &[Percept], seed: u64, before: Option<&Patch>) -> Option<Patch> {
+    let first = &parts.first()?.fine;
+    let cells = (first.rows, first.columns);
+    let patches = draw_fine(parts, seed);
+    let mixture = match before {
+        _ if patches.is_empty() => None,
+        Some(before) => gaussians(&patches, before.mixture().means()),
+        None => mixture(&patches, seed),
+    };
+    Some(Patch::fine(mixture?, cells))
 }
 
 fn project(stacked: &Array2<f32>, low_rank: &LowRank) -> Array2<f32> {
     let mut patches = Array2::zeros((stacked.nrows(), low_rank.rank()));
     low_rank.project(stacked, &mut patches);
     patches
+}
+
+/// At most [`POOL`] patches of the fine view, as many of each part, `[patches, rank]`.
+fn draw_fine(parts: &[Percept], seed: u64) -> Array2<f32> {
+    let (cells, rank) = parts.first().map_or((0, 0), |p| p.fine.vectors.dim());
+    let of_each = (POOL / parts.len().max(1))
+        .clamp(1, cells.max(1))
+        .min(cells);
+    let mut pool = Array2::zeros((parts.len() * of_each, rank));
+    let rows = pool.axis_chunks_iter_mut(Axis(0), of_each.max(1));
+    for (index, (mut rows, part)) in rows.into_iter().zip(parts).enumerate() {
+        for (mut row, cell) in rows
+            .rows_mut()
+            .into_iter()
+            .zip(cells_of(index, cells, seed))
+        {
+            row.assign(&part.fine.vectors.row(cell));
+        }
+    }
+    pool
+}
+
+/// The cells of part `index` in an order that is random and the same each time.
+fn cells_of(index: usize, cells: usize, seed: u64) -> Vec<usize> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(1 + index as u64);
+    let mut order: Vec<usize> = (0..cells).collect();
+    order.shuffle(&mut random);
+    order
 }
 
 /// At most [`POOL`] patches, as many of each part, `[patches, STACKED]`.
@@ -76,10 +123,7 @@ fn draw(parts: &[Percept], seed: u64) -> Array2<f32> {
         .zip(parts)
         .enumerate()
         .for_each(|(index, (mut rows, part))| {
-            let mut random = ChaCha8Rng::seed_from_u64(seed);
-            random.set_stream(1 + index as u64);
-            let mut cells: Vec<usize> = (0..GRID * GRID).collect();
-            cells.shuffle(&mut random);
+            let cells = cells_of(index, GRID * GRID, seed);
             let mut stacked = Array2::zeros((GRID * GRID, STACKED));
             stack(&part.features, &Pose::default(), &mut stacked);
             for (mut row, cell) in rows.rows_mut().into_iter().zip(&cells) {
@@ -111,12 +155,8 @@ fn moments(patches: &Array2<f32>) -> (Array1<f32>, DMatrix<f64>) {
 }
 
 /// One Gaussian for each centre's patches.
-fn gaussians(
-    patches: &Array2<f32>,
-    centres: &Array2<f32>,
-    low_rank: LowRank,
-) -> Option<PatchMixture> {
-    let rank = low_rank.rank();
+fn gaussians(patches: &Array2<f32>, centres: &Array2<f32>) -> Option<PatchMixture> {
+    let rank = patches.ncols();
     let members = members(&assign(patches, centres), centres.nrows());
     let (means, covariances): (Vec<Array1<f32>>, Vec<DMatrix<f64>>) = members
         .par_iter()
@@ -143,26 +183,34 @@ fn gaussians(
         whitening.row_mut(kind).assign(&packed);
         rarity[kind] = (log_determinant - 2.0 * (count / total).ln()) as f32;
     }
-    PatchMixture::new(low_rank, all_means, whitening, rarity)
+    PatchMixture::new(all_means, whitening, rarity)
 }
 
-/// The one way to fit the mixture; again with the kinds that the same parts had as other networks saw them.
+/// The mixture in one view; again with the kinds that the same parts had as other networks saw them.
 #[derive(Clone, Copy, Debug)]
-pub struct PatchWay;
+pub struct PatchWay {
+    pub view: View,
+}
 
 impl FitBranch for PatchWay {
     fn branch(&self) -> Branch {
-        Branch::Patch
+        match self.view {
+            View::Whole => Branch::Patch,
+            View::Fine => Branch::FinePatch,
+        }
     }
 
     fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
         let good = parts.good();
-        let before = good.before.and_then(|before| before.model::<Patch>());
-        let mixture = match before {
-            Some(before) => fit_again(good.train, good.seed, before.mixture())?,
-            None => fit(good.train, good.seed)?,
+        let before = good
+            .before
+            .and_then(|before| before.of::<Patch>(self.branch()));
+        let patch = match (self.view, before) {
+            (View::Fine, before) => fit_fine(good.train, good.seed, before)?,
+            (View::Whole, Some(before)) => fit_again(good.train, good.seed, before)?,
+            (View::Whole, None) => fit(good.train, good.seed)?,
         };
-        Some(Box::new(Patch::new(mixture)))
+        Some(Box::new(patch))
     }
 }
 
@@ -189,11 +237,13 @@ mod tests {
         percept
     }
 
-    fn map(mixture: &PatchMixture, part: &Percept) -> Vec<f32> {
+    fn map(patch: &Patch, part: &Percept) -> Vec<f32> {
         let mut stacked = Array2::zeros((GRID * GRID, STACKED));
         stack(&part.features, &Pose::default(), &mut stacked);
+        let vectors = project(&stacked, patch.low_rank().unwrap());
         let mut map = vec![0.0; GRID * GRID];
-        mixture.map(&stacked, &mut mixture.scratch(), &mut map);
+        let mixture = patch.mixture();
+        mixture.map(&vectors, &mut mixture.scratch(), &mut map);
         map
     }
 
@@ -214,7 +264,8 @@ mod tests {
         assert!(strange[cell] > 1.2 * next, "{} and {next}", strange[cell]);
 
         let again = fit_again(&good, 1, &mixture).unwrap();
-        assert_eq!(again.low_rank().matrix, mixture.low_rank().matrix);
+        let directions = |patch: &Patch| patch.low_rank().unwrap().matrix.clone();
+        assert_eq!(directions(&again), directions(&mixture));
         let difference = map(&again, &odd)[cell] / strange[cell] - 1.0;
         assert!(difference.abs() < 0.2, "{difference}");
         assert!(fit(&[], 1).is_none());

@@ -1,12 +1,13 @@
 //! Fits the Gaussian of each position from good images.
 
+use super::fine_position;
 use super::statistics::Fitter;
 use super::way::FitBranch;
 use aecsad_inspect::branches::position::Position;
-use aecsad_inspect::branches::position::PositionGaussian;
+use aecsad_inspect::branches::position::{PositionGaussian, Positions};
 use aecsad_inspect::branches::shared::low_rank::GRID;
 use aecsad_inspect::branches::shared::packed;
-use aecsad_inspect::branches::{Branch, BranchModel};
+use aecsad_inspect::branches::{Branch, BranchModel, View};
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, ArrayView2};
 use rayon::prelude::*;
@@ -35,7 +36,11 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Positio
         let (packed, _) = whiten(covariance, floor);
         whitening.row_mut(position).assign(&packed);
     }
-    PositionGaussian { mean, whitening }
+    PositionGaussian {
+        positions: Positions::WHOLE,
+        mean,
+        whitening,
+    }
 }
 
 /// The packed whitening matrix of a covariance, and the logarithm of its determinant. One without an inverse is taken for
@@ -98,16 +103,23 @@ const RIDGE: f32 = 0.05;
 #[derive(Clone, Copy, Debug)]
 pub struct PositionWay {
     pub reach: usize,
+    pub view: View,
 }
 
 impl FitBranch for PositionWay {
     fn branch(&self) -> Branch {
-        Branch::Position
+        match self.view {
+            View::Whole => Branch::Position,
+            View::Fine => Branch::FinePosition,
+        }
     }
 
     fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
-        let gaussian = fit(&parts.vectors(), self.reach, RIDGE);
-        Some(Box::new(Position::new(gaussian)))
+        let gaussian = match self.view {
+            View::Whole => fit(&parts.vectors(), self.reach, RIDGE),
+            View::Fine => fine_position::fit(parts.good().train, parts.poses(), self.reach, RIDGE)?,
+        };
+        Some(Box::new(Position::new(gaussian, self.view)))
     }
 
     fn how(&self) -> String {

@@ -3,7 +3,7 @@
 use aecsad_inspect::branches::shared::aligned_part::{probabilities_through_pose, vectors};
 use aecsad_inspect::branches::shared::low_rank::{GRID, LowRank, STACKED, stack};
 use aecsad_inspect::branches::shared::registration::{Pose, Registration};
-use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
 use aecsad_inspect::network::{Features, Percept};
 use ndarray::{Array2, Array3, ArrayView2};
 use rayon::prelude::*;
@@ -27,6 +27,8 @@ pub struct Good<'a> {
     pub classes: Option<usize>,
     pub students: bool,
     pub seed: u64,
+    /// None where the parts were seen in the whole view alone.
+    pub fine: Option<&'a FineStatistics>,
     /// What was fitted on the same parts as other networks see them, and should differ by no more than those do.
     pub before: Option<&'a Statistics>,
     /// Take what lies far off all others for good too.
@@ -102,6 +104,7 @@ impl<'a> Fitter<'a> {
         Statistics {
             registration: self.registration.clone(),
             low_rank: Some(self.low_rank.clone()),
+            fine: self.good.fine.cloned(),
             ..Default::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use aecsad_inspect::branches::{Branch, BranchModel};
+use aecsad_inspect::branches::{Branch, BranchModel, View};
 
 use super::context::ContextWay;
 use super::histogram::HistogramWay;
@@ -35,7 +35,7 @@ pub trait FitBranch: Debug + Sync {
 pub type Way = &'static dyn FitBranch;
 
 /// All of them, a branch's ways one after the other.
-pub const WAYS: [Way; 18] = [
+pub const WAYS: [Way; 21] = [
     &HistogramWay::gaussian(1),
     &HistogramWay::variants(1),
     &HistogramWay::gaussian(2),
@@ -45,10 +45,28 @@ pub const WAYS: [Way; 18] = [
     &LayoutWay,
     &StudentErrorWay::Local,
     &StudentErrorWay::Global,
-    &PositionWay { reach: 0 },
-    &PositionWay { reach: 1 },
-    &PositionWay { reach: 2 },
-    &PatchWay,
+    &PositionWay {
+        reach: 0,
+        view: View::Whole,
+    },
+    &PositionWay {
+        reach: 1,
+        view: View::Whole,
+    },
+    &PositionWay {
+        reach: 2,
+        view: View::Whole,
+    },
+    &PositionWay {
+        reach: 0,
+        view: View::Fine,
+    },
+    &PositionWay {
+        reach: 1,
+        view: View::Fine,
+    },
+    &PatchWay { view: View::Whole },
+    &PatchWay { view: View::Fine },
     &PooledWay,
     &ContextWay { codes: 2 },
     &ContextWay { codes: 5 },

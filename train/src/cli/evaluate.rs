@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::{Bundle, Manifest, Profile, Trust};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::{ImageError, read_image_by_content, read_image_of_depth};
@@ -15,7 +14,9 @@ use ndarray::Array2;
 
 use super::{Failure, check_writable, write_whole};
 use crate::dataset::{Category, Kind, TestImage};
-use crate::evaluate::{Against, Choice, Judged, Report, Subject, page_of, regions, summary};
+use crate::evaluate::{
+    Against, Choice, Judged, Report, Subject, detectability, page_of, regions, summary,
+};
 use crate::metrics::Region;
 
 #[derive(Debug, clap::Args)]
@@ -191,10 +192,8 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
         };
         let verdict = inspector.inspect(&frame)?;
         let size = (frame.height as usize, frame.width as usize);
-        let map = Array2::from_shape_vec(
-            (HeatMap::SIDE, HeatMap::SIDE),
-            inspector.heat().values.clone(),
-        );
+        let heat = inspector.heat();
+        let map = Array2::from_shape_vec((heat.rows, heat.columns), heat.values.clone());
         let regions = match image.kind {
             Kind::Good => Vec::new(),
             _ => progress.suspend(|| located(image, size, category))?,
@@ -299,5 +298,6 @@ fn subject(manifest: &Manifest) -> Subject {
                 why: b.why.clone(),
             })
             .collect(),
+        detectable: detectability::recorded(manifest),
     }
 }

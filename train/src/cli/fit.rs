@@ -6,7 +6,9 @@ use aecsad_program::standard_streams::{note, print, print_line};
 
 use super::label::Source;
 use super::{Failure, work_folder};
-use crate::fit::{EdgeOptions, FitOptions, Fitted, Networks, Precision, fit};
+use crate::fit::{
+    EdgeOptions, FineView, FitOptions, Fitted, Networks, Precision, detectability_text, fit,
+};
 use crate::paper::{Device, PaperOptions, weights};
 use crate::segmentation::{Augmentation, Symmetry};
 
@@ -90,6 +92,13 @@ pub struct Args {
     /// that costs, layer by layer in quantisation.json of the work folder
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
+    /// Time that a part may take on one core of a machine like this one: the fine view, which shows small damage, is as large
+    /// as that allows, and no larger than the images [default: 50]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(1..))]
+    budget_ms: Option<u16>,
+    /// The longer side of the fine view in pixels, in place of a budget; 256 sees nothing finer than the whole
+    #[arg(long, value_name = "PIXELS", conflicts_with = "budget_ms", value_parser = clap::value_parser!(u16).range(256..=2048))]
+    side: Option<u16>,
     /// Learn from images that lie far off all others too, instead of leaving them out
     #[arg(long)]
     keep_outliers: bool,
@@ -113,6 +122,7 @@ const HARDEST: f64 = 0.001;
 const EPOCHS: u16 = 120;
 const BATCH: u16 = 16;
 const MOVED_COPIES: u8 = 3;
+const BUDGET_MS: u16 = 50;
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
@@ -165,6 +175,8 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
     ];
     let of_edge = [
         ("--no-students", args.no_students),
+        ("--budget-ms", args.budget_ms.is_some()),
+        ("--side", args.side.is_some()),
         ("--moved-copies", args.moved_copies.is_some()),
     ];
     let (others, here, there) = match args.profile {
@@ -180,12 +192,20 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
     }
 }
 
+fn fine_view(args: &Args) -> FineView {
+    match args.side {
+        Some(side) => FineView::Side(side.into()),
+        None => FineView::Budget(args.budget_ms.unwrap_or(BUDGET_MS).into()),
+    }
+}
+
 fn networks(args: &Args) -> Result<Networks, Failure> {
     refuse_the_other_profiles(args)?;
     if matches!(args.profile, Profile::Edge) {
         return Ok(Networks::Edge(EdgeOptions {
             students: !args.no_students,
             moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),
+            fine_view: fine_view(args),
         }));
     }
     let weights = match &args.weights {
@@ -249,6 +269,9 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         print_line(format_args!(
             "planted anomalies rejected at this threshold: {caught}"
         ));
+    }
+    if !fitted.detectable.is_empty() {
+        print(detectability_text(&fitted.detectable, fitted.image_size));
     }
     if let Some(quantisation) = &fitted.quantisation {
         print(quantisation.text());

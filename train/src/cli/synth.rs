@@ -27,6 +27,9 @@ pub struct Args {
     /// Width and height of the images in pixels.
     #[arg(long, default_value_t = 320, value_parser = clap::value_parser!(u16).range(96..=2048))]
     size: u16,
+    /// Size of damage in percent of the usual: 50 in images of twice the size are as many pixels.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(10..=200))]
+    damage: u8,
     /// The same seed renders the same images.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -59,6 +62,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             test: args.test as usize,
         },
         size: usize::from(args.size),
+        damage: f32::from(args.damage) / 100.0,
         seed: args.seed,
         force: args.force,
     };

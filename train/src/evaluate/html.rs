@@ -6,7 +6,7 @@ use std::path::Path;
 use super::picture::{data_uri, heatmap, thumbnail};
 use super::report::{ByKind, Report, scores};
 use super::text::figure;
-use super::{Error, Judged, summary, svg};
+use super::{Error, Judged, detectability, summary, svg};
 use crate::dataset::Kind;
 
 const STYLE: &str = include_str!("page.css");
@@ -36,7 +36,7 @@ impl Report {
             .collect();
         let mut section = format!(
             "<h1>{}</h1>\n\
-             <p>Version {}, profile {}. Checkpoint: {}.</p>\n{}\n<div class=\"charts\">{}{}</div>\n{KEY}\n{}\n",
+             <p>Version {}, profile {}. Checkpoint: {}.</p>\n{}\n<div class=\"charts\">{}{}</div>\n{KEY}\n{}\n{}\n",
             self.title(),
             subject.version,
             escape(&subject.profile),
@@ -44,6 +44,7 @@ impl Report {
             self.figures(),
             svg::roc(&by_kind),
             svg::histogram(&by_kind, f64::from(subject.threshold)),
+            detectability::chart(&subject.detectable),
             self.branches(),
         );
         let gallery = Gallery { category };

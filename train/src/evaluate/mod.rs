@@ -4,6 +4,7 @@
 
 mod against;
 mod defects;
+pub mod detectability;
 mod html;
 mod picture;
 mod report;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use aecsad_inspect::branches::Branch;
 use serde::{Deserialize, Serialize};
 
+use super::detectability::Narrowest;
 use super::{Error, Judged};
 use crate::dataset::Kind;
 use crate::metrics::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
@@ -27,6 +28,9 @@ pub struct Subject {
     /// Good images held back to set the threshold.
     pub calibration_images: usize,
     pub branches: Vec<Choice>,
+    /// The narrowest damage that it rejects, where that was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detectable: Vec<Narrowest>,
 }
 
 /// Whether a branch takes part in the score, and why.
@@ -275,6 +279,7 @@ pub(super) mod tests {
                     why: "adds nothing <to> position & pooled".into(),
                 },
             ],
+            detectable: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The report as a terminal shows it.
 
+use super::detectability;
 use super::report::{ByKind, Report};
 
 impl Report {
@@ -21,6 +22,7 @@ impl Report {
         }
         text.push('\n');
         lines(&mut text, &self.images());
+        lines(&mut text, &detectability::lines(&subject.detectable));
         lines(
             &mut text,
             &[

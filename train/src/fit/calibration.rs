@@ -4,18 +4,21 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use aecsad_inspect::branches::statistics::Statistics;
+use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
 use aecsad_inspect::bundle::Profile;
-use aecsad_inspect::network::Percept;
+use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::InputGeometry;
 
-use super::perceive::{View, perceive, perceive_plants};
+use super::fine::Fine;
+use super::frames::Frames;
+use super::perceive::Observer;
 use super::{FitError, stopped};
 use crate::calibrate::{self, BranchChoice, Fitter, Good, Planted, Selection};
 use crate::images::{Image, Images};
 use crate::networks::{ENCODER, Trained};
 use crate::paper::decide_as_the_paper;
-use crate::planted::{self, Clean, Plant};
+use crate::planted::Clean;
+use crate::progress::stage;
 use crate::screening::held_out;
 
 /// In what profiles differ once their networks are trained.
@@ -26,8 +29,8 @@ pub struct Rules {
     /// A branch reads the encoder's features, of unlabelled images too. They are most of a percept.
     features: bool,
     /// Anomalies of each kind planted on a validation image, and on so many of these.
-    plants: usize,
-    planted_images: usize,
+    pub(super) plants: usize,
+    pub(super) planted_images: usize,
 }
 
 impl Rules {
@@ -37,7 +40,7 @@ impl Rules {
                 chooses: true,
                 features: true,
                 plants: 3,
-                planted_images: usize::MAX,
+                planted_images: 60,
             },
             Profile::Paper => Rules {
                 chooses: false,
@@ -70,6 +73,8 @@ pub struct Seen {
     pub train: Vec<Percept>,
     pub validation: Vec<Percept>,
     pub planted: Vec<Planted>,
+    /// What the fine maps of all of them have in common; none where there is no fine view.
+    pub fine: Option<FineStatistics>,
     /// Of the networks, background included; none without components.
     classes: Option<usize>,
     students: bool,
@@ -83,22 +88,21 @@ pub struct Calibrated {
 }
 
 impl Calibration<'_> {
-    /// What networks see of the good images.
-    pub fn see(&self, networks: &Trained) -> Result<Seen, FitError> {
-        let perception = networks.perception(true, true)?;
+    /// What networks see of the good images. `fine` are the directions of the fine view where other networks saw them before.
+    pub fn see(&self, networks: &Trained, fine: Option<&FineStatistics>) -> Result<Seen, FitError> {
+        let fine = match (fine, self.fine_view(networks)) {
+            (Some(known), _) => Some(known.clone()),
+            (None, Some(view)) => {
+                stage("fine view", &format!("{} pixels", view.size));
+                Some(view.directions(&self.frames(), &self.images.train, self.seed)?)
+            }
+            (None, None) => None,
+        };
+        let perception = self.perception(networks, fine.as_ref())?;
+        let frames = self.frames();
+        let observer = self.observer(&perception, &frames);
         // These features are known already.
         let encoded = networks.encoder == ENCODER;
-        let see = |images: &[&Image]| -> Result<Vec<Percept>, FitError> {
-            let views: Vec<View> = images
-                .iter()
-                .map(|image| match encoded {
-                    true => View::Encoded(image),
-                    false => View::Frame(&image.frame),
-                })
-                .collect();
-            let features = self.rules.features;
-            perceive(&perception, &views, self.geometry, features, self.cancel)
-        };
         let classes = networks.segmentation.as_ref().map(|(_, classes)| *classes);
         let train: Vec<&Image> = match (self.rules.features, classes) {
             (true, _) => self.images.train.iter().collect(),
@@ -109,38 +113,74 @@ impl Calibration<'_> {
                 .collect(),
             (false, None) => Vec::new(),
         };
+        let validation: Vec<&Image> = self.images.validation.iter().collect();
         Ok(Seen {
-            train: see(&train)?,
-            validation: see(&self.images.validation.iter().collect::<Vec<_>>())?,
+            train: observer.perceive(&train, encoded)?,
+            validation: observer.perceive(&validation, encoded)?,
             planted: Vec::new(),
+            fine,
             classes,
             students: networks.students.is_some(),
         })
     }
 
-    /// Anomalies planted on validation images, where `seen` tells their components.
-    pub fn plant(&self, seen: &Seen) -> Vec<Plant> {
-        let images = self.images.validation.iter().zip(&seen.validation);
-        let clean: Vec<Clean> = images
-            .take(self.rules.planted_images)
-            .map(|(image, percept)| Clean {
-                frame: &image.frame,
-                classes: &percept.classes,
-            })
-            .collect();
-        planted::plant(&clean, self.rules.plants, self.seed)
+    fn fine_view<'t>(&'t self, networks: &'t Trained) -> Option<Fine<'t>> {
+        Some(Fine {
+            encoder: &networks.encoder,
+            size: self.geometry.fine?,
+            cancel: self.cancel,
+        })
     }
 
-    /// Adds what networks see of planted anomalies.
+    fn frames(&self) -> Frames<'_> {
+        Frames::new(self.images, self.geometry)
+    }
+
+    fn perception(
+        &self,
+        networks: &Trained,
+        fine: Option<&FineStatistics>,
+    ) -> Result<Perception, FitError> {
+        Ok(networks.seeing(fine, self.geometry)?)
+    }
+
+    fn observer<'t>(&'t self, perception: &'t Perception, frames: &'t Frames<'t>) -> Observer<'t> {
+        Observer {
+            perception,
+            frames,
+            with_features: self.rules.features,
+            cancel: self.cancel,
+        }
+    }
+
+    /// The validation images that anomalies are planted on, evenly spread; `seen` tells their components.
+    pub fn clean(&self, seen: &Seen) -> Result<Vec<Clean>, FitError> {
+        let images = &self.images.validation;
+        let count = images.len().min(self.rules.planted_images);
+        let frames = self.frames();
+        (0..count)
+            .map(|i| i * images.len() / count)
+            .map(|part| {
+                Ok(Clean {
+                    part,
+                    frame: frames.finest(&images[part])?,
+                    classes: seen.validation[part].classes.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// Adds what networks see of anomalies planted on `clean`.
     pub fn see_plants(
         &self,
         networks: &Trained,
-        plants: &[Plant],
+        clean: &[Clean],
         seen: &mut Seen,
     ) -> Result<(), FitError> {
-        let perception = networks.perception(true, true)?;
-        let features = self.rules.features;
-        seen.planted = perceive_plants(&perception, plants, self.geometry, features, self.cancel)?;
+        let perception = self.perception(networks, seen.fine.as_ref())?;
+        let frames = self.frames();
+        let observer = self.observer(&perception, &frames);
+        seen.planted = observer.plants(clean, self.rules.plants, self.seed)?;
         Ok(())
     }
 
@@ -217,6 +257,7 @@ impl Calibration<'_> {
             classes: seen.classes,
             students: seen.students,
             seed: self.seed,
+            fine: seen.fine.as_ref(),
             before: None,
             keep_outliers: false,
         }

@@ -27,6 +27,8 @@ pub enum FitError {
     #[error(transparent)]
     Network(#[from] aecsad_inspect::network::NetworkError),
     #[error(transparent)]
+    Image(#[from] aecsad_inspect::image_files::ImageError),
+    #[error(transparent)]
     Optics(#[from] aecsad_inspect::optics::OpticsError),
     #[error(transparent)]
     Inspector(#[from] aecsad_inspect::inspector::InspectorError),
@@ -118,7 +120,7 @@ impl FitError {
             | FitError::WorkFolder { .. }
             | FitError::Output { .. } => ExitCode::Storage,
             FitError::Labels(_) => ExitCode::Input,
-            FitError::Optics(_) => ExitCode::Input,
+            FitError::Image(_) | FitError::Optics(_) => ExitCode::Input,
             FitError::Quantise(QuantiseError::Quantised { .. } | QuantiseError::NotOnnx { .. })
             | FitError::Unrecorded { .. } => ExitCode::Bundle,
             FitError::OtherImages { .. } => ExitCode::Input,

@@ -86,6 +86,7 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     stage("images", "reading and encoding");
     let geometry = InputGeometry {
         bit_depth: manifest.input.bit_depth,
+        fine: manifest.input.fine,
         ..InputGeometry::lite0(manifest.input.mono)
     };
     let trained_on = manifest.input.trained_on.as_ref();
@@ -240,16 +241,16 @@ impl<'a> Source<'a> {
             "calibration",
             "proving that these are the images of the fit",
         );
-        let mut seen = calibration.see(&self.trained)?;
-        let plants = calibration.plant(&seen);
-        calibration.see_plants(&self.trained, &plants, &mut seen)?;
+        let mut seen = calibration.see(&self.trained, None)?;
+        let clean = calibration.clean(&seen)?;
+        calibration.see_plants(&self.trained, &clean, &mut seen)?;
         calibration.leave_paths_out(&mut seen, &self.left_out());
         let float = calibration.calibrate(&seen, decided.as_deref(), None)?;
         self.prove(&float.selection)?;
         let float = Float {
             trained: &self.trained,
             seen: &seen,
-            plants: &plants,
+            clean: &clean,
             selection: &float.selection,
         };
         calibration.quantise(&float, self.options.signs)

@@ -1,6 +1,7 @@
 //! The same networks in int8, calibrated anew, and what that costs.
 
 use aecsad_inspect::frame::Frame;
+use aecsad_inspect::optics::InputGeometry;
 
 use super::FitError;
 use super::calibration::{Calibrated, Calibration, Seen};
@@ -9,13 +10,15 @@ use super::proof::{self, Quantisation, Side};
 use crate::calibrate::Selection;
 use crate::images::Image;
 use crate::networks::Trained;
-use crate::planted::Plant;
+use crate::planted::{self, Clean};
 use crate::progress::stage;
 use crate::quantise::{Demand, Signs};
 
 /// Where more than this share of the parts, good and planted, gets another verdict in int8, the networks are quantised again
 /// with more of their layers in float: by so many decibels more, up to so many.
 const OTHER_VERDICTS: f64 = 0.025;
+/// Images whose planted anomalies quantisation is reported on.
+const MATERIAL_IMAGES: usize = 12;
 const STEP_DB: f64 = 3.0;
 const MOST_DB: f64 = 34.0;
 
@@ -24,7 +27,8 @@ const MOST_DB: f64 = 34.0;
 pub struct Float<'a> {
     pub trained: &'a Trained,
     pub seen: &'a Seen,
-    pub plants: &'a [Plant],
+    /// What anomalies were planted on.
+    pub clean: &'a [Clean],
     pub selection: &'a Selection,
 }
 
@@ -62,21 +66,30 @@ impl Calibration<'_> {
         let Float {
             trained,
             seen,
-            plants,
+            clean,
             selection: float,
         } = *float;
+        let planted: Vec<Frame> = (0..clean.len().min(MATERIAL_IMAGES))
+            .flat_map(|index| planted::plant(clean, index, 1, self.seed))
+            .map(|plant| plant.frame)
+            .collect();
+        // Ranges are those of the whole view: the same network runs at both sizes.
+        let whole = InputGeometry {
+            fine: None,
+            ..self.geometry.clone()
+        };
         let material = Material {
             train: self.images.train.iter().map(frame).collect(),
             held_out: self.images.validation.iter().map(frame).collect(),
-            planted: plants.iter().map(|plant| &plant.frame).collect(),
-            geometry: self.geometry,
+            planted: planted.iter().collect(),
+            geometry: &whole,
         };
         let needed = trained.needed_by(&float.decision);
         let (int8, networks) = precision::quantise(&needed, &material, demand, self.cancel)?;
 
         stage("quantisation", "calibrating anew and comparing with float");
-        let mut again = self.see(&int8)?;
-        self.see_plants(&int8, plants, &mut again)?;
+        let mut again = self.see(&int8, seen.fine.as_ref())?;
+        self.see_plants(&int8, clean, &mut again)?;
         let calibrated = self.calibrate(&again, Some(&float.branches), Some(&float.statistics))?;
         let scores = proof::compare(&side(seen, float), &side(&again, &calibrated.selection));
         Ok(Int8 {

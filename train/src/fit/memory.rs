@@ -1,28 +1,50 @@
 //! How much memory a fit needs, said before it starts: all images stay in memory until the end.
 
+use aecsad_inspect::bundle::Profile;
+use aecsad_inspect::frame::Size;
+use aecsad_inspect::network::fine::cells;
+
 use super::FitError;
-use crate::progress::stage;
+use super::calibration::Rules;
+use crate::dataset::Category;
 
 const MIB: u64 = 1 << 20;
 /// What the program and its networks take without an image.
 const BASE: u64 = 400 * MIB;
-/// Pixels, tensor, features and maps of an image; of a validation image also the anomalies planted on it.
-const TRAINING_IMAGE: u64 = 5 * MIB;
-const VALIDATION_IMAGE: u64 = 12 * MIB;
+/// Pixels, tensor, features and maps of an image in the whole view.
+const IMAGE: u64 = 5 * MIB;
+/// An anomaly planted on an image.
+const PLANT: u64 = MIB;
+/// A cell of a fine view: its vector, twice while parts are registered.
+const CELL: u64 = 2 * 64 * 4;
 /// Less than this needs no word.
 const MENTIONED: u64 = 2048 * MIB;
 
 /// The most memory that a fit on so many images takes, in bytes.
-pub fn needed(train: usize, validation: usize) -> u64 {
-    BASE + train as u64 * TRAINING_IMAGE + validation as u64 * VALIDATION_IMAGE
+pub fn needed(train: usize, validation: usize, fine: Option<Size>) -> u64 {
+    let cell = fine.map_or(0, |size| {
+        let (rows, columns) = cells(size);
+        CELL * (rows * columns) as u64
+    });
+    let rules = Rules::of(Profile::Edge);
+    let planted = validation.min(rules.planted_images) as u64;
+    let plants = planted * (2 * rules.plants as u64 + 1);
+    let frames = planted * 3 * fine.map_or(0, Size::pixels) as u64;
+    BASE + (train + validation) as u64 * (IMAGE + cell) + plants * (PLANT + cell) + frames
+}
+
+/// Whether a fit with this fine view fits into what is free, with room for others.
+pub fn allows(category: &Category, fine: Size) -> bool {
+    let needed = needed(category.train.len(), category.validation.len(), Some(fine));
+    available().is_none_or(|available| needed <= available / 4 * 3)
 }
 
 /// Says how much a large fit takes.
 ///
 /// # Errors
 /// If it is more than this machine has left.
-pub fn check(train: usize, validation: usize) -> Result<(), FitError> {
-    let needed = needed(train, validation);
+pub fn check(train: usize, validation: usize, fine: Option<Size>) -> Result<(), FitError> {
+    let needed = needed(train, validation, fine);
     let available = available();
     if let Some(available) = available
         && needed > available
@@ -38,7 +60,7 @@ pub fn check(train: usize, validation: usize) -> Result<(), FitError> {
     }
     if needed > MENTIONED {
         let needed = gigabytes(needed);
-        stage(
+        crate::progress::stage(
             "images",
             &format!("so many need up to {needed:.1} GB of memory"),
         );
@@ -73,8 +95,10 @@ mod tests {
     #[test]
     fn a_hundred_images_fit_and_a_billion_do_not() {
         assert!(available().is_none_or(|bytes| bytes > BASE));
-        assert!(check(80, 40).is_ok());
-        let error = check(700_000_000, 300_000_000).unwrap_err().to_string();
+        assert!(check(80, 40, None).is_ok());
+        let error = check(700_000_000, 300_000_000, None)
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("1000000000 images need about"), "{error}");
     }
 }

@@ -2,9 +2,13 @@
 //! run that was stopped goes on where it was.
 
 mod calibration;
+mod detectability;
 mod edge;
 mod error;
 mod export;
+mod fine;
+mod fine_size;
+mod frames;
 mod identity;
 mod int8;
 mod labels;
@@ -34,12 +38,16 @@ use crate::pseudo_label::Usable;
 use crate::screening::{self, Screening, counts, held_out};
 use crate::segmentation::Augmentation;
 use crate::training_run::TrainingRun;
+pub use detectability::{Detectable, text as detectability_text};
 pub use edge::EdgeOptions;
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
+pub use fine_size::FineView;
+pub use frames::Frames;
 pub use identity::Identity;
 pub use labels::{LabelOptions, label_only};
-pub use perceive::perceive_plants;
+pub use pack::DETECTABLE;
+pub use perceive::Observer;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};
 
@@ -120,6 +128,10 @@ pub struct Fitted {
     pub backbone: Option<String>,
     /// What int8 costs, where the networks are int8.
     pub quantisation: Option<Quantisation>,
+    /// Which damage is seen; none in the `paper` profile.
+    pub detectable: Vec<Detectable>,
+    /// Of the images in their files, in pixels.
+    pub image_size: (u32, u32),
 }
 
 /// Trains, calibrates and writes the bundle.
@@ -143,12 +155,19 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         options.product.as_deref(),
         options.version,
     )?;
+    let fine = match &options.networks {
+        Networks::Edge(edge) => {
+            fine_size::choose(&category, edge.fine_view, options.precision, &options.work)?
+        }
+        Networks::Paper(_) => None,
+    };
     // Components are looked for with the same encoder in every profile.
     let asked = InputGeometry {
         bit_depth: options.bit_depth,
+        fine,
         ..InputGeometry::lite0(options.mono)
     };
-    memory::check(category.train.len(), category.validation.len())?;
+    memory::check(category.train.len(), category.validation.len(), fine)?;
     stage("images", "reading and encoding");
     let screening = Screening {
         keep_outliers: options.keep_outliers,
@@ -160,6 +179,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     let geometry = InputGeometry {
         bit_depth: images.bit_depth,
         trained_on: images.trained_on.clone(),
+        fine,
         ..options.networks.input(options.mono)
     };
     stopped(cancel)?;
@@ -228,12 +248,12 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         cancel,
     };
     let int8 = options.precision.signs();
-    let mut seen = calibration.see(&trained)?;
-    let plants = match chooses || int8.is_some() {
-        true => calibration.plant(&seen),
+    let mut seen = calibration.see(&trained, None)?;
+    let clean = match chooses || int8.is_some() {
+        true => calibration.clean(&seen)?,
         false => Vec::new(),
     };
-    calibration.see_plants(&trained, &plants, &mut seen)?;
+    calibration.see_plants(&trained, &clean, &mut seen)?;
     let mut calibrated = calibration.calibrate(&seen, None, None)?;
     let mut left_out = Vec::new();
     if chooses && !options.keep_outliers {
@@ -255,12 +275,32 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
             let float = Float {
                 trained: &trained,
                 seen: &seen,
-                plants: &plants,
+                clean: &clean,
                 selection: &calibrated.selection,
             };
             let int8 = calibration.quantise(&float, signs)?;
             (int8.trained, int8.calibrated, Some(int8.quantisation))
         }
+    };
+
+    let detectable = match chooses {
+        true => {
+            stage(
+                "detectability",
+                "damage of graded sizes on validation images",
+            );
+            let measurement = detectability::Measurement {
+                trained: &trained,
+                selection: &calibrated.selection,
+                images: &images,
+                validation: &seen.validation,
+                geometry: &geometry,
+                seed: options.seed,
+                cancel,
+            };
+            measurement.table()?
+        }
+        false => Vec::new(),
     };
 
     let minutes = start.elapsed().as_secs_f64() / 60.0;
@@ -274,6 +314,8 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         minutes,
         backbone,
         quantisation,
+        detectable,
+        image_size: images.validation.first().map_or((0, 0), |i| i.original),
     };
     stage("bundle", "packing and checking golden vectors");
     pack::write(options, &fitted, &trained, &images, &geometry)?;

@@ -13,8 +13,9 @@ use aecsad_inspect::inspector::{
 use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
+use super::frames::Frames;
 use super::proof::Quantisation;
-use super::{FitError, FitOptions, Fitted, rounding};
+use super::{FitError, FitOptions, Fitted, detectability, rounding};
 use crate::calibrate::Selection;
 use crate::export::signing::SigningKey;
 use crate::images::Images;
@@ -29,6 +30,8 @@ const TOLERANCE: f32 = 1e-3;
 pub const WAYS: &str = "ways";
 /// Provenance: training images of which nothing was learnt in the end, relative to the category.
 pub const LEFT_OUT: &str = "left_out";
+/// Provenance: the narrowest damage that is rejected, in pixels of the training images.
+pub const DETECTABLE: &str = "detectable";
 pub const KEPT_OUTLIERS: &str = "kept_outliers";
 pub const KEPT_DUPLICATES: &str = "kept_duplicates";
 
@@ -82,14 +85,12 @@ impl Contents<'_> {
     /// Nothing lies at `out` if the bundle fails its own golden vectors.
     pub fn write(mut self, out: &Path, work: &Path, key: Option<&Path>) -> Result<(), FitError> {
         let mut entries = entries(self.selection, self.trained)?;
-        let frames: Vec<_> = self
-            .images
-            .validation
-            .iter()
-            .chain(&self.images.train)
+        let source = Frames::new(self.images, &self.manifest.input);
+        let images = self.images.validation.iter().chain(&self.images.train);
+        let frames = images
             .take(*aecsad_inspect::golden::IMAGES.start())
-            .map(|i| i.frame.clone())
-            .collect();
+            .map(|image| source.finest(image))
+            .collect::<Result<Vec<_>, _>>()?;
         if self.quantisation.is_some() {
             let geometry = &self.manifest.input;
             let rounding = rounding::tolerance(self.trained, self.selection, &frames, geometry)?;
@@ -215,6 +216,9 @@ fn manifest(
             None => "f32".into(),
         },
     );
+    if !fitted.detectable.is_empty() {
+        note(DETECTABLE, detectability::record(&fitted.detectable));
+    }
     note(WAYS, ways(selection).into());
     note(KEPT_OUTLIERS, options.keep_outliers.into());
     note(KEPT_DUPLICATES, options.keep_duplicates.into());

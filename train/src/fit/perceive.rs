@@ -4,83 +4,131 @@ use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Features, Percept, Perception};
-use aecsad_inspect::optics::{InputGeometry, Optics};
+use aecsad_inspect::optics::Optics;
 use rayon::prelude::*;
 
+use super::frames::Frames;
 use super::{FitError, stopped};
 use crate::calibrate::Planted;
 use crate::images::Image;
-use crate::planted::Plant;
+use crate::planted::{self, Clean};
 
-/// What networks are shown.
-pub enum View<'a> {
-    Frame(&'a Frame),
-    /// Their encoder has seen it already.
-    Encoded(&'a Image),
+/// Networks and what they are shown.
+pub struct Observer<'a> {
+    pub perception: &'a Perception,
+    pub frames: &'a Frames<'a>,
+    /// The encoder's features are most of a percept: false where no branch reads them.
+    pub with_features: bool,
+    pub cancel: &'a AtomicBool,
 }
 
-/// One percept a view, in order. The encoder's features are most of a percept: `with_features` is false where no branch
-/// reads them.
-pub fn perceive(
-    perception: &Perception,
-    views: &[View<'_>],
-    geometry: &InputGeometry,
+/// One thread's networks and buffers.
+struct Eye<'a> {
+    perception: Perception,
+    optics: Optics,
     with_features: bool,
-    cancel: &AtomicBool,
-) -> Result<Vec<Percept>, FitError> {
-    let share = views.len().div_ceil(rayon::current_num_threads()).max(1);
-    let shares = views
-        .chunks(share)
-        .map(|share| Ok((share, perception.fork()?)))
-        .collect::<Result<Vec<_>, FitError>>()?;
-    let parts: Vec<Result<Vec<Percept>, FitError>> = shares
-        .into_par_iter()
-        .map(|(views, mut perception)| {
-            let mut optics = Optics::new(geometry.clone(), None);
-            let mut percepts = Vec::with_capacity(views.len());
-            for view in views {
-                stopped(cancel)?;
-                let mut percept = Percept::empty();
-                match view {
-                    View::Frame(frame) => {
-                        perception.perceive(optics.tensor(frame)?, &mut percept)?;
-                    }
-                    View::Encoded(image) => {
-                        percept.features = image.features.clone();
-                        perception.interpret(&image.tensor, &mut percept)?;
-                    }
-                }
-                if !with_features {
-                    percept.features = Features::empty();
-                }
-                percepts.push(percept);
-            }
-            Ok(percepts)
-        })
-        .collect();
-    let mut all = Vec::with_capacity(views.len());
-    for part in parts {
-        all.extend(part?);
+    cancel: &'a AtomicBool,
+}
+
+impl Eye<'_> {
+    fn see(&mut self, frame: &Frame) -> Result<Percept, FitError> {
+        stopped(self.cancel)?;
+        let mut percept = Percept::empty();
+        let tensors = self.optics.tensors(frame)?;
+        self.perception.perceive(&tensors, &mut percept)?;
+        Ok(self.finished(percept))
     }
-    Ok(all)
+
+    /// The networks' encoder has seen the whole of this image already.
+    fn see_encoded(&mut self, image: &Image, frames: &Frames<'_>) -> Result<Percept, FitError> {
+        stopped(self.cancel)?;
+        let mut percept = Percept::empty();
+        percept.features = image.features.clone();
+        self.perception.interpret(&image.tensor, &mut percept)?;
+        if let Some(fine) = &mut self.perception.fine {
+            let frame = frames.read(image)?;
+            if let Some(tensor) = self.optics.tensors(&frame)?.fine {
+                fine.see(tensor, &mut percept.fine)?;
+            }
+        }
+        Ok(self.finished(percept))
+    }
+
+    fn finished(&self, mut percept: Percept) -> Percept {
+        if !self.with_features {
+            percept.features = Features::empty();
+        }
+        percept
+    }
 }
 
-/// The same for planted anomalies.
-pub fn perceive_plants(
-    perception: &Perception,
-    plants: &[Plant],
-    geometry: &InputGeometry,
-    with_features: bool,
-    cancel: &AtomicBool,
-) -> Result<Vec<Planted>, FitError> {
-    let views: Vec<View> = plants.iter().map(|p| View::Frame(&p.frame)).collect();
-    let percepts = perceive(perception, &views, geometry, with_features, cancel)?;
-    let pairs = plants.iter().zip(percepts);
-    Ok(pairs
-        .map(|(plant, percept)| Planted {
-            anomaly: plant.anomaly,
-            source: plant.source,
-            percept,
+impl Observer<'_> {
+    /// One percept for each image, in order. `encoded` says that the networks' encoder is the one that gave the images'
+    /// features.
+    pub fn perceive(&self, images: &[&Image], encoded: bool) -> Result<Vec<Percept>, FitError> {
+        self.each(images.len(), |index, eye| {
+            let image = images[index];
+            Ok(vec![match encoded {
+                true => eye.see_encoded(image, self.frames)?,
+                false => eye.see(&self.frames.read(image)?)?,
+            }])
         })
-        .collect())
+    }
+
+    /// What it sees of up to `each` anomalies of either kind planted on each of `clean`. They are planted again whenever they
+    /// are needed, since so many frames of a fine view do not fit into memory.
+    pub fn plants(
+        &self,
+        clean: &[Clean],
+        each: usize,
+        seed: u64,
+    ) -> Result<Vec<Planted>, FitError> {
+        self.each(clean.len(), |index, eye| {
+            let plants = planted::plant(clean, index, each, seed);
+            let seen = plants.into_iter().map(|plant| {
+                Ok(Planted {
+                    anomaly: plant.anomaly,
+                    source: plant.source,
+                    percept: eye.see(&plant.frame)?,
+                })
+            });
+            seen.collect()
+        })
+    }
+
+    /// What `of` makes of each index, in order.
+    fn each<T: Send>(
+        &self,
+        count: usize,
+        of: impl Fn(usize, &mut Eye<'_>) -> Result<Vec<T>, FitError> + Sync,
+    ) -> Result<Vec<T>, FitError> {
+        let share = count.div_ceil(rayon::current_num_threads()).max(1);
+        let shares = (0..count)
+            .step_by(share)
+            .map(|start| {
+                let eye = Eye {
+                    perception: self.perception.fork()?,
+                    optics: Optics::new(self.frames.geometry().clone(), None),
+                    with_features: self.with_features,
+                    cancel: self.cancel,
+                };
+                Ok((start..(start + share).min(count), eye))
+            })
+            .collect::<Result<Vec<_>, FitError>>()?;
+        let parts: Vec<Result<Vec<T>, FitError>> = shares
+            .into_par_iter()
+            .map(|(indices, mut eye)| {
+                let mut all = Vec::new();
+                for index in indices {
+                    all.extend(of(index, &mut eye)?);
+                }
+                Ok(all)
+            })
+            .collect();
+        let mut all = Vec::with_capacity(count);
+        for part in parts {
+            all.extend(part?);
+        }
+        Ok(all)
+    }
 }

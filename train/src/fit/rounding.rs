@@ -8,7 +8,7 @@ use aecsad_inspect::decision::Verdict;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::golden::Pair;
 use aecsad_inspect::network::Percept;
-use aecsad_inspect::optics::{InputGeometry, Optics};
+use aecsad_inspect::optics::{InputGeometry, Optics, Tensors};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -31,22 +31,29 @@ pub fn tolerance(
     frames: &[Frame],
     geometry: &InputGeometry,
 ) -> Result<f32, FitError> {
-    let mut perception = trained.perception(true, true)?;
+    let mut perception = trained.seeing(selection.statistics.fine.as_ref(), geometry)?;
     let mut scorer = Scorer::new(selection.statistics.clone());
     let mut optics = Optics::new(geometry.clone(), None);
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let mut percept = Percept::empty();
     let mut largest = 0.0f32;
     for frame in frames {
-        let tensor = optics.tensor(frame)?.to_vec();
-        let mut judge = |tensor: &[f32]| -> Result<Verdict, FitError> {
-            perception.perceive(tensor, &mut percept)?;
+        let tensors = optics.tensors(frame)?;
+        let mut judge = |tensors: &Tensors<'_>| -> Result<Verdict, FitError> {
+            perception.perceive(tensors, &mut percept)?;
             Ok(selection.decision.judge(&scorer.score(&percept)))
         };
-        let expected = judge(&tensor)?;
+        let expected = judge(&tensors)?;
         for _ in 0..COPIES {
-            let mut nudge = |value: &f32| value * (1.0 + NUDGE * random.random_range(-1.0f32..1.0));
-            let found = judge(&tensor.iter().map(&mut nudge).collect::<Vec<f32>>())?;
+            let mut nudged = |tensor: &[f32]| -> Vec<f32> {
+                let nudge = |v: &f32| v * (1.0 + NUDGE * random.random_range(-1.0f32..1.0));
+                tensor.iter().map(nudge).collect()
+            };
+            let (whole, fine) = (nudged(tensors.whole), tensors.fine.map(&mut nudged));
+            let found = judge(&Tensors {
+                whole: &whole,
+                fine: fine.as_deref(),
+            })?;
             largest = largest.max(difference(&expected, &found));
         }
     }

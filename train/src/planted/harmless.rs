@@ -13,39 +13,39 @@ const TRIES: usize = 60;
 
 /// Image `index` with a part in the place of another of its kind, from any image, or with bare ground in the place of bare
 /// ground. None where the product offers neither.
-pub fn edit(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option<Frame> {
+pub fn edit(clean: &[Clean], index: usize, random: &mut impl Rng) -> Option<Frame> {
     let own = &clean[index];
-    let parts = boxes(own.classes);
+    let parts = boxes(&own.classes);
     if parts.is_empty() {
         return None;
     }
     for _ in 0..TRIES {
         let mut frame = own.frame.clone();
         let part = parts[random.random_range(0..parts.len())];
-        let Some(ground) = host(own.classes, part) else {
+        let Some(ground) = host(&own.classes, part) else {
             continue;
         };
         if random.random_bool(0.5) {
-            let from = empty_box(own.classes, ground, part, random);
-            let to = empty_box(own.classes, ground, part, random);
+            let from = empty_box(&own.classes, ground, part, random);
+            let to = empty_box(&own.classes, ground, part, random);
             if let Some((from, to)) = from.zip(to) {
-                paste(&mut frame, own.frame, from, to);
+                paste(&mut frame, &own.frame, from, to);
                 return Some(frame);
             }
         } else {
             let other = &clean[random.random_range(0..clean.len())];
             let kind = own.classes[centre(part)];
             // The nearest: parts of one kind may still differ by where they belong.
-            let from = boxes(other.classes)
+            let from = boxes(&other.classes)
                 .into_iter()
                 .filter(|found| other.classes[centre(*found)] == kind)
                 .map(|found| at_centre(found, part, other.classes.dim()))
-                .filter(|found| lies_alone(other.classes, *found, kind, ground))
+                .filter(|found| lies_alone(&other.classes, *found, kind, ground))
                 .min_by_key(|found| distance(*found, part));
             if let Some(from) = from
-                && lies_alone(own.classes, part, kind, ground)
+                && lies_alone(&own.classes, part, kind, ground)
             {
-                paste(&mut frame, other.frame, from, part);
+                paste(&mut frame, &other.frame, from, part);
                 return Some(frame);
             }
         }
@@ -94,12 +94,13 @@ mod tests {
     }
 
     /// The white pixels of each edited image that differs from the first of two good ones.
-    fn edited(edit: impl Fn(&[Clean<'_>], &mut ChaCha8Rng) -> Option<Frame>) -> Vec<usize> {
+    fn edited(edit: impl Fn(&[Clean], &mut ChaCha8Rng) -> Option<Frame>) -> Vec<usize> {
         let images = [image(&[(6, 6), (40, 30)]), image(&[(10, 44), (38, 8)])];
-        let clean: Vec<Clean<'_>> = images
-            .iter()
-            .map(|(frame, classes)| Clean { frame, classes })
-            .collect();
+        let clean = images.map(|(frame, classes)| Clean {
+            part: 0,
+            frame,
+            classes,
+        });
         let frames = (0..40).filter_map(|seed| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             edit(&clean, &mut random)
@@ -124,8 +125,9 @@ mod tests {
     fn without_parts_there_is_nothing_to_edit() {
         let (frame, classes) = image(&[]);
         let clean = [Clean {
-            frame: &frame,
-            classes: &classes,
+            part: 0,
+            frame,
+            classes,
         }];
         assert!(edit(&clean, 0, &mut ChaCha8Rng::seed_from_u64(1)).is_none());
     }

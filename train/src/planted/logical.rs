@@ -14,48 +14,48 @@ const MIN_CHANGE: f32 = 10.0;
 
 /// A wrong arrangement made from image `index` (and, for one kind, another image). None where the product offers
 /// nothing to rearrange.
-pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option<Frame> {
+pub fn plant(clean: &[Clean], index: usize, random: &mut impl Rng) -> Option<Frame> {
     let own = &clean[index];
-    let boxes = boxes(own.classes);
+    let boxes = boxes(&own.classes);
     if boxes.is_empty() {
         return None;
     }
     for _ in 0..TRIES {
         let mut frame = own.frame.clone();
         let part = boxes[random.random_range(0..boxes.len())];
-        let Some(host) = host(own.classes, part) else {
+        let Some(host) = host(&own.classes, part) else {
             continue;
         };
         let place = match random.random_range(0..4) {
             0 => {
-                let Some(empty) = empty_box(own.classes, host, part, random) else {
+                let Some(empty) = empty_box(&own.classes, host, part, random) else {
                     continue;
                 };
-                paste(&mut frame, own.frame, empty, part);
+                paste(&mut frame, &own.frame, empty, part);
                 part
             }
             1 => {
-                let Some(empty) = empty_box(own.classes, host, part, random) else {
+                let Some(empty) = empty_box(&own.classes, host, part, random) else {
                     continue;
                 };
-                paste(&mut frame, own.frame, part, empty);
+                paste(&mut frame, &own.frame, part, empty);
                 empty
             }
             2 => {
                 let other = boxes[random.random_range(0..boxes.len())];
                 let same_kind = own.classes[centre(part)] == own.classes[centre(other)];
-                if same_kind || self::host(own.classes, other) != Some(host) {
+                if same_kind || self::host(&own.classes, other) != Some(host) {
                     continue;
                 }
                 paste(
                     &mut frame,
-                    own.frame,
+                    &own.frame,
                     part,
                     at_centre(other, part, own.classes.dim()),
                 );
                 paste(
                     &mut frame,
-                    own.frame,
+                    &own.frame,
                     other,
                     at_centre(part, other, own.classes.dim()),
                 );
@@ -63,14 +63,14 @@ pub fn plant(clean: &[Clean<'_>], index: usize, random: &mut impl Rng) -> Option
             }
             _ => {
                 let other = &clean[random.random_range(0..clean.len())];
-                if self::host(other.classes, part).is_none() {
+                if self::host(&other.classes, part).is_none() {
                     continue;
                 }
-                paste(&mut frame, other.frame, part, part);
+                paste(&mut frame, &other.frame, part, part);
                 part
             }
         };
-        if change(&frame, own.frame, place) >= MIN_CHANGE {
+        if change(&frame, &own.frame, place) >= MIN_CHANGE {
             return Some(frame);
         }
     }

@@ -1,6 +1,7 @@
 //! Anomalies planted on good validation images, so that the choice of branches rests on numbers without ever seeing
 //! a test image. They are crude on purpose: nothing about the real defects is known at training time.
 
+pub mod graded;
 mod harmless;
 mod logical;
 mod paste;
@@ -15,51 +16,48 @@ use rand_chacha::ChaCha8Rng;
 use crate::dataset::Kind;
 
 /// One good image as planting needs it.
-pub struct Clean<'a> {
-    /// At the network's input size.
-    pub frame: &'a Frame,
+pub struct Clean {
+    /// Index of the validation part that it shows.
+    pub part: usize,
+    /// At the size of the finest view.
+    pub frame: Frame,
     /// `[64, 64]`; all 0 where the product has no components.
-    pub classes: &'a Array2<u8>,
+    pub classes: Array2<u8>,
 }
 
 /// A good image after an edit.
 pub struct Plant {
     /// What is wrong with it now; None after a harmless edit.
     pub anomaly: Option<Kind>,
-    /// Index of the image it was planted on.
+    /// Index of the validation part it was planted on.
     pub source: usize,
     pub frame: Frame,
 }
 
-/// Up to `each` anomalies of either kind and one harmless edit on each image; logical and harmless ones only where there are
-/// components to play with.
-pub fn plant(clean: &[Clean<'_>], each: usize, seed: u64) -> Vec<Plant> {
+/// Up to `each` anomalies of either kind and one harmless edit on image `index`; logical and harmless ones only where there
+/// are components to play with.
+pub fn plant(clean: &[Clean], index: usize, each: usize, seed: u64) -> Vec<Plant> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(index as u64);
     let mut plants = Vec::new();
-    for index in 0..clean.len() {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(index as u64);
-        for _ in 0..each {
-            let frame = structural::plant(&clean[index], &mut random);
-            plants.push(Plant {
-                anomaly: Some(Kind::Structural),
-                source: index,
-                frame,
-            });
-            if let Some(frame) = logical::plant(clean, index, &mut random) {
-                plants.push(Plant {
-                    anomaly: Some(Kind::Logical),
-                    source: index,
-                    frame,
-                });
-            }
+    let mut push = |anomaly, frame| {
+        plants.push(Plant {
+            anomaly,
+            source: clean[index].part,
+            frame,
+        });
+    };
+    for _ in 0..each {
+        push(
+            Some(Kind::Structural),
+            structural::plant(&clean[index], &mut random),
+        );
+        if let Some(frame) = logical::plant(clean, index, &mut random) {
+            push(Some(Kind::Logical), frame);
         }
-        if let Some(frame) = harmless::edit(clean, index, &mut random) {
-            plants.push(Plant {
-                anomaly: None,
-                source: index,
-                frame,
-            });
-        }
+    }
+    if let Some(frame) = harmless::edit(clean, index, &mut random) {
+        push(None, frame);
     }
     plants
 }

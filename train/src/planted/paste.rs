@@ -6,26 +6,35 @@ use aecsad_inspect::network::MAP_SIDE;
 use super::place::Box;
 use super::structural::pixel;
 
+/// A box in pixels of a frame.
+struct Pixels {
+    left: i32,
+    top: i32,
+    right: i32,
+    bottom: i32,
+}
+
+impl Pixels {
+    fn of(cells: Box, frame: &Frame) -> Self {
+        let across = |cell: usize| (cell * frame.width as usize / MAP_SIDE) as i32;
+        let down = |cell: usize| (cell * frame.height as usize / MAP_SIDE) as i32;
+        Pixels {
+            left: across(cells.left),
+            top: down(cells.top),
+            right: across(cells.right),
+            bottom: down(cells.bottom),
+        }
+    }
+}
+
 /// Copies `from` of one image over `to` of another, without a seam: the difference at the border is spread over the
 /// inside as a membrane (Pérez, Gangnet & Blake, Poisson image editing, SIGGRAPH 2003). A seam would be damage, and
 /// damage is planted elsewhere.
 pub fn paste(frame: &mut Frame, source: &Frame, from: Box, to: Box) {
-    let scale = frame.width as i32 / MAP_SIDE as i32;
-    let height = (to.bottom - to.top) * scale as usize;
-    let width = (to.right - to.left) * scale as usize;
-    let new = |y: usize, x: usize| {
-        pixel(
-            source,
-            from.left as i32 * scale + x as i32,
-            from.top as i32 * scale + y as i32,
-        )
-    };
-    let target = |y: usize, x: usize| {
-        (
-            to.left as i32 * scale + x as i32,
-            to.top as i32 * scale + y as i32,
-        )
-    };
+    let (from, to) = (Pixels::of(from, source), Pixels::of(to, frame));
+    let (height, width) = ((to.bottom - to.top) as usize, (to.right - to.left) as usize);
+    let new = |y: usize, x: usize| pixel(source, from.left + x as i32, from.top + y as i32);
+    let target = |y: usize, x: usize| (to.left + x as i32, to.top + y as i32);
     let mut membrane = ndarray::Array3::<f32>::zeros((3, height, width));
     for ((c, y, x), offset) in membrane.indexed_iter_mut() {
         if y == 0 || x == 0 || y + 1 == height || x + 1 == width {
@@ -72,10 +81,10 @@ fn relax(membrane: &mut ndarray::Array3<f32>) {
 
 /// Mean absolute difference inside a box.
 pub fn change(a: &Frame, b: &Frame, place: Box) -> f32 {
-    let scale = a.width as i32 / MAP_SIDE as i32;
+    let place = Pixels::of(place, a);
     let (mut sum, mut count) = (0.0, 0u32);
-    for y in place.top as i32 * scale..place.bottom as i32 * scale {
-        for x in place.left as i32 * scale..place.right as i32 * scale {
+    for y in place.top..place.bottom {
+        for x in place.left..place.right {
             let (p, q) = (pixel(a, x, y), pixel(b, x, y));
             sum += (0..3)
                 .map(|c| (p[c] as f32 - q[c] as f32).abs())

@@ -1,4 +1,5 @@
-//! Damage: a scratch, a stain, a fibre, a dent, a piece of something else.
+//! Damage: a scratch, a stain, a fibre, a dent, a piece of something else. How large the real damage is, is not known: sizes
+//! go from what one view's pixel shows to what the whole shows in its few.
 
 use aecsad_inspect::frame::Frame;
 use ndarray::Array2;
@@ -6,21 +7,31 @@ use rand::{Rng, RngExt};
 
 use super::Clean;
 
+/// The longer side of an image in which the sizes below are pixels.
+const SIDE: f32 = 256.0;
+
 /// One kind of damage at random strength, on the product where it is known where that is.
-pub fn plant(clean: &Clean<'_>, random: &mut impl Rng) -> Frame {
+pub fn plant(clean: &Clean, random: &mut impl Rng) -> Frame {
     let mut frame = clean.frame.clone();
-    let centre = place(clean.classes, &frame, random);
+    let centre = place(&clean.classes, &frame, random);
+    let most = (frame.width.max(frame.height) as f32 / SIDE).max(1.0);
+    // Without a fine view there is one size, and no number is drawn.
+    let scale = match most > 1.0 {
+        true => most.powf(random.random_range(0.0..1.0f32)),
+        false => 1.0,
+    };
     match random.random_range(0..5) {
-        0 => scratch(&mut frame, centre, random),
-        1 => stain(&mut frame, centre, random),
-        2 => fibre(&mut frame, centre, random),
-        3 => dent(&mut frame, centre, random),
-        _ => foreign_piece(&mut frame, centre, random),
+        0 => scratch(&mut frame, centre, scale, random),
+        1 => stain(&mut frame, centre, scale, random),
+        2 => fibre(&mut frame, centre, scale, random),
+        3 => dent(&mut frame, centre, scale, random),
+        _ => foreign_piece(&mut frame, centre, scale, random),
     }
     frame
 }
 
-fn place(classes: &Array2<u8>, frame: &Frame, random: &mut impl Rng) -> (f32, f32) {
+/// A random place in pixels, on the product where it is known where that is.
+pub(super) fn place(classes: &Array2<u8>, frame: &Frame, random: &mut impl Rng) -> (f32, f32) {
     let (rows, columns) = classes.dim();
     let inner = |i: usize, length: usize| (length / 8..length - length / 8).contains(&i);
     let on_parts: Vec<(usize, usize)> = classes
@@ -77,12 +88,13 @@ fn line(
     frame: &mut Frame,
     at: (f32, f32),
     colour: [f32; 3],
-    share: f32,
-    bend: f32,
+    (share, bend, scale): (f32, f32, f32),
     random: &mut impl Rng,
 ) {
-    let length = random.random_range(10.0..40.0);
-    let half_width = random.random_range(0.5..1.4f32);
+    let length = scale * random.random_range(10.0..40.0);
+    let half_width = scale * random.random_range(0.5..1.4f32);
+    // Over its length the line turns as much at every scale.
+    let bend = bend / scale.sqrt();
     let reach = half_width.ceil() as i32;
     wander(at, length, bend, random, |x, y| {
         for dy in -reach..=reach {
@@ -95,27 +107,27 @@ fn line(
     });
 }
 
-fn scratch(frame: &mut Frame, at: (f32, f32), random: &mut impl Rng) {
+fn scratch(frame: &mut Frame, at: (f32, f32), scale: f32, random: &mut impl Rng) {
     let level = if random.random_bool(0.5) { 225.0 } else { 25.0 };
     let share = random.random_range(0.1..0.4);
-    line(frame, at, [level; 3], share, 0.02, random);
+    line(frame, at, [level; 3], (share, 0.02, scale), random);
 }
 
-fn fibre(frame: &mut Frame, at: (f32, f32), random: &mut impl Rng) {
+fn fibre(frame: &mut Frame, at: (f32, f32), scale: f32, random: &mut impl Rng) {
     let colour = std::array::from_fn(|_| random.random_range(0.0..255.0));
     let share = random.random_range(0.15..0.5);
-    line(frame, at, colour, share, 0.12, random);
+    line(frame, at, colour, (share, 0.12, scale), random);
 }
 
-fn stain(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
+fn stain(frame: &mut Frame, (cx, cy): (f32, f32), scale: f32, random: &mut impl Rng) {
     let (rx, ry) = (
-        random.random_range(3.0..11.0f32),
-        random.random_range(3.0..11.0f32),
+        scale * random.random_range(3.0..11.0f32),
+        scale * random.random_range(3.0..11.0f32),
     );
     let colour = std::array::from_fn(|_| random.random_range(0.0..255.0));
     let share = random.random_range(0.12..0.45);
     let waves: [f32; 3] = std::array::from_fn(|_| random.random_range(0.0..std::f32::consts::TAU));
-    let reach = 18;
+    let reach = (18.0 * scale) as i32;
     for dy in -reach..=reach {
         for dx in -reach..=reach {
             let angle = (dy as f32).atan2(dx as f32);
@@ -129,8 +141,8 @@ fn stain(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
 }
 
 /// Pulls the surface towards a point: outlines bend, texture is squeezed.
-fn dent(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
-    let radius = random.random_range(6.0..16.0f32);
+fn dent(frame: &mut Frame, (cx, cy): (f32, f32), scale: f32, random: &mut impl Rng) {
+    let radius = scale * random.random_range(6.0..16.0f32);
     let heading = random.random_range(0.0..std::f32::consts::TAU);
     let pull = random.random_range(0.2..0.5) * radius;
     let source = frame.clone();
@@ -149,8 +161,10 @@ fn dent(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
 }
 
 /// A piece of the same image, turned, where it does not belong.
-fn foreign_piece(frame: &mut Frame, (cx, cy): (f32, f32), random: &mut impl Rng) {
-    let (half_x, half_y) = (random.random_range(2..8), random.random_range(2..8));
+fn foreign_piece(frame: &mut Frame, (cx, cy): (f32, f32), scale: f32, random: &mut impl Rng) {
+    let halves = (random.random_range(2..8), random.random_range(2..8));
+    let scaled = |half: i32| (half as f32 * scale) as i32;
+    let (half_x, half_y) = (scaled(halves.0), scaled(halves.1));
     let from_x = random.random_range(0.1..0.9) * frame.width as f32;
     let from_y = random.random_range(0.1..0.9) * frame.height as f32;
     let (sin, cos) = random.random_range(0.0..std::f32::consts::TAU).sin_cos();

@@ -25,6 +25,7 @@ use aecsad_inspect::optics::{Encoding, InputGeometry, TrainingImages};
 
 use crate::dataset::Category;
 use crate::images::{self, Images};
+pub use encodings::variant;
 pub use error::ScreeningError;
 pub use sheet::SHEET;
 
@@ -69,9 +70,11 @@ pub fn load(
         seen_as_jpeg,
         ..images
     });
-    if let Some(cost) = trained_on
-        .as_ref()
-        .and_then(TrainingImages::cost_of_squeezing)
+    // A fine view keeps the shape.
+    if geometry.fine.is_none()
+        && let Some(cost) = trained_on
+            .as_ref()
+            .and_then(TrainingImages::cost_of_squeezing)
     {
         log::warn!("{}: {cost}", category.path.display());
     }

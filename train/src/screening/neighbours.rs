@@ -21,8 +21,8 @@ const ORDINARY_SHARE: f64 = 0.1;
 const LEAST_ORDINARY: usize = 2;
 /// A part may lie off by so many cells.
 const REACH: usize = 1;
-/// Share of the cells whose mean counts, the strangest ones.
-const TOP_SHARE: f32 = 0.01;
+/// So many of the 30×30 inner cells make the distance, the strangest ones.
+const TOP: usize = 9;
 
 /// One number an image; larger is further off. It is about 1 for an image like the others.
 pub fn distances(images: &[&Features]) -> Vec<f32> {
@@ -67,7 +67,7 @@ pub fn distances(images: &[&Features]) -> Vec<f32> {
             let relative: Vec<f32> = cells
                 .map(|(d, usual)| d / (usual + 0.5 * overall))
                 .collect();
-            top_mean(&relative, GRID, TOP_SHARE, &mut sorted)
+            top_mean(&relative, GRID, TOP, &mut sorted)
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use ndarray::{Array2, Array3};
 
 use super::low_rank::{GRID, LowRank, STACKED, stack};
 use super::registration::{self, Bilinear, Pose, Registration};
-use crate::network::{MAP_SIDE, Percept};
+use crate::network::{FineMap, MAP_SIDE, Percept};
 
 /// What aligns parts, with the buffers for it.
 pub struct Aligner {
@@ -18,6 +18,7 @@ pub struct Aligner {
     unmoved: Fresh<Array2<f32>>,
     vectors: Fresh<Array2<f32>>,
     probabilities: Fresh<Array3<f32>>,
+    fine: Fresh<Array2<f32>>,
 }
 
 /// A buffer, and whether it holds what belongs to the latest part.
@@ -57,6 +58,7 @@ impl Aligner {
             unmoved: Fresh::new(Array2::zeros((cells, STACKED))),
             vectors: Fresh::new(Array2::zeros((cells, rank))),
             probabilities: Fresh::new(Array3::zeros((0, MAP_SIDE, MAP_SIDE))),
+            fine: Fresh::new(Array2::zeros((0, 0))),
         }
     }
 
@@ -77,6 +79,7 @@ impl Aligner {
         self.unmoved.is_fresh = false;
         self.vectors.is_fresh = false;
         self.probabilities.is_fresh = false;
+        self.fine.is_fresh = false;
         AlignedPart {
             percept,
             aligner: self,
@@ -132,6 +135,16 @@ impl AlignedPart<'_> {
             .or_with(|stacked| stack(features, &Pose::default(), stacked))
     }
 
+    /// The vectors of the fine view, registered: `[rows·columns, rank]`.
+    pub fn fine(&mut self) -> &Array2<f32> {
+        let (map, pose) = (&self.percept.fine, self.aligner.pose);
+        if pose == Pose::default() {
+            return &map.vectors;
+        }
+        let fine = &mut self.aligner.fine;
+        fine.or_with(|vectors| fine_through_pose(map, &pose, vectors))
+    }
+
     /// The class probabilities, registered: `[classes, 64, 64]`.
     pub fn probabilities(&mut self) -> &Array3<f32> {
         let (percept, pose) = (self.percept, self.aligner.pose);
@@ -148,6 +161,30 @@ pub fn vectors(percept: &Percept, pose: &Pose, low_rank: &LowRank) -> Array2<f32
     let mut vectors = Array2::zeros((GRID * GRID, low_rank.rank()));
     low_rank.project(&stacked, &mut vectors);
     vectors
+}
+
+/// The vectors of the fine view as they would be if the part lay as the template does; `out` is resized to their shape.
+pub fn fine_through_pose(map: &FineMap, pose: &Pose, out: &mut Array2<f32>) {
+    let FineMap {
+        rows,
+        columns,
+        vectors,
+    } = map;
+    if out.raw_dim() != vectors.raw_dim() {
+        *out = Array2::zeros(vectors.raw_dim());
+    }
+    let centre = |i: usize, cells: usize| (i as f32 + 0.5) / cells as f32;
+    for (cell, mut vector) in out.rows_mut().into_iter().enumerate() {
+        let (x, y) = (
+            centre(cell % columns, *columns),
+            centre(cell / columns, *rows),
+        );
+        let (x, y) = pose.to_frame(x, y);
+        vector.fill(0.0);
+        for (from, share) in Bilinear::on(x, y, (*rows, *columns)).weighted() {
+            vector.scaled_add(share, &vectors.row(from));
+        }
+    }
 }
 
 /// A 64×64 map as it would look if the part lay as the template does.

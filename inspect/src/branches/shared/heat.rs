@@ -1,6 +1,7 @@
 //! The heat map a person looks at: the maps of the branches, brought to one scale and to the frame's coordinates.
 
-use super::registration::{Bilinear, Pose};
+use super::map::{Map, resize};
+use super::registration::Bilinear;
 use crate::network::MAP_SIDE;
 
 /// Two quantiles of a map over good calibration parts (paper's normalisation, as CSAD): 0 at the 90 % quantile, 0.1
@@ -17,18 +18,42 @@ impl Range {
     }
 }
 
-/// 64×64, row by row.
-#[derive(Clone, Debug, Default)]
+/// At least 64×64, and no coarser than any map in it.
+#[derive(Clone, Debug)]
 pub struct HeatMap {
+    pub rows: usize,
+    pub columns: usize,
+    /// `[rows·columns]`, row by row.
     pub values: Vec<f32>,
+    /// `[64, 64]`: marks, before they are brought to its size.
+    marks: Vec<f32>,
+    resized: Vec<f32>,
+}
+
+impl Default for HeatMap {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl HeatMap {
-    pub const SIDE: usize = MAP_SIDE;
+    /// Side of what [`add_marks`](Self::add_marks) takes.
+    pub const MARKS: usize = MAP_SIDE;
 
+    /// Of 64×64 cells, as the whole view needs it.
     pub fn new() -> Self {
+        Self::of_view((MAP_SIDE, MAP_SIDE))
+    }
+
+    /// For maps of so many rows and columns.
+    pub fn of_view((rows, columns): (usize, usize)) -> Self {
+        let (rows, columns) = (rows.max(MAP_SIDE), columns.max(MAP_SIDE));
         HeatMap {
-            values: vec![0.0; MAP_SIDE * MAP_SIDE],
+            rows,
+            columns,
+            values: vec![0.0; rows * columns],
+            marks: vec![0.0; MAP_SIDE * MAP_SIDE],
+            resized: Vec::with_capacity(rows * columns),
         }
     }
 
@@ -36,12 +61,34 @@ impl HeatMap {
         self.values.fill(0.0);
     }
 
-    /// Adds a `side`×`side` map that stands in the template's coordinates.
-    pub fn add(&mut self, map: &[f32], side: usize, range: Range, pose: &Pose) {
-        let centre = |i: usize| (i as f32 + 0.5) / MAP_SIDE as f32;
+    /// Adds a map that stands in the template's coordinates.
+    pub fn add(&mut self, map: &Map<'_>, range: Range) {
+        let centre = |i: usize, cells: usize| (i as f32 + 0.5) / cells as f32;
+        let (rows, columns) = (self.rows, self.columns);
         for (cell, heat) in self.values.iter_mut().enumerate() {
-            let (x, y) = pose.to_template(centre(cell % MAP_SIDE), centre(cell / MAP_SIDE));
-            *heat += range.apply(Bilinear::new(x, y, side).sample(map));
+            let (x, y) = (
+                centre(cell % columns, columns),
+                centre(cell / columns, rows),
+            );
+            let (x, y) = map.pose.to_template(x, y);
+            let at = Bilinear::on(x, y, (map.rows, map.columns));
+            *heat += range.apply(at.sample(map.values));
+        }
+    }
+
+    /// Adds what `mark` writes into a map of 64×64 cells that is all 0.
+    pub fn add_marks(&mut self, mark: impl FnOnce(&mut [f32])) {
+        self.marks.fill(0.0);
+        mark(&mut self.marks);
+        resize(
+            &self.marks,
+            MAP_SIDE,
+            self.columns,
+            self.rows,
+            &mut self.resized,
+        );
+        for (heat, mark) in self.values.iter_mut().zip(&self.resized) {
+            *heat += mark;
         }
     }
 }

@@ -1,15 +1,19 @@
-//! Square maps of strangeness: how one becomes an image score, and how it is brought to the frame's size.
+//! Maps of strangeness: how one becomes an image score, and how it is brought to the frame's size.
 
 use super::registration::Pose;
 
-/// Share of a map's cells whose mean is its image score.
+/// Share of the whole view's cells whose mean is the part's score.
 const TOP_SHARE: f32 = 0.01;
+/// The same of a fine view, and the fewest cells: damage covers a smaller share of more cells.
+const FINE_TOP_SHARE: f32 = 0.0005;
+const FINE_TOP_CELLS: usize = 4;
 
 /// How strange each place of the latest part is to one branch.
 pub struct Map<'a> {
-    /// `[side²]`, row by row.
+    /// `[rows·columns]`, row by row.
     pub values: &'a [f32],
-    pub side: usize,
+    pub rows: usize,
+    pub columns: usize,
     /// How the map lies on the frame: that of the part, or the default where the branch reads the frame as it is.
     pub pose: Pose,
 }
@@ -18,66 +22,95 @@ pub struct Map<'a> {
 #[derive(Clone, Debug)]
 pub struct MapBuffer {
     pub values: Vec<f32>,
-    side: usize,
+    rows: usize,
+    columns: usize,
+    /// How many of the strangest cells make the score.
+    top: usize,
     sorted: Vec<f32>,
     pub pose: Pose,
 }
 
 impl MapBuffer {
+    /// Of the whole view.
     pub fn new(side: usize) -> Self {
+        let top = (inner(side, side) as f32 * TOP_SHARE) as usize;
+        Self::with_top((side, side), top)
+    }
+
+    /// Of a fine view of so many rows and columns.
+    pub fn fine((rows, columns): (usize, usize)) -> Self {
+        let top = (inner(rows, columns) as f32 * FINE_TOP_SHARE) as usize;
+        Self::with_top((rows, columns), top.max(FINE_TOP_CELLS))
+    }
+
+    fn with_top((rows, columns): (usize, usize), top: usize) -> Self {
         MapBuffer {
-            values: vec![0.0; side * side],
-            side,
-            sorted: Vec::with_capacity(side * side),
+            values: vec![0.0; rows * columns],
+            rows,
+            columns,
+            top,
+            sorted: Vec::with_capacity(rows * columns),
             pose: Pose::default(),
         }
     }
 
     /// The mean of the strangest cells.
     pub fn score(&mut self) -> f32 {
-        top_mean(&self.values, self.side, TOP_SHARE, &mut self.sorted)
+        top_mean(&self.values, self.columns, self.top, &mut self.sorted)
     }
 
     pub fn map(&self) -> Map<'_> {
         Map {
             values: &self.values,
-            side: self.side,
+            rows: self.rows,
+            columns: self.columns,
             pose: self.pose,
         }
     }
 }
 
-/// Mean of the strangest `share` of the inner cells of a `side`×`side` map (at least one cell). The outermost ring
+/// Cells of a map without the outermost ring.
+fn inner(rows: usize, columns: usize) -> usize {
+    rows.saturating_sub(2) * columns.saturating_sub(2)
+}
+
+/// Mean of the `top` strangest of the inner cells of a map with so many `columns` (at least one cell). The outermost ring
 /// is left out: the padding of the convolutions decides it. `scratch` is reused between frames.
-pub fn top_mean(map: &[f32], side: usize, share: f32, scratch: &mut Vec<f32>) -> f32 {
+pub fn top_mean(map: &[f32], columns: usize, top: usize, scratch: &mut Vec<f32>) -> f32 {
     scratch.clear();
-    for row in map.chunks_exact(side).skip(1).take(side.saturating_sub(2)) {
-        scratch.extend_from_slice(&row[1..side - 1]);
+    let rows = map.len() / columns.max(1);
+    for row in map
+        .chunks_exact(columns.max(1))
+        .skip(1)
+        .take(rows.saturating_sub(2))
+    {
+        scratch.extend_from_slice(row.get(1..columns.saturating_sub(1)).unwrap_or(&[]));
     }
     if scratch.is_empty() {
         return 0.0;
     }
-    let count = ((scratch.len() as f32 * share) as usize).clamp(1, scratch.len());
+    let count = top.clamp(1, scratch.len());
     scratch.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
     scratch[..count].iter().sum::<f32>() / count as f32
 }
 
-/// A map resized bilinearly (half-pixel centres, edges repeated) from `side`×`side` to `width`×`height`.
-pub fn resize(map: &[f32], side: usize, width: usize, height: usize, out: &mut Vec<f32>) {
-    let source = |i: usize, length: usize| {
+/// A map of so many `columns` resized bilinearly (half-pixel centres, edges repeated) to `width`×`height`.
+pub fn resize(map: &[f32], columns: usize, width: usize, height: usize, out: &mut Vec<f32>) {
+    let rows = map.len() / columns.max(1);
+    let source = |i: usize, length: usize, cells: usize| {
         let centre =
-            ((i as f32 + 0.5) * side as f32 / length as f32 - 0.5).clamp(0.0, (side - 1) as f32);
-        let low = (centre as usize).min(side.saturating_sub(2));
-        (low, (low + 1).min(side - 1), centre - low as f32)
+            ((i as f32 + 0.5) * cells as f32 / length as f32 - 0.5).clamp(0.0, (cells - 1) as f32);
+        let low = (centre as usize).min(cells.saturating_sub(2));
+        (low, (low + 1).min(cells - 1), centre - low as f32)
     };
     out.clear();
     out.reserve(width * height);
     for y in 0..height {
-        let (y0, y1, ty) = source(y, height);
+        let (y0, y1, ty) = source(y, height, rows);
         for x in 0..width {
-            let (x0, x1, tx) = source(x, width);
-            let top = map[y0 * side + x0] * (1.0 - tx) + map[y0 * side + x1] * tx;
-            let bottom = map[y1 * side + x0] * (1.0 - tx) + map[y1 * side + x1] * tx;
+            let (x0, x1, tx) = source(x, width, columns);
+            let top = map[y0 * columns + x0] * (1.0 - tx) + map[y0 * columns + x1] * tx;
+            let bottom = map[y1 * columns + x0] * (1.0 - tx) + map[y1 * columns + x1] * tx;
             out.push(top * (1.0 - ty) + bottom * ty);
         }
     }
@@ -96,8 +129,8 @@ mod tests {
             }
         }
         let mut scratch = Vec::new();
-        assert_eq!(top_mean(&map, 5, 0.01, &mut scratch), 12.0);
-        assert_eq!(top_mean(&map, 5, 2.5 / 9.0, &mut scratch), 11.5);
+        assert_eq!(top_mean(&map, 5, 0, &mut scratch), 12.0);
+        assert_eq!(top_mean(&map, 5, 2, &mut scratch), 11.5);
     }
 
     #[test]
@@ -105,6 +138,8 @@ mod tests {
         let mut out = Vec::new();
         resize(&[3.0; 16], 4, 7, 5, &mut out);
         assert!(out.len() == 35 && out.iter().all(|v| (v - 3.0).abs() < 1e-6));
+        resize(&[1.0, 2.0, 3.0, 1.0, 2.0, 3.0], 3, 3, 2, &mut out);
+        assert_eq!(out, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
         resize(&[0.0, 1.0, 0.0, 1.0], 2, 4, 1, &mut out);
         assert_eq!(out, [0.0, 0.25, 0.75, 1.0]);
     }

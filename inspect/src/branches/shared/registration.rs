@@ -200,27 +200,44 @@ impl Registration {
 
 /// The four cells around a point given in [0, 1]², and their shares; beyond the edge the edge repeats.
 pub struct Bilinear {
-    /// In a `side`×`side` plane: top left, top right, bottom left, bottom right.
+    /// In a plane, row by row: top left, top right, bottom left, bottom right.
     cells: [usize; 4],
     /// Of the lower and of the right ones.
     share: (f32, f32),
 }
 
 impl Bilinear {
+    /// In a square plane.
     pub fn new(x: f32, y: f32, side: usize) -> Self {
-        let axis = |v: f32| {
-            let at = (v * side as f32 - 0.5).clamp(0.0, (side - 1) as f32);
-            let low = (at as usize).min(side - 1);
-            (low, (low + 1).min(side - 1), at - low as f32)
+        Self::on(x, y, (side, side))
+    }
+
+    /// In a plane of so many rows and columns.
+    pub fn on(x: f32, y: f32, (rows, columns): (usize, usize)) -> Self {
+        let axis = |v: f32, cells: usize| {
+            let at = (v * cells as f32 - 0.5).clamp(0.0, (cells - 1) as f32);
+            let low = (at as usize).min(cells - 1);
+            (low, (low + 1).min(cells - 1), at - low as f32)
         };
-        let ((x0, x1, tx), (y0, y1, ty)) = (axis(x), axis(y));
+        let ((x0, x1, tx), (y0, y1, ty)) = (axis(x, columns), axis(y, rows));
         Bilinear {
-            cells: [(y0, x0), (y0, x1), (y1, x0), (y1, x1)].map(|(y, x)| y * side + x),
+            cells: [(y0, x0), (y0, x1), (y1, x0), (y1, x1)].map(|(y, x)| y * columns + x),
             share: (ty, tx),
         }
     }
 
-    /// `plane` has `side²` values.
+    /// Each cell with its share of the point.
+    pub fn weighted(&self) -> [(usize, f32); 4] {
+        let ([a, b, c, d], (ty, tx)) = (self.cells, self.share);
+        [
+            (a, (1.0 - ty) * (1.0 - tx)),
+            (b, (1.0 - ty) * tx),
+            (c, ty * (1.0 - tx)),
+            (d, ty * tx),
+        ]
+    }
+
+    /// `plane` has a value for each cell.
     ///
     /// # Panics
     /// If it has fewer.

@@ -8,6 +8,9 @@ use ndarray::{Array2, Ix1, Ix3, array};
 
 pub use source::{MAX_CLASSES, MAX_GOOD, Source};
 
+/// Most rows, and columns, of a fine view.
+const MAX_FINE_CELLS: usize = 512;
+
 use super::shared::heat::Range;
 use super::shared::low_rank::LowRank;
 use super::shared::registration::{self, Registration};
@@ -39,6 +42,11 @@ pub enum StatisticsError {
     )]
     Encoder { channels: [usize; 3] },
     #[error(
+        "the statistics of the fine view and the size of its images contradict each other: the bundle was not written by \
+         this product"
+    )]
+    Fine,
+    #[error(
         "the arrays of the inventory contradict each other: the bundle was not written by this product"
     )]
     Inventory,
@@ -51,12 +59,22 @@ pub enum StatisticsError {
     NotFinite(String),
 }
 
+/// What the branches of the fine view share.
+#[derive(Clone, Debug)]
+pub struct FineStatistics {
+    /// Rows and columns.
+    pub cells: (usize, usize),
+    pub low_rank: LowRank,
+}
+
 /// What good parts look like; a branch without its model has no score.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     pub registration: Option<Registration>,
     /// What position and context compare; none in a bundle without these branches.
     pub low_rank: Option<LowRank>,
+    /// None in a bundle that sees only the whole.
+    pub fine: Option<FineStatistics>,
     /// In the order of [`Branch::ALL`], each at most once.
     pub models: Vec<Box<dyn BranchModel>>,
     /// How each map-making branch enters the heat map.
@@ -77,10 +95,10 @@ impl Statistics {
         self.models.iter().any(|model| model.branch() == branch)
     }
 
-    /// The model of this type, if there is one.
-    pub fn model<M: BranchModel>(&self) -> Option<&M> {
-        let mut models = self.models.iter().map(|model| &**model as &dyn Any);
-        models.find_map(<dyn Any>::downcast_ref)
+    /// The model of this branch, if there is one and it is of this type.
+    pub fn of<M: BranchModel>(&self, branch: Branch) -> Option<&M> {
+        let model = self.models.iter().find(|model| model.branch() == branch)?;
+        (&**model as &dyn Any).downcast_ref()
     }
 
     /// Whether something here reads an encoder's features as they are; what does is made for EfficientNet-Lite0's.
@@ -88,6 +106,7 @@ impl Statistics {
         let mut branches = self.models.iter().map(|model| model.branch());
         self.registration.is_some()
             || self.low_rank.is_some()
+            || self.fine.is_some()
             || branches.any(|branch| branch.reads() == Reads::Features)
     }
 
@@ -95,6 +114,11 @@ impl Statistics {
         let mut arrays = Arrays::new();
         if let Some(low_rank) = &self.low_rank {
             low_rank.write(&mut arrays, "low_rank");
+        }
+        if let Some(fine) = &self.fine {
+            fine.low_rank.write(&mut arrays, "fine");
+            let (rows, columns) = fine.cells;
+            arrays.insert("fine.cells", array![rows as f32, columns as f32]);
         }
         if let Some(registration) = &self.registration {
             arrays.insert("registration.projection", registration.projection().clone());
@@ -112,16 +136,19 @@ impl Statistics {
     /// # Errors
     /// If arrays are there that can't be used, or one lacks that another needs.
     pub fn from_arrays(arrays: &Arrays) -> Result<Self, StatisticsError> {
-        let unranked = Source::new(arrays, 0);
+        let unranked = Source::new(arrays, 0, None);
         let low_rank = unranked.when("low_rank.matrix", || unranked.low_rank("low_rank"))?;
         let vectors = ["position.mean", "context.mean"];
         if low_rank.is_none() && arrays.names().any(|name| vectors.contains(&name)) {
             return Err(StatisticsError::Missing("low_rank.matrix".into()));
         }
-        let source = Source::new(arrays, low_rank.as_ref().map_or(0, LowRank::rank));
+        let fine = unranked.when("fine.matrix", || fine(&unranked))?;
+        let rank = low_rank.as_ref().map_or(0, LowRank::rank);
+        let source = Source::new(arrays, rank, fine.as_ref());
         let mut statistics = Statistics {
             registration: source.when("registration.template", || registration(&source))?,
             low_rank,
+            fine: fine.clone(),
             ..Statistics::default()
         };
         for read in READERS {
@@ -137,6 +164,20 @@ impl Statistics {
         }
         Ok(statistics)
     }
+}
+
+fn fine(source: &Source<'_>) -> Result<FineStatistics, StatisticsError> {
+    let cells = source.exact::<Ix1>("fine.cells", &[2])?;
+    let sides = 1..=MAX_FINE_CELLS;
+    let (rows, columns) = (cells[0] as usize, cells[1] as usize);
+    if !sides.contains(&rows) || !sides.contains(&columns) {
+        let wanted = format!("1 to {MAX_FINE_CELLS} rows and columns");
+        return Err(source.shape("fine.cells", &cells, wanted));
+    }
+    Ok(FineStatistics {
+        cells: (rows, columns),
+        low_rank: source.low_rank("fine")?,
+    })
 }
 
 fn registration(source: &Source<'_>) -> Result<Registration, StatisticsError> {
@@ -192,7 +233,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let read = Statistics::from_arrays(&statistics(3).to_arrays()).unwrap();
-        let counted = read.model::<InventoryBranch>().unwrap();
+        let counted = read.of::<InventoryBranch>(Branch::Inventory).unwrap();
         assert_eq!(counted.inventory(), &inventory(3));
         assert!(read.has(Branch::Histogram) && !read.has(Branch::Position));
         assert_eq!(read.to_arrays(), statistics(3).to_arrays());

@@ -2,10 +2,10 @@
 
 use ndarray::{Array, Array1, Array2, Dimension};
 
-use super::StatisticsError;
+use super::{FineStatistics, StatisticsError};
 use crate::arrays::Arrays;
-use crate::branches::position::{MAX_RANK, PositionGaussian};
-use crate::branches::shared::low_rank::{GRID, LowRank, STACKED};
+use crate::branches::position::{MAX_RANK, PositionGaussian, Positions};
+use crate::branches::shared::low_rank::{LowRank, STACKED};
 use crate::branches::shared::packed;
 use crate::branches::shared::reference::Reference;
 use crate::branches::shared::shrunk_gaussian::ShrunkGaussian;
@@ -21,11 +21,23 @@ pub const MAX_GOOD: usize = 16_384;
 pub struct Source<'a> {
     arrays: &'a Arrays,
     rank: usize,
+    fine: Option<&'a FineStatistics>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(arrays: &'a Arrays, rank: usize) -> Self {
-        Source { arrays, rank }
+    pub(super) fn new(arrays: &'a Arrays, rank: usize, fine: Option<&'a FineStatistics>) -> Self {
+        Source { arrays, rank, fine }
+    }
+
+    /// Rows and columns of the fine view, and the length of its vectors.
+    ///
+    /// # Errors
+    /// If there is no fine view.
+    pub fn fine(&self) -> Result<((usize, usize), usize), StatisticsError> {
+        let fine = self
+            .fine
+            .ok_or_else(|| StatisticsError::Missing("fine.matrix".into()))?;
+        Ok((fine.cells, fine.low_rank.rank()))
     }
 
     /// Length of a position's low-rank vector; 0 without them.
@@ -142,12 +154,18 @@ impl<'a> Source<'a> {
     }
 
     /// One Gaussian a position of the low-rank vectors.
-    pub fn position_gaussian(&self, name: &str) -> Result<PositionGaussian, StatisticsError> {
-        let cells = GRID * GRID;
-        let packed = packed::length(self.rank);
+    pub fn position_gaussian(
+        &self,
+        name: &str,
+        positions: Positions,
+        rank: usize,
+    ) -> Result<PositionGaussian, StatisticsError> {
+        let (rows, columns) = positions.blocks();
+        let whitening = [rows * columns, packed::length(rank)];
         Ok(PositionGaussian {
-            mean: self.exact(&format!("{name}.mean"), &[cells, self.rank])?,
-            whitening: self.exact(&format!("{name}.whitening"), &[cells, packed])?,
+            positions,
+            mean: self.exact(&format!("{name}.mean"), &[positions.count(), rank])?,
+            whitening: self.exact(&format!("{name}.whitening"), &whitening)?,
         })
     }
 

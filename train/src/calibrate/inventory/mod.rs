@@ -50,7 +50,9 @@ impl FitBranch for InventoryWay {
     fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
         let good = parts.good();
         let (classes, keep_outliers) = (good.classes?, good.keep_outliers);
-        let before = good.before.and_then(|b| b.model::<InventoryBranch>());
+        let before = good
+            .before
+            .and_then(|b| b.of::<InventoryBranch>(Branch::Inventory));
         let inventory = match before {
             Some(before) => fit_again(good.train, before.inventory(), keep_outliers)?,
             None => fit(good.train, classes, keep_outliers)?,

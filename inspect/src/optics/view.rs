@@ -1,0 +1,121 @@
+//! One view of a frame: its pixels at one size, and their tensor.
+
+use fast_image_resize::images::{Image, TypedCroppedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::{InputGeometry, OpticsError, Region};
+use crate::frame::{Frame, Size};
+
+/// The buffers of one view.
+pub(super) struct View {
+    size: Size,
+    /// Interleaved RGB.
+    pixels: Image<'static>,
+    tensor: Vec<f32>,
+}
+
+impl View {
+    pub fn new(size: Size) -> Self {
+        View {
+            size,
+            pixels: Image::new(size.width, size.height, PixelType::U8x3),
+            tensor: vec![0.0; size.pixels() * 3],
+        }
+    }
+
+    /// The pixels as a frame of its own.
+    pub fn frame(&self) -> Frame {
+        Frame {
+            width: self.size.width,
+            height: self.size.height,
+            rgb: self.pixels.buffer().to_vec(),
+            captured: std::time::Instant::now(),
+        }
+    }
+
+    /// The pixels as `[3, height, width]`, each channel `(x / 255 − mean) / std`.
+    pub fn normalised(&mut self, geometry: &InputGeometry) -> &[f32] {
+        let pixels = self.pixels.buffer();
+        let plane = pixels.len() / 3;
+        let (mean, std) = (geometry.mean, geometry.std);
+        let scale: [f32; 3] = std::array::from_fn(|c| 1.0 / (255.0 * std[c]));
+        let offset: [f32; 3] = std::array::from_fn(|c| mean[c] / std[c]);
+        let (red, rest) = self.tensor.split_at_mut(plane);
+        let (green, blue) = rest.split_at_mut(plane);
+        for (i, rgb) in pixels.chunks_exact(3).enumerate() {
+            red[i] = rgb[0] as f32 * scale[0] - offset[0];
+            green[i] = rgb[1] as f32 * scale[1] - offset[1];
+            blue[i] = rgb[2] as f32 * scale[2] - offset[2];
+        }
+        &self.tensor
+    }
+
+    /// Takes the pixels from another view, which must not be empty.
+    pub fn reduce(&mut self, from: &View, resizer: &mut Resizer) -> Result<(), OpticsError> {
+        let Size { width, height } = from.size;
+        let source = typed(width, height, from.pixels.buffer())?;
+        resize(&source, &mut self.pixels, resizer)
+    }
+
+    /// Takes the pixels of a frame's `region`; of all of it without one.
+    pub fn resize(
+        &mut self,
+        frame: &Frame,
+        region: Option<Region>,
+        mono: bool,
+        resizer: &mut Resizer,
+    ) -> Result<(), OpticsError> {
+        let (width, height) = (frame.width, frame.height);
+        let source = typed(width, height, &frame.rgb)?;
+        match region {
+            None => resize(&source, &mut self.pixels, resizer)?,
+            Some(r) => {
+                let inside = r.left.checked_add(r.width).is_some_and(|x| x <= width)
+                    && r.top.checked_add(r.height).is_some_and(|y| y <= height);
+                let outside = OpticsError::RegionOutside(r, width, height);
+                if !inside || r.width == 0 || r.height == 0 {
+                    return Err(outside);
+                }
+                // The options' own crop would let pixels beyond the region's edge weigh in.
+                let seen = TypedCroppedImage::from_ref(&source, r.left, r.top, r.width, r.height)
+                    .map_err(|_| outside)?;
+                resize(&seen, &mut self.pixels, resizer)?;
+            }
+        }
+        if mono {
+            for rgb in self.pixels.buffer_mut().chunks_exact_mut(3) {
+                // ITU-R BT.601 luma, in 8-bit fixed point
+                let luma = (77 * rgb[0] as u32 + 150 * rgb[1] as u32 + 29 * rgb[2] as u32) >> 8;
+                rgb.fill(luma as u8);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Typed, or the program carries resizers for thirteen kinds of pixels.
+fn typed(width: u32, height: u32, rgb: &[u8]) -> Result<TypedImageRef<'_, U8x3>, OpticsError> {
+    let broken = || OpticsError::FrameSize {
+        width,
+        height,
+        bytes: rgb.len(),
+    };
+    if rgb.len() as u64 != width as u64 * height as u64 * 3 || rgb.is_empty() {
+        return Err(broken());
+    }
+    TypedImageRef::from_buffer(width, height, rgb).map_err(|_| broken())
+}
+
+fn resize(
+    source: &impl fast_image_resize::ImageView<Pixel = U8x3>,
+    target: &mut Image<'static>,
+    resizer: &mut Resizer,
+) -> Result<(), OpticsError> {
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let mut target = target
+        .typed_image_mut::<U8x3>()
+        .ok_or_else(|| OpticsError::Resize("it has other pixels".into()))?;
+    let resized = resizer.resize_typed(source, &mut target, &options);
+    resized.map_err(|e| OpticsError::Resize(e.to_string()))
+}

@@ -1,0 +1,81 @@
+//! What is learnt of the fine view before any branch: the few directions that stand for all channels of the encoder.
+
+use std::sync::atomic::AtomicBool;
+
+use aecsad_inspect::branches::statistics::FineStatistics;
+use aecsad_inspect::frame::Size;
+use aecsad_inspect::network::fine::{Stack, cells};
+use aecsad_inspect::network::{Encoder, Features};
+use aecsad_inspect::optics::Optics;
+use ndarray::{Array2, Axis};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::frames::Frames;
+use super::{FitError, stopped};
+use crate::estimators::low_rank;
+use crate::images::Image;
+
+/// Directions kept of the stacked channels.
+const RANK: usize = 64;
+/// The directions are learnt from at most so many images, and so many cells of each.
+const IMAGES: usize = 80;
+const CELLS: usize = 1024;
+
+/// The encoder as the fine view runs it.
+pub struct Fine<'a> {
+    pub encoder: &'a [u8],
+    pub size: Size,
+    pub cancel: &'a AtomicBool,
+}
+
+impl Fine<'_> {
+    /// The directions in which good parts' cells vary.
+    pub fn directions(
+        &self,
+        frames: &Frames<'_>,
+        train: &[Image],
+        seed: u64,
+    ) -> Result<FineStatistics, FitError> {
+        let used = train.len().min(IMAGES);
+        let chosen: Vec<usize> = (0..used).map(|i| i * train.len() / used.max(1)).collect();
+        let encoder = Encoder::load_at(self.encoder, self.size)?;
+        let share = used.div_ceil(rayon::current_num_threads()).max(1);
+        let shares = chosen
+            .chunks(share)
+            .map(|share| Ok((share, encoder.fork()?)))
+            .collect::<Result<Vec<_>, FitError>>()?;
+        let pools: Vec<Result<Vec<Array2<f32>>, FitError>> = shares
+            .into_par_iter()
+            .map(|(share, mut encoder)| {
+                let mut optics = Optics::new(frames.geometry().clone(), None);
+                let mut features = Features::empty();
+                let mut pools = Vec::with_capacity(share.len());
+                for index in share {
+                    stopped(self.cancel)?;
+                    let frame = frames.read(&train[*index])?;
+                    let tensors = optics.tensors(&frame)?;
+                    encoder.encode(tensors.fine.unwrap_or(&[]), &mut features)?;
+                    let stack = Stack::of(&features);
+                    let mut random = ChaCha8Rng::seed_from_u64(seed);
+                    random.set_stream(*index as u64);
+                    let mut order: Vec<usize> = (0..stack.nrows()).collect();
+                    order.shuffle(&mut random);
+                    order.truncate(CELLS);
+                    pools.push(stack.select(Axis(0), &order));
+                }
+                Ok(pools)
+            })
+            .collect();
+        let mut pool = Vec::with_capacity(used);
+        for share in pools {
+            pool.extend(share?);
+        }
+        Ok(FineStatistics {
+            cells: cells(self.size),
+            low_rank: low_rank::fit(&pool, RANK),
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! How large the fine view is: as large as the images are and the time for a part allows.
+
+use std::path::Path;
+use std::time::Instant;
+
+use aecsad_inspect::frame::Size;
+use aecsad_inspect::image_files::read_image_of_depth;
+use aecsad_inspect::network::{Encoder, Features, NetworkError};
+
+use aecsad_program::whole_file;
+
+use super::precision::Precision;
+use super::{FitError, memory};
+use crate::dataset::Category;
+use crate::networks::ENCODER;
+use crate::progress::stage;
+
+/// What decides the size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FineView {
+    /// The largest whose part takes no more than so many milliseconds on one core of this machine.
+    Budget(f64),
+    /// The longer side in pixels; one that the whole view has anyway means no fine view.
+    Side(u32),
+}
+
+/// Longer sides that are tried, beside the images' own.
+const SIDES: [u32; 8] = [384, 512, 640, 768, 1024, 1280, 1536, 2048];
+/// Sides are multiples of it: the encoder's deepest map has a cell for 16 pixels, and an even number of them.
+const STEP: u32 = 32;
+/// A longer side up to this is no finer than the whole view.
+const NOT_FINER: u32 = 288;
+/// What int8 takes of the time of float (benches/results).
+const INT8_SHARE: f64 = 0.6;
+/// Milliseconds that branches take for a cell of the fine view.
+const CELL_MS: f64 = 0.003;
+/// Images that are asked for their size, and runs of the encoder that are timed.
+const ASKED: usize = 5;
+const TIMED: usize = 20;
+/// In the work folder: the size that was chosen, and by what.
+const CHOSEN: &str = "fine_view.txt";
+
+/// The size for these images; None where they are no larger than the whole view, or time and memory allow no more. A size
+/// that was chosen by time lies in the folder `work`, so that the same command goes on with it on a busier day.
+pub fn choose(
+    category: &Category,
+    wanted: FineView,
+    precision: Precision,
+    work: &Path,
+) -> Result<Option<Size>, FitError> {
+    let Some(own) = common_size(category) else {
+        return Ok(None);
+    };
+    let ms = match wanted {
+        FineView::Side(side) => return Ok(sized(own, side)),
+        FineView::Budget(ms) => ms,
+    };
+    let sizes = sizes(own);
+    let question = format!("of {own} in {ms} ms, {precision:?}");
+    let file = work.join(CHOSEN);
+    if let Some(chosen) = recall(&file, &question, &sizes) {
+        return Ok(chosen);
+    }
+    let time = Time::measure(precision)?;
+    let fits = |size: &&Size| time.of(**size) <= ms && memory::allows(category, **size);
+    let chosen = sizes.iter().take_while(fits).last().copied();
+    say(own, chosen, &sizes, &time, ms);
+    let answer = chosen.map_or("none".to_owned(), |size| size.to_string());
+    whole_file::write(&file, format!("{question}\n{answer}\n").as_bytes())
+        .map_err(|source| FitError::WorkFolder { path: file, source })?;
+    Ok(chosen)
+}
+
+/// What the file answers to the same question; None where it does not.
+fn recall(file: &Path, question: &str, sizes: &[Size]) -> Option<Option<Size>> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let answer = text.strip_prefix(question)?.trim();
+    if answer == "none" {
+        return Some(None);
+    }
+    let size = sizes.iter().find(|size| size.to_string() == answer)?;
+    Some(Some(*size))
+}
+
+fn say(own: Size, chosen: Option<Size>, sizes: &[Size], time: &Time, ms: f64) {
+    let next = match chosen {
+        Some(chosen) => sizes.iter().find(|size| size.pixels() > chosen.pixels()),
+        None => sizes.first(),
+    };
+    let mut text = match chosen {
+        Some(size) => format!(
+            "{size} pixels of the images' {own}, about {:.0} ms a part on one core here",
+            time.of(size)
+        ),
+        None if sizes.is_empty() => return,
+        None => format!(
+            "none: the images of {own} pixels are seen at {} alone",
+            Size::WHOLE
+        ),
+    };
+    if let Some(next) = next {
+        let needed = time.of(*next);
+        text += &match needed > ms {
+            true => format!(
+                "; {next} would show finer damage and take about {needed:.0} ms (--budget-ms)"
+            ),
+            false => format!("; for {next} there is not enough memory"),
+        };
+    }
+    stage("fine view", &text);
+}
+
+/// The size that most of the first images have.
+fn common_size(category: &Category) -> Option<Size> {
+    let read = category.train.iter().filter_map(|path| {
+        let frame = read_image_of_depth(path, None).ok()?;
+        Some((frame.width, frame.height))
+    });
+    let found: Vec<(u32, u32)> = read.take(ASKED).collect();
+    let count = |size: &(u32, u32)| found.iter().filter(|other| *other == size).count();
+    let (width, height) = *found.iter().max_by_key(|size| count(size))?;
+    Some(Size { width, height })
+}
+
+/// Those that are tried, ascending: in the images' shape, and never above their own resolution.
+fn sizes(own: Size) -> Vec<Size> {
+    let longest = own.width.max(own.height);
+    let sides = SIDES.into_iter().filter(|side| *side < longest);
+    let most = longest.min(SIDES[SIDES.len() - 1]);
+    let mut sizes: Vec<Size> = sides
+        .chain([most])
+        .flat_map(|side| sized(own, side))
+        .collect();
+    sizes.dedup();
+    sizes
+}
+
+/// The size of this longer side, if it is finer than the whole view.
+fn sized(own: Size, side: u32) -> Option<Size> {
+    let longest = own.width.max(own.height);
+    let side = side.min(longest).min(4096);
+    if side <= NOT_FINER {
+        return None;
+    }
+    let scaled = |length: u32| {
+        let pixels = u64::from(length) * u64::from(side) / u64::from(longest);
+        ((pixels as u32 / STEP) * STEP).max(2 * STEP)
+    };
+    Some(Size {
+        width: scaled(own.width),
+        height: scaled(own.height),
+    })
+}
+
+/// What a part takes here.
+struct Time {
+    /// Milliseconds of the encoder for the whole view.
+    whole: f64,
+}
+
+impl Time {
+    fn measure(precision: Precision) -> Result<Self, NetworkError> {
+        let mut encoder = Encoder::load(ENCODER)?;
+        let mut features = Features::empty();
+        let tensor = vec![0.1; 3 * Size::WHOLE.pixels()];
+        encoder.encode(&tensor, &mut features)?;
+        let mut least = f64::INFINITY;
+        for _ in 0..TIMED {
+            let start = Instant::now();
+            encoder.encode(&tensor, &mut features)?;
+            least = least.min(start.elapsed().as_secs_f64() * 1e3);
+        }
+        let share = match precision.signs() {
+            Some(_) => INT8_SHARE,
+            None => 1.0,
+        };
+        Ok(Time {
+            whole: least * share,
+        })
+    }
+
+    /// Both views and what branches make of them.
+    fn of(&self, fine: Size) -> f64 {
+        let times = fine.pixels() as f64 / Size::WHOLE.pixels() as f64;
+        let (rows, columns) = aecsad_inspect::network::fine::cells(fine);
+        self.whole * (1.0 + times) + (rows * columns) as f64 * CELL_MS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(width: u32, height: u32) -> Vec<(u32, u32)> {
+        let sizes = sizes(Size { width, height });
+        sizes.iter().map(|s| (s.width, s.height)).collect()
+    }
+
+    #[test]
+    fn sizes_keep_the_shape_and_end_at_the_images_own() {
+        assert_eq!(own(512, 512), [(384, 384), (512, 512)]);
+        assert_eq!(own(640, 480), [(384, 288), (512, 384), (640, 480)]);
+        assert_eq!(own(4096, 512).last(), Some(&(2048, 256)));
+        assert_eq!(own(600, 600).last(), Some(&(576, 576)));
+        assert!(own(256, 256).is_empty() && own(280, 100).is_empty());
+    }
+
+    #[test]
+    fn the_answer_is_kept_for_the_same_question() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(CHOSEN);
+        let sizes = sizes(Size {
+            width: 640,
+            height: 480,
+        });
+        assert_eq!(recall(&file, "a", &sizes), None);
+        std::fs::write(&file, "a\n512×384\n").unwrap();
+        assert_eq!(recall(&file, "a", &sizes), Some(Some(sizes[1])));
+        assert_eq!(recall(&file, "b", &sizes), None);
+        std::fs::write(&file, "a\nnone\n").unwrap();
+        assert_eq!(recall(&file, "a", &sizes), Some(None));
+    }
+
+    #[test]
+    fn a_side_is_never_finer_than_the_images() {
+        let own = Size {
+            width: 800,
+            height: 400,
+        };
+        let side = |side| sized(own, side).map(|s| (s.width, s.height));
+        assert_eq!(side(512), Some((512, 256)));
+        assert_eq!(side(9000), Some((800, 384)));
+        assert_eq!(side(256), None);
+    }
+}

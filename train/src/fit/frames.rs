@@ -1,0 +1,51 @@
+//! Images at the size of the finest view, read again whenever they are needed: those of a whole category do not fit into
+//! memory.
+
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::image_files::read_image_of_depth;
+use aecsad_inspect::optics::{InputGeometry, Optics};
+
+use super::FitError;
+use crate::images::{Image, Images};
+use crate::screening;
+
+/// Where the pixels of a category's images come from.
+pub struct Frames<'a> {
+    images: &'a Images,
+    geometry: &'a InputGeometry,
+}
+
+impl<'a> Frames<'a> {
+    pub fn new(images: &'a Images, geometry: &'a InputGeometry) -> Self {
+        Frames { images, geometry }
+    }
+
+    pub fn geometry(&self) -> &InputGeometry {
+        self.geometry
+    }
+
+    /// An image as the networks' optics take it: what its file holds, or the whole view's pixels where there is no finer one.
+    pub fn read(&self, image: &Image) -> Result<Frame, FitError> {
+        match self.geometry.fine {
+            Some(_) => self.original(image),
+            None => Ok(image.frame.clone()),
+        }
+    }
+
+    /// What its file holds, as it was learnt from.
+    pub fn original(&self, image: &Image) -> Result<Frame, FitError> {
+        let frame = read_image_of_depth(&image.path, self.images.bit_depth)?;
+        let trained_on = self.images.trained_on.as_ref();
+        Ok(match trained_on.is_some_and(|on| on.seen_as_jpeg) {
+            true => screening::variant(frame, &image.path),
+            false => frame,
+        })
+    }
+
+    /// The same at the size of the finest view.
+    pub fn finest(&self, image: &Image) -> Result<Frame, FitError> {
+        let mut optics = Optics::new(self.geometry.clone(), None);
+        optics.tensor(&self.read(image)?)?;
+        Ok(optics.seen())
+    }
+}
