@@ -10,6 +10,10 @@ use crate::line::Cause;
 
 /// A part's verdict, or why it has none.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for each part"
+)]
 pub enum Inspection {
     /// The verdict, and the bundle that gave it.
     Verdict(Verdict, Arc<str>),

@@ -112,6 +112,10 @@ pub enum LineEvent {
 }
 
 /// What the camera's thread reports to the gate's thread.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for each part"
+)]
 enum Announcement {
     /// A part, and its inspection if there will be no verdict. Otherwise its frame is on the way to the engine.
     Part(Part, Option<Inspection>),

@@ -128,7 +128,7 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         "--test",
         "8",
         "--size",
-        "192",
+        "320",
         "--seed",
         "3",
     ]);
@@ -144,6 +144,8 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         "1",
         "--false-reject-rate",
         "0.01",
+        "--side",
+        "320",
     ];
     let fitted = train(&fit);
     let stderr = String::from_utf8_lossy(&fitted.stderr);
@@ -163,8 +165,17 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     assert_eq!(read.manifest.product, "fuse_box");
     assert_eq!(read.manifest.threshold.calibration_parts, 12);
     let trained_on = read.manifest.input.trained_on.clone().unwrap();
-    assert_eq!((trained_on.width, trained_on.height), (192, 192));
-    assert!(!trained_on.seen_as_jpeg && trained_on.other_shape((192, 100)).is_some());
+    assert_eq!((trained_on.width, trained_on.height), (320, 320));
+    assert!(!trained_on.seen_as_jpeg && trained_on.other_shape((320, 160)).is_some());
+    let fine = read.manifest.input.fine.unwrap();
+    assert_eq!((fine.width, fine.height), (320, 320));
+    let arrays = read.arrays("statistics.safetensors").unwrap();
+    assert!(arrays.names().any(|name| name == "fine.matrix"));
+    let out = String::from_utf8_lossy(&fitted.stdout);
+    assert!(
+        out.contains("narrowest damage") && out.contains("320×320"),
+        "{out}"
+    );
     let mut inspector = Inspector::from_bundle(&read, None).unwrap();
     aecsad_inspect::golden::verify(&read, &mut inspector)
         .unwrap()
