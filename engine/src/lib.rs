@@ -49,11 +49,13 @@ pub struct Network {
     state: TypedSimpleState,
 }
 
-/// An input: its shape and its values, row-major.
+/// An input.
+///
+/// *Shapes*: the first slice is the shape of the second, whose values are row-major.
 pub type Input<'a> = (&'a [usize], &'a [f32]);
 
 impl Network {
-    /// `name` is for messages; `onnx` the file's bytes.
+    /// Loads the ONNX file with these bytes. `name` is for messages.
     pub fn load(name: &str, onnx: &[u8]) -> Result<Self, NetworkError> {
         Self::planned(name, || plan(onnx, None))
     }

@@ -31,7 +31,9 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// None for a frame whose buffer is not of its size.
+    /// `None` for a frame whose buffer is not of its size.
+    ///
+    /// *Shapes*: `map` is `[SIDE, SIDE]`.
     pub fn new(frame: Frame, map: Option<Vec<f32>>, rejected: bool) -> Option<Self> {
         let picture = RgbImage::from_raw(frame.width, frame.height, frame.rgb)?;
         Some(Tile {

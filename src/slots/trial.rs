@@ -21,7 +21,8 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// `calibration` holds the ascending scores of the good parts that the bundle's threshold was set on.
+    /// *Shapes*: `calibration` is `[parts]`, the ascending scores of the good parts that the bundle's threshold was set
+    /// on.
     pub fn new(parts: u32, calibration: &[f32]) -> Self {
         let parts = parts.max(1) as usize;
         Trial {

@@ -9,7 +9,9 @@ use super::shape::Shape;
 /// Coverage from which a pixel belongs to a ground-truth region.
 pub const IN_REGION: f32 = 0.35;
 
-/// Alpha of a window of the picture, row by row, 0 to 1; zero outside the window.
+/// Alpha of a window of the picture, 0 to 1; zero outside the window.
+///
+/// *Shapes*: `alpha` is `[height, width]`.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     pub x0: usize,

@@ -96,7 +96,9 @@ impl Exposure {
         }
     }
 
-    /// Exposes `scene` (linear, row by row, `size` wide) under `light`.
+    /// Exposes `scene` under `light`.
+    ///
+    /// *Shapes*: `scene` is `[size, size, 3]` in linear light.
     pub fn expose(
         &self,
         mut scene: Vec<[f32; 3]>,

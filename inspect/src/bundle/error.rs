@@ -25,7 +25,7 @@ pub enum BundleError {
     KeyFormat { from: String },
     #[error(
         "{}: there are {found} public keys in this folder where 1 to {limit} are expected; put the .pub file of \
-         whoever signs your bundles there", folder.display()
+         the key that signs your bundles there", folder.display()
     )]
     KeyFolder {
         folder: PathBuf,

@@ -8,11 +8,13 @@ pub struct Conformal {
 }
 
 impl Conformal {
+    /// *Shapes*: `scores` is `[parts]`, in any order.
     pub fn new(mut scores: Vec<f32>) -> Self {
         scores.sort_by(f32::total_cmp);
         Conformal { sorted: scores }
     }
 
+    /// The scores, ascending.
     pub fn scores(&self) -> &[f32] {
         &self.sorted
     }

@@ -14,6 +14,8 @@ const FEW: f64 = 10.0;
 const SKEWED: f64 = 2.0;
 
 /// The score above which a part is an outlier; `None` for scores without a spread.
+///
+/// *Shapes*: `scores` is `[parts]`, in any order.
 pub fn limit(scores: &[f32], far: f64) -> Option<f32> {
     let mut sorted: Vec<f64> = scores.iter().map(|s| f64::from(*s)).collect();
     sorted.sort_by(f64::total_cmp);

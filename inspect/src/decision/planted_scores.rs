@@ -51,6 +51,7 @@ impl PlantedScores {
         (z.ncols() == decision.voices.len()).then_some(PlantedScores { z })
     }
 
+    /// *Shapes*: `[anomalies, voices]`.
     pub fn z(&self) -> &Array2<f32> {
         &self.z
     }

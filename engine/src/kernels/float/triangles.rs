@@ -16,8 +16,9 @@ pub struct Triangles {
 }
 
 impl Triangles {
-    /// `packed` holds the rows of each matrix up to the diagonal, one after the other; what doesn't fill a matrix is
-    /// left out.
+    /// Takes the lower triangles of several matrices. Values that don't fill a matrix are ignored.
+    ///
+    /// *Shapes*: `packed` is `[matrices, rank · (rank + 1) / 2]`, each matrix row by row up to the diagonal.
     pub fn new(rank: usize, packed: &[f32]) -> Self {
         let mut values = Vec::new();
         for matrix in packed.chunks_exact((rank * (rank + 1) / 2).max(1)) {
@@ -43,8 +44,9 @@ impl Triangles {
         &self.values[index * size..][..size]
     }
 
-    /// Squared length of matrix `index` times `vector` (of `rank` values), or something above `enough` once it is
-    /// certain to be above.
+    /// Squared length of matrix `index` times `vector`, or a value above `enough` once it is certain to be above.
+    ///
+    /// *Shapes*: `vector` is `[rank]`.
     ///
     /// # Panics
     /// Without such a matrix, or with a vector of another length.

@@ -30,12 +30,14 @@ pub(crate) struct Attention {
     pub bounds: [f32; 2],
 }
 
-/// Maps in blocks, `[C / 8, cells, 8]`.
+/// Maps in blocks of channels.
+///
+/// *Shapes*: `[C / 8, cells, 8]` each.
 pub(crate) struct Maps<'a> {
     pub queries: &'a [f32],
     pub keys: &'a [f32],
     pub values: &'a [f32],
-    /// Has the shape of the output and is added before the clamp.
+    /// The residual, of the output's shape, added before the clamp.
     pub residual: Option<&'a [f32]>,
 }
 
