@@ -1,7 +1,11 @@
-//! Detects pictures of the same part: copies of one file, or a burst of a part that stands still. Statistics count such
-//! pictures once, because their spread is only the sensor's noise.
+//! Whether two pictures show the same part: copies of one file, or a burst of a part that stands still or trembles.
+//! Statistics take such pictures for one part, since a spread that is only the sensor's noise says nothing about other
+//! parts.
+
+mod shift;
 
 use crate::frame::Frame;
+use shift::Projections;
 
 /// Side of a block in pixels. Averaging over a block removes the sensor's noise and keeps the part's structure.
 const BLOCK: usize = 8;
@@ -31,6 +35,7 @@ pub struct View {
     mean: [f64; 3],
     /// Standard deviation over the blocks.
     contrast: [f64; 3],
+    projections: Projections,
 }
 
 impl View {
@@ -60,6 +65,7 @@ impl View {
             blocks,
             mean,
             contrast,
+            projections: Projections::of(frame),
         }
     }
 
@@ -83,12 +89,22 @@ impl View {
         root_mean_square(pixels) <= LEAST_TEXTURE
     }
 
-    /// Whether two pictures, with their views, show the same part at the same place.
+    /// Whether two pictures, with their views, show the same part, be it a few pixels off.
     pub fn same_part(&self, own: &Frame, other: &View, others: &Frame) -> bool {
-        let same_size = (own.width, own.height) == (others.width, others.height);
-        if !same_size || self.blocks.len() != other.blocks.len() {
+        if (own.width, own.height) != (others.width, others.height) {
             return false;
         }
+        if self.same_in_place(own, other, others) {
+            return true;
+        }
+        let Some(shift) = self.projections.shift_of(&other.projections) else {
+            return false;
+        };
+        let (own, others) = shift.overlap(own, others);
+        View::of(&own).same_in_place(&own, &View::of(&others), &others)
+    }
+
+    fn same_in_place(&self, own: &Frame, other: &View, others: &Frame) -> bool {
         let gain: [f64; 3] = std::array::from_fn(|c| match other.contrast[c] > 0.0 {
             true => (self.contrast[c] / other.contrast[c]).clamp(1.0 / MOST_GAIN, MOST_GAIN),
             false => 1.0,
@@ -271,12 +287,38 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_lies_two_pixels_off_is_another() {
+    fn a_picture_that_is_moved_a_little_shows_no_other_part() {
+        let shifted = |(right, down): (usize, usize), sigma, seed| {
+            let mut frame = picture(20, sigma, seed);
+            let margin = (down * SIDE + right) * 3;
+            frame.rgb.rotate_right(margin);
+            frame
+        };
         for sigma in [0.0, 1.0, 3.0, 6.0] {
-            assert!(
-                !same(&picture(20, sigma, 1), &picture(22, sigma, 2)),
-                "{sigma}"
-            );
+            for by in [(3, 0), (0, 3), (1, 6), (6, 6), (0, SIDE - 3)] {
+                let moved = shifted(by, sigma, 1);
+                let same = same(&picture(20, sigma, 2), &moved);
+                assert!(same, "{by:?} at {sigma}");
+            }
+            let moved = shifted((0, 12), sigma, 1);
+            assert!(!same(&picture(20, sigma, 2), &moved), "{sigma}");
+        }
+    }
+
+    #[test]
+    fn a_detail_that_lies_two_pixels_off_makes_another_part() {
+        // Beside a square that stays where it is.
+        let detail = |left: usize, sigma, seed| {
+            let mut frame = picture(20, sigma, seed);
+            for y in 90..110 {
+                let row = (y * SIDE + left) * 3;
+                frame.rgb[row..row + 60].fill(20);
+            }
+            frame
+        };
+        for sigma in [0.0, 1.0, 3.0, 6.0] {
+            let (own, other) = (detail(70, sigma, 1), detail(72, sigma, 2));
+            assert!(!same(&own, &other), "{sigma}");
         }
     }
 
@@ -287,7 +329,9 @@ mod tests {
             let frame = picture(left, 2.0, seed);
             distinct.is_new(View::of(&frame), &frame)
         };
-        let found: Vec<bool> = (0..9).map(|i| new(20 + 4 * (i / 3), i as u64)).collect();
+        let found: Vec<bool> = (0..9)
+            .map(|i| new(20 + 10 * (i / 3) + i % 3, i as u64))
+            .collect();
         assert_eq!(found, [true, false, false].repeat(3));
     }
 

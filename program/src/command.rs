@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process;
 
 use clap::Parser;
+use nix::sys::stat::{Mode, umask};
 
 use crate::failure::{ExitCode, Failure};
 use crate::panics::is_expected;
@@ -24,6 +25,7 @@ pub fn run<Arguments: Parser>(
     start_log();
     explain_panics(name);
     leave_when_stopped(name);
+    share_what_root_writes();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) if answer.use_stderr() => {
@@ -46,6 +48,14 @@ pub fn run<Arguments: Parser>(
     }
 }
 
+/// A technician who is root writes for the station's user: whatever root's umask, others may read what a program makes,
+/// but for what is secret and says so itself.
+fn share_what_root_writes() {
+    if nix::unistd::geteuid().is_root() {
+        umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    }
+}
+
 /// Prints a command-line error like any other message.
 fn refuse(answer: &clap::Error) {
     let acts = |argument: OsString| {
@@ -60,20 +70,18 @@ fn refuse(answer: &clap::Error) {
     message.lines().for_each(standard_streams::note);
 }
 
-/// Warnings go to standard error, one line each.
+/// Warnings go to standard error, one line each. Where a line comes from in the program is for its developers only.
 fn start_log() {
     let level = env_logger::Env::default().default_filter_or("warn");
     env_logger::Builder::from_env(level)
         .format(|out, record| {
             let message = record.args().to_string();
-            writeln!(
-                out,
-                "[{} {:<5} {}] {}",
-                out.timestamp(),
-                record.level(),
-                record.target(),
-                printable(&message)
-            )
+            let (time, level) = (out.timestamp(), record.level());
+            let target = match level > log::Level::Info {
+                true => format!(" {}", record.target()),
+                false => String::new(),
+            };
+            writeln!(out, "[{time} {level}{target}] {}", printable(&message))
         })
         .init();
 }

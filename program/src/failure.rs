@@ -51,10 +51,24 @@ impl Failure {
     pub fn unwritable(path: &Path, source: &io::Error) -> Self {
         Failure::new(
             format_args!(
-                "{} can't be written ({source}): free space there or name another place",
-                path.display()
+                "{} can't be written ({source}): {}",
+                path.display(),
+                advice(source)
             ),
             ExitCode::Storage,
         )
+    }
+}
+
+/// What to do about an output that can't be written.
+pub fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free space there or name another place"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "give this user write permission there or name another place"
+        }
+        _ => "name another place",
     }
 }

@@ -1,13 +1,60 @@
 //! Protects the files that a command reads from being replaced by its outputs.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::Metadata;
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Device and inode of each protected file.
 static KEPT: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// A path on the command line whose file is read. From its being named on, no output is written over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input(PathBuf);
+
+impl Input {
+    /// A default, which is not read where another path is named.
+    pub fn unless_named(path: PathBuf) -> Self {
+        Input(path)
+    }
+}
+
+impl From<OsString> for Input {
+    fn from(path: OsString) -> Self {
+        let path = PathBuf::from(path);
+        keep(&path);
+        Input(path)
+    }
+}
+
+impl From<Input> for OsString {
+    fn from(input: Input) -> Self {
+        input.0.into()
+    }
+}
+
+impl From<Input> for PathBuf {
+    fn from(input: Input) -> Self {
+        input.0
+    }
+}
+
+impl Deref for Input {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for Input {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
 
 /// Refuses from here on to write an output to the file at `path`, by whatever name.
 pub fn keep(path: &Path) {

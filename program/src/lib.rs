@@ -5,6 +5,7 @@
 
 #[cfg(feature = "command")]
 pub mod command;
+mod counted;
 mod failure;
 pub mod inputs;
 mod panics;
@@ -19,7 +20,8 @@ pub mod timestamp;
 pub mod whole_file;
 pub mod written_name;
 
-pub use failure::{ExitCode, Failure};
+pub use counted::counted;
+pub use failure::{ExitCode, Failure, advice};
 pub use panics::unless_it_panics;
 #[cfg(feature = "command")]
 pub use signals::stop_signals;

@@ -100,6 +100,10 @@ pub fn line_of(text: &str, at: usize) -> usize {
 }
 
 pub fn mistake(text: &str, mut error: ::toml::de::Error) -> Mistake {
+    if let Some(at) = lone_carriage_return(text) {
+        let reason = "it ends in CR alone, as lines did on old Macs: save the file with line ends LF or CRLF";
+        return Mistake::new(line_of(text, at), reason);
+    }
     let line = line_of(text, error.span().map_or(0, |span| span.start));
     // The parser's syntax errors have no key, so the line itself is examined.
     let is_syntax = text.parse::<::toml::Table>().is_err();
@@ -123,6 +127,11 @@ pub fn mistake(text: &str, mut error: ::toml::de::Error) -> Mistake {
         }
     };
     Mistake::new(line, &reason)
+}
+
+fn lone_carriage_return(text: &str) -> Option<usize> {
+    let mut ends = text.match_indices('\r').map(|(at, _)| at);
+    ends.find(|at| text.as_bytes().get(at + 1) != Some(&b'\n'))
 }
 
 /// What is wrong on a line that is not valid TOML, where the line shows it.
@@ -166,6 +175,9 @@ fn in_line(source: &str, message: &str) -> Option<String> {
         first if number(first) && word.contains(',') => Some(format!(
             "`{key}` is {word}: write decimals with a point"
         )),
+        first if number(first) && is_number(word) => Some(format!(
+            "`{key}` is {word}: that number is too large or too small to be read"
+        )),
         first if number(first) => Some(format!(
             "`{key}` is {word}: write a number alone, without a unit, and text in quotes"
         )),
@@ -177,6 +189,16 @@ fn in_line(source: &str, message: &str) -> Option<String> {
         _ => Some(format!("`{key}` has no value that can be read: {word}")),
     }
     .or_else(|| Some(format!("`{key}`: {}", plain(message))))
+}
+
+/// Whether it is written as TOML writes numbers.
+fn is_number(word: &str) -> bool {
+    let digits = word.replace('_', "");
+    let whole = |prefix, base| {
+        let digits = digits.strip_prefix(prefix);
+        digits.is_some_and(|digits| digits.chars().all(|c: char| c.is_digit(base)))
+    };
+    digits.parse::<f64>().is_ok() || whole("0x", 16) || whole("0o", 8) || whole("0b", 2)
 }
 
 /// The parser's messages in plain words.
@@ -290,6 +312,12 @@ mod tests {
                 "`count` is 40ms: write a number alone, without a unit",
             ),
             ("share = 0,5", "decimals with a point"),
+            ("count = 99_999_999_999_999_999_999", "too large"),
+            ("count = 0x1FFFFFFFFFFFFFFFF", "too large"),
+            (
+                "share = -1e400",
+                "`share` is -1e400: that number is too large",
+            ),
             ("kind", "neither a key with a value"),
             ("kind = \"a\"\nkind = \"b\"", "`kind` stands twice"),
             (
@@ -325,6 +353,8 @@ mod tests {
                 .contains("line 2: the section [section] stands twice"),
             "{error}"
         );
+        let error = toml::<File>("# A file.\r\n[section]\rkind = 3\r").unwrap_err();
+        assert!(error.line == 2 && error.reason.contains("CRLF"), "{error}");
         let error = toml::<File>("").unwrap_err();
         assert!(
             error.to_string().contains("`section` is missing"),

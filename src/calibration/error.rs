@@ -4,16 +4,18 @@ use std::path::PathBuf;
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::decision::planted_scores::Caught;
+use aecsad_program::counted;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrationError {
     #[error(
-        "{found} usable parts are too few to calibrate on, {needed} are needed: let more good parts pass"
+        "{needed} usable parts are needed to calibrate on, and {found} came: let more good parts pass"
     )]
     TooFew { found: usize, needed: usize },
     #[error(
-        "{pictures} pictures show only {parts} different parts: let good parts pass while the camera takes pictures \
-         (--keep-duplicates counts each picture, where parts really are that alike)"
+        "{pictures} pictures show only {}: let good parts pass while the camera takes pictures (--keep-duplicates counts \
+         each picture, where parts really are that alike)",
+        counted(parts, "different part")
     )]
     SameParts { pictures: usize, parts: usize },
     #[error(

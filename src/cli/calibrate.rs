@@ -11,7 +11,8 @@ use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::network::Team;
-use aecsad_program::inputs;
+use aecsad_program::counted;
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::note;
 use aecsad_program::timestamp::timestamp;
 use aecsad_program::whole_file;
@@ -34,7 +35,7 @@ use crate::station::{StationError, expectation};
 pub struct CalibrateArgs {
     /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: PathBuf,
+    pub config: Input,
     /// How many good parts to look at; as many as the false-reject rate needs if not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(FEWEST as i64..=100_000))]
     pub parts: Option<u32>,
@@ -66,10 +67,6 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn run(args: &CalibrateArgs) -> Result<()> {
     say_station_file(&args.config);
     let config = StationConfig::load(&args.config)?;
-    config
-        .inputs(&args.config)
-        .iter()
-        .for_each(|input| inputs::keep(input));
     let bundle = config.bundle.read()?;
     // The output is checked before any part is inspected.
     let read = config.bundle.calibration_place(&bundle.manifest.product)?;
@@ -203,15 +200,15 @@ fn report(parts: &CollectedParts, fit: &Fit, own: &Decision, sheet: &Path) -> St
     if parts.repeats > 0 {
         let _ = writeln!(
             text,
-            "{} pictures showed a part that had been seen already and count once",
-            parts.repeats
+            "{} showed a part that had been seen already; each part counts once",
+            counted(parts.repeats, "picture")
         );
     }
     if parts.blank > 0 {
         let _ = writeln!(
             text,
-            "{} pictures showed nothing and were left out",
-            parts.blank
+            "left out: {} showing nothing",
+            counted(parts.blank, "picture")
         );
     }
     if !fit.left_out.is_empty() {

@@ -1,12 +1,14 @@
 //! `aecsad check`: one line for each thing that a station needs, with a remedy for each failure.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::read_image_by_content;
 use aecsad_inspect::network::Team;
+use aecsad_program::counted;
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::print_line;
 use clap::Args;
 
@@ -33,7 +35,7 @@ const FINE_ENOUGH: Duration = Duration::from_millis(1);
 pub struct CheckArgs {
     /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: PathBuf,
+    pub config: Input,
 }
 
 pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
@@ -69,7 +71,8 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         match &config.camera {
             CameraConfig::Folder { path, period } => {
                 report.line("camera", PacedFolder::open(path, *period), |source| {
-                    format!("{} images in {}", source.images().len(), shown(path))
+                    let images = counted(source.images().len(), "image");
+                    format!("{images} in {}", shown(path))
                 });
             }
             CameraConfig::V4l2(settings) => {

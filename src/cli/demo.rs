@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::print_line;
 use aecsad_program::whole_file;
 use clap::Args;
@@ -39,10 +40,10 @@ pub enum DemoError {
 pub struct DemoArgs {
     /// The demo's station file; its device is replaced by the simulated actuator
     #[arg(long, default_value = "calibration/demo.toml")]
-    pub config: PathBuf,
+    pub config: Input,
     /// What is known of the parts: CSV with the columns image,label; any label but `good` is a bad part
     #[arg(long, default_value = "models/demo-parts/parts.csv")]
-    pub parts: PathBuf,
+    pub parts: Input,
     /// Where the table, the actuator's log and the contact sheet go
     #[arg(long, default_value = "out/demo")]
     pub out: PathBuf,

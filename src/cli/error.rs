@@ -2,7 +2,7 @@
 //! each to an exit code, so that a script can distinguish a bad image from a bad bundle.
 
 use aecsad_program::standard_streams::STANDARD_OUTPUT;
-use aecsad_program::{ExitCode, Failure};
+use aecsad_program::{ExitCode, Failure, advice};
 
 use crate::calibration::CalibrationError;
 use crate::camera::CameraError;
@@ -40,7 +40,7 @@ pub enum Error {
     Monitor(#[from] crate::monitor::MonitorError),
     #[error(transparent)]
     Watchdog(#[from] crate::station::watchdog::WatchdogError),
-    #[error("{} can't be written ({source}): free space there or name another place", path.display())]
+    #[error("{} can't be written ({source}): {}", path.display(), advice(source))]
     Unwritable {
         path: std::path::PathBuf,
         source: std::io::Error,
@@ -105,7 +105,7 @@ impl Error {
             Error::Config(_) => ExitCode::Config,
             Error::Simulator(SimulatorError::Log(_)) => ExitCode::Storage,
             Error::Reject(_) | Error::Simulator(_) => ExitCode::Device,
-            Error::Journal(JournalError::NoTime(_) | JournalError::Missing(_)) => ExitCode::Input,
+            Error::Journal(JournalError::Missing(_)) => ExitCode::Input,
             Error::Journal(JournalError::NotKept(_)) => ExitCode::Config,
             Error::Journal(JournalError::NoThread(_)) => ExitCode::Engine,
             Error::Journal(_) => ExitCode::Storage,

@@ -9,6 +9,7 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::inventory::Count;
 use aecsad_inspect::image_files::ImageError;
 use aecsad_inspect::inspector::Verdict;
+use aecsad_program::counted;
 use aecsad_program::standard_streams::{failure, note, print};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::{on_one_line, written};
@@ -64,6 +65,8 @@ impl Finding {
             let score = scores.find(|(of, _)| *of == branch);
             score.map(|(_, z)| z.to_string()).unwrap_or_default()
         }));
+        let threshold = verdict.map(|v| v.limits.threshold.to_string());
+        fields.push(threshold.unwrap_or_default());
         fields
     }
 
@@ -163,7 +166,8 @@ impl From<&Count> for JsonCount {
 
 fn header() -> Vec<&'static str> {
     let branches = Branch::ALL.iter().map(|b| b.name());
-    COLUMNS.into_iter().chain(branches).collect()
+    let columns = COLUMNS.into_iter().chain(branches);
+    columns.chain(["threshold"]).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,7 +282,8 @@ impl Findings {
         } = self.counts;
         let total = good + bad + unreadable;
         self.aside(&format!(
-            "{total} images: {good} good, {bad} bad, {unreadable} unreadable"
+            "{}: {good} good, {bad} bad, {unreadable} unreadable",
+            counted(total, "image")
         ));
         Ok(self.counts)
     }

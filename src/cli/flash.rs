@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aecsad_inspect::bundle::{Bundle, BundleError};
 use aecsad_inspect::golden;
 use aecsad_inspect::inspector::Inspector;
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::note;
 use clap::Args;
 
@@ -19,7 +20,7 @@ use crate::slots::{FlashRequest, Flashed, Slots, SlotsError};
 pub struct FlashArgs {
     /// The bundle; - for standard input
     #[arg(value_name = "FILE")]
-    pub bundle: PathBuf,
+    pub bundle: Input,
     #[command(flatten)]
     pub place: SlotsArgs,
     /// Accept a version below the one that the station has proven; this is recorded

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aecsad_program::inputs;
+use aecsad_program::inputs::{self, Input};
 use aecsad_program::standard_streams::{note, print_line};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::written;
@@ -13,11 +13,11 @@ use clap::Args;
 use super::findings::{io_error, unwritable};
 use super::{say_station_file, station_file};
 use crate::cli::error::Result;
-use crate::journal::{self, Filter, JournalError, Record, parse_time, show_time};
+use crate::journal::{self, Filter, JournalError, NoTime, Record, parse_time, show_time};
 use crate::line::Cause;
 use crate::station::config::StationConfig;
 
-const HEADER: [&str; 15] = [
+const HEADER: [&str; 16] = [
     "run",
     "part",
     "captured",
@@ -33,22 +33,23 @@ const HEADER: [&str; 15] = [
     "bundle",
     "picture",
     "counts",
+    "threshold",
 ];
 
 #[derive(Args)]
 pub struct HistoryArgs {
     /// The station file, which names the journal; if not given, station.toml here, else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: PathBuf,
+    pub config: Input,
     /// The journal's folder, instead of the station file's
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
     /// Parts captured from then on: 2026-11-24, 2026-11-24T15:04 (UTC), or how long ago: 90m, 8h, 7d
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub since: Option<i64>,
     /// Parts captured before then
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub until: Option<i64>,
     /// Only parts decided so; several with commas
     #[arg(long, value_delimiter = ',', value_parser = Cause::ALL.map(Cause::name))]
     pub cause: Vec<String>,
@@ -66,6 +67,12 @@ pub struct HistoryArgs {
     pub csv: Option<PathBuf>,
 }
 
+/// In milliseconds since 1970.
+fn time_ms(text: &str) -> Result<i64, NoTime> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    parse_time(text, now.unwrap_or_default().as_millis() as i64)
+}
+
 pub fn run(args: &HistoryArgs) -> Result<()> {
     let folder = match &args.journal {
         Some(folder) => folder.clone(),
@@ -74,22 +81,13 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
             let config = StationConfig::load(&args.config)?;
             config
                 .journal
-                .ok_or_else(|| JournalError::NotKept(args.config.clone()))?
+                .ok_or_else(|| JournalError::NotKept(args.config.to_path_buf()))?
                 .path
         }
     };
-    let now_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis() as i64;
-    let time = |text: &Option<String>| {
-        text.as_deref()
-            .map(|text| parse_time(text, now_ms))
-            .transpose()
-    };
     let filter = Filter {
-        since_ms: time(&args.since)?,
-        until_ms: time(&args.until)?,
+        since_ms: args.since,
+        until_ms: args.until,
         causes: args.cause.clone(),
         run: args.run,
         part: args.part,
@@ -115,23 +113,26 @@ pub fn run(args: &HistoryArgs) -> Result<()> {
 
 fn show(folder: &Path, filter: &Filter) -> Result<Vec<JournalError>> {
     let mut shown = 0;
-    print_line(format_args!(
-        "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  fallen",
-        "captured", "run", "part", "cause", "score", "p", "branch", "pulse"
-    ));
     let unread = journal::find(folder, filter, &mut |r| {
+        if shown == 0 {
+            print_line(format_args!(
+                "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>9}  {:>7}  {:<10}  {:<11}  fallen",
+                "captured", "run", "part", "cause", "score", "threshold", "p", "branch", "pulse"
+            ));
+        }
         shown += 1;
         let number = |value: Option<f64>, digits: usize| {
             value.map_or("-".into(), |v| format!("{v:.digits$}"))
         };
         print_line(format_args!(
-            "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>7}  {:<10}  {:<11}  {}{}",
+            "{:<24}  {:>4}  {:>7}  {:<12}  {:>9}  {:>9}  {:>7}  {:<10}  {:<11}  {}{}",
             show_time(r.captured_ms),
             r.run,
             r.part,
             r.cause,
             number(r.score, 3),
-            number(r.p_value, 4),
+            number(r.threshold, 3),
+            r.p_in_words(),
             r.branch.as_deref().unwrap_or("-"),
             r.pulse,
             fallen(&r, "-"),
@@ -201,6 +202,7 @@ fn fields(r: &Record, folder: &Path) -> [String; HEADER.len()] {
         r.picture(folder)
             .map_or(String::new(), |path| written(&path)),
         r.counts.clone(),
+        number(r.threshold),
     ]
 }
 

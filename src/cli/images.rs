@@ -20,12 +20,12 @@ pub struct InputImage {
 }
 
 /// The images in `inputs`, folder by folder, each once.
-pub fn gather(inputs: &[PathBuf]) -> Result<Vec<InputImage>> {
+pub fn gather(inputs: &[impl AsRef<Path>]) -> Result<Vec<InputImage>> {
     let mut images = Vec::new();
     let mut seen = BTreeSet::new();
     let mut root: Option<PathBuf> = None;
     for input in inputs {
-        let (folder, files) = open(input)?;
+        let (folder, files) = open(input.as_ref())?;
         for (file, below) in files {
             let absolute = folder.join(&below);
             if seen.insert(absolute.clone()) {
@@ -151,7 +151,7 @@ mod tests {
         for name in ["a.png", "a.jpg"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let images = gather(&[folder.path().into()]).unwrap();
+        let images = gather(&[folder.path()]).unwrap();
         let error = check_names(&images).unwrap_err();
         assert!(matches!(error, InspectError::SameName { .. }));
     }
@@ -160,7 +160,7 @@ mod tests {
     fn pictures_never_go_over_the_images() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.png"), "").unwrap();
-        let images = gather(&[folder.path().into()]).unwrap();
+        let images = gather(&[folder.path()]).unwrap();
         assert!(check_apart(&images, folder.path()).is_err());
         assert!(check_apart(&images, &folder.path().join("maps")).is_ok());
     }

@@ -18,7 +18,7 @@ use aecsad_inspect::image_files::{
     ImageError, is_jpeg, read_image_by_content, read_image_of_depth,
 };
 use aecsad_inspect::inspector::Inspector;
-use aecsad_program::inputs;
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::note;
 use aecsad_program::whole_file::{self, WholeFile};
 use clap::Args;
@@ -59,10 +59,10 @@ pub enum InspectError {
 pub struct InspectArgs {
     /// The bundle to judge with
     #[arg(long, value_name = "FILE")]
-    pub bundle: PathBuf,
+    pub bundle: Input,
     /// Images, and folders with images in them or their sub-folders
     #[arg(required = true, value_name = "IMAGE|DIR")]
-    pub inputs: Vec<PathBuf>,
+    pub inputs: Vec<Input>,
     /// Write a line for each image to this file, once all are judged; - is standard output
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
@@ -83,10 +83,6 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs) -> Result<()> {
     let stop = stop_on_signal()?;
     let images = images::gather(&args.inputs)?;
-    inputs::keep(&args.bundle);
-    images
-        .iter()
-        .for_each(|image| inputs::keep(&image.absolute));
     let writer = MapWriter {
         maps: args.maps.as_deref(),
         pictures: args.heatmaps.as_deref(),

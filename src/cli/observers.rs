@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use aecsad_program::counted;
+
 use super::table::Table;
 use crate::cli::error::Result;
 use crate::journal::{Pictures, Record, Run, Writer};
@@ -184,8 +186,10 @@ impl<'k> Observers<'k> {
             metrics.set(&snapshot(totals, health, self.outlets.journal.as_ref()));
         }
         self.watchdog.show_status(&format!(
-            "{} parts, {} bad, {} alarms",
-            totals.parts, totals.bad, totals.alarms
+            "{}, {} bad, {}",
+            counted(totals.parts, "part"),
+            totals.bad,
+            counted(totals.alarms, "alarm")
         ));
     }
 

@@ -10,7 +10,7 @@ use crate::slots::Slots;
 #[derive(Args)]
 pub struct SelectArgs {
     /// The product, as `aecsad slots` names it
-    #[arg(value_name = "PRODUCT")]
+    #[arg(value_name = "PRODUCT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub product: String,
     #[command(flatten)]
     pub place: SlotsArgs,

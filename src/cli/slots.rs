@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use aecsad_inspect::bundle::{BundleError, KeyRing, Manifest, Trust};
+use aecsad_program::inputs::Input;
 use clap::Args;
 
 use super::{print_all, print_lines, say_station_file, station_file};
@@ -23,7 +24,7 @@ pub struct SlotsArgs {
     /// The station file, whose section [bundle] names the folders of slots and keys; if not given, station.toml here,
     /// else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: PathBuf,
+    pub config: Input,
     /// The folder of slots, instead of the station file's
     #[arg(long, value_name = "DIR", requires = "keys")]
     pub slots: Option<PathBuf>,
@@ -59,7 +60,7 @@ impl SlotsArgs {
             trial_parts,
         } = config.source.clone()
         else {
-            let path = self.config.clone();
+            let path = self.config.to_path_buf();
             return Err(SlotsError::NotConfigured { path }.into());
         };
         Ok(Place {

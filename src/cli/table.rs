@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use aecsad_program::counted;
 use aecsad_program::printable::printable;
 use aecsad_program::standard_streams::{note, print_line};
 use aecsad_program::whole_file::WholeFile;
@@ -18,7 +19,8 @@ use crate::cli::error::{Error, Result};
 use crate::station::Message;
 use crate::station::ledger::{LedgerEntry, Pulse, Row, Totals};
 
-const CSV_HEADER: &str = "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms";
+const CSV_HEADER: &str =
+    "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms,threshold";
 
 pub struct Table {
     /// On a terminal only.
@@ -102,8 +104,11 @@ impl Table {
     pub fn show_totals(&self, totals: &Totals) {
         if let Some(bar) = &self.totals_line {
             bar.set_message(format!(
-                "parts, {} good, {} bad, {} alarms, {} pulses seen",
-                totals.good, totals.bad, totals.alarms, totals.pulsed
+                "parts, {} good, {} bad, {}, {} seen",
+                totals.good,
+                totals.bad,
+                counted(totals.alarms, "alarm"),
+                counted(totals.pulsed, "pulse")
             ));
         }
     }
@@ -166,7 +171,7 @@ impl Table {
         };
         // Each row is written at once, so that a power cut loses no earlier row.
         let row = format!(
-            "{},{},{},{},{},{},{},{pulse_error_ms}\n",
+            "{},{},{},{},{},{},{},{pulse_error_ms},{}\n",
             row.part,
             quoted(&image.unwrap_or_default()),
             row.cause.name(),
@@ -175,6 +180,9 @@ impl Table {
             verdict.map(|v| v.branch.to_string()).unwrap_or_default(),
             verdict
                 .map(|v| format!("{:.3}", v.latency.as_secs_f64() * 1e3))
+                .unwrap_or_default(),
+            verdict
+                .map(|v| v.limits.threshold.to_string())
                 .unwrap_or_default(),
         );
         csv.write_all(row.as_bytes())
@@ -276,8 +284,8 @@ fn pairs(row: &Row) -> String {
 fn summary(totals: &Totals) -> [String; 3] {
     [
         format!(
-            "{} parts: {} good, {} bad, {} without a verdict ({} late, {} queue full, {} engine error, {} no frame)",
-            totals.parts,
+            "{}: {} good, {} bad, {} without a verdict ({} late, {} queue full, {} engine error, {} no frame)",
+            counted(totals.parts, "part"),
             totals.good,
             totals.bad,
             totals.late + totals.queue_full + totals.engine_error + totals.no_frame,
@@ -287,9 +295,11 @@ fn summary(totals: &Totals) -> [String; 3] {
             totals.no_frame,
         ),
         format!(
-            "{} pulses seen by the actuator, {} not reported, {} not possible",
-            totals.pulsed, totals.unconfirmed, totals.impossible
+            "{} seen by the actuator, {} not reported, {} not possible",
+            counted(totals.pulsed, "pulse"),
+            totals.unconfirmed,
+            totals.impossible
         ),
-        format!("{} alarms", totals.alarms),
+        counted(totals.alarms, "alarm"),
     ]
 }

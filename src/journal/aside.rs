@@ -1,6 +1,7 @@
 //! Puts an unusable journal aside. It is never deleted: it stays beside the new one, and `history` reads both.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the file that is written to.
@@ -34,8 +35,17 @@ pub(super) fn put_aside(path: &Path, kind: &str) -> io::Result<Option<PathBuf>> 
 
 /// The journals that were put aside, the oldest first.
 pub(super) fn journals(folder: &Path) -> Vec<PathBuf> {
-    let found = numbered(folder, ".sqlite").into_iter();
-    found.map(|(_, path)| path).collect()
+    let identity = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    let mut seen = vec![identity(&folder.join(FILE))];
+    let mut found = Vec::new();
+    for (_, path) in numbered(folder, ".sqlite") {
+        let identity = identity(&path);
+        if identity.is_none() || !seen.contains(&identity) {
+            seen.push(identity);
+            found.push(path);
+        }
+    }
+    found
 }
 
 fn numbered(folder: &Path, kind: &str) -> Vec<(u32, PathBuf)> {
@@ -77,5 +87,16 @@ mod tests {
             names.map(|n| folder.path().join(n))
         );
         assert!(folder.path().join("damaged-2.sqlite-wal").is_file());
+    }
+
+    #[test]
+    fn a_link_that_leads_to_the_journal_of_today_is_no_other_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        std::os::unix::fs::symlink(FILE, &path).unwrap();
+        let aside = put_aside(&path, ".sqlite").unwrap().unwrap();
+        assert_eq!(journals(folder.path()), [aside], "it leads nowhere");
+        std::fs::write(&path, "a new journal").unwrap();
+        assert_eq!(journals(folder.path()), [""; 0].map(PathBuf::from));
     }
 }

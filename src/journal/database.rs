@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, params};
 
 use super::aside::{ENDINGS, FILE, with_ending};
-use super::reading::has_counts;
+use super::reading::has_column;
 use super::{JournalError, Record};
 use crate::ownership::{create_folder, hand_over};
 
@@ -34,14 +34,22 @@ const SCHEMA: &str = "
         fallen INTEGER,
         latency_ms REAL,
         bundle TEXT NOT NULL,
-        counts TEXT NOT NULL DEFAULT ''
+        counts TEXT NOT NULL DEFAULT '',
+        threshold REAL,
+        calibration_parts INTEGER
     );
     CREATE INDEX IF NOT EXISTS parts_by_time ON parts (captured_ms);";
 
-const ADD_COUNTS: &str = "ALTER TABLE parts ADD COLUMN counts TEXT NOT NULL DEFAULT ''";
+/// Columns that a journal of an earlier version may lack, with their types.
+pub(super) const ADDED: [(&str, &str); 3] = [
+    ("counts", "TEXT NOT NULL DEFAULT ''"),
+    ("threshold", "REAL"),
+    ("calibration_parts", "INTEGER"),
+];
 
 const INSERT: &str = "INSERT INTO parts (run, part, captured_ms, cause, score, p_value, branch, branches, pulse, \
-    pulse_error_ms, fallen, latency_ms, bundle, counts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    pulse_error_ms, fallen, latency_ms, bundle, counts, threshold, calibration_parts) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
 pub struct Database {
     connection: Connection,
@@ -94,9 +102,12 @@ impl Database {
         // A commit is on the disk when it returns. There is one per second, and only this thread waits for it.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
-        // The journal is of a version without the column `counts`.
-        if !has_counts(&connection)? {
-            connection.execute_batch(ADD_COUNTS)?;
+        // The journal is of a version without these columns.
+        for (name, kind) in ADDED {
+            if !has_column(&connection, name)? {
+                let add = format!("ALTER TABLE parts ADD COLUMN {name} {kind}");
+                connection.execute_batch(&add)?;
+            }
         }
         // Another program's table of that name may lack a column.
         drop(connection.prepare(INSERT)?);
@@ -151,7 +162,9 @@ impl Database {
                     r.fallen,
                     r.latency_ms,
                     r.bundle,
-                    r.counts
+                    r.counts,
+                    r.threshold,
+                    r.calibration_parts
                 ])?;
                 last = transaction.last_insert_rowid();
             }
@@ -266,6 +279,8 @@ pub(super) mod tests {
             fallen: Some(true),
             latency_ms: Some(30.0),
             bundle: "bottle 3".into(),
+            threshold: Some(2.0),
+            calibration_parts: Some(39),
         }
     }
 

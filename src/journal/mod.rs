@@ -3,6 +3,7 @@
 
 mod aside;
 mod database;
+mod locks;
 mod pictures;
 mod reading;
 mod salvage;
@@ -18,12 +19,13 @@ use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::Sender;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use aecsad_inspect::decision::conformal;
 use aecsad_inspect::inspector::Verdict;
 
 use crate::station::ledger::{Pulse, Row};
 pub use pictures::Pictures;
 use reading::JournalReader;
-pub use times::{parse_time, show_time};
+pub use times::{NoTime, parse_time, show_time};
 pub use writer::{Writer, WriterReport};
 
 #[derive(Debug, thiserror::Error)]
@@ -54,10 +56,6 @@ pub enum JournalError {
     Missing(PathBuf),
     #[error("the station file {} has no section `journal`: add it, or name the journal's folder with --journal", .0.display())]
     NotKept(PathBuf),
-    #[error(
-        "`{0}` is no time: give one like 2026-11-24, 2026-11-24T15:04, or how long ago, like 90m, 8h or 7d"
-    )]
-    NoTime(String),
     #[error("the journal's thread can't be started ({0}): free memory on this machine")]
     NoThread(std::io::Error),
 }
@@ -108,6 +106,10 @@ pub struct Record {
     pub fallen: Option<bool>,
     pub latency_ms: Option<f64>,
     pub bundle: String,
+    /// The score above which a part was rejected.
+    pub threshold: Option<f64>,
+    /// Good parts that the p-value ranks against.
+    pub calibration_parts: Option<u32>,
 }
 
 impl Record {
@@ -138,7 +140,16 @@ impl Record {
             fallen: row.fallen,
             latency_ms: verdict.map(|v| v.latency.as_secs_f64() * 1e3),
             bundle: bundle.into(),
+            threshold: verdict.map(|v| f64::from(v.limits.threshold)),
+            calibration_parts: verdict.map(|v| v.limits.calibration_parts as u32),
         }
+    }
+
+    /// The p-value for a person, `-` where there is none.
+    pub fn p_in_words(&self) -> String {
+        let parts = self.calibration_parts.unwrap_or(0) as usize;
+        let p_value = self.p_value.map(|p| p as f32);
+        p_value.map_or("-".into(), |p| conformal::in_words(p, parts))
     }
 
     /// The picture's file, if it still exists.
@@ -248,6 +259,16 @@ pub fn check(folder: &Path) -> Result<usize, JournalError> {
                     path,
                     reason: error.to_string(),
                 },
+            });
+        }
+        if let Some(process) = locks::holder(&path) {
+            return Err(JournalError::Database {
+                path,
+                reason: match process {
+                    1.. => format!("process {process} has locked it"),
+                    _ => "another process has locked it".into(),
+                },
+                advice: "close the program that holds it",
             });
         }
         JournalReader::open(&path)?.check()?;

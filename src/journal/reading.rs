@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row as SqlRow, ToSql};
 
 use super::aside::with_ending;
-use super::database::{BUSY_WAIT, latest_run};
+use super::database::{ADDED, BUSY_WAIT, latest_run};
 use super::salvage::Latest;
 use super::{Filter, JournalError, Record};
 
 pub(super) const COLUMNS: &str = "run, part, captured_ms, cause, score, p_value, branch, branches, pulse, \
-    pulse_error_ms, fallen, latency_ms, bundle, counts, id";
-pub(super) const ID: usize = 14;
+    pulse_error_ms, fallen, latency_ms, bundle, counts, threshold, calibration_parts, id";
+pub(super) const ID: usize = 16;
 
 /// One file of a journal, open for reading.
 pub(super) struct JournalReader {
@@ -177,7 +177,7 @@ impl JournalReader {
         let limit = filter.limit.map_or(-1, i64::from);
         let sql = format!(
             "SELECT {COLUMNS} FROM (SELECT *{} FROM parts WHERE {} ORDER BY id DESC LIMIT {limit}) ORDER BY id",
-            self.counts()?,
+            self.stand_ins()?,
             conditions.join(" AND ")
         );
         let mut select = self.connection.prepare(&sql)?;
@@ -191,12 +191,15 @@ impl JournalReader {
         Ok(())
     }
 
-    /// The expression for the column `counts`, which journals of earlier versions lack.
-    pub(super) fn counts(&self) -> rusqlite::Result<&'static str> {
-        Ok(match has_counts(&self.connection)? {
-            true => "",
-            false => ", '' AS counts",
-        })
+    /// The expressions for the columns that a journal of an earlier version lacks, as the end of a list of columns.
+    pub(super) fn stand_ins(&self) -> rusqlite::Result<String> {
+        let mut missing = String::new();
+        for (name, _) in ADDED {
+            if !has_column(&self.connection, name)? {
+                missing += &format!(", NULL AS {name}");
+            }
+        }
+        Ok(missing)
     }
 }
 
@@ -226,13 +229,15 @@ pub(super) fn record(row: &SqlRow<'_>) -> rusqlite::Result<Record> {
         fallen: row.get(10)?,
         latency_ms: row.get(11)?,
         bundle: row.get(12)?,
-        counts: row.get(13)?,
+        counts: row.get::<_, Option<String>>(13)?.unwrap_or_default(),
+        threshold: row.get(14)?,
+        calibration_parts: row.get(15)?,
     })
 }
 
-pub(super) fn has_counts(connection: &Connection) -> rusqlite::Result<bool> {
-    let columns = "SELECT count(*) FROM pragma_table_info('parts') WHERE name = 'counts'";
-    connection.query_row(columns, [], |row| row.get(0))
+pub(super) fn has_column(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let columns = "SELECT count(*) FROM pragma_table_info('parts') WHERE name = ?1";
+    connection.query_row(columns, [name], |row| row.get(0))
 }
 
 /// The path as an SQLite URI with an option.
@@ -352,29 +357,37 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_journal_of_before_counts_is_read_and_goes_on() {
+    fn a_journal_of_an_earlier_version_is_read_and_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
         drop(Database::open(folder.path()).unwrap());
         let connection = Connection::open(&file).unwrap();
         let before = "ALTER TABLE parts DROP COLUMN counts; \
+                      ALTER TABLE parts DROP COLUMN threshold; \
+                      ALTER TABLE parts DROP COLUMN calibration_parts; \
                       INSERT INTO parts (run, part, captured_ms, cause, branches, pulse, bundle) \
                       VALUES (1, 7, 5, 'bad', '', 'seen', 'demo 1')";
         connection.execute_batch(before).unwrap();
-        assert!(!has_counts(&connection).unwrap());
+        assert!(!has_column(&connection, "counts").unwrap());
         drop(connection);
-        let found = || -> Vec<(u32, String)> {
-            let found = found(folder.path(), &Filter::default());
-            found.into_iter().map(|r| (r.part, r.counts)).collect()
+        let found = || -> Vec<(u32, String, Option<f64>)> {
+            let found = found(folder.path(), &Filter::default()).into_iter();
+            found.map(|r| (r.part, r.counts, r.threshold)).collect()
         };
-        assert_eq!(found(), [(7, String::new())]);
+        assert_eq!(found(), [(7, String::new(), None)]);
         let counted = Record {
             counts: "found 3 of 2 (25×6 %)".into(),
             ..record(2, 8, "bad")
         };
         let mut database = Database::open(folder.path()).unwrap();
         database.add([&counted], 100).unwrap();
-        assert_eq!(found(), [(7, String::new()), (8, counted.counts)]);
+        assert_eq!(
+            found(),
+            [
+                (7, String::new(), None),
+                (8, counted.counts, counted.threshold)
+            ]
+        );
     }
 
     /// Parts 1 to `count`, 20 or so to a page of 4096 bytes.

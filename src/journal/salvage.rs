@@ -64,7 +64,7 @@ impl JournalReader {
         [from, to]: [i64; 2],
         take: &mut dyn FnMut(i64, rusqlite::Result<Record>) -> bool,
     ) -> rusqlite::Result<()> {
-        let table = format!("(SELECT *{} FROM parts NOT INDEXED)", self.counts()?);
+        let table = format!("(SELECT *{} FROM parts NOT INDEXED)", self.stand_ins()?);
         let sql = format!("SELECT {COLUMNS} FROM {table} WHERE {which}");
         let mut select = self.connection.prepare(&sql)?;
         let mut rows = match which.contains("?2") {

@@ -8,7 +8,7 @@ use aecsad_inspect::golden::EXPECTED;
 use crate::fixture::{Fixture, TOLERANCE, aecsad, stderr, stdout};
 
 const HEADER: &str = "path,score,verdict,p_value,branch,latency_ms,\
-                      histogram,layout,local,global,position,patch,pooled,context,lgst,inventory,fine_position,fine_patch";
+                      histogram,layout,local,global,position,patch,pooled,context,lgst,inventory,fine_position,fine_patch,threshold";
 
 fn records(text: &str) -> Vec<csv::StringRecord> {
     assert_eq!(text.lines().next(), Some(HEADER));

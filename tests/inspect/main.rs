@@ -6,6 +6,7 @@ mod bench;
 mod fixture;
 mod inspect;
 mod outputs;
+mod paths;
 mod refusals;
 mod unlike;
 mod verify;

@@ -39,7 +39,7 @@ fn an_unreadable_image_among_good_ones_is_named_and_the_others_are_judged() {
         ["good", "unreadable", "good", "unreadable", "unreadable"]
     );
     assert!(
-        rows.contains("\n001.png,,unreadable,,,,,,,,,,,,,,,\n"),
+        rows.contains("\n001.png,,unreadable,,,,,,,,,,,,,,,,\n"),
         "{rows}"
     );
 }

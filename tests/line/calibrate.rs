@@ -104,7 +104,7 @@ fn a_belt_that_stands_is_refused() {
     let (code, stderr, _) = calibrate(&line, &[]);
     assert_eq!(code, 3, "{stderr}");
     assert!(
-        stderr.contains("show only 1 different parts: let good parts pass"),
+        stderr.contains("show only 1 different part: let good parts pass"),
         "{stderr}"
     );
     assert!(!line.path("calibration.toml").exists());
@@ -143,4 +143,87 @@ fn a_cap_on_the_lens_is_named() {
         stderr.contains("show nothing") && stderr.contains("cap on the lens"),
         "{stderr}"
     );
+}
+
+/// Copies of a picture, moved by so many pixels to the right and down; what enters at the border is drawn out.
+fn moved(picture: &str, by: [i32; 2], to: &Path) {
+    let picture = image::open(picture).unwrap().to_rgb8();
+    let (width, height) = picture.dimensions();
+    let from = |at: u32, by: i32, length: u32| (at as i32 - by).clamp(0, length as i32 - 1) as u32;
+    let moved = RgbImage::from_fn(width, height, |x, y| {
+        *picture.get_pixel(from(x, by[0], width), from(y, by[1], height))
+    });
+    moved.save(to).unwrap();
+}
+
+#[test]
+fn a_burst_of_parts_that_tremble_counts_each_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pictures = Vec::new();
+    for (at, good) in good_parts().take(20).enumerate() {
+        let to = folder.path().join(format!("{at}.png"));
+        moved(&good, [[3, -3], [-2, 1], [0, 3]][at % 3], &to);
+        pictures.extend([good, to.display().to_string()]);
+    }
+    let line = station(pictures);
+    let (code, stderr, stdout) = calibrate(&line, &[]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stdout.contains("19 pictures showed a part that had been seen"),
+        "{stdout}"
+    );
+    assert_eq!(calibration(&line).parts, 20);
+}
+
+#[test]
+fn what_calibrate_reads_or_draws_is_no_place_for_its_result() {
+    let line = station(good_parts().take(20));
+    let before = std::fs::read(line.path("station.toml")).unwrap();
+    for (out, what) in [
+        ("station.toml", "this command reads it"),
+        ("c.png", "a picture of the parts goes there"),
+        ("frames", "it is a folder"),
+    ] {
+        let (code, stderr, _) = calibrate(&line, &["--out", out]);
+        assert!(code == 7 && stderr.contains(what), "{stderr}");
+        assert!(!stderr.contains("free space"), "{stderr}");
+    }
+    assert!(std::fs::read(line.path("station.toml")).unwrap() == before);
+}
+
+#[test]
+fn what_root_writes_with_a_narrow_umask_the_station_s_user_can_read() {
+    use std::os::unix::fs::PermissionsExt;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let line = station(std::iter::once(part(57)).chain(good_parts().take(20)));
+    line.change("[conveyor]", "[journal]\npath = \"journal\"\n[conveyor]");
+    line.change("travel_ms = 1000", "travel_ms = 9000");
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let with_umask = |command: &str| {
+        let shell = format!("umask 077; exec {} {command}", super::AECSAD);
+        let mut shell_command = std::process::Command::new("sh");
+        shell_command
+            .args(["-c", &shell])
+            .current_dir(line.path(""));
+        let (code, text) = said(&shell_command.output().unwrap());
+        assert_eq!(code, 0, "{text}");
+    };
+    with_umask("calibrate");
+    with_umask("run --limit 2 --csv rows.csv");
+    for (name, mode) in [
+        ("calibration.toml", 0o644),
+        ("calibration.png", 0o644),
+        ("rows.csv", 0o644),
+        ("journal", 0o755),
+        ("journal/parts.sqlite", 0o644),
+        ("journal/pictures", 0o755),
+        ("journal/pictures/000001-00000001.png", 0o644),
+    ] {
+        let found = line.path(name).metadata();
+        let found = found.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let found = found.permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
 }

@@ -67,7 +67,7 @@ fn history_finds_parts_by_what_is_asked_and_writes_them_as_csv() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 13);
 
     for (flags, code, what) in [
-        (["--since", "yesterday"], 3, "is no time"),
+        (["--since", "yesterday"], 2, "is no time"),
         (["--cause", "ugly"], 2, "queue_full"),
         (["--csv", "/proc/parts.csv"], 7, "/proc/parts.csv"),
     ] {
@@ -280,4 +280,54 @@ fn read_permission_is_enough_for_the_journal_and_nothing_is_written_beside_it() 
         code == 7 && text.contains("execute permission on the folder"),
         "{text}"
     );
+}
+
+#[test]
+fn a_journal_that_another_program_has_locked_fails_the_check() {
+    let line = with_journal(4);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    run(&line, "2");
+    assert!(checked(&line).starts_with("ok"), "{}", checked(&line));
+    let path = line.path("journal/parts.sqlite");
+    for mode in ["WAL", "DELETE"] {
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.pragma_update(None, "journal_mode", mode).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let check = checked(&line);
+        assert!(check.starts_with("FAIL"), "{mode}: {check}");
+        let holder = format!("process {} has locked it", std::process::id());
+        assert!(check.contains(&holder), "{mode}: {check}");
+        other.execute_batch("COMMIT").unwrap();
+        assert!(checked(&line).starts_with("ok"), "{}", checked(&line));
+    }
+}
+
+#[test]
+fn history_prints_each_record_once_and_nothing_before_an_error() {
+    let line = with_journal(4);
+    let _actuator = line.actuator("pulses.csv", &[]);
+    // The new journal takes the place that the link leads to.
+    std::fs::create_dir(line.path("journal")).unwrap();
+    std::os::unix::fs::symlink("parts.sqlite", line.path("journal/parts.sqlite")).unwrap();
+    let text = run(&line, "4");
+    assert!(text.contains("damaged-1.sqlite"), "{text}");
+    assert_eq!(found(&line, &[], "part"), ["1", "2", "3", "4"]);
+    let threshold = found(&line, &[], "threshold");
+    assert_eq!(threshold, ["0"; 4]);
+
+    for input in ["parts.sqlite", "damaged-1.sqlite"] {
+        let onto = line.path("journal").join(input);
+        let refused = history(&line, &["--csv", onto.to_str().unwrap()]);
+        let (code, text) = said(&refused);
+        assert!(
+            code == 7 && text.contains("this command reads it"),
+            "{text}"
+        );
+    }
+    assert_eq!(found(&line, &[], "part"), ["1", "2", "3", "4"]);
+
+    std::fs::remove_dir_all(line.path("journal")).unwrap();
+    let missing = history(&line, &[]);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(missing.stdout.is_empty(), "{missing:?}");
 }

@@ -252,7 +252,9 @@ fn each_bad_part_is_pulsed_once_and_stands_in_the_csv() {
     assert_eq!(line.pulsed("pulses.csv"), [3, 8, 13]);
     let rows = std::fs::read_to_string(csv).unwrap();
     assert_eq!(rows.lines().count(), 16, "{rows}");
-    assert!(rows.starts_with("part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms\n"));
+    assert!(rows.starts_with(
+        "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms,threshold\n"
+    ));
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(
         table.contains("15 parts: 12 good, 3 bad, 0 without a verdict"),
@@ -320,7 +322,7 @@ fn a_silent_actuator_is_an_alarm_and_the_line_goes_on() {
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(table.contains("60 parts: 48 good, 12 bad"), "{table}");
     assert!(
-        table.contains("1 pulses seen by the actuator, 11 not reported"),
+        table.contains("1 pulse seen by the actuator, 11 not reported"),
         "{table}"
     );
 }

@@ -137,3 +137,97 @@ fn the_demo_s_bundle_is_refused_unless_the_station_file_allows_it() {
     assert_eq!(report.status.code(), Some(0), "{text}");
     assert!(text.contains("ok    bundle"), "{text}");
 }
+
+/// A station with the demo's bundle, and how `run` and `check` refuse it.
+struct Refused {
+    line: Line,
+    _actuator: super::Actuator,
+}
+
+impl Refused {
+    fn new() -> Self {
+        let line = Line::new(2);
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo.aecsad");
+        line.change("none.aecsad\"", &format!("{demo}\"\ndemo = true"));
+        let _actuator = line.actuator("pulses.csv", &[]);
+        Refused { line, _actuator }
+    }
+
+    /// The sentence of `run`, which `check` says too.
+    #[track_caller]
+    fn sentence(&self, code: i32) -> String {
+        let (left_with, text) = said(&self.line.aecsad("run"));
+        assert_eq!(left_with, code, "{text}");
+        let last = text.lines().last().unwrap_or_default().to_owned();
+        let report = self.line.aecsad("check");
+        assert_eq!(report.status.code(), Some(10));
+        let report = String::from_utf8_lossy(&report.stdout).into_owned();
+        assert!(report.contains("FAIL"), "{report}");
+        last
+    }
+}
+
+#[test]
+fn a_camera_path_that_names_a_file_is_refused() {
+    let refused = Refused::new();
+    let image = "frames/001.png";
+    refused
+        .line
+        .change("path = \"frames\"", &format!("path = {image:?}"));
+    let text = refused.sentence(3);
+    assert!(
+        text.contains(image) && text.contains("name its folder"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_flat_field_that_is_dark_is_refused() {
+    let refused = Refused::new();
+    super::picture(&refused.line.path("sheet.png"), 3);
+    let with = "[optics]\nflat_field = \"sheet.png\"\n[conveyor]";
+    refused.line.change("[conveyor]", with);
+    let text = refused.sentence(6);
+    assert!(
+        text.contains("sheet.png") && text.contains("it is dark"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_watchdog_that_is_none_is_refused() {
+    let refused = Refused::new();
+    let image = refused.line.path("frames/001.png");
+    let device = format!("[watchdog]\ndevice = {image:?}\n[camera]");
+    refused.line.change("[camera]", &device);
+    let text = refused.sentence(6);
+    assert!(text.contains("it is no watchdog"), "{text}");
+    assert!(image::open(image).is_ok(), "nothing was written to it");
+}
+
+#[test]
+fn a_pipe_as_key_or_calibration_is_refused_and_not_waited_for() {
+    use nix::sys::stat::Mode;
+    let refused = Refused::new();
+    let pipe = |name: &str| nix::unistd::mkfifo(&refused.line.path(name), Mode::S_IRWXU).unwrap();
+    pipe("calibration.toml");
+    refused.line.change(
+        "demo = true",
+        "demo = true\ncalibration = \"calibration.toml\"",
+    );
+    let text = refused.sentence(5);
+    assert!(
+        text.contains("calibration.toml") && text.contains("it is a pipe"),
+        "{text}"
+    );
+    std::fs::create_dir(refused.line.path("keys")).unwrap();
+    pipe("keys/line.pub");
+    refused
+        .line
+        .change("demo = true", "demo = true\nkeys = \"keys\"");
+    let text = refused.sentence(4);
+    assert!(
+        text.contains("line.pub") && text.contains("it isn't a file"),
+        "{text}"
+    );
+}

@@ -488,3 +488,128 @@ fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
     let (sentence, code) = refusal(&["synth", text(&at("more")), "--train", "99999999999"]);
     assert!(code == 2, "{sentence} ({code})");
 }
+
+#[test]
+fn more_images_than_the_memory_holds_are_refused_before_they_are_read() {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let free = meminfo
+        .lines()
+        .find_map(|l| l.strip_prefix("MemAvailable:"));
+    let free_kib: u64 = free
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    // An image takes 5 MiB at least.
+    let many = free_kib / (5 << 10) + 100;
+    if many > 60_000 {
+        eprintln!("{free_kib} KiB are free: too many images would be needed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("parts");
+    std::fs::create_dir(&images).unwrap();
+    let first = images.join("0.png");
+    image::RgbImage::new(64, 64).save(&first).unwrap();
+    for number in 1..many {
+        std::fs::hard_link(&first, images.join(format!("{number}.png"))).unwrap();
+    }
+    let out = folder.path().join("parts.aecsad");
+    let (sentence, code) = refusal(&["fit", text(&images), "--out", text(&out)]);
+    assert!(
+        sentence.contains(&format!("{many} images need about")) && sentence.contains("GB are free"),
+        "{sentence}"
+    );
+    assert_eq!(code, 9, "{sentence}");
+}
+
+#[test]
+fn images_in_which_nothing_differs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("parts");
+    std::fs::create_dir(&images).unwrap();
+    let wave = |at: u32, turns: f32| (at as f32 / 96.0 * turns).sin();
+    let picture = image::RgbImage::from_fn(96, 96, |x, y| {
+        image::Rgb([90, 120, 100].map(|level| level + (50.0 * wave(x, 6.0) * wave(y, 5.0)) as u8))
+    });
+    for number in 0..20 {
+        picture
+            .save(images.join(format!("{number:02}.png")))
+            .unwrap();
+    }
+    let out = folder.path().join("parts.aecsad");
+    let mut fit = vec![
+        "fit",
+        text(&images),
+        "--out",
+        text(&out),
+        "--keep-duplicates",
+    ];
+    fit.extend(["--no-students", "--effort", "1"]);
+    let (sentence, code) = refusal(&fit);
+    assert!(
+        sentence.contains("look the same to every branch") && code == 9,
+        "{sentence} ({code})"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn no_output_of_training_takes_the_place_of_what_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    train(&["keygen", text(&at("keys"))]);
+    let key = at("keys/aecsad.key");
+    std::fs::create_dir(at("parts")).unwrap();
+    for number in 0..24u8 {
+        let image = image::RgbImage::from_pixel(32, 32, image::Rgb([number; 3]));
+        image.save(at(&format!("parts/{number:02}.png"))).unwrap();
+    }
+    let image = at("parts/07.png");
+    let parts = at("parts");
+    for input in [&key, &image] {
+        let before = std::fs::read(input).unwrap();
+        let fit = ["fit", text(&parts), "--key", text(&key), "--work"];
+        let (sentence, code) =
+            refusal(&[&fit[..], &[text(&at("work")), "--out", text(input)]].concat());
+        assert!(
+            sentence.contains("this command reads it") && code == 7,
+            "{sentence} ({code})"
+        );
+        assert!(std::fs::read(input).unwrap() == before);
+    }
+}
+
+/// As for the station's program.
+#[test]
+fn each_path_is_an_input_or_is_known_to_be_written() {
+    use clap::CommandFactory;
+    use std::any::TypeId;
+    // `sign` replaces the bundle that it reads, and `keygen` and `synth` make folders.
+    let written = [
+        "out",
+        "work",
+        "json",
+        "html",
+        "random_weights",
+        "sign bundle",
+        "keygen folder",
+        "synth dir",
+    ];
+    fn walk(command: &clap::Command, written: &[&str]) {
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            let own = format!("{} {id}", command.get_name());
+            let is_path =
+                argument.get_value_parser().type_id() == TypeId::of::<std::path::PathBuf>();
+            let known = written.contains(&id) || written.contains(&own.as_str());
+            assert!(
+                !is_path || known,
+                "`{own}`: make it an `Input`, or name it here"
+            );
+        }
+        command.get_subcommands().for_each(|c| walk(c, written));
+    }
+    walk(&aecsad_train::cli::Arguments::command(), &written);
+}

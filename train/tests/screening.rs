@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use aecsad_inspect::bundle::{Bundle, Trust};
 use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::likeness::View;
+use aecsad_train::screening::first_of_each_part;
 use image::{Rgb, RgbImage};
 
 fn train(arguments: &[&str]) -> Output {
@@ -57,8 +59,13 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
         std::fs::copy(path, good.join(path.file_name().unwrap())).unwrap();
     }
     for (copied, path) in boxes[..4].iter().enumerate() {
-        // Re-encoded, so that only the picture is the same.
+        // Re-encoded and moved a little, so that only the part is the same.
         let picture = image::open(path).unwrap().to_rgb8();
+        let (width, height) = picture.dimensions();
+        let by = [0, 3, 1, 2][copied];
+        let picture = RgbImage::from_fn(width, height, |x, y| {
+            *picture.get_pixel(x.saturating_sub(by), (y + by).min(height - 1))
+        });
         picture
             .save(good.join(format!("copy-{copied}.jpg")))
             .unwrap();
@@ -82,10 +89,10 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     let said = stderr(&fitted);
     assert!(fitted.status.success(), "{said}");
     for expected in [
-        "1 images show nothing, only an even surface: ",
+        "only an even surface is seen: 1 image: ",
         "dark.png",
-        "37 images show 33 different parts; 4 repeat another (",
-        "1 of 33 images lie far off all others and are left out: ",
+        "37 images show 33 different parts; repeats, which count once: 4 (",
+        "left out as far off all others: 1 of 33 images: ",
         "bottle.png",
     ] {
         assert!(said.contains(expected), "`{expected}` is not in:\n{said}");
@@ -188,4 +195,23 @@ fn a_set_without_pictures_or_without_enough_parts_is_refused() {
     let (code, last) = refusal("burst", &square);
     assert_eq!(code, Some(9), "{last}");
     assert!(last.contains("5 usable good images"), "{last}");
+}
+
+#[test]
+fn different_parts_of_one_product_are_no_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut synth = vec!["synth", text(&data), "--seed", "7", "--size", "256"];
+    synth.extend(["--train", "10", "--validation", "1", "--test", "1"]);
+    assert!(train(&synth).status.success());
+    for product in std::fs::read_dir(&data).unwrap() {
+        let good = product.unwrap().path().join("train/good");
+        let images = aecsad_inspect::image_files::list_images(&good).unwrap();
+        let read = |path: &PathBuf| aecsad_inspect::image_files::read_image(path).unwrap();
+        let frames: Vec<_> = images.iter().map(read).collect();
+        let views: Vec<View> = frames.iter().map(View::of).collect();
+        let pictures: Vec<_> = views.iter().zip(&frames).collect();
+        let firsts = first_of_each_part(&pictures);
+        assert!(firsts.into_iter().eq(0..10), "{}", good.display());
+    }
 }

@@ -2,8 +2,6 @@
 //! Several keys make a change of keys possible: the new key is added, bundles are signed with it, the old key is revoked.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use aecsad_program::text_file::{self, TextError};
@@ -82,29 +80,24 @@ impl From<Vec<PublicKey>> for KeyRing {
 }
 
 fn revoked(path: &Path) -> Result<BTreeSet<String>, BundleError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|f| f.take(MAX_REVOKED_BYTES + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(source) => {
-            return Err(BundleError::KeyFile {
-                path: path.into(),
-                source,
-            });
-        }
-        Ok(_) => {}
-    }
     let malformed = |line: usize| BundleError::RevokedList {
         path: path.into(),
         line,
     };
-    if bytes.len() as u64 > MAX_REVOKED_BYTES {
-        return Err(malformed(bytes.iter().filter(|&&b| b == b'\n').count()));
-    }
-    let text = text_file::decode(&bytes).map_err(|error| match error {
-        TextError::NotUtf8 { line, .. } => malformed(line),
-        _ => malformed(1),
-    })?;
+    let text = match text_file::read(path, MAX_REVOKED_BYTES) {
+        Ok(text) => text,
+        Err(error) if error.is_missing() => return Ok(BTreeSet::new()),
+        Err(TextError::NotUtf8 { line, .. }) => return Err(malformed(line)),
+        Err(TextError::TooLarge { .. } | TextError::OtherEncoding(_)) => return Err(malformed(1)),
+        Err(error) => {
+            let source = match error {
+                TextError::Unreadable(source) => source,
+                other => std::io::Error::other(other.to_string()),
+            };
+            let path = path.into();
+            return Err(BundleError::KeyFile { path, source });
+        }
+    };
     let mut ids = BTreeSet::new();
     for (index, line) in text.lines().enumerate() {
         let id = line.split('#').next().unwrap_or_default().trim();

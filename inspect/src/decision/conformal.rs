@@ -39,6 +39,14 @@ impl Conformal {
     }
 }
 
+/// A p-value for a person: beyond all calibration parts it can't say more than that it is below its smallest.
+pub fn in_words(p_value: f32, calibration_parts: usize) -> String {
+    let smallest = 1.0 / (calibration_parts + 1) as f32;
+    let beyond = calibration_parts > 0 && p_value <= smallest;
+    let sign = if beyond { "<" } else { "" };
+    format!("{sign}{p_value:.4}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

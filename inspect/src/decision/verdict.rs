@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::BranchScores;
+use super::{BranchScores, conformal};
 use crate::branches::Branch;
 use crate::branches::inventory::{Counts, in_words};
 
@@ -41,10 +41,7 @@ pub struct Limits {
 impl Verdict {
     /// The p-value as text. If the score is beyond all calibration parts, only an upper bound is known.
     pub fn p_in_words(&self) -> String {
-        let smallest = 1.0 / (self.limits.calibration_parts + 1) as f32;
-        let beyond = self.limits.calibration_parts > 0 && self.p_value <= smallest;
-        let sign = if beyond { "<" } else { "" };
-        format!("{sign}{:.4}", self.p_value)
+        conformal::in_words(self.p_value, self.limits.calibration_parts)
     }
 
     /// The surplus and missing parts of a rejected part, in words.

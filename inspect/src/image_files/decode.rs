@@ -30,6 +30,8 @@ pub enum ImageError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{}: the folder can't be listed ({source}); check the path and its permissions", path.display())]
     Folder { path: PathBuf, source: io::Error },
+    #[error("{}: this is a file, where a folder of images is expected; name its folder", path.display())]
+    NotAFolder { path: PathBuf },
     #[error("{}: the image file is empty; copy it again", path.display())]
     Empty { path: PathBuf },
     #[error("{}: this is {kind}, which is not read; convert it to PNG, JPEG, BMP or TIFF", path.display())]

@@ -1,9 +1,12 @@
 //! Lists the image files of a folder.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use aecsad_program::inputs;
 
 use super::decode::ImageError;
 
@@ -18,11 +21,7 @@ pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
     // Folders before links, so that an image has its own name rather than a link's.
     let (mut folders, mut links) = (vec![folder.to_owned()], VecDeque::new());
     while let Some(folder) = folders.pop().or_else(|| links.pop_front()) {
-        let failed = |source| ImageError::Folder {
-            path: folder.clone(),
-            source,
-        };
-        let identity = folder.metadata().map_err(failed)?;
+        let identity = folder.metadata().map_err(|e| not_listed(&folder, e))?;
         if !entered.insert((identity.dev(), identity.ino())) {
             continue;
         }
@@ -40,6 +39,14 @@ pub fn list_images_flat(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
     Ok(read(folder)?.images)
 }
 
+fn not_listed(folder: &Path, source: io::Error) -> ImageError {
+    let path = folder.into();
+    match source.kind() {
+        io::ErrorKind::NotADirectory => ImageError::NotAFolder { path },
+        _ => ImageError::Folder { path, source },
+    }
+}
+
 /// The content of one folder, each list sorted.
 struct Listing {
     images: Vec<PathBuf>,
@@ -48,10 +55,7 @@ struct Listing {
 }
 
 fn read(folder: &Path) -> Result<Listing, ImageError> {
-    let failed = |source| ImageError::Folder {
-        path: folder.into(),
-        source,
-    };
+    let failed = |source| not_listed(folder, source);
     let (mut images, mut folders, mut links) = (Vec::new(), Vec::new(), Vec::new());
     for entry in folder.read_dir().map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -71,6 +75,7 @@ fn read(folder: &Path) -> Result<Listing, ImageError> {
     for list in [&mut images, &mut folders, &mut links] {
         list.sort();
     }
+    images.iter().for_each(|image| inputs::keep(image));
     Ok(Listing {
         images,
         folders,
@@ -153,5 +158,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = list_images(&folder.path().join("none")).unwrap_err();
         assert!(matches!(error, ImageError::Folder { .. }));
+        let file = folder.path().join("a.png");
+        std::fs::write(&file, "").unwrap();
+        for listed in [list_images(&file), list_images_flat(&file)] {
+            assert!(matches!(listed, Err(ImageError::NotAFolder { .. })));
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aecsad_inspect::optics::Region;
+use aecsad_program::inputs;
 use aecsad_program::text_file::{self, Mistake, TextError};
 
 use super::bundle_section::{BundleConfig, BundleSource};
@@ -192,12 +193,18 @@ pub struct SystemConfig {
 }
 
 impl StationConfig {
+    /// Reads a station file. From here on no output is written over it or over a file that it names to be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&read(path)?, path)
+        let config = Self::parse(&read(path)?, path)?;
+        config
+            .inputs(path)
+            .iter()
+            .for_each(|path| inputs::keep(path));
+        Ok(config)
     }
 
     /// The files that a station reads, this station file at `path` among them.
-    pub fn inputs(&self, path: &Path) -> Vec<PathBuf> {
+    fn inputs(&self, path: &Path) -> Vec<PathBuf> {
         let bundle = match &self.bundle.source {
             BundleSource::File(bundle) => Some(bundle.clone()),
             BundleSource::Slots { .. } => None,

@@ -7,8 +7,9 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::{ImageError, read_image_by_content, read_image_of_depth};
 use aecsad_inspect::inspector::Inspector;
 use aecsad_program::ExitCode;
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::print;
-use aecsad_program::{inputs, whole_file};
+use aecsad_program::whole_file;
 use indicatif::ProgressBar;
 use ndarray::Array2;
 
@@ -23,13 +24,13 @@ use crate::metrics::Region;
 pub struct Args {
     /// The bundle to measure; for several categories a folder with a bundle for each, NAME.aecsad for folder NAME
     #[arg(long, value_name = "FILE|DIR")]
-    bundle: PathBuf,
+    bundle: Input,
     /// Category in MVTec LOCO AD's layout, with test images; several give the tables of a whole data set
     #[arg(value_name = "CATEGORY_DIR", required = true)]
-    categories: Vec<PathBuf>,
+    categories: Vec<Input>,
     /// A second bundle, or folder of bundles, to compare the first with on the same images: int8 with f32, or new with old
     #[arg(long, value_name = "FILE|DIR")]
-    against: Option<PathBuf>,
+    against: Option<Input>,
     /// Write the figures as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -39,9 +40,6 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    for input in args.against.iter().chain([&args.bundle]) {
-        inputs::keep(input);
-    }
     check_writable(args.json.iter().chain(&args.html))?;
     if let (Some(json), Some(html)) = (&args.json, &args.html)
         && json == html
@@ -169,9 +167,6 @@ fn open(folder: &Path) -> Result<Category, Failure> {
             folder.display()
         );
         return Err(Failure::new(message, ExitCode::Input));
-    }
-    for image in &category.test {
-        inputs::keep(&image.path);
     }
     Ok(category)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::{print, print_line};
 
 use super::{Failure, work_folder};
@@ -16,16 +17,16 @@ use crate::quantise::Signs;
 pub struct Args {
     /// A bundle of `fit --precision f32`
     #[arg(value_name = "BUNDLE")]
-    bundle: PathBuf,
+    bundle: Input,
     /// The folder of good images that it was fitted on
     #[arg(long, value_name = "CATEGORY_DIR")]
-    images: PathBuf,
+    images: Input,
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The masks that it was fitted with, if it had any
     #[arg(long, value_name = "DIR")]
-    masks: Option<PathBuf>,
+    masks: Option<Input>,
     /// Report of the quantisation and label pictures [default: OUT.work]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
@@ -38,19 +39,19 @@ pub struct Args {
     signs: Signs,
     /// Sign the new bundle with this secret key
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    key: Option<Input>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let cancel = super::stop_on_signal()?;
     let options = ExportOptions {
-        bundle: args.bundle.clone(),
-        category: args.images.clone(),
-        masks: args.masks.clone(),
+        bundle: args.bundle.clone().into(),
+        category: args.images.clone().into(),
+        masks: args.masks.clone().map(Into::into),
         out: args.out.clone(),
         work: work_folder(args.work.as_ref(), &args.out)?,
         version: args.bundle_version,
-        key: args.key.clone(),
+        key: args.key.clone().map(Into::into),
         signs: args.signs,
     };
     let exported = export(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::{note, print, print_line};
 
 use super::label::Source;
@@ -16,7 +17,7 @@ use crate::segmentation::{Augmentation, Symmetry};
 pub struct Args {
     /// Category in MVTec LOCO AD's layout (train/good, validation/good), or a plain folder of good images
     #[arg(value_name = "CATEGORY_DIR")]
-    category: PathBuf,
+    category: Input,
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -31,7 +32,7 @@ pub struct Args {
     device: Device,
     /// Weights of WideResNet-50-2 for the `paper` profile [default: those of `aecsad-train weights fetch`]
     #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
+    weights: Option<Input>,
     /// Rounds over the images in each training of the `paper` profile [default: 120]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     epochs: Option<u16>,
@@ -44,7 +45,7 @@ pub struct Args {
     images_at_once: Option<u16>,
     /// Folder of pictures of other things: the `paper` profile's local student is trained to say nothing of them
     #[arg(long, value_name = "DIR")]
-    strangers: Option<PathBuf>,
+    strangers: Option<Input>,
     /// The `paper` profile's local student learns from the hardest 0.1 % of the features alone
     #[arg(long)]
     hard_features: bool,
@@ -60,7 +61,7 @@ pub struct Args {
     proposals: Source,
     /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask
     #[arg(long, value_name = "DIR", required_if_eq("proposals", "masks"))]
-    masks: Option<PathBuf>,
+    masks: Option<Input>,
     /// Share of good parts that may be rejected; needs 1/RATE good validation images to be kept
     #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = rate)]
     false_reject_rate: f64,
@@ -81,7 +82,7 @@ pub struct Args {
     bundle_version: Option<u64>,
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    key: Option<Input>,
     /// Leave the `edge` profile's students out: most of the training time saved, without their branches to choose from
     #[arg(long)]
     no_students: bool,
@@ -135,18 +136,18 @@ fn rate(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let cancel = super::stop_on_signal()?;
     let options = FitOptions {
-        category: args.category.clone(),
+        category: args.category.clone().into(),
         out: args.out.clone(),
         work: work_folder(args.work.as_ref(), &args.out)?,
         product: args.product.clone(),
         version: args.bundle_version,
-        masks: args.masks.clone(),
+        masks: args.masks.clone().map(Into::into),
         false_reject_rate: args.false_reject_rate,
         mono: args.mono,
         bit_depth: args.bit_depth,
         as_jpeg: args.as_jpeg,
         seed: args.seed,
-        key: args.key.clone(),
+        key: args.key.clone().map(Into::into),
         effort_percent: args.effort.into(),
         networks: networks(args)?,
         augmentation: Augmentation {
@@ -209,7 +210,7 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
         }));
     }
     let weights = match &args.weights {
-        Some(path) => path.clone(),
+        Some(path) => path.clone().into(),
         None => weights::cached().map_err(|e| Failure::new(&e, e.exit_code()))?,
     };
     Ok(Networks::Paper(Box::new(PaperOptions {
@@ -217,7 +218,7 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
         epochs: args.epochs.unwrap_or(EPOCHS).into(),
         batch: args.batch.unwrap_or(BATCH).into(),
         at_once: args.images_at_once.map(usize::from),
-        out_of_distribution: args.strangers.clone(),
+        out_of_distribution: args.strangers.clone().map(Into::into),
         hardest: args.hard_features.then_some(HARDEST),
         ..PaperOptions::new(weights)
     })))

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::print_line;
 use clap::ValueEnum;
 
@@ -22,7 +23,7 @@ pub enum Source {
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Category folder in MVTec LOCO AD's layout, or a folder of good images.
-    pub dir: PathBuf,
+    pub dir: Input,
     /// Folder for the overlays, the contact sheet and the list of labelled images.
     #[arg(long)]
     pub out: PathBuf,
@@ -31,7 +32,7 @@ pub struct Args {
     pub proposals: Source,
     /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask.
     #[arg(long, required_if_eq("proposals", "masks"))]
-    pub masks: Option<PathBuf>,
+    pub masks: Option<Input>,
     /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=16))]
     pub bit_depth: Option<u8>,
@@ -42,8 +43,8 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let options = LabelOptions {
-        category: args.dir.clone(),
-        masks: args.masks.clone(),
+        category: args.dir.clone().into(),
+        masks: args.masks.clone().map(Into::into),
         out: args.out.clone(),
         bit_depth: args.bit_depth,
         seed: args.seed,

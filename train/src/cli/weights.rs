@@ -1,8 +1,8 @@
 //! `aecsad-train weights`: brings the paper's backbone to this machine.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::print_line;
 use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,7 +35,7 @@ enum Command {
     Import {
         /// `wide_resnet50_2-95faca4d.pth` or `wide_resnet50_2-9ba9bcbe.pth`, under whatever name
         #[arg(value_name = "FILE")]
-        file: PathBuf,
+        file: Input,
     },
 }
 

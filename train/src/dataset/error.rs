@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use aecsad_inspect::image_files::ImageError;
+use aecsad_program::counted;
 
 use super::{MIN_GOOD, MIN_VALIDATION};
 
@@ -18,15 +19,15 @@ pub enum DatasetError {
     #[error("{}: there is train/ but no train/good; good images to learn from belong there", path.display())]
     NoGoodFolder { path: PathBuf },
     #[error(
-        "{}: {found} usable good images, but at least {MIN_GOOD} are needed: what is normal is learnt from \
+        "{}: {}, but at least {MIN_GOOD} are needed: what is normal is learnt from \
          about two thirds of them, and the threshold set on the rest",
-        path.display()
+        path.display(), counted(*found, "usable good image")
     )]
     TooFewGood { path: PathBuf, found: usize },
     #[error(
-        "{}: {found} usable images in validation/good, but at least {MIN_VALIDATION} are needed to set the \
+        "{}: {} in validation/good, but at least {MIN_VALIDATION} are needed to set the \
          threshold on; add more, or take the folder away to have one split off train/good",
-        path.display()
+        path.display(), counted(*found, "usable image")
     )]
     TooFewValidation { path: PathBuf, found: usize },
     #[error(

@@ -1,11 +1,12 @@
 //! Key pairs and signatures in minisign's formats, so that its stock tool verifies what is signed here.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
+use std::fs::Permissions;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use aecsad_inspect::bundle::UNTRUSTED_COMMENT;
+use aecsad_program::text_file::{self, TextError};
 use aecsad_program::whole_file;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 
@@ -77,16 +78,13 @@ impl SigningKey {
     /// Reads a key of [`generate`], or one of `minisign -G`: if that has a password, it is asked for on the terminal.
     pub fn from_file(path: &Path) -> Result<SigningKey, SigningError> {
         let not_a_key = || SigningError::NotAKey { path: path.into() };
-        let mut text = String::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_KEY_BYTES).read_to_string(&mut text))
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::InvalidData => not_a_key(),
-                _ => SigningError::Read {
-                    path: path.into(),
-                    source,
-                },
-            })?;
+        let text = text_file::read(path, MAX_KEY_BYTES).map_err(|error| match error {
+            TextError::Unreadable(source) => SigningError::Read {
+                path: path.into(),
+                source,
+            },
+            _ => not_a_key(),
+        })?;
         let boxed = || SecretKeyBox::from_string(&text).map_err(|_| not_a_key());
         let secret = match boxed()?.into_unencrypted_secret_key() {
             Ok(secret) => secret,

@@ -149,6 +149,8 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         paper.check()?;
     }
     let category = Category::open(&options.category, options.seed)?;
+    // Now that the images are known: it must be none of them.
+    pack::check_writable(&options.out)?;
     let identity = identity::of_new(
         &options.category,
         &options.out,

@@ -27,6 +27,7 @@ use crate::dataset::Category;
 use crate::images::{self, Images};
 pub use encodings::variant;
 pub use error::ScreeningError;
+pub use repeats::first_of_each_part;
 pub use sheet::SHEET;
 
 /// Names in one sentence.

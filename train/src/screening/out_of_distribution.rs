@@ -68,7 +68,7 @@ impl Screening<'_> {
         let of = format!("{} of {} images", strays.len(), all.len());
         if self.keep_outliers {
             log::warn!(
-                "{of} lie far off all others and are kept: {named}; see {}",
+                "kept, though far off all others: {of}: {named}; see {}",
                 picture.display()
             );
             return Ok(images);
@@ -84,8 +84,7 @@ impl Screening<'_> {
             .into());
         }
         log::warn!(
-            "{of} lie far off all others and are left out: {named}; see {}; if they are good parts, fit again with \
-             --keep-outliers",
+            "left out as far off all others: {of}: {named}; see {}; if these are good parts, fit again with --keep-outliers",
             picture.display()
         );
         let trainings = images.train.len();

@@ -2,6 +2,7 @@
 
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::likeness::View;
+use aecsad_program::counted;
 use rayon::prelude::*;
 
 use super::{Screening, ScreeningError, named};
@@ -73,9 +74,10 @@ impl Screening<'_> {
             _ => String::new(),
         };
         log::warn!(
-            "{}: {found} images show {parts} different parts; {repeats} repeat another{example} and count once{both_sides}; \
-             --keep-duplicates counts each image",
-            category.path.display()
+            "{}: {found} images show {}; repeats, which count once: {repeats}{example}{both_sides}; --keep-duplicates \
+             counts each image",
+            category.path.display(),
+            counted(parts, "different part")
         );
         let trainings = kept.len() - kept_validations;
         let (train, validation) = match category.split_seed {
@@ -131,7 +133,8 @@ fn not_blank(images: Vec<Sized>) -> Vec<(Sized, View)> {
     if !blank.is_empty() {
         let count = blank.len();
         log::warn!(
-            "skipped: {count} images show nothing, only an even surface: {}",
+            "skipped, since only an even surface is seen: {}: {}",
+            counted(count, "image"),
             named(&blank)
         );
     }
