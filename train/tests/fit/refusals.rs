@@ -1,0 +1,216 @@
+//! What `fit` and its sisters refuse, in one sentence and before anything is written.
+
+use std::process::Command;
+
+use super::{refusal, text, train};
+
+#[test]
+fn unusable_input_is_refused_in_one_sentence_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("x.aecsad");
+    let nowhere = folder.path().join("nowhere");
+    let (sentence, code) = refusal(&["fit", text(&nowhere), "--out", text(&out)]);
+    assert!(
+        sentence.contains("nowhere") && code == 9,
+        "{sentence} ({code})"
+    );
+
+    let few = folder.path().join("few");
+    std::fs::create_dir(&few).unwrap();
+    for i in 0..5 {
+        image::RgbImage::new(64, 64)
+            .save(few.join(format!("{i}.png")))
+            .unwrap();
+    }
+    let (sentence, code) = refusal(&["fit", text(&few), "--out", text(&out)]);
+    assert!(sentence.contains("20") && code == 9, "{sentence} ({code})");
+
+    let (sentence, code) = refusal(&["fit", text(&few), "--out", "/proc/x.aecsad"]);
+    assert!(
+        sentence.contains("/proc/x.aecsad") && code == 7,
+        "{sentence} ({code})"
+    );
+
+    let (sentence, code) = refusal(&["evaluate", "--bundle", text(&few.join("0.png")), text(&few)]);
+    assert!(
+        sentence.contains("0.png") && code == 4,
+        "{sentence} ({code})"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = |arguments: &[&str], out: std::process::Stdio, err: std::process::Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aecsad-train"));
+        let output = command.args(arguments).stdout(out).stderr(err).output();
+        let output = output.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        std::process::Stdio::from(writer)
+    };
+    let full = || {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        std::process::Stdio::from(full.unwrap())
+    };
+    let small = ["--products", "woven_cloth", "--size", "96"];
+    let few = ["--train", "1", "--validation", "1", "--test", "1"];
+    let cloth = at("cloth");
+    let synth = [&["synth", text(&cloth)][..], &small, &few].concat();
+    assert_eq!(run(&synth, gone(), full()).0, 0);
+    assert!(cloth.join("woven_cloth/defects_config.json").is_file());
+    let (code, said) = run(&synth, full(), std::process::Stdio::piped());
+    assert!(code == 7 && said.contains("is not empty"), "{said}");
+
+    assert_eq!(run(&["keygen", text(&at("one"))], gone(), gone()).0, 0);
+    let (code, said) = run(
+        &["keygen", text(&at("two"))],
+        full(),
+        std::process::Stdio::piped(),
+    );
+    assert!(at("two/aecsad.pub").is_file());
+    assert!(
+        code == 7 && said.starts_with("aecsad-train: standard output can't be written"),
+        "{said}"
+    );
+
+    // A bundle to a place that no work folder can stand beside.
+    let (sentence, code) = refusal(&["fit", text(&at("cloth")), "--out", "-"]);
+    assert!(
+        sentence.contains("--work") && code == 3,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = refusal(&["synth", text(&at("more")), "--train", "99999999999"]);
+    assert!(code == 2, "{sentence} ({code})");
+}
+
+#[test]
+fn more_images_than_the_memory_holds_are_refused_before_they_are_read() {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let free = meminfo
+        .lines()
+        .find_map(|l| l.strip_prefix("MemAvailable:"));
+    let free_kib: u64 = free
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    // An image takes 5 MiB at least.
+    let many = free_kib / (5 << 10) + 100;
+    if many > 60_000 {
+        eprintln!("{free_kib} KiB are free: too many images would be needed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("parts");
+    std::fs::create_dir(&images).unwrap();
+    let first = images.join("0.png");
+    image::RgbImage::new(64, 64).save(&first).unwrap();
+    for number in 1..many {
+        std::fs::hard_link(&first, images.join(format!("{number}.png"))).unwrap();
+    }
+    let out = folder.path().join("parts.aecsad");
+    let (sentence, code) = refusal(&["fit", text(&images), "--out", text(&out)]);
+    assert!(
+        sentence.contains(&format!("{many} images need about")) && sentence.contains("GB are free"),
+        "{sentence}"
+    );
+    assert_eq!(code, 9, "{sentence}");
+}
+
+#[test]
+fn images_in_which_nothing_differs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("parts");
+    std::fs::create_dir(&images).unwrap();
+    let wave = |at: u32, turns: f32| (at as f32 / 96.0 * turns).sin();
+    let picture = image::RgbImage::from_fn(96, 96, |x, y| {
+        image::Rgb([90, 120, 100].map(|level| level + (50.0 * wave(x, 6.0) * wave(y, 5.0)) as u8))
+    });
+    for number in 0..20 {
+        picture
+            .save(images.join(format!("{number:02}.png")))
+            .unwrap();
+    }
+    let out = folder.path().join("parts.aecsad");
+    let mut fit = vec![
+        "fit",
+        text(&images),
+        "--out",
+        text(&out),
+        "--keep-duplicates",
+    ];
+    fit.extend(["--no-students", "--effort", "1"]);
+    let (sentence, code) = refusal(&fit);
+    assert!(
+        sentence.contains("look the same to every branch") && code == 9,
+        "{sentence} ({code})"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn no_output_of_training_takes_the_place_of_what_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    train(&["keygen", text(&at("keys"))]);
+    let key = at("keys/aecsad.key");
+    std::fs::create_dir(at("parts")).unwrap();
+    for number in 0..24u8 {
+        let image = image::RgbImage::from_pixel(32, 32, image::Rgb([number; 3]));
+        image.save(at(&format!("parts/{number:02}.png"))).unwrap();
+    }
+    let image = at("parts/07.png");
+    let parts = at("parts");
+    for input in [&key, &image] {
+        let before = std::fs::read(input).unwrap();
+        let fit = ["fit", text(&parts), "--key", text(&key), "--work"];
+        let (sentence, code) =
+            refusal(&[&fit[..], &[text(&at("work")), "--out", text(input)]].concat());
+        assert!(
+            sentence.contains("this command reads it") && code == 7,
+            "{sentence} ({code})"
+        );
+        assert!(std::fs::read(input).unwrap() == before);
+    }
+}
+
+/// As for the station's program.
+#[test]
+fn each_path_is_an_input_or_is_known_to_be_written() {
+    use clap::CommandFactory;
+    use std::any::TypeId;
+    // `sign` replaces the bundle that it reads, and `keygen` and `synth` make folders.
+    let written = [
+        "out",
+        "work",
+        "json",
+        "html",
+        "random_weights",
+        "sign bundle",
+        "keygen folder",
+        "synth dir",
+    ];
+    fn walk(command: &clap::Command, written: &[&str]) {
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            let own = format!("{} {id}", command.get_name());
+            let is_path =
+                argument.get_value_parser().type_id() == TypeId::of::<std::path::PathBuf>();
+            let known = written.contains(&id) || written.contains(&own.as_str());
+            assert!(
+                !is_path || known,
+                "`{own}`: make it an `Input`, or name it here"
+            );
+        }
+        command.get_subcommands().for_each(|c| walk(c, written));
+    }
+    walk(&aecsad_train::cli::Arguments::command(), &written);
+}
