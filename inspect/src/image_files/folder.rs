@@ -1,4 +1,4 @@
-//! Lists the image files of a folder.
+//! Lists the image files of a folder. They are listed to be read, so none of the command's outputs is written over one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
