@@ -17,6 +17,8 @@ const IMAGE: u64 = 5 * MIB;
 const PLANT: u64 = MIB;
 /// A cell of a fine view: its vector, twice while parts are registered.
 const CELL: u64 = 2 * 64 * 4;
+/// What the encoder holds for each pixel of a fine view while it runs, on each thread: measured at 1024×1024.
+const ENCODED_PIXEL: u64 = 256;
 /// Less than this needs no word.
 const MENTIONED: u64 = 2048 * MIB;
 
@@ -29,8 +31,13 @@ pub fn needed(train: usize, validation: usize, fine: Option<Size>) -> u64 {
     let rules = Rules::of(Profile::Edge);
     let planted = validation.min(rules.planted_images) as u64;
     let plants = planted * (2 * rules.plants as u64 + 1);
-    let frames = planted * 3 * fine.map_or(0, Size::pixels) as u64;
-    BASE + (train + validation) as u64 * (IMAGE + cell) + plants * (PLANT + cell) + frames
+    let pixels = fine.map_or(0, Size::pixels) as u64;
+    let frames = planted * 3 * pixels;
+    let encoders = rayon::current_num_threads() as u64 * ENCODED_PIXEL * pixels;
+    BASE + encoders
+        + (train + validation) as u64 * (IMAGE + cell)
+        + plants * (PLANT + cell)
+        + frames
 }
 
 /// Whether a fit with this fine view fits into what is free, with room for others.
@@ -91,6 +98,19 @@ fn available() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fine_view_needs_room_for_its_maps_and_its_encoders() {
+        let size = |side| {
+            Some(Size {
+                width: side,
+                height: side,
+            })
+        };
+        let whole = needed(80, 40, None);
+        let (fine, finer) = (needed(80, 40, size(512)), needed(80, 40, size(1024)));
+        assert!(whole < fine && finer - whole > 3 * (fine - whole));
+    }
 
     #[test]
     fn a_hundred_images_fit_and_a_billion_do_not() {
