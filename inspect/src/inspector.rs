@@ -97,7 +97,7 @@ impl Inspector {
             Ok(Some(load_network(name, bundle.entry(name)?)?))
         };
         let fine = match (&statistics.fine, manifest.input.fine) {
-            (None, None) => None,
+            (None, _) => None,
             (Some(fine), Some(size)) if fine.cells == cells(size) => {
                 let encoder = Encoder::load_at(bundle.entry(ENCODER)?, size)?;
                 Some(FineView::new(encoder, fine.low_rank.clone()))

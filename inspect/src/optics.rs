@@ -8,7 +8,7 @@ use fast_image_resize::Resizer;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Frame, Size};
-use view::View;
+use view::ViewBuffers;
 
 mod training_images;
 mod view;
@@ -120,8 +120,8 @@ pub struct Optics {
     geometry: InputGeometry,
     region: Option<Region>,
     resizer: Resizer,
-    whole: View,
-    fine: Option<View>,
+    whole: ViewBuffers,
+    fine: Option<ViewBuffers>,
 }
 
 impl Optics {
@@ -130,8 +130,8 @@ impl Optics {
         Optics {
             region,
             resizer: Resizer::new(),
-            whole: View::new(Size { width, height }),
-            fine: geometry.fine.map(View::new),
+            whole: ViewBuffers::new(Size { width, height }),
+            fine: geometry.fine.map(ViewBuffers::new),
             geometry,
         }
     }

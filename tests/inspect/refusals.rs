@@ -3,8 +3,13 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use aecsad_inspect::arrays::Arrays;
 use aecsad_inspect::branches::Branch;
+use aecsad_inspect::frame::Size;
+use aecsad_inspect::inspector::STATISTICS;
+use aecsad_inspect::network::STACKED;
 use aecsad_program::ExitCode;
+use ndarray::{Array1, Array2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -257,4 +262,30 @@ fn ctrl_c_leaves_whole_maps_and_no_table() {
         let bytes = std::fs::metadata(out.join(file)).unwrap().len();
         assert_eq!(bytes, 128 + 4 * 150 * 200);
     }
+}
+
+#[test]
+fn a_fine_view_that_contradicts_itself_is_refused() {
+    let mut fixture = Fixture::new();
+    let entry = fixture.entry(STATISTICS);
+    let mut arrays = Arrays::from_bytes(entry, STATISTICS).unwrap();
+    arrays.insert("fine.matrix", Array2::<f32>::zeros((STACKED, 3)));
+    arrays.insert("fine.offset", Array1::<f32>::zeros(3));
+    let refused = |fixture: &mut Fixture, arrays: &Arrays, what: &str| {
+        *fixture.entry(STATISTICS) = arrays.to_bytes().unwrap();
+        let run = aecsad(&[&"verify", &fixture.write("fine.aecsad")]);
+        assert_refused(&run, ExitCode::Bundle, what);
+    };
+    refused(&mut fixture, &arrays, "`fine.cells`");
+    for cells in [[0.0f32, 8.0], [8.0, 1e9]] {
+        arrays.insert("fine.cells", Array1::from(cells.to_vec()));
+        refused(&mut fixture, &arrays, "1 to 512 rows and columns");
+    }
+    arrays.insert("fine.cells", Array1::from(vec![8.0f32, 8.0]));
+    refused(&mut fixture, &arrays, "contradict each other");
+    fixture.manifest().input.fine = Some(Size {
+        width: 128,
+        height: 128,
+    });
+    refused(&mut fixture, &arrays, "contradict each other");
 }

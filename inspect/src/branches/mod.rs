@@ -106,8 +106,10 @@ impl View {
 /// What the networks say of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// The encoder's features.
+    /// The encoder's features of the whole view.
     Features,
+    /// Those of the fine view.
+    FineFeatures,
     /// The segmentation's class probabilities.
     Components,
     /// How far the students are from the encoder and from each other.
@@ -165,12 +167,8 @@ impl Branch {
     /// What of a part it looks at, and so which networks a bundle with it needs.
     pub fn reads(self) -> Reads {
         match self {
-            Branch::Position
-            | Branch::Patch
-            | Branch::Pooled
-            | Branch::Context
-            | Branch::FinePosition
-            | Branch::FinePatch => Reads::Features,
+            Branch::Position | Branch::Patch | Branch::Pooled | Branch::Context => Reads::Features,
+            Branch::FinePosition | Branch::FinePatch => Reads::FineFeatures,
             Branch::Histogram | Branch::Layout | Branch::Inventory => Reads::Components,
             Branch::Local | Branch::Global | Branch::Lgst => Reads::StudentErrors,
         }

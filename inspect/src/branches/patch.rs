@@ -136,7 +136,7 @@ fn nearest(distances: impl Iterator<Item = f32>) -> [Option<usize>; NEAREST] {
 /// The branch: the mixture and the latest part's map.
 #[derive(Clone, Debug)]
 pub struct Patch {
-    reads: Reads,
+    vectors: Vectors,
     mixture: PatchMixture,
     scratch: Scratch,
     map: MapBuffer,
@@ -144,7 +144,7 @@ pub struct Patch {
 
 /// Where a patch's vector comes from.
 #[derive(Clone, Debug)]
-enum Reads {
+enum Vectors {
     /// The whole view's stack, by directions of its own; `vectors` is `[GRID², rank]`.
     Whole {
         low_rank: LowRank,
@@ -157,22 +157,22 @@ impl Patch {
     /// None if the directions are not as many as the mixture's.
     pub fn whole(mixture: PatchMixture, low_rank: LowRank) -> Option<Self> {
         let rank = low_rank.rank();
-        let reads = Reads::Whole {
+        let source = Vectors::Whole {
             low_rank,
             vectors: Array2::zeros((GRID * GRID, rank)),
         };
-        (rank == mixture.means.ncols()).then(|| Self::new(mixture, reads, MapBuffer::new(GRID)))
+        (rank == mixture.means.ncols()).then(|| Self::new(mixture, source, MapBuffer::new(GRID)))
     }
 
     /// Of a fine view of so many rows and columns.
     pub fn fine(mixture: PatchMixture, cells: (usize, usize)) -> Self {
-        Self::new(mixture, Reads::Fine, MapBuffer::fine(cells))
+        Self::new(mixture, Vectors::Fine, MapBuffer::fine(cells))
     }
 
-    fn new(mixture: PatchMixture, reads: Reads, map: MapBuffer) -> Self {
+    fn new(mixture: PatchMixture, vectors: Vectors, map: MapBuffer) -> Self {
         Patch {
             scratch: mixture.scratch(),
-            reads,
+            vectors,
             mixture,
             map,
         }
@@ -180,9 +180,9 @@ impl Patch {
 
     /// The directions of the whole view; None in the fine one, where all branches share the view's.
     pub fn low_rank(&self) -> Option<&LowRank> {
-        match &self.reads {
-            Reads::Whole { low_rank, .. } => Some(low_rank),
-            Reads::Fine => None,
+        match &self.vectors {
+            Vectors::Whole { low_rank, .. } => Some(low_rank),
+            Vectors::Fine => None,
         }
     }
 
@@ -193,20 +193,20 @@ impl Patch {
 
 impl BranchModel for Patch {
     fn branch(&self) -> Branch {
-        match self.reads {
-            Reads::Whole { .. } => Branch::Patch,
-            Reads::Fine => Branch::FinePatch,
+        match self.vectors {
+            Vectors::Whole { .. } => Branch::Patch,
+            Vectors::Fine => Branch::FinePatch,
         }
     }
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
         // Not registered: resampling smooths, and more or less with each pose.
-        let vectors = match &mut self.reads {
-            Reads::Whole { low_rank, vectors } => {
+        let vectors = match &mut self.vectors {
+            Vectors::Whole { low_rank, vectors } => {
                 low_rank.project(part.unmoved_stack(), vectors);
                 vectors
             }
-            Reads::Fine => &part.percept.fine.vectors,
+            Vectors::Fine => &part.percept.fine.vectors,
         };
         self.mixture
             .map(vectors, &mut self.scratch, &mut self.map.values);
@@ -219,11 +219,11 @@ impl BranchModel for Patch {
 
     fn write(&self, arrays: &mut Arrays) {
         let mixture = &self.mixture;
-        let prefix = match self.reads {
-            Reads::Whole { .. } => View::Whole.prefix(),
-            Reads::Fine => View::Fine.prefix(),
+        let prefix = match self.vectors {
+            Vectors::Whole { .. } => View::Whole.prefix(),
+            Vectors::Fine => View::Fine.prefix(),
         };
-        if let Reads::Whole { low_rank, .. } = &self.reads {
+        if let Vectors::Whole { low_rank, .. } = &self.vectors {
             low_rank.write(arrays, "patch");
         }
         arrays.insert(format!("{prefix}patch.means"), mixture.means.clone());

@@ -8,16 +8,16 @@ use super::{InputGeometry, OpticsError, Region};
 use crate::frame::{Frame, Size};
 
 /// The buffers of one view.
-pub(super) struct View {
+pub(super) struct ViewBuffers {
     size: Size,
     /// Interleaved RGB.
     pixels: Image<'static>,
     tensor: Vec<f32>,
 }
 
-impl View {
+impl ViewBuffers {
     pub fn new(size: Size) -> Self {
-        View {
+        ViewBuffers {
             size,
             pixels: Image::new(size.width, size.height, PixelType::U8x3),
             tensor: vec![0.0; size.pixels() * 3],
@@ -52,7 +52,7 @@ impl View {
     }
 
     /// Takes the pixels from another view, which must not be empty.
-    pub fn reduce(&mut self, from: &View, resizer: &mut Resizer) -> Result<(), OpticsError> {
+    pub fn reduce(&mut self, from: &ViewBuffers, resizer: &mut Resizer) -> Result<(), OpticsError> {
         let Size { width, height } = from.size;
         let source = typed(width, height, from.pixels.buffer())?;
         resize(&source, &mut self.pixels, resizer)

@@ -47,6 +47,11 @@ fn what_makes_no_sense_is_refused() {
         ("version = 3", "version = -3", "line 3: "),
         ("version = 3", "version = 3\nnew = 1", "unknown field `new`"),
         ("mono = false", "mono = 0", "true or false"),
+        (
+            "mono = false",
+            "mono = false\nfine = { width = 300, height = 320 }",
+            "input.fine",
+        ),
         ("width = 256", "width = 0", "input size"),
         ("width = 256", "width = 4294967296", "u32"),
         ("height = 256", "height = 5000", "input size"),

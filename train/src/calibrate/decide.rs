@@ -286,7 +286,7 @@ fn merge(
             merged = merged.with(model.clone());
         }
     }
-    let mut scorer = Scorer::new(merged);
+    let mut scorer = Scorer::new(merged.without_idle_view());
     let mut values: BTreeMap<Branch, Vec<f64>> = BTreeMap::new();
     for percept in validation {
         scorer.score(percept);

@@ -8,7 +8,7 @@ use aecsad_program::standard_streams::{note, print, print_line};
 use super::label::Source;
 use super::{Failure, work_folder};
 use crate::fit::{
-    EdgeOptions, FineView, FitOptions, Fitted, Networks, Precision, detectability_text, fit,
+    EdgeOptions, FineSize, FitOptions, Fitted, Networks, Precision, detectability_text, fit,
 };
 use crate::paper::{Device, PaperOptions, weights};
 use crate::segmentation::{Augmentation, Symmetry};
@@ -44,8 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     images_at_once: Option<u16>,
     /// Folder of pictures of other things: the `paper` profile's local student is trained to say nothing of them
-    #[arg(long, value_name = "DIR")]
-    strangers: Option<Input>,
+    #[arg(long = "strangers", value_name = "DIR")]
+    out_of_distribution: Option<Input>,
     /// The `paper` profile's local student learns from the hardest 0.1 % of the features alone
     #[arg(long)]
     hard_features: bool,
@@ -97,7 +97,8 @@ pub struct Args {
     /// as that allows, and no larger than the images [default: 50]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(1..))]
     budget_ms: Option<u16>,
-    /// The longer side of the fine view in pixels, in place of a budget; 256 sees nothing finer than the whole
+    /// The longer side of the fine view in pixels, in place of a budget: up to that of the images, and 1.4 million pixels in
+    /// all; 256 sees nothing finer than the whole
     #[arg(long, value_name = "PIXELS", conflicts_with = "budget_ms", value_parser = clap::value_parser!(u16).range(256..=2048))]
     side: Option<u16>,
     /// Learn from images that lie far off all others too, instead of leaving them out
@@ -171,7 +172,7 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
         ("--epochs", args.epochs.is_some()),
         ("--batch", args.batch.is_some()),
         ("--images-at-once", args.images_at_once.is_some()),
-        ("--strangers", args.strangers.is_some()),
+        ("--strangers", args.out_of_distribution.is_some()),
         ("--hard-features", args.hard_features),
     ];
     let of_edge = [
@@ -193,10 +194,10 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn fine_view(args: &Args) -> FineView {
+fn fine_size(args: &Args) -> FineSize {
     match args.side {
-        Some(side) => FineView::Side(side.into()),
-        None => FineView::Budget(args.budget_ms.unwrap_or(BUDGET_MS).into()),
+        Some(side) => FineSize::Side(side.into()),
+        None => FineSize::Budget(args.budget_ms.unwrap_or(BUDGET_MS).into()),
     }
 }
 
@@ -206,7 +207,7 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
         return Ok(Networks::Edge(EdgeOptions {
             students: !args.no_students,
             moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),
-            fine_view: fine_view(args),
+            fine_size: fine_size(args),
         }));
     }
     let weights = match &args.weights {
@@ -218,7 +219,7 @@ fn networks(args: &Args) -> Result<Networks, Failure> {
         epochs: args.epochs.unwrap_or(EPOCHS).into(),
         batch: args.batch.unwrap_or(BATCH).into(),
         at_once: args.images_at_once.map(usize::from),
-        out_of_distribution: args.strangers.clone().map(Into::into),
+        out_of_distribution: args.out_of_distribution.clone().map(Into::into),
         hardest: args.hard_features.then_some(HARDEST),
         ..PaperOptions::new(weights)
     })))
@@ -271,9 +272,7 @@ fn report(options: &FitOptions, fitted: &Fitted) {
             "planted anomalies rejected at this threshold: {caught}"
         ));
     }
-    if !fitted.detectable.is_empty() {
-        print(detectability_text(&fitted.detectable, fitted.image_size));
-    }
+    print(detectability_text(&fitted.detectable));
     if let Some(quantisation) = &fitted.quantisation {
         print(quantisation.text());
     }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use aecsad_inspect::branches::Branch;
 use serde::{Deserialize, Serialize};
 
-use super::detectability::Narrowest;
 use super::{Error, Judged};
 use crate::dataset::Kind;
+use crate::fit::Detectable;
 use crate::metrics::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
 use crate::metrics::{auroc, average_precision};
 
@@ -30,7 +30,7 @@ pub struct Subject {
     pub branches: Vec<Choice>,
     /// The narrowest damage that it rejects, where that was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub detectable: Vec<Narrowest>,
+    pub detectable: Vec<Detectable>,
 }
 
 /// Whether a branch takes part in the score, and why.

@@ -1,7 +1,7 @@
 //! The report as a terminal shows it.
 
-use super::detectability;
 use super::report::{ByKind, Report};
+use crate::fit::detectability_text;
 
 impl Report {
     /// A few short tables, one fact a line, ending in a newline.
@@ -22,7 +22,7 @@ impl Report {
         }
         text.push('\n');
         lines(&mut text, &self.images());
-        lines(&mut text, &detectability::lines(&subject.detectable));
+        text += &detectability_text(&subject.detectable);
         lines(
             &mut text,
             &[

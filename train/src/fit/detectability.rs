@@ -1,14 +1,16 @@
 //! Which damage a bundle sees: for each kind and contrast the smallest width, in pixels of the images, of which nine in ten
 //! are rejected at the threshold. An engineer reads from it whether camera and lens suffice.
 
+use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::scorer::Scorer;
-use aecsad_inspect::network::Percept;
+use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::{InputGeometry, Optics};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::frames::Frames;
 use super::{FitError, stopped};
@@ -17,20 +19,22 @@ use crate::images::Images;
 use crate::networks::Trained;
 use crate::planted::graded::{Damage, damage};
 
-/// Shares of the full range by which damage is lighter or darker than what it lies on.
-pub const CONTRASTS: [f32; 3] = [0.1, 0.2, 0.4];
+/// Percent of the full range by which damage is lighter or darker than what it lies on.
+const CONTRASTS: [i64; 3] = [10, 20, 40];
 /// Widths that are tried, in pixels.
-const WIDTHS: [f32; 10] = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0];
+const WIDTHS: [i64; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 /// Good parts that each damage is put on, and how many of them must be rejected.
 const PARTS: usize = 20;
 const REJECTED: usize = 18;
 
-/// One kind of damage.
-#[derive(Clone, Debug, PartialEq)]
+/// Damage of one kind and contrast, and from which width on it is seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Detectable {
-    pub damage: &'static str,
-    /// For each of [`CONTRASTS`] the smallest width that is seen; none where the widest tried is not.
-    pub widths: [Option<f32>; CONTRASTS.len()],
+    pub damage: String,
+    pub contrast_percent: i64,
+    /// In pixels of the training images; none where the widest tried is not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width_px: Option<i64>,
 }
 
 /// What is measured with.
@@ -46,104 +50,157 @@ pub struct Measurement<'a> {
 }
 
 impl Measurement<'_> {
+    /// A row for each kind and contrast; none where no good part is accepted, so that nothing can be said.
     pub fn table(&self) -> Result<Vec<Detectable>, FitError> {
-        let pairs: Vec<(Damage, usize)> = Damage::ALL
-            .into_iter()
-            .flat_map(|damage| (0..CONTRASTS.len()).map(move |contrast| (damage, contrast)))
-            .collect();
-        let found = pairs
-            .par_iter()
-            .map(|(damage, contrast)| self.smallest(*damage, CONTRASTS[*contrast]))
+        let fine = self.selection.statistics.fine.as_ref();
+        let perception = self.trained.seeing(fine, self.geometry)?;
+        let mut eye = self.eye(perception.fork()?);
+        let parts = &self.images.validation;
+        let count = parts.len().min(PARTS);
+        let mut accepted = Vec::with_capacity(count);
+        for part in (0..count).map(|i| i * parts.len() / count) {
+            // A part that is rejected anyway says nothing about its damage.
+            if !self.is_rejected(&mut eye, part, None)? {
+                accepted.push(part);
+            }
+        }
+        if accepted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let kinds = Damage::ALL.into_iter();
+        let kinds = kinds.flat_map(|damage| CONTRASTS.map(|contrast| (damage, contrast)));
+        let jobs = kinds
+            .map(|kind| Ok((kind, self.eye(perception.fork()?))))
             .collect::<Result<Vec<_>, FitError>>()?;
-        Ok(Damage::ALL
-            .into_iter()
-            .zip(found.chunks_exact(CONTRASTS.len()))
-            .map(|(damage, widths)| Detectable {
-                damage: damage.name(),
-                widths: std::array::from_fn(|contrast| widths[contrast]),
+        jobs.into_par_iter()
+            .map(|((damage, contrast), mut eye)| {
+                Ok(Detectable {
+                    damage: damage.name().to_owned(),
+                    contrast_percent: contrast,
+                    width_px: self.narrowest(&mut eye, damage, contrast, &accepted)?,
+                })
             })
-            .collect())
+            .collect()
+    }
+
+    fn eye(&self, perception: Perception) -> Eye {
+        Eye {
+            perception,
+            scorer: Scorer::new(self.selection.statistics.clone()),
+            optics: Optics::new(self.geometry.clone(), None),
+            percept: Percept::empty(),
+        }
     }
 
     /// Halves the range of widths until it is one: wider damage of a kind is seen wherever narrower is.
-    fn smallest(&self, damage: Damage, contrast: f32) -> Result<Option<f32>, FitError> {
-        let mut perception = self
-            .trained
-            .seeing(self.selection.statistics.fine.as_ref(), self.geometry)?;
-        let mut scorer = Scorer::new(self.selection.statistics.clone());
-        let mut optics = Optics::new(self.geometry.clone(), None);
-        let mut percept = Percept::empty();
-        let mut is_seen = |width: f32| -> Result<bool, FitError> {
-            let frames = Frames::new(self.images, self.geometry);
-            let parts = &self.images.validation;
-            let count = parts.len().min(PARTS);
-            let mut rejected = 0;
-            for i in 0..count {
-                stopped(self.cancel)?;
-                let part = i * parts.len() / count;
-                let mut frame = frames.original(&parts[part])?;
-                let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-                random.set_stream(part as u64);
-                let classes = &self.validation[part].classes;
-                self::damage(&mut frame, classes, (damage, width, contrast), &mut random);
-                perception.perceive(&optics.tensors(&frame)?, &mut percept)?;
-                let judged = self.selection.decision.judge(&scorer.score(&percept));
-                rejected += usize::from(judged.reject);
-            }
-            Ok(rejected * PARTS >= REJECTED * count)
-        };
+    fn narrowest(
+        &self,
+        eye: &mut Eye,
+        damage: Damage,
+        contrast: i64,
+        parts: &[usize],
+    ) -> Result<Option<i64>, FitError> {
         let (mut low, mut high) = (0, WIDTHS.len());
         while low < high {
             let middle = (low + high) / 2;
-            match is_seen(WIDTHS[middle])? {
+            let planted = (damage, WIDTHS[middle] as f32, contrast as f32 / 100.0);
+            let mut rejected = 0;
+            for part in parts {
+                rejected += usize::from(self.is_rejected(eye, *part, Some(planted))?);
+            }
+            match rejected * PARTS >= REJECTED * parts.len() {
                 true => high = middle,
                 false => low = middle + 1,
             }
         }
         Ok(WIDTHS.get(low).copied())
     }
+
+    /// Whether a validation part is rejected, with this damage on it.
+    fn is_rejected(
+        &self,
+        eye: &mut Eye,
+        part: usize,
+        planted: Option<(Damage, f32, f32)>,
+    ) -> Result<bool, FitError> {
+        stopped(self.cancel)?;
+        let frames = Frames::new(self.images, self.geometry);
+        let mut frame = frames.original(&self.images.validation[part])?;
+        if let Some(planted) = planted {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            random.set_stream(part as u64);
+            let classes = &self.validation[part].classes;
+            damage(&mut frame, classes, planted, &mut random);
+        }
+        let tensors = eye.optics.tensors(&frame)?;
+        eye.perception.perceive(&tensors, &mut eye.percept)?;
+        let raw = eye.scorer.score(&eye.percept);
+        Ok(self.selection.decision.judge(&raw).reject)
+    }
 }
 
-/// The table for a person.
-pub fn text(table: &[Detectable], (width, height): (u32, u32)) -> String {
+/// One thread's networks and buffers.
+struct Eye {
+    perception: Perception,
+    scorer: Scorer,
+    optics: Optics,
+    percept: Percept,
+}
+
+/// The table for a person: a line for each kind of damage, a column for each contrast. Empty without rows.
+pub fn text(rows: &[Detectable]) -> String {
+    let Some(first) = rows.first() else {
+        return String::new();
+    };
     let mut text = format!(
-        "narrowest damage of which nine in ten are rejected, in pixels of images of {width}×{height}:\n{:10}",
+        "narrowest damage of which nine in ten are rejected, in pixels of the training images\n{:10}",
         "contrast"
     );
-    for contrast in CONTRASTS {
-        text += &format!("{:>8}", format!("{:.0} %", 100.0 * contrast));
+    for row in rows.iter().filter(|row| row.damage == first.damage) {
+        let _ = write!(text, "{:>6} %", row.contrast_percent);
     }
-    text.push('\n');
-    for Detectable { damage, widths } in table {
-        text += &format!("{damage:10}");
-        for width in widths {
-            let width = match width {
-                Some(width) => format!("{width:.0}"),
-                None => format!("> {:.0}", WIDTHS[WIDTHS.len() - 1]),
-            };
-            text += &format!("{width:>8}");
+    let mut kind = "";
+    for row in rows {
+        if row.damage != kind {
+            kind = &row.damage;
+            let _ = write!(text, "\n{kind:10}");
         }
-        text.push('\n');
+        let width = match row.width_px {
+            Some(width) => width.to_string(),
+            None => format!("> {}", WIDTHS[WIDTHS.len() - 1]),
+        };
+        let _ = write!(text, "{width:>8}");
     }
-    text
+    text + "\n"
 }
 
-/// The same for the manifest: a list of tables, without what is not seen.
-pub fn record(table: &[Detectable]) -> toml::Value {
-    let rows = table.iter().flat_map(|Detectable { damage, widths }| {
-        CONTRASTS
-            .iter()
-            .zip(widths)
-            .filter_map(move |(contrast, width)| {
-                let mut row = toml::Table::new();
-                row.insert("damage".into(), (*damage).into());
-                row.insert(
-                    "contrast_percent".into(),
-                    ((100.0 * contrast).round() as i64).into(),
-                );
-                row.insert("width_px".into(), (width.as_ref()?.round() as i64).into());
-                Some(toml::Value::Table(row))
-            })
-    });
-    toml::Value::Array(rows.collect())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_line_and_each_contrast_a_column() {
+        let row = |damage: &str, contrast_percent, width_px| Detectable {
+            damage: damage.into(),
+            contrast_percent,
+            width_px,
+        };
+        let rows = [
+            row("scratch", 10, Some(8)),
+            row("scratch", 40, Some(2)),
+            row("spot", 10, None),
+            row("spot", 40, Some(6)),
+        ];
+        let text = text(&rows);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "contrast      10 %    40 %",
+                "scratch          8       2",
+                "spot          > 32       6"
+            ]
+        );
+        assert!(super::text(&[]).is_empty());
+    }
 }

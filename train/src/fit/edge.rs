@@ -5,7 +5,7 @@ use aecsad_inspect::optics::{InputGeometry, Optics};
 use ndarray::{Array2, Array3};
 
 use super::FitError;
-use super::fine_size::FineView;
+use super::fine_size::FineSize;
 use crate::engine::noise_source;
 use crate::networks::{ENCODER, Trained};
 use crate::progress::stage;
@@ -22,7 +22,7 @@ pub struct EdgeOptions {
     /// Changed copies of each labelled image that join the training.
     pub moved_copies: usize,
     /// How finely parts are seen.
-    pub fine_view: FineView,
+    pub fine_size: FineSize,
 }
 
 /// The frozen encoder, with a decoder where there are components, and students if they are asked for.

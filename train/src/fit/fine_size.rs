@@ -6,7 +6,6 @@ use std::time::Instant;
 use aecsad_inspect::frame::Size;
 use aecsad_inspect::image_files::read_image_of_depth;
 use aecsad_inspect::network::{Encoder, Features, NetworkError};
-
 use aecsad_program::whole_file;
 
 use super::precision::Precision;
@@ -17,7 +16,7 @@ use crate::progress::stage;
 
 /// What decides the size.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FineView {
+pub enum FineSize {
     /// The largest whose part takes no more than so many milliseconds on one core of this machine.
     Budget(f64),
     /// The longer side in pixels; one that the whole view has anyway means no fine view.
@@ -28,12 +27,14 @@ pub enum FineView {
 const SIDES: [u32; 8] = [384, 512, 640, 768, 1024, 1280, 1536, 2048];
 /// Sides are multiples of it: the encoder's deepest map has a cell for 16 pixels, and an even number of them.
 const STEP: u32 = 32;
+/// The engine refuses larger convolutions than those of the encoder on so many pixels.
+const MOST_PIXELS: f64 = 1_430_000.0;
 /// A longer side up to this is no finer than the whole view.
 const NOT_FINER: u32 = 288;
 /// What int8 takes of the time of float (benches/results).
 const INT8_SHARE: f64 = 0.6;
-/// Milliseconds that branches take for a cell of the fine view.
-const CELL_MS: f64 = 0.003;
+/// Milliseconds that branches take for a cell of the fine view: `aecsad bench` of a bundle with 128×128 cells.
+const CELL_MS: f64 = 0.004;
 /// Images that are asked for their size, and runs of the encoder that are timed.
 const ASKED: usize = 5;
 const TIMED: usize = 20;
@@ -44,7 +45,7 @@ const CHOSEN: &str = "fine_view.txt";
 /// that was chosen by time lies in the folder `work`, so that the same command goes on with it on a busier day.
 pub fn choose(
     category: &Category,
-    wanted: FineView,
+    wanted: FineSize,
     precision: Precision,
     work: &Path,
 ) -> Result<Option<Size>, FitError> {
@@ -52,8 +53,8 @@ pub fn choose(
         return Ok(None);
     };
     let ms = match wanted {
-        FineView::Side(side) => return Ok(sized(own, side)),
-        FineView::Budget(ms) => ms,
+        FineSize::Side(side) => return Ok(sized(own, side)),
+        FineSize::Budget(ms) => ms,
     };
     let sizes = sizes(own);
     let question = format!("of {own} in {ms} ms, {precision:?}");
@@ -135,10 +136,11 @@ fn sizes(own: Size) -> Vec<Size> {
     sizes
 }
 
-/// The size of this longer side, if it is finer than the whole view.
+/// The size of this longer side, or the largest that the engine runs, if it is finer than the whole view.
 fn sized(own: Size, side: u32) -> Option<Size> {
     let longest = own.width.max(own.height);
-    let side = side.min(longest).min(4096);
+    let most = f64::from(longest) * (MOST_PIXELS / own.pixels() as f64).sqrt();
+    let side = side.min(longest).min(most as u32);
     if side <= NOT_FINER {
         return None;
     }
@@ -203,6 +205,16 @@ mod tests {
         assert_eq!(own(4096, 512).last(), Some(&(2048, 256)));
         assert_eq!(own(600, 600).last(), Some(&(576, 576)));
         assert!(own(256, 256).is_empty() && own(280, 100).is_empty());
+    }
+
+    #[test]
+    fn the_engine_runs_the_largest() {
+        for (width, height) in [(2000, 2000), (4000, 3000), (6000, 500)] {
+            let own = Size { width, height };
+            let largest = *sizes(own).last().unwrap();
+            assert!(Encoder::load_at(ENCODER, largest).is_ok(), "{largest}");
+        }
+        assert_eq!(own(2000, 2000).last(), Some(&(1184, 1184)));
     }
 
     #[test]

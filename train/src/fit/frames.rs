@@ -1,5 +1,5 @@
-//! Images at the size of the finest view, read again whenever they are needed: those of a whole category do not fit into
-//! memory.
+//! Images at the size of the finest view. They are read again whenever they are needed, because those of a whole category do
+//! not fit into memory.
 
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::read_image_of_depth;
@@ -7,7 +7,7 @@ use aecsad_inspect::optics::{InputGeometry, Optics};
 
 use super::FitError;
 use crate::images::{Image, Images};
-use crate::screening;
+use crate::screening::encodings;
 
 /// Where the pixels of a category's images come from.
 pub struct Frames<'a> {
@@ -37,7 +37,7 @@ impl<'a> Frames<'a> {
         let frame = read_image_of_depth(&image.path, self.images.bit_depth)?;
         let trained_on = self.images.trained_on.as_ref();
         Ok(match trained_on.is_some_and(|on| on.seen_as_jpeg) {
-            true => screening::variant(frame, &image.path),
+            true => encodings::variant(frame, &image.path),
             false => frame,
         })
     }

@@ -42,7 +42,7 @@ pub use detectability::{Detectable, text as detectability_text};
 pub use edge::EdgeOptions;
 pub use error::FitError;
 pub use export::{ExportOptions, Exported, export};
-pub use fine_size::FineView;
+pub use fine_size::FineSize;
 pub use frames::Frames;
 pub use identity::Identity;
 pub use labels::{LabelOptions, label_only};
@@ -130,8 +130,6 @@ pub struct Fitted {
     pub quantisation: Option<Quantisation>,
     /// Which damage is seen; none in the `paper` profile.
     pub detectable: Vec<Detectable>,
-    /// Of the images in their files, in pixels.
-    pub image_size: (u32, u32),
 }
 
 /// Trains, calibrates and writes the bundle.
@@ -159,7 +157,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     )?;
     let fine = match &options.networks {
         Networks::Edge(edge) => {
-            fine_size::choose(&category, edge.fine_view, options.precision, &options.work)?
+            fine_size::choose(&category, edge.fine_size, options.precision, &options.work)?
         }
         Networks::Paper(_) => None,
     };
@@ -317,7 +315,6 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         backbone,
         quantisation,
         detectable,
-        image_size: images.validation.first().map_or((0, 0), |i| i.original),
     };
     stage("bundle", "packing and checking golden vectors");
     pack::write(options, &fitted, &trained, &images, &geometry)?;

@@ -15,7 +15,7 @@ use aecsad_program::whole_file;
 
 use super::frames::Frames;
 use super::proof::Quantisation;
-use super::{FitError, FitOptions, Fitted, detectability, rounding};
+use super::{FitError, FitOptions, Fitted, rounding};
 use crate::calibrate::Selection;
 use crate::export::signing::SigningKey;
 use crate::images::Images;
@@ -216,8 +216,8 @@ fn manifest(
             None => "f32".into(),
         },
     );
-    if !fitted.detectable.is_empty() {
-        note(DETECTABLE, detectability::record(&fitted.detectable));
+    if let Ok(rows) = toml::Value::try_from(&fitted.detectable) {
+        note(DETECTABLE, rows);
     }
     note(WAYS, ways(selection).into());
     note(KEPT_OUTLIERS, options.keep_outliers.into());

@@ -11,7 +11,7 @@
 
 mod bit_depth;
 pub mod counts;
-mod encodings;
+pub mod encodings;
 mod error;
 pub mod held_out;
 mod neighbours;
@@ -25,7 +25,6 @@ use aecsad_inspect::optics::{Encoding, InputGeometry, TrainingImages};
 
 use crate::dataset::Category;
 use crate::images::{self, Images};
-pub use encodings::variant;
 pub use error::ScreeningError;
 pub use repeats::first_of_each_part;
 pub use sheet::SHEET;

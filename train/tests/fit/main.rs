@@ -172,12 +172,13 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     let fine = read.manifest.input.fine.unwrap();
     assert_eq!((fine.width, fine.height), (320, 320));
     let arrays = read.arrays("statistics.safetensors").unwrap();
-    assert!(arrays.names().any(|name| name == "fine.matrix"));
+    let on = read.manifest.branches.iter().filter(|branch| branch.on);
+    let reads_fine = on
+        .clone()
+        .any(|branch| branch.name.name().starts_with("fine_"));
+    assert_eq!(arrays.names().any(|name| name == "fine.matrix"), reads_fine);
     let out = String::from_utf8_lossy(&fitted.stdout);
-    assert!(
-        out.contains("narrowest damage") && out.contains("320×320"),
-        "{out}"
-    );
+    assert!(out.contains("narrowest damage"), "{out}");
     let mut inspector = Inspector::from_bundle(&read, None).unwrap();
     aecsad_inspect::golden::verify(&read, &mut inspector)
         .unwrap()

@@ -73,7 +73,7 @@ pub struct Statistics {
     pub registration: Option<Registration>,
     /// What position and context compare; none in a bundle without these branches.
     pub low_rank: Option<LowRank>,
-    /// None in a bundle that sees only the whole.
+    /// None in a bundle whose branches read only the whole view.
     pub fine: Option<FineStatistics>,
     /// In the order of [`Branch::ALL`], each at most once.
     pub models: Vec<Box<dyn BranchModel>>,
@@ -93,6 +93,15 @@ impl Statistics {
     /// Whether `branch` has a score.
     pub fn has(&self, branch: Branch) -> bool {
         self.models.iter().any(|model| model.branch() == branch)
+    }
+
+    /// Without the fine view if no branch reads it: a part should not wait for what nothing needs.
+    pub fn without_idle_view(mut self) -> Self {
+        let mut branches = self.models.iter().map(|model| model.branch());
+        if !branches.any(|branch| branch.reads() == Reads::FineFeatures) {
+            self.fine = None;
+        }
+        self
     }
 
     /// The model of this branch, if there is one and it is of this type.
@@ -197,6 +206,8 @@ mod tests {
 
     use super::super::histogram::{Histogram, HistogramModel};
     use super::super::inventory::{Inventory, InventoryBranch};
+    use super::super::patch::{Patch, PatchMixture};
+    use super::super::shared::low_rank::STACKED;
     use super::super::shared::reference::Reference;
     use super::super::shared::shrunk_gaussian::ShrunkGaussian;
     use super::*;
@@ -237,6 +248,30 @@ mod tests {
         assert_eq!(counted.inventory(), &inventory(3));
         assert!(read.has(Branch::Histogram) && !read.has(Branch::Position));
         assert_eq!(read.to_arrays(), statistics(3).to_arrays());
+    }
+
+    #[test]
+    fn a_view_that_no_branch_reads_goes() {
+        let with_view = |statistics: Statistics| Statistics {
+            fine: Some(FineStatistics {
+                cells: (4, 4),
+                low_rank: LowRank {
+                    matrix: Array2::zeros((STACKED, 1)),
+                    offset: Array1::zeros(1),
+                },
+            }),
+            ..statistics
+        };
+        let idle = with_view(statistics(3)).without_idle_view();
+        assert!(idle.fine.is_none() && idle.has(Branch::Histogram));
+        let mixture = PatchMixture::new(
+            Array2::zeros((1, 1)),
+            Array2::ones((1, 1)),
+            Array1::zeros(1),
+        );
+        let patch = Patch::fine(mixture.unwrap(), (4, 4));
+        let read = with_view(statistics(3).with(Box::new(patch))).without_idle_view();
+        assert!(read.fine.is_some());
     }
 
     #[test]
