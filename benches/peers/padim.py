@@ -2,12 +2,10 @@
 
 The settings are anomalib's: 100 channels, 0.01 added to the covariance's diagonal, the Mahalanobis distance
 upsampled bilinearly and blurred with sigma 4, the map's maximum as the image's score. The grid is the stride-4
-feature's own, 64x64.
+feature's own: 64x64 for images of 256 pixels.
 """
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
-
-from encoder import SIDE
 
 CHANNELS = 100
 REGULARISATION = 0.01
@@ -18,7 +16,8 @@ POSITIONS_AT_ONCE = 256  # bounds the covariances held in double precision to 20
 class Padim:
     name = "PaDiM"
 
-    def __init__(self, seed):
+    def __init__(self, seed, side):
+        self.side = side
         self.generator = np.random.default_rng(seed)
         self.channels = None
 
@@ -46,11 +45,11 @@ class Padim:
             self.whitener[here] = np.linalg.inv(np.linalg.cholesky(covariance))
 
     def judge(self, features):
-        """The image's score and its [SIDE, SIDE] map."""
+        """The image's score and its [side, side] map."""
         deviation = self.embed(features) - self.mean
         distance = np.linalg.norm((self.whitener @ deviation[:, :, None])[:, :, 0], axis=1)
         grid = int(np.sqrt(len(distance)))
         coarse = distance.reshape(grid, grid)
-        raised = zoom(coarse, SIDE / grid, order=1, mode="nearest", grid_mode=True)
+        raised = zoom(coarse, self.side / grid, order=1, mode="nearest", grid_mode=True)
         anomaly_map = gaussian_filter(raised, SIGMA, mode="mirror")
         return float(anomaly_map.max()), anomaly_map

@@ -1,7 +1,7 @@
 """PatchCore (Roth et al., CVPR 2022): distance of each patch to its nearest neighbour in a coreset of good patches.
 
 The settings are anomalib's: stride-8 and stride-16 features after 3x3 average pooling, a 10 % greedy k-center
-coreset, the worst patch's distance re-weighted by 9 neighbours as the image's score, the map enlarged and blurred with
+coreset (of at most 12,000 patches: the paper has 1 % as well), the worst patch's distance re-weighted by 9 neighbours as the image's score, the map enlarged and blurred with
 sigma 4. The coreset is chosen in a random projection to 128 dimensions, as in the paper's own code.
 """
 import numpy as np
@@ -10,9 +10,8 @@ from scipy.special import softmax
 from sklearn.neighbors import NearestNeighbors
 from sklearn.random_projection import GaussianRandomProjection
 
-from encoder import SIDE
-
 CORESET_SHARE = 0.1
+MOST_KEPT = 12000  # the time of the coreset grows with the square of the number of patches
 PROJECTED = 128
 NEIGHBOURS = 9
 SIGMA = 4
@@ -21,11 +20,11 @@ SIGMA = 4
 class PatchCore:
     name = "PatchCore"
 
-    def __init__(self, seed):
-        self.seed = seed
+    def __init__(self, seed, side):
+        self.seed, self.side = seed, side
 
     def embed(self, features):
-        """[32 * 32 patches, 152 channels]."""
+        """[(side / 8)² patches, 152 channels]."""
         fine, coarse = (uniform_filter(level, (1, 3, 3), mode="constant") for level in features[1:])
         factor = fine.shape[-1] / coarse.shape[-1]
         raised = zoom(coarse, (1, factor, factor), order=1, mode="nearest", grid_mode=True)
@@ -34,11 +33,12 @@ class PatchCore:
     def fit(self, features):
         """`features` yields each training image's three levels."""
         patches = np.concatenate([self.embed(levels) for levels in features])
-        self.bank = patches[coreset(patches, CORESET_SHARE, self.seed)]
+        share = min(CORESET_SHARE, MOST_KEPT / len(patches))
+        self.bank = patches[coreset(patches, share, self.seed)]
         self.index = NearestNeighbors(algorithm="brute").fit(self.bank)
 
     def judge(self, features):
-        """The image's score and its [SIDE, SIDE] map."""
+        """The image's score and its [side, side] map."""
         patches = self.embed(features)
         distance, nearest = (found[:, 0] for found in self.index.kneighbors(patches, 1))
         worst = distance.argmax()
@@ -47,7 +47,7 @@ class PatchCore:
                                         return_distance=False)[0]
         weight = 1 - softmax(np.linalg.norm(self.bank[support] - patches[worst], axis=1))[0]
         grid = int(np.sqrt(len(distance)))
-        raised = distance.reshape(grid, grid).repeat(SIDE // grid, 0).repeat(SIDE // grid, 1)
+        raised = distance.reshape(grid, grid).repeat(self.side // grid, 0).repeat(self.side // grid, 1)
         return float(weight * distance[worst]), gaussian_filter(raised.astype(np.float32), SIGMA, mode="mirror")
 
 

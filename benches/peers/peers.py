@@ -37,7 +37,7 @@ def measure(category, encoder, method):
         scores.append(score)
         maps.append(anomaly_map)
 
-    row = {"category": category.name, "method": method.name, "train_images": len(category.train)}
+    row = {"category": category.name, "method": method.name, "size": encoder.side, "train_images": len(category.train)}
     for kind in ("logical", "structural"):
         row[f"auroc_{kind}"] = auroc(category.test, scores, kind)
     known = [row[f"auroc_{kind}"] for kind in ("logical", "structural") if row[f"auroc_{kind}"] is not None]
@@ -57,14 +57,21 @@ def located(category, maps, kind):
             yield at_size(anomaly_map, size(sample.path)), regions
 
 
+def side(text):
+    value = int(text)
+    if value < 64 or value % 32:
+        raise argparse.ArgumentTypeError("give a multiple of 32, 64 at least")
+    return value
+
+
 def figure(value, digits=3):
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def table(rows):
-    lines = [["category", "method", "logical", "structural", "mean", "sPRO log.", "sPRO str.", "fit s", "ms/image"]]
+    lines = [["category", "method", "size", "logical", "structural", "mean", "sPRO log.", "sPRO str.", "fit s", "ms/image"]]
     for row in rows:
-        lines.append([row["category"], row["method"], *(figure(row[f"auroc_{key}"]) for key in
+        lines.append([row["category"], row["method"], str(row["size"]), *(figure(row[f"auroc_{key}"]) for key in
                                                         ("logical", "structural", "mean")),
                       figure(row["spro_logical"]), figure(row["spro_structural"]),
                       figure(row["fit_seconds"], 1), figure(row["ms_per_image"], 1)])
@@ -78,15 +85,17 @@ def main():
     parser.add_argument("--encoder", required=True, type=pathlib.Path, help="the backbone as ONNX")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here")
     parser.add_argument("--csv", type=pathlib.Path, help="write CATEGORY-METHOD.csv with each image's score here")
+    parser.add_argument("--size", type=side, default=256, metavar="PIXELS",
+                        help="side of the square that images are seen at: a multiple of 32 [default: 256]")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     categories = [Category(folder) for folder in arguments.category]
-    encoder = Encoder(arguments.encoder)
+    encoder = Encoder(arguments.encoder, arguments.size)
 
     rows = []
     for category, method in itertools.product(categories, METHODS):
         print(f"peers: {category.name}, {method.name} …", file=sys.stderr)
-        row, scores = measure(category, encoder, method(arguments.seed))
+        row, scores = measure(category, encoder, method(arguments.seed, arguments.size))
         rows.append(row)
         if arguments.csv:
             arguments.csv.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,23 @@
 
     target/peers-venv/bin/python -m unittest discover -s benches/peers
 """
+import pathlib
+import tempfile
 import unittest
 
 import numpy as np
+from PIL import Image
 from scipy.spatial.distance import cdist, mahalanobis
 
 from category import Region
-from encoder import SIDE
+from encoder import Encoder
 from metrics import spro
 from padim import CHANNELS, REGULARISATION, Padim
 from patchcore import NEIGHBOURS, PatchCore, coreset
+
+
+SIDE = 64
+MODEL = pathlib.Path(__file__).parents[2] / "models/efficientnet-lite0/encoder.onnx"
 
 
 def features(generator):
@@ -23,7 +30,7 @@ class PadimTest(unittest.TestCase):
     def test_distance_is_mahalanobis_at_each_position(self):
         generator = np.random.default_rng(1)
         train, test = [features(generator) for _ in range(12)], features(generator)
-        padim = Padim(seed=1)
+        padim = Padim(seed=1, side=SIDE)
         padim.fit(iter(train))
         bank = np.stack([padim.embed(levels) for levels in train])
         deviation = padim.embed(test) - padim.mean
@@ -35,7 +42,7 @@ class PadimTest(unittest.TestCase):
 
     def test_a_changed_place_is_where_the_map_peaks(self):
         generator = np.random.default_rng(2)
-        padim = Padim(seed=1)
+        padim = Padim(seed=1, side=SIDE)
         padim.fit(features(generator) for _ in range(30))
         test = features(generator)
         test[0][:, 4, 11] += 5
@@ -47,7 +54,7 @@ class PadimTest(unittest.TestCase):
 class PatchCoreTest(unittest.TestCase):
     def test_the_score_is_the_papers_equations_6_and_7(self):
         generator = np.random.default_rng(3)
-        method, test = PatchCore(seed=1), features(generator)
+        method, test = PatchCore(seed=1, side=SIDE), features(generator)
         method.fit(features(generator) for _ in range(6))
         score, anomaly_map = method.judge(test)
         patches = method.embed(test)
@@ -67,6 +74,17 @@ class PatchCoreTest(unittest.TestCase):
         chosen = coreset(patches.astype(np.float32), 10 / 545, seed=1)
         self.assertEqual(len(set(chosen)), 10)
         self.assertEqual({int(cdist([patches[index]], centres).argmin()) for index in chosen}, set(range(10)))
+
+
+class EncoderTest(unittest.TestCase):
+    def test_a_larger_side_gives_larger_maps_of_the_same_image(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "grey.png"
+            Image.new("RGB", (96, 96), (90, 120, 150)).save(path)
+            coarse, fine = (Encoder(MODEL, side)(path) for side in (64, 128))
+        self.assertEqual([level.shape for level in fine], [(24, 32, 32), (40, 16, 16), (112, 8, 8)])
+        # Far from the borders a plain image looks the same at any size
+        np.testing.assert_allclose(fine[0][:, 16, 16], coarse[0][:, 8, 8], atol=1e-3)
 
 
 class SproTest(unittest.TestCase):
