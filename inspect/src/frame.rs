@@ -43,6 +43,13 @@ pub struct Frame {
 }
 
 impl Frame {
+    pub fn size(&self) -> Size {
+        Size {
+            width: self.width,
+            height: self.height,
+        }
+    }
+
     /// An empty frame. Its buffer grows once to the camera's size.
     pub fn empty() -> Self {
         Frame {

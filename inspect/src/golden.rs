@@ -14,6 +14,7 @@ use crate::bundle::{Bundle, BundleError, Tolerance};
 use crate::frame::Frame;
 use crate::image_files::{ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
+use crate::optics::Sight;
 
 /// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score`
 /// (`[n]`).
@@ -273,7 +274,11 @@ struct Scores {
 
 impl Scores {
     fn of(frame: &Frame, inspector: &mut Inspector) -> Result<Self, InspectorError> {
-        let raw = inspector.raw_scores(frame)?;
+        // The frame is what optics has made of one, so it is not cropped again.
+        let region = inspector.look_at(Sight::All);
+        let raw = inspector.raw_scores(frame);
+        inspector.look_at(region);
+        let raw = raw?;
         let judged = inspector.decision().judge(&raw);
         let branches = judged.branches.iter();
         Ok(Scores {

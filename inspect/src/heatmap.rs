@@ -4,6 +4,9 @@
 use colorous::PLASMA;
 use image::{Rgb, RgbImage};
 
+use crate::branches::shared::map::resize;
+use crate::optics::Region;
+
 /// Heat below this is invisible. One good part in two hundred reaches it somewhere (see
 /// [`Range`](crate::branches::shared::heat::Range)).
 const FAINTEST: f32 = 0.1;
@@ -13,6 +16,35 @@ const HOTTEST: f32 = 0.8;
 const DENSEST: f32 = 0.85;
 /// The colour map starts here, because its dark purple start is invisible on dark parts.
 const COLOURS_FROM: f32 = 0.3;
+
+/// A map of so many `columns` over the `region` of a frame that it covers, all of it if none; 0 elsewhere.
+///
+/// *Shapes*: gives `[height, width]`.
+pub fn over_frame(
+    map: &[f32],
+    columns: usize,
+    region: Option<Region>,
+    width: u32,
+    height: u32,
+) -> Vec<f32> {
+    let (width, height) = (width as usize, height as usize);
+    let mut resized = Vec::new();
+    let Some(region) = region else {
+        resize(map, columns, width, height, &mut resized);
+        return resized;
+    };
+    let (across, down) = (region.width as usize, region.height as usize);
+    resize(map, columns, across, down, &mut resized);
+    let mut heat = vec![0.0; width * height];
+    let rows = heat
+        .chunks_exact_mut(width.max(1))
+        .skip(region.top as usize);
+    for (row, values) in rows.zip(resized.chunks_exact(across.max(1))) {
+        let here = row.iter_mut().skip(region.left as usize);
+        here.zip(values).for_each(|(heat, value)| *heat = *value);
+    }
+    heat
+}
 
 /// Lays `heat` over its picture. Lightness rises with the heat, from purple over orange to yellow, so the colours can be
 /// distinguished with any colour vision.
@@ -48,6 +80,18 @@ mod tests {
         overlay(&mut picture, &[heat; 8]);
         assert!(picture.pixels().all(|p| p == picture.get_pixel(0, 0)));
         picture.get_pixel(0, 0).0
+    }
+
+    #[test]
+    fn the_map_of_a_region_lies_over_the_region() {
+        let region = Some([2, 1, 2, 2].into());
+        let heat = over_frame(&[1.0, 2.0, 3.0, 4.0], 2, region, 5, 4);
+        let rows: Vec<&[f32]> = heat.chunks(5).collect();
+        assert_eq!(rows[0], [0.0; 5]);
+        assert_eq!(rows[1], [0.0, 0.0, 1.0, 2.0, 0.0]);
+        assert_eq!(rows[2], [0.0, 0.0, 3.0, 4.0, 0.0]);
+        assert_eq!(rows[3], [0.0; 5]);
+        assert_eq!(over_frame(&[7.0], 1, None, 2, 1), [7.0, 7.0]);
     }
 
     #[test]

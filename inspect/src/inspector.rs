@@ -21,7 +21,7 @@ use crate::network::fine::cells;
 use crate::network::{
     Encoder, FineView, Network, NetworkError, Percept, Perception, Segmentation, load_network,
 };
-use crate::optics::{InputGeometry, Optics, OpticsError, Region};
+use crate::optics::{InputGeometry, Optics, OpticsError, Region, Sight};
 
 /// Names of a bundle's entries.
 pub const ENCODER: &str = "networks/encoder.onnx";
@@ -65,7 +65,8 @@ impl Inspector {
         Self::from_bundle(&Bundle::read(path, &Trust::Anyone)?, None)
     }
 
-    /// `region` is the part of the frame to look at; all of it if none.
+    /// `region` is the part of the frame to look at, as a station states it. Without one it is that of the training, in frames
+    /// of the training images' size, and all of the frame if the bundle has none.
     pub fn from_bundle(bundle: &Bundle, region: Option<Region>) -> Result<Self, InspectorError> {
         let statistics_error = |source| InspectorError::Statistics {
             bundle: bundle.name().to_owned(),
@@ -126,12 +127,9 @@ impl Inspector {
                 }));
             }
         }
-        let mut inspector = Self::new(
-            Optics::new(manifest.input.clone(), region),
-            perception,
-            Scorer::new(statistics),
-            decision,
-        );
+        let mut optics = Optics::new(manifest.input.clone(), None);
+        optics.look_at(Sight::of(region, &manifest.input));
+        let mut inspector = Self::new(optics, perception, Scorer::new(statistics), decision);
         inspector.planted = planted;
         inspector.identity = format!("{} {}", manifest.product, manifest.version).into();
         Ok(inspector)
@@ -186,9 +184,22 @@ impl Inspector {
         Ok(self.scorer.score(&self.percept))
     }
 
+    /// Looks at another part of the frames from here on; gives back at which it looked before. Golden images show the region
+    /// already.
+    pub fn look_at(&mut self, sight: Sight) -> Sight {
+        self.optics.look_at(sight)
+    }
+
+    /// The part of the frames that is looked at; all of them if none.
+    pub fn region(&self) -> Option<Region> {
+        self.optics.region()
+    }
+
     /// What is strange where in the latest frame.
     pub fn heat(&mut self) -> &HeatMap {
-        self.scorer.heat(&self.percept)
+        let heat = self.scorer.heat(&self.percept);
+        heat.region = self.optics.region();
+        heat
     }
 
     /// Where the part of the latest frame lies.

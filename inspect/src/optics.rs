@@ -1,4 +1,4 @@
-//! From a frame to the tensors that the networks were trained on: region of interest, resize, normalise. This is the only
+//! From a frame to the tensors that the networks were trained on: region of interest, resize, ignore, normalise. This is the only
 //! pre-processing there is; training, calibration and the camera path all come through here.
 //!
 //! A part is seen in one or two views: the whole, small and square, for arrangement and components, and where damage is
@@ -10,9 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{Frame, Size};
 use view::ViewBuffers;
 
+mod ignored;
+mod region;
 mod training_images;
 mod view;
 
+pub use ignored::Ignored;
+pub use region::{Region, Sight, TrainedRegion};
 pub use training_images::{Encoding, TrainingImages};
 
 /// What the networks expect: the whole as `width`×`height` RGB, each channel `(x / 255 − mean) / std`; the fine view
@@ -32,9 +36,12 @@ pub struct InputGeometry {
     /// Size of the fine view; a bundle without one sees only the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fine: Option<Size>,
-    /// Bundles of earlier versions don't have it.
+    /// Bundles of earlier versions don't have it. Where there is a region, it is about what that shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_on: Option<TrainingImages>,
+    /// What of the frames the networks are shown; all of them as they come if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<TrainedRegion>,
 }
 
 impl InputGeometry {
@@ -49,6 +56,7 @@ impl InputGeometry {
             bit_depth: None,
             fine: None,
             trained_on: None,
+            region: None,
         }
     }
 
@@ -63,29 +71,8 @@ impl InputGeometry {
             bit_depth: None,
             fine: None,
             trained_on: None,
+            region: None,
         }
-    }
-}
-
-/// The part of the frame that is looked at, in pixels of the frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Region {
-    pub left: u32,
-    pub top: u32,
-    pub width: u32,
-    pub height: u32,
-}
-
-impl std::fmt::Display for Region {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Region {
-            left,
-            top,
-            width,
-            height,
-        } = self;
-        write!(f, "{width}×{height} pixels from {left}, {top}")
     }
 }
 
@@ -95,6 +82,15 @@ pub enum OpticsError {
         "the region of interest, {0}, reaches outside the frame of {1}×{2} pixels: make it smaller or move it"
     )]
     RegionOutside(Region, u32, u32),
+    #[error(
+        "a frame of {came} pixels came, and the bundle looks at {area} in frames of {trained}: set the camera to that size, \
+         state the region in these frames as `optics.region` of the station file, or train on such images"
+    )]
+    OtherFrame {
+        came: Size,
+        trained: Size,
+        area: Region,
+    },
     #[error(
         "a frame of {width}×{height} pixels came with {bytes} bytes instead of {}: the source is broken",
         *width as u64 * *height as u64 * 3
@@ -118,22 +114,35 @@ pub struct Tensors<'a> {
 /// Holds its buffers, so that a frame after the first allocates nothing here.
 pub struct Optics {
     geometry: InputGeometry,
-    region: Option<Region>,
+    sight: Sight,
     resizer: Resizer,
     whole: ViewBuffers,
     fine: Option<ViewBuffers>,
 }
 
 impl Optics {
+    /// `region` is the part of the frames to look at; all of them if none, as for images that were cropped before. What the
+    /// geometry ignores is ignored in both.
     pub fn new(geometry: InputGeometry, region: Option<Region>) -> Self {
         let (width, height) = (geometry.width, geometry.height);
+        let view = |size| ViewBuffers::new(size, geometry.region.as_ref());
         Optics {
-            region,
+            sight: region.map_or(Sight::All, Sight::Region),
             resizer: Resizer::new(),
-            whole: ViewBuffers::new(Size { width, height }),
-            fine: geometry.fine.map(ViewBuffers::new),
+            whole: view(Size { width, height }),
+            fine: geometry.fine.map(view),
             geometry,
         }
+    }
+
+    /// Looks at another part of the frames from here on; gives back at which it looked before.
+    pub fn look_at(&mut self, sight: Sight) -> Sight {
+        std::mem::replace(&mut self.sight, sight)
+    }
+
+    /// The part of the frames that is looked at; all of them if none.
+    pub fn region(&self) -> Option<Region> {
+        self.sight.region()
     }
 
     pub fn geometry(&self) -> &InputGeometry {
@@ -169,12 +178,13 @@ impl Optics {
 
     fn see(&mut self, frame: &Frame) -> Result<(), OpticsError> {
         let (resizer, mono) = (&mut self.resizer, self.geometry.mono);
+        let region = self.sight.region_in(frame.size())?;
         match &mut self.fine {
             Some(fine) => {
-                fine.resize(frame, self.region, mono, resizer)?;
+                fine.resize(frame, region, mono, resizer)?;
                 self.whole.reduce(fine, resizer)
             }
-            None => self.whole.resize(frame, self.region, mono, resizer),
+            None => self.whole.resize(frame, region, mono, resizer),
         }
     }
 }
@@ -234,6 +244,106 @@ mod tests {
             optics.tensor(&frame(15, 20, |_, _| [0; 3])),
             Err(OpticsError::RegionOutside(..))
         ));
+    }
+
+    /// A part with a date printed at `print`, and what else a test puts there.
+    fn dated(width: u32, height: u32, print: Region, seed: u32) -> Frame {
+        frame(width, height, |x, y| {
+            let printed = (print.left..print.left + print.width).contains(&x)
+                && (print.top..print.top + print.height).contains(&y);
+            let level = match printed {
+                true => (x * 31 + y * 17 + seed * (x ^ y)) % 256,
+                false => (x * 3 + y * 5) % 200,
+            };
+            [level as u8, (level / 2) as u8, 90]
+        })
+    }
+
+    #[test]
+    fn what_is_ignored_changes_no_pixel_of_any_view() {
+        let print = Region::from([61, 37, 43, 19]);
+        // Views that reduce by a fraction, by none, and one that enlarges.
+        for (width, height, fine) in [
+            (500, 333, (352, 224)),
+            (128, 96, (128, 96)),
+            (113, 90, (640, 512)),
+        ] {
+            let size = Size { width, height };
+            let mut marked = vec![false; size.pixels()];
+            for y in print.top..print.top + print.height {
+                for x in print.left..print.left + print.width {
+                    marked[(y * width + x) as usize] = true;
+                }
+            }
+            let geometry = InputGeometry {
+                fine: Some(Size {
+                    width: fine.0,
+                    height: fine.1,
+                }),
+                region: Some(TrainedRegion {
+                    area: [0, 0, width, height].into(),
+                    frame: size,
+                    ignored: Some(Ignored::of_drawing(&marked, size, [9, 200, 40])),
+                }),
+                ..InputGeometry::lite0(false)
+            };
+            let seen = |geometry: &InputGeometry, frame: &Frame| {
+                let mut optics = Optics::new(geometry.clone(), None);
+                let tensors = optics.tensors(frame).unwrap();
+                (tensors.whole.to_vec(), tensors.fine.map(<[f32]>::to_vec))
+            };
+            let whole_alone = InputGeometry {
+                fine: None,
+                ..geometry.clone()
+            };
+            let (one, other) = (
+                dated(width, height, print, 1),
+                dated(width, height, print, 77),
+            );
+            assert_ne!(one.rgb, other.rgb);
+            for geometry in [&geometry, &whole_alone] {
+                let [one, other] = [&one, &other].map(|frame| seen(geometry, frame));
+                assert!(one == other, "{width}×{height}");
+            }
+            // What is kept of a frame, as golden images are, gives the same of both views.
+            let mut optics = Optics::new(geometry.clone(), None);
+            optics.tensors(&one).unwrap();
+            assert!(seen(&geometry, &optics.seen()) == seen(&geometry, &one));
+            // All else still counts.
+            let mut scratched = one.clone();
+            scratched.rgb[..300].fill(255);
+            assert!(seen(&geometry, &scratched) != seen(&geometry, &one));
+        }
+    }
+
+    #[test]
+    fn the_bundles_region_is_cropped_in_frames_of_its_size_alone() {
+        let mut geometry = InputGeometry::lite0(false);
+        let trained = TrainedRegion {
+            area: [10, 0, 20, 40].into(),
+            frame: Size {
+                width: 40,
+                height: 40,
+            },
+            ignored: None,
+        };
+        let part = frame(40, 40, |x, y| [(x * 6) as u8, (y * 6) as u8, 0]);
+        let cropped = trained.crop(&part).unwrap();
+        geometry.region = Some(trained);
+        let mut optics = Optics::new(geometry.clone(), None);
+        let kept = optics.tensor(&cropped).unwrap().to_vec();
+        optics.look_at(Sight::of(None, &geometry));
+        assert!(kept == optics.tensor(&part).unwrap());
+        let other = frame(80, 80, |_, _| [0; 3]);
+        assert!(matches!(
+            optics.tensor(&other),
+            Err(OpticsError::OtherFrame { .. })
+        ));
+        // The station's word counts for frames of any size.
+        let stated = Region::from([10, 0, 20, 40]);
+        optics.look_at(Sight::of(Some(stated), &geometry));
+        assert!(kept == optics.tensor(&part).unwrap());
+        assert!(optics.tensor(&other).is_ok());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use aecsad_inspect::golden::{self, GoldenError};
 use aecsad_inspect::image_files::read_image_by_content;
 use aecsad_inspect::inspector::{Inspector, Verdict};
 use aecsad_inspect::network::Team;
+use aecsad_inspect::optics::Sight;
 use aecsad_program::inputs::Input;
 use clap::Args;
 use serde::Serialize;
@@ -69,7 +70,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             let images = images::gather(std::slice::from_ref(folder))?;
             Source::Files(images.into_iter().map(|i| i.file).collect())
         }
-        None => Source::Golden(golden_frames(&bundle)?),
+        None => {
+            inspector.look_at(Sight::All);
+            Source::Golden(golden_frames(&bundle)?)
+        }
     };
     if source.len() == 0 {
         let bundle = bundle.name().to_owned();
@@ -96,13 +100,16 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         times.add(&source.judge(frame, &mut inspector)?);
     }
     let line = match args.line {
-        true => Some(bench_line::measure(
-            &mut inspector,
-            line_frames,
-            args.frames,
-            times.usual_verdict(),
-            threads,
-        )?),
+        true => {
+            inspector.look_at(Sight::All);
+            Some(bench_line::measure(
+                &mut inspector,
+                line_frames,
+                args.frames,
+                times.usual_verdict(),
+                threads,
+            )?)
+        }
         false => None,
     };
     let figures = Figures {

@@ -56,6 +56,9 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
                 }
                 None => {}
             }
+            if let Some(sight) = expectation::sight(&config, judge.geometry()) {
+                report.line("region", Ok::<_, String>(()), |()| sight);
+            }
             let judged = first_verdict(&config, judge.as_mut());
             report.line("engine", judged, |took| {
                 let threads = on_threads(config.system.threads);

@@ -4,6 +4,7 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use aecsad_inspect::branches::shared::map;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
 use aecsad_inspect::image_files::read_image;
@@ -54,17 +55,18 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
         let Ok(verdict) = judge.judge(&frame) else {
             continue;
         };
+        let (width, height) = (frame.width, frame.height);
         let map = judge.heat_map().map(|map| {
-            let at = |x: u32, y: u32| {
-                let cell = |at: u32, cells: usize| at as usize * cells / SIDE as usize;
-                map.values
-                    .get(cell(y, map.rows) * map.columns + cell(x, map.columns))
-                    .copied()
-                    .unwrap_or(0.0)
-            };
-            (0..SIDE)
-                .flat_map(|y| (0..SIDE).map(move |x| at(x, y)))
-                .collect()
+            let over = heatmap::over_frame(&map.values, map.columns, map.region, width, height);
+            let mut small = Vec::new();
+            map::resize(
+                &over,
+                width as usize,
+                SIDE as usize,
+                SIDE as usize,
+                &mut small,
+            );
+            small
         });
         tiles.extend(Tile::new(frame, map, verdict.reject));
     }

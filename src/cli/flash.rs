@@ -74,6 +74,9 @@ fn prove(bundle: &Bundle) -> Result<(), SlotsError> {
         "content",
         format!("{files} files, {megabytes:.1} MB, as they were when signed"),
     );
+    if let Some(region) = &manifest.input.region {
+        say("region", region.to_string());
+    }
     let mut inspector = Inspector::from_bundle(bundle, None)?;
     say("networks", "run on this machine".into());
     let comparison = golden::verify(bundle, &mut inspector)?;

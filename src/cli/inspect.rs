@@ -10,14 +10,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
-use aecsad_inspect::branches::shared::map::resize;
 use aecsad_inspect::bundle::{Bundle, Trust};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
 use aecsad_inspect::image_files::{
     ImageError, is_jpeg, read_image_by_content, read_image_of_depth,
 };
-use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::inspector::{Inspector, InspectorError};
 use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::note;
 use aecsad_program::whole_file::{self, WholeFile};
@@ -219,12 +218,27 @@ fn judge_one(
     let mut size = None;
     let outcome = match read {
         Ok(frame) => {
-            size = Some((frame.width, frame.height));
-            let verdict = inspector.inspect(&frame)?;
-            if writer.wanted() {
-                writer.write(&image.name, frame, inspector.heat())?;
+            size = Some(
+                inspector
+                    .region()
+                    .map_or((frame.width, frame.height), |region| {
+                        (region.width, region.height)
+                    }),
+            );
+            match inspector.inspect(&frame) {
+                Ok(verdict) => {
+                    if writer.wanted() {
+                        writer.write(&image.name, frame, inspector.heat())?;
+                    }
+                    Ok(verdict)
+                }
+                // The next image may have the size of the training images.
+                Err(InspectorError::Optics(error)) => Err(ImageError::OtherFrame {
+                    path: image.file.clone(),
+                    why: error.to_string(),
+                }),
+                Err(error) => return Err(error.into()),
             }
-            Ok(verdict)
         }
         Err(error) => Err(error),
     };
@@ -265,9 +279,7 @@ impl MapWriter<'_> {
 
     fn write(self, name: &Path, frame: Frame, heat: &HeatMap) -> Result<()> {
         let (width, height) = (frame.width, frame.height);
-        let mut map = Vec::new();
-        let (w, h) = (width as usize, height as usize);
-        resize(&heat.values, heat.columns, w, h, &mut map);
+        let map = heatmap::over_frame(&heat.values, heat.columns, heat.region, width, height);
         if let Some(folder) = self.maps {
             write_whole(&folder.join(name.with_extension("npy")), |file| {
                 npy::write(file, &map, height, width)

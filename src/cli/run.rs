@@ -50,6 +50,7 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     else {
         let mut judge = load(&config)?;
         line.differences = expectation::differences(&config, judge.geometry());
+        line.sight = expectation::sight(&config, judge.geometry());
         line.calibration = judge.standing().cloned();
         line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
         return Ok(());
@@ -102,7 +103,8 @@ pub struct Line<'c> {
     changeover: Option<Changeover>,
     /// How the frames are unlike the bundle's training images; of slots, the changeover reports it.
     differences: Vec<String>,
-    /// With one bundle only: the changeover reports it with each bundle.
+    /// With one bundle only, as the next: the changeover reports them with each bundle.
+    sight: Option<String>,
     calibration: Option<Standing>,
 }
 
@@ -116,6 +118,7 @@ impl<'c> Line<'c> {
             rejector: open_rejector(config)?,
             changeover: None,
             differences: Vec::new(),
+            sight: None,
             calibration: None,
         })
     }
@@ -146,6 +149,9 @@ impl<'c> Line<'c> {
         };
         let mut observers =
             Observers::start(self.config, table, journal, self.changeover, &mut keep)?;
+        if let Some(sight) = &self.sight {
+            observers.notice(&format!("region: {sight}"));
+        }
         match &self.calibration {
             Some(standing @ Standing::Awaited { .. }) => observers.alarm(standing.to_string()),
             Some(standing) => observers.notice(&format!("calibration: {standing}")),

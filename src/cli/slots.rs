@@ -147,6 +147,8 @@ fn json(
         for (slot, key) in [(SlotName::A, "a"), (SlotName::B, "b")] {
             if let Some(Ok(manifest)) = found(product, slot) {
                 shown[key]["trained"] = manifest.trained().into();
+                let region = manifest.input.region.as_ref();
+                shown[key]["region"] = region.map(ToString::to_string).into();
             }
         }
     }
@@ -196,6 +198,9 @@ fn table(state: &State, found: Found<'_>, calibration: Calibrations<'_>) -> Stri
                 &installed.sha256[..12],
                 installed.signed_by.as_deref().unwrap_or("-"),
             );
+            if let Some(region) = manifest.and_then(|manifest| manifest.input.region.as_ref()) {
+                let _ = writeln!(text, "       looks at {region}");
+            }
         }
         let floor = product.floor;
         let _ = writeln!(text, "       nothing below version {floor} is accepted");

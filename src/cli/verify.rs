@@ -56,6 +56,9 @@ fn report(bundle: &Bundle, comparison: &Comparison) -> String {
         manifest.version,
         bundle.sha256()
     );
+    if let Some(region) = &manifest.input.region {
+        let _ = writeln!(text, "looks at {region}");
+    }
     let _ = writeln!(
         text,
         "{:<16}  {:<10}  {:>12}  {:>12}  {:>10}",

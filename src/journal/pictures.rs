@@ -11,9 +11,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
-use aecsad_inspect::branches::shared::map::resize;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::heatmap;
+use aecsad_inspect::optics::Region;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 
@@ -32,6 +32,8 @@ struct Picture {
     /// [`HeatMap`]'s values, or empty where the judge has none.
     heat: Vec<f32>,
     heat_columns: usize,
+    /// What of the frame it covers; all of it if none.
+    region: Option<Region>,
 }
 
 /// The engine's side. It exchanges a filled frame for an empty one.
@@ -54,6 +56,7 @@ impl Pictures {
                 frame: Frame::empty(),
                 heat: Vec::new(),
                 heat_columns: 1,
+                region: None,
             };
             let _ = returns.try_send(picture);
         }
@@ -97,6 +100,7 @@ impl Album for Pictures {
         if let Some(heat) = heat {
             picture.heat.extend_from_slice(&heat.values);
             picture.heat_columns = heat.columns;
+            picture.region = heat.region;
         }
         if let Some(full) = &self.full {
             // The queue has room for every picture there is.
@@ -230,14 +234,8 @@ fn encode(picture: &Picture) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
     let seen = png(rgb)?;
     let heated = match RgbImage::from_raw(*width, *height, rgb.clone()) {
         Some(mut over) if !picture.heat.is_empty() => {
-            let mut heat = Vec::new();
-            resize(
-                &picture.heat,
-                picture.heat_columns,
-                *width as usize,
-                *height as usize,
-                &mut heat,
-            );
+            let (map, columns) = (&picture.heat, picture.heat_columns);
+            let heat = heatmap::over_frame(map, columns, picture.region, *width, *height);
             heatmap::overlay(&mut over, &heat);
             Some(png(over.as_raw())?)
         }

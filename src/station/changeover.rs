@@ -126,6 +126,9 @@ fn load_current(
                 if let Some(warning) = loaded.warning.take() {
                     report(Message::Alarm(warning));
                 }
+                if let Some(sight) = &loaded.sight {
+                    report(Message::Notice(format!("region: {sight}")));
+                }
                 match loaded.judge.standing() {
                     // The warning says it already.
                     None | Some(Standing::Awaited { .. }) => {}

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
-use aecsad_inspect::frame::Frame;
-use aecsad_inspect::inspector::{Inspector, Verdict};
-use aecsad_inspect::optics::InputGeometry;
+use aecsad_inspect::frame::{Frame, Size};
+use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
+use aecsad_inspect::optics::{InputGeometry, Sight};
 
 use super::JudgeError;
-use super::config::StationConfig;
+use super::config::{CameraConfig, StationConfig};
 use super::{Judge, expectation};
 use crate::calibration::{self, CalibrationError, Standing};
 
@@ -21,6 +21,8 @@ pub struct LoadedJudge {
     pub calibration: Vec<f32>,
     /// What the operator should know although it judges.
     pub warning: Option<String>,
+    /// What is looked at, in words; none where all of each frame is.
+    pub sight: Option<String>,
 }
 
 /// Makes a bundle ready to judge.
@@ -34,6 +36,13 @@ struct Calibrated {
 impl LoadedJudge {
     pub fn from_bundle(bundle: &Bundle, config: &StationConfig) -> Result<Self, JudgeError> {
         let mut inspector = Inspector::from_bundle(bundle, config.region)?;
+        if let CameraConfig::V4l2(camera) = &config.camera {
+            // A camera never sends frames of another size than the station file's.
+            let (width, height) = (camera.width, camera.height);
+            let sight = Sight::of(config.region, inspector.geometry());
+            let region = sight.region_in(Size { width, height });
+            region.map_err(InspectorError::Optics)?;
+        }
         let own = inspector.decision().threshold;
         let standing = match config.bundle.calibration_place(&bundle.manifest.product)? {
             None => Standing::Bundle { threshold: own },
@@ -61,6 +70,7 @@ impl LoadedJudge {
             warnings.extend(expectation::differences(config, geometry));
         }
         Ok(LoadedJudge {
+            sight: expectation::sight(config, Some(inspector.geometry())),
             warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             calibration: inspector.decision().calibration.scores().to_vec(),
             judge: Box::new(Calibrated {

@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, TOLERANCE, aecsad, stderr, stdout};
 const HEADER: &str = "path,score,verdict,p_value,branch,latency_ms,\
                       histogram,layout,local,global,position,patch,pooled,context,lgst,inventory,fine_position,fine_patch,threshold";
 
-fn records(text: &str) -> Vec<csv::StringRecord> {
+pub fn records(text: &str) -> Vec<csv::StringRecord> {
     assert_eq!(text.lines().next(), Some(HEADER));
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     reader.records().collect::<Result<_, _>>().unwrap()
@@ -90,7 +90,7 @@ fn scores_are_those_that_training_stored() {
 }
 
 /// Shape and values of a float32 `.npy` file.
-fn read_npy(path: &Path) -> (String, Vec<f32>) {
+pub fn read_npy(path: &Path) -> (String, Vec<f32>) {
     let bytes = std::fs::read(path).unwrap();
     assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
     let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));

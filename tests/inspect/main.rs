@@ -8,6 +8,7 @@ mod inspect;
 mod outputs;
 mod paths;
 mod refusals;
+mod region;
 mod unlike;
 mod verify;
 

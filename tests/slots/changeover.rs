@@ -59,6 +59,7 @@ fn load(bundle: &Bundle) -> Result<LoadedJudge, JudgeError> {
     match bundle.manifest.version {
         88 => Err(JudgeError::EngineBrokeOff),
         version => Ok(LoadedJudge {
+            sight: None,
             judge: Box::new(Versioned(version)),
             calibration: vec![0.0, 50.0],
             warning: None,

@@ -67,7 +67,7 @@ impl Scorer {
 
     /// What is strange where, in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up, and the
     /// pieces that are wrong. `percept` is the latest part's.
-    pub fn heat(&mut self, percept: &Percept) -> &HeatMap {
+    pub fn heat(&mut self, percept: &Percept) -> &mut HeatMap {
         self.heat.clear();
         for (branch, range) in &self.ranges {
             let mut models = self.models.iter();
@@ -79,7 +79,7 @@ impl Scorer {
         for model in &mut self.models {
             self.heat.add_marks(|marks| model.mark(percept, marks));
         }
-        &self.heat
+        &mut self.heat
     }
 
     /// Parts that are too many or too few in the latest frame.

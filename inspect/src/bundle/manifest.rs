@@ -181,6 +181,7 @@ impl Manifest {
             bit_depth,
             fine,
             trained_on,
+            region,
             ..
         } = &self.input;
         if !(16..=4096).contains(width) || !(16..=4096).contains(height) {
@@ -206,6 +207,20 @@ impl Manifest {
             .is_some_and(|images| !images.is_usable())
         {
             return Err(refused("input.trained_on is not a size and two shapes"));
+        }
+        if let Some(region) = region {
+            if let Some(fault) = region.fault() {
+                return Err(refused(format!("input.region {fault}")));
+            }
+            let seen = region.area.size();
+            if trained_on
+                .as_ref()
+                .is_some_and(|images| (images.width, images.height) != (seen.width, seen.height))
+            {
+                return Err(refused(
+                    "input.region has another size than input.trained_on",
+                ));
+            }
         }
         if !self.threshold.value.is_finite() {
             return Err(refused("threshold.value is not a number"));

@@ -85,6 +85,8 @@ pub enum ImageError {
         brightest: u16,
         bit_depth: u8,
     },
+    #[error("{}: {why}", path.display())]
+    OtherFrame { path: PathBuf, why: String },
     #[error("{}: the file is named .{extension} but holds {actual}; rename it", path.display())]
     Mislabelled {
         path: PathBuf,

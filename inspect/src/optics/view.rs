@@ -4,7 +4,8 @@ use fast_image_resize::images::{Image, TypedCroppedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::{InputGeometry, OpticsError, Region};
+use super::ignored::Blot;
+use super::{InputGeometry, OpticsError, Region, TrainedRegion};
 use crate::frame::{Frame, Size};
 
 /// The buffers of one view.
@@ -13,14 +14,19 @@ pub(super) struct ViewBuffers {
     /// Interleaved RGB.
     pixels: Image<'static>,
     tensor: Vec<f32>,
+    /// Over what is ignored.
+    blot: Option<Blot>,
 }
 
 impl ViewBuffers {
-    pub fn new(size: Size) -> Self {
+    /// `trained` says what is ignored.
+    pub fn new(size: Size, trained: Option<&TrainedRegion>) -> Self {
+        let ignored = trained.and_then(|trained| Some((trained.ignored.as_ref()?, trained.area)));
         ViewBuffers {
             size,
             pixels: Image::new(size.width, size.height, PixelType::U8x3),
             tensor: vec![0.0; size.pixels() * 3],
+            blot: ignored.map(|(ignored, area)| Blot::new(ignored, area.size(), size)),
         }
     }
 
@@ -55,10 +61,18 @@ impl ViewBuffers {
     pub fn reduce(&mut self, from: &ViewBuffers, resizer: &mut Resizer) -> Result<(), OpticsError> {
         let Size { width, height } = from.size;
         let source = typed(width, height, from.pixels.buffer())?;
-        resize(&source, &mut self.pixels, resizer)
+        resize(&source, &mut self.pixels, resizer)?;
+        self.cover();
+        Ok(())
     }
 
-    /// Takes the pixels of a frame's `region`; of all of it without one.
+    fn cover(&mut self) {
+        if let Some(blot) = &self.blot {
+            blot.cover(self.pixels.buffer_mut());
+        }
+    }
+
+    /// Takes the pixels of a frame's `region`, which lies inside it; of all of it without one.
     pub fn resize(
         &mut self,
         frame: &Frame,
@@ -71,15 +85,9 @@ impl ViewBuffers {
         match region {
             None => resize(&source, &mut self.pixels, resizer)?,
             Some(r) => {
-                let inside = r.left.checked_add(r.width).is_some_and(|x| x <= width)
-                    && r.top.checked_add(r.height).is_some_and(|y| y <= height);
-                let outside = OpticsError::RegionOutside(r, width, height);
-                if !inside || r.width == 0 || r.height == 0 {
-                    return Err(outside);
-                }
                 // The options' own crop would let pixels beyond the region's edge weigh in.
                 let seen = TypedCroppedImage::from_ref(&source, r.left, r.top, r.width, r.height)
-                    .map_err(|_| outside)?;
+                    .map_err(|_| OpticsError::RegionOutside(r, width, height))?;
                 resize(&seen, &mut self.pixels, resizer)?;
             }
         }
@@ -90,6 +98,7 @@ impl ViewBuffers {
                 rgb.fill(luma as u8);
             }
         }
+        self.cover();
         Ok(())
     }
 }

@@ -33,6 +33,7 @@ fn manifest() -> Manifest {
             bit_depth: None,
             fine: None,
             trained_on: None,
+            region: None,
         },
         threshold: Threshold {
             value: 3.7,

@@ -52,6 +52,34 @@ fn what_makes_no_sense_is_refused() {
             "mono = false\nfine = { width = 300, height = 320 }",
             "input.fine",
         ),
+        (
+            "mono = false",
+            "mono = false\nregion = { area = [9, 0, 64, 64], frame = { width = 64, height = 64 } }",
+            "input.region reaches outside",
+        ),
+        (
+            "mono = false",
+            "mono = false\nregion = { area = [0, 0, 64], frame = { width = 64, height = 64 } }",
+            "line ",
+        ),
+        (
+            "mono = false",
+            "mono = false\nregion = { area = [0, 0, 64, 64], frame = { width = 64, height = 64 }, ignored = { colour = [0, 0, 0], \
+             areas = [[0, 0, 64, 65]] } }",
+            "input.region ignores areas outside itself",
+        ),
+        (
+            "mono = false",
+            "mono = false\nregion = { area = [0, 0, 64, 64], frame = { width = 64, height = 64 }, ignored = { colour = [0, 0, 0], \
+             areas = [[0, 0, 64, 64]] } }",
+            "input.region is ignored as a whole",
+        ),
+        (
+            "mono = false",
+            "mono = false\nregion = { area = [0, 0, 64, 64], frame = { width = 64, height = 64 } }\n\
+             trained_on = { width = 64, height = 60, narrowest = 1.0, widest = 1.0 }",
+            "input.region has another size than input.trained_on",
+        ),
         ("width = 256", "width = 0", "input size"),
         ("width = 256", "width = 4294967296", "u32"),
         ("height = 256", "height = 5000", "input size"),

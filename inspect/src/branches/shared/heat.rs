@@ -3,6 +3,7 @@
 use super::map::{Map, resize};
 use super::registration::Bilinear;
 use crate::network::MAP_SIDE;
+use crate::optics::Region;
 
 /// Two quantiles of a map over good calibration parts (paper's normalisation, as CSAD): 0 at the 90 % quantile, 0.1
 /// at the 99.5 % quantile.
@@ -25,6 +26,8 @@ pub struct HeatMap {
     pub columns: usize,
     /// `[rows·columns]`, row by row.
     pub values: Vec<f32>,
+    /// The part of the frame that it covers; all of it if none.
+    pub region: Option<Region>,
     /// `[64, 64]`: marks, before they are brought to its size.
     marks: Vec<f32>,
     resized: Vec<f32>,
@@ -52,6 +55,7 @@ impl HeatMap {
             rows,
             columns,
             values: vec![0.0; rows * columns],
+            region: None,
             marks: vec![0.0; MAP_SIDE * MAP_SIDE],
             resized: Vec::with_capacity(rows * columns),
         }

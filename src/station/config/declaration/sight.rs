@@ -154,7 +154,7 @@ pub const KEYS: &[Key] = &[
     .in_unit("ms")
     .sample("40"),
     Key::new("optics.region", super::Type::Region, "what the inspector looks at: left, top, width, height in pixels; the sides are 16 to 16384")
-        .default_in_words("all of the picture")
+        .default_in_words("the bundle's region, or all of the picture")
         .sample("[160, 0, 960, 720]"),
     Key::text(
         "optics.flat_field",
