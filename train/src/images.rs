@@ -14,7 +14,7 @@ use crate::networks::ENCODER;
 /// One good image.
 pub struct Image {
     pub path: PathBuf,
-    /// Width and height in the file.
+    /// Width and height in the file, or of the region.
     pub original: (u32, u32),
     /// At the whole view's size.
     pub frame: Frame,

@@ -21,6 +21,7 @@ pub mod planted;
 mod progress;
 pub mod pseudo_label;
 pub mod quantise;
+pub mod region;
 pub mod screening;
 pub mod segmentation;
 mod training_run;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use aecsad_inspect::optics::TrainedRegion;
+
 use crate::images::Images;
 use crate::pseudo_label::Labels;
 use crate::segmentation::Augmentation;
@@ -17,6 +19,8 @@ pub struct TrainingRun<'a> {
     /// How labelled images are changed before the segmentation sees them.
     pub augmentation: &'a Augmentation,
     pub mono: bool,
+    /// What of the images is looked at, and what of it is ignored.
+    pub region: Option<&'a TrainedRegion>,
     pub seed: u64,
     /// Steps of each training, in percent of the profile's own.
     pub effort_percent: usize,

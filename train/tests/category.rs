@@ -56,7 +56,10 @@ fn loco() -> TempDir {
 }
 
 fn frames(paths: &[PathBuf]) -> Vec<(u32, u32)> {
-    load(paths, Some(16), |_, frame| (frame.width, frame.height)).items
+    load(paths, Some(16), None, |_, frame| {
+        (frame.width, frame.height)
+    })
+    .items
 }
 
 #[test]
@@ -160,7 +163,9 @@ fn a_few_bad_images_are_skipped_and_named() {
     images(root.path(), "", 39);
     fs::write(root.path().join("bad.png"), "not an image").unwrap();
     let category = Category::open(root.path(), 1).unwrap();
-    let good = category.load_good(None, |_, frame| frame.width).unwrap();
+    let good = category
+        .load_good(None, None, |_, frame| frame.width)
+        .unwrap();
     assert_eq!(good.train.items.len() + good.validation.items.len(), 39);
     assert_eq!(good.train.items.len(), good.train.paths.len());
     let skipped = [good.train.skipped, good.validation.skipped].concat();
@@ -176,11 +181,11 @@ fn more_than_one_bad_image_in_twenty_is_fatal() {
     fs::write(root.path().join("bad2.png"), "GIF89a").unwrap();
     let open = || Category::open(root.path(), 1).unwrap();
     assert!(
-        open().load_good(None, |_, _| ()).is_ok(),
+        open().load_good(None, None, |_, _| ()).is_ok(),
         "2 of 40 is the limit"
     );
     fs::rename(root.path().join("000.png"), root.path().join("000.jpg")).unwrap();
-    let error = open().load_good(None, |_, _| ()).unwrap_err();
+    let error = open().load_good(None, None, |_, _| ()).unwrap_err();
     let DatasetError::TooManyBad { bad, total, .. } = error else {
         panic!("{error}")
     };
@@ -194,7 +199,7 @@ fn a_bad_image_can_leave_too_few() {
     sized(root.path(), "19.png", 1, 1);
     let error = Category::open(root.path(), 1)
         .unwrap()
-        .load_good(None, |_, _| ())
+        .load_good(None, None, |_, _| ())
         .unwrap_err();
     assert!(matches!(error, DatasetError::TooFewGood { found: 19, .. }));
 }
@@ -205,7 +210,7 @@ fn images_of_several_sizes_are_counted() {
     images(root.path(), "", 19);
     sized(root.path(), "large.png", 48, 32);
     let category = Category::open(root.path(), 1).unwrap();
-    let good = category.load_good(None, |_, _| ()).unwrap();
+    let good = category.load_good(None, None, |_, _| ()).unwrap();
     let mut sizes = good.train.sizes;
     sizes.extend(good.validation.sizes);
     assert_eq!(sizes.len(), 2);

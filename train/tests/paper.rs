@@ -15,6 +15,7 @@ use aecsad_train::metrics::auroc;
 use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
 use aecsad_train::paper::{PaperError, PaperNetworks, PaperOptions};
 use aecsad_train::quantise::Signs;
+use aecsad_train::region::RegionOptions;
 use aecsad_train::segmentation::{Augmentation, DecoderWidths};
 
 /// How far above a coin's 0.5 the AUROC on logical anomalies must be.
@@ -99,6 +100,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         precision: Precision::F32,
         keep_outliers: false,
         keep_duplicates: false,
+        region: RegionOptions::default(),
     }
 }
 

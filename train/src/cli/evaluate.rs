@@ -1,11 +1,12 @@
 //! `aecsad-train evaluate --bundle FILE CATEGORY_DIR`: what a bundle is worth on test images.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aecsad_inspect::bundle::{Bundle, Manifest, Profile, Trust};
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::{ImageError, read_image_by_content, read_image_of_depth};
-use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::inspector::{Inspector, InspectorError};
 use aecsad_program::ExitCode;
 use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::print;
@@ -16,7 +17,7 @@ use ndarray::Array2;
 use super::{Failure, check_writable, write_whole};
 use crate::dataset::{Category, Kind, TestImage};
 use crate::evaluate::{
-    Against, Choice, Judged, Report, Subject, detectability, page_of, regions, summary,
+    Against, Choice, Judged, Report, Seen, Subject, detectability, page_of, regions, summary,
 };
 use crate::metrics::Region;
 
@@ -178,6 +179,10 @@ fn read(path: &Path) -> Result<Bundle, Failure> {
 fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>), Failure> {
     let mut inspector = Inspector::from_bundle(bundle, None)?;
     let bit_depth = bundle.manifest.input.bit_depth;
+    let region = inspector.region();
+    let trained = bundle.manifest.input.region.as_ref();
+    let ignored = trained.and_then(|trained| trained.ignored_in(trained.area.size()));
+    let ignored: Option<Arc<[bool]>> = ignored.map(Into::into);
     let progress = ProgressBar::new(category.test.len() as u64);
     let mut judged = Vec::with_capacity(category.test.len());
     for image in &category.test {
@@ -185,13 +190,26 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
             progress.inc(1);
             continue;
         };
-        let verdict = inspector.inspect(&frame)?;
-        let size = (frame.height as usize, frame.width as usize);
+        let verdict = match inspector.inspect(&frame) {
+            Err(InspectorError::Optics(error)) => {
+                let path = image.path.display();
+                progress.suspend(|| log::warn!("skipped: {path}: {error}"));
+                progress.inc(1);
+                continue;
+            }
+            judged => judged?,
+        };
         let heat = inspector.heat();
         let map = Array2::from_shape_vec((heat.rows, heat.columns), heat.values.clone());
         let regions = match image.kind {
             Kind::Good => Vec::new(),
-            _ => progress.suspend(|| located(image, size, category))?,
+            _ => {
+                let seen = Seen {
+                    region,
+                    ignored: ignored.as_deref(),
+                };
+                progress.suspend(|| located(image, &frame, category, seen))?
+            }
         };
         judged.push(Judged {
             path: image
@@ -200,13 +218,17 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
                 .unwrap_or(&image.path)
                 .to_owned(),
             kind: image.kind,
-            size,
+            size: region.map_or((frame.height as usize, frame.width as usize), |region| {
+                (region.height as usize, region.width as usize)
+            }),
             score: verdict.score,
             p_value: verdict.p_value,
             reject: verdict.reject,
             branches: verdict.branches.iter().copied().collect(),
             map: map.ok(),
+            region,
             regions,
+            ignored: ignored.clone(),
         });
         progress.inc(1);
     }
@@ -240,11 +262,13 @@ fn readable(path: &Path, bit_depth: Option<u8>) -> Option<Frame> {
 /// The defects of an anomalous image; none with a warning if its masks can't be used.
 fn located(
     image: &TestImage,
-    size: (usize, usize),
+    frame: &Frame,
     category: &Category,
+    seen: Seen<'_>,
 ) -> Result<Vec<Region>, Failure> {
     use crate::evaluate::Error;
-    let found = regions(&image.masks, size, category.defects.as_deref());
+    let size = (frame.height as usize, frame.width as usize);
+    let found = regions(&image.masks, size, category.defects.as_deref(), seen);
     let path = image.path.display();
     match found {
         Err(error @ (Error::Mask(_) | Error::MaskSize { .. })) => {
@@ -253,7 +277,7 @@ fn located(
         }
         Ok(found) if found.is_empty() && !image.masks.is_empty() => {
             log::warn!(
-                "skipped: {path}: its masks are black, so it is left out of the localisation figures"
+                "skipped: {path}: its masks are black wherever the bundle looks, so it is left out of the localisation figures"
             );
             Ok(found)
         }
@@ -284,6 +308,7 @@ fn subject(manifest: &Manifest) -> Subject {
         threshold: manifest.threshold.value,
         false_reject_rate: manifest.threshold.false_reject_rate as f32,
         calibration_images: manifest.threshold.calibration_parts as usize,
+        region: manifest.input.region.as_ref().map(ToString::to_string),
         branches: manifest
             .branches
             .iter()

@@ -6,6 +6,7 @@ use aecsad_program::inputs::Input;
 use aecsad_program::standard_streams::{note, print, print_line};
 
 use super::label::Source;
+use super::region::RegionArgs;
 use super::{Failure, work_folder};
 use crate::fit::{
     EdgeOptions, FineSize, FitOptions, Fitted, Networks, Precision, detectability_text, fit,
@@ -56,6 +57,8 @@ pub struct Args {
     /// Copies of each labelled image with components moved about, for the `edge` profile's segmentation [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=20))]
     moved_copies: Option<u8>,
+    #[command(flatten)]
+    region: RegionArgs,
     /// Where the regions come from that become components
     #[arg(long, value_enum, default_value_t = Source::Builtin)]
     proposals: Source,
@@ -158,6 +161,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         precision: args.precision,
         keep_outliers: args.keep_outliers,
         keep_duplicates: args.keep_duplicates,
+        region: (&args.region).into(),
     };
     let fitted = fit(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
     report(&options, &fitted);

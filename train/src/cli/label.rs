@@ -7,6 +7,7 @@ use aecsad_program::standard_streams::print_line;
 use clap::ValueEnum;
 
 use super::Failure;
+use super::region::RegionArgs;
 use crate::fit::{self, LabelOptions};
 use crate::pseudo_label::Usable;
 
@@ -27,6 +28,8 @@ pub struct Args {
     /// Folder for the overlays, the contact sheet and the list of labelled images.
     #[arg(long)]
     pub out: PathBuf,
+    #[command(flatten)]
+    region: RegionArgs,
     /// Source of the regions.
     #[arg(long, value_enum, default_value_t = Source::Builtin)]
     pub proposals: Source,
@@ -47,6 +50,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         masks: args.masks.clone().map(Into::into),
         out: args.out.clone(),
         bit_depth: args.bit_depth,
+        region: (&args.region).into(),
         seed: args.seed,
     };
     let labels = fit::label_only(&options).map_err(|e| Failure::new(&e, e.exit_code()))?;

@@ -6,6 +6,7 @@ mod fit;
 mod gpu_check;
 pub mod keygen;
 mod label;
+mod region;
 pub mod sign;
 mod synth;
 mod weights;

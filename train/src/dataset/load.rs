@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::image_files::read_image_of_depth;
+use aecsad_inspect::image_files::{ImageError, read_image_of_depth};
+use aecsad_inspect::optics::TrainedRegion;
 use rayon::prelude::*;
 
 use super::{Category, DatasetError, MIN_GOOD, MIN_VALIDATION, Skipped};
@@ -19,7 +20,7 @@ pub struct Loaded<T> {
     /// The path of each item.
     pub paths: Vec<PathBuf>,
     pub skipped: Vec<Skipped>,
-    /// How many images have each width and height.
+    /// How many images, or their regions, have each width and height.
     pub sizes: BTreeMap<(u32, u32), usize>,
 }
 
@@ -30,19 +31,42 @@ pub struct Good<T> {
     pub validation: Loaded<T>,
 }
 
-/// Reads each image and hands it to `prepare` (resizing, counting progress), so that only what that returns is kept.
-/// Bad images are skipped and named; how many are too many is for the caller to say.
+/// Reads an image, and of it only the region if there is one.
+///
+/// # Errors
+/// If it can't be read, or the region is one of images of another size.
+pub fn read_region(
+    path: &Path,
+    bit_depth: Option<u8>,
+    region: Option<&TrainedRegion>,
+) -> Result<Frame, ImageError> {
+    let frame = read_image_of_depth(path, bit_depth)?;
+    let Some(region) = region else {
+        return Ok(frame);
+    };
+    region.crop(&frame).map_err(|_| ImageError::OtherFrame {
+        path: path.to_owned(),
+        why: format!(
+            "the image has {}×{} pixels where the region is one of images of {}: take it away, or fit on images of one size",
+            frame.width, frame.height, region.frame
+        ),
+    })
+}
+
+/// Reads the `region` of each image and hands it to `prepare` (resizing, counting progress), so that only what that returns is
+/// kept. Bad images are skipped and named; how many are too many is for the caller to say.
 pub fn load<T: Send>(
     paths: &[PathBuf],
     bit_depth: Option<u8>,
+    region: Option<&TrainedRegion>,
     prepare: impl Fn(&Path, Frame) -> T + Sync,
 ) -> Loaded<T> {
     let read: Vec<_> = paths
         .par_iter()
         .map(|path| {
-            let frame = read_image_of_depth(path, bit_depth)?;
+            let frame = read_region(path, bit_depth, region)?;
             let size = (frame.width, frame.height);
-            Ok::<_, aecsad_inspect::image_files::ImageError>((size, prepare(path, frame)))
+            Ok::<_, ImageError>((size, prepare(path, frame)))
         })
         .collect();
     let mut loaded = Loaded {
@@ -73,10 +97,11 @@ impl Category {
     pub fn load_good<T: Send>(
         &self,
         bit_depth: Option<u8>,
+        region: Option<&TrainedRegion>,
         prepare: impl Fn(&Path, Frame) -> T + Sync,
     ) -> Result<Good<T>, DatasetError> {
-        let train = load(&self.train, bit_depth, &prepare);
-        let validation = load(&self.validation, bit_depth, &prepare);
+        let train = load(&self.train, bit_depth, region, &prepare);
+        let validation = load(&self.validation, bit_depth, region, &prepare);
         let bad: Vec<&Skipped> = train.skipped.iter().chain(&validation.skipped).collect();
         bad.iter().for_each(|s| log::warn!("skipped: {s}"));
         let total = self.train.len() + self.validation.len();

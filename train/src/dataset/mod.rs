@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 pub use defects::DefectConfig;
 pub use error::DatasetError;
 pub use kind::Kind;
-pub use load::{Good, Loaded, load};
+pub use load::{Good, Loaded, load, read_region};
 pub use mask::{Mask, mask_size, read_mask};
 
 /// Fewer good images than this say too little about what is normal.

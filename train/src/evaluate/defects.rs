@@ -3,16 +3,19 @@
 
 use std::path::PathBuf;
 
+use aecsad_inspect::optics;
+
 use super::Error;
-use crate::dataset::{DefectConfig, read_mask};
+use crate::dataset::{DefectConfig, Mask, read_mask};
 use crate::metrics::Region;
 
-/// The defects in these masks, whose image has `size` (height, width). Without a configuration a region counts by its
-/// whole area.
+/// The defects in these masks, whose image has `size` (height, width), as far as they are looked at. Without a configuration a
+/// region counts by its whole area.
 pub fn regions(
     masks: &[PathBuf],
     size: (usize, usize),
     known: Option<&[DefectConfig]>,
+    seen: Seen<'_>,
 ) -> Result<Vec<Region>, Error> {
     let mut regions = Vec::new();
     for path in masks {
@@ -29,8 +32,8 @@ pub fn regions(
             });
         }
         let mut by_value: [Vec<u32>; 256] = std::array::from_fn(|_| Vec::new());
-        for (pixel, value) in (0u32..).zip(&mask.values) {
-            by_value[usize::from(*value)].push(pixel);
+        for (pixel, value) in (0u32..).zip(seen.of(&mask)) {
+            by_value[usize::from(value)].push(pixel);
         }
         let painted = (0u8..=255).zip(by_value).skip(1);
         for (value, pixels) in painted.filter(|(_, pixels)| !pixels.is_empty()) {
@@ -52,6 +55,38 @@ pub fn regions(
         }
     }
     Ok(regions)
+}
+
+/// What of an image is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen<'a> {
+    /// All of it if none.
+    pub region: Option<optics::Region>,
+    /// `[height, width]` of the region: pixels in which no defect counts.
+    pub ignored: Option<&'a [bool]>,
+}
+
+impl<'a> Seen<'a> {
+    /// The mask's values in the region, row by row; 0 where nothing is looked at.
+    fn of(self, mask: &'a Mask) -> impl Iterator<Item = u8> + 'a {
+        let region = self.region.unwrap_or(optics::Region {
+            left: 0,
+            top: 0,
+            width: mask.width,
+            height: mask.height,
+        });
+        let (from, width) = (region.left as usize, region.width as usize);
+        let rows = mask.values.chunks_exact((mask.width as usize).max(1));
+        let rows = rows.skip(region.top as usize).take(region.height as usize);
+        let values = rows.flat_map(move |row| row.iter().skip(from).take(width).copied());
+        values.enumerate().map(move |(pixel, value)| {
+            let ignored = self.ignored.and_then(|ignored| ignored.get(pixel));
+            match ignored {
+                Some(true) => 0,
+                _ => value,
+            }
+        })
+    }
 }
 
 fn saturation_px(defect: &DefectConfig, area: usize) -> f64 {
@@ -101,7 +136,29 @@ mod tests {
             let mask = GrayImage::from_raw(4, 2, values.to_vec()).unwrap();
             mask.save(path).unwrap();
         }
-        regions(&paths, size, known)
+        regions(&paths, size, known, Seen::default())
+    }
+
+    #[test]
+    fn only_what_is_looked_at_is_a_defect() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("000.png");
+        let values = vec![255, 255, 0, 255, 254, 254, 254, 255];
+        GrayImage::from_raw(4, 2, values)
+            .unwrap()
+            .save(&path)
+            .unwrap();
+        let seen = |ignored| Seen {
+            region: Some([1, 0, 2, 2].into()),
+            ignored,
+        };
+        let of = |ignored| {
+            let found = regions(std::slice::from_ref(&path), (2, 4), None, seen(ignored));
+            let pixels = found.unwrap().into_iter().map(|region| region.pixels);
+            pixels.collect::<Vec<_>>()
+        };
+        assert_eq!(of(None), [vec![2, 3], vec![0]]);
+        assert_eq!(of(Some(&[true, false, true, false])), [vec![3]]);
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl Gallery<'_> {
 
     fn figure(&self, image: &Judged) -> Result<String, Error> {
         let path = self.category.join(&image.path);
-        let plain = thumbnail(&path)?;
+        let plain = thumbnail(&path, image.region)?;
         let mut pictures = format!("<img src=\"{}\" alt=\"\">", data_uri(&plain, &path)?);
         if let Some(map) = &image.map {
             let overlay = data_uri(&heatmap(&plain, map), &path)?;

@@ -13,6 +13,7 @@ mod svg;
 mod text;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aecsad_inspect::branches::Branch;
 use ndarray::Array2;
@@ -21,7 +22,7 @@ use crate::dataset::Kind;
 use crate::metrics::Region;
 
 pub use against::{Against, Difference};
-pub use defects::regions;
+pub use defects::{Seen, regions};
 pub use html::page_of;
 pub use report::{ByKind, Choice, Report, Share, Subject};
 
@@ -31,17 +32,21 @@ pub struct Judged {
     /// Relative to the category folder.
     pub path: PathBuf,
     pub kind: Kind,
-    /// Height and width of the image in pixels.
+    /// Height and width of the image in pixels, or of the region that is looked at.
     pub size: (usize, usize),
     pub score: f32,
     pub p_value: f32,
     pub reject: bool,
     /// Each active branch's normalised score.
     pub branches: Vec<(Branch, f32)>,
-    /// Covers the whole image at any resolution; enlarged bilinearly where the image's own is needed.
+    /// The part of the image that is looked at; all of it if none.
+    pub region: Option<aecsad_inspect::optics::Region>,
+    /// Covers what is looked at, at any resolution; enlarged bilinearly where the image's own is needed.
     pub map: Option<Array2<f32>>,
     /// The annotated defects, from [`regions`]; empty for a good image or one without masks.
     pub regions: Vec<Region>,
+    /// `[height, width]`: pixels in which no defect counts.
+    pub ignored: Option<Arc<[bool]>>,
 }
 
 /// Why a category can't be evaluated.

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use aecsad_inspect::optics::Region;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
@@ -17,8 +18,8 @@ use crate::metrics::at_size;
 const SIDE: u32 = 224;
 const JPEG_QUALITY: u8 = 82;
 
-/// The image at `path`, reduced to a thumbnail.
-pub fn thumbnail(path: &Path) -> Result<RgbImage, Error> {
+/// The image at `path`, or its `region`, reduced to a thumbnail.
+pub fn thumbnail(path: &Path, region: Option<Region>) -> Result<RgbImage, Error> {
     let picture = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
         .map_err(|source| Error::Unreadable {
@@ -30,6 +31,10 @@ pub fn thumbnail(path: &Path) -> Result<RgbImage, Error> {
             path: path.into(),
             source,
         })?;
+    let picture = match region {
+        Some(region) => picture.crop_imm(region.left, region.top, region.width, region.height),
+        None => picture,
+    };
     let longer = picture.width().max(picture.height());
     if longer <= SIDE {
         return Ok(picture.into_rgb8());
@@ -81,8 +86,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wide.png");
         RgbImage::new(448, 100).save(&path).unwrap();
-        assert_eq!(thumbnail(&path).unwrap().dimensions(), (224, 50));
-        let missing = thumbnail(&folder.path().join("none.png"))
+        assert_eq!(thumbnail(&path, None).unwrap().dimensions(), (224, 50));
+        let region = Some([400, 60, 40, 30].into());
+        assert_eq!(thumbnail(&path, region).unwrap().dimensions(), (40, 30));
+        let missing = thumbnail(&folder.path().join("none.png"), None)
             .unwrap_err()
             .to_string();
         assert!(

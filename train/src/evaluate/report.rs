@@ -27,6 +27,9 @@ pub struct Subject {
     pub false_reject_rate: f32,
     /// Good images held back to set the threshold.
     pub calibration_images: usize,
+    /// What of the images is looked at, in words; all of them if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     pub branches: Vec<Choice>,
     /// The narrowest damage that it rejects, where that was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -167,6 +170,11 @@ impl Report {
                 self.logical_located, self.structural_located
             ),
         ];
+        if let Some(region) = &self.subject.region {
+            lines.push(format!(
+                "looked at              {region}; a defect elsewhere counts in no figure of sPRO and PRO"
+            ));
+        }
         if self.left_out > 0 {
             lines.push(format!(
                 "left out               {} test images, in no figure; the warnings say which and why",
@@ -213,6 +221,7 @@ fn located(judged: &[Judged], kind: Kind) -> Vec<Located<'_>> {
                 map: image.map.as_ref()?,
                 size: image.size,
                 regions: &image.regions,
+                ignored: image.ignored.as_deref(),
             })
         })
         .collect()
@@ -267,6 +276,7 @@ pub(super) mod tests {
             threshold: 2.0,
             false_reject_rate: 0.05,
             calibration_images: 40,
+            region: None,
             branches: vec![
                 Choice {
                     branch: Branch::Position,
@@ -300,11 +310,13 @@ pub(super) mod tests {
             reject: score > 2.0,
             branches: vec![(Branch::Position, -score)],
             map: Some(map),
+            region: None,
             regions: if kind == Kind::Good {
                 vec![]
             } else {
                 vec![defect]
             },
+            ignored: None,
         }
     }
 

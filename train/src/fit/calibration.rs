@@ -17,7 +17,7 @@ use crate::calibrate::{self, BranchChoice, Fitter, Good, Planted, Selection};
 use crate::images::{Image, Images};
 use crate::networks::{ENCODER, Trained};
 use crate::paper::decide_as_the_paper;
-use crate::planted::Clean;
+use crate::planted::{self, Clean};
 use crate::progress::stage;
 use crate::screening::held_out;
 
@@ -164,7 +164,10 @@ impl Calibration<'_> {
                 Ok(Clean {
                     part,
                     frame: frames.finest(&images[part])?,
-                    classes: seen.validation[part].classes.clone(),
+                    classes: planted::mark_ignored(
+                        &seen.validation[part].classes,
+                        self.geometry.region.as_ref(),
+                    ),
                 })
             })
             .collect()

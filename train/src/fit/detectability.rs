@@ -18,6 +18,7 @@ use crate::calibrate::Selection;
 use crate::images::Images;
 use crate::networks::Trained;
 use crate::planted::graded::{Damage, damage};
+use crate::planted::mark_ignored;
 
 /// Percent of the full range by which damage is lighter or darker than what it lies on.
 const CONTRASTS: [i64; 3] = [10, 20, 40];
@@ -130,7 +131,8 @@ impl Measurement<'_> {
             let mut random = ChaCha8Rng::seed_from_u64(self.seed);
             random.set_stream(part as u64);
             let classes = &self.validation[part].classes;
-            damage(&mut frame, classes, planted, &mut random);
+            let classes = mark_ignored(classes, self.geometry.region.as_ref());
+            damage(&mut frame, &classes, planted, &mut random);
         }
         let tensors = eye.optics.tensors(&frame)?;
         eye.perception.perceive(&tensors, &mut eye.percept)?;

@@ -86,7 +86,11 @@ fn moved(
 ) -> Result<Vec<(Features, Array2<u8>)>, FitError> {
     let labels = run.labels;
     let mut noise = noise_source(run.seed, 0, 0);
-    let mut optics = Optics::new(InputGeometry::lite0(run.mono), None);
+    let geometry = InputGeometry {
+        region: run.region.cloned(),
+        ..InputGeometry::lite0(run.mono)
+    };
+    let mut optics = Optics::new(geometry, None);
     let mut encoder = Encoder::load(ENCODER)?;
     let mut copies = Vec::new();
     for (i, image) in run.images.train.iter().enumerate() {

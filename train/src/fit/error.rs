@@ -27,6 +27,8 @@ pub enum FitError {
     #[error(transparent)]
     Network(#[from] aecsad_inspect::network::NetworkError),
     #[error(transparent)]
+    Region(#[from] crate::region::RegionError),
+    #[error(transparent)]
     Image(#[from] aecsad_inspect::image_files::ImageError),
     #[error(transparent)]
     Optics(#[from] aecsad_inspect::optics::OpticsError),
@@ -120,7 +122,7 @@ impl FitError {
             | FitError::WorkFolder { .. }
             | FitError::Output { .. } => ExitCode::Storage,
             FitError::Labels(_) => ExitCode::Input,
-            FitError::Image(_) | FitError::Optics(_) => ExitCode::Input,
+            FitError::Image(_) | FitError::Optics(_) | FitError::Region(_) => ExitCode::Input,
             FitError::Quantise(QuantiseError::Quantised { .. } | QuantiseError::NotOnnx { .. })
             | FitError::Unrecorded { .. } => ExitCode::Bundle,
             FitError::OtherImages { .. } => ExitCode::Input,

@@ -87,6 +87,7 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     let geometry = InputGeometry {
         bit_depth: manifest.input.bit_depth,
         fine: manifest.input.fine,
+        region: manifest.input.region.clone(),
         ..InputGeometry::lite0(manifest.input.mono)
     };
     let trained_on = manifest.input.trained_on.as_ref();
@@ -200,7 +201,9 @@ impl<'a> Source<'a> {
     fn labels(&self, images: &Images) -> Result<Labels, FitError> {
         stage("labels", "looking for components");
         let folder = self.options.work.join("labels");
-        labels::label(images, self.options.masks.as_deref(), &folder, self.seed)
+        let region = self.bundle.manifest.input.region.as_ref();
+        let masks = self.options.masks.as_deref();
+        labels::label(images, region, masks, &folder, self.seed)
     }
 
     /// The training images that the fit left out, where they are now.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use aecsad_inspect::frame::Size;
 use aecsad_inspect::image_files::read_image_of_depth;
 use aecsad_inspect::network::{Encoder, Features, NetworkError};
+use aecsad_inspect::optics::TrainedRegion;
 use aecsad_program::whole_file;
 
 use super::precision::Precision;
@@ -41,15 +42,17 @@ const TIMED: usize = 20;
 /// In the work folder: the size that was chosen, and by what.
 const CHOSEN: &str = "fine_view.txt";
 
-/// The size for these images; None where they are no larger than the whole view, or time and memory allow no more. A size
+/// The size for these images, or the `region` of them; None where they are no larger than the whole view, or time and memory allow no more. A size
 /// that was chosen by time lies in the folder `work`, so that the same command goes on with it on a busier day.
 pub fn choose(
     category: &Category,
+    region: Option<&TrainedRegion>,
     wanted: FineSize,
     precision: Precision,
     work: &Path,
 ) -> Result<Option<Size>, FitError> {
-    let Some(own) = common_size(category) else {
+    let own = region.map(|region| region.area.size());
+    let Some(own) = own.or_else(|| common_size(category)) else {
         return Ok(None);
     };
     let ms = match wanted {

@@ -2,10 +2,10 @@
 //! not fit into memory.
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::image_files::read_image_of_depth;
 use aecsad_inspect::optics::{InputGeometry, Optics};
 
 use super::FitError;
+use crate::dataset::read_region;
 use crate::images::{Image, Images};
 use crate::screening::encodings;
 
@@ -32,9 +32,10 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// What its file holds, as it was learnt from.
+    /// What its file holds of the region, as it was learnt from.
     pub fn original(&self, image: &Image) -> Result<Frame, FitError> {
-        let frame = read_image_of_depth(&image.path, self.images.bit_depth)?;
+        let region = self.geometry.region.as_ref();
+        let frame = read_region(&image.path, self.images.bit_depth, region)?;
         let trained_on = self.images.trained_on.as_ref();
         Ok(match trained_on.is_some_and(|on| on.seen_as_jpeg) {
             true => encodings::variant(frame, &image.path),

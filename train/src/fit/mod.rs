@@ -35,6 +35,7 @@ use crate::dataset::Category;
 use crate::paper::{self, PaperOptions};
 use crate::progress::stage;
 use crate::pseudo_label::Usable;
+use crate::region::RegionOptions;
 use crate::screening::{self, Screening, counts, held_out};
 use crate::segmentation::Augmentation;
 use crate::training_run::TrainingRun;
@@ -85,6 +86,8 @@ pub struct FitOptions {
     pub keep_outliers: bool,
     /// Count images of one and the same part each.
     pub keep_duplicates: bool,
+    /// What of the images is looked at.
+    pub region: RegionOptions,
 }
 
 /// The profile, and which networks it trains.
@@ -155,18 +158,23 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         options.product.as_deref(),
         options.version,
     )?;
-    let fine = match &options.networks {
-        Networks::Edge(edge) => {
-            fine_size::choose(&category, edge.fine_size, options.precision, &options.work)?
-        }
-        Networks::Paper(_) => None,
-    };
     // Components are looked for with the same encoder in every profile.
-    let asked = InputGeometry {
+    let mut asked = InputGeometry {
         bit_depth: options.bit_depth,
-        fine,
         ..InputGeometry::lite0(options.mono)
     };
+    asked.region = options.region.of(&category, &asked)?;
+    let fine = match &options.networks {
+        Networks::Edge(edge) => fine_size::choose(
+            &category,
+            asked.region.as_ref(),
+            edge.fine_size,
+            options.precision,
+            &options.work,
+        )?,
+        Networks::Paper(_) => None,
+    };
+    asked.fine = fine;
     memory::check(category.train.len(), category.validation.len(), fine)?;
     stage("images", "reading and encoding");
     let screening = Screening {
@@ -180,6 +188,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         bit_depth: images.bit_depth,
         trained_on: images.trained_on.clone(),
         fine,
+        region: asked.region.clone(),
         ..options.networks.input(options.mono)
     };
     stopped(cancel)?;
@@ -187,6 +196,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     stage("labels", "looking for components");
     let labels = labels::label(
         &images,
+        asked.region.as_ref(),
         options.masks.as_deref(),
         &options.work.join("labels"),
         options.seed,
@@ -217,6 +227,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         classes: usable.as_ref().ok().copied(),
         augmentation: &options.augmentation,
         mono: options.mono,
+        region: asked.region.as_ref(),
         seed: options.seed,
         effort_percent: options.effort_percent,
         work: &options.work,

@@ -28,6 +28,8 @@ pub struct Located<'a> {
     pub size: (usize, usize),
     /// Empty for a good image.
     pub regions: &'a [Region],
+    /// Row-major at the image's size: pixels that count neither as a defect nor as good.
+    pub ignored: Option<&'a [bool]>,
 }
 
 /// Area under mean sPRO over the false-positive rate from 0 to `limit`, divided by `limit`: 1 is a map that covers
@@ -150,9 +152,12 @@ fn collect(images: &[Located], lowest: usize) -> Vec<Raised> {
     raised
 }
 
-/// For each pixel of the image, whether no region covers it.
+/// For each pixel of the image, whether no region covers it and it counts.
 fn outside(image: &Located) -> Vec<bool> {
-    let mut outside = vec![true; image.size.0 * image.size.1];
+    let mut outside = match image.ignored {
+        Some(ignored) => ignored.iter().map(|ignored| !ignored).collect(),
+        None => vec![true; image.size.0 * image.size.1],
+    };
     for pixel in image.regions.iter().flat_map(|region| &region.pixels) {
         if let Some(here) = outside.get_mut(*pixel as usize) {
             *here = false;
@@ -215,6 +220,7 @@ mod tests {
                 map,
                 size: (2, 4),
                 regions: &regions,
+                ignored: None,
             }]
         };
         // A tie of all six pixels outside brings the rate from 0 to 1 at full overlap
@@ -237,6 +243,7 @@ mod tests {
                     map: &map,
                     size: (2, 7),
                     regions,
+                    ignored: None,
                 }],
                 limit,
             )
@@ -249,6 +256,7 @@ mod tests {
                 map: &map,
                 size: (2, 7),
                 regions: &one_suffices,
+                ignored: None,
             }],
             0.5,
         )
@@ -266,11 +274,29 @@ mod tests {
                 map: &map,
                 size: (1, 5),
                 regions: &regions,
+                ignored: None,
             }],
             0.05,
         )
         .unwrap();
         assert!((value - 0.1).abs() < 1e-12, "{value}");
+    }
+
+    #[test]
+    fn what_is_ignored_is_no_false_positive() {
+        let map = array![[9.0, 5.0, 1.0, 0.0]];
+        let regions = [region(&[1], 1.0)];
+        let of = |ignored: Option<&[bool]>| {
+            let located = Located {
+                map: &map,
+                size: (1, 4),
+                regions: &regions,
+                ignored,
+            };
+            spro(&[located], 0.3).unwrap()
+        };
+        assert_eq!(of(None), 0.0);
+        assert_eq!(of(Some(&[true, false, false, false])), 1.0);
     }
 
     #[test]
@@ -281,7 +307,8 @@ mod tests {
                 &[Located {
                     map: &map,
                     size: (1, 2),
-                    regions: &[]
+                    regions: &[],
+                    ignored: None,
                 }],
                 0.05
             ),
@@ -293,7 +320,8 @@ mod tests {
                 &[Located {
                     map: &map,
                     size: (1, 2),
-                    regions: &all
+                    regions: &all,
+                    ignored: None,
                 }],
                 0.05
             ),
@@ -335,6 +363,7 @@ mod tests {
                 map,
                 size: (48, 64),
                 regions,
+                ignored: None,
             })
             .collect();
         for (limit, expected) in [

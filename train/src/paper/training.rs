@@ -26,7 +26,10 @@ pub fn train(run: TrainingRun<'_>, paper: &PaperOptions) -> Result<(Trained, Str
     let task = Task {
         run,
         paper,
-        geometry: InputGeometry::imagenet(run.mono),
+        geometry: InputGeometry {
+            region: run.region.cloned(),
+            ..InputGeometry::imagenet(run.mono)
+        },
         weights: weights::digest(&paper.weights)?,
         turns: paper.turns()?,
     };
@@ -190,7 +193,7 @@ impl Task<'_> {
 
     fn out_of_distribution(&self, folder: &Path) -> Result<Vec<Array3<f32>>, PaperError> {
         let paths = list_images(folder).map_err(dataset::DatasetError::from)?;
-        let loaded = dataset::load(&paths, Some(16), |_, frame| self.tensor(&frame));
+        let loaded = dataset::load(&paths, Some(16), None, |_, frame| self.tensor(&frame));
         loaded
             .skipped
             .iter()

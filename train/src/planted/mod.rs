@@ -8,7 +8,8 @@ mod paste;
 mod place;
 mod structural;
 
-use aecsad_inspect::frame::Frame;
+use aecsad_inspect::frame::{Frame, Size};
+use aecsad_inspect::optics::TrainedRegion;
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -21,8 +22,26 @@ pub struct Clean {
     pub part: usize,
     /// At the size of the finest view.
     pub frame: Frame,
-    /// `[64, 64]`; all 0 where the product has no components.
+    /// `[64, 64]`; all 0 where the product has no components, and [`IGNORED`] where nothing is looked at.
     pub classes: Array2<u8>,
+}
+
+/// The class of cells in which nothing is planted: it would not be seen.
+pub const IGNORED: u8 = u8::MAX;
+
+/// A class map in which the cells that a region ignores are marked.
+pub fn mark_ignored(classes: &Array2<u8>, region: Option<&TrainedRegion>) -> Array2<u8> {
+    let mut marked = classes.clone();
+    let (rows, columns) = classes.dim();
+    let view = Size {
+        width: columns as u32,
+        height: rows as u32,
+    };
+    let ignored = region.and_then(|region| region.ignored_in(view));
+    for (class, ignored) in marked.iter_mut().zip(ignored.into_iter().flatten()) {
+        *class = if ignored { IGNORED } else { *class };
+    }
+    marked
 }
 
 /// A good image after an edit.

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 
+use super::IGNORED;
 use crate::segmentation::pieces;
 
 /// A component's place, in cells of the class map: first row and column, then one past the last.
@@ -26,8 +27,8 @@ const ALONE: f32 = 0.9;
 pub fn boxes(classes: &Array2<u8>) -> Vec<Box> {
     let (rows, columns) = classes.dim();
     let mut boxes = Vec::new();
-    pieces::for_each(classes, &mut pieces::Scratch::default(), |_, cells| {
-        if cells.len() < MIN_CELLS || cells.len() * 3 >= rows * columns {
+    pieces::for_each(classes, &mut pieces::Scratch::default(), |class, cells| {
+        if class == IGNORED || cells.len() < MIN_CELLS || cells.len() * 3 >= rows * columns {
             return;
         }
         let span = |of: fn(usize, usize) -> usize, length: usize| {

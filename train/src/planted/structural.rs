@@ -5,7 +5,7 @@ use aecsad_inspect::frame::Frame;
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 
-use super::Clean;
+use super::{Clean, IGNORED};
 
 /// The longer side of an image in which the sizes below are pixels.
 const SIDE: f32 = 256.0;
@@ -30,21 +30,20 @@ pub fn plant(clean: &Clean, random: &mut impl Rng) -> Frame {
     frame
 }
 
-/// A random place in pixels, on the product where it is known where that is.
+/// A random place in pixels that is looked at, on the product where it is known where that is.
 pub(super) fn place(classes: &Array2<u8>, frame: &Frame, random: &mut impl Rng) -> (f32, f32) {
     let (rows, columns) = classes.dim();
     let inner = |i: usize, length: usize| (length / 8..length - length / 8).contains(&i);
     let on_parts: Vec<(usize, usize)> = classes
         .indexed_iter()
-        .filter(|((y, x), class)| **class > 0 && inner(*y, rows) && inner(*x, columns))
+        .filter(|((y, x), class)| {
+            !matches!(**class, 0 | IGNORED) && inner(*y, rows) && inner(*x, columns)
+        })
         .map(|(at, _)| at)
         .collect();
     let jitter = random.random_range(0.0..1.0f32);
     let (y, x) = match on_parts.len() {
-        0..16 => (
-            random.random_range(0.15..0.85) * rows as f32,
-            random.random_range(0.15..0.85) * columns as f32,
-        ),
+        0..16 => anywhere(classes, random),
         count => {
             let (y, x) = on_parts[random.random_range(0..count)];
             (y as f32 + jitter, x as f32 + jitter)
@@ -54,6 +53,23 @@ pub(super) fn place(classes: &Array2<u8>, frame: &Frame, random: &mut impl Rng) 
         x * frame.width as f32 / columns as f32,
         y * frame.height as f32 / rows as f32,
     )
+}
+
+/// A random place in cells that is not ignored, as far as chance finds one.
+fn anywhere(classes: &Array2<u8>, random: &mut impl Rng) -> (f32, f32) {
+    const TRIES: usize = 200;
+    let (rows, columns) = classes.dim();
+    let mut place = (0.0, 0.0);
+    for _ in 0..TRIES {
+        place = (
+            random.random_range(0.15..0.85) * rows as f32,
+            random.random_range(0.15..0.85) * columns as f32,
+        );
+        if classes[[place.0 as usize, place.1 as usize]] != IGNORED {
+            break;
+        }
+    }
+    place
 }
 
 /// Blends `colour` into a pixel; outside the frame nothing happens.

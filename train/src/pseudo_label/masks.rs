@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aecsad_inspect::image_files::EXTENSIONS;
+use aecsad_inspect::optics::TrainedRegion;
 
 use super::canvas::SIDE;
 use super::filter::without_overlap;
@@ -24,7 +25,7 @@ pub struct Target {
 }
 
 /// Regions of each target in the order given; `None` where no mask was drawn. Masks of `others`, good images that are
-/// not labelled, are left alone.
+/// not labelled, are left alone. Where the targets are a region of their images, a mask has the size of either.
 ///
 /// # Errors
 /// The folder or a mask can't be read; a mask belongs to no target, has another size than its image, or isn't an
@@ -33,6 +34,7 @@ pub fn read(
     folder: &Path,
     targets: &[Target],
     others: &[OsString],
+    region: Option<&TrainedRegion>,
 ) -> Result<Vec<Option<Regions>>> {
     let mut found: Vec<Option<Regions>> = vec![None; targets.len()];
     let by_stem: BTreeMap<&OsStr, usize> = targets
@@ -60,7 +62,7 @@ pub fn read(
         };
         let masks = found[index].get_or_insert_default();
         for file in files {
-            masks.extend(masks_in(&file, &targets[index])?);
+            masks.extend(masks_in(&file, &targets[index], region)?);
         }
     }
     if found.iter().all(Option::is_none) {
@@ -89,23 +91,29 @@ fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// One mask for each value above 0, sampled at the nearest pixel of the canvas.
-fn masks_in(path: &Path, target: &Target) -> Result<Regions> {
-    let (width, height) = mask_size(path)?;
-    if (width, height) != (target.width, target.height) {
+fn masks_in(path: &Path, target: &Target, region: Option<&TrainedRegion>) -> Result<Regions> {
+    let found = mask_size(path)?;
+    let target = (target.width, target.height);
+    let of_whole = region.filter(|region| found == (region.frame.width, region.frame.height));
+    if found != target && of_whole.is_none() {
         return Err(Error::MaskSize {
             path: path.to_owned(),
-            found: (width, height),
-            expected: (target.width, target.height),
+            found,
+            expected: target,
         });
     }
-    let (width, height) = (width as usize, height as usize);
+    let (left, top) = of_whole.map_or((0, 0), |region| {
+        (region.area.left as usize, region.area.top as usize)
+    });
+    let (width, height) = (target.0 as usize, target.1 as usize);
+    let row = found.0 as usize;
     let mask = read_mask(path)?;
     let mut masks: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
     for y in 0..SIDE {
         for x in 0..SIDE {
-            let source_y = (2 * y + 1) * height / (2 * SIDE);
-            let source_x = (2 * x + 1) * width / (2 * SIDE);
-            let value = mask.values[source_y * width + source_x];
+            let source_y = top + (2 * y + 1) * height / (2 * SIDE);
+            let source_x = left + (2 * x + 1) * width / (2 * SIDE);
+            let value = mask.values[source_y * row + source_x];
             if value > 0 {
                 masks.entry(value).or_default().push((y * SIDE + x) as u32);
             }
@@ -162,6 +170,7 @@ mod tests {
             folder.path(),
             &[target("a"), target("b"), target("c")],
             &["d".into()],
+            None,
         )
         .unwrap();
         let sizes = |i: usize| found[i].as_ref().map(|r| r.iter().map(Vec::len).collect());
@@ -179,7 +188,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         let message = || {
-            read(folder.path(), &[target("a")], &[])
+            read(folder.path(), &[target("a")], &[], None)
                 .unwrap_err()
                 .to_string()
         };

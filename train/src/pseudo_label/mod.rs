@@ -111,6 +111,8 @@ pub struct Config {
     pub min_share: f32,
     /// Regions that are clustered; with more of them a seeded sample is, and the others join the nearest cluster.
     pub max_regions: usize,
+    /// `[SIDE, SIDE]`: pixels that belong to no component, whatever they show.
+    pub ignored: Option<Vec<bool>>,
     pub seed: u64,
 }
 
@@ -122,6 +124,7 @@ impl Default for Config {
             min_presence: 0.25,
             min_share: 0.001,
             max_regions: 12_000,
+            ignored: None,
             seed: 0,
         }
     }
@@ -179,7 +182,10 @@ pub fn label(images: &[Frame], features: &[Features], config: &Config) -> Result
         .into_par_iter()
         .map(|i| {
             let canvas = Canvas::from_frame(i, &images[i])?;
-            let regions = config.proposals.regions(i, &canvas);
+            let mut regions = config.proposals.regions(i, &canvas);
+            if let Some(ignored) = &config.ignored {
+                regions::without(&mut regions, ignored);
+            }
             let rows = descriptors::describe(i, &canvas, &features[i], &regions)?;
             let colours = rows
                 .rows()
@@ -204,7 +210,7 @@ pub fn label(images: &[Frame], features: &[Features], config: &Config) -> Result
     let mut next = clusters.iter().map(|&cluster| class_of[cluster] as u8);
     let maps: Vec<Array2<u8>> = described
         .iter()
-        .map(|image| paint(&image.regions, next.by_ref(), &config.proposals))
+        .map(|image| paint(&image.regions, next.by_ref(), config))
         .collect();
 
     let shares = usability::shares(&maps, class_count);
@@ -368,12 +374,8 @@ fn take_census(
 
 /// The class map of one image from its regions' classes: the majority of each cell's pixels, the lower class of
 /// equally many.
-fn paint(
-    regions: &Regions,
-    classes: impl Iterator<Item = u8>,
-    proposals: &Proposals,
-) -> Array2<u8> {
-    let unset = if proposals.cover_everything() {
+fn paint(regions: &Regions, classes: impl Iterator<Item = u8>, config: &Config) -> Array2<u8> {
+    let unset = if config.proposals.cover_everything() {
         regions::NONE
     } else {
         0
@@ -383,6 +385,9 @@ fn paint(
         region.iter().for_each(|&p| pixels[p as usize] = class);
     }
     regions::fill_gaps(&mut pixels);
+    for (pixel, ignored) in pixels.iter_mut().zip(config.ignored.iter().flatten()) {
+        *pixel = if *ignored { 0 } else { *pixel };
+    }
 
     let stride = SIDE / CELLS;
     Array2::from_shape_fn((CELLS, CELLS), |(y, x)| {

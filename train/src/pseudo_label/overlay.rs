@@ -19,6 +19,8 @@ const COLUMNS: usize = 8;
 const MAX_ON_SHEET: usize = 48;
 const THUMB: u32 = 160;
 const LEGEND_ROW: u32 = 20;
+/// Width of a dark and a light stripe over what is ignored.
+const STRIPE: u32 = 12;
 
 /// Colour of a class; neighbouring numbers are far apart, background is black.
 pub fn colour(class: usize) -> [u8; 3] {
@@ -46,18 +48,29 @@ pub fn colour(class: usize) -> [u8; 3] {
     }
 }
 
-/// Writes `overlays/NAME.png` for each image, `contact_sheet.png`, and `labelled.csv` (which images are labels to
+/// Writes `overlays/NAME.png` for each image with what is ignored hatched, `contact_sheet.png`, and `labelled.csv` (which images are labels to
 /// learn from, and why) into `folder`, which is created.
 ///
 /// # Errors
 /// The folder or a picture can't be written; a frame is malformed.
-pub fn write(folder: &Path, names: &[OsString], frames: &[Frame], labels: &Labels) -> Result<()> {
+///
+/// *Shapes*: `ignored` is `[SIDE, SIDE]`.
+pub fn write(
+    folder: &Path,
+    names: &[OsString],
+    frames: &[Frame],
+    labels: &Labels,
+    ignored: Option<&[bool]>,
+) -> Result<()> {
     let overlays = folder.join("overlays");
     whole_file::create_folder(&overlays).map_err(|e| not_written(&overlays, e.to_string()))?;
     let mut sheet_pictures = Vec::new();
     let mut list = String::from("image,labelled,reason\n");
     for (i, (frame, map)) in frames.iter().zip(&labels.maps).enumerate() {
-        let picture = overlay(&Canvas::from_frame(i, frame)?, map);
+        let mut picture = overlay(&Canvas::from_frame(i, frame)?, map);
+        if let Some(ignored) = ignored {
+            hatch(&mut picture, ignored);
+        }
         let name = names
             .get(i)
             .cloned()
@@ -107,6 +120,20 @@ pub fn overlay(canvas: &Canvas, map: &Array2<u8>) -> RgbImage {
             (mixed / 100) as u8
         }))
     })
+}
+
+/// Dark stripes on a lighter ground over what is ignored.
+fn hatch(picture: &mut RgbImage, ignored: &[bool]) {
+    for ((x, y, pixel), _) in picture
+        .enumerate_pixels_mut()
+        .zip(ignored)
+        .filter(|(_, ignored)| **ignored)
+    {
+        *pixel = Rgb(match (x + y) % STRIPE < STRIPE / 2 {
+            true => [40; 3],
+            false => [150; 3],
+        });
+    }
 }
 
 /// The overlays in rows (a grey frame: its labels aren't trusted), over a legend with each class's mean share of

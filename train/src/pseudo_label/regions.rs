@@ -45,6 +45,15 @@ pub fn solid(canvas: &Canvas, regions: Regions) -> Regions {
         .collect()
 }
 
+/// Takes the pixels that are ignored out of the regions, and those regions out that are mostly ignored.
+pub fn without(regions: &mut Regions, ignored: &[bool]) {
+    regions.retain_mut(|region| {
+        let before = region.len();
+        region.retain(|&pixel| !ignored[pixel as usize]);
+        2 * region.len() > before
+    });
+}
+
 /// Gives every pixel that is still [`NONE`] the class of the nearest pixel that has one (city-block distance).
 /// Without any class all of them become 0.
 pub fn fill_gaps(classes: &mut [u8]) {

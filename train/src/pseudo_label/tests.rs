@@ -150,7 +150,7 @@ fn loose_parts_get_the_same_class_wherever_they_lie() {
     let names: Vec<std::ffi::OsString> = (0..frames.len())
         .map(|i| format!("part{i}").into())
         .collect();
-    overlay::write(folder.path(), &names, &frames, &labels).unwrap();
+    overlay::write(folder.path(), &names, &frames, &labels, None).unwrap();
     assert!(folder.path().join("overlays/part23.png").exists());
     let list = std::fs::read_to_string(folder.path().join("labelled.csv")).unwrap();
     assert!(list.starts_with("image,labelled,reason\npart0,") && list.lines().count() == 25);

@@ -58,7 +58,8 @@ pub fn load(
     let paths = category.train.iter().chain(&category.validation);
     let encoding = encodings::of(paths.map(|path| path.as_path()));
     let seen_as_jpeg = screening.as_jpeg && encoding == Encoding::Lossless;
-    let good = category.load_good(bit_depth, |path, frame| match seen_as_jpeg {
+    let region = geometry.region.as_ref();
+    let good = category.load_good(bit_depth, region, |path, frame| match seen_as_jpeg {
         true => images::resize(geometry, &encodings::variant(frame, path)),
         false => images::resize(geometry, &frame),
     })?;

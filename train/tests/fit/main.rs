@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use aecsad_inspect::bundle::{Bundle, Trust};
+use aecsad_inspect::image_files::read_image;
 use aecsad_inspect::inspector::Inspector;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -137,9 +138,20 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     assert!(rendered.status.success(), "{rendered:?}");
     let category = products.join("fuse_box");
     let bundle = folder.path().join("fuse_box.aecsad");
+    // A strip of each image is left out, and a corner of the rest is ignored.
+    let ignore = folder.path().join("ignore.png");
+    let corner = |x: u32, y: u32| (270..310).contains(&x) && (280..305).contains(&y);
+    let drawn = image::RgbImage::from_fn(320, 320, |x, y| {
+        image::Rgb([255 * u8::from(corner(x, y)); 3])
+    });
+    drawn.save(&ignore).unwrap();
     let fit = [
         "fit",
         text(&category),
+        "--region",
+        "0,8,320,304",
+        "--ignore",
+        text(&ignore),
         "--out",
         text(&bundle),
         "--effort",
@@ -167,10 +179,16 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     assert_eq!(read.manifest.product, "fuse_box");
     assert_eq!(read.manifest.threshold.calibration_parts, 12);
     let trained_on = read.manifest.input.trained_on.clone().unwrap();
-    assert_eq!((trained_on.width, trained_on.height), (320, 320));
+    assert_eq!((trained_on.width, trained_on.height), (320, 304));
     assert!(!trained_on.seen_as_jpeg && trained_on.other_shape((320, 160)).is_some());
     let fine = read.manifest.input.fine.unwrap();
-    assert_eq!((fine.width, fine.height), (320, 320));
+    assert_eq!((fine.width, fine.height), (320, 288));
+    let region = read.manifest.input.region.as_ref().unwrap().to_string();
+    assert!(
+        region.starts_with("320×304 pixels from 0, 8 in frames of 320×320, ")
+            && stderr.contains(&region),
+        "{stderr}"
+    );
     let arrays = read.arrays("statistics.safetensors").unwrap();
     let on = read.manifest.branches.iter().filter(|branch| branch.on);
     let reads_fine = on
@@ -184,6 +202,15 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         .unwrap()
         .check()
         .unwrap();
+    let mut frame = read_image(&category.join("test/good/000.png")).unwrap();
+    let expected = inspector.raw_scores(&frame).unwrap();
+    for (pixel, rgb) in frame.rgb.chunks_exact_mut(3).enumerate() {
+        let (x, y) = (pixel as u32 % 320, pixel as u32 / 320);
+        if corner(x, y) || y < 8 {
+            rgb.copy_from_slice(&[(x * y) as u8, 255, x as u8]);
+        }
+    }
+    assert_eq!(inspector.raw_scores(&frame).unwrap(), expected);
 
     let json = folder.path().join("report.json");
     let evaluated = train(&[
@@ -195,6 +222,11 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         text(&json),
     ]);
     assert!(evaluated.status.success(), "{evaluated:?}");
+    let said = String::from_utf8_lossy(&evaluated.stdout);
+    assert!(
+        said.contains(&format!("looked at              {region}")),
+        "{said}"
+    );
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     let logical = report["auroc"]["logical"].as_f64().unwrap();
     assert!(

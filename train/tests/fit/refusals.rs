@@ -40,6 +40,50 @@ fn unusable_input_is_refused_in_one_sentence_before_anything_is_written() {
 }
 
 #[test]
+fn a_region_and_what_to_ignore_are_checked_before_any_image_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("parts");
+    std::fs::create_dir(&images).unwrap();
+    let black = image::RgbImage::new(64, 48);
+    for i in 0..24 {
+        black.save(images.join(format!("{i:02}.png"))).unwrap();
+    }
+    let (out, ignore) = (
+        folder.path().join("x.aecsad"),
+        folder.path().join("ignore.png"),
+    );
+    black.save(&ignore).unwrap();
+    let labels = folder.path().join("labels");
+    for (option, value, said, code) in [
+        ("--region", "0,0,64", "left, top, width and height", 2),
+        (
+            "--region",
+            "32,0,33,48",
+            "64×48 pixels, since it reaches outside",
+            3,
+        ),
+        ("--ignore", text(&ignore), "nothing is ignored", 3),
+        ("--ignore", text(&images), "parts", 3),
+    ] {
+        let fit = train(&["fit", text(&images), "--out", text(&out), option, value]);
+        let label = train(&[
+            "label",
+            text(&images),
+            "--out",
+            text(&labels),
+            option,
+            value,
+        ]);
+        for output in [fit, label] {
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert!(stderr.contains(said), "{stderr}");
+            assert_eq!(output.status.code(), Some(code), "{stderr}");
+        }
+    }
+    assert!(!out.exists());
+}
+
+#[test]
 fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
