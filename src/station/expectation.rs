@@ -54,7 +54,11 @@ pub fn sight(config: &StationConfig, geometry: Option<&InputGeometry>) -> Option
         (None, Some(trained)) => format!("the bundle's, {trained}"),
         (Some(region), None) => format!("the station file's, {region}"),
         (Some(region), Some(trained)) => {
-            format!("the station file's, {region}, in place of the bundle's, {trained}")
+            let ignored = match trained.ignored {
+                Some(_) => "; what that ignores keeps its place in the station's",
+                None => "",
+            };
+            format!("the station file's, {region}, in place of the bundle's, {trained}{ignored}")
         }
     })
 }

@@ -136,7 +136,7 @@ impl TrainedRegion {
 impl std::fmt::Display for TrainedRegion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.area.size() == self.frame {
-            true => write!(f, "all of frames of {}", self.frame)?,
+            true => write!(f, "all of each {} frame", self.frame)?,
             false => write!(f, "{} in frames of {}", self.area, self.frame)?,
         }
         match self.ignored {
