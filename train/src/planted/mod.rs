@@ -80,3 +80,51 @@ pub fn plant(clean: &[Clean], index: usize, each: usize, seed: u64) -> Vec<Plant
     }
     plants
 }
+
+#[cfg(test)]
+mod tests {
+    use aecsad_inspect::optics::Ignored;
+
+    use super::*;
+
+    /// The right half of pictures of 128×128 pixels is ignored.
+    fn region() -> TrainedRegion {
+        TrainedRegion {
+            area: [0, 0, 128, 128].into(),
+            frame: Size {
+                width: 128,
+                height: 128,
+            },
+            ignored: Some(Ignored {
+                colour: [0; 3],
+                areas: vec![[64, 0, 64, 128].into()],
+            }),
+        }
+    }
+
+    #[test]
+    fn nothing_is_planted_where_it_is_ignored() {
+        let region = region();
+        let frame = Frame {
+            width: 128,
+            height: 128,
+            rgb: vec![90; 128 * 128 * 3],
+            captured: std::time::Instant::now(),
+        };
+        let bare = Array2::<u8>::zeros((64, 64));
+        let mut parts = bare.clone();
+        parts.slice_mut(ndarray::s![10..20, 10..20]).fill(1);
+        parts.slice_mut(ndarray::s![10..20, 45..55]).fill(1);
+        assert_eq!(place::boxes(&parts).len(), 2);
+        let parts = mark_ignored(&parts, Some(&region));
+        assert_eq!(place::boxes(&parts).len(), 1);
+        for classes in [&parts, &mark_ignored(&bare, Some(&region))] {
+            let mut random = ChaCha8Rng::seed_from_u64(3);
+            for _ in 0..100 {
+                let (x, _) = structural::place(classes, &frame, &mut random);
+                assert!(x < 60.0, "{x}");
+            }
+        }
+        assert_eq!(mark_ignored(&bare, None), bare);
+    }
+}

@@ -184,6 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_of_the_whole_image_is_cropped_with_it() {
+        use aecsad_inspect::frame::Size;
+        let folder = tempfile::tempdir().unwrap();
+        write_mask(&folder.path().join("a.png"), 128, 64);
+        // The region is the left half but for some of its left quarter, which has the value 1.
+        let region = TrainedRegion {
+            area: [16, 8, 64, 32].into(),
+            frame: Size {
+                width: 128,
+                height: 64,
+            },
+            ignored: None,
+        };
+        let found = read(folder.path(), &[target("a")], &[], Some(&region)).unwrap();
+        let sizes: Vec<usize> = found[0].iter().flatten().map(Vec::len).collect();
+        assert_eq!(sizes, [SIDE * SIDE / 4]);
+    }
+
+    #[test]
     fn each_bad_mask_has_its_own_sentence() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
