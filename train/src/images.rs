@@ -1,4 +1,4 @@
-//! Good images as every stage needs them: brought to the network's size once, encoded once.
+//! Images as every stage needs them: brought to the network's size once, encoded once.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::dataset::Loaded;
 use crate::networks::ENCODER;
 
-/// One good image.
+/// One image.
 pub struct Image {
     pub path: PathBuf,
     /// Width and height in the file, or of the region.
@@ -23,19 +23,26 @@ pub struct Image {
     pub features: Features,
     /// How far it lies off the others of its category; 0 until that is measured.
     pub distance: f32,
+    /// A good part however far off it lies: the user vouches for it.
+    pub vouched: bool,
 }
 
 impl Image {
-    /// The file's name without its extension: what masks and overlays are named by.
+    /// What masks and overlays are named by: the file's name without its extension, after `more-` where the image lies beside
+    /// the category, which may hold one of the same name.
     pub fn stem(&self) -> OsString {
-        self.path.file_stem().unwrap_or_default().to_owned()
+        let mut stem = OsString::from(if self.vouched { "more-" } else { "" });
+        stem.push(self.path.file_stem().unwrap_or_default());
+        stem
     }
 }
 
-/// The good images of a category.
+/// The images that a bundle is fitted on.
 pub struct Images {
     pub train: Vec<Image>,
     pub validation: Vec<Image>,
+    /// Known bad parts: nothing is learnt from them but the weights of branches.
+    pub bad: Vec<Image>,
     /// Of those of 16 bits, if there are any.
     pub bit_depth: Option<u8>,
     /// None where there are no images.
@@ -111,6 +118,7 @@ pub fn encode(images: Vec<Sized>) -> Result<Vec<Image>, NetworkError> {
                         tensor,
                         features,
                         distance: 0.0,
+                        vouched: false,
                     })
                 })
                 .collect()

@@ -205,6 +205,75 @@ fn a_bad_image_can_leave_too_few() {
 }
 
 #[test]
+fn more_good_parts_join_in_the_category_s_own_share() {
+    let (root, more) = (loco(), tempfile::tempdir().unwrap());
+    images(more.path(), "", 7);
+    std::os::unix::fs::symlink(
+        root.path().join("train/good/000.png"),
+        more.path().join("again.png"),
+    )
+    .unwrap();
+    let with = |seed| {
+        let mut category = Category::open(root.path(), 1).unwrap();
+        category.add_good(more.path(), seed).unwrap();
+        category
+    };
+    let category = with(1);
+    // 20 to 8, as without them; what is there already is not added again.
+    assert_eq!((category.train.len(), category.validation.len()), (25, 10));
+    assert!(category.train.is_sorted() && category.validation.is_sorted());
+    assert_eq!(category.more_good.len(), 7);
+    assert_eq!(category.train, with(1).train);
+    assert!((2..9).any(|seed| with(seed).train != category.train));
+    let own = Category::open(root.path(), 1).unwrap();
+    assert!(own.train.iter().all(|path| category.train.contains(path)));
+
+    let mut category = own;
+    let error = category.add_good(&root.path().join("train/good"), 1);
+    let sentence = error.unwrap_err().to_string();
+    assert!(
+        sentence.contains("good part that the category doesn't have"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn masks_and_good_images_among_bad_parts_are_no_bad_parts() {
+    let (root, bad) = (loco(), tempfile::tempdir().unwrap());
+    let folder = bad.path();
+    let expected = [
+        "a.png",
+        "b_mask.png",
+        "logical_anomalies/000.png",
+        "scratch/000.PNG",
+    ];
+    for name in expected {
+        image(folder, name);
+    }
+    for name in [
+        "a_mask.png",
+        "scratch/000_mask.bmp",
+        "ground_truth/scratch/001/000.png",
+        "good/000.png",
+    ] {
+        image(folder, name);
+    }
+    let mut category = Category::open(root.path(), 1).unwrap();
+    category.add_bad(folder).unwrap();
+    let found = category.bad.iter().map(|path| path.strip_prefix(folder));
+    let found: Vec<&Path> = found.map(Result::unwrap).collect();
+    assert_eq!(found, expected.map(Path::new));
+    assert_eq!((category.train.len(), category.validation.len()), (20, 8));
+
+    let mut refused = |folder: &Path| category.add_bad(folder).unwrap_err().to_string();
+    let sentence = refused(&folder.join("ground_truth/scratch/nowhere"));
+    assert!(sentence.contains("nowhere: the folder can't be listed"));
+    fs::create_dir(folder.join("empty")).unwrap();
+    let sentence = refused(&folder.join("empty"));
+    assert!(sentence.contains("empty: there is no image of a known bad part"));
+}
+
+#[test]
 fn images_of_several_sizes_are_counted() {
     let root = tempfile::tempdir().unwrap();
     images(root.path(), "", 19);

@@ -83,6 +83,8 @@ fn narrow(weights: std::path::PathBuf) -> PaperOptions {
 fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
     FitOptions {
         category: category.to_owned(),
+        more_good: None,
+        bad: None,
         out: folder.join("fuse_box.aecsad"),
         work: folder.join("work"),
         product: None,
@@ -188,6 +190,7 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
     let export_options = ExportOptions {
         bundle: options.out.clone(),
         category: category.clone(),
+        more_good: None,
         masks: None,
         out: folder.path().join("exported.aecsad"),
         work: folder.path().join("exported.work"),

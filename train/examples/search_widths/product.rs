@@ -8,7 +8,7 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Encoder, Features, Percept, Perception};
 use aecsad_inspect::optics::{InputGeometry, Optics};
-use aecsad_train::calibrate::{Fitter, Good, Planted, PlantedAuroc, Way, rank};
+use aecsad_train::calibrate::{Fitter, Good, Parts, Planted, PlantedAuroc, Way, rank};
 use aecsad_train::dataset::Category;
 use aecsad_train::engine::Schedule;
 use aecsad_train::fit::{Frames, Observer};
@@ -212,10 +212,14 @@ impl Product {
             seed,
             fine: None,
             before: None,
-            keep_outliers: true,
+            vouched: &(0..seen.train.len()).collect::<Vec<_>>(),
         };
-        let fitter = Fitter::new(&good);
-        Ok(rank(&fitter, branches, &seen.validation, &seen.planted))
+        let parts = Parts {
+            good: &seen.validation,
+            planted: &seen.planted,
+            bad: &[],
+        };
+        Ok(rank(&Fitter::new(&good), branches, &parts))
     }
 }
 

@@ -1,4 +1,4 @@
-//! One branch fitted in one way, and how well it tells planted anomalies from good parts.
+//! One branch fitted in one way, and how well it distinguishes anomalies from good parts.
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::scorer::{RawScores, Scorer};
@@ -19,6 +19,16 @@ pub struct Planted {
     pub percept: Percept,
 }
 
+/// The parts that branches are compared on.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    /// Good validation parts.
+    pub good: &'a [Percept],
+    pub planted: &'a [Planted],
+    /// Known bad parts.
+    pub bad: &'a [Percept],
+}
+
 /// A branch's statistics and the scores that they give.
 pub struct Candidate {
     pub way: Way,
@@ -26,16 +36,14 @@ pub struct Candidate {
     pub good: Vec<f32>,
     pub z: TrimmedZ,
     pub planted: Vec<(Kind, f32)>,
+    /// What known bad parts score: as they are, since no edit left a seam on them.
+    pub bad: Vec<f32>,
     pub auroc: PlantedAuroc,
 }
 
 /// None where all good parts score the same: such a branch has no scale to enter the sum with.
-pub fn measure(
-    way: Way,
-    statistics: Statistics,
-    validation: &[Percept],
-    planted: &[Planted],
-) -> Option<Candidate> {
+pub fn measure(way: Way, statistics: Statistics, parts: &Parts<'_>) -> Option<Candidate> {
+    let Parts { good, planted, bad } = *parts;
     let branch = way.branch();
     let mut scorer = Scorer::new(statistics);
     let mut score = |percept: &Percept| {
@@ -44,7 +52,8 @@ pub fn measure(
             .filter(|s| s.is_finite())
             .unwrap_or(f32::MAX)
     };
-    let good: Vec<f32> = validation.iter().map(&mut score).collect();
+    let good: Vec<f32> = good.iter().map(&mut score).collect();
+    let bad = bad.iter().map(&mut score).collect();
     let scored: Vec<f32> = planted.iter().map(|p| score(&p.percept)).collect();
     let editing = editing(planted, &scored, &good);
     let anomalies = planted.iter().zip(scored);
@@ -65,6 +74,7 @@ pub fn measure(
         z: TrimmedZ::fit(&good)?,
         good,
         planted,
+        bad,
     })
 }
 

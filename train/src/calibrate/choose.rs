@@ -1,4 +1,4 @@
-//! Which branches have a say, and with which weight: by planted anomalies.
+//! Which branches have a say, in which way each is fitted, and with which weight: by planted anomalies and known bad parts.
 
 use ndarray::{Array1, Array2};
 
@@ -6,6 +6,7 @@ use super::candidate::Candidate;
 use super::scores::{PlantedAuroc, Scores};
 use super::weights::{Contrast, weights};
 use crate::dataset::Kind;
+use crate::metrics::auroc;
 
 /// A branch with less than this share of all that moves the sum is left out: it costs time on every part and hardly says
 /// anything.
@@ -15,6 +16,9 @@ const LEAST_SHARE: f64 = 0.1;
 const FAR: f32 = 30.0;
 /// Weights are fitted to so many parts of a kind at most: the time goes with their square.
 const MOST_PARTS: usize = 300;
+/// So many known bad parts count as much as all planted anomalies: a few say little about what the next one looks like, and
+/// planted ones are crude.
+const AS_MUCH_AS_PLANTED: f64 = 10.0;
 
 /// A candidate that has a say.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +26,38 @@ pub struct Chosen {
     pub candidate: usize,
     /// 1 is the largest.
     pub weight: f32,
-    /// What the others reach without it, weighted anew; None for the only one.
-    pub without: Option<PlantedAuroc>,
+    /// What the others reach without it, weighted anew; None for the only one, and until [`ablate`] asks.
+    pub without: Option<Reached>,
 }
 
-/// The weights at which the sum ranks planted anomalies best, without the branches that hardly have any. Where none sees
-/// anything the one with the best AUROC speaks alone.
-pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
-    let mut members: Vec<usize> = (0..candidates.len()).collect();
+impl Chosen {
+    pub fn with(candidate: usize, weight: f32) -> Self {
+        Chosen {
+            candidate,
+            weight,
+            without: None,
+        }
+    }
+}
+
+/// How well a sum ranks anomalies above good parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Reached {
+    pub planted: PlantedAuroc,
+    /// AUROC on known bad parts, where there are any.
+    pub bad: Option<f64>,
+}
+
+/// The weights at which the sum ranks anomalies best, without the branches that hardly have any. Where none sees anything the
+/// one with the best AUROC speaks alone. `bad` are the indices of the known bad parts that are shown to it.
+pub fn choose(candidates: &[Candidate], bad: &[usize]) -> Vec<Chosen> {
+    let best = best_of_each(candidates, bad);
+    let mut members = best.clone();
     loop {
-        let fitted = weighted(candidates, &members);
+        let fitted = weighted(candidates, &members, bad);
         let says: Vec<f64> = fitted
             .iter()
-            .map(|member| say(candidates, member))
+            .map(|member| say(candidates, member, bad))
             .collect();
         let sum: f64 = says.iter().sum();
         let least = (0..says.len()).min_by(|a, b| says[*a].total_cmp(&says[*b]));
@@ -42,90 +65,134 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Chosen> {
             Some(least) if says[least] < LEAST_SHARE * sum => {
                 members.remove(least);
             }
-            _ if sum > 0.0 => return finished(candidates, fitted),
-            _ => return best_alone(candidates),
+            _ if sum > 0.0 => return rounded(fitted),
+            // Of equals the first.
+            _ => {
+                let best = best.into_iter().rev().max_by(|a, b| {
+                    let [a, b] = [a, b].map(|i| worth(&candidates[*i], bad));
+                    a.total_cmp(&b)
+                });
+                return best.map(|i| Chosen::with(i, 1.0)).into_iter().collect();
+            }
         }
     }
 }
 
-/// How far a member moves the sum: its weight times the deviation of its z over all parts. Of what lies far out on planted
-/// anomalies a small weight says much.
-fn say(candidates: &[Candidate], member: &Chosen) -> f64 {
-    let scores = scale(&candidates[member.candidate]);
-    let planted = scores.planted.iter().map(|(_, z)| *z);
-    let all: Array1<f64> = scores.good.iter().copied().chain(planted).collect();
-    match all.is_empty() {
-        true => 0.0,
-        false => f64::from(member.weight) * all.std(0.0),
+/// The way of each branch that ranks anomalies best; of equals the first. A branch's ways are neighbours in `candidates`.
+pub fn best_of_each(candidates: &[Candidate], bad: &[usize]) -> Vec<usize> {
+    let mut best: Vec<usize> = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        match best.last_mut() {
+            Some(last) if candidates[*last].way.branch() == candidate.way.branch() => {
+                if worth(candidate, bad) > worth(&candidates[*last], bad) {
+                    *last = index;
+                }
+            }
+            _ => best.push(index),
+        }
     }
+    best
 }
 
-fn best_alone(candidates: &[Candidate]) -> Vec<Chosen> {
-    let mean = |i: &usize| candidates[*i].auroc.mean();
-    let best = (0..candidates.len()).max_by(|a, b| mean(a).total_cmp(&mean(b)).then(b.cmp(a)));
-    let alone = |candidate| Chosen {
-        candidate,
-        weight: 1.0,
-        without: None,
+/// AUROC of a branch alone, known bad parts beside planted ones as in the weights.
+fn worth(candidate: &Candidate, bad: &[usize]) -> f64 {
+    let good: Vec<f64> = candidate.good.iter().map(|s| f64::from(*s)).collect();
+    let known: Vec<f64> = bad.iter().map(|i| f64::from(candidate.bad[*i])).collect();
+    let share = bad.len() as f64 / (bad.len() as f64 + AS_MUCH_AS_PLANTED);
+    let known = auroc(&good, &known).unwrap_or(0.0);
+    (1.0 - share) * candidate.auroc.mean() + share * known
+}
+
+/// How far a member moves the sum: its weight times the deviation of its z over good parts and planted anomalies, or known bad
+/// parts if they move it further. Of what lies far out on anomalies a small weight says much.
+fn say(candidates: &[Candidate], member: &Chosen, bad: &[usize]) -> f64 {
+    let candidate = &candidates[member.candidate];
+    let scores = scale(candidate);
+    let deviation = |anomalous: Vec<f64>| {
+        let all: Array1<f64> = scores.good.iter().copied().chain(anomalous).collect();
+        if all.is_empty() { 0.0 } else { all.std(0.0) }
     };
-    best.map(alone).into_iter().collect()
+    let planted = deviation(scores.planted.iter().map(|(_, z)| *z).collect());
+    let moved = match bad.is_empty() {
+        true => planted,
+        false => planted.max(deviation(known(candidate, bad))),
+    };
+    f64::from(member.weight) * moved
 }
 
 /// The largest weight first and 1, all in hundredths.
-fn finished(candidates: &[Candidate], mut fitted: Vec<Chosen>) -> Vec<Chosen> {
+fn rounded(mut fitted: Vec<Chosen>) -> Vec<Chosen> {
     fitted.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let largest = fitted.first().map_or(1.0, |first| first.weight);
-    let all = fitted.clone();
     for member in &mut fitted {
         member.weight = (100.0 * member.weight / largest).round() / 100.0;
-        let others: Vec<usize> = all
-            .iter()
-            .map(|other| other.candidate)
-            .filter(|other| *other != member.candidate)
-            .collect();
-        if !others.is_empty() {
-            member.without = Some(reached(candidates, &weighted(candidates, &others)));
-        }
     }
     fitted
 }
 
+/// Finds out what the others reach without each.
+pub fn ablate(candidates: &[Candidate], chosen: &mut [Chosen], bad: &[usize]) {
+    let all: Vec<usize> = chosen.iter().map(|member| member.candidate).collect();
+    for member in chosen {
+        let others = all.iter().filter(|other| **other != member.candidate);
+        let others: Vec<usize> = others.copied().collect();
+        if !others.is_empty() {
+            let others = weighted(candidates, &others, bad);
+            member.without = Some(reached(candidates, &others, bad));
+        }
+    }
+}
+
 /// The members with the weights at which their sum ranks best.
-fn weighted(candidates: &[Candidate], members: &[usize]) -> Vec<Chosen> {
+fn weighted(candidates: &[Candidate], members: &[usize], bad: &[usize]) -> Vec<Chosen> {
     let columns: Vec<Scores> = members.iter().map(|i| scale(&candidates[*i])).collect();
     let right = table(columns.iter().map(|scores| scores.good.clone()));
-    let wrong = [Kind::Logical, Kind::Structural]
-        .map(|kind| table(columns.iter().map(|scores| scores.of(kind))));
-    let contrasts: Vec<Contrast<'_>> = wrong
+    let planted = Kind::ANOMALOUS.map(|kind| table(columns.iter().map(|scores| scores.of(kind))));
+    let known = table(members.iter().map(|i| known(&candidates[*i], bad)));
+    let mut contrasts: Vec<Contrast<'_>> = planted
         .iter()
         .filter(|wrong| wrong.nrows() > 0)
         .map(|wrong| Contrast {
             right: right.view(),
             wrong: wrong.view(),
+            say: 1.0,
         })
         .collect();
+    if !bad.is_empty() {
+        contrasts.push(Contrast {
+            right: right.view(),
+            wrong: known.view(),
+            say: contrasts.len().max(1) as f64 * bad.len() as f64 / AS_MUCH_AS_PLANTED,
+        });
+    }
     let found = weights(&contrasts, members.len());
     let pairs = members.iter().zip(found);
     pairs
-        .map(|(candidate, weight)| Chosen {
-            candidate: *candidate,
-            weight: weight as f32,
-            without: None,
-        })
+        .map(|(candidate, weight)| Chosen::with(*candidate, weight as f32))
         .collect()
 }
 
 /// A candidate's scores as z, none further out than [`FAR`].
 fn scale(candidate: &Candidate) -> Scores {
-    let z = |score: f32| f64::from(candidate.z.apply(score).clamp(-FAR, FAR));
     Scores {
-        good: candidate.good.iter().map(|score| z(*score)).collect(),
+        good: candidate.good.iter().map(|s| z(candidate, *s)).collect(),
         planted: candidate
             .planted
             .iter()
-            .map(|(kind, score)| (*kind, z(*score)))
+            .map(|(kind, score)| (*kind, z(candidate, *score)))
             .collect(),
     }
+}
+
+/// The same of known bad parts.
+fn known(candidate: &Candidate, bad: &[usize]) -> Vec<f64> {
+    bad.iter()
+        .map(|i| z(candidate, candidate.bad[*i]))
+        .collect()
+}
+
+fn z(candidate: &Candidate, score: f32) -> f64 {
+    f64::from(candidate.z.apply(score).clamp(-FAR, FAR))
 }
 
 /// `[parts, branches]`, of many parts evenly spread ones.
@@ -138,11 +205,11 @@ fn table(columns: impl Iterator<Item = Vec<f64>>) -> Array2<f64> {
     })
 }
 
-/// What the sum of the members reaches on planted anomalies.
-pub fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
+/// What the sum of the members reaches on planted anomalies, and on the known bad parts `bad`.
+pub fn reached(candidates: &[Candidate], members: &[Chosen], bad: &[usize]) -> Reached {
     let first = members.first().map(|member| &candidates[member.candidate]);
     let (good, planted) = first.map_or((0, &[][..]), |c| (c.good.len(), &c.planted[..]));
-    PlantedAuroc::of(&Scores {
+    let scores = Scores {
         good: (0..good)
             .map(|part| fused(candidates, members, &|c| c.good[part]).into())
             .collect(),
@@ -152,7 +219,14 @@ pub fn reached(candidates: &[Candidate], members: &[Chosen]) -> PlantedAuroc {
                 (planted[p].0, sum.into())
             })
             .collect(),
-    })
+    };
+    let known = bad
+        .iter()
+        .map(|part| fused(candidates, members, &|c| c.bad[*part]).into());
+    Reached {
+        planted: PlantedAuroc::of(&scores),
+        bad: auroc(&scores.good, &known.collect::<Vec<f64>>()),
+    }
 }
 
 /// The weighted sum of the members' z, as [`aecsad_inspect::decision::Decision`] makes it of `score`.
@@ -211,6 +285,15 @@ mod tests {
             statistics: Statistics::default(),
             good,
             planted,
+            bad: Vec::new(),
+        }
+    }
+
+    /// The same, with one known bad part at each of these scores.
+    fn knowing(bad: &[f32], candidate: Candidate) -> Candidate {
+        Candidate {
+            bad: bad.to_vec(),
+            ..candidate
         }
     }
 
@@ -220,15 +303,14 @@ mod tests {
             candidate(&LayoutWay, 1, 0.9, 0.0),
             candidate(&PatchWay { view: View::Whole }, 7, 0.0, 0.6),
         ];
-        let chosen = choose(&candidates);
+        let mut chosen = choose(&candidates, &[]);
+        ablate(&candidates, &mut chosen, &[]);
         assert_eq!(chosen.len(), 2);
         assert!(chosen.iter().any(|c| c.weight == 1.0) && chosen.iter().all(|c| c.weight > 0.3));
-        let together = reached(&candidates, &chosen);
+        let together = reached(&candidates, &chosen, &[]).planted;
         for alone in &chosen {
-            assert!(
-                together.mean() > alone.without.unwrap().mean() + 0.05,
-                "{chosen:?}"
-            );
+            let without = alone.without.unwrap().planted;
+            assert!(together.mean() > without.mean() + 0.05, "{chosen:?}");
         }
     }
 
@@ -246,7 +328,8 @@ mod tests {
             ),
             candidate(&PooledWay, 7, 0.0, 0.0),
         ];
-        let chosen = choose(&candidates);
+        let mut chosen = choose(&candidates, &[]);
+        ablate(&candidates, &mut chosen, &[]);
         assert_eq!((chosen.len(), chosen[0].candidate), (1, 0));
         assert!(chosen[0].without.is_none());
     }
@@ -256,7 +339,10 @@ mod tests {
     fn what_lies_far_out_speaks_with_a_small_weight() {
         let mut far = candidate(&InventoryWay, 1, 0.9, 0.0);
         far.z.std /= 20.0;
-        let chosen = choose(&[far, candidate(&PatchWay { view: View::Whole }, 7, 0.0, 0.6)]);
+        let chosen = choose(
+            &[far, candidate(&PatchWay { view: View::Whole }, 7, 0.0, 0.6)],
+            &[],
+        );
         let smallest = chosen.iter().min_by(|a, b| a.weight.total_cmp(&b.weight));
         let smallest = smallest.unwrap();
         assert!(
@@ -279,7 +365,49 @@ mod tests {
             ),
             candidate(&PatchWay { view: View::Whole }, 7, 0.78, 0.78),
         ];
-        assert_eq!(choose(&candidates).len(), 2);
+        assert_eq!(choose(&candidates, &[]).len(), 2);
+    }
+
+    /// What no planted anomaly resembles is seen by a branch that planted anomalies leave out.
+    #[test]
+    fn known_bad_parts_bring_in_the_branch_that_sees_them() {
+        let (seen, unseen) = ([1.9; 10], [0.4; 10]);
+        let candidates = [
+            knowing(&unseen, candidate(&LayoutWay, 1, 0.9, 0.9)),
+            knowing(&seen, candidate(&PooledWay, 7, 0.0, 0.0)),
+        ];
+        let of = |bad: &[usize]| -> Vec<usize> {
+            let chosen = choose(&candidates, bad);
+            chosen.iter().map(|chosen| chosen.candidate).collect()
+        };
+        assert_eq!(of(&[]), [0]);
+        let mut both = of(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        both.sort_unstable();
+        assert_eq!(both, [0, 1]);
+    }
+
+    /// Ten count as much as planted anomalies, so a way that is better on them by more wins.
+    #[test]
+    fn known_bad_parts_choose_among_ways_by_their_number() {
+        let way = |reach| -> Way {
+            match reach {
+                0 => &PositionWay {
+                    reach: 0,
+                    view: View::Whole,
+                },
+                _ => &PositionWay {
+                    reach: 1,
+                    view: View::Whole,
+                },
+            }
+        };
+        let candidates = [
+            knowing(&[0.5; 10], candidate(way(0), 1, 0.6, 0.6)),
+            knowing(&[1.5; 10], candidate(way(1), 1, 0.5, 0.5)),
+        ];
+        let ten: Vec<usize> = (0..10).collect();
+        assert_eq!(best_of_each(&candidates, &[]), [0]);
+        assert_eq!(best_of_each(&candidates, &ten), [1]);
     }
 
     #[test]
@@ -308,8 +436,8 @@ mod tests {
             ),
             candidate(&PatchWay { view: View::Whole }, 7, -0.1, -0.1),
         ];
-        let chosen = choose(&candidates);
+        let chosen = choose(&candidates, &[]);
         assert_eq!((chosen.len(), chosen[0].candidate), (1, 1));
-        assert!(choose(&[]).is_empty());
+        assert!(choose(&[], &[]).is_empty());
     }
 }

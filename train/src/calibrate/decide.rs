@@ -1,5 +1,5 @@
-//! Which branches may speak, and from which score on a part is rejected. Planted anomalies choose the branches, good
-//! validation parts set scale and threshold; no test image is ever seen.
+//! Which branches may speak, and from which score on a part is rejected. Planted anomalies and known bad parts choose the
+//! branches, good validation parts alone set scale and threshold; no test image is ever seen.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,6 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::branches::shared::heat::Range;
 use aecsad_inspect::branches::statistics::Statistics;
-use aecsad_inspect::decision::conformal::Conformal;
-use aecsad_inspect::decision::outliers;
 use aecsad_inspect::decision::planted_scores::{Caught, PlantedScores};
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
 use aecsad_inspect::decision::{Decision, Voice};
@@ -17,10 +15,12 @@ use aecsad_inspect::network::Percept;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::candidate::{Candidate, Planted, measure};
-use super::choose::{Chosen, choose, fused, reached};
+use super::candidate::{Candidate, Parts, measure};
+use super::choose::{Chosen, ablate, best_of_each, choose, reached};
+use super::known_bad::{self, KnownBad};
 use super::scores::PlantedAuroc;
 use super::statistics::Fitter;
+use super::threshold::{Rule, Threshold};
 use super::way::{WAYS, Way};
 
 /// What was decided about one branch, and why.
@@ -50,6 +50,8 @@ pub struct Selection {
     pub planted_scores: Option<PlantedScores>,
     /// Validation parts that lie far off all others, by index: the threshold rests on the rest.
     pub left_out: Vec<usize>,
+    /// What known bad parts say; None without any.
+    pub known_bad: Option<KnownBad>,
 }
 
 impl Selection {
@@ -60,43 +62,50 @@ impl Selection {
     }
 }
 
-/// `validation` are good parts that trained nothing; `rate` is the wanted share of good parts rejected.
-/// None if `cancel` was set meanwhile.
+/// `rule` says how the threshold is set. None if `cancel` was set meanwhile.
 pub fn decide(
     fitter: &Fitter<'_>,
-    validation: &[Percept],
-    planted: &[Planted],
-    rate: f64,
+    parts: &Parts<'_>,
+    rule: Rule<'_>,
     cancel: &AtomicBool,
 ) -> Option<Selection> {
-    let candidates = best_of_each(fitter, &Branch::ALL, validation, planted, cancel)?;
-    let chosen = choose(&candidates);
-    let branches = explain(&candidates, &chosen);
-    Some(settle(
-        fitter,
-        &candidates,
-        &chosen,
-        branches,
-        validation,
-        rate,
-    ))
+    let candidates = measured(fitter, &Branch::ALL, parts, cancel)?;
+    let mut chosen = choose(&candidates, &[]);
+    let known_bad = known_bad::compare(&candidates, &chosen, rule, fitter.good().seed);
+    let used = known_bad.as_ref().is_some_and(|known| known.used);
+    let bad: Vec<usize> = (0..parts.bad.len()).filter(|_| used).collect();
+    if used {
+        chosen = choose(&candidates, &bad);
+    }
+    ablate(&candidates, &mut chosen, &bad);
+    Some(Selection {
+        branches: explain(&candidates, &chosen, &bad),
+        known_bad,
+        ..settle(fitter, &candidates, &chosen, parts.good, rule)
+    })
 }
 
-/// The branches of `decided` that are on, fitted in its ways and with its weights, on what other networks see of the same
-/// parts: nothing is chosen again, statistics, scale and threshold are new. What it says of the others stays.
+/// What was decided on the same parts as other networks see them.
+#[derive(Clone, Copy)]
+pub struct Decided<'a> {
+    pub branches: &'a [BranchChoice],
+    pub known_bad: Option<&'a KnownBad>,
+}
+
+/// The branches that `decided` has on, fitted in its ways and with its weights, on what other networks see of the same
+/// parts: nothing is chosen again, statistics, scale and threshold are new. What it says of the other branches stays.
 pub fn decide_again(
-    decided: &[BranchChoice],
+    decided: Decided<'_>,
     fitter: &Fitter<'_>,
-    validation: &[Percept],
-    planted: &[Planted],
-    rate: f64,
+    parts: &Parts<'_>,
+    rule: Rule<'_>,
 ) -> Selection {
     let mut candidates = Vec::new();
     let mut chosen = Vec::new();
     let mut branches = Vec::new();
-    for branch in decided {
+    for branch in decided.branches {
         let way = branch.way.filter(|_| branch.on);
-        let candidate = way.and_then(|way| measure(way, fitter.fit(way)?, validation, planted));
+        let candidate = way.and_then(|way| measure(way, fitter.fit(way)?, parts));
         let Some(candidate) = candidate else {
             branches.push(branch.clone());
             continue;
@@ -106,14 +115,22 @@ pub fn decide_again(
             planted: candidate.auroc,
             ..branch.clone()
         });
-        chosen.push(Chosen {
-            candidate: candidates.len(),
-            weight: branch.weight,
-            without: None,
-        });
+        chosen.push(Chosen::with(candidates.len(), branch.weight));
         candidates.push(candidate);
     }
-    settle(fitter, &candidates, &chosen, branches, validation, rate)
+    let known_bad = decided.known_bad.map(|known| {
+        for way in known.ways() {
+            let is_new = !candidates.iter().any(|c| known_bad::same(c.way, way));
+            let fitted = is_new.then(|| fitter.fit(way)).flatten();
+            candidates.extend(fitted.and_then(|fitted| measure(way, fitted, parts)));
+        }
+        known_bad::judge_again(known, &candidates, rule)
+    });
+    Selection {
+        branches,
+        known_bad,
+        ..settle(fitter, &candidates, &chosen, parts.good, rule)
+    }
 }
 
 /// Scale and threshold of the chosen branches.
@@ -121,24 +138,12 @@ fn settle(
     fitter: &Fitter<'_>,
     candidates: &[Candidate],
     chosen: &[Chosen],
-    branches: Vec<BranchChoice>,
     validation: &[Percept],
-    rate: f64,
+    rule: Rule<'_>,
 ) -> Selection {
-    let good: Vec<f32> = (0..validation.len())
-        .map(|part| fused(candidates, chosen, &|c| c.good[part]))
-        .collect();
-    let limit = match fitter.keeps_outliers() {
-        true => None,
-        false => outliers::limit(&good, outliers::FAR),
-    };
-    let limit = limit.unwrap_or(f32::INFINITY);
-    let left_out = (0..good.len()).filter(|i| good[*i] > limit).collect();
-    let good: Vec<f32> = good.into_iter().filter(|score| *score <= limit).collect();
-    let planted = reached(candidates, chosen);
+    let threshold = Threshold::of(known_bad::good_sums(candidates, chosen), rule);
+    let planted = reached(candidates, chosen, &[]).planted;
     let statistics = merge(fitter.base(), candidates, chosen, validation);
-    let calibration = Conformal::new(good);
-    let (threshold, rate) = threshold(&calibration, rate);
     let mut chosen = chosen.to_vec();
     chosen.sort_by_key(|chosen| candidates[chosen.candidate].way.branch());
     let voice = |chosen: &Chosen| {
@@ -151,17 +156,18 @@ fn settle(
     };
     let decision = Decision {
         voices: chosen.iter().map(voice).collect(),
-        threshold,
-        calibration,
+        threshold: threshold.value,
+        calibration: threshold.calibration,
     };
     Selection {
         statistics,
         planted_scores: planted_scores(candidates, &chosen, &decision),
         decision,
-        branches,
+        branches: Vec::new(),
         planted,
-        rate,
-        left_out,
+        rate: threshold.rate,
+        left_out: threshold.left_out,
+        known_bad: None,
     }
 }
 
@@ -179,98 +185,73 @@ fn planted_scores(
     PlantedScores::new(z, decision)
 }
 
-/// With too few parts for the asked rate, the largest score stands for the rate that so many parts allow.
-pub fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
-    if let Some(threshold) = calibration.threshold(rate) {
-        return (threshold, rate);
-    }
-    let scores = calibration.scores();
-    let largest = scores.last().copied().unwrap_or(f32::INFINITY);
-    (largest, 1.0 / (scores.len() + 1) as f64)
-}
-
 /// How well each of `branches` ranks planted anomalies alone, in its best way; left out where there are no components or
 /// students for it.
 pub fn rank(
     fitter: &Fitter<'_>,
     branches: &[Branch],
-    validation: &[Percept],
-    planted: &[Planted],
+    parts: &Parts<'_>,
 ) -> Vec<(Way, PlantedAuroc)> {
-    best_of_each(
-        fitter,
-        branches,
-        validation,
-        planted,
-        &AtomicBool::new(false),
-    )
-    .into_iter()
-    .flatten()
-    .map(|candidate| (candidate.way, candidate.auroc))
-    .collect()
+    let never = AtomicBool::new(false);
+    let candidates = measured(fitter, branches, parts, &never).unwrap_or_default();
+    let best = best_of_each(&candidates, &[]).into_iter();
+    best.map(|i| (candidates[i].way, candidates[i].auroc))
+        .collect()
 }
 
-/// The way of each branch that ranks planted anomalies best; of equals the first.
-fn best_of_each(
+/// `branches` in all ways, those of a branch one after the other.
+fn measured(
     fitter: &Fitter<'_>,
     branches: &[Branch],
-    validation: &[Percept],
-    planted: &[Planted],
+    parts: &Parts<'_>,
     cancel: &AtomicBool,
 ) -> Option<Vec<Candidate>> {
     let stopped = || cancel.load(Ordering::Relaxed);
     let measured: Vec<Candidate> = WAYS
         .into_par_iter()
         .filter(|way| branches.contains(&way.branch()) && !stopped())
-        .filter_map(|way| measure(way, fitter.fit(way)?, validation, planted))
+        .filter_map(|way| measure(way, fitter.fit(way)?, parts))
         .collect();
-    if stopped() {
-        return None;
-    }
-    let mut best: Vec<Candidate> = Vec::new();
-    for candidate in measured {
-        match best.last_mut() {
-            Some(last) if last.way.branch() == candidate.way.branch() => {
-                if candidate.auroc.mean() > last.auroc.mean() {
-                    *last = candidate;
-                }
-            }
-            _ => best.push(candidate),
-        }
-    }
-    Some(best)
+    (!stopped()).then_some(measured)
 }
 
-fn explain(candidates: &[Candidate], chosen: &[Chosen]) -> Vec<BranchChoice> {
-    let together = reached(candidates, chosen).mean();
-    candidates
-        .iter()
-        .enumerate()
-        .map(|(i, candidate)| {
-            let member = chosen.iter().find(|c| c.candidate == i);
-            let why = match member.map(|member| member.without) {
-                Some(Some(without)) => format!(
-                    "the sum's AUROC on planted anomalies is {together:.3} with it and {:.3} without",
-                    without.mean()
-                ),
-                Some(None) => format!("speaks alone (AUROC {together:.3} on planted anomalies)"),
-                None => "adds nothing to the others on planted anomalies".to_owned(),
-            };
-            let how = match candidate.way.how() {
-                how if how.is_empty() => how,
-                how => format!("; {how}"),
-            };
-            BranchChoice {
-                branch: candidate.way.branch(),
-                on: member.is_some(),
-                weight: member.map_or(1.0, |member| member.weight),
-                z: candidate.z,
-                planted: candidate.auroc,
-                way: Some(candidate.way),
-                why: why + &how,
+fn explain(candidates: &[Candidate], chosen: &[Chosen], bad: &[usize]) -> Vec<BranchChoice> {
+    let together = reached(candidates, chosen, bad);
+    let planted = together.planted.mean();
+    let best = best_of_each(candidates, bad).into_iter();
+    best.map(|index| {
+        let candidate = &candidates[index];
+        let member = chosen.iter().find(|c| c.candidate == index);
+        let why = match member.map(|member| member.without) {
+            Some(Some(without)) => {
+                let known = together.bad.zip(without.bad);
+                let known = known.map(|(with, without)| {
+                    format!("; on known bad parts {with:.3} and {without:.3}")
+                });
+                format!(
+                    "the sum's AUROC on planted anomalies is {planted:.3} with it and {:.3} without{}",
+                    without.planted.mean(),
+                    known.unwrap_or_default()
+                )
             }
-        })
-        .collect()
+            Some(None) => format!("speaks alone (AUROC {planted:.3} on planted anomalies)"),
+            None => "adds nothing to the others on planted anomalies".to_owned(),
+        };
+        let how = match candidate.way.how() {
+            how if how.is_empty() => how,
+            how => format!("; {how}"),
+        };
+        BranchChoice {
+            branch: candidate.way.branch(),
+            on: member.is_some(),
+            weight: member.map_or(1.0, |member| member.weight),
+            z: candidate.z,
+            planted: candidate.auroc,
+            way: Some(candidate.way),
+            why: why + &how,
+        }
+    })
+    .collect()
 }
 
 /// The chosen branches' statistics in one, with the range of each map over good validation parts.
@@ -318,7 +299,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::Good;
+    use super::super::{Good, Planted};
     use super::*;
 
     /// Noise in the place of an encoder's features.
@@ -350,7 +331,7 @@ mod tests {
             seed: 1,
             fine: None,
             before: None,
-            keep_outliers: false,
+            vouched: &[],
         };
         let planted: Vec<Planted> = strange
             .into_iter()
@@ -362,7 +343,16 @@ mod tests {
             })
             .collect();
         let fitter = Fitter::new(&good);
-        let with = |cancel| decide(&fitter, &held_out, &planted, 0.2, &AtomicBool::new(cancel));
+        let parts = Parts {
+            good: &held_out,
+            planted: &planted,
+            bad: &[],
+        };
+        let rule = Rule {
+            vouched: &[],
+            rate: 0.2,
+        };
+        let with = |cancel| decide(&fitter, &parts, rule, &AtomicBool::new(cancel));
         assert!(with(true).is_none());
         assert!(with(false).is_some());
     }

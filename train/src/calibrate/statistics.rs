@@ -16,6 +16,7 @@ use crate::estimators::low_rank;
 const RANK: usize = 40;
 const SMALL_RANK: usize = 24;
 const SMALL: usize = 40;
+
 /// What good parts look like to the networks.
 pub struct Good<'a> {
     pub train: &'a [Percept],
@@ -31,8 +32,8 @@ pub struct Good<'a> {
     pub fine: Option<&'a FineStatistics>,
     /// What was fitted on the same parts as other networks see them, and should differ by no more than those do.
     pub before: Option<&'a Statistics>,
-    /// Take what lies far off all others for good too.
-    pub keep_outliers: bool,
+    /// Indices into `train` of parts that are good however far off they lie: someone vouches for them.
+    pub vouched: &'a [usize],
 }
 
 /// Good parts, registered and projected: fits each branch.
@@ -93,10 +94,6 @@ impl<'a> Fitter<'a> {
             poses,
             segmented,
         }
-    }
-
-    pub fn keeps_outliers(&self) -> bool {
-        self.good.keep_outliers
     }
 
     /// No branch yet, only what all of them need.

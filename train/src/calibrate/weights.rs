@@ -15,10 +15,12 @@ const HALVINGS: usize = 20;
 pub struct Contrast<'a> {
     pub right: ArrayView2<'a, f64>,
     pub wrong: ArrayView2<'a, f64>,
+    /// How much it counts beside the others.
+    pub say: f64,
 }
 
 /// One weight a branch, none negative: the least mean of `ln(1 + exp(right − wrong))` over all pairs of a right part's and a
-/// wrong part's sum (RankNet, ICML 2005), each contrast counting the same, plus [`RIDGE`] times the weights' squares. Convex,
+/// wrong part's sum (RankNet, ICML 2005), each contrast counting by its say, plus [`RIDGE`] times the weights' squares. Convex,
 /// so there is one answer whatever the start; found by Newton's steps in one weight at a time.
 pub fn weights(contrasts: &[Contrast<'_>], branches: usize) -> Array1<f64> {
     let mut weights = Array1::zeros(branches);
@@ -55,7 +57,7 @@ fn total(contrasts: &[Contrast<'_>], weights: &Array1<f64>) -> f64 {
             sum += contrast.share() * loss;
         });
     }
-    sum / contrasts.len().max(1) as f64 + RIDGE * weights.dot(weights)
+    sum / says(contrasts) + RIDGE * weights.dot(weights)
 }
 
 /// Newton's step along one weight: slope by curvature.
@@ -70,14 +72,20 @@ fn newton(contrasts: &[Contrast<'_>], weights: &Array1<f64>, branch: usize) -> f
             curvature += contrast.share() * doubt * (1.0 - doubt) * difference.powi(2);
         });
     }
-    let count = contrasts.len().max(1) as f64;
-    -(slope / count + 2.0 * RIDGE * weights[branch]) / (curvature / count + 2.0 * RIDGE)
+    let says = says(contrasts);
+    -(slope / says + 2.0 * RIDGE * weights[branch]) / (curvature / says + 2.0 * RIDGE)
+}
+
+/// Of all contrasts; 1 where none has any.
+fn says(contrasts: &[Contrast<'_>]) -> f64 {
+    let sum = contrasts.iter().map(|contrast| contrast.say).sum();
+    if sum > 0.0 { sum } else { 1.0 }
 }
 
 impl Contrast<'_> {
     /// Of one pair in all.
     fn share(&self) -> f64 {
-        1.0 / (self.right.nrows() * self.wrong.nrows()).max(1) as f64
+        self.say / (self.right.nrows() * self.wrong.nrows()).max(1) as f64
     }
 
     /// Calls `visit` with how far each wrong part's sum lies above each right part's, and the numbers of the two.
@@ -103,6 +111,7 @@ mod tests {
         let contrast = Contrast {
             right: right.view(),
             wrong: wrong.view(),
+            say: 1.0,
         };
         weights(&[contrast], right.ncols())
     }
@@ -148,6 +157,28 @@ mod tests {
         };
         let w = fitted(&double(noise(1)), &double(noise(2) + 1.0));
         assert!(w[0] > 0.1 && (w[0] - w[1]).abs() < 0.01, "{w}");
+    }
+
+    #[test]
+    fn the_contrast_with_more_say_rules() {
+        let right = noise(1);
+        let wrong = [0, 1].map(|branch| {
+            let mut wrong = noise(2);
+            wrong.column_mut(branch).mapv_inplace(|s| s + 1.0);
+            wrong
+        });
+        let weighted = |says: [f64; 2]| {
+            let pairs = wrong.iter().zip(says);
+            let contrasts = pairs.map(|(wrong, say)| Contrast {
+                right: right.view(),
+                wrong: wrong.view(),
+                say,
+            });
+            weights(&contrasts.collect::<Vec<_>>(), 3)
+        };
+        let (even, odd) = (weighted([1.0, 1.0]), weighted([1.0, 5.0]));
+        assert!(odd[1] > even[1] && odd[0] < 0.7 * even[0], "{even} {odd}");
+        assert_eq!(weighted([2.0, 2.0]), even);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `aecsad-train evaluate --bundle FILE CATEGORY_DIR`: what a bundle is worth on test images.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,10 +16,11 @@ use indicatif::ProgressBar;
 use ndarray::Array2;
 
 use super::{Failure, check_writable, write_whole};
-use crate::dataset::{Category, Kind, TestImage};
+use crate::dataset::{Category, Kind, TestImage, sha256_of};
 use crate::evaluate::{
     Against, Choice, Judged, Report, Seen, Subject, detectability, page_of, regions, summary,
 };
+use crate::fit::KNOWN_BAD_SHA256;
 use crate::metrics::Region;
 
 #[derive(Debug, clap::Args)]
@@ -243,7 +245,23 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
     let mut report =
         Report::measure(subject(&bundle.manifest), &category.name, &judged).map_err(input)?;
     report.left_out = category.stray() + category.test.len() - judged.len();
+    report.known_bad = known_bad(&bundle.manifest, category);
     Ok((report, judged))
+}
+
+/// How many test images were known bad parts when the bundle was fitted.
+fn known_bad(manifest: &Manifest, category: &Category) -> usize {
+    let noted = manifest.provenance.get(KNOWN_BAD_SHA256);
+    let Some(noted) = noted.and_then(toml::Value::as_array) else {
+        return 0;
+    };
+    let known: BTreeSet<&str> = noted.iter().filter_map(toml::Value::as_str).collect();
+    let bad = category
+        .test
+        .iter()
+        .filter(|image| image.kind != Kind::Good);
+    let bad = bad.filter_map(|image| sha256_of(&image.path));
+    bad.filter(|sha256| known.contains(sha256.as_str())).count()
 }
 
 /// The image as its content says; None with a warning if it can't be read.

@@ -21,6 +21,9 @@ pub struct Args {
     /// The folder of good images that it was fitted on
     #[arg(long, value_name = "CATEGORY_DIR")]
     images: Input,
+    /// The folder of its --more-good, if it had one
+    #[arg(long, value_name = "DIR")]
+    more_good: Option<Input>,
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -47,6 +50,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let options = ExportOptions {
         bundle: args.bundle.clone().into(),
         category: args.images.clone().into(),
+        more_good: args.more_good.clone().map(Into::into),
         masks: args.masks.clone().map(Into::into),
         out: args.out.clone(),
         work: work_folder(args.work.as_ref(), &args.out)?,

@@ -19,6 +19,15 @@ pub struct Args {
     /// Category in MVTec LOCO AD's layout (train/good, validation/good), or a plain folder of good images
     #[arg(value_name = "CATEGORY_DIR")]
     category: Input,
+    /// Folder of known bad parts, flat or in folders of their kinds; five are useful, fifty are better, and masks are not
+    /// needed. They weigh the branches together with planted anomalies; statistics and threshold never see them. `fit` says
+    /// which of them would pass
+    #[arg(long, value_name = "DIR")]
+    bad: Option<Input>,
+    /// Folder of good parts that the line rejected. They join the images to learn from and those that set the threshold, and
+    /// are kept however far off they lie
+    #[arg(long, value_name = "DIR")]
+    more_good: Option<Input>,
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -141,6 +150,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let cancel = super::stop_on_signal()?;
     let options = FitOptions {
         category: args.category.clone().into(),
+        more_good: args.more_good.clone().map(Into::into),
+        bad: args.bad.clone().map(Into::into),
         out: args.out.clone(),
         work: work_folder(args.work.as_ref(), &args.out)?,
         product: args.product.clone(),
@@ -180,6 +191,7 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
         ("--hard-features", args.hard_features),
     ];
     let of_edge = [
+        ("--bad", args.bad.is_some()),
         ("--no-students", args.no_students),
         ("--budget-ms", args.budget_ms.is_some()),
         ("--side", args.side.is_some()),
@@ -275,6 +287,12 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         print_line(format_args!(
             "planted anomalies rejected at this threshold: {caught}"
         ));
+    }
+    if let Some(bad) = &fitted.bad {
+        print(bad.text());
+    }
+    if let Some(more_good) = &fitted.more_good {
+        print(more_good.text());
     }
     print(detectability_text(&fitted.detectable));
     if let Some(quantisation) = &fitted.quantisation {

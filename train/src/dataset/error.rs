@@ -14,6 +14,8 @@ pub enum DatasetError {
     NotAFolder { path: PathBuf, source: io::Error },
     #[error("{}: there are no images here; expected PNG, JPEG, BMP or TIFF files, or the folder train/good", path.display())]
     NoImages { path: PathBuf },
+    #[error("{}: there is no image of a {what} here; expected PNG, JPEG, BMP or TIFF files", path.display())]
+    NoneToAdd { path: PathBuf, what: &'static str },
     #[error("{}: images lie only in sub-folders; name the one that holds the good ones, or call it train/good", path.display())]
     OnlySubfolders { path: PathBuf },
     #[error("{}: there is train/ but no train/good; good images to learn from belong there", path.display())]

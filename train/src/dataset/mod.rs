@@ -8,8 +8,10 @@ mod error;
 mod kind;
 mod load;
 mod mask;
+mod more_parts;
 mod test_set;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,7 @@ pub use error::DatasetError;
 pub use kind::Kind;
 pub use load::{Good, Loaded, load, read_region};
 pub use mask::{Mask, mask_size, read_mask};
+pub use more_parts::sha256_of;
 
 /// Fewer good images than this say too little about what is normal.
 pub const MIN_GOOD: usize = 20;
@@ -39,6 +42,10 @@ pub struct Category {
     pub path: PathBuf,
     pub train: Vec<PathBuf>,
     pub validation: Vec<PathBuf>,
+    /// Those of `train` and `validation` that were added as good parts which a line rejected: the user vouches for them.
+    pub more_good: BTreeSet<PathBuf>,
+    /// Known bad parts that the user named.
+    pub bad: Vec<PathBuf>,
     /// Empty if there is no `test/`.
     pub test: Vec<TestImage>,
     pub defects: Option<Vec<DefectConfig>>,
@@ -98,6 +105,8 @@ impl Category {
             path: folder.into(),
             train: Vec::new(),
             validation: Vec::new(),
+            more_good: BTreeSet::new(),
+            bad: Vec::new(),
             test: Vec::new(),
             defects: None,
             skipped: Vec::new(),
@@ -153,9 +162,14 @@ impl Category {
 }
 
 /// Splits about a third off, for validation: (train, validation).
-pub(crate) fn split<T>(mut all: Vec<T>, seed: u64) -> (Vec<T>, Vec<T>) {
+pub(crate) fn split<T>(all: Vec<T>, seed: u64) -> (Vec<T>, Vec<T>) {
+    split_by(all, TRAIN_SHARE, seed)
+}
+
+/// As [`split`], with this share to learn from.
+fn split_by<T>(mut all: Vec<T>, train_share: f64, seed: u64) -> (Vec<T>, Vec<T>) {
     all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let kept = (all.len() as f64 * TRAIN_SHARE).round() as usize;
+    let kept = (all.len() as f64 * train_share).round() as usize;
     let validation = all.split_off(kept);
     (all, validation)
 }

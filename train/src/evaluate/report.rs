@@ -117,6 +117,9 @@ pub struct Report {
     /// Test images that no figure is over: unreadable ones, and those that lie in no kind's folder.
     #[serde(default)]
     pub left_out: usize,
+    /// Test images that were known bad parts in training.
+    #[serde(default)]
+    pub known_bad: usize,
 }
 
 impl Report {
@@ -149,6 +152,7 @@ impl Report {
             logical_located: located_of(Kind::Logical),
             structural_located: located_of(Kind::Structural),
             left_out: 0,
+            known_bad: 0,
         })
     }
 }
@@ -173,6 +177,12 @@ impl Report {
         if let Some(region) = &self.subject.region {
             lines.push(format!(
                 "looked at              {region}; a defect elsewhere counts in no figure of sPRO and PRO"
+            ));
+        }
+        if self.known_bad > 0 {
+            lines.push(format!(
+                "known in training      {} test images were known bad parts of this fit, so the figures flatter",
+                self.known_bad
             ));
         }
         if self.left_out > 0 {

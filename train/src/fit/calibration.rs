@@ -13,7 +13,9 @@ use super::fine::Fine;
 use super::frames::Frames;
 use super::perceive::Observer;
 use super::{FitError, stopped};
-use crate::calibrate::{self, BranchChoice, Fitter, Good, Planted, Selection};
+use crate::calibrate::{
+    self, BranchChoice, Decided, Fitter, Good, Parts, Planted, Rule, Selection,
+};
 use crate::images::{Image, Images};
 use crate::networks::{ENCODER, Trained};
 use crate::paper::decide_as_the_paper;
@@ -73,6 +75,8 @@ pub struct Seen {
     pub train: Vec<Percept>,
     pub validation: Vec<Percept>,
     pub planted: Vec<Planted>,
+    /// Known bad parts.
+    pub bad: Vec<Percept>,
     /// What the fine maps of all of them have in common; none where there is no fine view.
     pub fine: Option<FineStatistics>,
     /// Of the networks, background included; none without components.
@@ -88,7 +92,7 @@ pub struct Calibrated {
 }
 
 impl Calibration<'_> {
-    /// What networks see of the good images. `fine` are the directions of the fine view where other networks saw them before.
+    /// What networks see of the images. `fine` are the directions of the fine view where other networks saw them before.
     pub fn see(&self, networks: &Trained, fine: Option<&FineStatistics>) -> Result<Seen, FitError> {
         let fine = match (fine, self.fine_view(networks)) {
             (Some(known), _) => Some(known.clone()),
@@ -114,10 +118,12 @@ impl Calibration<'_> {
             (false, None) => Vec::new(),
         };
         let validation: Vec<&Image> = self.images.validation.iter().collect();
+        let bad: Vec<&Image> = self.images.bad.iter().collect();
         Ok(Seen {
             train: observer.perceive(&train, encoded)?,
             validation: observer.perceive(&validation, encoded)?,
             planted: Vec::new(),
+            bad: observer.perceive(&bad, encoded)?,
             fine,
             classes,
             students: networks.students.is_some(),
@@ -132,11 +138,11 @@ impl Calibration<'_> {
         })
     }
 
-    fn frames(&self) -> Frames<'_> {
+    pub(super) fn frames(&self) -> Frames<'_> {
         Frames::new(self.images, self.geometry)
     }
 
-    fn perception(
+    pub(super) fn perception(
         &self,
         networks: &Trained,
         fine: Option<&FineStatistics>,
@@ -144,7 +150,11 @@ impl Calibration<'_> {
         Ok(networks.seeing(fine, self.geometry)?)
     }
 
-    fn observer<'t>(&'t self, perception: &'t Perception, frames: &'t Frames<'t>) -> Observer<'t> {
+    pub(super) fn observer<'t>(
+        &'t self,
+        perception: &'t Perception,
+        frames: &'t Frames<'t>,
+    ) -> Observer<'t> {
         Observer {
             perception,
             frames,
@@ -187,40 +197,57 @@ impl Calibration<'_> {
         Ok(())
     }
 
-    /// Which branches judge and how: chosen by the planted anomalies, unless `decided` has chosen already or the profile
-    /// chooses nothing. `before` are statistics of the same branches on other networks.
+    /// Which branches judge and how: chosen by planted anomalies and known bad parts, unless `decided` has chosen already or the
+    /// profile chooses nothing. `before` are statistics of the same branches on other networks.
     ///
     /// # Errors
     /// If someone stopped it: choosing takes minutes.
     pub fn calibrate(
         &self,
         seen: &Seen,
-        decided: Option<&[BranchChoice]>,
+        decided: Option<Decided<'_>>,
         before: Option<&Statistics>,
     ) -> Result<Calibrated, FitError> {
-        let (validation, planted) = (&seen.validation, &seen.planted);
-        let rate = self.false_reject_rate;
         if !self.rules.chooses {
+            let (validation, rate) = (&seen.validation, self.false_reject_rate);
             return Ok(Calibrated {
                 selection: decide_as_the_paper(&seen.train, validation, seen.classes, rate),
                 registration: "off: the paper has none".into(),
             });
         }
+        let [train, validation] =
+            [&self.images.train, &self.images.validation].map(|images| self.vouched(images));
         let good = Good {
             before,
-            keep_outliers: self.keep_outliers,
+            vouched: &train,
             ..self.good(seen, &seen.train, &self.labelled)
+        };
+        let parts = Parts {
+            good: &seen.validation,
+            planted: &seen.planted,
+            bad: &seen.bad,
+        };
+        let rule = Rule {
+            vouched: &validation,
+            rate: self.false_reject_rate,
         };
         let fitter = Fitter::new(&good);
         let selection = match decided {
-            Some(decided) => calibrate::decide_again(decided, &fitter, validation, planted, rate),
-            None => calibrate::decide(&fitter, validation, planted, rate, self.cancel)
+            Some(decided) => calibrate::decide_again(decided, &fitter, &parts, rule),
+            None => calibrate::decide(&fitter, &parts, rule, self.cancel)
                 .ok_or(FitError::Interrupted)?,
         };
         Ok(Calibrated {
             selection,
             registration: fitter.registration_why.clone(),
         })
+    }
+
+    /// Indices of the images that are good however far off they lie.
+    fn vouched(&self, images: &[Image]) -> Vec<usize> {
+        let indices = images.iter().enumerate();
+        let vouched = indices.filter(|(_, image)| self.keep_outliers || image.vouched);
+        vouched.map(|(index, _)| index).collect()
     }
 
     /// Leaves training images out that are bad by mistake, and returns their paths. So many that it can't be a mistake are
@@ -234,17 +261,33 @@ impl Calibration<'_> {
         decided: &[BranchChoice],
     ) -> Result<Vec<PathBuf>, FitError> {
         let mut train = std::mem::take(&mut seen.train);
+        let vouched = self.vouched(&self.images.validation);
         let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
             stopped(self.cancel)?;
             let good = self.good(seen, train, labelled);
-            let (fitter, rate) = (Fitter::new(&good), self.false_reject_rate);
-            let again = calibrate::decide_again(decided, &fitter, &seen.validation, &[], rate);
+            let decided = Decided {
+                branches: decided,
+                known_bad: None,
+            };
+            let parts = Parts {
+                good: &seen.validation,
+                planted: &[],
+                bad: &[],
+            };
+            let rule = Rule {
+                vouched: &vouched,
+                rate: self.false_reject_rate,
+            };
+            let again = calibrate::decide_again(decided, &Fitter::new(&good), &parts, rule);
             Ok((again.statistics, again.decision))
         };
         let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
         let strays = held_out::strays(&mut train, &distances, &self.labelled, &calibrate);
         seen.train = train;
-        let strays = strays?;
+        let (kept, strays): (Vec<usize>, Vec<usize>) = strays?
+            .into_iter()
+            .partition(|stray| self.images.train[*stray].vouched);
+        held_out::name_kept(&kept, self.images);
         if strays.len() as f64 > held_out::MOST_STRAYS * seen.train.len() as f64 {
             held_out::name_variant(&strays, self.images);
             return Ok(Vec::new());
@@ -262,7 +305,7 @@ impl Calibration<'_> {
             seed: self.seed,
             fine: seen.fine.as_ref(),
             before: None,
-            keep_outliers: false,
+            vouched: &[],
         }
     }
 

@@ -44,10 +44,15 @@ pub enum FitError {
     Unrecorded { bundle: PathBuf, what: &'static str },
     #[error(
         "{}: these are not the images that {} was calibrated on, or not its masks: its scores don't come back; name the \
-         folder that it was fitted on, and --masks if it had them, or fit anew with --precision int8",
+         folder that it was fitted on, and --masks and --more-good if it had them, or fit anew with --precision int8",
         category.display(), bundle.display()
     )]
     OtherImages { bundle: PathBuf, category: PathBuf },
+    #[error(
+        "{}: it was fitted on good parts of another folder too: name that with --more-good, or fit anew with --precision int8",
+        bundle.display()
+    )]
+    MoreGoodNotNamed { bundle: PathBuf },
     #[error(
         "{images} images need about {needed_gb:.1} GB of memory and {available_gb:.1} GB are free: fit on {fitting} of \
          them, or on a computer with more memory"
@@ -125,7 +130,7 @@ impl FitError {
             FitError::Image(_) | FitError::Optics(_) | FitError::Region(_) => ExitCode::Input,
             FitError::Quantise(QuantiseError::Quantised { .. } | QuantiseError::NotOnnx { .. })
             | FitError::Unrecorded { .. } => ExitCode::Bundle,
-            FitError::OtherImages { .. } => ExitCode::Input,
+            FitError::OtherImages { .. } | FitError::MoreGoodNotNamed { .. } => ExitCode::Input,
             FitError::Quantise(_)
             | FitError::Network(_)
             | FitError::Inspector(_)

@@ -19,10 +19,12 @@ use super::calibration::{Calibrated, Calibration, Rules};
 use super::identity::next_version;
 use super::int8::{Float, Int8};
 use super::labels;
-use super::pack::{self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, LEFT_OUT, WAYS};
+use super::pack::{
+    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, WAYS,
+};
 use super::proof::Quantisation;
 use super::{FitError, stopped};
-use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, Way, recorded};
+use crate::calibrate::{BranchChoice, Decided, PlantedAuroc, Selection, Way, recorded};
 use crate::dataset::Category;
 use crate::images::Images;
 use crate::networks::Trained;
@@ -42,6 +44,8 @@ pub struct ExportOptions {
     pub bundle: PathBuf,
     /// The folder that it was fitted on.
     pub category: PathBuf,
+    /// The good parts beside it that it was fitted on, if any.
+    pub more_good: Option<PathBuf>,
     /// The masks that it was fitted with, if any.
     pub masks: Option<PathBuf>,
     pub out: PathBuf,
@@ -82,7 +86,16 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
             version,
         });
     }
-    let category = Category::open(&options.category, source.seed)?;
+    let mut category = Category::open(&options.category, source.seed)?;
+    match (&options.more_good, manifest.provenance.get(MORE_GOOD)) {
+        (Some(folder), _) => category.add_good(folder, source.seed)?,
+        (None, Some(_)) => {
+            return Err(FitError::MoreGoodNotNamed {
+                bundle: options.bundle.clone(),
+            });
+        }
+        (None, None) => {}
+    }
     stage("images", "reading and encoding");
     let geometry = InputGeometry {
         bit_depth: manifest.input.bit_depth,
@@ -122,6 +135,8 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
     provenance.insert("precision".into(), quantisation.summary().into());
     provenance.insert("exported_from".into(), source.bundle.sha256().into());
     provenance.insert("registration".into(), registration.into());
+    // The float networks' verdicts: these have not seen the bad parts.
+    provenance.remove(KNOWN_BAD_PASSING);
     let contents = Contents {
         manifest: exported,
         selection: &selection,
@@ -248,7 +263,11 @@ impl<'a> Source<'a> {
         let clean = calibration.clean(&seen)?;
         calibration.see_plants(&self.trained, &clean, &mut seen)?;
         calibration.leave_paths_out(&mut seen, &self.left_out());
-        let float = calibration.calibrate(&seen, decided.as_deref(), None)?;
+        let decided = decided.as_ref().map(|branches| Decided {
+            branches,
+            known_bad: None,
+        });
+        let float = calibration.calibrate(&seen, decided, None)?;
         self.prove(&float.selection)?;
         let float = Float {
             trained: &self.trained,

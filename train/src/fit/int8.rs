@@ -7,7 +7,7 @@ use super::FitError;
 use super::calibration::{Calibrated, Calibration, Seen};
 use super::precision::{self, Material};
 use super::proof::{self, Quantisation, Side};
-use crate::calibrate::Selection;
+use crate::calibrate::{Decided, Selection};
 use crate::images::Image;
 use crate::networks::Trained;
 use crate::planted::{self, Clean};
@@ -90,7 +90,11 @@ impl Calibration<'_> {
         stage("quantisation", "calibrating anew and comparing with float");
         let mut again = self.see(&int8, seen.fine.as_ref())?;
         self.see_plants(&int8, clean, &mut again)?;
-        let calibrated = self.calibrate(&again, Some(&float.branches), Some(&float.statistics))?;
+        let decided = Decided {
+            branches: &float.branches,
+            known_bad: float.known_bad.as_ref(),
+        };
+        let calibrated = self.calibrate(&again, Some(decided), Some(&float.statistics))?;
         let scores = proof::compare(&side(seen, float), &side(&again, &calibrated.selection));
         Ok(Int8 {
             trained: int8,

@@ -11,8 +11,10 @@ mod fine_size;
 mod frames;
 mod identity;
 mod int8;
+mod known_bad;
 mod labels;
 mod memory;
+mod more_good;
 mod pack;
 mod perceive;
 mod precision;
@@ -31,7 +33,7 @@ use aecsad_program::whole_file;
 use self::calibration::{Calibration, Rules};
 use self::int8::Float;
 use crate::calibrate::Selection;
-use crate::dataset::Category;
+use crate::dataset::{Category, sha256_of};
 use crate::paper::{self, PaperOptions};
 use crate::progress::stage;
 use crate::pseudo_label::Usable;
@@ -46,8 +48,10 @@ pub use export::{ExportOptions, Exported, export};
 pub use fine_size::FineSize;
 pub use frames::Frames;
 pub use identity::Identity;
+pub use known_bad::BadParts;
 pub use labels::{LabelOptions, label_only};
-pub use pack::DETECTABLE;
+pub use more_good::MoreGood;
+pub use pack::{DETECTABLE, KNOWN_BAD_SHA256};
 pub use perceive::Observer;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};
@@ -57,6 +61,10 @@ pub use proof::{Quantisation, Ranking, ScoreReport};
 pub struct FitOptions {
     /// A category folder, or a plain folder of good images.
     pub category: PathBuf,
+    /// Folder of good parts that a line rejected.
+    pub more_good: Option<PathBuf>,
+    /// Folder of known bad parts.
+    pub bad: Option<PathBuf>,
     pub out: PathBuf,
     /// Keeps checkpoints, pictures of the labels and metrics.
     pub work: PathBuf,
@@ -131,6 +139,9 @@ pub struct Fitted {
     pub backbone: Option<String>,
     /// What int8 costs, where the networks are int8.
     pub quantisation: Option<Quantisation>,
+    /// What the bundle says of good parts that a line rejected, and of known bad parts, where there are any.
+    pub more_good: Option<MoreGood>,
+    pub bad: Option<BadParts>,
     /// Which damage is seen; none in the `paper` profile.
     pub detectable: Vec<Detectable>,
 }
@@ -149,7 +160,14 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     if let Networks::Paper(paper) = &options.networks {
         paper.check()?;
     }
-    let category = Category::open(&options.category, options.seed)?;
+    let mut category = Category::open(&options.category, options.seed)?;
+    if let Some(folder) = &options.more_good {
+        category.add_good(folder, options.seed)?;
+    }
+    if let Some(folder) = &options.bad {
+        category.add_bad(folder)?;
+    }
+    let sha256_of_bad: Vec<String> = category.bad.iter().filter_map(|p| sha256_of(p)).collect();
     // Now that the images are known: it must be none of them.
     pack::check_writable(&options.out)?;
     let identity = identity::of_new(
@@ -175,7 +193,8 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         Networks::Paper(_) => None,
     };
     asked.fine = fine;
-    memory::check(category.train.len(), category.validation.len(), fine)?;
+    let observed = category.train.len() + category.bad.len();
+    memory::check(observed, category.validation.len(), fine)?;
     stage("images", "reading and encoding");
     let screening = Screening {
         keep_outliers: options.keep_outliers,
@@ -294,6 +313,9 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         }
     };
 
+    let more_good = calibration.judge_more_good(&trained, &calibrated.selection)?;
+    let known_bad = calibrated.selection.known_bad.clone();
+    let bad = known_bad.map(|known| BadParts::new(known, &images, sha256_of_bad, &options.work));
     let detectable = match chooses {
         true => {
             stage(
@@ -325,6 +347,8 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         minutes,
         backbone,
         quantisation,
+        more_good,
+        bad: bad.transpose()?,
         detectable,
     };
     stage("bundle", "packing and checking golden vectors");

@@ -25,13 +25,18 @@ use crate::networks::Trained;
 /// int8 makes of them may be more.
 const TOLERANCE: f32 = 1e-3;
 
-/// Provenance that `export` needs to see the same images again.
 /// Provenance: in which way each branch that is on was fitted, by its name.
 pub const WAYS: &str = "ways";
 /// Provenance: training images of which nothing was learnt in the end, relative to the category.
 pub const LEFT_OUT: &str = "left_out";
 /// Provenance: the narrowest damage that is rejected, in pixels of the training images.
 pub const DETECTABLE: &str = "detectable";
+/// Provenance: known bad parts, how many of them would pass, and SHA-256 of their files.
+pub const KNOWN_BAD: &str = "known_bad";
+pub const KNOWN_BAD_PASSING: &str = "known_bad_passing";
+pub const KNOWN_BAD_SHA256: &str = "known_bad_sha256";
+/// Provenance: good parts that a line rejected, among those that the bundle was fitted on.
+pub const MORE_GOOD: &str = "more_good";
 pub const KEPT_OUTLIERS: &str = "kept_outliers";
 pub const KEPT_DUPLICATES: &str = "kept_duplicates";
 
@@ -218,6 +223,14 @@ fn manifest(
     );
     if let Ok(rows) = toml::Value::try_from(&fitted.detectable) {
         note(DETECTABLE, rows);
+    }
+    if let Some(bad) = &fitted.bad {
+        note(KNOWN_BAD, (bad.total() as i64).into());
+        note(KNOWN_BAD_PASSING, (bad.passing() as i64).into());
+        note(KNOWN_BAD_SHA256, bad.sha256.clone().into());
+    }
+    if let Some(more_good) = &fitted.more_good {
+        note(MORE_GOOD, (more_good.total() as i64).into());
     }
     note(WAYS, ways(selection).into());
     note(KEPT_OUTLIERS, options.keep_outliers.into());

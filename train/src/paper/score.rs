@@ -98,6 +98,7 @@ pub fn decide_as_the_paper(
         rate,
         planted_scores: None,
         left_out: Vec::new(),
+        known_bad: None,
     }
 }
 

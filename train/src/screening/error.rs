@@ -32,6 +32,16 @@ pub enum ScreeningError {
         total: usize,
         brightest: u16,
     },
+    #[error(
+        "{}: this known bad part shows what the good image {} shows, so one of the two lies in the wrong folder: take it away, \
+         or keep both with --keep-duplicates if they are two parts that look alike",
+        bad.display(), good.display()
+    )]
+    GoodAndBad { bad: PathBuf, good: PathBuf },
+    #[error("{}: this file is named as a good part and as a known bad one: take it out of one of the two folders", path.display())]
+    SameFile { path: PathBuf },
+    #[error("{}: none of the images of known bad parts can be used; the lines above say why", path.display())]
+    NoUsableBad { path: PathBuf },
     #[error(transparent)]
     Network(#[from] aecsad_inspect::network::NetworkError),
     #[error(transparent)]
@@ -48,7 +58,10 @@ impl ScreeningError {
         match self {
             ScreeningError::Dataset(_)
             | ScreeningError::BitDepthsMixed { .. }
-            | ScreeningError::BitDepthUnknown { .. } => ExitCode::Training,
+            | ScreeningError::BitDepthUnknown { .. }
+            | ScreeningError::GoodAndBad { .. }
+            | ScreeningError::SameFile { .. }
+            | ScreeningError::NoUsableBad { .. } => ExitCode::Training,
             ScreeningError::Network(_) => ExitCode::Engine,
             ScreeningError::Optics(_) => ExitCode::Input,
             ScreeningError::WorkFolder { .. } => ExitCode::Storage,

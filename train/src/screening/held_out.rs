@@ -90,6 +90,20 @@ pub fn name_strays(strays: &[PathBuf], images: &Images) {
     );
 }
 
+/// Warns of training images that look bad, at these indices, but that someone vouches for.
+pub fn name_kept(kept: &[usize], images: &Images) {
+    let kept = kept.iter().map(|i| images.train[*i].path.display());
+    let kept: Vec<String> = kept.map(|path| path.to_string()).collect();
+    if !kept.is_empty() {
+        log::warn!(
+            "{} of the good parts that you vouch for score far above all others where nothing is learnt from them, and are \
+             kept: {}",
+            kept.len(),
+            named(&kept)
+        );
+    }
+}
+
 /// Warns of training images that look bad, but are too many to be so by mistake.
 pub fn name_variant(strays: &[usize], images: &Images) {
     let paths = strays.iter().map(|i| &images.train[*i].path);
@@ -144,7 +158,9 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::calibrate::{BranchChoice, Fitter, Good, PlantedAuroc, decide_again, recorded};
+    use crate::calibrate::{
+        BranchChoice, Decided, Fitter, Good, Parts, PlantedAuroc, Rule, decide_again, recorded,
+    };
     use crate::screening::neighbours::distances;
 
     #[test]
@@ -200,9 +216,22 @@ mod tests {
                 seed: 1,
                 fine: None,
                 before: None,
-                keep_outliers: false,
+                vouched: &[],
             };
-            let again = decide_again(&decided, &Fitter::new(&good), &held_out, &[], 0.1);
+            let decided = Decided {
+                branches: &decided,
+                known_bad: None,
+            };
+            let parts = Parts {
+                good: &held_out,
+                planted: &[],
+                bad: &[],
+            };
+            let rule = Rule {
+                vouched: &[],
+                rate: 0.1,
+            };
+            let again = decide_again(decided, &Fitter::new(&good), &parts, rule);
             Ok::<_, Infallible>((again.statistics, again.decision))
         };
         let labelled: Vec<usize> = (0..train.len()).collect();

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | of another bit depth than the others | its brightest value | `bit_depth` |
 //! | coded otherwise than the station's frames | its file | `encodings` |
+//! | a known bad part that a good image shows too | likeness | `known_bad` |
 //! | without a picture, or of a part that another image shows | likeness | `repeats` |
 //! | far off all others | its features' neighbours | `neighbours`, `out_of_distribution` |
 //! | bad by mistake | its score where nothing is learnt from it | `held_out` |
@@ -14,17 +15,19 @@ pub mod counts;
 pub mod encodings;
 mod error;
 pub mod held_out;
+mod known_bad;
 mod neighbours;
 mod out_of_distribution;
 mod repeats;
-mod sheet;
+pub mod sheet;
 
 use std::path::Path;
 
+use aecsad_inspect::frame::Frame;
 use aecsad_inspect::optics::{Encoding, InputGeometry, TrainingImages};
 
 use crate::dataset::Category;
-use crate::images::{self, Images};
+use crate::images::{self, Image, Images};
 pub use error::ScreeningError;
 pub use repeats::first_of_each_part;
 pub use sheet::SHEET;
@@ -42,10 +45,10 @@ pub struct Screening<'a> {
     pub work: &'a Path,
 }
 
-/// Reads, screens and encodes the good images of a category.
+/// Reads, screens and encodes the good images of a category, and its known bad parts.
 ///
 /// # Errors
-/// If too few are left to learn from, or the set as a whole is not one of good images.
+/// If too few are left to learn from, or the set as a whole is not one of good images, or a part is named as good and as bad.
 pub fn load(
     category: &Category,
     geometry: &InputGeometry,
@@ -59,10 +62,12 @@ pub fn load(
     let encoding = encodings::of(paths.map(|path| path.as_path()));
     let seen_as_jpeg = screening.as_jpeg && encoding == Encoding::Lossless;
     let region = geometry.region.as_ref();
-    let good = category.load_good(bit_depth, region, |path, frame| match seen_as_jpeg {
+    let prepare = |path: &Path, frame: Frame| match seen_as_jpeg {
         true => images::resize(geometry, &encodings::variant(frame, path)),
         false => images::resize(geometry, &frame),
-    })?;
+    };
+    let good = category.load_good(bit_depth, region, prepare)?;
+    let bad = known_bad::load(category, bit_depth, region, prepare)?;
     let mut sizes = good.train.sizes.clone();
     for (size, count) in &good.validation.sizes {
         *sizes.entry(*size).or_default() += count;
@@ -71,6 +76,9 @@ pub fn load(
         seen_as_jpeg,
         ..images
     });
+    if let Some(trained_on) = &trained_on {
+        known_bad::compare(&bad, trained_on);
+    }
     // A fine view keeps the shape.
     if geometry.fine.is_none()
         && let Some(cost) = trained_on
@@ -81,11 +89,22 @@ pub fn load(
     }
     let (train, validation) = (images::sized(good.train)?, images::sized(good.validation)?);
     let (train, validation) = screening.distinct(category, train, validation)?;
+    let bad = images::sized(bad)?;
+    let bad = screening.distinct_bad(bad, train.iter().chain(&validation))?;
+    let vouched = |images: Vec<Image>| -> Vec<Image> {
+        let images = images.into_iter();
+        let images = images.map(|image| Image {
+            vouched: category.more_good.contains(&image.path),
+            ..image
+        });
+        images.collect()
+    };
     let good = Images {
         bit_depth,
         trained_on,
-        train: images::encode(train)?,
-        validation: images::encode(validation)?,
+        train: vouched(images::encode(train)?),
+        validation: vouched(images::encode(validation)?),
+        bad: images::encode(bad)?,
     };
     screening.without_strays(category, good)
 }

@@ -39,8 +39,24 @@ impl Screening<'_> {
             .unwrap_or(f32::INFINITY);
         let limit = outliers::limit(&distances, FAR).unwrap_or(f32::INFINITY);
         let limit = limit.max(LEAST_FAR * usual);
-        let stray: Vec<bool> = distances.iter().map(|d| *d > limit).collect();
+        let far = |vouched| {
+            let images = all.iter().filter(move |image| image.vouched == vouched);
+            images.filter(|image| image.distance > limit)
+        };
+        let stray: Vec<bool> = all
+            .iter()
+            .map(|image| image.distance > limit && !image.vouched)
+            .collect();
         let picture = self.work.join(SHEET);
+        let vouched = paths(far(true));
+        if !vouched.is_empty() {
+            log::warn!(
+                "{} of the good parts that you vouch for lie far off all others, and are kept: {}; see {}",
+                vouched.len(),
+                named(&vouched),
+                picture.display()
+            );
+        }
         let shown = all
             .iter()
             .zip(&distances)
@@ -55,12 +71,7 @@ impl Screening<'_> {
             path: picture.clone(),
             source,
         })?;
-        let strays: Vec<String> = all
-            .iter()
-            .zip(&stray)
-            .filter(|(_, stray)| **stray)
-            .map(|(image, _)| image.path.display().to_string())
-            .collect();
+        let strays = paths(far(false));
         if strays.is_empty() {
             return Ok(images);
         }
@@ -101,4 +112,10 @@ impl Screening<'_> {
         category.check_enough(images.train.len(), images.validation.len())?;
         Ok(images)
     }
+}
+
+fn paths<'i>(images: impl Iterator<Item = &'i &'i Image>) -> Vec<String> {
+    images
+        .map(|image| image.path.display().to_string())
+        .collect()
 }

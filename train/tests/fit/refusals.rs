@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{refusal, text, train};
+use super::{plate, refusal, text, train};
 
 #[test]
 fn unusable_input_is_refused_in_one_sentence_before_anything_is_written() {
@@ -224,6 +224,76 @@ fn no_output_of_training_takes_the_place_of_what_it_reads() {
         );
         assert!(std::fs::read(input).unwrap() == before);
     }
+}
+
+#[test]
+fn a_part_named_as_good_and_as_bad_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["parts", "copies", "empty"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    for number in 0..24 {
+        let path = at(&format!("parts/{number:02}.png"));
+        plate(number).0.save(path).unwrap();
+    }
+    // Another file of the same picture.
+    plate(7).0.save(at("copies/bad.bmp")).unwrap();
+    let (parts, out) = (at("parts"), at("parts.aecsad"));
+    let fit = |more: &[&str]| {
+        refusal(
+            &[
+                &["fit", text(&parts), "--out", text(&out), "--no-students"],
+                more,
+            ]
+            .concat(),
+        )
+    };
+    let (sentence, code) = fit(&["--bad", text(&at("copies"))]);
+    assert!(
+        sentence.contains("bad.bmp") && sentence.contains("07.png") && code == 9,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = fit(&["--bad", text(&at("copies")), "--keep-duplicates"]);
+    assert!(
+        sentence.contains("07.png") && code == 9,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = fit(&["--bad", text(&parts)]);
+    assert!(
+        sentence.contains("00.png: this file is named as a good part and as a known bad one"),
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = fit(&["--bad", text(&at("nowhere"))]);
+    assert!(
+        sentence.contains("nowhere") && code == 9,
+        "{sentence} ({code})"
+    );
+    let (sentence, code) = fit(&["--more-good", text(&at("empty"))]);
+    assert!(
+        sentence.contains("empty") && code == 9,
+        "{sentence} ({code})"
+    );
+    std::fs::write(at("empty/torn.png"), "torn").unwrap();
+    let (sentence, code) = fit(&["--bad", text(&at("empty"))]);
+    assert!(
+        sentence.contains("none of the images of known bad parts") && code == 9,
+        "{sentence} ({code})"
+    );
+    let paper = [
+        "fit",
+        text(&parts),
+        "--out",
+        text(&out),
+        "--profile",
+        "paper",
+    ];
+    let (sentence, code) = refusal(&[&paper[..], &["--bad", text(&at("copies"))]].concat());
+    assert!(
+        sentence.contains("the paper profile has no --bad") && code == 3,
+        "{sentence} ({code})"
+    );
+    assert!(!out.exists());
 }
 
 /// As for the station's program.

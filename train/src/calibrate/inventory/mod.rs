@@ -49,13 +49,13 @@ impl FitBranch for InventoryWay {
 
     fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
         let good = parts.good();
-        let (classes, keep_outliers) = (good.classes?, good.keep_outliers);
+        let (classes, vouched) = (good.classes?, good.vouched);
         let before = good
             .before
             .and_then(|b| b.of::<InventoryBranch>(Branch::Inventory));
         let inventory = match before {
-            Some(before) => fit_again(good.train, before.inventory(), keep_outliers)?,
-            None => fit(good.train, classes, keep_outliers)?,
+            Some(before) => fit_again(good.train, before.inventory(), vouched)?,
+            None => fit(good.train, classes, vouched)?,
         };
         Some(Box::new(InventoryBranch::new(inventory)))
     }
@@ -75,8 +75,8 @@ struct Counted {
 }
 
 /// None where no component comes in pieces that can be counted. Counts that hardly any image shares are not taken for good
-/// ones unless `keep_outliers`.
-pub fn fit(parts: &[Percept], classes: usize, keep_outliers: bool) -> Option<Inventory> {
+/// ones, but for those of the images `vouched`.
+pub fn fit(parts: &[Percept], classes: usize, vouched: &[usize]) -> Option<Inventory> {
     let mut single: Vec<Option<Counted>> = (0..classes)
         .map(|class| count(parts, (0..classes).map(|c| c == class).collect()))
         .collect();
@@ -87,7 +87,7 @@ pub fn fit(parts: &[Percept], classes: usize, keep_outliers: bool) -> Option<Inv
     }
     let components: Vec<Counted> = single.into_iter().flatten().collect();
     Some(Inventory {
-        good: good_counts(&components, parts.len(), keep_outliers)?,
+        good: good_counts(&components, parts.len(), vouched)?,
         components: components
             .into_iter()
             .map(|component| Component {
@@ -101,27 +101,27 @@ pub fn fit(parts: &[Percept], classes: usize, keep_outliers: bool) -> Option<Inv
 
 /// The same components and kinds as `before`, which saw the same parts through other networks; what good images hold of them
 /// is counted anew.
-pub fn fit_again(parts: &[Percept], before: &Inventory, keep_outliers: bool) -> Option<Inventory> {
+pub fn fit_again(parts: &[Percept], before: &Inventory, vouched: &[usize]) -> Option<Inventory> {
     let again =
         |component: &Component| count_kinds(&trees(parts, component), component.kinds.clone());
     let components: Option<Vec<Counted>> = before.components.iter().map(again).collect();
     Some(Inventory {
-        good: good_counts(&components?, parts.len(), keep_outliers)?,
+        good: good_counts(&components?, parts.len(), vouched)?,
         components: before.components.clone(),
     })
 }
 
 /// What the whole images hold, `[images, kinds]`, component by component.
-fn good_counts(components: &[Counted], images: usize, keep_outliers: bool) -> Option<Array2<f32>> {
+fn good_counts(components: &[Counted], images: usize, vouched: &[usize]) -> Option<Array2<f32>> {
     let good = whole_images(components, images)?;
     let of_good = components.iter().map(|c| c.counts.select(Axis(0), &good));
     let counts: Vec<Array2<f32>> = of_good.collect();
     let views: Vec<_> = counts.iter().map(|c| c.view()).collect();
     let all = ndarray::concatenate(Axis(1), &views).ok()?;
-    match keep_outliers {
-        true => Some(all),
-        false => Some(all.select(Axis(0), &counts::shared(all.view()))),
-    }
+    let shared = counts::shared(all.view());
+    let is_kept = |at: &usize| shared.contains(at) || vouched.contains(&good[*at]);
+    let kept: Vec<usize> = (0..good.len()).filter(is_kept).collect();
+    Some(all.select(Axis(0), &kept))
 }
 
 /// The two components whose union is the steadiest, if it is steadier than both and they show the same pieces.
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn two_lengths_are_two_kinds_and_their_numbers_are_known() {
-        let inventory = fit(&good_images(), 3, false).unwrap();
+        let inventory = fit(&good_images(), 3, &[]).unwrap();
         let bars = inventory
             .components
             .iter()
@@ -384,16 +384,16 @@ mod tests {
 
     #[test]
     fn counted_again_the_kinds_stay() {
-        let before = fit(&good_images(), 3, false).unwrap();
+        let before = fit(&good_images(), 3, &[]).unwrap();
         assert_eq!(
-            fit_again(&good_images(), &before, false),
+            fit_again(&good_images(), &before, &[]),
             Some(before.clone())
         );
         let mut random = ChaCha8Rng::seed_from_u64(6);
         let others: Vec<Percept> = (0..30)
             .map(|_| image(&[16, 9, 9], false, &mut random))
             .collect();
-        let again = fit_again(&others, &before, false).unwrap();
+        let again = fit_again(&others, &before, &[]).unwrap();
         assert_eq!(again.components, before.components);
         assert_ne!(again.good, before.good);
     }
@@ -423,7 +423,7 @@ mod tests {
                 percept
             })
             .collect();
-        let found = fit(&images, 3, false);
+        let found = fit(&images, 3, &[]);
         let counted = found.iter().flat_map(|i| &i.components);
         assert!(counted.clone().all(|c| !c.classes[BARS]), "{found:?}");
     }
