@@ -66,6 +66,11 @@ pub fn fit_again(parts: &[Percept], seed: u64, before: &Patch) -> Option<Patch> 
     Patch::whole(gaussians(&patches, before.mixture().means())?, low_rank)
 }
 
+/// In the fine view; None without parts that were seen in it.
+pub fn fine(parts: &[Percept], seed: u64) -> Option<Patch> {
+    fit_fine(parts, seed, None)
+}
+
 /// In the fine view, with the kinds of `before` where there is one; None without parts that were seen in it.
 fn fit_fine(parts: &[Percept], seed: u64, before: Option<&Patch>) -> Option<Patch> {
     let first = &parts.first()?.fine;

@@ -20,7 +20,7 @@ use crate::dataset::{Category, Kind, TestImage, sha256_of};
 use crate::evaluate::{
     Against, Choice, Judged, Report, Seen, Subject, detectability, page_of, regions, summary,
 };
-use crate::fit::KNOWN_BAD_SHA256;
+use crate::fit::{DETECTABLE, KNOWN_BAD_SHA256, TOLERATED};
 use crate::metrics::Region;
 
 #[derive(Debug, clap::Args)]
@@ -336,6 +336,7 @@ fn subject(manifest: &Manifest) -> Subject {
                 why: b.why.clone(),
             })
             .collect(),
-        detectable: detectability::recorded(manifest),
+        detectable: detectability::recorded(manifest, DETECTABLE),
+        tolerated: detectability::recorded(manifest, TOLERATED),
     }
 }

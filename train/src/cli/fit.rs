@@ -10,6 +10,7 @@ use super::region::RegionArgs;
 use super::{Failure, work_folder};
 use crate::fit::{
     EdgeOptions, FineSize, FitOptions, Fitted, Networks, Precision, detectability_text, fit,
+    tolerance_text,
 };
 use crate::paper::{Device, PaperOptions, weights};
 use crate::segmentation::{Augmentation, Symmetry};
@@ -295,6 +296,7 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         print(more_good.text());
     }
     print(detectability_text(&fitted.detectable));
+    print(tolerance_text(&fitted.tolerated));
     if let Some(quantisation) = &fitted.quantisation {
         print(quantisation.text());
     }

@@ -1,13 +1,16 @@
-//! The narrowest damage that a bundle rejects, as its manifest records it, for the report's page.
+//! The narrowest damage that a bundle rejects and the harmless changes that it tolerates, as its manifest records them, for
+//! the report.
 
 use std::fmt::Write;
 
-use crate::fit::{DETECTABLE, Detectable};
 use aecsad_inspect::bundle::Manifest;
+use serde::de::DeserializeOwned;
 
-/// None of them in a bundle of an earlier version.
-pub fn recorded(manifest: &Manifest) -> Vec<Detectable> {
-    let rows = manifest.provenance.get(DETECTABLE).cloned();
+use crate::fit::Detectable;
+
+/// The rows of a table of the provenance; none in a bundle of an earlier version.
+pub fn recorded<Row: DeserializeOwned>(manifest: &Manifest, table: &str) -> Vec<Row> {
+    let rows = manifest.provenance.get(table).cloned();
     rows.and_then(|rows| rows.try_into().ok())
         .unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Judged};
 use crate::dataset::Kind;
-use crate::fit::Detectable;
+use crate::fit::{Detectable, Tolerated};
 use crate::metrics::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
 use crate::metrics::{auroc, average_precision};
 
@@ -34,6 +34,7 @@ pub struct Subject {
     /// The narrowest damage that it rejects, where that was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectable: Vec<Detectable>,
+    pub tolerated: Vec<Tolerated>,
 }
 
 /// Whether a branch takes part in the score, and why.
@@ -300,6 +301,7 @@ pub(super) mod tests {
                 },
             ],
             detectable: Vec::new(),
+            tolerated: Vec::new(),
         }
     }
 

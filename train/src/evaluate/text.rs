@@ -1,7 +1,7 @@
 //! The report as a terminal shows it.
 
 use super::report::{ByKind, Report};
-use crate::fit::detectability_text;
+use crate::fit::{detectability_text, tolerance_text};
 
 impl Report {
     /// A few short tables, one fact a line, ending in a newline.
@@ -23,6 +23,7 @@ impl Report {
         text.push('\n');
         lines(&mut text, &self.images());
         text += &detectability_text(&subject.detectable);
+        text += &tolerance_text(&subject.tolerated);
         lines(
             &mut text,
             &[

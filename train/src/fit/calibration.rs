@@ -98,7 +98,9 @@ impl Calibration<'_> {
             (Some(known), _) => Some(known.clone()),
             (None, Some(view)) => {
                 stage("fine view", &format!("{} pixels", view.size));
-                Some(view.directions(&self.frames(), &self.images.train, self.seed)?)
+                let (frames, train) = (self.frames(), &self.images.train);
+                let read = |index: usize| frames.read(&train[index]);
+                Some(view.directions(self.geometry, train.len(), read, self.seed)?)
             }
             (None, None) => None,
         };

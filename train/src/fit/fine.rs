@@ -3,20 +3,18 @@
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::statistics::FineStatistics;
-use aecsad_inspect::frame::Size;
+use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::network::fine::{Stack, cells};
 use aecsad_inspect::network::{Encoder, Features};
-use aecsad_inspect::optics::Optics;
+use aecsad_inspect::optics::{InputGeometry, Optics};
 use ndarray::{Array2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::frames::Frames;
 use super::{FitError, stopped};
 use crate::estimators::low_rank;
-use crate::images::Image;
 
 /// Directions kept of the stacked channels.
 const RANK: usize = 64;
@@ -32,15 +30,16 @@ pub struct Fine<'a> {
 }
 
 impl Fine<'_> {
-    /// The directions in which good parts' cells vary.
+    /// The directions in which good parts' cells vary. `read` gives each of `images` images.
     pub fn directions(
         &self,
-        frames: &Frames<'_>,
-        train: &[Image],
+        geometry: &InputGeometry,
+        images: usize,
+        read: impl Fn(usize) -> Result<Frame, FitError> + Sync,
         seed: u64,
     ) -> Result<FineStatistics, FitError> {
-        let used = train.len().min(IMAGES);
-        let chosen: Vec<usize> = (0..used).map(|i| i * train.len() / used.max(1)).collect();
+        let used = images.min(IMAGES);
+        let chosen: Vec<usize> = (0..used).map(|i| i * images / used.max(1)).collect();
         let encoder = Encoder::load_at(self.encoder, self.size)?;
         let share = used.div_ceil(rayon::current_num_threads()).max(1);
         let shares = chosen
@@ -50,12 +49,12 @@ impl Fine<'_> {
         let pools: Vec<Result<Vec<Array2<f32>>, FitError>> = shares
             .into_par_iter()
             .map(|(share, mut encoder)| {
-                let mut optics = Optics::new(frames.geometry().clone(), None);
+                let mut optics = Optics::new(geometry.clone(), None);
                 let mut features = Features::empty();
                 let mut pools = Vec::with_capacity(share.len());
                 for index in share {
                     stopped(self.cancel)?;
-                    let frame = frames.read(&train[*index])?;
+                    let frame = read(*index)?;
                     let tensors = optics.tensors(&frame)?;
                     encoder.encode(tensors.fine.unwrap_or(&[]), &mut features)?;
                     let stack = Stack::of(&features);

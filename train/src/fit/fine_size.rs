@@ -1,14 +1,14 @@
-//! How large the fine view is: as large as the images are and the time for a part allows.
+//! How large the fine view is: as large as small damage needs, within the images' own size and the time for a part.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::Duration;
 
 use aecsad_inspect::frame::Size;
 use aecsad_inspect::image_files::read_image_of_depth;
 use aecsad_inspect::network::{Encoder, Features, NetworkError};
-use aecsad_inspect::optics::TrainedRegion;
 use aecsad_program::whole_file;
 
+use super::fine_trial::{Row, Trial, WIDTHS};
 use super::precision::Precision;
 use super::{FitError, memory};
 use crate::dataset::Category;
@@ -39,19 +39,22 @@ const CELL_MS: f64 = 0.004;
 /// Images that are asked for their size, and runs of the encoder that are timed.
 const ASKED: usize = 5;
 const TIMED: usize = 20;
+/// A size whose AUROC is lower by no more than this sees as much: another choice of parts differs by more.
+const AS_GOOD: f64 = 0.01;
 /// In the work folder: the size that was chosen, and by what.
 const CHOSEN: &str = "fine_view.txt";
 
-/// The size for these images, or the `region` of them; None where they are no larger than the whole view, or time and memory allow no more. A size
-/// that was chosen by time lies in the folder `work`, so that the same command goes on with it on a busier day.
+/// The size for these images, or the `region` of them: of those that time and memory allow, the smallest at which damage is
+/// seen as well as at any of them. None where that is the whole view's. The answer lies in the folder `work`, so that the
+/// same command goes on with it on a busier day.
 pub fn choose(
     category: &Category,
-    region: Option<&TrainedRegion>,
     wanted: FineSize,
     precision: Precision,
     work: &Path,
+    trial: &Trial<'_>,
 ) -> Result<Option<Size>, FitError> {
-    let own = region.map(|region| region.area.size());
+    let own = trial.region().map(|region| region.area.size());
     let Some(own) = own.or_else(|| common_size(category)) else {
         return Ok(None);
     };
@@ -60,19 +63,56 @@ pub fn choose(
         FineSize::Budget(ms) => ms,
     };
     let sizes = sizes(own);
+    if sizes.is_empty() {
+        return Ok(None);
+    }
     let question = format!("of {own} in {ms} ms, {precision:?}");
     let file = work.join(CHOSEN);
     if let Some(chosen) = recall(&file, &question, &sizes) {
         return Ok(chosen);
     }
     let time = Time::measure(precision)?;
-    let fits = |size: &&Size| time.of(**size) <= ms && memory::allows(category, **size);
-    let chosen = sizes.iter().take_while(fits).last().copied();
-    say(own, chosen, &sizes, &time, ms);
+    let in_memory = |size: &&Size| memory::allows(category, **size);
+    let in_time = sizes.iter().filter(|size| time.of(**size) <= ms).count();
+    // One more than time allows: it shows what that would gain.
+    let tried: Vec<Size> = sizes
+        .iter()
+        .take_while(in_memory)
+        .take(in_time + 1)
+        .copied()
+        .collect();
+    stage(
+        "fine view",
+        &format!("trying {} sizes on damaged parts", tried.len() + 1),
+    );
+    let mut rows = Vec::new();
+    for size in std::iter::once(Size::WHOLE).chain(tried) {
+        rows.extend(trial.of(size)?);
+    }
+    let allowed = rows
+        .iter()
+        .take_while(|row| row.size == Size::WHOLE || time.of(row.size) <= ms);
+    let chosen = smallest(&allowed.collect::<Vec<_>>()).filter(|size| *size != Size::WHOLE);
+    for line in table(own, chosen, &rows, &time, ms) {
+        stage("fine view", &line);
+    }
     let answer = chosen.map_or("none".to_owned(), |size| size.to_string());
     whole_file::write(&file, format!("{question}\n{answer}\n").as_bytes())
         .map_err(|source| FitError::WorkFolder { path: file, source })?;
     Ok(chosen)
+}
+
+/// The smallest size that sees damage of each width nearly as well as the best one does.
+fn smallest(rows: &[&Row]) -> Option<Size> {
+    let best = |width: usize| rows.iter().map(|row| row.auroc[width]).fold(0.0, f64::max);
+    let is_enough = |row: &&&Row| {
+        let mut widths = row.auroc.iter().enumerate();
+        widths.all(|(width, auroc)| *auroc >= best(width) - AS_GOOD)
+    };
+    // The best for one width may not be the best for another.
+    let mean = |row: &&&Row| row.mean();
+    let finest = rows.iter().max_by(|a, b| mean(a).total_cmp(&mean(b)))?;
+    Some(rows.iter().find(is_enough).unwrap_or(finest).size)
 }
 
 /// What the file answers to the same question; None where it does not.
@@ -86,32 +126,37 @@ fn recall(file: &Path, question: &str, sizes: &[Size]) -> Option<Option<Size>> {
     Some(Some(*size))
 }
 
-fn say(own: Size, chosen: Option<Size>, sizes: &[Size], time: &Time, ms: f64) {
-    let next = match chosen {
-        Some(chosen) => sizes.iter().find(|size| size.pixels() > chosen.pixels()),
-        None => sizes.first(),
-    };
-    let mut text = match chosen {
-        Some(size) => format!(
-            "{size} pixels of the images' {own}, about {:.0} ms a part on one core here",
-            time.of(size)
-        ),
-        None if sizes.is_empty() => return,
-        None => format!(
-            "none: the images of {own} pixels are seen at {} alone",
-            Size::WHOLE
-        ),
-    };
-    if let Some(next) = next {
-        let needed = time.of(*next);
-        text += &match needed > ms {
-            true => format!(
-                "; {next} would show finer damage and take about {needed:.0} ms (--budget-ms)"
-            ),
-            false => format!("; for {next} there is not enough memory"),
-        };
+/// What was chosen and why, with a line for each size.
+fn table(own: Size, chosen: Option<Size>, rows: &[Row], time: &Time, ms: f64) -> Vec<String> {
+    let mut head = "size       ms a part".to_owned();
+    for width in WIDTHS {
+        head += &format!("{:>9}", format!("{width} px"));
     }
-    stage("fine view", &text);
+    let mut lines = vec![
+        match chosen {
+            Some(size) => format!("{size} pixels of the images' {own}"),
+            None => format!(
+                "none, the images of {own} are seen at {} alone",
+                Size::WHOLE
+            ),
+        },
+        "AUROC of planted damage, by its width in pixels of the images".to_owned(),
+        head,
+    ];
+    for row in rows {
+        let takes = time.of(row.size);
+        let mut line = format!("{:10}{takes:>10.0}", row.size.to_string());
+        for auroc in row.auroc {
+            line += &format!("{auroc:>9.3}");
+        }
+        line += match chosen.unwrap_or(Size::WHOLE) == row.size {
+            true => "  chosen",
+            false if takes > ms => "  takes longer than --budget-ms",
+            false => "",
+        };
+        lines.push(line);
+    }
+    lines
 }
 
 /// The size that most of the first images have.
@@ -171,9 +216,9 @@ impl Time {
         encoder.encode(&tensor, &mut features)?;
         let mut least = f64::INFINITY;
         for _ in 0..TIMED {
-            let start = Instant::now();
+            let start = processor_time();
             encoder.encode(&tensor, &mut features)?;
-            least = least.min(start.elapsed().as_secs_f64() * 1e3);
+            least = least.min((processor_time() - start).as_secs_f64() * 1e3);
         }
         let share = match precision.signs() {
             Some(_) => INT8_SHARE,
@@ -184,12 +229,21 @@ impl Time {
         })
     }
 
-    /// Both views and what branches make of them.
+    /// The whole view, a finer one and what branches make of it.
     fn of(&self, fine: Size) -> f64 {
+        if fine == Size::WHOLE {
+            return self.whole;
+        }
         let times = fine.pixels() as f64 / Size::WHOLE.pixels() as f64;
         let (rows, columns) = aecsad_inspect::network::fine::cells(fine);
         self.whole * (1.0 + times) + (rows * columns) as f64 * CELL_MS
     }
+}
+
+/// What this process has used of the processor: a busy machine makes a part wait, not compute for longer.
+fn processor_time() -> Duration {
+    let used = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    used.map(Duration::from).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -234,6 +288,52 @@ mod tests {
         assert_eq!(recall(&file, "b", &sizes), None);
         std::fs::write(&file, "a\nnone\n").unwrap();
         assert_eq!(recall(&file, "a", &sizes), Some(None));
+    }
+
+    #[test]
+    fn the_smallest_that_sees_as_much_is_taken() {
+        let row = |side, auroc| Row {
+            size: Size {
+                width: side,
+                height: side,
+            },
+            auroc,
+        };
+        let rows = [
+            row(256, [0.6, 0.8, 1.0]),
+            row(384, [0.8, 0.995, 1.0]),
+            row(512, [0.9, 1.0, 1.0]),
+            row(640, [0.905, 1.0, 1.0]),
+        ];
+        let found = |count: usize| smallest(&rows.iter().take(count).collect::<Vec<_>>());
+        assert_eq!(found(4).unwrap().width, 512);
+        assert_eq!(found(2).unwrap().width, 384);
+        assert_eq!(found(1).unwrap().width, 256);
+        assert_eq!(found(0), None);
+    }
+
+    #[test]
+    fn each_size_has_a_line_with_its_time() {
+        let size = |side| Size {
+            width: side,
+            height: side,
+        };
+        let rows = [256, 512].map(|side| Row {
+            size: size(side),
+            auroc: [0.5, 0.75, 1.0],
+        });
+        let time = Time { whole: 10.0 };
+        let lines = table(size(512), None, &rows, &time, 50.0);
+        assert_eq!(lines.len(), 5);
+        assert_eq!(
+            lines[3],
+            "256×256           10    0.500    0.750    1.000  chosen"
+        );
+        assert!(
+            lines[4].contains("66") && lines[4].ends_with("--budget-ms"),
+            "{}",
+            lines[4]
+        );
     }
 
     #[test]

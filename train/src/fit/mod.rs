@@ -4,10 +4,12 @@
 mod calibration;
 mod detectability;
 mod edge;
+mod edited_parts;
 mod error;
 mod export;
 mod fine;
 mod fine_size;
+mod fine_trial;
 mod frames;
 mod identity;
 mod int8;
@@ -21,6 +23,7 @@ mod precision;
 mod proof;
 mod rounding;
 mod threshold;
+mod tolerance;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +34,8 @@ use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
 use self::calibration::{Calibration, Rules};
+use self::edited_parts::{EditedParts, Measurement};
+use self::fine_trial::Trial;
 use self::int8::Float;
 use crate::calibrate::Selection;
 use crate::dataset::{Category, sha256_of};
@@ -51,10 +56,11 @@ pub use identity::Identity;
 pub use known_bad::BadParts;
 pub use labels::{LabelOptions, label_only};
 pub use more_good::MoreGood;
-pub use pack::{DETECTABLE, KNOWN_BAD_SHA256};
+pub use pack::{DETECTABLE, KNOWN_BAD_SHA256, TOLERATED};
 pub use perceive::Observer;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
 pub use proof::{Quantisation, Ranking, ScoreReport};
+pub use tolerance::{Tolerated, text as tolerance_text};
 
 /// What to fit, and into what.
 #[derive(Clone, Debug)]
@@ -144,6 +150,8 @@ pub struct Fitted {
     pub bad: Option<BadParts>,
     /// Which damage is seen; none in the `paper` profile.
     pub detectable: Vec<Detectable>,
+    /// Which harmless changes are tolerated; likewise.
+    pub tolerated: Vec<Tolerated>,
 }
 
 /// Trains, calibrates and writes the bundle.
@@ -183,13 +191,16 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     };
     asked.region = options.region.of(&category, &asked)?;
     let fine = match &options.networks {
-        Networks::Edge(edge) => fine_size::choose(
-            &category,
-            asked.region.as_ref(),
-            edge.fine_size,
-            options.precision,
-            &options.work,
-        )?,
+        Networks::Edge(edge) => {
+            let trial = Trial::new(&category, &asked, options.seed, cancel);
+            fine_size::choose(
+                &category,
+                edge.fine_size,
+                options.precision,
+                &options.work,
+                &trial,
+            )?
+        }
         Networks::Paper(_) => None,
     };
     asked.fine = fine;
@@ -316,24 +327,27 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     let more_good = calibration.judge_more_good(&trained, &calibrated.selection)?;
     let known_bad = calibrated.selection.known_bad.clone();
     let bad = known_bad.map(|known| BadParts::new(known, &images, sha256_of_bad, &options.work));
-    let detectable = match chooses {
+    let (detectable, tolerated) = match chooses {
         true => {
             stage(
                 "detectability",
-                "damage of graded sizes on validation images",
+                "damage of graded sizes and harmless changes on validation images",
             );
-            let measurement = detectability::Measurement {
+            let measurement = Measurement {
                 trained: &trained,
                 selection: &calibrated.selection,
                 images: &images,
                 validation: &seen.validation,
                 geometry: &geometry,
-                seed: options.seed,
                 cancel,
             };
-            measurement.table()?
+            let (parts, eye) = EditedParts::new(&measurement)?;
+            (
+                detectability::table(&parts, &eye, options.seed)?,
+                tolerance::table(&parts, &eye)?,
+            )
         }
-        false => Vec::new(),
+        false => (Vec::new(), Vec::new()),
     };
 
     let minutes = start.elapsed().as_secs_f64() / 60.0;
@@ -350,6 +364,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         more_good,
         bad: bad.transpose()?,
         detectable,
+        tolerated,
     };
     stage("bundle", "packing and checking golden vectors");
     pack::write(options, &fitted, &trained, &images, &geometry)?;

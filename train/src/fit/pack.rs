@@ -37,6 +37,8 @@ pub const KNOWN_BAD_PASSING: &str = "known_bad_passing";
 pub const KNOWN_BAD_SHA256: &str = "known_bad_sha256";
 /// Provenance: good parts that a line rejected, among those that the bundle was fitted on.
 pub const MORE_GOOD: &str = "more_good";
+/// Provenance: the harmless changes that good parts withstand.
+pub const TOLERATED: &str = "tolerated";
 pub const KEPT_OUTLIERS: &str = "kept_outliers";
 pub const KEPT_DUPLICATES: &str = "kept_duplicates";
 
@@ -231,6 +233,9 @@ fn manifest(
     }
     if let Some(more_good) = &fitted.more_good {
         note(MORE_GOOD, (more_good.total() as i64).into());
+    }
+    if let Ok(rows) = toml::Value::try_from(&fitted.tolerated) {
+        note(TOLERATED, rows);
     }
     note(WAYS, ways(selection).into());
     note(KEPT_OUTLIERS, options.keep_outliers.into());

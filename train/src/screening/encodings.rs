@@ -43,8 +43,9 @@ pub fn variant(frame: Frame, path: &Path) -> Frame {
     }
 }
 
-/// None where the encoder refuses it: sides beyond 65535.
-fn as_jpeg(frame: &Frame, quality: u8, halved: bool, path: &Path) -> Option<Frame> {
+/// The image as it looks coded at this quality, with colours of half the resolution if `halved`. None where the encoder
+/// refuses it: sides beyond 65535.
+pub fn as_jpeg(frame: &Frame, quality: u8, halved: bool, path: &Path) -> Option<Frame> {
     let mut rgb = frame.rgb.clone();
     if halved {
         halve_colours(&mut rgb, frame.width as usize, frame.height as usize);

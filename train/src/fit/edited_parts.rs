@@ -1,0 +1,155 @@
+//! Good validation parts edited in a known way, and whether the finished bundle rejects them: what it detects and what it
+//! tolerates are both measured so.
+
+use std::sync::atomic::AtomicBool;
+
+use aecsad_inspect::branches::scorer::Scorer;
+use aecsad_inspect::frame::Frame;
+use aecsad_inspect::network::{Percept, Perception};
+use aecsad_inspect::optics::{InputGeometry, Optics};
+
+use super::frames::Frames;
+use super::{FitError, stopped};
+use crate::calibrate::Selection;
+use crate::images::Images;
+use crate::networks::Trained;
+use crate::planted::mark_ignored;
+
+/// Parts that each edit is tried on, and how many in so many are nearly all.
+const PARTS: usize = 20;
+const NEARLY_ALL: usize = 18;
+
+/// What is measured with.
+pub struct Measurement<'a> {
+    pub trained: &'a Trained,
+    pub selection: &'a Selection,
+    pub images: &'a Images,
+    /// The validation parts as the networks see them.
+    pub validation: &'a [Percept],
+    pub geometry: &'a InputGeometry,
+    pub cancel: &'a AtomicBool,
+}
+
+/// Validation parts that the bundle accepts as they are.
+pub struct EditedParts<'a> {
+    measurement: &'a Measurement<'a>,
+    /// Indices of validation images. A part that is rejected anyway says nothing about an edit.
+    accepted: Vec<usize>,
+}
+
+/// A validation image to edit.
+pub struct Part<'a> {
+    pub index: usize,
+    /// As the segmentation sees it, with what is ignored marked, `[64, 64]`.
+    pub classes: ndarray::Array2<u8>,
+    pub path: &'a std::path::Path,
+}
+
+impl<'a> EditedParts<'a> {
+    /// With the networks that look at them.
+    pub fn new(measurement: &'a Measurement<'a>) -> Result<(Self, Eye), FitError> {
+        let fine = measurement.selection.statistics.fine.as_ref();
+        let parts = &measurement.images.validation;
+        let count = parts.len().min(PARTS);
+        let mut edited = EditedParts {
+            measurement,
+            accepted: (0..count).map(|i| i * parts.len() / count).collect(),
+        };
+        let mut eye = edited.eye(measurement.trained.seeing(fine, measurement.geometry)?);
+        let mut accepted = Vec::with_capacity(count);
+        for part in &edited.accepted {
+            if !edited.is_rejected(&mut eye, *part, &|_, _| {})? {
+                accepted.push(*part);
+            }
+        }
+        edited.accepted = accepted;
+        Ok((edited, eye))
+    }
+
+    /// Nothing can be said where no good part is accepted.
+    pub fn is_empty(&self) -> bool {
+        self.accepted.is_empty()
+    }
+
+    /// Another one, to look beside `eye` on another thread.
+    pub fn fork(&self, eye: &Eye) -> Result<Eye, FitError> {
+        Ok(self.eye(eye.perception.fork()?))
+    }
+
+    fn eye(&self, perception: Perception) -> Eye {
+        Eye {
+            perception,
+            scorer: Scorer::new(self.measurement.selection.statistics.clone()),
+            optics: Optics::new(self.measurement.geometry.clone(), None),
+            percept: Percept::empty(),
+        }
+    }
+
+    /// Whether nine parts in ten are rejected after `edit`.
+    pub fn are_rejected(
+        &self,
+        eye: &mut Eye,
+        edit: &dyn Fn(&mut Frame, &Part<'_>),
+    ) -> Result<bool, FitError> {
+        Ok(self.rejected(eye, edit)? * PARTS >= NEARLY_ALL * self.accepted.len())
+    }
+
+    /// Whether nine parts in ten are still accepted after `edit`.
+    pub fn are_accepted(
+        &self,
+        eye: &mut Eye,
+        edit: &dyn Fn(&mut Frame, &Part<'_>),
+    ) -> Result<bool, FitError> {
+        let accepted = self.accepted.len() - self.rejected(eye, edit)?;
+        Ok(accepted * PARTS >= NEARLY_ALL * self.accepted.len())
+    }
+
+    fn rejected(
+        &self,
+        eye: &mut Eye,
+        edit: &dyn Fn(&mut Frame, &Part<'_>),
+    ) -> Result<usize, FitError> {
+        let mut rejected = 0;
+        for part in &self.accepted {
+            rejected += usize::from(self.is_rejected(eye, *part, edit)?);
+        }
+        Ok(rejected)
+    }
+
+    fn is_rejected(
+        &self,
+        eye: &mut Eye,
+        part: usize,
+        edit: &dyn Fn(&mut Frame, &Part<'_>),
+    ) -> Result<bool, FitError> {
+        let Measurement {
+            selection,
+            images,
+            validation,
+            geometry,
+            cancel,
+            ..
+        } = self.measurement;
+        stopped(cancel)?;
+        let image = &images.validation[part];
+        let mut frame = Frames::new(images, geometry).original(image)?;
+        let part = Part {
+            index: part,
+            classes: mark_ignored(&validation[part].classes, geometry.region.as_ref()),
+            path: &image.path,
+        };
+        edit(&mut frame, &part);
+        let tensors = eye.optics.tensors(&frame)?;
+        eye.perception.perceive(&tensors, &mut eye.percept)?;
+        let raw = eye.scorer.score(&eye.percept);
+        Ok(selection.decision.judge(&raw).reject)
+    }
+}
+
+/// One thread's networks and buffers.
+pub struct Eye {
+    perception: Perception,
+    scorer: Scorer,
+    optics: Optics,
+    percept: Percept,
+}

@@ -1,0 +1,191 @@
+//! Which harmless changes of the picture a bundle tolerates: another lamp, another exposure, focus and coding. For each the
+//! furthest step at which nine in ten good parts are still accepted.
+
+use std::fmt::Write;
+
+use aecsad_inspect::frame::Frame;
+use image::{RgbImage, imageops};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::FitError;
+use super::edited_parts::{EditedParts, Eye, Part};
+use crate::screening::encodings::as_jpeg;
+
+/// A change in steps from small to large.
+struct Change {
+    name: &'static str,
+    unit: &'static str,
+    steps: &'static [f64],
+    apply: fn(&mut Frame, &Part<'_>, f64),
+}
+
+const CHANGES: [Change; 6] = [
+    Change {
+        name: "darker",
+        unit: "× brightness",
+        steps: &[0.95, 0.9, 0.8, 0.7, 0.6, 0.5],
+        apply: |frame, _, factor| each_value(frame, |v| v * factor),
+    },
+    Change {
+        name: "brighter",
+        unit: "× brightness",
+        steps: &[1.05, 1.1, 1.2, 1.3, 1.5, 2.0],
+        apply: |frame, _, factor| each_value(frame, |v| v * factor),
+    },
+    Change {
+        name: "flatter",
+        unit: "gamma",
+        steps: &[0.95, 0.9, 0.8, 0.7, 0.5],
+        apply: |frame, _, gamma| each_value(frame, |v| v.powf(gamma)),
+    },
+    Change {
+        name: "steeper",
+        unit: "gamma",
+        steps: &[1.05, 1.1, 1.2, 1.4, 2.0],
+        apply: |frame, _, gamma| each_value(frame, |v| v.powf(gamma)),
+    },
+    Change {
+        name: "blurred",
+        unit: "px",
+        steps: &[0.5, 0.7, 1.0, 1.5, 2.0, 3.0],
+        apply: |frame, _, sigma| blur(frame, sigma as f32),
+    },
+    Change {
+        name: "JPEG",
+        unit: "quality",
+        steps: &[95.0, 90.0, 80.0, 70.0, 50.0, 30.0],
+        apply: |frame, part, quality| {
+            if let Some(coded) = as_jpeg(frame, quality as u8, true, part.path) {
+                *frame = coded;
+            }
+        },
+    },
+];
+
+/// How far one change may go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tolerated {
+    pub change: String,
+    pub unit: String,
+    /// None where the smallest step tried rejects good parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<f64>,
+}
+
+/// A row for each change; none where no good part is accepted.
+pub fn table(parts: &EditedParts<'_>, eye: &Eye) -> Result<Vec<Tolerated>, FitError> {
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let jobs = CHANGES
+        .iter()
+        .map(|change| Ok((change, parts.fork(eye)?)))
+        .collect::<Result<Vec<_>, FitError>>()?;
+    jobs.into_par_iter()
+        .map(|(change, mut eye)| {
+            Ok(Tolerated {
+                change: change.name.to_owned(),
+                unit: change.unit.to_owned(),
+                up_to: furthest(parts, &mut eye, change)?,
+            })
+        })
+        .collect()
+}
+
+/// Step by step: a change may be harmless again where it is large, which is chance.
+fn furthest(
+    parts: &EditedParts<'_>,
+    eye: &mut Eye,
+    change: &Change,
+) -> Result<Option<f64>, FitError> {
+    let mut furthest = None;
+    for step in change.steps {
+        let edit = |frame: &mut Frame, part: &Part<'_>| (change.apply)(frame, part, *step);
+        if !parts.are_accepted(eye, &edit)? {
+            break;
+        }
+        furthest = Some(*step);
+    }
+    Ok(furthest)
+}
+
+/// `change` maps a value from 0 to 1.
+fn each_value(frame: &mut Frame, change: impl Fn(f64) -> f64) {
+    let table: [u8; 256] =
+        std::array::from_fn(|v| (255.0 * change(v as f64 / 255.0)).round().clamp(0.0, 255.0) as u8);
+    for value in &mut frame.rgb {
+        *value = table[usize::from(*value)];
+    }
+}
+
+/// Gaussian, `sigma` in pixels.
+fn blur(frame: &mut Frame, sigma: f32) {
+    let pixels = std::mem::take(&mut frame.rgb);
+    if let Some(image) = RgbImage::from_raw(frame.width, frame.height, pixels) {
+        frame.rgb = imageops::blur(&image, sigma).into_raw();
+    }
+}
+
+/// The table for a person; empty without rows.
+pub fn text(rows: &[Tolerated]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "harmless changes of the picture that nine in ten good parts withstand\n".to_owned();
+    for row in rows {
+        let up_to = match row.up_to {
+            Some(up_to) => format!("up to {up_to}"),
+            None => "none".to_owned(),
+        };
+        let _ = writeln!(text, "{:10}{up_to:>12} {}", row.change, row.unit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(rgb: Vec<u8>, width: u32) -> Frame {
+        Frame {
+            width,
+            height: (rgb.len() / 3) as u32 / width,
+            rgb,
+            captured: std::time::Instant::now(),
+        }
+    }
+
+    #[test]
+    fn values_are_changed_within_their_range() {
+        let mut frame = frame(vec![0, 100, 200], 1);
+        each_value(&mut frame, |v| v * 1.5);
+        assert_eq!(frame.rgb, [0, 150, 255]);
+        each_value(&mut frame, |v| v.powf(2.0));
+        assert_eq!(frame.rgb, [0, 88, 255]);
+    }
+
+    #[test]
+    fn blur_spreads_a_point_and_keeps_its_sum() {
+        let mut pixels = vec![0; 15 * 15 * 3];
+        pixels[(7 * 15 + 7) * 3] = 250;
+        let mut frame = frame(pixels, 15);
+        blur(&mut frame, 1.0);
+        let sum: u32 = frame.rgb.iter().step_by(3).map(|v| u32::from(*v)).sum();
+        assert!((230..=270).contains(&sum), "{sum}");
+        assert!(frame.rgb[(7 * 15 + 7) * 3] < 60);
+    }
+
+    #[test]
+    fn each_change_has_a_line() {
+        let row = |change: &str, up_to| Tolerated {
+            change: change.into(),
+            unit: "px".into(),
+            up_to,
+        };
+        let text = text(&[row("blurred", Some(1.5)), row("JPEG", None)]);
+        assert!(text.contains("blurred     up to 1.5 px"), "{text}");
+        assert!(text.contains("JPEG              none px"), "{text}");
+    }
+}
