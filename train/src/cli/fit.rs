@@ -107,7 +107,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
     /// Time that a part may take on one core of a machine like this one: the fine view, which shows small damage, is as large
-    /// as that allows, and no larger than the images [default: 50]
+    /// as that allows, and no larger than the images [default: 150]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(1..))]
     budget_ms: Option<u16>,
     /// The longer side of the fine view in pixels, in place of a budget: up to that of the images, and 1.4 million pixels in
@@ -137,7 +137,7 @@ const HARDEST: f64 = 0.001;
 const EPOCHS: u16 = 120;
 const BATCH: u16 = 16;
 const MOVED_COPIES: u8 = 3;
-const BUDGET_MS: u16 = 50;
+const BUDGET_MS: u16 = 150;
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
