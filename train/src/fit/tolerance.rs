@@ -136,10 +136,10 @@ pub fn text(rows: &[Tolerated]) -> String {
         "harmless changes of the picture that nine in ten good parts withstand\n".to_owned();
     for row in rows {
         let up_to = match row.up_to {
-            Some(up_to) => format!("up to {up_to}"),
-            None => "none".to_owned(),
+            Some(up_to) => format!("up to {up_to} {}", row.unit),
+            None => "none of those tried".to_owned(),
         };
-        let _ = writeln!(text, "{:10}{up_to:>12} {}", row.change, row.unit);
+        let _ = writeln!(text, "{:10}{up_to}", row.change);
     }
     text
 }
@@ -185,7 +185,7 @@ mod tests {
             up_to,
         };
         let text = text(&[row("blurred", Some(1.5)), row("JPEG", None)]);
-        assert!(text.contains("blurred     up to 1.5 px"), "{text}");
-        assert!(text.contains("JPEG              none px"), "{text}");
+        assert!(text.contains("blurred   up to 1.5 px"), "{text}");
+        assert!(text.contains("JPEG      none of those tried"), "{text}");
     }
 }
