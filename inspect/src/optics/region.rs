@@ -1,4 +1,4 @@
-//! Which part of a frame is looked at, by whose word, and which places in it are ignored.
+//! Which part of a frame is looked at, who states it, and which places in it are ignored.
 
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ impl TrainedRegion {
         ignored as f64 / Size::WHOLE.pixels() as f64
     }
 
-    /// Why nobody can look at it; none if one can.
+    /// Why frames cannot be cropped to it; none if they can.
     pub fn fault(&self) -> Option<&'static str> {
         if !self.area.is_inside(self.frame) {
             return Some("reaches outside its frame");
@@ -152,7 +152,7 @@ pub enum Sight {
     /// All of it: it shows the region already, as golden images do, or there is none.
     #[default]
     All,
-    /// A region of frames of any size, on the word of whoever mounted the camera.
+    /// A region that the station file states, of frames of any size.
     Region(Region),
     /// The region of the training, in frames of that size alone.
     Trained { area: Region, frame: Size },

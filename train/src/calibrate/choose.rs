@@ -8,8 +8,8 @@ use super::weights::{Contrast, weights};
 use crate::dataset::Kind;
 use crate::metrics::auroc;
 
-/// A branch with less than this share of all that moves the sum is left out: it costs time on every part and hardly says
-/// anything.
+/// A branch with less than this share of all that moves the sum is left out: it costs time on every part and adds
+/// almost nothing.
 const LEAST_SHARE: f64 = 0.1;
 /// A score further from good parts' mean, in their deviations, counts as this far: how clear the clearest are must not
 /// rule the weights.
@@ -48,7 +48,7 @@ pub struct Reached {
     pub bad: Option<f64>,
 }
 
-/// The weights at which the sum ranks anomalies best, without the branches that hardly have any. Where none sees anything the
+/// The weights at which the sum ranks anomalies best, without the branches whose say is too small. Where none sees anything the
 /// one with the best AUROC speaks alone. `bad` are the indices of the known bad parts that are shown to it.
 pub fn choose(candidates: &[Candidate], bad: &[usize]) -> Vec<Chosen> {
     let best = best_of_each(candidates, bad);

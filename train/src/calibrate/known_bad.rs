@@ -1,6 +1,8 @@
 //! What known bad parts say: whether weights that rest on them too are better, and which of them would pass. Each is judged by
 //! a decision that has not seen it.
 
+use std::cmp::Ordering;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -46,7 +48,7 @@ pub struct KnownBad {
     pub without: Vec<HeldOut>,
     /// The same by weights that rest on the other known bad parts too.
     pub with: Vec<HeldOut>,
-    /// The weights rest on known bad parts too, because that rejects more of them, or as many and ranks them higher.
+    /// The weights rest on known bad parts too, because that rejects more of them, or as many and ranks them clearly higher.
     pub used: bool,
     alone: Vec<Fold>,
     crossed: Vec<Fold>,
@@ -98,7 +100,7 @@ pub fn compare(
     let without = judge(candidates, &alone, rule);
     let with = judge(candidates, &crossed, rule);
     Some(KnownBad {
-        used: worth(&with) > worth(&without),
+        used: are_better(&with, &without),
         without,
         with,
         alone,
@@ -115,10 +117,15 @@ pub fn judge_again(before: &KnownBad, candidates: &[Candidate], rule: Rule<'_>) 
     }
 }
 
-/// The more are rejected the better; of as many, the higher they rank.
-fn worth(parts: &[HeldOut]) -> (usize, f64) {
-    let above = parts.iter().map(|part| part.above).sum();
-    (rejected(parts), above)
+/// The more are rejected the better. Of as many, they must rank higher by more than all good parts are worth to one of them:
+/// less may be chance.
+fn are_better(with: &[HeldOut], without: &[HeldOut]) -> bool {
+    let above = |parts: &[HeldOut]| parts.iter().map(|part| part.above).sum::<f64>();
+    match rejected(with).cmp(&rejected(without)) {
+        Ordering::Greater => true,
+        Ordering::Equal => above(with) > above(without) + 1.0,
+        Ordering::Less => false,
+    }
 }
 
 pub fn rejected(parts: &[HeldOut]) -> usize {
@@ -253,6 +260,23 @@ mod tests {
         assert_eq!(rejected(known.parts()), 12);
         let none = [candidate(&LayoutWay, 1, 1.0, &[])];
         assert!(compare(&none, &choose(&none, &[]), RULE, 1).is_none());
+    }
+
+    #[test]
+    fn of_as_many_rejected_only_a_clearly_higher_rank_counts() {
+        let parts = |above: f64, rejected: usize| -> Vec<HeldOut> {
+            (0..10)
+                .map(|part| HeldOut {
+                    score: if part < rejected { 2.0 } else { 0.0 },
+                    threshold: 1.0,
+                    above,
+                })
+                .collect()
+        };
+        assert!(!are_better(&parts(0.85, 5), &parts(0.8, 5)));
+        assert!(are_better(&parts(0.95, 5), &parts(0.8, 5)));
+        assert!(are_better(&parts(0.8, 6), &parts(0.8, 5)));
+        assert!(!are_better(&parts(1.0, 4), &parts(0.5, 5)));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 
 use std::fmt::Write;
 
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::network::Perception;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::FitError;
-use super::edited_parts::{EditedParts, Eye};
+use super::edited_parts::EditedParts;
 use crate::planted::graded::{Damage, damage};
 
 /// Percent of the full range by which damage is lighter or darker than what it lies on.
@@ -28,21 +30,25 @@ pub struct Detectable {
 }
 
 /// A row for each kind and contrast; none where no good part is accepted, so that nothing can be said.
-pub fn table(parts: &EditedParts<'_>, eye: &Eye, seed: u64) -> Result<Vec<Detectable>, FitError> {
+pub fn table(
+    parts: &EditedParts<'_>,
+    networks: &Perception,
+    seed: u64,
+) -> Result<Vec<Detectable>, FitError> {
     if parts.is_empty() {
         return Ok(Vec::new());
     }
     let kinds = Damage::ALL.into_iter();
     let kinds = kinds.flat_map(|damage| CONTRASTS.map(|contrast| (damage, contrast)));
     let jobs = kinds
-        .map(|kind| Ok((kind, parts.fork(eye)?)))
+        .map(|kind| Ok((kind, parts.inspector(networks)?)))
         .collect::<Result<Vec<_>, FitError>>()?;
     jobs.into_par_iter()
-        .map(|((damage, contrast), mut eye)| {
+        .map(|((damage, contrast), mut inspector)| {
             Ok(Detectable {
                 damage: damage.name().to_owned(),
                 contrast_percent: contrast,
-                width_px: narrowest(parts, &mut eye, (damage, contrast), seed)?,
+                width_px: narrowest(parts, &mut inspector, (damage, contrast), seed)?,
             })
         })
         .collect()
@@ -51,7 +57,7 @@ pub fn table(parts: &EditedParts<'_>, eye: &Eye, seed: u64) -> Result<Vec<Detect
 /// Halves the range of widths until it is one: wider damage of a kind is seen wherever narrower is.
 fn narrowest(
     parts: &EditedParts<'_>,
-    eye: &mut Eye,
+    inspector: &mut Inspector,
     (kind, contrast): (Damage, i64),
     seed: u64,
 ) -> Result<Option<i64>, FitError> {
@@ -59,7 +65,7 @@ fn narrowest(
     while low < high {
         let middle = (low + high) / 2;
         let planted = (kind, WIDTHS[middle] as f32, contrast as f32 / 100.0);
-        let is_seen = parts.are_rejected(eye, &|frame, part| {
+        let is_seen = parts.are_rejected(inspector, &|frame, part| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream(part.index as u64);
             damage(frame, &part.classes, planted, &mut random);

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::{InputGeometry, Optics};
 
@@ -47,23 +48,24 @@ pub struct Part<'a> {
 
 impl<'a> EditedParts<'a> {
     /// With the networks that look at them.
-    pub fn new(measurement: &'a Measurement<'a>) -> Result<(Self, Eye), FitError> {
+    pub fn new(measurement: &'a Measurement<'a>) -> Result<(Self, Perception), FitError> {
         let fine = measurement.selection.statistics.fine.as_ref();
+        let networks = measurement.trained.seeing(fine, measurement.geometry)?;
         let parts = &measurement.images.validation;
         let count = parts.len().min(PARTS);
         let mut edited = EditedParts {
             measurement,
             accepted: (0..count).map(|i| i * parts.len() / count).collect(),
         };
-        let mut eye = edited.eye(measurement.trained.seeing(fine, measurement.geometry)?);
+        let mut inspector = edited.inspector(&networks)?;
         let mut accepted = Vec::with_capacity(count);
         for part in &edited.accepted {
-            if !edited.is_rejected(&mut eye, *part, &|_, _| {})? {
+            if !edited.is_rejected(&mut inspector, *part, &|_, _| {})? {
                 accepted.push(*part);
             }
         }
         edited.accepted = accepted;
-        Ok((edited, eye))
+        Ok((edited, networks))
     }
 
     /// Nothing can be said where no good part is accepted.
@@ -71,59 +73,59 @@ impl<'a> EditedParts<'a> {
         self.accepted.is_empty()
     }
 
-    /// Another one, to look beside `eye` on another thread.
-    pub fn fork(&self, eye: &Eye) -> Result<Eye, FitError> {
-        Ok(self.eye(eye.perception.fork()?))
-    }
-
-    fn eye(&self, perception: Perception) -> Eye {
-        Eye {
-            perception,
-            scorer: Scorer::new(self.measurement.selection.statistics.clone()),
-            optics: Optics::new(self.measurement.geometry.clone(), None),
-            percept: Percept::empty(),
-        }
+    /// The finished bundle's, for one thread.
+    pub fn inspector(&self, networks: &Perception) -> Result<Inspector, FitError> {
+        let Measurement {
+            selection,
+            geometry,
+            ..
+        } = self.measurement;
+        Ok(Inspector::new(
+            Optics::new((*geometry).clone(), None),
+            networks.fork()?,
+            Scorer::new(selection.statistics.clone()),
+            selection.decision.clone(),
+        ))
     }
 
     /// Whether nine parts in ten are rejected after `edit`.
     pub fn are_rejected(
         &self,
-        eye: &mut Eye,
+        inspector: &mut Inspector,
         edit: &dyn Fn(&mut Frame, &Part<'_>),
     ) -> Result<bool, FitError> {
-        Ok(self.rejected(eye, edit)? * PARTS >= NEARLY_ALL * self.accepted.len())
+        Ok(self.rejected(inspector, edit)? * PARTS >= NEARLY_ALL * self.accepted.len())
     }
 
     /// Whether nine parts in ten are still accepted after `edit`.
     pub fn are_accepted(
         &self,
-        eye: &mut Eye,
+        inspector: &mut Inspector,
         edit: &dyn Fn(&mut Frame, &Part<'_>),
     ) -> Result<bool, FitError> {
-        let accepted = self.accepted.len() - self.rejected(eye, edit)?;
+        let accepted = self.accepted.len() - self.rejected(inspector, edit)?;
         Ok(accepted * PARTS >= NEARLY_ALL * self.accepted.len())
     }
 
     fn rejected(
         &self,
-        eye: &mut Eye,
+        inspector: &mut Inspector,
         edit: &dyn Fn(&mut Frame, &Part<'_>),
     ) -> Result<usize, FitError> {
         let mut rejected = 0;
         for part in &self.accepted {
-            rejected += usize::from(self.is_rejected(eye, *part, edit)?);
+            rejected += usize::from(self.is_rejected(inspector, *part, edit)?);
         }
         Ok(rejected)
     }
 
     fn is_rejected(
         &self,
-        eye: &mut Eye,
+        inspector: &mut Inspector,
         part: usize,
         edit: &dyn Fn(&mut Frame, &Part<'_>),
     ) -> Result<bool, FitError> {
         let Measurement {
-            selection,
             images,
             validation,
             geometry,
@@ -139,17 +141,6 @@ impl<'a> EditedParts<'a> {
             path: &image.path,
         };
         edit(&mut frame, &part);
-        let tensors = eye.optics.tensors(&frame)?;
-        eye.perception.perceive(&tensors, &mut eye.percept)?;
-        let raw = eye.scorer.score(&eye.percept);
-        Ok(selection.decision.judge(&raw).reject)
+        Ok(inspector.inspect(&frame)?.reject)
     }
-}
-
-/// One thread's networks and buffers.
-pub struct Eye {
-    perception: Perception,
-    scorer: Scorer,
-    optics: Optics,
-    percept: Percept,
 }

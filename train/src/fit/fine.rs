@@ -7,12 +7,12 @@ use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::network::fine::{Stack, cells};
 use aecsad_inspect::network::{Encoder, Features};
 use aecsad_inspect::optics::{InputGeometry, Optics};
-use ndarray::{Array2, Axis};
+use ndarray::Axis;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
+use super::on_all_cores::on_all_cores;
 use super::{FitError, stopped};
 use crate::estimators::low_rank;
 
@@ -41,37 +41,24 @@ impl Fine<'_> {
         let used = images.min(IMAGES);
         let chosen: Vec<usize> = (0..used).map(|i| i * images / used.max(1)).collect();
         let encoder = Encoder::load_at(self.encoder, self.size)?;
-        let share = used.div_ceil(rayon::current_num_threads()).max(1);
-        let shares = chosen
-            .chunks(share)
-            .map(|share| Ok((share, encoder.fork()?)))
-            .collect::<Result<Vec<_>, FitError>>()?;
-        let pools: Vec<Result<Vec<Array2<f32>>, FitError>> = shares
-            .into_par_iter()
-            .map(|(share, mut encoder)| {
-                let mut optics = Optics::new(geometry.clone(), None);
-                let mut features = Features::empty();
-                let mut pools = Vec::with_capacity(share.len());
-                for index in share {
-                    stopped(self.cancel)?;
-                    let frame = read(*index)?;
-                    let tensors = optics.tensors(&frame)?;
-                    encoder.encode(tensors.fine.unwrap_or(&[]), &mut features)?;
-                    let stack = Stack::of(&features);
-                    let mut random = ChaCha8Rng::seed_from_u64(seed);
-                    random.set_stream(*index as u64);
-                    let mut order: Vec<usize> = (0..stack.nrows()).collect();
-                    order.shuffle(&mut random);
-                    order.truncate(CELLS);
-                    pools.push(stack.select(Axis(0), &order));
-                }
-                Ok(pools)
-            })
-            .collect();
-        let mut pool = Vec::with_capacity(used);
-        for share in pools {
-            pool.extend(share?);
-        }
+        let worker = || {
+            let optics = Optics::new(geometry.clone(), None);
+            Ok((encoder.fork()?, optics, Features::empty()))
+        };
+        let pool = on_all_cores(used, worker, |at, (encoder, optics, features)| {
+            stopped(self.cancel)?;
+            let index = chosen[at];
+            let frame = read(index)?;
+            let tensors = optics.tensors(&frame)?;
+            encoder.encode(tensors.fine.unwrap_or(&[]), features)?;
+            let stack = Stack::of(features);
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            random.set_stream(index as u64);
+            let mut order: Vec<usize> = (0..stack.nrows()).collect();
+            order.shuffle(&mut random);
+            order.truncate(CELLS);
+            Ok(stack.select(Axis(0), &order))
+        })?;
         Ok(FineStatistics {
             cells: cells(self.size),
             low_rank: low_rank::fit(&pool, RANK),

@@ -1,18 +1,16 @@
 //! How large the fine view is: as large as small damage needs, within the images' own size and the time for a part.
 
 use std::path::Path;
-use std::time::Duration;
 
 use aecsad_inspect::frame::Size;
 use aecsad_inspect::image_files::read_image_of_depth;
-use aecsad_inspect::network::{Encoder, Features, NetworkError};
 use aecsad_program::whole_file;
 
 use super::fine_trial::{Row, Trial, WIDTHS};
+use super::part_time::PartTime;
 use super::precision::Precision;
 use super::{FitError, memory};
 use crate::dataset::Category;
-use crate::networks::ENCODER;
 use crate::progress::stage;
 
 /// What decides the size.
@@ -32,13 +30,8 @@ const STEP: u32 = 32;
 const MOST_PIXELS: f64 = 1_430_000.0;
 /// A longer side up to this is no finer than the whole view.
 const NOT_FINER: u32 = 288;
-/// What int8 takes of the time of float (benches/results).
-const INT8_SHARE: f64 = 0.6;
-/// Milliseconds that branches take for a cell of the fine view: `aecsad bench` of a bundle with 128×128 cells.
-const CELL_MS: f64 = 0.004;
-/// Images that are asked for their size, and runs of the encoder that are timed.
+/// Images that are asked for their size.
 const ASKED: usize = 5;
-const TIMED: usize = 20;
 /// A size whose AUROC is lower by no more than this sees as much: another choice of parts differs by more.
 const AS_GOOD: f64 = 0.01;
 /// In the work folder: the size that was chosen, and by what.
@@ -52,7 +45,7 @@ pub fn choose(
     wanted: FineSize,
     precision: Precision,
     work: &Path,
-    trial: &Trial<'_>,
+    mut trial: Trial<'_>,
 ) -> Result<Option<Size>, FitError> {
     let own = trial.region().map(|region| region.area.size());
     let Some(own) = own.or_else(|| common_size(category)) else {
@@ -71,7 +64,8 @@ pub fn choose(
     if let Some(chosen) = recall(&file, &question, &sizes) {
         return Ok(chosen);
     }
-    let time = Time::measure(precision)?;
+    trial.keep_readable();
+    let time = PartTime::measure(precision)?;
     let in_memory = |size: &&Size| memory::allows(category, **size);
     let in_time = sizes.iter().filter(|size| time.of(**size) <= ms).count();
     // One more than time allows: it shows what that would gain.
@@ -127,7 +121,7 @@ fn recall(file: &Path, question: &str, sizes: &[Size]) -> Option<Option<Size>> {
 }
 
 /// What was chosen and why, with a line for each size.
-fn table(own: Size, chosen: Option<Size>, rows: &[Row], time: &Time, ms: f64) -> Vec<String> {
+fn table(own: Size, chosen: Option<Size>, rows: &[Row], time: &PartTime, ms: f64) -> Vec<String> {
     let mut head = "size       ms a part".to_owned();
     for width in WIDTHS {
         head += &format!("{:>9}", format!("{width} px"));
@@ -202,53 +196,12 @@ fn sized(own: Size, side: u32) -> Option<Size> {
     })
 }
 
-/// What a part takes here.
-struct Time {
-    /// Milliseconds of the encoder for the whole view.
-    whole: f64,
-}
-
-impl Time {
-    fn measure(precision: Precision) -> Result<Self, NetworkError> {
-        let mut encoder = Encoder::load(ENCODER)?;
-        let mut features = Features::empty();
-        let tensor = vec![0.1; 3 * Size::WHOLE.pixels()];
-        encoder.encode(&tensor, &mut features)?;
-        let mut least = f64::INFINITY;
-        for _ in 0..TIMED {
-            let start = processor_time();
-            encoder.encode(&tensor, &mut features)?;
-            least = least.min((processor_time() - start).as_secs_f64() * 1e3);
-        }
-        let share = match precision.signs() {
-            Some(_) => INT8_SHARE,
-            None => 1.0,
-        };
-        Ok(Time {
-            whole: least * share,
-        })
-    }
-
-    /// The whole view, a finer one and what branches make of it.
-    fn of(&self, fine: Size) -> f64 {
-        if fine == Size::WHOLE {
-            return self.whole;
-        }
-        let times = fine.pixels() as f64 / Size::WHOLE.pixels() as f64;
-        let (rows, columns) = aecsad_inspect::network::fine::cells(fine);
-        self.whole * (1.0 + times) + (rows * columns) as f64 * CELL_MS
-    }
-}
-
-/// What this process has used of the processor: a busy machine makes a part wait, not compute for longer.
-fn processor_time() -> Duration {
-    let used = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID);
-    used.map(Duration::from).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use aecsad_inspect::network::Encoder;
+
     use super::*;
+    use crate::networks::ENCODER;
 
     fn own(width: u32, height: u32) -> Vec<(u32, u32)> {
         let sizes = sizes(Size { width, height });
@@ -322,7 +275,7 @@ mod tests {
             size: size(side),
             auroc: [0.5, 0.75, 1.0],
         });
-        let time = Time { whole: 10.0 };
+        let time = PartTime::of_whole(10.0);
         let lines = table(size(512), None, &rows, &time, 50.0);
         assert_eq!(lines.len(), 5);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! What each size of the fine view would see: damage of a few pixels of the images, put on good validation parts, as the
 //! branch for damage ranks it among good ones. It decides how fine a view has to be before the branches are fitted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::Branch;
@@ -14,10 +14,10 @@ use aecsad_inspect::optics::{InputGeometry, Optics, TrainedRegion};
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
-use super::FitError;
 use super::fine::Fine;
+use super::on_all_cores::on_all_cores;
+use super::{FitError, stopped};
 use crate::calibrate::fine_patch;
 use crate::dataset::{Category, read_region};
 use crate::metrics::auroc;
@@ -57,20 +57,17 @@ impl Row {
 }
 
 impl<'a> Trial<'a> {
-    /// Evenly spread images of the category that can be read.
+    /// Evenly spread images of the category.
     pub fn new(
         category: &Category,
         geometry: &'a InputGeometry,
         seed: u64,
         cancel: &'a AtomicBool,
     ) -> Self {
-        let region = geometry.region.as_ref();
         let spread = |paths: &[PathBuf], most: usize| -> Vec<PathBuf> {
             let count = paths.len().min(most);
             let chosen = (0..count).map(|i| paths[i * paths.len() / count].clone());
-            chosen
-                .filter(|path| read_region(path, geometry.bit_depth, region).is_ok())
-                .collect()
+            chosen.collect()
         };
         Trial {
             train: spread(&category.train, TRAIN),
@@ -84,6 +81,14 @@ impl<'a> Trial<'a> {
     /// What of the images is looked at.
     pub fn region(&self) -> Option<&TrainedRegion> {
         self.geometry.region.as_ref()
+    }
+
+    /// Without the images that can't be read: they are named when all are loaded.
+    pub fn keep_readable(&mut self) {
+        let (depth, region) = (self.geometry.bit_depth, self.geometry.region.as_ref());
+        let is_readable = |path: &PathBuf| read_region(path, depth, region).is_ok();
+        self.train.retain(is_readable);
+        self.parts.retain(is_readable);
     }
 
     /// None where too little can be read to say anything.
@@ -103,10 +108,16 @@ impl<'a> Trial<'a> {
             Encoder::load_at(ENCODER, size)?,
             directions.low_rank.clone(),
         );
-        let train: Vec<Vec<Percept>> = self.each(&self.train, &view, &geometry, |frame, eye| {
-            Ok(vec![eye.see(&frame)?])
+        let eye = || {
+            Ok(Eye {
+                view: view.fork()?,
+                optics: Optics::new(geometry.clone(), None),
+            })
+        };
+        let train = on_all_cores(self.train.len(), eye, |index, eye| {
+            stopped(self.cancel)?;
+            eye.see(&read(index)?)
         })?;
-        let train: Vec<Percept> = train.into_iter().flatten().collect();
         let Some(patch) = fine_patch(&train, self.seed) else {
             return Ok(None);
         };
@@ -116,8 +127,9 @@ impl<'a> Trial<'a> {
             ..Statistics::default()
         };
         let statistics = statistics.with(Box::new(patch));
-        let scores: Vec<Vec<f64>> = self.each(&self.parts, &view, &geometry, |frame, eye| {
-            let index = eye.index as u64;
+        let scores = on_all_cores(self.parts.len(), eye, |index, eye| {
+            stopped(self.cancel)?;
+            let frame = self.read(&self.parts[index])?;
             let mut scorer = Scorer::new(statistics.clone());
             let mut score = |frame: &Frame| -> Result<f64, FitError> {
                 let raw = scorer.score(&eye.see(frame)?);
@@ -127,7 +139,7 @@ impl<'a> Trial<'a> {
             for width in WIDTHS {
                 for (stream, kind) in Damage::ALL.into_iter().enumerate() {
                     let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-                    random.set_stream(index * 16 + stream as u64);
+                    random.set_stream(index as u64 * 16 + stream as u64);
                     let mut damaged = frame.clone();
                     let places = mark_ignored(&Array2::zeros((64, 64)), self.region());
                     let planted = (kind, width as f32, CONTRAST);
@@ -154,49 +166,9 @@ impl<'a> Trial<'a> {
         Ok(Some(Row { size, auroc: found }))
     }
 
-    fn read(&self, path: &std::path::Path) -> Result<Frame, FitError> {
+    fn read(&self, path: &Path) -> Result<Frame, FitError> {
         let region = self.geometry.region.as_ref();
         Ok(read_region(path, self.geometry.bit_depth, region)?)
-    }
-
-    /// What `of` makes of each image, in order, on all cores.
-    fn each<T: Send>(
-        &self,
-        paths: &[PathBuf],
-        view: &FineView,
-        geometry: &InputGeometry,
-        of: impl Fn(Frame, &mut Eye) -> Result<T, FitError> + Sync,
-    ) -> Result<Vec<T>, FitError> {
-        let share = paths.len().div_ceil(rayon::current_num_threads()).max(1);
-        let shares = paths
-            .chunks(share)
-            .enumerate()
-            .map(|(number, paths)| {
-                let eye = Eye {
-                    view: view.fork()?,
-                    optics: Optics::new(geometry.clone(), None),
-                    index: number * share,
-                };
-                Ok((paths, eye))
-            })
-            .collect::<Result<Vec<_>, FitError>>()?;
-        let parts: Vec<Result<Vec<T>, FitError>> = shares
-            .into_par_iter()
-            .map(|(paths, mut eye)| {
-                let mut all = Vec::with_capacity(paths.len());
-                for path in paths {
-                    super::stopped(self.cancel)?;
-                    all.push(of(self.read(path)?, &mut eye)?);
-                    eye.index += 1;
-                }
-                Ok(all)
-            })
-            .collect();
-        let mut all = Vec::with_capacity(paths.len());
-        for part in parts {
-            all.extend(part?);
-        }
-        Ok(all)
     }
 }
 
@@ -204,8 +176,6 @@ impl<'a> Trial<'a> {
 struct Eye {
     view: FineView,
     optics: Optics,
-    /// Of the image among all.
-    index: usize,
 }
 
 impl Eye {

@@ -17,7 +17,9 @@ mod known_bad;
 mod labels;
 mod memory;
 mod more_good;
+mod on_all_cores;
 mod pack;
+mod part_time;
 mod perceive;
 mod precision;
 mod proof;
@@ -198,7 +200,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
                 edge.fine_size,
                 options.precision,
                 &options.work,
-                &trial,
+                trial,
             )?
         }
         Networks::Paper(_) => None,
@@ -341,10 +343,10 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
                 geometry: &geometry,
                 cancel,
             };
-            let (parts, eye) = EditedParts::new(&measurement)?;
+            let (parts, networks) = EditedParts::new(&measurement)?;
             (
-                detectability::table(&parts, &eye, options.seed)?,
-                tolerance::table(&parts, &eye)?,
+                detectability::table(&parts, &networks, options.seed)?,
+                tolerance::table(&parts, &networks)?,
             )
         }
         false => (Vec::new(), Vec::new()),

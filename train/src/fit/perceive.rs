@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Features, Percept, Perception};
 use aecsad_inspect::optics::Optics;
-use rayon::prelude::*;
 
 use super::frames::Frames;
+use super::on_all_cores::on_all_cores;
 use super::{FitError, stopped};
 use crate::calibrate::Planted;
 use crate::images::Image;
@@ -66,12 +66,10 @@ impl Observer<'_> {
     /// One percept for each image, in order. `encoded` says that the networks' encoder is the one that gave the images'
     /// features.
     pub fn perceive(&self, images: &[&Image], encoded: bool) -> Result<Vec<Percept>, FitError> {
-        self.each(images.len(), |index, eye| {
-            let image = images[index];
-            Ok(vec![match encoded {
-                true => eye.see_encoded(image, self.frames)?,
-                false => eye.see(&self.frames.read(image)?)?,
-            }])
+        let eye = || self.eye();
+        on_all_cores(images.len(), eye, |index, eye| match encoded {
+            true => eye.see_encoded(images[index], self.frames),
+            false => eye.see(&self.frames.read(images[index])?),
         })
     }
 
@@ -83,7 +81,8 @@ impl Observer<'_> {
         each: usize,
         seed: u64,
     ) -> Result<Vec<Planted>, FitError> {
-        self.each(clean.len(), |index, eye| {
+        let eye = || self.eye();
+        let of_each = on_all_cores(clean.len(), eye, |index, eye| {
             let plants = planted::plant(clean, index, each, seed);
             let seen = plants.into_iter().map(|plant| {
                 Ok(Planted {
@@ -92,43 +91,17 @@ impl Observer<'_> {
                     percept: eye.see(&plant.frame)?,
                 })
             });
-            seen.collect()
-        })
+            seen.collect::<Result<Vec<_>, FitError>>()
+        })?;
+        Ok(of_each.into_iter().flatten().collect())
     }
 
-    /// What `of` makes of each index, in order.
-    fn each<T: Send>(
-        &self,
-        count: usize,
-        of: impl Fn(usize, &mut Eye<'_>) -> Result<Vec<T>, FitError> + Sync,
-    ) -> Result<Vec<T>, FitError> {
-        let share = count.div_ceil(rayon::current_num_threads()).max(1);
-        let shares = (0..count)
-            .step_by(share)
-            .map(|start| {
-                let eye = Eye {
-                    perception: self.perception.fork()?,
-                    optics: Optics::new(self.frames.geometry().clone(), None),
-                    with_features: self.with_features,
-                    cancel: self.cancel,
-                };
-                Ok((start..(start + share).min(count), eye))
-            })
-            .collect::<Result<Vec<_>, FitError>>()?;
-        let parts: Vec<Result<Vec<T>, FitError>> = shares
-            .into_par_iter()
-            .map(|(indices, mut eye)| {
-                let mut all = Vec::new();
-                for index in indices {
-                    all.extend(of(index, &mut eye)?);
-                }
-                Ok(all)
-            })
-            .collect();
-        let mut all = Vec::with_capacity(count);
-        for part in parts {
-            all.extend(part?);
-        }
-        Ok(all)
+    fn eye(&self) -> Result<Eye<'_>, FitError> {
+        Ok(Eye {
+            perception: self.perception.fork()?,
+            optics: Optics::new(self.frames.geometry().clone(), None),
+            with_features: self.with_features,
+            cancel: self.cancel,
+        })
     }
 }

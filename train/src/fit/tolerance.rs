@@ -4,12 +4,14 @@
 use std::fmt::Write;
 
 use aecsad_inspect::frame::Frame;
+use aecsad_inspect::inspector::Inspector;
+use aecsad_inspect::network::Perception;
 use image::{RgbImage, imageops};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::FitError;
-use super::edited_parts::{EditedParts, Eye, Part};
+use super::edited_parts::{EditedParts, Part};
 use crate::screening::encodings::as_jpeg;
 
 /// A change in steps from small to large.
@@ -74,20 +76,20 @@ pub struct Tolerated {
 }
 
 /// A row for each change; none where no good part is accepted.
-pub fn table(parts: &EditedParts<'_>, eye: &Eye) -> Result<Vec<Tolerated>, FitError> {
+pub fn table(parts: &EditedParts<'_>, networks: &Perception) -> Result<Vec<Tolerated>, FitError> {
     if parts.is_empty() {
         return Ok(Vec::new());
     }
     let jobs = CHANGES
         .iter()
-        .map(|change| Ok((change, parts.fork(eye)?)))
+        .map(|change| Ok((change, parts.inspector(networks)?)))
         .collect::<Result<Vec<_>, FitError>>()?;
     jobs.into_par_iter()
-        .map(|(change, mut eye)| {
+        .map(|(change, mut inspector)| {
             Ok(Tolerated {
                 change: change.name.to_owned(),
                 unit: change.unit.to_owned(),
-                up_to: furthest(parts, &mut eye, change)?,
+                up_to: furthest(parts, &mut inspector, change)?,
             })
         })
         .collect()
@@ -96,13 +98,13 @@ pub fn table(parts: &EditedParts<'_>, eye: &Eye) -> Result<Vec<Tolerated>, FitEr
 /// Step by step: a change may be harmless again where it is large, which is chance.
 fn furthest(
     parts: &EditedParts<'_>,
-    eye: &mut Eye,
+    inspector: &mut Inspector,
     change: &Change,
 ) -> Result<Option<f64>, FitError> {
     let mut furthest = None;
     for step in change.steps {
         let edit = |frame: &mut Frame, part: &Part<'_>| (change.apply)(frame, part, *step);
-        if !parts.are_accepted(eye, &edit)? {
+        if !parts.are_accepted(inspector, &edit)? {
             break;
         }
         furthest = Some(*step);
