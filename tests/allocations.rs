@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aecsad::camera::pixel_format::{self, PixelFormat, YuvEncoding};
-use aecsad::camera::{Camera, Capture, Faults, Parts, Trigger};
+use aecsad::camera::{Camera, Capture, Faults, Trigger, TriggeredCamera};
 use aecsad::line::{Conveyor, FirePoint, Policies, Travel};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
 use aecsad::station::{Judge, JudgeError, Station};
@@ -150,7 +150,7 @@ fn a_warm_station_allocates_nothing_for_a_frame() {
         buffer: vec![100; 128 * 48],
         taken: 0,
     };
-    let mut source = Parts::new(Box::new(still), Trigger::EachFrame);
+    let mut source = TriggeredCamera::new(Box::new(still), Trigger::EachFrame);
     let (mut judge, mut rejector) = (EveryThird::default(), Prompt::default());
     let station = Station {
         source: &mut source,

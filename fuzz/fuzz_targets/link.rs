@@ -2,10 +2,10 @@
 //! receives in order it does.
 #![no_main]
 
-use aecsad_link::{Actuator, Decoder, Envelope, FromActuator, ToActuator};
+use aecsad_link::{Actuator, FrameDecoder, Envelope, FromActuator, ToActuator};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let (mut to, mut from) = (Decoder::new(), Decoder::new());
+    let (mut to, mut from) = (FrameDecoder::new(), FrameDecoder::new());
     let mut actuator = Actuator::new();
     for (now_us, byte) in bytes.iter().enumerate() {
         let now_us = now_us as u64 * 997;

@@ -207,12 +207,12 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
         why,
     };
     // A bundle of an earlier version has no column for a newer branch, and does not use that branch.
-    let voices = inspector.decision().voices.clone();
+    let branches = inspector.decision().branches.clone();
     let raw_scores = arrays
         .get::<f32>(RAW)
         .and_then(|raw| raw.view().into_dimensionality::<Ix2>().ok())
         .filter(|raw| {
-            raw.nrows() == count && voices.iter().all(|v| (v.branch as usize) < raw.ncols())
+            raw.nrows() == count && branches.iter().all(|v| (v.branch as usize) < raw.ncols())
         })
         .ok_or_else(|| incomplete(format!("`{RAW}` doesn't fit {count} images")))?;
     let scores = arrays
@@ -224,8 +224,11 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
     for (index, image) in images.enumerate() {
         let (image, frame) = image?;
         let found = Scores::of(&frame, inspector)?;
-        let pair = |(voice, (branch, _, z)): (&crate::decision::Voice, &(Branch, f32, f32))| {
-            let expected = voice.z.apply(raw_scores[[index, *branch as usize]]);
+        let pair = |(weighted, (branch, _, z)): (
+            &crate::decision::WeightedBranch,
+            &(Branch, f32, f32),
+        )| {
+            let expected = weighted.z.apply(raw_scores[[index, *branch as usize]]);
             (
                 *branch,
                 Pair {
@@ -240,7 +243,7 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
                 expected: scores[index],
                 found: found.score,
             },
-            branches: voices.iter().zip(&found.branches).map(pair).collect(),
+            branches: branches.iter().zip(&found.branches).map(pair).collect(),
         });
     }
     Ok(Comparison {

@@ -14,7 +14,7 @@ use crate::bundle::{Bundle, BundleError, Manifest, Trust};
 use crate::decision::conformal::Conformal;
 use crate::decision::planted_scores::PlantedScores;
 use crate::decision::trimmed_z::TrimmedZ;
-use crate::decision::{Decision, Voice};
+use crate::decision::{Decision, WeightedBranch};
 pub use crate::decision::{Limits, Stages, Verdict};
 use crate::frame::Frame;
 use crate::network::fine::cells;
@@ -79,15 +79,15 @@ impl Inspector {
             .ok_or_else(|| statistics_error(StatisticsError::Missing(CALIBRATION.into())))?;
         let manifest = &bundle.manifest;
         let decision = Decision {
-            voices: voices(manifest),
+            branches: branches(manifest),
             threshold: manifest.threshold.value,
             calibration: Conformal::new(calibration.iter().copied().collect()),
         };
         let planted = arrays.get::<f32>(PLANTED).cloned();
         let planted = planted.and_then(|z| z.into_dimensionality().ok());
         let planted = planted.and_then(|z| PlantedScores::new(z, &decision));
-        let voices = decision.voices.iter().map(|voice| voice.branch);
-        if let Some(branch) = voices.into_iter().find(|branch| !statistics.has(*branch)) {
+        let branches = decision.branches.iter().map(|weighted| weighted.branch);
+        if let Some(branch) = branches.into_iter().find(|branch| !statistics.has(*branch)) {
             return Err(statistics_error(StatisticsError::Branch(branch)));
         }
         let has = |name: &str| manifest.entries.iter().any(|e| e.path == name);
@@ -227,10 +227,10 @@ impl Inspector {
     }
 }
 
-fn voices(manifest: &Manifest) -> heapless::Vec<Voice, { Branch::ALL.len() }> {
+fn branches(manifest: &Manifest) -> heapless::Vec<WeightedBranch, { Branch::ALL.len() }> {
     let on = manifest.branches.iter().filter(|b| b.on && b.weight > 0.0);
     on.take(Branch::ALL.len())
-        .map(|b| Voice {
+        .map(|b| WeightedBranch {
             branch: b.name,
             weight: b.weight,
             z: TrimmedZ {

@@ -24,7 +24,7 @@ const LEAST_TEXTURE: f64 = 4.0;
 
 /// Block means of a picture, computed once for all comparisons.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct BlockMeans {
     /// Blocks in a row.
     columns: usize,
     /// The mean of each block in grey levels.
@@ -37,7 +37,7 @@ pub struct View {
     projections: Projections,
 }
 
-impl View {
+impl BlockMeans {
     pub fn of(frame: &Frame) -> Self {
         let (width, height) = (frame.width as usize, frame.height as usize);
         let side = BLOCK.min(width.min(height)).max(1);
@@ -59,7 +59,7 @@ impl View {
             let squares = blocks.iter().map(|b: &[f64; 3]| (b[c] - mean[c]).powi(2));
             (squares.sum::<f64>() / count).sqrt()
         });
-        View {
+        BlockMeans {
             columns,
             blocks,
             mean,
@@ -68,7 +68,7 @@ impl View {
         }
     }
 
-    /// Whether `frame`, of which this is the view, shows no structure: a cap on the lens, a blown-out exposure, one
+    /// Whether `frame`, of which these are the block means, shows no structure: a cap on the lens, a blown-out exposure, one
     /// colour.
     pub fn shows_nothing(&self, frame: &Frame) -> bool {
         let shading = self.shading();
@@ -88,8 +88,8 @@ impl View {
         root_mean_square(pixels) <= LEAST_TEXTURE
     }
 
-    /// Whether two pictures, with their views, show the same part, be it a few pixels off.
-    pub fn same_part(&self, own: &Frame, other: &View, others: &Frame) -> bool {
+    /// Whether two pictures, with their block means, show the same part, be it a few pixels off.
+    pub fn same_part(&self, own: &Frame, other: &BlockMeans, others: &Frame) -> bool {
         if (own.width, own.height) != (others.width, others.height) {
             return false;
         }
@@ -100,10 +100,10 @@ impl View {
             return false;
         };
         let (own, others) = shift.overlap(own, others);
-        View::of(&own).same_in_place(&own, &View::of(&others), &others)
+        BlockMeans::of(&own).same_in_place(&own, &BlockMeans::of(&others), &others)
     }
 
-    fn same_in_place(&self, own: &Frame, other: &View, others: &Frame) -> bool {
+    fn same_in_place(&self, own: &Frame, other: &BlockMeans, others: &Frame) -> bool {
         let gain: [f64; 3] = std::array::from_fn(|c| match other.contrast[c] > 0.0 {
             true => (self.contrast[c] / other.contrast[c]).clamp(1.0 / MOST_GAIN, MOST_GAIN),
             false => 1.0,
@@ -161,7 +161,7 @@ impl View {
 ///
 /// Only the latest few pictures are compared, which is enough for a burst or a standing belt and bounds the memory.
 pub struct Distinct {
-    latest: std::collections::VecDeque<(View, Frame)>,
+    latest: std::collections::VecDeque<(BlockMeans, Frame)>,
 }
 
 impl Distinct {
@@ -174,18 +174,18 @@ impl Distinct {
     }
 
     /// Whether `frame` shows another part than each of the latest pictures; if so it is stored.
-    pub fn is_new(&mut self, view: View, frame: &Frame) -> bool {
+    pub fn is_new(&mut self, blocks: BlockMeans, frame: &Frame) -> bool {
         if self
             .latest
             .iter()
-            .any(|(seen, picture)| seen.same_part(picture, &view, frame))
+            .any(|(seen, picture)| seen.same_part(picture, &blocks, frame))
         {
             return false;
         }
         if self.latest.len() == Self::KEPT {
             self.latest.pop_front();
         }
-        self.latest.push_back((view, frame.clone()));
+        self.latest.push_back((blocks, frame.clone()));
         true
     }
 }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn same(a: &Frame, b: &Frame) -> bool {
-        View::of(a).same_part(a, &View::of(b), b)
+        BlockMeans::of(a).same_part(a, &BlockMeans::of(b), b)
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
         let mut distinct = Distinct::new();
         let mut new = |left, seed| {
             let frame = picture(left, 2.0, seed);
-            distinct.is_new(View::of(&frame), &frame)
+            distinct.is_new(BlockMeans::of(&frame), &frame)
         };
         let found: Vec<bool> = (0..9)
             .map(|i| new(20 + 10 * (i / 3) + i % 3, i as u64))
@@ -353,9 +353,9 @@ mod tests {
             plain(255.0, 0.0, 1.0),
             plain(90.0, 0.5, 2.0),
         ] {
-            assert!(View::of(&frame).shows_nothing(&frame));
+            assert!(BlockMeans::of(&frame).shows_nothing(&frame));
         }
         let part = picture(20, 2.0, 7);
-        assert!(!View::of(&part).shows_nothing(&part));
+        assert!(!BlockMeans::of(&part).shows_nothing(&part));
     }
 }

@@ -49,21 +49,21 @@ pub fn encode<'a, M: Serialize>(
 }
 
 /// Finds messages in a stream of bytes.
-pub struct Decoder {
+pub struct FrameDecoder {
     bytes: [u8; MAX_FRAME],
     length: usize,
     overlong: bool,
 }
 
-impl Default for Decoder {
+impl Default for FrameDecoder {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Decoder {
+impl FrameDecoder {
     pub const fn new() -> Self {
-        Decoder {
+        FrameDecoder {
             bytes: [0; MAX_FRAME],
             length: 0,
             overlong: false,
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn received(decoder: &mut Decoder, bytes: &[u8]) -> Vec<Result<Message, FrameError>> {
+    fn received(decoder: &mut FrameDecoder, bytes: &[u8]) -> Vec<Result<Message, FrameError>> {
         bytes.iter().filter_map(|&b| decoder.push(b)).collect()
     }
 
@@ -196,7 +196,7 @@ mod tests {
                 },
             };
             let mut out = [0; MAX_FRAME];
-            let mut decoder = Decoder::new();
+            let mut decoder = FrameDecoder::new();
             let arrived = encode(&sent, &mut out).unwrap().iter();
             let arrived: Vec<_> = arrived.filter_map(|&b| decoder.push(b)).collect();
             assert_eq!(arrived, [Ok(sent)]);
@@ -216,7 +216,7 @@ mod tests {
         for message in &sent {
             wire.extend_from_slice(encode(message, &mut [0; MAX_FRAME]).unwrap());
         }
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         let mut arrived = Vec::new();
         let mut rest = wire.as_slice();
         while !rest.is_empty() {
@@ -231,7 +231,7 @@ mod tests {
     fn the_message_after_garbage_arrives() {
         let mut rng = fastrand::Rng::with_seed(2);
         for _ in 0..2_000 {
-            let mut decoder = Decoder::new();
+            let mut decoder = FrameDecoder::new();
             let mut garbage = [0; 300];
             rng.fill(&mut garbage);
             received(&mut decoder, &garbage[..rng.usize(..300)]);
@@ -258,7 +258,7 @@ mod tests {
                     wire[at] ^= 1 << rng.u8(..8);
                 }
             }
-            for arrived in received(&mut Decoder::new(), &wire) {
+            for arrived in received(&mut FrameDecoder::new(), &wire) {
                 match arrived {
                     Ok(arrived) => assert_eq!(arrived, message),
                     Err(_) => refused += 1,
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn an_endless_frame_is_bounded_and_costs_only_itself() {
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         for _ in 0..100_000 {
             assert_eq!(decoder.push::<Message>(7), None);
         }

@@ -11,7 +11,7 @@ mod frame;
 mod product;
 
 pub use actuator::{Actuator, LATE_US, MAX_DELAY_US, MAX_PULSE_US, MAX_SCHEDULED, OutputEdge};
-pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
+pub use frame::{FrameDecoder, FrameError, MAX_FRAME, encode};
 pub use product::{MAX_PRODUCT, ProductName};
 
 use serde::{Deserialize, Serialize};

@@ -13,36 +13,36 @@ static KEPT: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
 
 /// A path on the command line whose file is read. From its being named on, no output is written over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input(PathBuf);
+pub struct InputPath(PathBuf);
 
-impl Input {
+impl InputPath {
     /// A default, which is not read where another path is named.
     pub fn unless_named(path: PathBuf) -> Self {
-        Input(path)
+        InputPath(path)
     }
 }
 
-impl From<OsString> for Input {
+impl From<OsString> for InputPath {
     fn from(path: OsString) -> Self {
         let path = PathBuf::from(path);
         keep(&path);
-        Input(path)
+        InputPath(path)
     }
 }
 
-impl From<Input> for OsString {
-    fn from(input: Input) -> Self {
+impl From<InputPath> for OsString {
+    fn from(input: InputPath) -> Self {
         input.0.into()
     }
 }
 
-impl From<Input> for PathBuf {
-    fn from(input: Input) -> Self {
+impl From<InputPath> for PathBuf {
+    fn from(input: InputPath) -> Self {
         input.0
     }
 }
 
-impl Deref for Input {
+impl Deref for InputPath {
     type Target = Path;
 
     fn deref(&self) -> &Path {
@@ -50,7 +50,7 @@ impl Deref for Input {
     }
 }
 
-impl AsRef<Path> for Input {
+impl AsRef<Path> for InputPath {
     fn as_ref(&self) -> &Path {
         &self.0
     }

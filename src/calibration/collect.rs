@@ -1,9 +1,9 @@
 //! Collects the good parts of a calibration from a line's frames, each part once, without empty pictures.
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::likeness::{Distinct, View};
+use aecsad_inspect::likeness::{BlockMeans, Distinct};
 
-use super::{CalibrationError, Sample};
+use super::{CalibrationError, CalibrationPart};
 
 /// After this many empty pictures at the start the calibration ends.
 const BLANK_AT_START: usize = 5;
@@ -27,7 +27,7 @@ pub struct StrangePart {
 /// The collected parts, and counts of the pictures left out.
 #[derive(Default)]
 pub struct CollectedParts {
-    pub samples: Vec<Sample>,
+    pub samples: Vec<CalibrationPart>,
     /// Pictures of parts that had been seen already.
     pub repeats: usize,
     /// Pictures without structure.
@@ -54,18 +54,18 @@ impl CollectedParts {
     pub fn add(
         &mut self,
         frame: &Frame,
-        sample: Sample,
+        sample: CalibrationPart,
         score: f32,
     ) -> Result<(), CalibrationError> {
-        let view = View::of(frame);
-        if view.shows_nothing(frame) {
+        let blocks = BlockMeans::of(frame);
+        if blocks.shows_nothing(frame) {
             self.blank += 1;
             return match self.samples.is_empty() && self.blank >= BLANK_AT_START {
                 true => Err(self.shows_nothing()),
                 false => Ok(()),
             };
         }
-        if !self.keep_duplicates && !self.distinct.is_new(view, frame) {
+        if !self.keep_duplicates && !self.distinct.is_new(blocks, frame) {
             self.repeats += 1;
             let most = REPEATS_AT_START + REPEATS_FOR_EACH * self.samples.len();
             return match self.repeats > most {

@@ -38,11 +38,11 @@ pub enum CalibrationError {
         own: Caught,
     },
     #[error(
-        "the parts don't look like this bundle's product, by {strange} of {voices} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens"
+        "the parts don't look like this bundle's product, by {strange} of {branches} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens"
     )]
     WrongProduct {
         strange: usize,
-        voices: usize,
+        branches: usize,
         worst: Branch,
         off: f64,
     },

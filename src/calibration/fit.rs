@@ -8,7 +8,7 @@ use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::outliers;
 use aecsad_inspect::decision::planted_scores::{Caught, PlantedScores};
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
-use aecsad_inspect::decision::{Decision, Voice};
+use aecsad_inspect::decision::{Decision, WeightedBranch};
 
 use super::{BranchScale, Calibration, CalibrationError};
 
@@ -20,7 +20,7 @@ const STRANGE: f64 = 12.0;
 const MOVED_SHARE: f64 = 0.05;
 const TURNED_DEGREES: f64 = 4.0;
 /// The raw scores and the pose of one good part.
-pub struct Sample {
+pub struct CalibrationPart {
     pub raw: RawScores,
     pub pose: Pose,
 }
@@ -48,11 +48,11 @@ pub const OUTLIER_OF: usize = 10;
 
 /// Indices of the samples that lie far off all others. Samples that can't be scored are not included. Outliers widen the
 /// scale that the others are measured by, so the rest is checked again until none is far off.
-pub fn outliers(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
+pub fn outliers(decision: &Decision, samples: &[CalibrationPart]) -> Vec<usize> {
     let mut kept = usable(decision, samples);
     let mut far = Vec::new();
     loop {
-        let of_kept: Vec<&Sample> = kept.iter().map(|i| &samples[*i]).collect();
+        let of_kept: Vec<&CalibrationPart> = kept.iter().map(|i| &samples[*i]).collect();
         let scores = scores(&rescaled(decision, &of_kept), &of_kept);
         let limit = outliers::limit(&scores, outliers::FAR).unwrap_or(f32::INFINITY);
         let before = far.len();
@@ -70,22 +70,22 @@ pub fn outliers(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
     }
 }
 
-fn usable(decision: &Decision, samples: &[Sample]) -> Vec<usize> {
+fn usable(decision: &Decision, samples: &[CalibrationPart]) -> Vec<usize> {
     let whole = |sample: &usize| {
         let raw = &samples[*sample].raw;
-        let mut voices = decision.voices.iter();
-        voices.all(|voice| raw[voice.branch as usize].is_some_and(f32::is_finite))
+        let mut branches = decision.branches.iter();
+        branches.all(|weighted| raw[weighted.branch as usize].is_some_and(f32::is_finite))
     };
     (0..samples.len()).filter(whole).collect()
 }
 
 /// The decision with the scale of these parts. A branch with the same score for all of them keeps the bundle's deviation.
-fn rescaled(decision: &Decision, samples: &[&Sample]) -> Decision {
+fn rescaled(decision: &Decision, samples: &[&CalibrationPart]) -> Decision {
     let mut fitted = decision.clone();
-    for voice in &mut fitted.voices {
-        let column = column(samples, voice.branch);
-        let own = voice.z.std;
-        voice.z = TrimmedZ::fit(&column).unwrap_or_else(|| TrimmedZ {
+    for weighted in &mut fitted.branches {
+        let column = column(samples, weighted.branch);
+        let own = weighted.z.std;
+        weighted.z = TrimmedZ::fit(&column).unwrap_or_else(|| TrimmedZ {
             mean: median(column.into_iter().map(f64::from).collect()) as f32,
             std: own,
         });
@@ -93,7 +93,7 @@ fn rescaled(decision: &Decision, samples: &[&Sample]) -> Decision {
     fitted
 }
 
-fn scores(decision: &Decision, samples: &[&Sample]) -> Vec<f32> {
+fn scores(decision: &Decision, samples: &[&CalibrationPart]) -> Vec<f32> {
     let scores = samples
         .iter()
         .map(|sample| decision.judge(&sample.raw).score);
@@ -105,7 +105,7 @@ impl Calibration {
     /// all others are left out unless `keep_outliers`.
     pub fn fit(
         bundle: &Bundled<'_>,
-        samples: &[Sample],
+        samples: &[CalibrationPart],
         rate: f64,
         keep_outliers: bool,
     ) -> Result<Fit, CalibrationError> {
@@ -126,7 +126,7 @@ impl Calibration {
             });
         }
         kept.retain(|sample| !left_out.contains(sample));
-        let kept: Vec<&Sample> = kept.into_iter().map(|sample| &samples[sample]).collect();
+        let kept: Vec<&CalibrationPart> = kept.into_iter().map(|sample| &samples[sample]).collect();
         refuse_moved(&kept)?;
         refuse_strange(decision, &kept)?;
         let mut fitted = rescaled(decision, &kept);
@@ -153,10 +153,10 @@ impl Calibration {
                 own,
             });
         }
-        let branches = fitted.voices.iter().map(|voice| BranchScale {
-            name: voice.branch,
-            mean: voice.z.mean,
-            std: voice.z.std,
+        let branches = fitted.branches.iter().map(|weighted| BranchScale {
+            name: weighted.branch,
+            mean: weighted.z.mean,
+            std: weighted.z.std,
         });
         let calibration = Calibration {
             bundle: bundle.identity.into(),
@@ -175,7 +175,7 @@ impl Calibration {
     }
 }
 
-fn column(samples: &[&Sample], branch: Branch) -> Vec<f32> {
+fn column(samples: &[&CalibrationPart], branch: Branch) -> Vec<f32> {
     samples
         .iter()
         .filter_map(|s| s.raw[branch as usize])
@@ -187,7 +187,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     quantile(&values, 0.5)
 }
 
-fn refuse_moved(samples: &[&Sample]) -> Result<(), CalibrationError> {
+fn refuse_moved(samples: &[&CalibrationPart]) -> Result<(), CalibrationError> {
     let of_poses = |value: fn(&Pose) -> f32| {
         median(samples.iter().map(|s| f64::from(value(&s.pose))).collect())
     };
@@ -203,14 +203,17 @@ fn refuse_moved(samples: &[&Sample]) -> Result<(), CalibrationError> {
     Ok(())
 }
 
-fn refuse_strange(decision: &Decision, samples: &[&Sample]) -> Result<(), CalibrationError> {
-    let off = |voice: &Voice| {
-        let z = column(samples, voice.branch)
+fn refuse_strange(
+    decision: &Decision,
+    samples: &[&CalibrationPart],
+) -> Result<(), CalibrationError> {
+    let off = |weighted: &WeightedBranch| {
+        let z = column(samples, weighted.branch)
             .into_iter()
-            .map(|s| f64::from(voice.z.apply(s)));
-        (voice.branch, median(z.collect()))
+            .map(|s| f64::from(weighted.z.apply(s)));
+        (weighted.branch, median(z.collect()))
     };
-    let off: Vec<(Branch, f64)> = decision.voices.iter().map(off).collect();
+    let off: Vec<(Branch, f64)> = decision.branches.iter().map(off).collect();
     let strange = off.iter().filter(|(_, off)| *off > STRANGE).count();
     let Some(&(worst, most)) = off.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
         return Ok(());
@@ -221,7 +224,7 @@ fn refuse_strange(decision: &Decision, samples: &[&Sample]) -> Result<(), Calibr
     if strange * 2 > off.len() {
         return Err(CalibrationError::WrongProduct {
             strange,
-            voices: off.len(),
+            branches: off.len(),
             worst,
             off: most,
         });
@@ -239,7 +242,7 @@ mod tests {
     const BRANCHES: [Branch; 3] = [Branch::Layout, Branch::Position, Branch::Pooled];
 
     fn decision() -> Decision {
-        let voice = |branch| Voice {
+        let weighted = |branch| WeightedBranch {
             branch,
             weight: 1.0,
             z: TrimmedZ {
@@ -248,26 +251,26 @@ mod tests {
             },
         };
         Decision {
-            voices: BRANCHES.into_iter().map(voice).collect(),
+            branches: BRANCHES.into_iter().map(weighted).collect(),
             threshold: 9.0,
             calibration: Conformal::new(vec![0.0]),
         }
     }
 
     /// Good parts whose scores lie `off` above the bundle's, by branch.
-    fn samples(count: usize, off: [f32; 3], pose: &Pose) -> Vec<Sample> {
+    fn samples(count: usize, off: [f32; 3], pose: &Pose) -> Vec<CalibrationPart> {
         let mut rng = fastrand::Rng::with_seed(5);
         let sample = |_| {
             let mut raw: RawScores = Default::default();
             for (branch, off) in BRANCHES.into_iter().zip(off) {
                 raw[branch as usize] = Some(10.0 + off + rng.f32() * 2.0);
             }
-            Sample { raw, pose: *pose }
+            CalibrationPart { raw, pose: *pose }
         };
         (0..count).map(sample).collect()
     }
 
-    fn fit(samples: &[Sample]) -> Result<Fit, CalibrationError> {
+    fn fit(samples: &[CalibrationPart]) -> Result<Fit, CalibrationError> {
         let bundle = Bundled {
             identity: "bottle 3",
             decision: &decision(),

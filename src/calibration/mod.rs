@@ -11,7 +11,7 @@ use std::path::Path;
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::trimmed_z::TrimmedZ;
-use aecsad_inspect::decision::{Decision, Voice};
+use aecsad_inspect::decision::{Decision, WeightedBranch};
 use aecsad_inspect::inspector::Inspector;
 use aecsad_program::text_file::{self, TextError};
 use aecsad_program::whole_file::WholeFile;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ownership::share_file;
 pub use error::CalibrationError;
-pub use fit::{Bundled, FEWEST, Fit, OUTLIER_OF, Sample, outliers};
+pub use fit::{Bundled, CalibrationPart, FEWEST, Fit, OUTLIER_OF, outliers};
 
 /// The largest calibration file.
 const MAX_BYTES: u64 = 4 << 20;
@@ -52,25 +52,25 @@ pub struct BranchScale {
 impl Calibration {
     /// The bundle's decision with this station's scale and threshold.
     pub fn apply(&self, decision: &Decision) -> Option<Decision> {
-        let rescaled = |voice: &Voice| {
-            let scale = self.branches.iter().find(|b| b.name == voice.branch)?;
+        let rescaled = |weighted: &WeightedBranch| {
+            let scale = self.branches.iter().find(|b| b.name == weighted.branch)?;
             let usable = scale.mean.is_finite() && scale.std.is_finite() && scale.std > 0.0;
-            usable.then_some(Voice {
+            usable.then_some(WeightedBranch {
                 z: TrimmedZ {
                     mean: scale.mean,
                     std: scale.std,
                 },
-                ..*voice
+                ..*weighted
             })
         };
-        let voices = decision
-            .voices
+        let branches = decision
+            .branches
             .iter()
             .map(rescaled)
             .collect::<Option<_>>()?;
         let usable = self.threshold.is_finite() && self.scores.iter().all(|s| s.is_finite());
         usable.then(|| Decision {
-            voices,
+            branches,
             threshold: self.threshold,
             calibration: Conformal::new(self.scores.clone()),
         })

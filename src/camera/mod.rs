@@ -4,10 +4,10 @@
 mod error;
 mod flat_field;
 mod paced_folder;
-mod parts;
 pub mod pixel_format;
 pub mod presence;
 pub mod sensor;
+mod triggered_camera;
 pub mod v4l2;
 
 use aecsad_inspect::frame::Frame;
@@ -15,7 +15,7 @@ use aecsad_inspect::frame::Frame;
 pub use error::CameraError;
 pub use flat_field::{FlatField, Flattened};
 pub use paced_folder::PacedFolder;
-pub use parts::{Camera, Capture, Parts, SensorTrigger, Trigger};
+pub use triggered_camera::{Camera, Capture, SensorTrigger, Trigger, TriggeredCamera};
 
 /// What a source saw since the last call.
 #[derive(Debug)]

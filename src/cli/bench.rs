@@ -13,7 +13,7 @@ use aecsad_inspect::image_files::read_image_by_content;
 use aecsad_inspect::inspector::{Inspector, Verdict};
 use aecsad_inspect::network::Team;
 use aecsad_inspect::optics::Sight;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use clap::Args;
 use serde::Serialize;
 
@@ -35,10 +35,10 @@ pub enum BenchError {
 pub struct BenchArgs {
     /// The bundle
     #[arg(long, value_name = "FILE")]
-    pub bundle: Input,
+    pub bundle: InputPath,
     /// Images to judge, over and over; the bundle's golden images if not given
     #[arg(long, value_name = "DIR")]
-    pub images: Option<Input>,
+    pub images: Option<InputPath>,
     /// How many frames are measured
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub frames: u32,

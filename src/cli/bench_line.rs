@@ -12,7 +12,7 @@ use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::decision::trimmed_z::quantile;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, Verdict};
-use aecsad_link::{Actuator, Decoder, Envelope, MAX_FRAME, ToActuator, encode};
+use aecsad_link::{Actuator, Envelope, FrameDecoder, MAX_FRAME, ToActuator, encode};
 use serialport::{SerialPort, TTYPort};
 
 use crate::camera::{FrameSource, SourceEvent};
@@ -176,7 +176,7 @@ impl Judge for Noting<'_> {
 /// Plays the actuator and records when each part's reject first arrived.
 fn listen(mut port: TTYPort, stop: &AtomicBool, greeted: &AtomicBool) -> Vec<(u32, Instant)> {
     let start = Instant::now();
-    let (mut actuator, mut decoder) = (Actuator::new(), Decoder::new());
+    let (mut actuator, mut decoder) = (Actuator::new(), FrameDecoder::new());
     let mut arrived: Vec<(u32, Instant)> = Vec::new();
     let mut bytes = [0; 256];
     let clock_us = || start.elapsed().as_micros() as u64;

@@ -12,7 +12,7 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::network::Team;
 use aecsad_program::counted;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::note;
 use aecsad_program::timestamp::timestamp;
 use aecsad_program::whole_file;
@@ -23,7 +23,7 @@ use super::contact_sheet::{self, Tile};
 use super::findings::unwritable;
 use super::{print_lines, say_station_file, station_file, stop_on_signal};
 use crate::calibration::collect::CollectedParts;
-use crate::calibration::{self, Bundled, Calibration, FEWEST, Fit, Sample};
+use crate::calibration::{self, Bundled, Calibration, CalibrationPart, FEWEST, Fit};
 use crate::camera::SourceEvent;
 use crate::cli::error::Result;
 use crate::ownership::{create_folder, folder_of};
@@ -35,7 +35,7 @@ use crate::station::{StationError, expectation};
 pub struct CalibrateArgs {
     /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: Input,
+    pub config: InputPath,
     /// How many good parts to look at; as many as the false-reject rate needs if not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(FEWEST as i64..=100_000))]
     pub parts: Option<u32>,
@@ -164,7 +164,7 @@ fn gather(
                 let raw = inspector.raw_scores(&frame)?;
                 let score = inspector.decision().judge(&raw).score;
                 let pose = inspector.pose();
-                parts.add(&inspector.seen(), Sample { raw, pose }, score)?;
+                parts.add(&inspector.seen(), CalibrationPart { raw, pose }, score)?;
                 bar.set_position(parts.samples.len() as u64);
             }
             Some(SourceEvent::NoFrame(error) | SourceEvent::Blind(error)) => {
@@ -224,13 +224,18 @@ fn report(parts: &CollectedParts, fit: &Fit, own: &Decision, sheet: &Path) -> St
     }
     let _ = writeln!(text, "{:10} {:>19} {:>19}", "branch", "in training", "here");
     let scale = |z: TrimmedZ| format!("{:.3} ± {:.3}", z.mean, z.std);
-    for (voice, here) in own.voices.iter().zip(&calibration.branches) {
+    for (weighted, here) in own.branches.iter().zip(&calibration.branches) {
         let here = TrimmedZ {
             mean: here.mean,
             std: here.std,
         };
-        let name = voice.branch.to_string();
-        let _ = writeln!(text, "{name:10} {:>19} {:>19}", scale(voice.z), scale(here));
+        let name = weighted.branch.to_string();
+        let _ = writeln!(
+            text,
+            "{name:10} {:>19} {:>19}",
+            scale(weighted.z),
+            scale(here)
+        );
     }
     let _ = writeln!(
         text,

@@ -8,7 +8,7 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::read_image_by_content;
 use aecsad_inspect::network::Team;
 use aecsad_program::counted;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print_line;
 use clap::Args;
 
@@ -35,7 +35,7 @@ const FINE_ENOUGH: Duration = Duration::from_millis(1);
 pub struct CheckArgs {
     /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: Input,
+    pub config: InputPath,
 }
 
 pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print_line;
 use aecsad_program::whole_file;
 use clap::Args;
@@ -16,12 +16,12 @@ use super::{LoadJudge, contact_sheet, stop_on_signal};
 use crate::cli::error::{Error, Result};
 use crate::reject::RejectSettings;
 use crate::station::config::StationConfig;
-use crate::station::ledger::{Pulse, Row};
+use crate::station::ledger::{PulseState, Row};
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     #[error("the list of parts {path} can't be read ({reason}): it needs the columns image,label")]
-    Parts { path: PathBuf, reason: String },
+    TriggeredCamera { path: PathBuf, reason: String },
     #[error(
         "the simulated actuator can't be started ({0}): start `aecsad simulate-rejector` by hand to see why"
     )]
@@ -40,10 +40,10 @@ pub enum DemoError {
 pub struct DemoArgs {
     /// The demo's station file; its device is replaced by the simulated actuator
     #[arg(long, default_value = "calibration/demo.toml")]
-    pub config: Input,
+    pub config: InputPath,
     /// What is known of the parts: CSV with the columns image,label; any label but `good` is a bad part
     #[arg(long, default_value = "models/demo-parts/parts.csv")]
-    pub parts: Input,
+    pub parts: InputPath,
     /// Where the table, the actuator's log and the contact sheet go
     #[arg(long, default_value = "out/demo")]
     pub out: PathBuf,
@@ -145,7 +145,7 @@ impl Drop for SimulatedActuator {
 
 /// Image name to label.
 fn labels(path: &Path) -> Result<BTreeMap<String, String>, DemoError> {
-    let failed = |reason: String| DemoError::Parts {
+    let failed = |reason: String| DemoError::TriggeredCamera {
         path: path.into(),
         reason,
     };
@@ -185,14 +185,14 @@ fn pulses(path: &Path) -> Result<BTreeMap<u32, u32>, DemoError> {
 fn compare(rows: &[Row], pulses: &BTreeMap<u32, u32>, window_us: i64) -> Vec<String> {
     let mut wrong = Vec::new();
     for row in rows {
-        let expected = u32::from(row.pulse != Pulse::None);
+        let expected = u32::from(row.pulse != PulseState::None);
         let logged = pulses.get(&row.part).copied().unwrap_or(0);
         if logged != expected {
             wrong.push(format!(
                 "part {}: {logged} pulses, {expected} expected",
                 row.part
             ));
-        } else if let Pulse::Seen { error_us } = row.pulse
+        } else if let PulseState::Seen { error_us } = row.pulse
             && error_us.abs() > window_us
         {
             wrong.push(format!("part {}: pulse {error_us} µs off", row.part));
@@ -231,7 +231,7 @@ fn print_known(
         }
     }
     let farthest = rows.iter().filter_map(|row| match row.pulse {
-        Pulse::Seen { error_us } => Some(error_us.abs()),
+        PulseState::Seen { error_us } => Some(error_us.abs()),
         _ => None,
     });
     print_line(format_args!("known bad parts: {caught} of {bad} rejected"));
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use crate::line::Cause;
 
-    fn row(part: u32, pulse: Pulse) -> Row {
+    fn row(part: u32, pulse: PulseState) -> Row {
         let cause = Cause::Bad;
         Row {
             part,
@@ -267,8 +267,12 @@ mod tests {
 
     #[test]
     fn each_wrong_pulse_is_found() {
-        let seen = |error_us| Pulse::Seen { error_us };
-        let right = [row(1, seen(-900)), row(2, Pulse::None), row(3, seen(0))];
+        let seen = |error_us| PulseState::Seen { error_us };
+        let right = [
+            row(1, seen(-900)),
+            row(2, PulseState::None),
+            row(3, seen(0)),
+        ];
         assert!(compare(&right, &BTreeMap::from([(1, 1), (3, 1)]), 1_000).is_empty());
         for (pulses, wrong) in [
             (vec![(1, 1)], "part 3: 0 pulses"),

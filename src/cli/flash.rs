@@ -7,7 +7,7 @@ use std::path::Path;
 use aecsad_inspect::bundle::{Bundle, BundleError};
 use aecsad_inspect::golden;
 use aecsad_inspect::inspector::Inspector;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::note;
 use clap::Args;
 
@@ -20,7 +20,7 @@ use crate::slots::{FlashRequest, Flashed, Slots, SlotsError};
 pub struct FlashArgs {
     /// The bundle; - for standard input
     #[arg(value_name = "FILE")]
-    pub bundle: Input,
+    pub bundle: InputPath,
     #[command(flatten)]
     pub place: SlotsArgs,
     /// Accept a version below the one that the station has proven; this is recorded

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aecsad_program::inputs::{self, Input};
+use aecsad_program::inputs::{self, InputPath};
 use aecsad_program::standard_streams::{note, print_line};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::written;
@@ -40,7 +40,7 @@ const HEADER: [&str; 16] = [
 pub struct HistoryArgs {
     /// The station file, which names the journal; if not given, station.toml here, else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: Input,
+    pub config: InputPath,
     /// The journal's folder, instead of the station file's
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,

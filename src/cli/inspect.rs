@@ -17,7 +17,7 @@ use aecsad_inspect::image_files::{
     ImageError, is_jpeg, read_image_by_content, read_image_of_depth,
 };
 use aecsad_inspect::inspector::{Inspector, InspectorError};
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::note;
 use aecsad_program::whole_file::{self, WholeFile};
 use clap::Args;
@@ -58,10 +58,10 @@ pub enum InspectError {
 pub struct InspectArgs {
     /// The bundle to judge with
     #[arg(long, value_name = "FILE")]
-    pub bundle: Input,
+    pub bundle: InputPath,
     /// Images, and folders with images in them or their sub-folders
     #[arg(required = true, value_name = "IMAGE|DIR")]
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<InputPath>,
     /// Write a line for each image to this file, once all are judged; - is standard output
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,

@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::printable::printable;
 use aecsad_program::standard_streams::{failure, note, print};
 use aecsad_program::stop_signals;
@@ -79,9 +79,9 @@ pub enum Command {
 pub type LoadJudge<'a> = &'a dyn Fn(&StationConfig) -> Result<Box<dyn Judge>>;
 
 /// The station file of a command that was given none.
-fn station_file() -> Input {
+fn station_file() -> InputPath {
     let found = config::station_file(Path::new("."), Path::new(config::INSTALLED));
-    Input::unless_named(found)
+    InputPath::unless_named(found)
 }
 
 /// Names the station file, where it was not named and is not the one in this folder.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use aecsad_inspect::bundle::Bundle;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::note;
 use clap::Args;
 
@@ -28,7 +28,7 @@ use crate::station::{Album, Judge, Message, Station, StationError, expectation, 
 pub struct RunArgs {
     /// The station file; if not given, station.toml here, else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: Input,
+    pub config: InputPath,
     /// Stop after so many parts
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use aecsad_inspect::bundle::{BundleError, KeyRing, Manifest, Trust};
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use clap::Args;
 
 use super::{print_all, print_lines, say_station_file, station_file};
@@ -24,7 +24,7 @@ pub struct SlotsArgs {
     /// The station file, whose section [bundle] names the folders of slots and keys; if not given, station.toml here,
     /// else /etc/aecsad/station.toml
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
-    pub config: Input,
+    pub config: InputPath,
     /// The folder of slots, instead of the station file's
     #[arg(long, value_name = "DIR", requires = "keys")]
     pub slots: Option<PathBuf>,
@@ -131,13 +131,13 @@ pub fn run(args: &ListArgs) -> Result<()> {
     print_lines(&table(&state, &found, &calibration))
 }
 
-type Found<'a> = &'a dyn Fn(&ProductSlots, SlotName) -> Option<&'a Result<Manifest, String>>;
+type ManifestOf<'a> = &'a dyn Fn(&ProductSlots, SlotName) -> Option<&'a Result<Manifest, String>>;
 type Calibrations<'a> = &'a dyn Fn(&ProductSlots) -> Option<String>;
 
 /// The state with what the bundles and the station file add to it.
 fn json(
     state: &State,
-    found: Found<'_>,
+    found: ManifestOf<'_>,
     calibration: Calibrations<'_>,
 ) -> serde_json::Result<String> {
     let mut json = serde_json::to_value(state)?;
@@ -155,7 +155,7 @@ fn json(
     serde_json::to_string_pretty(&json)
 }
 
-fn table(state: &State, found: Found<'_>, calibration: Calibrations<'_>) -> String {
+fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) -> String {
     if state.products.is_empty() {
         return "nothing is installed yet: `aecsad flash FILE` does it\n".into();
     }

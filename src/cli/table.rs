@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::error::{Error, Result};
 use crate::station::Message;
-use crate::station::ledger::{LedgerEntry, Pulse, Row, Totals};
+use crate::station::ledger::{LedgerEntry, PulseState, Row, Totals};
 
 const CSV_HEADER: &str =
     "part,image,cause,score,p_value,branch,latency_ms,pulse_error_ms,threshold";
@@ -166,7 +166,7 @@ impl Table {
         };
         let verdict = row.verdict.as_ref();
         let pulse_error_ms = match row.pulse {
-            Pulse::Seen { error_us } => format!("{:.3}", error_us as f64 / 1e3),
+            PulseState::Seen { error_us } => format!("{:.3}", error_us as f64 / 1e3),
             _ => String::new(),
         };
         // Each row is written at once, so that a power cut loses no earlier row.
@@ -225,11 +225,11 @@ fn unwritable(path: &Path, source: std::io::Error) -> Error {
 
 fn columns(row: &Row) -> String {
     let pulse = match row.pulse {
-        Pulse::None => "-".to_string(),
-        Pulse::Seen { error_us } => format!("seen, {:+.1} ms", error_us as f64 / 1e3),
-        Pulse::Pending => "no report yet".to_string(),
-        Pulse::Unconfirmed => "NOT SEEN".to_string(),
-        Pulse::Impossible => "NOT POSSIBLE".to_string(),
+        PulseState::None => "-".to_string(),
+        PulseState::Seen { error_us } => format!("seen, {:+.1} ms", error_us as f64 / 1e3),
+        PulseState::Pending => "no report yet".to_string(),
+        PulseState::Unconfirmed => "NOT SEEN".to_string(),
+        PulseState::Impossible => "NOT POSSIBLE".to_string(),
     };
     let cause = row.cause.name();
     match &row.verdict {
@@ -272,7 +272,7 @@ fn pairs(row: &Row) -> String {
         }
     }
     text += &format!(" pulse={}", row.pulse.name());
-    if let Pulse::Seen { error_us } = row.pulse {
+    if let PulseState::Seen { error_us } = row.pulse {
         text += &format!(" pulse_error_ms={:.3}", error_us as f64 / 1e3);
     }
     if let Some(fallen) = row.fallen {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use aecsad_inspect::bundle::{Bundle, KeyRing, PublicKey, Trust};
 use aecsad_inspect::golden::{self, Comparison, Pair};
 use aecsad_inspect::inspector::Inspector;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use clap::Args;
 
 use super::print_lines;
@@ -17,10 +17,10 @@ use crate::cli::error::Result;
 pub struct VerifyArgs {
     /// The bundle
     #[arg(value_name = "FILE")]
-    pub bundle: Input,
+    pub bundle: InputPath,
     /// Accept only bundles signed with the key whose public half is in this file; may be given several times
     #[arg(long, value_name = "PUBKEY")]
-    pub key: Vec<Input>,
+    pub key: Vec<InputPath>,
     /// Accept only bundles that a station with this folder of public keys would accept
     #[arg(long, value_name = "DIR", conflicts_with = "key")]
     pub keys: Option<PathBuf>,

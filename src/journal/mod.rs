@@ -22,7 +22,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use aecsad_inspect::decision::conformal;
 use aecsad_inspect::inspector::Verdict;
 
-use crate::station::ledger::{Pulse, Row};
+use crate::station::ledger::{PulseState, Row};
 pub use pictures::Pictures;
 use reading::JournalReader;
 pub use times::{NoTime, parse_time, show_time};
@@ -134,7 +134,7 @@ impl Record {
             counts: verdict.and_then(Verdict::counted).unwrap_or_default(),
             pulse: row.pulse.name().into(),
             pulse_error_ms: match row.pulse {
-                Pulse::Seen { error_us } => Some(error_us as f64 / 1e3),
+                PulseState::Seen { error_us } => Some(error_us as f64 / 1e3),
                 _ => None,
             },
             fallen: row.fallen,

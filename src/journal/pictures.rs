@@ -61,7 +61,7 @@ impl Pictures {
             let _ = returns.try_send(picture);
         }
         let shed = Arc::new(AtomicU64::new(0));
-        let mut desk = Desk {
+        let mut worker = PictureThread {
             ring: None,
             folder: pictures_folder(folder),
             bytes,
@@ -72,9 +72,9 @@ impl Pictures {
         let thread = thread::Builder::new()
             .name("pictures".into())
             .spawn(move || {
-                desk.attempt(|_| Ok(()));
+                worker.attempt(|_| Ok(()));
                 while let Ok(picture) = inbox.recv() {
-                    desk.keep(&picture);
+                    worker.keep(&picture);
                     let _ = returns.try_send(picture);
                 }
             })
@@ -132,7 +132,7 @@ pub(super) fn latest_run(folder: &Path) -> i64 {
     numbers.max().unwrap_or(0)
 }
 
-struct Desk {
+struct PictureThread {
     /// None while the folder can't be used.
     ring: Option<Ring>,
     folder: PathBuf,
@@ -143,7 +143,7 @@ struct Desk {
     reported: Option<String>,
 }
 
-impl Desk {
+impl PictureThread {
     fn keep(&mut self, picture: &Picture) {
         let run = self.run.number.load(Ordering::Relaxed);
         let path = picture_path(&self.folder, run, picture.part);
@@ -417,7 +417,7 @@ mod tests {
         let place = folder.path().join("pictures");
         fs::write(&place, "a file").unwrap();
         let (run, alarms) = run(1);
-        let mut desk = Desk {
+        let mut worker = PictureThread {
             ring: None,
             folder: place.clone(),
             bytes: 1_000,
@@ -426,18 +426,18 @@ mod tests {
             reported: None,
         };
         let put = |ring: &mut Ring| ring.put(&place.join("000001-00000001.png"), &[0; 10]);
-        assert!(desk.attempt(put));
+        assert!(worker.attempt(put));
         let alarm = alarms.try_recv().unwrap();
         assert!(alarm.contains("damaged-1-pictures"), "{alarm}");
         assert_eq!(files(folder.path()).len(), 1);
         // Removed while it is at work.
         fs::remove_dir_all(&place).unwrap();
-        assert!(desk.attempt(put));
+        assert!(worker.attempt(put));
         assert_eq!(files(folder.path()).len(), 1);
         // What is above it is no folder any more.
-        desk.folder = folder.path().join("damaged-1-pictures/pictures");
+        worker.folder = folder.path().join("damaged-1-pictures/pictures");
         let stuck = |_: &mut Ring| Ok(());
-        assert!(!desk.attempt(stuck) && !desk.attempt(stuck));
+        assert!(!worker.attempt(stuck) && !worker.attempt(stuck));
         assert_eq!(alarms.try_iter().count(), 1, "it is said once");
     }
 }

@@ -70,12 +70,12 @@ impl Writer {
     pub fn start(folder: &Path, keep: u64, run: &Run) -> Result<Self, JournalError> {
         let (records, inbox) = sync_channel(IN_FLIGHT);
         let report = WriterReport::default();
-        let mut desk = Desk::new(folder, keep, run, Arc::clone(&report.shared));
+        let mut worker = WriterThread::new(folder, keep, run, Arc::clone(&report.shared));
         // The first turn finds the number of this run, which the pictures need.
-        desk.turn(false);
+        worker.turn(false);
         let thread = thread::Builder::new()
             .name("journal".into())
-            .spawn(move || desk.run(&inbox))
+            .spawn(move || worker.run(&inbox))
             .map_err(JournalError::NoThread)?;
         Ok(Writer {
             records: Some(records),
@@ -106,7 +106,7 @@ impl Drop for Writer {
     }
 }
 
-struct Desk {
+struct WriterThread {
     folder: PathBuf,
     /// None while the journal can't be written.
     database: Option<Database>,
@@ -121,9 +121,9 @@ struct Desk {
     retry_at: Option<Instant>,
 }
 
-impl Desk {
+impl WriterThread {
     fn new(folder: &Path, keep: u64, run: &Run, shared: Arc<Shared>) -> Self {
-        Desk {
+        WriterThread {
             folder: folder.into(),
             database: None,
             read_through: false,
@@ -335,21 +335,21 @@ mod tests {
     fn a_disk_that_is_full_costs_the_oldest_records_only() {
         let folder = tempfile::tempdir().unwrap();
         let (run, alarms) = run();
-        let mut desk = Desk::new(folder.path(), 1_000_000, &run, Arc::default());
-        desk.turn(true);
-        desk.database.as_ref().unwrap().bound_pages(8);
+        let mut worker = WriterThread::new(folder.path(), 1_000_000, &run, Arc::default());
+        worker.turn(true);
+        worker.database.as_ref().unwrap().bound_pages(8);
         for part in 1..=KEPT as u32 + 500 {
-            desk.keep(record(1, part, "good"));
+            worker.keep(record(1, part, "good"));
         }
-        desk.turn(true);
-        assert!(desk.shared.failing.load(Ordering::Relaxed));
-        assert_eq!(desk.waiting.len(), KEPT);
+        worker.turn(true);
+        assert!(worker.shared.failing.load(Ordering::Relaxed));
+        assert_eq!(worker.waiting.len(), KEPT);
         let alarm = alarms.try_recv().unwrap();
         assert!(alarm.contains("free space there"), "{alarm}");
         // The bound is the connection's, and a failing one is closed.
-        desk.retry_at = None;
-        desk.turn(true);
-        assert_eq!(desk.shared.shed.load(Ordering::Relaxed), 500);
+        worker.retry_at = None;
+        worker.turn(true);
+        assert_eq!(worker.shared.shed.load(Ordering::Relaxed), 500);
         assert_eq!(count(folder.path()), (KEPT, 501));
     }
 
@@ -359,22 +359,22 @@ mod tests {
         let journal = folder.path().join("journal");
         let (run, alarms) = run();
         std::fs::write(&journal, "a file where the folder should be").unwrap();
-        let mut desk = Desk::new(&journal, 1_000_000, &run, Arc::default());
-        let turn = |desk: &mut Desk, part| {
-            desk.keep(record(1, part, "good"));
-            desk.retry_at = None;
-            desk.turn(true);
+        let mut worker = WriterThread::new(&journal, 1_000_000, &run, Arc::default());
+        let turn = |worker: &mut WriterThread, part| {
+            worker.keep(record(1, part, "good"));
+            worker.retry_at = None;
+            worker.turn(true);
             alarms.try_iter().collect::<Vec<_>>()
         };
-        let alarm = turn(&mut desk, 1).concat();
+        let alarm = turn(&mut worker, 1).concat();
         assert!(alarm.contains("journal.path"), "{alarm}");
-        assert_eq!(turn(&mut desk, 2), [""; 0], "it is said once");
+        assert_eq!(turn(&mut worker, 2), [""; 0], "it is said once");
         std::fs::remove_file(&journal).unwrap();
-        assert_eq!(turn(&mut desk, 3), [""; 0]);
+        assert_eq!(turn(&mut worker, 3), [""; 0]);
         assert_eq!(count(&journal), (3, 1));
 
         std::fs::remove_dir_all(&journal).unwrap();
-        let alarm = turn(&mut desk, 4).concat();
+        let alarm = turn(&mut worker, 4).concat();
         assert!(alarm.contains("moved or removed"), "{alarm}");
         assert_eq!(count(&journal), (1, 4));
 
@@ -382,12 +382,12 @@ mod tests {
         let other = rusqlite::Connection::open(journal.join(FILE)).unwrap();
         other.execute_batch("DROP TABLE parts").unwrap();
         drop(other);
-        let alarm = turn(&mut desk, 5).concat();
+        let alarm = turn(&mut worker, 5).concat();
         assert!(
             alarm.contains("no such table") && alarm.contains("damaged-1.sqlite"),
             "{alarm}"
         );
-        assert!(!desk.shared.failing.load(Ordering::Relaxed));
+        assert!(!worker.shared.failing.load(Ordering::Relaxed));
         let latest = Filter {
             limit: Some(1),
             ..Filter::default()

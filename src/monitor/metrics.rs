@@ -224,7 +224,7 @@ mod tests {
 
     use super::*;
     use crate::camera::Faults;
-    use crate::station::ledger::Pulse;
+    use crate::station::ledger::PulseState;
 
     fn row(score: f32, p_value: f32, reject: bool) -> Row {
         Row {
@@ -244,7 +244,7 @@ mod tests {
                 stages: Default::default(),
             }),
             bundle: None,
-            pulse: Pulse::None,
+            pulse: PulseState::None,
             fallen: None,
         }
     }

@@ -47,11 +47,11 @@ impl Server {
     }
 }
 
-trait Answer {
+trait Respond {
     fn respond_with(self, metrics: &Metrics) -> std::io::Result<()>;
 }
 
-impl Answer for tiny_http::Request {
+impl Respond for tiny_http::Request {
     fn respond_with(self, metrics: &Metrics) -> std::io::Result<()> {
         match (self.method(), self.url()) {
             (Method::Get, "/metrics") => {

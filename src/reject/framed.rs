@@ -17,7 +17,7 @@ use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{BeltEncoder, FirePoint};
 use crate::serial::Terms;
 use connection::{Connection, Purpose};
-use wire::{Dial, Noise, Received, Terminal};
+use wire::{Dial, Noise, ReceivedMessage, Terminal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Three heartbeats without an answer, and time to answer the third.
@@ -424,7 +424,7 @@ impl Rejector for FramedSerial {
         {
             match connection.receive(now) {
                 Ok(None) => break,
-                Ok(Some(Received { at, message })) => self.receive_message(at, message),
+                Ok(Some(ReceivedMessage { at, message })) => self.receive_message(at, message),
                 Err(error) => self.down(self.lost(&error), now),
             }
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aecsad_link::{
-    Actuator, Decoder, Envelope, MAX_FRAME, OutputEdge, ProductName, ToActuator, encode,
+    Actuator, Envelope, FrameDecoder, MAX_FRAME, OutputEdge, ProductName, ToActuator, encode,
 };
 use serialport::{SerialPort, TTYPort};
 
@@ -98,7 +98,7 @@ impl Simulator {
         let start = Instant::now();
         let clock_us = || start.elapsed().as_micros() as u64;
         let mut actuator = Actuator::new();
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         let mut bytes = [0; 256];
         let mut pulses = 0;
         let (mut report_us, mut select_us) = (0, 0);

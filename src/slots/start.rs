@@ -11,7 +11,7 @@ use super::{Slots, SlotsError, file_name, now};
 
 /// Whether the changed choice of a slot is recorded in the state.
 #[derive(PartialEq)]
-enum Found {
+enum Choice {
     ToRemember,
     /// It applies to this start only.
     Passing,
@@ -51,7 +51,7 @@ impl<S: Storage> Slots<S> {
             state.note(now(), alarm.clone());
         }
         if writable
-            && found == Found::ToRemember
+            && found == Choice::ToRemember
             && state != before
             && let Err(error) = self.commit(state)
         {
@@ -72,8 +72,8 @@ impl<S: Storage> Slots<S> {
         name: &str,
         trust: &Trust,
         alarms: &mut Vec<String>,
-    ) -> Result<(Bundle, SlotName, Found), SlotsError> {
-        let mut found = Found::ToRemember;
+    ) -> Result<(Bundle, SlotName, Choice), SlotsError> {
+        let mut found = Choice::ToRemember;
         loop {
             let current = state.product(name).and_then(current);
             let (slot, installed) = current.ok_or(SlotsError::Empty)?;
@@ -88,7 +88,7 @@ impl<S: Storage> Slots<S> {
                 why: why.clone(),
             })?;
             if self.is_forbidden(&installed) {
-                found = Found::Passing;
+                found = Choice::Passing;
                 alarms.push(format!(
                     "slot {slot} of {name} (version {version}) can't be used: {why}; the station works with version {back} \
                      until this user may read the file"

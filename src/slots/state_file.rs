@@ -17,7 +17,7 @@ pub const UNFINISHED: &str = ".new";
 const MAX_STATE_BYTES: u64 = 1 << 20;
 
 /// The state as it was found.
-pub struct Found {
+pub struct ReadState {
     pub state: State,
     /// Copies that differ or can't be read.
     stale: Vec<&'static str>,
@@ -26,7 +26,7 @@ pub struct Found {
 }
 
 /// The newer of the two copies; the empty state if neither was ever written.
-pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
+pub fn read(storage: &dyn Storage) -> Result<ReadState, SlotsError> {
     let mut states = Vec::new();
     let mut wrong = Vec::new();
     let mut refused = None;
@@ -50,7 +50,7 @@ pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
             return Err(refused);
         }
         if wrong.is_empty() {
-            return Ok(Found {
+            return Ok(ReadState {
                 state: State::empty(),
                 stale: Vec::new(),
                 complaint: None,
@@ -63,7 +63,7 @@ pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
     let old = states
         .iter()
         .filter(|(_, found)| found.as_ref() != Some(&state));
-    Ok(Found {
+    Ok(ReadState {
         stale: old
             .map(|(name, _)| *name)
             .chain(wrong.iter().map(|(name, _)| *name))
@@ -74,7 +74,7 @@ pub fn read(storage: &dyn Storage) -> Result<Found, SlotsError> {
 }
 
 /// Rewrites the stale copies, so that all of them name the same bundles.
-pub fn repair(storage: &dyn Storage, found: &Found) -> Result<(), SlotsError> {
+pub fn repair(storage: &dyn Storage, found: &ReadState) -> Result<(), SlotsError> {
     if found.stale.is_empty() {
         return Ok(());
     }

@@ -22,7 +22,7 @@ use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Trial, TrialOutcome};
 use crate::slots::{Slots, SlotsError, Started};
 use crate::station::bundle_section::BundleConfig;
-use selection::Selection;
+use selection::ProductSelection;
 pub use selection::{SELECT_NAME, SelectionRequest};
 
 /// How soon a change in the slots is seen.
@@ -53,7 +53,7 @@ pub struct Watcher<'a> {
     broken: Option<String>,
     /// The alarm that the slots can't be read, so that it is given once.
     unseen: Option<String>,
-    selection: Selection,
+    selection: ProductSelection,
     unsettled: Option<(String, TrialOutcome)>,
     fresh: Mailbox,
     outcomes: Receiver<(String, TrialOutcome)>,
@@ -99,7 +99,7 @@ pub fn start<'a>(
         current: (sha256, started.product),
         broken: None,
         unseen: None,
-        selection: Selection::of(folder),
+        selection: ProductSelection::of(folder),
         unsettled: None,
         fresh,
         outcomes,

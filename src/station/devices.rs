@@ -6,7 +6,7 @@ use super::config::{CameraConfig, StationConfig, TriggerConfig};
 use crate::camera::sensor::{GpioSensor, SerialSensor};
 use crate::camera::v4l2::V4l2Camera;
 use crate::camera::{
-    CameraError, Flattened, FrameSource, PacedFolder, Parts, SensorTrigger, Trigger,
+    CameraError, Flattened, FrameSource, PacedFolder, SensorTrigger, Trigger, TriggeredCamera,
 };
 use crate::reject::{self, RejectError, Rejector};
 
@@ -26,7 +26,10 @@ pub fn open_source(
             let trigger = open_trigger(&config.trigger)?;
             let camera = V4l2Camera::open(settings.clone())?;
             let size = (settings.width, settings.height);
-            (Box::new(Parts::new(Box::new(camera), trigger)), Some(size))
+            (
+                Box::new(TriggeredCamera::new(Box::new(camera), trigger)),
+                Some(size),
+            )
         }
     };
     Ok(match &config.flat_field {

@@ -6,21 +6,22 @@ use std::time::Instant;
 
 use super::gatekeeper::Gatekeeper;
 use super::queue::{Inlet, Outlet};
-use super::{Announcement, Ended, Inspection, LONGEST_SLEEP, LineEvent, Progress};
+use super::{Ended, Inspection, LONGEST_SLEEP, LineEvent, RunState};
 
 pub(super) struct GateThread<'q> {
     pub keeper: Gatekeeper<'q>,
-    pub announced: Inlet<'q, Announcement>,
+    /// From the camera's thread.
+    pub arrivals: Inlet<'q, LineEvent>,
     /// Each inspection with its part's number.
     pub inspected: Inlet<'q, (u32, Inspection)>,
     pub events: Outlet<'q, LineEvent>,
 }
 
 impl GateThread<'_> {
-    pub fn run(self, stop: &AtomicBool, progress: &Progress) -> Ended {
+    pub fn run(self, stop: &AtomicBool, run_state: &RunState) -> Ended {
         let GateThread {
             mut keeper,
-            mut announced,
+            mut arrivals,
             mut inspected,
             mut events,
         } = self;
@@ -32,21 +33,21 @@ impl GateThread<'_> {
         };
         while !stop.load(Ordering::Relaxed) {
             // Read before the queues, so that the last verdict is not left in one.
-            let over = progress.verdicts_over.load(Ordering::Acquire);
-            take_announcements(&mut keeper, &mut announced, &mut report);
+            let over = run_state.verdicts_over.load(Ordering::Acquire);
+            take_arrivals(&mut keeper, &mut arrivals, &mut report);
             while let Some((id, inspection)) = inspected.dequeue() {
                 if !keeper.awaits(id) {
                     // The part was announced after the last check, or decided by its deadline.
-                    take_announcements(&mut keeper, &mut announced, &mut report);
+                    take_arrivals(&mut keeper, &mut arrivals, &mut report);
                 }
                 keeper.inspected(id, inspection, Instant::now(), &mut report);
             }
             keeper.turn(Instant::now(), &mut report);
-            progress.gate.beat();
-            progress.gate_up.store(keeper.up, Ordering::Relaxed);
+            run_state.gate.beat();
+            run_state.gate_up.store(keeper.up, Ordering::Relaxed);
             if keeper.stop.is_some() {
                 // The parts already on the belt still get their fate.
-                progress.halt.store(true, Ordering::Relaxed);
+                run_state.halt.store(true, Ordering::Relaxed);
             }
             if over && keeper.is_idle() {
                 break;
@@ -63,18 +64,18 @@ impl GateThread<'_> {
     }
 }
 
-fn take_announcements(
+fn take_arrivals(
     keeper: &mut Gatekeeper<'_>,
-    announced: &mut Inlet<'_, Announcement>,
+    arrivals: &mut Inlet<'_, LineEvent>,
     report: &mut dyn FnMut(LineEvent),
 ) {
-    while let Some(announcement) = announced.dequeue() {
-        match announcement {
-            Announcement::Part(part, inspection) => {
+    while let Some(event) = arrivals.dequeue() {
+        match event {
+            LineEvent::Arrived { part, inspection } => {
                 keeper.announce(part, inspection, Instant::now(), report);
             }
-            Announcement::Blind(error) => keeper.blind(error, report),
-            Announcement::Sees => report(LineEvent::Sees),
+            LineEvent::Blind(error) => keeper.blind(error, report),
+            other => report(other),
         }
     }
 }

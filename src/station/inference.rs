@@ -9,7 +9,7 @@ use aecsad_inspect::frame::Frame;
 use heapless::spsc::Producer;
 
 use super::queue::{Inlet, Outlet};
-use super::{Album, Inspection, Judge, JudgeError, LONGEST_SLEEP, Progress};
+use super::{Album, Inspection, Judge, JudgeError, LONGEST_SLEEP, RunState};
 use crate::line::{Cause, Part};
 
 pub(super) struct EngineThread<'s, 'q> {
@@ -22,12 +22,12 @@ pub(super) struct EngineThread<'s, 'q> {
 }
 
 impl EngineThread<'_, '_> {
-    pub fn run(mut self, stop: &AtomicBool, progress: &Progress) {
+    pub fn run(mut self, stop: &AtomicBool, run_state: &RunState) {
         while !stop.load(Ordering::Relaxed) {
-            progress.engine.beat();
-            progress.queued.store(self.frames.len(), Ordering::Relaxed);
+            run_state.engine.beat();
+            run_state.queued.store(self.frames.len(), Ordering::Relaxed);
             // Read before the queue, so that the last frame is not left in it.
-            let over = progress.frames_over.load(Ordering::Acquire);
+            let over = run_state.frames_over.load(Ordering::Acquire);
             let Some((part, mut frame)) = self.frames.dequeue() else {
                 if over {
                     break;
@@ -45,7 +45,7 @@ impl EngineThread<'_, '_> {
             let good = inspection.cause() == Cause::Good;
             let mut inspected = (part.id, inspection);
             while let Err(back) = self.inspected.send(inspected) {
-                if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
+                if stop.load(Ordering::Relaxed) || run_state.gate_over.load(Ordering::Relaxed) {
                     break;
                 }
                 inspected = back;
@@ -57,7 +57,7 @@ impl EngineThread<'_, '_> {
             // A frame without room in the queue is freed.
             let _ = self.spare.enqueue(frame);
         }
-        progress.verdicts_over.store(true, Ordering::Release);
+        run_state.verdicts_over.store(true, Ordering::Release);
         self.inspected.wake();
     }
 }

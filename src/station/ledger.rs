@@ -18,7 +18,7 @@ const WAITING: usize = 512;
 
 /// The state of a part's reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pulse {
+pub enum PulseState {
     /// The part was to pass.
     None,
     /// Requested; the actuator has not reported it yet.
@@ -31,15 +31,15 @@ pub enum Pulse {
     Impossible,
 }
 
-impl Pulse {
+impl PulseState {
     /// The name in files.
     pub fn name(self) -> &'static str {
         match self {
-            Pulse::None => "none",
-            Pulse::Pending => "waiting",
-            Pulse::Seen { .. } => "seen",
-            Pulse::Unconfirmed => "unconfirmed",
-            Pulse::Impossible => "impossible",
+            PulseState::None => "none",
+            PulseState::Pending => "waiting",
+            PulseState::Seen { .. } => "seen",
+            PulseState::Unconfirmed => "unconfirmed",
+            PulseState::Impossible => "impossible",
         }
     }
 }
@@ -53,7 +53,7 @@ pub struct Row {
     pub verdict: Option<Verdict>,
     /// The bundle that gave the verdict.
     pub bundle: Option<Arc<str>>,
-    pub pulse: Pulse,
+    pub pulse: PulseState,
     /// Whether the sensor behind the gate saw it fall, if there is one and it was to.
     pub fallen: Option<bool>,
 }
@@ -130,7 +130,7 @@ impl Ledger {
             LineEvent::Decided { fate, inspection } => self.decided(&fate, inspection, write),
             LineEvent::NotScheduled { part, error } => {
                 self.totals.impossible += 1;
-                self.settle(part, Pulse::Impossible);
+                self.settle(part, PulseState::Impossible);
                 self.alarm(error.to_string(), write);
             }
             LineEvent::Gate(RejectEvent::Up) => write(LedgerEntry::notice("the actuator answers")),
@@ -143,11 +143,11 @@ impl Ledger {
             }
             LineEvent::Gate(RejectEvent::Pulsed { part, error_us, .. }) => {
                 self.totals.pulsed += 1;
-                self.settle(part, Pulse::Seen { error_us });
+                self.settle(part, PulseState::Seen { error_us });
             }
             LineEvent::Gate(RejectEvent::Unconfirmed { part }) => {
                 self.totals.unconfirmed += 1;
-                self.settle(part, Pulse::Unconfirmed);
+                self.settle(part, PulseState::Unconfirmed);
                 self.alarm(
                     format!("the actuator did not report a pulse for part {part}: it may have passed, look for it"),
                     write,
@@ -155,7 +155,7 @@ impl Ledger {
             }
             LineEvent::Gate(RejectEvent::Refused { part, answer }) => {
                 self.totals.impossible += 1;
-                self.settle(part, Pulse::Impossible);
+                self.settle(part, PulseState::Impossible);
                 self.alarm(
                     format!("the actuator refused to reject part {part} ({}): it passed, look for it", reason(answer)),
                     write,
@@ -210,7 +210,7 @@ impl Ledger {
                 "the belt's encoder is silent: check its cable; without it no part can be rejected".into(),
                 write,
             ),
-            LineEvent::Health(_) => {}
+            LineEvent::Arrived { .. } | LineEvent::Health(_) => {}
             LineEvent::Encoder { silent: false } => write(LedgerEntry::notice("the belt's encoder counts")),
         }
         self.write_settled(write);
@@ -240,11 +240,11 @@ impl Ledger {
             Cause::Late => &mut totals.late,
         } += 1;
         let pulse = match fate.action {
-            Action::Pass => Pulse::None,
-            Action::Pulse { .. } => Pulse::Pending,
+            Action::Pass => PulseState::None,
+            Action::Pulse { .. } => PulseState::Pending,
             Action::Missed { .. } | Action::Astray => {
                 totals.impossible += 1;
-                Pulse::Impossible
+                PulseState::Impossible
             }
         };
         if fate.alarm() {
@@ -273,7 +273,7 @@ impl Ledger {
         self.open.insert(part, row);
     }
 
-    fn settle(&mut self, part: u32, pulse: Pulse) {
+    fn settle(&mut self, part: u32, pulse: PulseState) {
         if let Some(row) = self.open.get_mut(&part) {
             row.pulse = pulse;
         }
@@ -294,8 +294,8 @@ impl Ledger {
         while let Some(first) = self.open.first_entry() {
             let row = first.get();
             let pulsed = match row.pulse {
-                Pulse::Pending => false,
-                Pulse::Seen { .. } => !self.awaits_fall || row.fallen.is_some(),
+                PulseState::Pending => false,
+                PulseState::Seen { .. } => !self.awaits_fall || row.fallen.is_some(),
                 _ => true,
             };
             let settled = pulsed && row.part == self.written + 1;
@@ -408,11 +408,11 @@ mod tests {
         assert_eq!(
             rows,
             [
-                (1, Pulse::Seen { error_us: 7 }),
-                (2, Pulse::None),
-                (3, Pulse::Unconfirmed),
-                (4, Pulse::Impossible),
-                (6, Pulse::Pending),
+                (1, PulseState::Seen { error_us: 7 }),
+                (2, PulseState::None),
+                (3, PulseState::Unconfirmed),
+                (4, PulseState::Impossible),
+                (6, PulseState::Pending),
             ]
         );
         assert_eq!(alarms, 3);

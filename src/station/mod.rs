@@ -16,8 +16,8 @@ mod judge;
 pub mod ledger;
 pub mod loaded_judge;
 mod message;
-mod progress;
 mod queue;
+mod run_state;
 mod source;
 mod strange_run;
 pub mod system;
@@ -40,9 +40,9 @@ use gatekeeper::Gatekeeper;
 pub use inspection::Inspection;
 pub use judge::{Judge, JudgeError};
 pub use message::Message;
-pub use progress::Health;
-use progress::Progress;
 use queue::Outlet;
+pub use run_state::Health;
+use run_state::RunState;
 
 /// Capacity of the queue to the engine, plus one. A longer queue would only make every verdict late.
 const FRAMES: usize = 5;
@@ -77,13 +77,19 @@ pub enum StationError {
     Interrupted,
 }
 
-/// An event of a running line, for the thread that runs it.
+/// An event of a running line. The camera's thread reports to the gate's thread, and that one to the caller's.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "a box would ask for memory at each part"
 )]
 pub enum LineEvent {
+    /// A part is at the camera. It has an inspection if there will be no verdict; otherwise its frame is on the way to
+    /// the engine. The gate's thread takes this event and does not pass it on.
+    Arrived {
+        part: Part,
+        inspection: Option<Inspection>,
+    },
     /// A part's fate, and what it rests on: nothing where the verdict came late.
     Decided {
         fate: Fate,
@@ -109,19 +115,6 @@ pub enum LineEvent {
     Encoder { silent: bool },
     /// The threads' state, some twenty times a second.
     Health(Health),
-}
-
-/// What the camera's thread reports to the gate's thread.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would be an allocation for each part"
-)]
-enum Announcement {
-    /// A part, and its inspection if there will be no verdict. Otherwise its frame is on the way to the engine.
-    Part(Part, Option<Inspection>),
-    Blind(CameraError),
-    /// The camera sees the parts again.
-    Sees,
 }
 
 /// Everything a station needs. The rejector is open; nothing is energised.
@@ -183,7 +176,7 @@ impl Station<'_> {
     ) -> Result<Ended, StationError> {
         let mut frames = Queue::<(Part, Frame), FRAMES>::new();
         let mut spare = Queue::<Frame, { FRAMES + 2 }>::new();
-        let mut announced = Queue::<Announcement, PARTS>::new();
+        let mut arrivals = Queue::<LineEvent, PARTS>::new();
         let mut inspected = Queue::<(u32, Inspection), PARTS>::new();
         let mut events = Box::new(Queue::<LineEvent, EVENTS>::new());
         let (frames_in, frames_out) = frames.split();
@@ -192,10 +185,10 @@ impl Station<'_> {
         for _ in 0..=FRAMES {
             let _ = spare_in.enqueue(Frame::empty());
         }
-        let (announced_in, announced_out) = announced.split();
+        let (arrivals_in, arrivals_out) = arrivals.split();
         let (inspected_in, inspected_out) = inspected.split();
         let (events_in, mut events_out) = events.split();
-        let progress = Progress::default();
+        let run_state = RunState::default();
         let Station {
             source,
             judge,
@@ -214,22 +207,22 @@ impl Station<'_> {
         thread::scope(|scope| {
             let gate = gate::GateThread {
                 keeper: Gatekeeper::new(conveyor, policies, confirm_within, rejector),
-                announced: announced_out,
+                arrivals: arrivals_out,
                 inspected: inspected_out,
                 events: Outlet::new(events_in, thread::current()),
             };
-            let progress = &progress;
+            let run_state = &run_state;
             // A thread that fails to start must not leave the others waiting.
             let halted = |error| {
-                progress.halt.store(true, Ordering::Relaxed);
-                progress.verdicts_over.store(true, Ordering::Release);
+                run_state.halt.store(true, Ordering::Relaxed);
+                run_state.verdicts_over.store(true, Ordering::Release);
                 StationError::NoThread(error)
             };
             let gate = thread::Builder::new()
                 .name("gate".into())
                 .spawn_scoped(scope, move || {
                     raise();
-                    gate.run(stop, progress)
+                    gate.run(stop, run_state)
                 })
                 .map_err(halted)?;
             let inspected_in = Outlet::new(inspected_in, gate.thread().clone());
@@ -245,12 +238,12 @@ impl Station<'_> {
                         spare: spare_in,
                         inspected: inspected_in,
                     }
-                    .run(stop, progress);
+                    .run(stop, run_state);
                     Ok(())
                 })
                 .map_err(halted)?;
             let frames_in = Outlet::new(frames_in, inference.thread().clone());
-            let announced_in = Outlet::new(announced_in, gate.thread().clone());
+            let arrivals_in = Outlet::new(arrivals_in, gate.thread().clone());
             thread::Builder::new()
                 .name("camera".into())
                 .spawn_scoped(scope, move || {
@@ -259,9 +252,9 @@ impl Station<'_> {
                         source,
                         frames: frames_in,
                         spare: spare_out,
-                        announced: announced_in,
+                        reports: arrivals_in,
                     }
-                    .run(limit, stop, progress);
+                    .run(limit, stop, run_state);
                 })
                 .map_err(halted)?;
 
@@ -270,10 +263,10 @@ impl Station<'_> {
                 while let Some(event) = events_out.dequeue() {
                     observe(event);
                 }
-                observe(LineEvent::Health(progress.health()));
+                observe(LineEvent::Health(run_state.health()));
                 if over {
-                    progress.halt.store(true, Ordering::Relaxed);
-                    progress.gate_over.store(true, Ordering::Relaxed);
+                    run_state.halt.store(true, Ordering::Relaxed);
+                    run_state.gate_over.store(true, Ordering::Relaxed);
                     break;
                 }
                 thread::park_timeout(LONGEST_SLEEP);

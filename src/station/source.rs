@@ -7,7 +7,7 @@ use std::time::Duration;
 use aecsad_inspect::frame::Frame;
 
 use super::queue::{Inlet, Outlet};
-use super::{Announcement, Inspection, Progress};
+use super::{Inspection, LineEvent, RunState};
 use crate::camera::{FrameSource, SourceEvent};
 use crate::line::Part;
 
@@ -16,15 +16,16 @@ pub(super) struct CameraThread<'q> {
     pub frames: Outlet<'q, (Part, Frame)>,
     /// Frames the engine is done with: their buffers are used again.
     pub spare: Inlet<'q, Frame>,
-    pub announced: Outlet<'q, Announcement>,
+    /// To the gate's thread.
+    pub reports: Outlet<'q, LineEvent>,
 }
 
 impl CameraThread<'_> {
-    pub fn run(mut self, limit: Option<u32>, stop: &AtomicBool, progress: &Progress) {
+    pub fn run(mut self, limit: Option<u32>, stop: &AtomicBool, run_state: &RunState) {
         let mut kept = None;
         let mut id = 0;
         while id < limit.unwrap_or(u32::MAX) {
-            if stop.load(Ordering::Relaxed) || progress.halt.load(Ordering::Relaxed) {
+            if stop.load(Ordering::Relaxed) || run_state.halt.load(Ordering::Relaxed) {
                 break;
             }
             let mut frame = kept
@@ -34,23 +35,23 @@ impl CameraThread<'_> {
             let Some(event) = self.source.next(&mut frame) else {
                 break;
             };
-            progress.camera.beat();
-            progress.faults.note(&self.source.faults());
+            run_state.camera.beat();
+            run_state.faults.note(&self.source.faults());
             let inspection = match event {
                 SourceEvent::Nothing => {
                     kept = Some(frame);
                     continue;
                 }
                 SourceEvent::Blind(error) => {
-                    progress.camera_sees.store(false, Ordering::Relaxed);
+                    run_state.camera_sees.store(false, Ordering::Relaxed);
                     kept = Some(frame);
-                    self.announce(Announcement::Blind(error), stop, progress);
+                    self.report(LineEvent::Blind(error), stop, run_state);
                     continue;
                 }
                 SourceEvent::Sees => {
-                    progress.camera_sees.store(true, Ordering::Relaxed);
+                    run_state.camera_sees.store(true, Ordering::Relaxed);
                     kept = Some(frame);
-                    self.announce(Announcement::Sees, stop, progress);
+                    self.report(LineEvent::Sees, stop, run_state);
                     continue;
                 }
                 SourceEvent::NoFrame(error) => Some(Inspection::NoFrame(error)),
@@ -62,7 +63,7 @@ impl CameraThread<'_> {
             let part = Part { id, captured };
             let queued = inspection.is_none();
             // The gate receives a part before its verdict can exist.
-            self.announce(Announcement::Part(part, inspection), stop, progress);
+            self.report(LineEvent::Arrived { part, inspection }, stop, run_state);
             if queued {
                 kept = self
                     .frames
@@ -73,17 +74,17 @@ impl CameraThread<'_> {
                 kept = Some(frame);
             }
         }
-        progress.frames_over.store(true, Ordering::Release);
+        run_state.frames_over.store(true, Ordering::Release);
         self.frames.wake();
     }
 
-    /// No part goes unannounced. The gate's thread empties this queue at each turn, so there is room at once.
-    fn announce(&mut self, mut announcement: Announcement, stop: &AtomicBool, progress: &Progress) {
-        while let Err(back) = self.announced.send(announcement) {
-            if stop.load(Ordering::Relaxed) || progress.gate_over.load(Ordering::Relaxed) {
+    /// Waits for room, so that no report is lost. The gate's thread empties this queue at each turn.
+    fn report(&mut self, mut event: LineEvent, stop: &AtomicBool, run_state: &RunState) {
+        while let Err(back) = self.reports.send(event) {
+            if stop.load(Ordering::Relaxed) || run_state.gate_over.load(Ordering::Relaxed) {
                 return;
             }
-            announcement = back;
+            event = back;
             thread::sleep(Duration::from_millis(1));
         }
     }

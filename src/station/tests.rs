@@ -10,7 +10,7 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_link::OutputEdge;
 
-use super::ledger::{Ledger, LedgerEntry, Pulse, Row};
+use super::ledger::{Ledger, LedgerEntry, PulseState, Row};
 use super::*;
 use crate::camera::PacedFolder;
 use crate::line::{Cause, OnTrouble, Travel};
@@ -168,7 +168,7 @@ fn each_bad_part_gets_one_pulse_and_no_good_part_gets_any() {
     assert_eq!(run.alarms, [""; 0]);
     assert_eq!(run.rows.len(), 30);
     for row in &run.rows {
-        let seen = matches!(row.pulse, Pulse::Seen { .. });
+        let seen = matches!(row.pulse, PulseState::Seen { .. });
         assert_eq!(seen, run.pulsed.contains(&row.part), "{row:?}");
     }
     assert!(run.ended.released.is_ok());

@@ -24,7 +24,7 @@ const CONFIG: &str = "defects_config.json";
 const LIST: &str = "anomalies.json";
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum SynthError {
     #[error(
         "{path} is not empty: choose another folder, or add --force to replace the product in it"
     )]
@@ -108,11 +108,11 @@ impl DatasetPlan {
 /// # Errors
 /// When a product's folder is there and not empty (unless forced), or something can't be written. Nothing is
 /// rendered before all the folders are known to be free.
-pub fn render(root: &Path, plan: &DatasetPlan, progress: &ProgressBar) -> Result<(), Error> {
+pub fn render(root: &Path, plan: &DatasetPlan, progress: &ProgressBar) -> Result<(), SynthError> {
     for &name in &plan.products {
         let folder = root.join(folder_name(name));
         if !plan.force && holds_anything(&folder)? {
-            return Err(Error::NotEmpty { path: folder });
+            return Err(SynthError::NotEmpty { path: folder });
         }
     }
     for &name in &plan.products {
@@ -120,7 +120,7 @@ pub fn render(root: &Path, plan: &DatasetPlan, progress: &ProgressBar) -> Result
         // What is stopped half-way must not look like a whole product.
         let unfinished = root.join(format!(".{}-unfinished", folder_name(name)));
         let written = |path: &Path, done: io::Result<()>| match done {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Write {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SynthError::Write {
                 path: path.to_owned(),
                 source,
             }),
@@ -136,7 +136,7 @@ pub fn render(root: &Path, plan: &DatasetPlan, progress: &ProgressBar) -> Result
         if plan.force {
             clear(&folder)?;
         }
-        move_into(&unfinished, &folder).map_err(|source| Error::Write {
+        move_into(&unfinished, &folder).map_err(|source| SynthError::Write {
             path: folder.clone(),
             source,
         })?;
@@ -163,11 +163,11 @@ fn folder_name(name: Name) -> &'static str {
     }
 }
 
-fn holds_anything(folder: &Path) -> Result<bool, Error> {
+fn holds_anything(folder: &Path) -> Result<bool, SynthError> {
     match fs::read_dir(folder) {
         Ok(mut entries) => Ok(entries.next().is_some()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(Error::Write {
+        Err(source) => Err(SynthError::Write {
             path: folder.to_owned(),
             source,
         }),
@@ -175,7 +175,7 @@ fn holds_anything(folder: &Path) -> Result<bool, Error> {
 }
 
 /// Removes what an earlier rendering left, and nothing else.
-fn clear(folder: &Path) -> Result<(), Error> {
+fn clear(folder: &Path) -> Result<(), SynthError> {
     let folders = FOLDERS.map(|name| (folder.join(name), true));
     let files = [CONFIG, LIST].map(|name| (folder.join(name), false));
     for (path, is_folder) in folders.into_iter().chain(files) {
@@ -186,7 +186,7 @@ fn clear(folder: &Path) -> Result<(), Error> {
         };
         match removed {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::Write { path, source });
+                return Err(SynthError::Write { path, source });
             }
             _ => {}
         }
@@ -242,7 +242,7 @@ fn render_product<P: Product>(
     folder: &Path,
     plan: &DatasetPlan,
     progress: &ProgressBar,
-) -> Result<(), Error> {
+) -> Result<(), SynthError> {
     let jobs = jobs(product, plan.counts);
     let defects = defects(product, plan.size);
     let resolution = Resolution {
@@ -257,7 +257,7 @@ fn render_product<P: Product>(
             progress.inc(1);
             Ok(record)
         })
-        .collect::<Result<_, Error>>()?;
+        .collect::<Result<_, SynthError>>()?;
     let records: Vec<_> = records.into_iter().flatten().collect();
     write_json(&folder.join(CONFIG), &defects)?;
     write_json(&folder.join(LIST), &records)
@@ -269,7 +269,7 @@ fn save<P: Product>(
     defects: &[DefectConfig],
     folder: &Path,
     size: usize,
-) -> Result<Option<AnomalyRecord>, Error> {
+) -> Result<Option<AnomalyRecord>, SynthError> {
     let name = format!("{:03}", job.index);
     let image = format!("{}/{name}.png", job.folder);
     save_png(&folder.join(&image), &shot.picture)?;
@@ -280,7 +280,7 @@ fn save<P: Product>(
     let shown = |region: &&Coverage| region.alpha.iter().any(|&alpha| alpha >= IN_REGION);
     let regions: Vec<_> = shot.regions.iter().filter(shown).collect();
     if regions.is_empty() {
-        return Err(Error::NoPlace {
+        return Err(SynthError::NoPlace {
             product: P::NAME,
             folder: job.folder,
             index: job.index,
@@ -300,12 +300,12 @@ fn save<P: Product>(
     }))
 }
 
-fn save_png<P>(path: &Path, picture: &image::ImageBuffer<P, Vec<u8>>) -> Result<(), Error>
+fn save_png<P>(path: &Path, picture: &image::ImageBuffer<P, Vec<u8>>) -> Result<(), SynthError>
 where
     P: image::Pixel<Subpixel = u8> + image::PixelWithColorType,
 {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|source| Error::Write {
+        fs::create_dir_all(folder).map_err(|source| SynthError::Write {
             path: folder.to_owned(),
             source,
         })?;
@@ -315,18 +315,18 @@ where
         .write_to(&mut io::Cursor::new(&mut png), image::ImageFormat::Png)
         .map_err(io::Error::other)
         .and_then(|()| whole_file::write(path, &png))
-        .map_err(|source| Error::Write {
+        .map_err(|source| SynthError::Write {
             path: path.to_owned(),
             source,
         })
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(value).map_err(|source| Error::Encode {
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), SynthError> {
+    let text = serde_json::to_string_pretty(value).map_err(|source| SynthError::Encode {
         path: path.to_owned(),
         source,
     })?;
-    whole_file::write(path, (text + "\n").as_bytes()).map_err(|source| Error::Write {
+    whole_file::write(path, (text + "\n").as_bytes()).map_err(|source| SynthError::Write {
         path: path.to_owned(),
         source,
     })
@@ -440,7 +440,7 @@ mod tests {
         fs::write(cloth.join("train/good/777.png"), b"old").unwrap();
         fs::write(cloth.join("notes.txt"), b"mine").unwrap();
         let refused = render(root.path(), &plan, &ProgressBar::hidden());
-        assert!(matches!(refused, Err(Error::NotEmpty { path }) if path == cloth));
+        assert!(matches!(refused, Err(SynthError::NotEmpty { path }) if path == cloth));
         assert!(!root.path().join(FuseBox::NAME).exists());
         plan.force = true;
         render(root.path(), &plan, &ProgressBar::hidden()).unwrap();

@@ -8,7 +8,7 @@ use super::ground::{Ground, Material};
 use super::light::linear;
 use super::noise;
 use super::product::{
-    Arrangement, Component, Disturbance, Grade, Product, Saturation, Stream, TruthRegion, pick,
+    Arrangement, Disturbance, Grade, PlacedPart, Product, Saturation, Stream, TruthRegion, pick,
 };
 use super::shape::{Shape, Transform};
 use super::structural::Defect;
@@ -58,7 +58,7 @@ impl Product for FastenerTray {
         let ground = Ground::new(Material::Wood, rng);
         let mut all = Arrangement::new(ground, 0.02, 0.05, 0.012, rng);
         all.parts
-            .push(Component::new(FastenerKind::Tray, [0.5, 0.5], 0.0, rng));
+            .push(PlacedPart::new(FastenerKind::Tray, [0.5, 0.5], 0.0, rng));
         for (kind, count) in CONTENT {
             for _ in 0..count {
                 drop_in(kind, &mut all, rng);
@@ -82,7 +82,7 @@ impl Product for FastenerTray {
         }
     }
 
-    fn paint(&self, part: &Component<FastenerKind>, brush: &mut Brush) {
+    fn paint(&self, part: &PlacedPart<FastenerKind>, brush: &mut Brush) {
         match part.kind {
             FastenerKind::Tray => tray(part, brush),
             FastenerKind::Washer => washer(part, &self.outline(&part.kind), brush),
@@ -293,7 +293,7 @@ fn drop_in(kind: FastenerKind, all: &mut Arrangement<FastenerKind>, rng: &mut St
     }
     if let Some((_, pose)) = best {
         all.parts
-            .push(Component::new(kind, pose.at, pose.angle, rng));
+            .push(PlacedPart::new(kind, pose.at, pose.angle, rng));
     }
 }
 
@@ -342,7 +342,7 @@ fn screw_outline(length: f32) -> Shape {
     Shape::polygon(points)
 }
 
-fn tray(part: &Component<FastenerKind>, brush: &mut Brush) {
+fn tray(part: &PlacedPart<FastenerKind>, brush: &mut Brush) {
     let seed = part.seed;
     let plastic = linear([86, 104, 118]).map(|v| v * part.tint);
     let mould = move |[x, y]: [f32; 2]| {
@@ -362,7 +362,7 @@ fn tray(part: &Component<FastenerKind>, brush: &mut Brush) {
     });
 }
 
-fn steel(part: &Component<FastenerKind>, rgb: [u8; 3]) -> impl Fn([f32; 2]) -> Texel + use<> {
+fn steel(part: &PlacedPart<FastenerKind>, rgb: [u8; 3]) -> impl Fn([f32; 2]) -> Texel + use<> {
     let seed = part.seed;
     let rgb = linear(rgb).map(|v| v * part.tint);
     move |[x, y]| {
@@ -375,7 +375,7 @@ fn steel(part: &Component<FastenerKind>, rgb: [u8; 3]) -> impl Fn([f32; 2]) -> T
     }
 }
 
-fn washer(part: &Component<FastenerKind>, outline: &Shape, brush: &mut Brush) {
+fn washer(part: &PlacedPart<FastenerKind>, outline: &Shape, brush: &mut Brush) {
     let metal = steel(part, [142, 145, 148]);
     let seed = part.seed;
     brush.paint(outline, Relief::raised(0.01, 0.0035), |[x, y]| {
@@ -384,7 +384,7 @@ fn washer(part: &Component<FastenerKind>, outline: &Shape, brush: &mut Brush) {
     });
 }
 
-fn nut(part: &Component<FastenerKind>, outline: &Shape, brush: &mut Brush) {
+fn nut(part: &PlacedPart<FastenerKind>, outline: &Shape, brush: &mut Brush) {
     let metal = steel(part, [186, 156, 92]);
     brush.paint(outline, Relief::raised(0.028, 0.008), &metal);
     // The chamfered face, and the first thread inside the hole.
@@ -396,7 +396,7 @@ fn nut(part: &Component<FastenerKind>, outline: &Shape, brush: &mut Brush) {
     brush.paint(&thread, Relief::recess(0.004), |p| metal(p).brighter(0.55));
 }
 
-fn screw(length: f32, part: &Component<FastenerKind>, brush: &mut Brush) {
+fn screw(length: f32, part: &PlacedPart<FastenerKind>, brush: &mut Brush) {
     let metal = steel(part, [166, 166, 164]);
     let top = -(length + HEAD_HEIGHT) / 2.0;
     let neck = top + HEAD_HEIGHT;

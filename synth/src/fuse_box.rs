@@ -7,7 +7,7 @@ use super::canvas::Brush;
 use super::ground::{Ground, Material};
 use super::light::linear;
 use super::product::{
-    Arrangement, Component, Disturbance, Grade, Product, Saturation, Stream, TruthRegion, pick,
+    Arrangement, Disturbance, Grade, PlacedPart, Product, Saturation, Stream, TruthRegion, pick,
 };
 use super::shape::{Shape, Transform};
 use super::structural::Defect;
@@ -106,15 +106,15 @@ impl Product for FuseBox {
         let ground = Ground::new(Material::BrushedMetal, rng);
         let mut all = Arrangement::new(ground, 0.035, 0.035, 0.012, rng);
         all.parts
-            .push(Component::new(FuseBoxKind::Housing, [0.5, 0.5], 0.0, rng));
+            .push(PlacedPart::new(FuseBoxKind::Housing, [0.5, 0.5], 0.0, rng));
         for at in [[0.155, 0.235], [0.845, 0.765]] {
             let turn = rng.random_range(0.0..PI);
             all.parts
-                .push(Component::new(FuseBoxKind::Screw, at, turn, rng).jittered(0.001, 0.0, rng));
+                .push(PlacedPart::new(FuseBoxKind::Screw, at, turn, rng).jittered(0.001, 0.0, rng));
         }
-        let relay = Component::new(FuseBoxKind::Relay, [0.245, 0.40], 0.0, rng);
+        let relay = PlacedPart::new(FuseBoxKind::Relay, [0.245, 0.40], 0.0, rng);
         all.parts.push(relay.jittered(0.004, 0.025, rng));
-        let capacitor = Component::new(FuseBoxKind::Capacitor, [0.245, 0.645], 0.0, rng);
+        let capacitor = PlacedPart::new(FuseBoxKind::Capacitor, [0.245, 0.645], 0.0, rng);
         all.parts.push(capacitor.jittered(0.003, 0.12, rng));
         for (index, rating) in PLAN.iter().enumerate() {
             if let Some(rating) = *rating {
@@ -134,7 +134,7 @@ impl Product for FuseBox {
         }
     }
 
-    fn paint(&self, part: &Component<FuseBoxKind>, brush: &mut Brush) {
+    fn paint(&self, part: &PlacedPart<FuseBoxKind>, brush: &mut Brush) {
         let outline = self.outline(&part.kind);
         match part.kind {
             FuseBoxKind::Housing => paint::housing(part, &outline, brush),
@@ -348,8 +348,8 @@ impl FuseBox {
     }
 }
 
-fn fuse(rating: Rating, index: usize, rng: &mut Stream) -> Component<FuseBoxKind> {
-    Component::new(FuseBoxKind::Fuse(rating), slot(index), 0.0, rng).jittered(0.0028, 0.03, rng)
+fn fuse(rating: Rating, index: usize, rng: &mut Stream) -> PlacedPart<FuseBoxKind> {
+    PlacedPart::new(FuseBoxKind::Fuse(rating), slot(index), 0.0, rng).jittered(0.0028, 0.03, rng)
 }
 
 fn fuses(all: &Arrangement<FuseBoxKind>) -> Vec<usize> {

@@ -9,7 +9,7 @@ use super::ground::{Ground, Material};
 use super::light::{linear, spread};
 use super::noise;
 use super::product::{
-    Arrangement, Component, Disturbance, Grade, Product, Saturation, Stream, TruthRegion, pick,
+    Arrangement, Disturbance, Grade, PlacedPart, Product, Saturation, Stream, TruthRegion, pick,
 };
 use super::shape::{Shape, Transform};
 use super::structural::Defect;
@@ -102,22 +102,22 @@ impl Product for JuiceBottle {
         let centre = [0.5, 0.5];
         let level = juice.level() + spread(rng, 0.0035);
         all.parts
-            .push(Component::new(BottleKind::Glass, centre, 0.0, rng));
-        all.parts.push(Component::new(
+            .push(PlacedPart::new(BottleKind::Glass, centre, 0.0, rng));
+        all.parts.push(PlacedPart::new(
             BottleKind::Liquid { juice, level },
             centre,
             0.0,
             rng,
         ));
-        let ring = Component::new(BottleKind::Ring, [0.5, 0.5 + TOP + 0.074], 0.0, rng);
+        let ring = PlacedPart::new(BottleKind::Ring, [0.5, 0.5 + TOP + 0.074], 0.0, rng);
         all.parts.push(ring.jittered(0.001, 0.01, rng));
-        let cap = Component::new(BottleKind::Cap(juice), [0.5, 0.5 + TOP + 0.022], 0.0, rng);
+        let cap = PlacedPart::new(BottleKind::Cap(juice), [0.5, 0.5 + TOP + 0.022], 0.0, rng);
         all.parts.push(cap.jittered(0.0015, 0.02, rng));
         for (kind, [x, y]) in [
             (BottleKind::Picture(juice), PICTURE_AT),
             (BottleKind::Text(juice), TEXT_AT),
         ] {
-            let label = Component::new(kind, [0.5 + x, 0.5 + y], 0.0, rng);
+            let label = PlacedPart::new(kind, [0.5 + x, 0.5 + y], 0.0, rng);
             all.parts.push(label.jittered(0.004, 0.018, rng));
         }
         all
@@ -133,7 +133,7 @@ impl Product for JuiceBottle {
         }
     }
 
-    fn paint(&self, part: &Component<BottleKind>, brush: &mut Brush) {
+    fn paint(&self, part: &PlacedPart<BottleKind>, brush: &mut Brush) {
         let outline = self.outline(&part.kind);
         match part.kind {
             BottleKind::Glass => paint::glass(part, &outline, brush),

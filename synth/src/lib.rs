@@ -20,5 +20,5 @@ mod shot;
 mod structural;
 mod woven_cloth;
 
-pub use dataset::{DatasetPlan, Error, Name, render};
+pub use dataset::{DatasetPlan, Name, SynthError, render};
 pub use shot::PictureCounts;

@@ -57,7 +57,7 @@ pub struct Disturbance {
 
 /// One part of a product in one picture.
 #[derive(Clone, Debug)]
-pub struct Component<K> {
+pub struct PlacedPart<K> {
     pub kind: K,
     /// In the product's frame.
     pub pose: Transform,
@@ -69,7 +69,7 @@ pub struct Component<K> {
     pub missing: Option<Coverage>,
 }
 
-impl<K> Component<K> {
+impl<K> PlacedPart<K> {
     pub fn new(kind: K, at: [f32; 2], angle: f32, rng: &mut Stream) -> Self {
         Self {
             kind,
@@ -96,7 +96,7 @@ pub struct Arrangement<K> {
     pub ground: Ground,
     /// Where the product lies in the picture (0 to 1).
     pub frame: Transform,
-    pub parts: Vec<Component<K>>,
+    pub parts: Vec<PlacedPart<K>>,
     pub overlays: Vec<Overlay>,
 }
 
@@ -166,7 +166,7 @@ pub trait Product: Sync {
     /// The outline of a part in its own coordinates.
     fn outline(&self, kind: &Self::Kind) -> Shape;
 
-    fn paint(&self, part: &Component<Self::Kind>, brush: &mut Brush);
+    fn paint(&self, part: &PlacedPart<Self::Kind>, brush: &mut Brush);
 
     /// Its logical anomalies; empty for a product that has no parts to arrange.
     fn disturbances(&self) -> Vec<Disturbance>;
@@ -189,7 +189,7 @@ pub trait Product: Sync {
     fn chips(&self, kind: &Self::Kind) -> bool;
 
     /// A part's outline as it lies in the product's frame.
-    fn placed(&self, part: &Component<Self::Kind>) -> Shape {
+    fn placed(&self, part: &PlacedPart<Self::Kind>) -> Shape {
         let outline = self.outline(&part.kind);
         match &part.deformation {
             Some(deformation) => outline.bent(deformation).placed(&part.pose),

@@ -3,7 +3,7 @@
 
 use super::canvas::Brush;
 use super::ground::{Ground, Material};
-use super::product::{Arrangement, Component, Disturbance, Grade, Product, Stream, TruthRegion};
+use super::product::{Arrangement, Disturbance, Grade, PlacedPart, Product, Stream, TruthRegion};
 use super::shape::Shape;
 use super::structural::Defect;
 
@@ -27,7 +27,7 @@ impl Product for WovenCloth {
         match *kind {}
     }
 
-    fn paint(&self, part: &Component<ClothKind>, _: &mut Brush) {
+    fn paint(&self, part: &PlacedPart<ClothKind>, _: &mut Brush) {
         match part.kind {}
     }
 

@@ -23,7 +23,7 @@ fn each_path_is_an_input_or_is_known_to_be_written() {
             let known = WRITTEN.contains(&id) || FOLDERS_READ.contains(&id);
             assert!(
                 !is_path || known,
-                "`{} --{id}`: make it an `Input`, or name it here if it is written",
+                "`{} --{id}`: make it an `InputPath`, or name it here if it is written",
                 command.get_name()
             );
             paths += usize::from(is_path);

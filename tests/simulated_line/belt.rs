@@ -5,7 +5,7 @@ pub const TOP_SPEED: f64 = 1_000.0;
 /// mm/s².
 const ACCELERATION: f64 = 5_000.0;
 
-pub struct Belt {
+pub struct SimulatedBelt {
     /// mm since the start.
     pub place: f64,
     pub speed: f64,
@@ -15,9 +15,9 @@ pub struct Belt {
     pub stops: u32,
 }
 
-impl Belt {
+impl SimulatedBelt {
     pub fn new(steady: bool) -> Self {
-        Belt {
+        SimulatedBelt {
             place: 0.0,
             speed: if steady { TOP_SPEED } else { 0.0 },
             wanted: TOP_SPEED,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use aecsad::reject::RejectError;
-use aecsad::reject::framed::wire::{Dial, Received, Wire};
-use aecsad_link::{Decoder, Envelope, FromActuator};
+use aecsad::reject::framed::wire::{Dial, ReceivedMessage, Wire};
+use aecsad_link::{Envelope, FrameDecoder, FromActuator};
 
 /// Bytes with the time at which they arrive.
 type Pipe = VecDeque<(u64, Vec<u8>)>;
@@ -106,7 +106,7 @@ impl Dial for SharedCable {
         Ok(Box::new(SimulatedWire {
             plug: cable.plug,
             shared: self.clone(),
-            decoder: Decoder::new(),
+            decoder: FrameDecoder::new(),
             heard: VecDeque::new(),
         }))
     }
@@ -115,8 +115,8 @@ impl Dial for SharedCable {
 struct SimulatedWire {
     shared: SharedCable,
     plug: u32,
-    decoder: Decoder,
-    heard: VecDeque<Received>,
+    decoder: FrameDecoder,
+    heard: VecDeque<ReceivedMessage>,
 }
 
 impl Wire for SimulatedWire {
@@ -129,7 +129,7 @@ impl Wire for SimulatedWire {
         Ok(())
     }
 
-    fn receive(&mut self, _now: Instant) -> io::Result<Option<Received>> {
+    fn receive(&mut self, _now: Instant) -> io::Result<Option<ReceivedMessage>> {
         let mut cable = self.shared.lock();
         if !cable.plugged || cable.plug != self.plug {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -140,14 +140,14 @@ impl Wire for SimulatedWire {
                 if let Some(Ok(Envelope { message, .. })) =
                     self.decoder.push::<Envelope<FromActuator>>(byte)
                 {
-                    self.heard.push_back(Received { at, message });
+                    self.heard.push_back(ReceivedMessage { at, message });
                 }
             }
         }
         Ok(self.heard.pop_front())
     }
 
-    fn receive_within(&mut self, _wait: Duration) -> io::Result<Option<Received>> {
+    fn receive_within(&mut self, _wait: Duration) -> io::Result<Option<ReceivedMessage>> {
         Ok(None)
     }
 

@@ -18,10 +18,10 @@ use aecsad::station::{Inspection, JudgeError, LineEvent};
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_link::{
-    Actuator, Decoder, Envelope, LATE_US, MAX_FRAME, OutputEdge, ToActuator, encode,
+    Actuator, Envelope, FrameDecoder, LATE_US, MAX_FRAME, OutputEdge, ToActuator, encode,
 };
 
-use super::belt::{Belt, TOP_SPEED};
+use super::belt::{SimulatedBelt, TOP_SPEED};
 use super::link::SharedCable;
 
 const STEP_US: u64 = 1_000;
@@ -99,12 +99,12 @@ pub struct World {
     start: Instant,
     now_us: u64,
     rng: fastrand::Rng,
-    belt: Belt,
+    belt: SimulatedBelt,
     cable: SharedCable,
     count: Arc<AtomicI64>,
     /// The actuator, and when it was powered up at which count.
     actuator: Actuator,
-    decoder: Decoder,
+    decoder: FrameDecoder,
     booted: (u64, i64),
     dark_until_us: u64,
     report_us: u64,
@@ -125,11 +125,11 @@ impl World {
             start,
             now_us: 0,
             rng: fastrand::Rng::with_seed(seed),
-            belt: Belt::new(counting == Counting::Time),
+            belt: SimulatedBelt::new(counting == Counting::Time),
             cable: SharedCable::new(start, seed + 100),
             count: Arc::default(),
             actuator: Actuator::new(),
-            decoder: Decoder::new(),
+            decoder: FrameDecoder::new(),
             booted: (0, 0),
             dark_until_us: 0,
             report_us: 0,
@@ -300,7 +300,7 @@ impl World {
             // Its power fails for a moment: output off, schedule, clock and count gone.
             self.outcome.power_losses += 1;
             self.actuator = Actuator::new();
-            self.decoder = Decoder::new();
+            self.decoder = FrameDecoder::new();
             self.dark_until_us = now_us + self.rng.u64(100_000..3_000_000);
             self.booted = (self.dark_until_us, (self.belt.place * COUNTS_PER_MM) as i64);
             if let Some(last) = self.acts.back_mut() {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use front::Front;
-use product::Product;
+use product::MeasuredProduct;
 use width::Searched;
 
 /// Trains edge networks of several widths on good images and measures them on planted anomalies.
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } = Arguments::parse();
     let products = categories
         .iter()
-        .map(|folder| Product::open(folder))
+        .map(|folder| MeasuredProduct::open(folder))
         .collect::<Result<Vec<_>, _>>()?;
     let widths = searched.widths();
     let mut front = Front::new(&widths);

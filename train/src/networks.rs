@@ -22,7 +22,7 @@ pub struct Trained {
 impl Trained {
     /// Only the networks that the branches with a say read: what a bundle carries.
     pub fn needed_by(&self, decision: &Decision) -> Trained {
-        let read = |what: Reads| decision.voices.iter().any(|v| v.branch.reads() == what);
+        let read = |what: Reads| decision.branches.iter().any(|v| v.branch.reads() == what);
         let segmentation = self.segmentation.clone();
         let students = self.students.clone();
         Trained {
@@ -75,7 +75,7 @@ impl Trained {
 #[cfg(test)]
 mod tests {
     use aecsad_inspect::branches::Branch;
-    use aecsad_inspect::decision::Voice;
+    use aecsad_inspect::decision::WeightedBranch;
     use aecsad_inspect::decision::conformal::Conformal;
     use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 
@@ -89,7 +89,7 @@ mod tests {
             students: Some(vec![4]),
         };
         for branch in Branch::ALL {
-            let voice = Voice {
+            let weighted = WeightedBranch {
                 branch,
                 weight: 1.0,
                 z: TrimmedZ {
@@ -98,7 +98,7 @@ mod tests {
                 },
             };
             let needed = trained.needed_by(&Decision {
-                voices: std::iter::once(voice).collect(),
+                branches: std::iter::once(weighted).collect(),
                 threshold: 0.0,
                 calibration: Conformal::new(vec![0.0]),
             });

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aecsad_train::engine::{
-    self, CpuTraining, Error, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Workplace,
-    noise_source, seeded_init,
+    self, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, TrainingError,
+    Workplace, noise_source, seeded_init,
 };
 use aecsad_train::export::layers::values;
 use burn::module::{AutodiffModule, Module};
@@ -79,7 +79,7 @@ fn train(
     schedule: &Schedule,
     cancel_at: Option<usize>,
     spoil_at: Option<usize>,
-) -> Result<Vec<f32>, Error> {
+) -> Result<Vec<f32>, TrainingError> {
     let cancel = AtomicBool::new(false);
     let device = Default::default();
     let toy = seeded_init(1, &device, |device| Toy::<B> {
@@ -136,7 +136,7 @@ fn interrupted_twice_it_ends_bit_for_bit_where_an_uninterrupted_run_does() {
     for at in [7, 19] {
         let stopped = train(broken.path(), &schedule(), Some(at), None).unwrap_err();
         // The flag is raised within a step and seen at the next.
-        let Error::Interrupted { step, .. } = stopped else {
+        let TrainingError::Interrupted { step, .. } = stopped else {
             panic!("{stopped}")
         };
         assert_eq!(step, at + 1);
@@ -159,7 +159,7 @@ fn a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint() {
     let mut often = schedule();
     often.checkpoint_every = Duration::ZERO;
     let stopped = train(folder.path(), &often, None, Some(12)).unwrap_err();
-    let Error::Diverged {
+    let TrainingError::Diverged {
         step: 12,
         checkpoint,
         ..
@@ -220,6 +220,9 @@ fn a_work_folder_that_cannot_be_is_named() {
     let occupied = folder.path().join("occupied");
     std::fs::write(&occupied, "a file").unwrap();
     let refusal = train(&occupied, &schedule(), None, None).unwrap_err();
-    assert!(matches!(refusal, Error::WorkFolder { .. }), "{refusal}");
+    assert!(
+        matches!(refusal, TrainingError::WorkFolder { .. }),
+        "{refusal}"
+    );
     assert!(refusal.to_string().contains("occupied"), "{refusal}");
 }

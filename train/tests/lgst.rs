@@ -38,7 +38,7 @@ fn train(
     config: &LgstConfig,
     work_dir: &std::path::Path,
     cancel: bool,
-) -> Result<TrainedLgst, lgst::Error> {
+) -> Result<TrainedLgst, lgst::LgstError> {
     let (images, features) = scenes(4);
     lgst::train(
         &images,
@@ -167,7 +167,7 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         match run.join().unwrap() {
             // On a busy machine it may have been done before it was asked to stop.
-            Ok(()) | Err(lgst::Error::Training(engine::Error::Interrupted { .. })) => {}
+            Ok(()) | Err(lgst::LgstError::Training(engine::TrainingError::Interrupted { .. })) => {}
             Err(other) => panic!("{other}"),
         }
     });

@@ -17,7 +17,7 @@ use aecsad_train::lgst::{
 use aecsad_train::paper::backbone::WideResNetConfig;
 use aecsad_train::paper::weights::StateDict;
 use aecsad_train::segmentation::{
-    DecoderConfig, DecoderWidths, Probabilities, SegmentationConfig, Target,
+    DecoderConfig, DecoderWidths, LossTarget, Probabilities, SegmentationConfig,
 };
 use burn::module::{AutodiffModule, ParamId};
 use burn::optim::GradientsParams;
@@ -352,7 +352,7 @@ fn each_loss_and_its_gradient_are_pytorch_s() {
         })
         .collect();
     let reference = reference("losses");
-    type Term = fn(&Probabilities<B>, &Target<B>) -> Tensor<B, 1>;
+    type Term = fn(&Probabilities<B>, &LossTarget<B>) -> Tensor<B, 1>;
     let terms: [(&str, Term); 5] = [
         ("cross_entropy", |p, t| p.cross_entropy(t)),
         ("dice", |p, t| p.dice(t)),
@@ -361,7 +361,7 @@ fn each_loss_and_its_gradient_are_pytorch_s() {
         ("entropy", |p, _| p.entropy()),
     ];
     for (name, term) in terms {
-        let target = Target::new(masks.iter(), CLASSES, &Default::default());
+        let target = LossTarget::new(masks.iter(), CLASSES, &Default::default());
         let logits = wave::<B, 4>([2, CLASSES, 8, 8], 2.0).require_grad();
         let loss = term(&Probabilities::new(logits.clone()), &target);
         close(name, &reference[name].values, &values(loss.clone()), OUTPUT);

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use aecsad_inspect::bundle::{Bundle, Trust};
 use aecsad_inspect::inspector::Inspector;
-use aecsad_inspect::likeness::View;
+use aecsad_inspect::likeness::BlockMeans;
 use aecsad_train::screening::first_of_each_part;
 use image::{Rgb, RgbImage};
 
@@ -209,7 +209,7 @@ fn different_parts_of_one_product_are_no_repeats() {
         let images = aecsad_inspect::image_files::list_images(&good).unwrap();
         let read = |path: &PathBuf| aecsad_inspect::image_files::read_image(path).unwrap();
         let frames: Vec<_> = images.iter().map(read).collect();
-        let views: Vec<View> = frames.iter().map(View::of).collect();
+        let views: Vec<BlockMeans> = frames.iter().map(BlockMeans::of).collect();
         let pictures: Vec<_> = views.iter().zip(&frames).collect();
         let firsts = first_of_each_part(&pictures);
         assert!(firsts.into_iter().eq(0..10), "{}", good.display());

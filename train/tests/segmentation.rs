@@ -43,7 +43,7 @@ fn train(
     config: &SegmentationConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
-) -> Result<TrainedDecoder, segmentation::Error> {
+) -> Result<TrainedDecoder, segmentation::SegmentationError> {
     let labelled = features(0..3);
     let mut masks: Vec<Array2<u8>> = (0..3).map(mask).collect();
     masks[0].row_mut(0).fill(IGNORE);
@@ -148,7 +148,10 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         match run.join().unwrap() {
             // On a busy machine it may have been done before it was asked to stop.
-            Ok(()) | Err(segmentation::Error::Training(engine::Error::Interrupted { .. })) => {}
+            Ok(())
+            | Err(segmentation::SegmentationError::Training(
+                engine::TrainingError::Interrupted { .. },
+            )) => {}
             Err(other) => panic!("{other}"),
         }
     });

@@ -4,8 +4,8 @@
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::low_rank::GRID;
-use super::shared::map::{Map, MapBuffer};
-use super::statistics::{Source, StatisticsError};
+use super::shared::map::{AnomalyMap, MapBuffer};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 use ndarray::{Array1, Array2, ArrayViewMut1};
@@ -72,7 +72,7 @@ impl BranchModel for ContextBranch {
         self.map.score()
     }
 
-    fn map(&self) -> Option<Map<'_>> {
+    fn map(&self) -> Option<AnomalyMap<'_>> {
         Some(self.map.map())
     }
 
@@ -95,7 +95,7 @@ impl BranchModel for ContextBranch {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("context.mean", || {
         let length = GRID * GRID * source.rank();
         let basis: Array2<f32> = source.get("context.basis")?;

@@ -5,7 +5,7 @@ use ndarray::ArrayView1;
 use super::shared::aligned_part::AlignedPart;
 use super::shared::class_shares::{histogram, length};
 use super::shared::reference::Reference;
-use super::statistics::{Source, StatisticsError};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 
@@ -66,7 +66,7 @@ impl BranchModel for Histogram {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("histogram.sizes", || {
         let (classes, grid) = source.sizes("histogram.sizes")?;
         let reference = source.reference("histogram", length(classes, grid))?;

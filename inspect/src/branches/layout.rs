@@ -3,7 +3,7 @@
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::class_shares::{histogram, length};
-use super::statistics::{Source, StatisticsError};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 use ndarray::{Array1, ArrayView1};
@@ -83,7 +83,7 @@ impl BranchModel for Layout {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("layout.sizes", || {
         let (classes, grid) = source.sizes("layout.sizes")?;
         let length = length(classes, grid) - (classes - 1);

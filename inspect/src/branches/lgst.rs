@@ -3,8 +3,8 @@
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::heat::Range;
-use super::shared::map::{Map, MapBuffer};
-use super::statistics::{Source, StatisticsError};
+use super::shared::map::{AnomalyMap, MapBuffer};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 use crate::network::MAP_SIDE;
@@ -57,7 +57,7 @@ impl BranchModel for Lgst {
             .apply(&percept.local, &percept.global, &mut self.sum.values)
     }
 
-    fn map(&self) -> Option<Map<'_>> {
+    fn map(&self) -> Option<AnomalyMap<'_>> {
         Some(self.sum.map())
     }
 
@@ -74,7 +74,7 @@ impl BranchModel for Lgst {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("lgst.scale", || {
         let scale: ndarray::Array1<f32> = source.exact("lgst.scale", &[4])?;
         let range = |at: usize| Range {

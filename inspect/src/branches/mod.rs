@@ -26,8 +26,8 @@ use crate::arrays::Arrays;
 use crate::network::Percept;
 use inventory::Counts;
 use shared::aligned_part::AlignedPart;
-use shared::map::Map;
-use statistics::{Source, StatisticsError};
+use shared::map::AnomalyMap;
+use statistics::{ArraySource, StatisticsError};
 
 /// What good parts look like to one branch, and how far the latest part is from that.
 pub trait BranchModel: Any + Debug + Send + Sync {
@@ -37,7 +37,7 @@ pub trait BranchModel: Any + Debug + Send + Sync {
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32;
 
     /// How strange each place of the latest part is. None for a branch that looks at the part as a whole.
-    fn map(&self) -> Option<Map<'_>> {
+    fn map(&self) -> Option<AnomalyMap<'_>> {
         None
     }
 
@@ -68,7 +68,7 @@ impl Clone for Box<dyn BranchModel> {
 }
 
 /// Reads a branch's arrays. None where the file has none of them.
-pub type Reader = fn(&Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError>;
+pub type Reader = fn(&ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError>;
 
 /// The readers of all branches.
 pub const READERS: [Reader; Branch::ALL.len()] = [

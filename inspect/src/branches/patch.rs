@@ -4,8 +4,8 @@
 //! (PatchCore, CVPR 2022) is ruled by the patches that vary most, and damage drowns among them.
 
 use super::shared::aligned_part::AlignedPart;
-use super::shared::map::{Map, MapBuffer};
-use super::statistics::{Source, StatisticsError};
+use super::shared::map::{AnomalyMap, MapBuffer};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel, View};
 use crate::arrays::Arrays;
 use aecsad_engine::Triangles;
@@ -39,7 +39,7 @@ pub struct PatchMixture {
 
 /// The buffers that [`PatchMixture::map`] needs.
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct PatchScratch {
     /// `[CELLS_AT_ONCE, kinds]`
     products: Array2<f32>,
     /// `[rank]`
@@ -74,9 +74,9 @@ impl PatchMixture {
         &self.means
     }
 
-    pub fn scratch(&self) -> Scratch {
+    pub fn scratch(&self) -> PatchScratch {
         let (kinds, rank) = self.means.dim();
-        Scratch {
+        PatchScratch {
             products: Array2::zeros((CELLS_AT_ONCE, kinds)),
             centred: vec![0.0; rank],
         }
@@ -84,14 +84,14 @@ impl PatchMixture {
 
     /// The root of Mahalanobis distance² plus rarity of each cell's likeliest kind. `vectors` is `[cells, rank]`, `map` has a
     /// value for each cell.
-    pub fn map(&self, vectors: &Array2<f32>, scratch: &mut Scratch, map: &mut [f32]) {
+    pub fn map(&self, vectors: &Array2<f32>, scratch: &mut PatchScratch, map: &mut [f32]) {
         let chunks = vectors.axis_chunks_iter(Axis(0), CELLS_AT_ONCE);
         for (vectors, map) in chunks.zip(map.chunks_mut(CELLS_AT_ONCE)) {
             self.map_chunk(vectors, scratch, map);
         }
     }
 
-    fn map_chunk(&self, vectors: ArrayView2<'_, f32>, scratch: &mut Scratch, map: &mut [f32]) {
+    fn map_chunk(&self, vectors: ArrayView2<'_, f32>, scratch: &mut PatchScratch, map: &mut [f32]) {
         let means = self.means.t();
         let mut products = scratch.products.slice_mut(s![..vectors.nrows(), ..]);
         ndarray::linalg::general_mat_mul(-2.0, &vectors, &means, 0.0, &mut products);
@@ -138,7 +138,7 @@ fn nearest(distances: impl Iterator<Item = f32>) -> [Option<usize>; NEAREST] {
 pub struct Patch {
     vectors: Vectors,
     mixture: PatchMixture,
-    scratch: Scratch,
+    scratch: PatchScratch,
     map: MapBuffer,
 }
 
@@ -213,7 +213,7 @@ impl BranchModel for Patch {
         self.map.score()
     }
 
-    fn map(&self) -> Option<Map<'_>> {
+    fn map(&self) -> Option<AnomalyMap<'_>> {
         Some(self.map.map())
     }
 
@@ -241,7 +241,7 @@ impl BranchModel for Patch {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("patch.means", || {
         let low_rank = source.low_rank("patch")?;
         let mixture = mixture(source, "patch", low_rank.rank())?;
@@ -252,14 +252,20 @@ pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, Statist
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read_fine(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read_fine(
+    source: &ArraySource<'_>,
+) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("fine.patch.means", || {
         let (cells, rank) = source.fine()?;
         Ok(Patch::fine(mixture(source, "fine.patch", rank)?, cells))
     })
 }
 
-fn mixture(source: &Source<'_>, name: &str, rank: usize) -> Result<PatchMixture, StatisticsError> {
+fn mixture(
+    source: &ArraySource<'_>,
+    name: &str,
+    rank: usize,
+) -> Result<PatchMixture, StatisticsError> {
     let [means_name, whitening, rarity] =
         ["means", "whitening", "rarity"].map(|array| format!("{name}.{array}"));
     let means: Array2<f32> = source.get(&means_name)?;

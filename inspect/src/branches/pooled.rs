@@ -3,7 +3,7 @@
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::reference::Reference;
-use super::statistics::{Source, StatisticsError};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 use ndarray::Array1;
@@ -64,7 +64,7 @@ impl BranchModel for Pooled {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("pooled.mean", || {
         Ok(Pooled::new(source.reference("pooled", LENGTH)?))
     })

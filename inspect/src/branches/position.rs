@@ -2,8 +2,8 @@
 //! registration brings them there.
 
 use super::shared::aligned_part::AlignedPart;
-use super::shared::map::{Map, MapBuffer};
-use super::statistics::{Source, StatisticsError};
+use super::shared::map::{AnomalyMap, MapBuffer};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel, View};
 use crate::arrays::Arrays;
 use ndarray::Array2;
@@ -128,7 +128,7 @@ impl BranchModel for Position {
         self.map.score()
     }
 
-    fn map(&self) -> Option<Map<'_>> {
+    fn map(&self) -> Option<AnomalyMap<'_>> {
         Some(self.map.map())
     }
 
@@ -148,7 +148,7 @@ impl BranchModel for Position {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("position.mean", || {
         let gaussian = source.position_gaussian("position", Positions::WHOLE, source.rank())?;
         Ok(Position::new(gaussian, View::Whole))
@@ -157,7 +157,9 @@ pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, Statist
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read_fine(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read_fine(
+    source: &ArraySource<'_>,
+) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("fine.position.mean", || {
         let (cells, rank) = source.fine()?;
         let gaussian = source.position_gaussian("fine.position", Positions::fine(cells), rank)?;

@@ -3,7 +3,7 @@
 use super::inventory::Counts;
 use super::shared::aligned_part::Aligner;
 use super::shared::heat::{HeatMap, Range};
-use super::shared::map::Map;
+use super::shared::map::AnomalyMap;
 use super::shared::registration::Pose;
 use super::statistics::{FineStatistics, Statistics};
 use super::{Branch, BranchModel};
@@ -55,7 +55,7 @@ impl Scorer {
     }
 
     /// The map of a branch for the latest part. None for branches that have no map, or no model.
-    pub fn map(&self, branch: Branch) -> Option<Map<'_>> {
+    pub fn map(&self, branch: Branch) -> Option<AnomalyMap<'_>> {
         let model = self.models.iter().find(|model| model.branch() == branch)?;
         model.map()
     }

@@ -2,8 +2,8 @@
 //! is ruled by them. Each position is measured against its own good parts.
 
 use super::shared::aligned_part::{AlignedPart, through_pose};
-use super::shared::map::{Map, MapBuffer};
-use super::statistics::{Source, StatisticsError};
+use super::shared::map::{AnomalyMap, MapBuffer};
+use super::statistics::{ArraySource, StatisticsError};
 use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 use crate::network::{MAP_SIDE, Percept};
@@ -75,7 +75,7 @@ impl BranchModel for StudentError {
         self.map.score()
     }
 
-    fn map(&self) -> Option<Map<'_>> {
+    fn map(&self) -> Option<AnomalyMap<'_>> {
         Some(self.map.map())
     }
 
@@ -91,18 +91,22 @@ impl BranchModel for StudentError {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read_local(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read_local(
+    source: &ArraySource<'_>,
+) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     read(source, Branch::Local)
 }
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read_global(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read_global(
+    source: &ArraySource<'_>,
+) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     read(source, Branch::Global)
 }
 
 fn read(
-    source: &Source<'_>,
+    source: &ArraySource<'_>,
     branch: Branch,
 ) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     let (mean, std) = (format!("{branch}.mean"), format!("{branch}.std"));

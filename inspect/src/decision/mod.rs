@@ -18,7 +18,7 @@ pub use verdict::{Limits, Stages, Verdict};
 
 /// An active branch.
 #[derive(Clone, Copy, Debug)]
-pub struct Voice {
+pub struct WeightedBranch {
     pub branch: Branch,
     pub weight: f32,
     pub z: TrimmedZ,
@@ -29,7 +29,7 @@ pub type BranchScores = heapless::Vec<(Branch, f32), { Branch::ALL.len() }>;
 
 #[derive(Clone, Debug)]
 pub struct Decision {
-    pub voices: heapless::Vec<Voice, { Branch::ALL.len() }>,
+    pub branches: heapless::Vec<WeightedBranch, { Branch::ALL.len() }>,
     pub threshold: f32,
     pub calibration: Conformal,
 }
@@ -59,17 +59,17 @@ impl Decision {
         let mut branches = BranchScores::new();
         let mut score = 0.0;
         let mut strongest = (f32::NEG_INFINITY, Branch::Position);
-        for voice in &self.voices {
-            let z = match raw[voice.branch as usize] {
-                Some(value) if value.is_finite() => voice.z.apply(value),
+        for weighted in &self.branches {
+            let z = match raw[weighted.branch as usize] {
+                Some(value) if value.is_finite() => weighted.z.apply(value),
                 _ => f32::INFINITY,
             };
-            score += voice.weight * z;
-            if voice.weight * z > strongest.0 {
-                strongest = (voice.weight * z, voice.branch);
+            score += weighted.weight * z;
+            if weighted.weight * z > strongest.0 {
+                strongest = (weighted.weight * z, weighted.branch);
             }
             // It can't be full: both vectors have the same capacity.
-            let _ = branches.push((voice.branch, z));
+            let _ = branches.push((weighted.branch, z));
         }
         Verdict {
             score,
@@ -94,14 +94,17 @@ mod tests {
     use super::*;
 
     fn decision() -> Decision {
-        let voice = |branch, mean| Voice {
+        let weighted = |branch, mean| WeightedBranch {
             branch,
             weight: 1.0,
             z: TrimmedZ { mean, std: 2.0 },
         };
-        let voices = [voice(Branch::Histogram, 1.0), voice(Branch::Position, 10.0)];
+        let branches = [
+            weighted(Branch::Histogram, 1.0),
+            weighted(Branch::Position, 10.0),
+        ];
         Decision {
-            voices: voices.into_iter().collect(),
+            branches: branches.into_iter().collect(),
             threshold: 1.5,
             calibration: Conformal::new(vec![-1.0, 0.0, 1.0]),
         }

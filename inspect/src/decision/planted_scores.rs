@@ -7,7 +7,7 @@ use super::Decision;
 
 /// The z of each planted anomaly and active branch, on the bundle's own scale.
 ///
-/// *Shapes*: `[anomalies, voices]`, in the order of [`Decision::voices`].
+/// *Shapes*: `[anomalies, branches]`, in the order of [`Decision::branches`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlantedScores {
     z: Array2<f32>,
@@ -48,10 +48,10 @@ impl std::fmt::Display for Caught {
 impl PlantedScores {
     /// `None` unless `z` has one column for each active branch of the decision.
     pub fn new(z: Array2<f32>, decision: &Decision) -> Option<Self> {
-        (z.ncols() == decision.voices.len()).then_some(PlantedScores { z })
+        (z.ncols() == decision.branches.len()).then_some(PlantedScores { z })
     }
 
-    /// *Shapes*: `[anomalies, voices]`.
+    /// *Shapes*: `[anomalies, branches]`.
     pub fn z(&self) -> &Array2<f32> {
         &self.z
     }
@@ -59,7 +59,7 @@ impl PlantedScores {
     /// How many of them `decision` rejects. It is the bundle's `own` decision, or one with another scale and the same
     /// branches. An anomaly is assumed to lie as far above good parts as in training.
     pub fn caught(&self, decision: &Decision, own: &Decision) -> Caught {
-        let factor = |at: usize| match (decision.voices.get(at), own.voices.get(at)) {
+        let factor = |at: usize| match (decision.branches.get(at), own.branches.get(at)) {
             (Some(here), Some(there)) => here.weight * there.z.std / here.z.std,
             _ => f32::NAN,
         };
@@ -78,20 +78,20 @@ impl PlantedScores {
 #[cfg(test)]
 mod tests {
     use super::super::Branch;
-    use super::super::Voice;
+    use super::super::WeightedBranch;
     use super::super::conformal::Conformal;
     use super::super::trimmed_z::TrimmedZ;
     use super::*;
 
     fn decision(std: f32, threshold: f32) -> Decision {
-        let voice = |branch| Voice {
+        let weighted = |branch| WeightedBranch {
             branch,
             weight: 1.0,
             z: TrimmedZ { mean: 10.0, std },
         };
-        let voices = [voice(Branch::Position), voice(Branch::Patch)];
+        let branches = [weighted(Branch::Position), weighted(Branch::Patch)];
         Decision {
-            voices: voices.into_iter().collect(),
+            branches: branches.into_iter().collect(),
             threshold,
             calibration: Conformal::new(vec![0.0]),
         }

@@ -54,7 +54,7 @@ impl std::fmt::Display for Granted {
 }
 
 /// A buffer that the driver has filled.
-pub struct Received<'a> {
+pub struct FilledBuffer<'a> {
     pub bytes: &'a [u8],
     pub sequence: u32,
     /// On the kernel's monotonic clock, if the driver says so.
@@ -110,7 +110,7 @@ impl V4l2Device {
     }
 
     /// Waits for the next buffer. After an error the device must be opened again.
-    pub fn receive(&mut self, wait: Duration) -> io::Result<Option<Received<'_>>> {
+    pub fn receive(&mut self, wait: Duration) -> io::Result<Option<FilledBuffer<'_>>> {
         // The device is polled before `next`, because `next` never works again after its own time-out.
         let ready = match self.stream.handle().poll(POLLIN, wait.as_millis() as i32) {
             Ok(ready) => ready,
@@ -127,7 +127,7 @@ impl V4l2Device {
             meta.timestamp.sec as u64,
             meta.timestamp.usec as u32 * 1_000,
         );
-        Ok(Some(Received {
+        Ok(Some(FilledBuffer {
             bytes: &bytes[..bytes.len().min(meta.bytesused as usize)],
             sequence: meta.sequence,
             stamp: (clock == Flags::TIMESTAMP_MONOTONIC).then_some(stamp),

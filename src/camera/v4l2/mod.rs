@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use aecsad_inspect::frame::Frame;
 
-use super::parts::{Camera, Capture};
 use super::pixel_format::{BufferLayout, PixelFormat};
+use super::triggered_camera::{Camera, Capture};
 use super::{CameraError, Faults, LONGEST_WAIT};
 use clock::Monotonic;
 pub use device::Granted;
-use device::{Received, V4l2Device};
+use device::{FilledBuffer, V4l2Device};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
@@ -138,7 +138,7 @@ impl Camera for V4l2Camera {
                 return self.failed(&error, reported);
             }
         };
-        let Some(Received {
+        let Some(FilledBuffer {
             bytes,
             sequence,
             stamp,

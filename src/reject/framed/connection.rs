@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aecsad_link::{Envelope, MAX_FRAME, ToActuator, encode};
 use heapless::Deque;
 
-use super::wire::{Noise, Received, Wire};
+use super::wire::{Noise, ReceivedMessage, Wire};
 
 /// Unacknowledged messages kept. Answers come within a few messages, so older ones will not be answered.
 const UNANSWERED: usize = 64;
@@ -80,7 +80,7 @@ impl Connection {
         Some(answered)
     }
 
-    pub fn receive(&mut self, now: Instant) -> io::Result<Option<Received>> {
+    pub fn receive(&mut self, now: Instant) -> io::Result<Option<ReceivedMessage>> {
         let received = self.wire.receive(now)?;
         if received.is_some() {
             self.asked_at = None;
@@ -102,7 +102,7 @@ impl Connection {
         self.wire.noise()
     }
 
-    pub fn receive_within(&mut self, wait: Duration) -> io::Result<Option<Received>> {
+    pub fn receive_within(&mut self, wait: Duration) -> io::Result<Option<ReceivedMessage>> {
         self.wire.receive_within(wait)
     }
 }

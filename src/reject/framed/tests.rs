@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use aecsad_link::{Decoder, Envelope, OutputEdge};
+use aecsad_link::{Envelope, FrameDecoder, OutputEdge};
 
 use super::*;
 use crate::line::BeltPosition;
@@ -280,7 +280,7 @@ struct PlayedWire(Arc<Mutex<Played>>);
 #[derive(Default)]
 struct Played {
     said: Vec<Envelope<ToActuator>>,
-    inbox: VecDeque<Received>,
+    inbox: VecDeque<ReceivedMessage>,
     read_until: Option<Instant>,
 }
 
@@ -302,7 +302,7 @@ impl PlayedWire {
             at_us: (at - start).as_micros() as u64,
             answer: Answer::Done,
         };
-        played.inbox.push_back(Received { at, message });
+        played.inbox.push_back(ReceivedMessage { at, message });
     }
 
     fn read_until(&self, until: Instant) {
@@ -318,7 +318,7 @@ impl Dial for PlayedWire {
 
 impl wire::Wire for PlayedWire {
     fn write(&mut self, frame: &[u8]) -> std::io::Result<()> {
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         let said = frame
             .iter()
             .filter_map(|byte| decoder.push::<Envelope<ToActuator>>(*byte));
@@ -326,11 +326,11 @@ impl wire::Wire for PlayedWire {
         Ok(())
     }
 
-    fn receive(&mut self, _now: Instant) -> std::io::Result<Option<Received>> {
+    fn receive(&mut self, _now: Instant) -> std::io::Result<Option<ReceivedMessage>> {
         Ok(self.0.lock().unwrap().inbox.pop_front())
     }
 
-    fn receive_within(&mut self, _wait: Duration) -> std::io::Result<Option<Received>> {
+    fn receive_within(&mut self, _wait: Duration) -> std::io::Result<Option<ReceivedMessage>> {
         Ok(None)
     }
 
@@ -413,7 +413,7 @@ fn what_was_not_read_yet_is_not_missing() {
         .lock()
         .unwrap()
         .inbox
-        .push_back(Received { at, message });
+        .push_back(ReceivedMessage { at, message });
     let reported = rejector.poll(later);
     assert!(
         matches!(

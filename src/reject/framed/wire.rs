@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use aecsad_link::{Decoder, Envelope, FromActuator, ToActuator};
+use aecsad_link::{Envelope, FrameDecoder, FromActuator, ToActuator};
 use serialport::{ClearBuffer, SerialPort, TTYPort};
 
 use super::FramedSettings;
@@ -21,7 +21,7 @@ const UNREAD: usize = 256;
 const WRITE_WAIT: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, Debug)]
-pub struct Received {
+pub struct ReceivedMessage {
     pub at: Instant,
     pub message: FromActuator,
 }
@@ -32,10 +32,10 @@ pub trait Wire: Send {
     fn write(&mut self, frame: &[u8]) -> io::Result<()>;
 
     /// The next message that has arrived by `now`.
-    fn receive(&mut self, now: Instant) -> io::Result<Option<Received>>;
+    fn receive(&mut self, now: Instant) -> io::Result<Option<ReceivedMessage>>;
 
     /// Waits for the next message.
-    fn receive_within(&mut self, wait: Duration) -> io::Result<Option<Received>>;
+    fn receive_within(&mut self, wait: Duration) -> io::Result<Option<ReceivedMessage>>;
 
     /// All bytes that arrived before this time were read. It is earlier than `now` where the reading thread did not get
     /// to run: then a missing answer says nothing about the actuator.
@@ -130,7 +130,7 @@ impl Wire for SerialWire {
         }
     }
 
-    fn receive(&mut self, _now: Instant) -> io::Result<Option<Received>> {
+    fn receive(&mut self, _now: Instant) -> io::Result<Option<ReceivedMessage>> {
         match self.reader()?.inbox.try_recv() {
             Ok(received) => received.map(Some),
             Err(TryRecvError::Empty) => Ok(None),
@@ -138,7 +138,7 @@ impl Wire for SerialWire {
         }
     }
 
-    fn receive_within(&mut self, wait: Duration) -> io::Result<Option<Received>> {
+    fn receive_within(&mut self, wait: Duration) -> io::Result<Option<ReceivedMessage>> {
         match self.reader()?.inbox.recv_timeout(wait) {
             Ok(received) => received.map(Some),
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -181,7 +181,7 @@ impl ReaderState {
 }
 
 struct Reader {
-    inbox: Receiver<io::Result<Received>>,
+    inbox: Receiver<io::Result<ReceivedMessage>>,
     state: Arc<ReaderState>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -224,14 +224,14 @@ impl Drop for Reader {
 
 fn read_messages(
     mut port: TTYPort,
-    outbox: &SyncSender<io::Result<Received>>,
+    outbox: &SyncSender<io::Result<ReceivedMessage>>,
     state: &ReaderState,
     stop: &AtomicBool,
     owner: &Thread,
 ) {
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     // Decodes the same bytes as the station's own messages, which only an echoing adapter sends back.
-    let mut echoes = Decoder::new();
+    let mut echoes = FrameDecoder::new();
     // Bytes arrived whose frame has not ended.
     let mut unfinished = false;
     let mut bytes = [0; 256];
@@ -257,7 +257,7 @@ fn read_messages(
                             log::debug!("{error}");
                         }
                         Some(Ok(Envelope { message, .. })) => {
-                            let _ = outbox.try_send(Ok(Received { at, message }));
+                            let _ = outbox.try_send(Ok(ReceivedMessage { at, message }));
                             owner.unpark();
                         }
                     }

@@ -30,7 +30,7 @@ impl SelectionRequest {
     }
 }
 
-pub(super) struct Selection {
+pub(super) struct ProductSelection {
     folder: PathBuf,
     pub request: SelectionRequest,
     /// The latest alarm, so that a controller that repeats its request is reported once.
@@ -39,9 +39,9 @@ pub(super) struct Selection {
     stuck: bool,
 }
 
-impl Selection {
+impl ProductSelection {
     pub fn of(folder: &Path) -> Self {
-        Selection {
+        ProductSelection {
             folder: folder.into(),
             request: SelectionRequest::default(),
             refused: None,

@@ -5,11 +5,11 @@ use std::f32::consts::PI;
 use super::super::canvas::{Brush, Relief, Texel};
 use super::super::light::linear;
 use super::super::noise;
-use super::super::product::Component;
+use super::super::product::PlacedPart;
 use super::super::shape::Shape;
 use super::{FuseBoxKind, PLAN, Rating, SLOT_HALF, slot};
 
-pub fn housing(part: &Component<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
+pub fn housing(part: &PlacedPart<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let plastic = linear([62, 64, 68]).map(|v| v * part.tint);
     let mould = move |[x, y]: [f32; 2]| {
@@ -59,7 +59,7 @@ fn print(brush: &mut Brush, shape: &Shape) {
     });
 }
 
-pub fn fuse(rating: Rating, part: &Component<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
+pub fn fuse(rating: Rating, part: &PlacedPart<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let rgb = rating.rgb().map(|v| v * part.tint);
     let body = move |[x, y]: [f32; 2]| {
@@ -106,7 +106,7 @@ pub fn fuse(rating: Rating, part: &Component<FuseBoxKind>, outline: &Shape, brus
     }
 }
 
-pub fn relay(part: &Component<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
+pub fn relay(part: &PlacedPart<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let grey = linear([178, 180, 176]).map(|v| v * part.tint);
     let case = move |[x, y]: [f32; 2]| {
@@ -144,7 +144,7 @@ pub fn relay(part: &Component<FuseBoxKind>, outline: &Shape, brush: &mut Brush) 
     );
 }
 
-pub fn capacitor(part: &Component<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
+pub fn capacitor(part: &PlacedPart<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let sleeve = linear([44, 58, 96]).map(|v| v * part.tint);
     brush.paint(outline, Relief::raised(0.06, 0.012), |[x, y]| {
@@ -186,7 +186,7 @@ pub fn capacitor(part: &Component<FuseBoxKind>, outline: &Shape, brush: &mut Bru
     }
 }
 
-pub fn screw(part: &Component<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
+pub fn screw(part: &PlacedPart<FuseBoxKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let steel = linear([158, 160, 160]).map(|v| v * part.tint);
     brush.paint(outline, Relief::raised(0.012, 0.01), |[x, y]| Texel {

@@ -5,7 +5,7 @@ use std::f32::consts::{PI, TAU};
 use super::super::canvas::{Brush, Relief, Texel};
 use super::super::light::linear;
 use super::super::noise;
-use super::super::product::Component;
+use super::super::product::PlacedPart;
 use super::super::shape::Shape;
 use super::{BottleKind, HALF_WIDTH, Juice, WALL, half_width};
 
@@ -15,7 +15,7 @@ fn round(x: f32, half: f32) -> f32 {
     across / (1.0 - across * across).sqrt()
 }
 
-pub fn glass(part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
+pub fn glass(part: &PlacedPart<BottleKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let tint = linear([168, 184, 180]).map(|v| v * part.tint);
     brush.paint(outline, Relief::raised(0.03, 0.008), |[x, y]| {
@@ -42,7 +42,7 @@ pub fn glass(part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
 pub fn liquid(
     juice: Juice,
     level: f32,
-    part: &Component<BottleKind>,
+    part: &PlacedPart<BottleKind>,
     outline: &Shape,
     brush: &mut Brush,
 ) {
@@ -74,7 +74,7 @@ pub fn liquid(
     });
 }
 
-pub fn cap(juice: Juice, part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
+pub fn cap(juice: Juice, part: &PlacedPart<BottleKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let rgb = juice.cap().map(|v| v * part.tint);
     brush.paint(outline, Relief::raised(0.02, 0.008), |[x, y]| {
@@ -93,7 +93,7 @@ pub fn cap(juice: Juice, part: &Component<BottleKind>, outline: &Shape, brush: &
     });
 }
 
-pub fn ring(part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
+pub fn ring(part: &PlacedPart<BottleKind>, outline: &Shape, brush: &mut Brush) {
     let white = linear([206, 206, 200]).map(|v| v * part.tint);
     brush.paint(outline, Relief::raised(0.004, 0.003), |[x, _]| Texel {
         tilt: [0.6 * round(x, 0.066), 0.0],
@@ -103,7 +103,7 @@ pub fn ring(part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
 }
 
 /// Label paper, bent round the bottle.
-fn paper(part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
+fn paper(part: &PlacedPart<BottleKind>, outline: &Shape, brush: &mut Brush) {
     let seed = part.seed;
     let white = linear([228, 224, 212]).map(|v| v * part.tint);
     brush.paint(outline, Relief::raised(0.004, 0.003), |[x, y]| {
@@ -125,7 +125,7 @@ fn ink(brush: &mut Brush, shape: &Shape, rgb: [f32; 3]) {
     });
 }
 
-pub fn picture(juice: Juice, part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
+pub fn picture(juice: Juice, part: &PlacedPart<BottleKind>, outline: &Shape, brush: &mut Brush) {
     paper(part, outline, brush);
     let frame = Shape::rounded([0.103, 0.075], 0.006).with(Shape::rounded([0.099, 0.071], 0.005));
     ink(brush, &frame, linear([96, 92, 84]));
@@ -185,7 +185,7 @@ fn leaf(length: f32, angle: f32) -> Shape {
     Shape::stroke(&line, |t| 0.45 * length * (t * PI).sin().max(0.05)).turned(angle)
 }
 
-pub fn text(juice: Juice, part: &Component<BottleKind>, outline: &Shape, brush: &mut Brush) {
+pub fn text(juice: Juice, part: &PlacedPart<BottleKind>, outline: &Shape, brush: &mut Brush) {
     paper(part, outline, brush);
     let band = Shape::rect([0.107, 0.017]).moved([0.0, -0.052]);
     ink(brush, &band, juice.cap());

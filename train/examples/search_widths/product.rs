@@ -8,7 +8,7 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Encoder, Features, Percept, Perception};
 use aecsad_inspect::optics::{InputGeometry, Optics};
-use aecsad_train::calibrate::{Fitter, Good, Parts, Planted, PlantedAuroc, Way, rank};
+use aecsad_train::calibrate::{Fitter, GoodParts, Parts, Planted, PlantedAuroc, Way, rank};
 use aecsad_train::dataset::Category;
 use aecsad_train::engine::Schedule;
 use aecsad_train::fit::{Frames, Observer};
@@ -28,7 +28,7 @@ const PLANTS_PER_IMAGE: usize = 3;
 /// Nothing stops a search but the end of the program.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-pub struct Product {
+pub struct MeasuredProduct {
     pub name: String,
     pub images: Images,
     /// Of the training images, then of the validation images: no network learns these, they say where a component can be
@@ -38,7 +38,7 @@ pub struct Product {
 }
 
 /// What the encoder, which all widths share, sees of the parts, and what the others see at the time.
-pub struct Seen {
+pub struct PerceivedProduct {
     train: Vec<Percept>,
     validation: Vec<Percept>,
     planted: Vec<Planted>,
@@ -46,7 +46,7 @@ pub struct Seen {
     tensors: Vec<Vec<f32>>,
 }
 
-impl Product {
+impl MeasuredProduct {
     pub fn open(folder: &Path) -> Result<Self, Box<dyn Error>> {
         let category = Category::open(folder, 0)?;
         let geometry = InputGeometry::lite0(false);
@@ -74,7 +74,7 @@ impl Product {
     }
 
     /// Plants anomalies where a part's components are known.
-    pub fn see(&self, seed: u64) -> Result<Seen, Box<dyn Error>> {
+    pub fn see(&self, seed: u64) -> Result<PerceivedProduct, Box<dyn Error>> {
         let first = self.images.train.len();
         let known: Vec<usize> = (0..self.images.validation.len())
             .filter(|i| self.labels.reliability[first + i].labelled)
@@ -106,7 +106,7 @@ impl Product {
             .flat_map(|index| planted::plant(&clean, index, PLANTS_PER_IMAGE, seed))
             .map(|plant| Ok(optics.tensor(&plant.frame)?.to_vec()))
             .collect::<Result<_, Box<dyn Error>>>()?;
-        Ok(Seen {
+        Ok(PerceivedProduct {
             train: self.images.train.iter().map(encoded).collect(),
             validation: self.images.validation.iter().map(encoded).collect(),
             planted,
@@ -185,7 +185,7 @@ impl Product {
         &self,
         networks: &Trained,
         branches: &[Branch],
-        seen: &mut Seen,
+        seen: &mut PerceivedProduct,
         seed: u64,
     ) -> Result<Vec<(Way, PlantedAuroc)>, Box<dyn Error>> {
         let mut perception = networks.perception(true, true)?;
@@ -203,7 +203,7 @@ impl Product {
         let labelled: Vec<usize> = (0..self.images.train.len())
             .filter(|&i| self.labels.reliability[i].labelled)
             .collect();
-        let good = Good {
+        let good = GoodParts {
             train: &seen.train,
             labelled: &labelled,
             held_out: &seen.validation,

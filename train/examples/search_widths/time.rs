@@ -9,7 +9,7 @@ use aecsad_train::images::Image;
 use aecsad_train::networks::Trained;
 use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
 
-use super::product::Product;
+use super::product::MeasuredProduct;
 
 const ROUNDS: usize = 200;
 /// Images that give ranges to bytes, and others by which layers are chosen.
@@ -25,7 +25,7 @@ pub struct Milliseconds {
 
 /// Of the decoder or the students in each of `trained`.
 pub fn in_turns(
-    product: &Product,
+    product: &MeasuredProduct,
     trained: &[Trained],
 ) -> Result<Vec<Milliseconds>, Box<dyn Error>> {
     let mut networks = Vec::new();

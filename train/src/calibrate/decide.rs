@@ -10,7 +10,7 @@ use aecsad_inspect::branches::shared::heat::Range;
 use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::decision::planted_scores::{Caught, PlantedScores};
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
-use aecsad_inspect::decision::{Decision, Voice};
+use aecsad_inspect::decision::{Decision, WeightedBranch};
 use aecsad_inspect::network::Percept;
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -20,7 +20,7 @@ use super::choose::{Chosen, ablate, best_of_each, choose, reached};
 use super::known_bad::{self, KnownBad};
 use super::scores::PlantedAuroc;
 use super::statistics::Fitter;
-use super::threshold::{Rule, Threshold};
+use super::threshold::{FittedThreshold, Rule};
 use super::way::{WAYS, Way};
 
 /// What was decided about one branch, and why.
@@ -141,21 +141,21 @@ fn settle(
     validation: &[Percept],
     rule: Rule<'_>,
 ) -> Selection {
-    let threshold = Threshold::of(known_bad::good_sums(candidates, chosen), rule);
+    let threshold = FittedThreshold::of(known_bad::good_sums(candidates, chosen), rule);
     let planted = reached(candidates, chosen, &[]).planted;
     let statistics = merge(fitter.base(), candidates, chosen, validation);
     let mut chosen = chosen.to_vec();
     chosen.sort_by_key(|chosen| candidates[chosen.candidate].way.branch());
-    let voice = |chosen: &Chosen| {
+    let weighted = |chosen: &Chosen| {
         let candidate = &candidates[chosen.candidate];
-        Voice {
+        WeightedBranch {
             branch: candidate.way.branch(),
             weight: chosen.weight,
             z: candidate.z,
         }
     };
     let decision = Decision {
-        voices: chosen.iter().map(voice).collect(),
+        branches: chosen.iter().map(weighted).collect(),
         threshold: threshold.value,
         calibration: threshold.calibration,
     };
@@ -178,8 +178,8 @@ fn planted_scores(
 ) -> Option<PlantedScores> {
     let first = chosen.first()?;
     let anomalies = candidates[first.candidate].planted.len();
-    let z = Array2::from_shape_fn((anomalies, chosen.len()), |(anomaly, voice)| {
-        let candidate = &candidates[chosen[voice].candidate];
+    let z = Array2::from_shape_fn((anomalies, chosen.len()), |(anomaly, weighted)| {
+        let candidate = &candidates[chosen[weighted].candidate];
         candidate.z.apply(candidate.planted[anomaly].1)
     });
     PlantedScores::new(z, decision)
@@ -299,7 +299,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::{Good, Planted};
+    use super::super::{GoodParts, Planted};
     use super::*;
 
     /// Noise in the place of an encoder's features.
@@ -322,7 +322,7 @@ mod tests {
         let mut percepts =
             |count| -> Vec<Percept> { (0..count).map(|_| percept(&mut noise)).collect() };
         let (train, held_out, strange) = (percepts(8), percepts(5), percepts(5));
-        let good = Good {
+        let good = GoodParts {
             train: &train,
             labelled: &[],
             held_out: &held_out,

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::candidate::Candidate;
 use super::choose::{Chosen, choose, fused};
-use super::threshold::{Rule, Threshold};
+use super::threshold::{FittedThreshold, Rule};
 use super::way::Way;
 use crate::metrics::auroc;
 
@@ -23,7 +23,7 @@ const GROUPS: usize = 5;
 pub struct Fold {
     /// Indices of known bad parts.
     held_out: Vec<usize>,
-    voices: Vec<(Way, f32)>,
+    branches: Vec<(Way, f32)>,
 }
 
 /// A known bad part judged by a decision that has not seen it.
@@ -66,7 +66,7 @@ impl KnownBad {
     /// All ways that its decisions were made in, some of them more than once.
     pub fn ways(&self) -> impl Iterator<Item = Way> {
         let folds = self.alone.iter().chain(&self.crossed);
-        folds.flat_map(|fold| &fold.voices).map(|(way, _)| *way)
+        folds.flat_map(|fold| &fold.branches).map(|(way, _)| *way)
     }
 }
 
@@ -84,7 +84,7 @@ pub fn compare(
     }
     let fold = |held_out, chosen: &[Chosen]| Fold {
         held_out,
-        voices: chosen
+        branches: chosen
             .iter()
             .map(|chosen| (candidates[chosen.candidate].way, chosen.weight))
             .collect(),
@@ -136,16 +136,16 @@ pub fn rejected(parts: &[HeldOut]) -> usize {
 fn judge(candidates: &[Candidate], folds: &[Fold], rule: Rule<'_>) -> Vec<HeldOut> {
     let mut judged: Vec<(usize, HeldOut)> = Vec::new();
     for fold in folds {
-        let voices = fold.voices.iter().filter_map(|(way, weight)| {
+        let branches = fold.branches.iter().filter_map(|(way, weight)| {
             let candidate = candidates.iter().position(|c| same(c.way, *way))?;
             Some(Chosen::with(candidate, *weight))
         });
-        let voices: Vec<Chosen> = voices.collect();
-        let good = good_sums(candidates, &voices);
+        let branches: Vec<Chosen> = branches.collect();
+        let good = good_sums(candidates, &branches);
         let wide: Vec<f64> = good.iter().map(|score| f64::from(*score)).collect();
-        let threshold = Threshold::of(good, rule).value;
+        let threshold = FittedThreshold::of(good, rule).value;
         judged.extend(fold.held_out.iter().map(|part| {
-            let score = fused(candidates, &voices, &|c| c.bad[*part]);
+            let score = fused(candidates, &branches, &|c| c.bad[*part]);
             let part_judged = HeldOut {
                 score,
                 threshold,
@@ -248,7 +248,7 @@ mod tests {
         let known = compared(&candidates);
         let seeing_both = choose(&candidates, &[0, 1]);
         let first = fused(&candidates, &seeing_both, &|c| c.bad[0]);
-        let threshold = Threshold::of(good_sums(&candidates, &seeing_both), RULE).value;
+        let threshold = FittedThreshold::of(good_sums(&candidates, &seeing_both), RULE).value;
         assert!(known.with[0].score - known.with[0].threshold < first - threshold);
     }
 

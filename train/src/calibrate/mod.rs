@@ -27,7 +27,7 @@ pub use decide::{BranchChoice, Decided, Selection, decide, decide_again, rank};
 pub use known_bad::{HeldOut, KnownBad, rejected};
 pub use patch::fine as fine_patch;
 pub use scores::{PlantedAuroc, Scores};
-pub use statistics::{Fitter, Good};
+pub use statistics::{Fitter, GoodParts};
 pub use threshold::Rule;
 pub(crate) use threshold::threshold;
 pub use way::{FitBranch, Way, recorded};

@@ -15,13 +15,13 @@ const ROUNDS: usize = 4;
 const WORTHWHILE: f32 = 0.15;
 
 /// The registration, and a sentence on whether and why it is used.
-pub struct Outcome {
+pub struct RegistrationFit {
     pub registration: Option<Registration>,
     pub why: String,
 }
 
 /// Fits on `train`; `held_out` decides whether it is worth using.
-pub fn fit(train: &[Features], held_out: &[Features]) -> Outcome {
+pub fn fit(train: &[Features], held_out: &[Features]) -> RegistrationFit {
     let projection = projection(train);
     let channels: Vec<Array3<f32>> = train.iter().map(|f| projected(&projection, f)).collect();
     let mut poses = vec![Pose::default(); train.len()];
@@ -29,7 +29,7 @@ pub fn fit(train: &[Features], held_out: &[Features]) -> Outcome {
     for _ in 0..ROUNDS {
         let template = mean_through(&channels, &poses);
         let Some(next) = Registration::new(projection.clone(), template) else {
-            return Outcome {
+            return RegistrationFit {
                 registration: None,
                 why: "off: the product is too plain to say where it lies".into(),
             };
@@ -44,7 +44,7 @@ pub fn fit(train: &[Features], held_out: &[Features]) -> Outcome {
         registration = Some(next);
     }
     let Some(registration) = registration else {
-        return Outcome {
+        return RegistrationFit {
             registration: None,
             why: "off".into(),
         };
@@ -60,12 +60,12 @@ pub fn fit(train: &[Features], held_out: &[Features]) -> Outcome {
     let gain = 1.0 - after / f32::max(before, 1e-9);
     let percent = 100.0 * gain;
     if gain >= WORTHWHILE {
-        return Outcome {
+        return RegistrationFit {
             registration: Some(registration),
             why: format!("on: takes {percent:.0} % off the mismatch of held-out good parts"),
         };
     }
-    Outcome {
+    RegistrationFit {
         registration: None,
         why: format!(
             "off: it would take only {percent:.0} % off the mismatch of held-out good parts"

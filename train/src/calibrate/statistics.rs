@@ -18,7 +18,7 @@ const SMALL_RANK: usize = 24;
 const SMALL: usize = 40;
 
 /// What good parts look like to the networks.
-pub struct Good<'a> {
+pub struct GoodParts<'a> {
     pub train: &'a [Percept],
     /// Indices into `train` whose labels were reliable (D_L); all where nothing was labelled.
     pub labelled: &'a [usize],
@@ -38,7 +38,7 @@ pub struct Good<'a> {
 
 /// Good parts, registered and projected: fits each branch.
 pub struct Fitter<'a> {
-    good: &'a Good<'a>,
+    good: &'a GoodParts<'a>,
     registration: Option<Registration>,
     pub registration_why: String,
     low_rank: LowRank,
@@ -48,7 +48,7 @@ pub struct Fitter<'a> {
 }
 
 impl<'a> Fitter<'a> {
-    pub fn new(good: &'a Good<'a>) -> Self {
+    pub fn new(good: &'a GoodParts<'a>) -> Self {
         let train: Vec<Features> = good.train.iter().map(|p| p.features.clone()).collect();
         let held_out: Vec<Features> = good.held_out.iter().map(|p| p.features.clone()).collect();
         let outcome = registration::fit(&train, &held_out);
@@ -111,7 +111,7 @@ impl<'a> Fitter<'a> {
         Some(self.base().with(way.fit(self)?))
     }
 
-    pub fn good(&self) -> &Good<'a> {
+    pub fn good(&self) -> &GoodParts<'a> {
         self.good
     }
 

@@ -4,7 +4,7 @@ use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::outliers;
 
 /// A threshold, and what it rests on.
-pub struct Threshold {
+pub struct FittedThreshold {
     pub value: f32,
     /// The false-reject rate that it stands for; the asked one, or the best that so few parts allow.
     pub rate: f64,
@@ -22,7 +22,7 @@ pub struct Rule<'a> {
     pub rate: f64,
 }
 
-impl Threshold {
+impl FittedThreshold {
     /// `good` are the sums of good parts that trained nothing.
     pub fn of(good: Vec<f32>, rule: Rule<'_>) -> Self {
         let Rule { vouched, rate } = rule;
@@ -32,7 +32,7 @@ impl Threshold {
         let kept = (0..good.len()).filter(|part| left_out.binary_search(part).is_err());
         let calibration = Conformal::new(kept.map(|part| good[part]).collect());
         let (value, rate) = threshold(&calibration, rate);
-        Threshold {
+        FittedThreshold {
             value,
             rate,
             calibration,
@@ -63,10 +63,10 @@ mod tests {
             vouched,
             rate: 0.02,
         };
-        let doubted = Threshold::of(good.clone(), rule(&[]));
+        let doubted = FittedThreshold::of(good.clone(), rule(&[]));
         assert_eq!(doubted.left_out, [39]);
         assert!(doubted.value < 1.0);
-        let vouched = Threshold::of(good, rule(&[39]));
+        let vouched = FittedThreshold::of(good, rule(&[39]));
         assert!(vouched.left_out.is_empty());
         assert_eq!(vouched.value, 500.0);
     }

@@ -9,7 +9,7 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::image_files::{ImageError, read_image_by_content, read_image_of_depth};
 use aecsad_inspect::inspector::{Inspector, InspectorError};
 use aecsad_program::ExitCode;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print;
 use aecsad_program::whole_file;
 use indicatif::ProgressBar;
@@ -18,22 +18,23 @@ use ndarray::Array2;
 use super::{Failure, check_writable, write_whole};
 use crate::dataset::{Category, Kind, TestImage, sha256_of};
 use crate::evaluate::{
-    Against, Choice, Judged, Report, Seen, Subject, detectability, page_of, regions, summary,
+    Against, Choice, JudgedImage, Report, Subject, VisibleArea, detectability, page_of, regions,
+    summary,
 };
 use crate::fit::{DETECTABLE, KNOWN_BAD_SHA256, TOLERATED};
-use crate::metrics::Region;
+use crate::metrics::DefectRegion;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct EvaluateArgs {
     /// The bundle to measure; for several categories a folder with a bundle for each, NAME.aecsad for folder NAME
     #[arg(long, value_name = "FILE|DIR")]
-    bundle: Input,
+    bundle: InputPath,
     /// Category in MVTec LOCO AD's layout, with test images; several give the tables of a whole data set
     #[arg(value_name = "CATEGORY_DIR", required = true)]
-    categories: Vec<Input>,
+    categories: Vec<InputPath>,
     /// A second bundle, or folder of bundles, to compare the first with on the same images: int8 with f32, or new with old
     #[arg(long, value_name = "FILE|DIR")]
-    against: Option<Input>,
+    against: Option<InputPath>,
     /// Write the figures as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -42,7 +43,7 @@ pub struct Args {
     html: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     check_writable(args.json.iter().chain(&args.html))?;
     if let (Some(json), Some(html)) = (&args.json, &args.html)
         && json == html
@@ -108,7 +109,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn one(args: &Args, folder: &Path) -> Result<(), Failure> {
+fn one(args: &EvaluateArgs, folder: &Path) -> Result<(), Failure> {
     let bundle = read(&args.bundle)?;
     let category = open(folder)?;
     let (report, judged) = measure(&bundle, &category)?;
@@ -145,13 +146,17 @@ struct Compared<'a> {
     against: Option<Against>,
 }
 
-fn against(reference: &Path, category: &Category, judged: &[Judged]) -> Result<Against, Failure> {
+fn against(
+    reference: &Path,
+    category: &Category,
+    judged: &[JudgedImage],
+) -> Result<Against, Failure> {
     let (_, of_reference) = measure(&read(reference)?, category)?;
     let name = reference.display().to_string();
     Against::measure(&name, &of_reference, judged).map_err(input)
 }
 
-fn write_json(args: &Args, figures: &impl serde::Serialize) -> Result<(), Failure> {
+fn write_json(args: &EvaluateArgs, figures: &impl serde::Serialize) -> Result<(), Failure> {
     match &args.json {
         Some(path) => {
             let json = serde_json::to_vec_pretty(figures)
@@ -178,7 +183,7 @@ fn read(path: &Path) -> Result<Bundle, Failure> {
     Ok(Bundle::read(path, &Trust::Anyone)?)
 }
 
-fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>), Failure> {
+fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<JudgedImage>), Failure> {
     let mut inspector = Inspector::from_bundle(bundle, None)?;
     let bit_depth = bundle.manifest.input.bit_depth;
     let region = inspector.region();
@@ -206,14 +211,14 @@ fn measure(bundle: &Bundle, category: &Category) -> Result<(Report, Vec<Judged>)
         let regions = match image.kind {
             Kind::Good => Vec::new(),
             _ => {
-                let seen = Seen {
+                let seen = VisibleArea {
                     region,
                     ignored: ignored.as_deref(),
                 };
                 progress.suspend(|| located(image, &frame, category, seen))?
             }
         };
-        judged.push(Judged {
+        judged.push(JudgedImage {
             path: image
                 .path
                 .strip_prefix(&category.path)
@@ -282,14 +287,14 @@ fn located(
     image: &TestImage,
     frame: &Frame,
     category: &Category,
-    seen: Seen<'_>,
-) -> Result<Vec<Region>, Failure> {
-    use crate::evaluate::Error;
+    seen: VisibleArea<'_>,
+) -> Result<Vec<DefectRegion>, Failure> {
+    use crate::evaluate::EvaluateError;
     let size = (frame.height as usize, frame.width as usize);
     let found = regions(&image.masks, size, category.defects.as_deref(), seen);
     let path = image.path.display();
     match found {
-        Err(error @ (Error::Mask(_) | Error::MaskSize { .. })) => {
+        Err(error @ (EvaluateError::Mask(_) | EvaluateError::MaskSize { .. })) => {
             log::warn!("skipped: {error}; {path} is left out of the localisation figures");
             Ok(Vec::new())
         }
@@ -303,7 +308,7 @@ fn located(
     }
 }
 
-fn input(error: crate::evaluate::Error) -> Failure {
+fn input(error: crate::evaluate::EvaluateError) -> Failure {
     Failure::new(error, ExitCode::Input)
 }
 

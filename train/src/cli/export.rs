@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::{print, print_line};
 
 use super::{Failure, work_folder};
@@ -14,22 +14,22 @@ use crate::quantise::Signs;
 ///
 /// The images must be those that the bundle was fitted on: calibrated anew in float they have to give back its scores.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ExportArgs {
     /// A bundle of `fit --precision f32`
     #[arg(value_name = "BUNDLE")]
-    bundle: Input,
+    bundle: InputPath,
     /// The folder of good images that it was fitted on
     #[arg(long, value_name = "CATEGORY_DIR")]
-    images: Input,
+    images: InputPath,
     /// The folder of its --more-good, if it had one
     #[arg(long, value_name = "DIR")]
-    more_good: Option<Input>,
+    more_good: Option<InputPath>,
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The masks that it was fitted with, if it had any
     #[arg(long, value_name = "DIR")]
-    masks: Option<Input>,
+    masks: Option<InputPath>,
     /// Report of the quantisation and label pictures [default: OUT.work]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
@@ -42,10 +42,10 @@ pub struct Args {
     signs: Signs,
     /// Sign the new bundle with this secret key
     #[arg(long, value_name = "FILE")]
-    key: Option<Input>,
+    key: Option<InputPath>,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let cancel = super::stop_on_signal()?;
     let options = ExportOptions {
         bundle: args.bundle.clone().into(),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::{note, print, print_line};
 
-use super::label::Source;
+use super::label::RegionSource;
 use super::region::RegionArgs;
 use super::{Failure, work_folder};
 use crate::fit::{
@@ -16,19 +16,19 @@ use crate::paper::{Device, PaperOptions, weights};
 use crate::segmentation::{Augmentation, Symmetry};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct FitArgs {
     /// Category in MVTec LOCO AD's layout (train/good, validation/good), or a plain folder of good images
     #[arg(value_name = "CATEGORY_DIR")]
-    category: Input,
+    category: InputPath,
     /// Folder of known bad parts, flat or in folders of their kinds; five are useful, fifty are better, and masks are not
     /// needed. They weigh the branches together with planted anomalies; statistics and threshold never see them. `fit` says
     /// which of them would pass
     #[arg(long, value_name = "DIR")]
-    bad: Option<Input>,
+    bad: Option<InputPath>,
     /// Folder of good parts that the line rejected. They join the images to learn from and those that set the threshold, and
     /// are kept however far off they lie
     #[arg(long, value_name = "DIR")]
-    more_good: Option<Input>,
+    more_good: Option<InputPath>,
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -36,14 +36,14 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
     /// Networks: `edge` runs on a CPU beside the line, `paper` wants a GPU to train and a fast computer to run
-    #[arg(long, value_enum, default_value_t = Profile::Edge)]
-    profile: Profile,
+    #[arg(long, value_enum, default_value_t = ProfileArg::Edge)]
+    profile: ProfileArg,
     /// Where the `paper` profile trains: cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
     /// Weights of WideResNet-50-2 for the `paper` profile [default: those of `aecsad-train weights fetch`]
     #[arg(long, value_name = "FILE")]
-    weights: Option<Input>,
+    weights: Option<InputPath>,
     /// Rounds over the images in each training of the `paper` profile [default: 120]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     epochs: Option<u16>,
@@ -56,7 +56,7 @@ pub struct Args {
     images_at_once: Option<u16>,
     /// Folder of pictures of other things: the `paper` profile's local student is trained to say nothing of them
     #[arg(long = "strangers", value_name = "DIR")]
-    out_of_distribution: Option<Input>,
+    out_of_distribution: Option<InputPath>,
     /// The `paper` profile's local student learns from the hardest 0.1 % of the features alone
     #[arg(long)]
     hard_features: bool,
@@ -70,11 +70,11 @@ pub struct Args {
     #[command(flatten)]
     region: RegionArgs,
     /// Where the regions come from that become components
-    #[arg(long, value_enum, default_value_t = Source::Builtin)]
-    proposals: Source,
+    #[arg(long, value_enum, default_value_t = RegionSource::Builtin)]
+    proposals: RegionSource,
     /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask
     #[arg(long, value_name = "DIR", required_if_eq("proposals", "masks"))]
-    masks: Option<Input>,
+    masks: Option<InputPath>,
     /// Share of good parts that may be rejected; needs 1/RATE good validation images to be kept
     #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = rate)]
     false_reject_rate: f64,
@@ -95,7 +95,7 @@ pub struct Args {
     bundle_version: Option<u64>,
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]
-    key: Option<Input>,
+    key: Option<InputPath>,
     /// Leave the `edge` profile's students out: most of the training time saved, without their branches to choose from
     #[arg(long)]
     no_students: bool,
@@ -127,7 +127,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Profile {
+enum ProfileArg {
     Edge,
     Paper,
 }
@@ -147,7 +147,7 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
     let cancel = super::stop_on_signal()?;
     let options = FitOptions {
         category: args.category.clone().into(),
@@ -181,7 +181,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// An option that only the other profile reads would be a wish that nobody hears.
-fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
+fn refuse_the_other_profiles(args: &FitArgs) -> Result<(), Failure> {
     let of_paper = [
         ("--device", args.device != Device::Cpu),
         ("--weights", args.weights.is_some()),
@@ -199,8 +199,8 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
         ("--moved-copies", args.moved_copies.is_some()),
     ];
     let (others, here, there) = match args.profile {
-        Profile::Edge => (&of_paper[..], "edge", "paper"),
-        Profile::Paper => (&of_edge[..], "paper", "edge"),
+        ProfileArg::Edge => (&of_paper[..], "edge", "paper"),
+        ProfileArg::Paper => (&of_edge[..], "paper", "edge"),
     };
     match others.iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(Failure::new(
@@ -211,16 +211,16 @@ fn refuse_the_other_profiles(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn fine_size(args: &Args) -> FineSize {
+fn fine_size(args: &FitArgs) -> FineSize {
     match args.side {
         Some(side) => FineSize::Side(side.into()),
         None => FineSize::Budget(args.budget_ms.unwrap_or(BUDGET_MS).into()),
     }
 }
 
-fn networks(args: &Args) -> Result<Networks, Failure> {
+fn networks(args: &FitArgs) -> Result<Networks, Failure> {
     refuse_the_other_profiles(args)?;
-    if matches!(args.profile, Profile::Edge) {
+    if matches!(args.profile, ProfileArg::Edge) {
         return Ok(Networks::Edge(EdgeOptions {
             students: !args.no_students,
             moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),

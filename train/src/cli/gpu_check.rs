@@ -12,7 +12,7 @@ use crate::paper::{Device, gpu_check};
 ///
 /// The backbone has random weights: what is compared is arithmetic. Prints JSON.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct GpuCheckArgs {
     /// Where to train: cuda, cuda:N, or cpu to try this command out
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cuda(0))]
     device: Device,
@@ -27,7 +27,7 @@ pub struct Args {
     random_weights: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &GpuCheckArgs) -> Result<(), Failure> {
     if let Some(path) = &args.random_weights {
         let bytes = gpu_check::random_weights()
             .to_safetensors()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print_line;
 use clap::ValueEnum;
 
@@ -13,7 +13,7 @@ use crate::pseudo_label::Usable;
 
 /// Where the regions come from that become classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Source {
+pub enum RegionSource {
     /// Found in the images by colour and texture; needs nothing else.
     Builtin,
     /// Drawn or generated elsewhere: a folder of indexed or grey PNGs named after the images.
@@ -22,20 +22,20 @@ pub enum Source {
 
 /// Find a product's components in its good images and write pictures of them to look at.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct LabelArgs {
     /// Category folder in MVTec LOCO AD's layout, or a folder of good images.
-    pub dir: Input,
+    pub dir: InputPath,
     /// Folder for the overlays, the contact sheet and the list of labelled images.
     #[arg(long)]
     pub out: PathBuf,
     #[command(flatten)]
     region: RegionArgs,
     /// Source of the regions.
-    #[arg(long, value_enum, default_value_t = Source::Builtin)]
-    pub proposals: Source,
+    #[arg(long, value_enum, default_value_t = RegionSource::Builtin)]
+    pub proposals: RegionSource,
     /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask.
     #[arg(long, required_if_eq("proposals", "masks"))]
-    pub masks: Option<Input>,
+    pub masks: Option<InputPath>,
     /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=16))]
     pub bit_depth: Option<u8>,
@@ -44,7 +44,7 @@ pub struct Args {
     pub seed: u64,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &LabelArgs) -> Result<(), Failure> {
     let options = LabelOptions {
         category: args.dir.clone().into(),
         masks: args.masks.clone().map(Into::into),

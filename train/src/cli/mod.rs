@@ -33,19 +33,19 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Train, calibrate and pack a bundle from good images.
-    Fit(fit::Args),
+    Fit(fit::FitArgs),
     /// Make an int8 bundle of a float one, without training.
-    Export(export::Args),
+    Export(export::ExportArgs),
     /// Measure a bundle on a category's test images.
-    Evaluate(evaluate::Args),
+    Evaluate(evaluate::EvaluateArgs),
     /// Find a product's components and show them, without training anything.
-    Label(label::Args),
+    Label(label::LabelArgs),
     /// Render products with known anomalies, in MVTec LOCO AD's layout.
-    Synth(synth::Args),
+    Synth(synth::SynthArgs),
     /// Bring the weights of the paper's backbone to this machine.
-    Weights(weights::Args),
+    Weights(weights::WeightsArgs),
     /// Compare a GPU with the CPU and time the paper's training steps on it.
-    GpuCheck(gpu_check::Args),
+    GpuCheck(gpu_check::GpuCheckArgs),
     /// Make a key pair to sign bundles with.
     Keygen(keygen::KeygenArgs),
     /// Sign a bundle, replacing a signature it has.

@@ -1,7 +1,7 @@
 //! The options that say what of the images is looked at; `fit` and `label` share them.
 
 use aecsad_inspect::optics::Region;
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 
 use crate::region::RegionOptions;
 
@@ -14,7 +14,7 @@ pub(super) struct RegionArgs {
     /// Ignore what this picture marks: a printed date, a fixture, a glare spot. It has the size of the images (or of the
     /// region); all that is not black is neither learnt nor judged. PNG, BMP or TIFF. The bundle keeps it
     #[arg(long, value_name = "PICTURE")]
-    ignore: Option<Input>,
+    ignore: Option<InputPath>,
 }
 
 impl From<&RegionArgs> for RegionOptions {

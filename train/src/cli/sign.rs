@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aecsad_inspect::bundle::{Bundle, BundleError, Trust, write_bundle};
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print_line;
 
 use crate::export::signing::{SigningError, SigningKey};
@@ -16,7 +16,7 @@ pub struct SignArgs {
     bundle: PathBuf,
     /// Secret key: aecsad.key of keygen, or minisign's own
     #[arg(long, value_name = "FILE")]
-    key: Input,
+    key: InputPath,
 }
 
 #[derive(Debug, thiserror::Error)]

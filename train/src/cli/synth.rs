@@ -9,7 +9,7 @@ use super::Failure;
 use aecsad_synth::{DatasetPlan, Name, PictureCounts, render};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct SynthArgs {
     /// Folder to render into; each product gets a folder of its own in it.
     dir: PathBuf,
     /// Products to render [default: all].
@@ -43,7 +43,7 @@ fn images() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=100_000)
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &SynthArgs) -> Result<(), Failure> {
     let mut products = Vec::new();
     for &name in if args.products.is_empty() {
         &Name::ALL

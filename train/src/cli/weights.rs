@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use aecsad_program::inputs::Input;
+use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print_line;
 use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,7 +15,7 @@ use crate::paper::weights::{self, Download, PUBLISHED, Published, WeightsError};
 /// WideResNet-50-2 as torchvision publishes it (276 MB). Training reads it from the cache folder; a bundle carries what
 /// it needs, so that a station never fetches anything.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct WeightsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -35,7 +35,7 @@ enum Command {
     Import {
         /// `wide_resnet50_2-95faca4d.pth` or `wide_resnet50_2-9ba9bcbe.pth`, under whatever name
         #[arg(value_name = "FILE")]
-        file: Input,
+        file: InputPath,
     },
 }
 
@@ -45,7 +45,7 @@ enum Version {
     V2,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &WeightsArgs) -> Result<(), Failure> {
     match &args.command {
         Command::Fetch { version, url } => {
             let stop = super::stop_on_signal()?;

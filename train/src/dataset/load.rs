@@ -26,7 +26,7 @@ pub struct Loaded<T> {
 
 /// The good images of a category, made ready.
 #[derive(Clone, Debug)]
-pub struct Good<T> {
+pub struct GoodImages<T> {
     pub train: Loaded<T>,
     pub validation: Loaded<T>,
 }
@@ -99,7 +99,7 @@ impl Category {
         bit_depth: Option<u8>,
         region: Option<&TrainedRegion>,
         prepare: impl Fn(&Path, Frame) -> T + Sync,
-    ) -> Result<Good<T>, DatasetError> {
+    ) -> Result<GoodImages<T>, DatasetError> {
         let train = load(&self.train, bit_depth, region, &prepare);
         let validation = load(&self.validation, bit_depth, region, &prepare);
         let bad: Vec<&Skipped> = train.skipped.iter().chain(&validation.skipped).collect();
@@ -119,7 +119,7 @@ impl Category {
         if let Some(warning) = mixed_sizes(&train.sizes, &validation.sizes) {
             log::warn!("{}: {warning}", self.path.display());
         }
-        Ok(Good { train, validation })
+        Ok(GoodImages { train, validation })
     }
 
     /// The rule on how many good images are needed, for what is named and again for what could be read and is kept.

@@ -23,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 pub use defects::DefectConfig;
 pub use error::DatasetError;
 pub use kind::Kind;
-pub use load::{Good, Loaded, load, read_region};
+pub use load::{GoodImages, Loaded, load, read_region};
 pub use mask::{Mask, mask_size, read_mask};
 pub use more_parts::sha256_of;
 

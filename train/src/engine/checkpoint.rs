@@ -10,7 +10,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Error;
+use super::TrainingError;
 
 const FORMAT: u32 = 1;
 
@@ -52,7 +52,7 @@ impl CheckpointFile {
     pub fn save<B: Backend, M: Record<B>, O: Record<B>>(
         &self,
         checkpoint: Checkpoint<M, O>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TrainingError> {
         let encode = |error: burn::record::RecorderError| self.unusable(error.to_string());
         let model = record_bytes::<B, M>(checkpoint.model).map_err(encode)?;
         let optimiser = record_bytes::<B, O>(checkpoint.optimiser).map_err(encode)?;
@@ -67,7 +67,7 @@ impl CheckpointFile {
         let header =
             serde_json::to_string(&header).map_err(|error| self.unusable(error.to_string()))?;
         self.replace(&[header.as_bytes(), b"\n", &model, &optimiser])
-            .map_err(|source| Error::WorkFolder {
+            .map_err(|source| TrainingError::WorkFolder {
                 path: self.path.clone(),
                 source,
             })
@@ -85,12 +85,12 @@ impl CheckpointFile {
     pub fn load<B: Backend, M: Record<B>, O: Record<B>>(
         &self,
         device: &B::Device,
-    ) -> Result<Option<Checkpoint<M, O>>, Error> {
+    ) -> Result<Option<Checkpoint<M, O>>, TrainingError> {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
-                return Err(Error::WorkFolder {
+                return Err(TrainingError::WorkFolder {
                     path: self.path.clone(),
                     source,
                 });
@@ -123,8 +123,8 @@ impl CheckpointFile {
         }))
     }
 
-    fn unusable(&self, reason: String) -> Error {
-        Error::Checkpoint {
+    fn unusable(&self, reason: String) -> TrainingError {
+        TrainingError::Checkpoint {
             path: self.path.clone(),
             reason,
         }

@@ -8,9 +8,9 @@ mod curves;
 mod fingerprint;
 mod initial;
 mod kernels;
-mod metrics;
 pub(crate) mod normalise;
 mod sampling;
+mod step_log;
 mod training;
 
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub use sampling::{batch, noise_source};
 pub use training::{Loss, Objective, Schedule, Shard, Shards, Workplace, train};
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum TrainingError {
     #[error(
         "training of the {stage} was interrupted at step {step}: run the same command again to go on from there"
     )]
@@ -49,12 +49,14 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl TrainingError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Interrupted { .. } => ExitCode::Interrupted,
-            Error::WorkFolder { .. } | Error::Checkpoint { .. } => ExitCode::Storage,
-            Error::Diverged { .. } => ExitCode::Training,
+            TrainingError::Interrupted { .. } => ExitCode::Interrupted,
+            TrainingError::WorkFolder { .. } | TrainingError::Checkpoint { .. } => {
+                ExitCode::Storage
+            }
+            TrainingError::Diverged { .. } => ExitCode::Training,
         }
     }
 }

@@ -14,8 +14,8 @@ use burn::tensor::backend::AutodiffBackend;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, CheckpointFile};
-use super::metrics::Metrics;
-use super::{Error, Fingerprint, curves};
+use super::step_log::StepLog;
+use super::{Fingerprint, TrainingError, curves};
 use crate::progress::Progress;
 
 /// How long and how fast to learn.
@@ -140,7 +140,7 @@ pub struct Workplace<'a> {
 /// With the same fingerprint, seed and device the result is the same, interrupted or not.
 ///
 /// # Errors
-/// [`Error::Interrupted`] once `cancel` is set, [`Error::Diverged`] at a loss that isn't finite, and whatever the
+/// [`TrainingError::Interrupted`] once `cancel` is set, [`TrainingError::Diverged`] at a loss that isn't finite, and whatever the
 /// work folder refuses.
 pub fn train<B, T>(
     model: T::Model,
@@ -149,12 +149,12 @@ pub fn train<B, T>(
     fingerprint: Fingerprint,
     place: &Workplace,
     device: &B::Device,
-) -> Result<T::Model, Error>
+) -> Result<T::Model, TrainingError>
 where
     B: AutodiffBackend,
     T: Objective<B>,
 {
-    whole_file::create_folder(place.folder).map_err(|source| Error::WorkFolder {
+    whole_file::create_folder(place.folder).map_err(|source| TrainingError::WorkFolder {
         path: place.folder.to_owned(),
         source,
     })?;
@@ -179,7 +179,7 @@ where
 
     let metrics_path = place.folder.join(format!("{}.metrics.jsonl", place.stage));
     let picture = place.folder.join(format!("{}.losses.svg", place.stage));
-    let mut metrics = Metrics::open(metrics_path.clone(), first_step)?;
+    let mut step_log = StepLog::open(metrics_path.clone(), first_step)?;
     let mut progress = Progress::start(place.stage, first_step, schedule.steps);
     let mut last_save = Instant::now();
     for step in first_step..=schedule.steps {
@@ -195,7 +195,7 @@ where
 
         let outcome = gradients(&model, objective, step, schedule, device);
         if !outcome.loss.is_finite() {
-            return Err(Error::Diverged {
+            return Err(TrainingError::Diverged {
                 stage: place.stage,
                 step,
                 loss: outcome.loss,
@@ -203,10 +203,10 @@ where
             });
         }
         let learning_rate = schedule.learning_rate_at(step);
-        metrics.record(step, learning_rate, outcome.loss, &outcome.terms)?;
+        step_log.record(step, learning_rate, outcome.loss, &outcome.terms)?;
         if let Some(snapshot) = snapshot {
             file.save::<B, _, _>(snapshot)?;
-            metrics.flush()?;
+            step_log.flush()?;
             curves::write(place.stage, &metrics_path, &picture);
             last_save = Instant::now();
         }
@@ -214,7 +214,7 @@ where
             break;
         }
         if stop {
-            return Err(Error::Interrupted {
+            return Err(TrainingError::Interrupted {
                 stage: place.stage,
                 step,
             });

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::report::scores;
-use super::{Error, Judged, Share};
+use super::{EvaluateError, JudgedImage, Share};
 use crate::dataset::Kind;
 use crate::metrics::{auroc, rank_correlation};
 
@@ -14,7 +14,7 @@ use crate::metrics::{auroc, rank_correlation};
 pub struct Against {
     pub reference: String,
     /// AUROC on each kind of anomaly that there is.
-    pub auroc: Vec<Difference>,
+    pub auroc: Vec<AurocDifference>,
     /// Spearman's, over all test images.
     pub rank_correlation: f64,
     /// Parts that only one of the two rejects.
@@ -23,7 +23,7 @@ pub struct Against {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Difference {
+pub struct AurocDifference {
     pub kind: Kind,
     pub reference: f64,
     pub found: f64,
@@ -36,22 +36,28 @@ impl Against {
     ///
     /// # Errors
     /// If they judged other images.
-    pub fn measure(name: &str, reference: &[Judged], found: &[Judged]) -> Result<Self, Error> {
-        let paths = |judged: &[Judged]| judged.iter().map(|j| j.path.clone()).collect::<Vec<_>>();
+    pub fn measure(
+        name: &str,
+        reference: &[JudgedImage],
+        found: &[JudgedImage],
+    ) -> Result<Self, EvaluateError> {
+        let paths =
+            |judged: &[JudgedImage]| judged.iter().map(|j| j.path.clone()).collect::<Vec<_>>();
         if paths(reference) != paths(found) {
-            return Err(Error::OtherImages);
+            return Err(EvaluateError::OtherImages);
         }
         let difference = |kind: Kind| {
-            let of = |judged: &[Judged]| auroc(&scores(judged, Kind::Good), &scores(judged, kind));
+            let of =
+                |judged: &[JudgedImage]| auroc(&scores(judged, Kind::Good), &scores(judged, kind));
             let (reference, found) = (of(reference)?, of(found)?);
-            Some(Difference {
+            Some(AurocDifference {
                 kind,
                 reference,
                 found,
                 points: 100.0 * (found - reference),
             })
         };
-        let all = |judged: &[Judged]| {
+        let all = |judged: &[JudgedImage]| {
             judged
                 .iter()
                 .map(|j| f64::from(j.score))

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use aecsad_inspect::optics;
 
-use super::Error;
+use super::EvaluateError;
 use crate::dataset::{DefectConfig, Mask, read_mask};
-use crate::metrics::Region;
+use crate::metrics::DefectRegion;
 
 /// The defects in these masks, whose image has `size` (height, width), as far as they are looked at. Without a configuration a
 /// region counts by its whole area.
@@ -15,15 +15,15 @@ pub fn regions(
     masks: &[PathBuf],
     size: (usize, usize),
     known: Option<&[DefectConfig]>,
-    seen: Seen<'_>,
-) -> Result<Vec<Region>, Error> {
+    seen: VisibleArea<'_>,
+) -> Result<Vec<DefectRegion>, EvaluateError> {
     let mut regions = Vec::new();
     for path in masks {
         let mask = read_mask(path)?;
         let (mask_width, mask_height) = (mask.width as usize, mask.height as usize);
         if (mask_height, mask_width) != size {
             let (height, width) = size;
-            return Err(Error::MaskSize {
+            return Err(EvaluateError::MaskSize {
                 path: path.into(),
                 mask_width,
                 mask_height,
@@ -41,14 +41,14 @@ pub fn regions(
                 None => pixels.len() as f64,
                 Some(known) => {
                     let defect = known.iter().find(|defect| defect.pixel_value == value);
-                    let defect = defect.ok_or_else(|| Error::Unlisted {
+                    let defect = defect.ok_or_else(|| EvaluateError::Unlisted {
                         path: path.into(),
                         value,
                     })?;
                     saturation_px(defect, pixels.len())
                 }
             };
-            regions.push(Region {
+            regions.push(DefectRegion {
                 pixels,
                 saturation_px,
             });
@@ -59,14 +59,14 @@ pub fn regions(
 
 /// What of an image is looked at.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Seen<'a> {
+pub struct VisibleArea<'a> {
     /// All of it if none.
     pub region: Option<optics::Region>,
     /// `[height, width]` of the region: pixels in which no defect counts.
     pub ignored: Option<&'a [bool]>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> VisibleArea<'a> {
     /// The mask's values in the region, row by row; 0 where nothing is looked at.
     fn of(self, mask: &'a Mask) -> impl Iterator<Item = u8> + 'a {
         let region = self.region.unwrap_or(optics::Region {
@@ -127,7 +127,7 @@ mod tests {
         masks: &[[u8; 8]],
         size: (usize, usize),
         known: Option<&[DefectConfig]>,
-    ) -> Result<Vec<Region>, Error> {
+    ) -> Result<Vec<DefectRegion>, EvaluateError> {
         let folder = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = (0..masks.len())
             .map(|i| folder.path().join(format!("{i:03}.png")))
@@ -136,7 +136,7 @@ mod tests {
             let mask = GrayImage::from_raw(4, 2, values.to_vec()).unwrap();
             mask.save(path).unwrap();
         }
-        regions(&paths, size, known, Seen::default())
+        regions(&paths, size, known, VisibleArea::default())
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
             .unwrap()
             .save(&path)
             .unwrap();
-        let seen = |ignored| Seen {
+        let seen = |ignored| VisibleArea {
             region: Some([1, 0, 2, 2].into()),
             ignored,
         };
@@ -170,14 +170,14 @@ mod tests {
         let regions = read(&masks, (2, 4), Some(&config())).unwrap();
         assert_eq!(
             regions[0],
-            Region {
+            DefectRegion {
                 pixels: vec![0, 1, 2, 3, 7],
                 saturation_px: 3.0
             }
         );
         assert_eq!(
             regions[1],
-            Region {
+            DefectRegion {
                 pixels: vec![1, 2, 3, 4, 5],
                 saturation_px: 2.0
             }
@@ -197,7 +197,7 @@ mod tests {
         let regions = read(&[[9, 9, 9, 0, 0, 0, 0, 0]], (2, 4), None).unwrap();
         assert_eq!(
             regions,
-            [Region {
+            [DefectRegion {
                 pixels: vec![0, 1, 2],
                 saturation_px: 3.0
             }]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::picture::{data_uri, heatmap, thumbnail};
 use super::report::{ByKind, Report, scores};
 use super::text::figure;
-use super::{Error, Judged, detectability, summary, svg};
+use super::{EvaluateError, JudgedImage, detectability, summary, svg};
 use crate::dataset::Kind;
 
 const STYLE: &str = include_str!("page.css");
@@ -15,7 +15,7 @@ const SHOWN: usize = 6;
 
 impl Report {
     /// The page, pictures and charts inside it. `category` is the folder that the paths in `judged` are relative to.
-    pub fn html(&self, judged: &[Judged], category: &Path) -> Result<String, Error> {
+    pub fn html(&self, judged: &[JudgedImage], category: &Path) -> Result<String, EvaluateError> {
         Ok(page(&self.title(), &self.section(judged, category)?))
     }
 
@@ -28,9 +28,13 @@ impl Report {
     }
 
     /// What [`html`](Self::html) shows, to stand in a page with others.
-    pub fn section(&self, judged: &[Judged], category: &Path) -> Result<String, Error> {
+    pub fn section(
+        &self,
+        judged: &[JudgedImage],
+        category: &Path,
+    ) -> Result<String, EvaluateError> {
         let subject = &self.subject;
-        let by_kind: Vec<svg::Scores> = [Kind::Structural, Kind::Logical, Kind::Good]
+        let by_kind: Vec<svg::KindScores> = [Kind::Structural, Kind::Logical, Kind::Good]
             .into_iter()
             .map(|kind| (kind, scores(judged, kind)))
             .collect();
@@ -49,13 +53,13 @@ impl Report {
         );
         let gallery = Gallery { category };
         for kind in [Kind::Good, Kind::Logical, Kind::Structural] {
-            let mut ranked: Vec<&Judged> =
+            let mut ranked: Vec<&JudgedImage> =
                 judged.iter().filter(|image| image.kind == kind).collect();
             ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
             let strangest = &ranked[..ranked.len().min(SHOWN)];
             // The two ends must not show one image twice
             let rest = &ranked[strangest.len()..];
-            let calmest: Vec<&Judged> = rest.iter().rev().take(SHOWN).copied().collect();
+            let calmest: Vec<&JudgedImage> = rest.iter().rev().take(SHOWN).copied().collect();
             section += &gallery.section(&format!("Strangest {} parts", kind.name()), strangest)?;
             section += &gallery.section(&format!("Calmest {} parts", kind.name()), &calmest)?;
         }
@@ -153,7 +157,7 @@ struct Gallery<'a> {
 }
 
 impl Gallery<'_> {
-    fn section(&self, title: &str, images: &[&Judged]) -> Result<String, Error> {
+    fn section(&self, title: &str, images: &[&JudgedImage]) -> Result<String, EvaluateError> {
         if images.is_empty() {
             return Ok(String::new());
         }
@@ -165,7 +169,7 @@ impl Gallery<'_> {
         Ok(section)
     }
 
-    fn figure(&self, image: &Judged) -> Result<String, Error> {
+    fn figure(&self, image: &JudgedImage) -> Result<String, EvaluateError> {
         let path = self.category.join(&image.path);
         let plain = thumbnail(&path, image.region)?;
         let mut pictures = format!("<img src=\"{}\" alt=\"\">", data_uri(&plain, &path)?);

@@ -19,16 +19,16 @@ use aecsad_inspect::branches::Branch;
 use ndarray::Array2;
 
 use crate::dataset::Kind;
-use crate::metrics::Region;
+use crate::metrics::DefectRegion;
 
-pub use against::{Against, Difference};
-pub use defects::{Seen, regions};
+pub use against::{Against, AurocDifference};
+pub use defects::{VisibleArea, regions};
 pub use html::page_of;
 pub use report::{ByKind, Choice, Report, Share, Subject};
 
 /// One test image with its verdict and with what is known about it.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub struct JudgedImage {
     /// Relative to the category folder.
     pub path: PathBuf,
     pub kind: Kind,
@@ -44,14 +44,14 @@ pub struct Judged {
     /// Covers what is looked at, at any resolution; enlarged bilinearly where the image's own is needed.
     pub map: Option<Array2<f32>>,
     /// The annotated defects, from [`regions`]; empty for a good image or one without masks.
-    pub regions: Vec<Region>,
+    pub regions: Vec<DefectRegion>,
     /// `[height, width]`: pixels in which no defect counts.
     pub ignored: Option<Arc<[bool]>>,
 }
 
 /// Why a category can't be evaluated.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum EvaluateError {
     #[error("{path}: its {what} is not a finite number; verify the bundle on this machine", path = .path.display())]
     NotFinite { path: PathBuf, what: String },
     #[error(

@@ -11,7 +11,7 @@ use image::imageops::FilterType;
 use image::{ImageReader, RgbImage};
 use ndarray::Array2;
 
-use super::Error;
+use super::EvaluateError;
 use crate::metrics::at_size;
 
 /// The longer side of a thumbnail in pixels.
@@ -19,15 +19,15 @@ const SIDE: u32 = 224;
 const JPEG_QUALITY: u8 = 82;
 
 /// The image at `path`, or its `region`, reduced to a thumbnail.
-pub fn thumbnail(path: &Path, region: Option<Region>) -> Result<RgbImage, Error> {
+pub fn thumbnail(path: &Path, region: Option<Region>) -> Result<RgbImage, EvaluateError> {
     let picture = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
-        .map_err(|source| Error::Unreadable {
+        .map_err(|source| EvaluateError::Unreadable {
             path: path.into(),
             source,
         })?
         .decode()
-        .map_err(|source| Error::Picture {
+        .map_err(|source| EvaluateError::Picture {
             path: path.into(),
             source,
         })?;
@@ -52,11 +52,11 @@ pub fn heatmap(thumbnail: &RgbImage, map: &Array2<f32>) -> RgbImage {
 }
 
 /// The picture as a JPEG in a `data:` URI; `path` is named should that fail.
-pub fn data_uri(picture: &RgbImage, path: &Path) -> Result<String, Error> {
+pub fn data_uri(picture: &RgbImage, path: &Path) -> Result<String, EvaluateError> {
     let mut jpeg = Cursor::new(Vec::new());
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)
         .encode_image(picture)
-        .map_err(|source| Error::Encode {
+        .map_err(|source| EvaluateError::Encode {
             path: path.into(),
             source,
         })?;

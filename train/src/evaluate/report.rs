@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use aecsad_inspect::branches::Branch;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Judged};
+use super::{EvaluateError, JudgedImage};
 use crate::dataset::Kind;
 use crate::fit::{Detectable, Tolerated};
 use crate::metrics::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
@@ -76,7 +76,7 @@ pub struct Share {
 }
 
 impl Share {
-    fn of(judged: &[Judged], kind: Kind, counted: impl Fn(&Judged) -> bool) -> Self {
+    fn of(judged: &[JudgedImage], kind: Kind, counted: impl Fn(&JudgedImage) -> bool) -> Self {
         let of_kind = || judged.iter().filter(|image| image.kind == kind);
         Self {
             count: of_kind().filter(|image| counted(image)).count(),
@@ -125,7 +125,11 @@ pub struct Report {
 
 impl Report {
     /// Measures; every score and map must be finite, and both good and anomalous images are needed.
-    pub fn measure(subject: Subject, category: &str, judged: &[Judged]) -> Result<Self, Error> {
+    pub fn measure(
+        subject: Subject,
+        category: &str,
+        judged: &[JudgedImage],
+    ) -> Result<Self, EvaluateError> {
         check(judged)?;
         let located_of = |kind| {
             Share::of(judged, kind, |image| {
@@ -197,7 +201,7 @@ impl Report {
 }
 
 /// The fused scores of one kind of image.
-pub(super) fn scores(judged: &[Judged], kind: Kind) -> Vec<f64> {
+pub(super) fn scores(judged: &[JudgedImage], kind: Kind) -> Vec<f64> {
     judged
         .iter()
         .filter(|image| image.kind == kind)
@@ -205,7 +209,7 @@ pub(super) fn scores(judged: &[Judged], kind: Kind) -> Vec<f64> {
         .collect()
 }
 
-fn branch_auroc(judged: &[Judged], branch: Branch) -> Option<(Branch, ByKind)> {
+fn branch_auroc(judged: &[JudgedImage], branch: Branch) -> Option<(Branch, ByKind)> {
     let own = |kind| -> Vec<f64> {
         judged
             .iter()
@@ -221,7 +225,7 @@ fn branch_auroc(judged: &[Judged], branch: Branch) -> Option<(Branch, ByKind)> {
 
 /// The good images and those of `kind` that say where their defect is. An anomalous image without a mask is left out:
 /// its defect would count as false positives.
-fn located(judged: &[Judged], kind: Kind) -> Vec<Located<'_>> {
+fn located(judged: &[JudgedImage], kind: Kind) -> Vec<Located<'_>> {
     judged
         .iter()
         .filter(|image| {
@@ -238,10 +242,10 @@ fn located(judged: &[Judged], kind: Kind) -> Vec<Located<'_>> {
         .collect()
 }
 
-fn check(judged: &[Judged]) -> Result<(), Error> {
+fn check(judged: &[JudgedImage]) -> Result<(), EvaluateError> {
     for image in judged {
         let strange = |what: &str| {
-            Err(Error::NotFinite {
+            Err(EvaluateError::NotFinite {
                 path: image.path.clone(),
                 what: what.to_owned(),
             })
@@ -265,7 +269,7 @@ fn check(judged: &[Judged]) -> Result<(), Error> {
         .filter(|image| image.kind == Kind::Good)
         .count();
     if good == 0 || good == judged.len() {
-        Err(Error::OneSided)
+        Err(EvaluateError::OneSided)
     } else {
         Ok(())
     }
@@ -276,7 +280,7 @@ pub(super) mod tests {
     use ndarray::Array2;
 
     use super::*;
-    use crate::metrics::Region;
+    use crate::metrics::DefectRegion;
 
     pub fn subject() -> Subject {
         Subject {
@@ -306,14 +310,14 @@ pub(super) mod tests {
     }
 
     /// An 8 by 8 image whose map rises at its first pixel, where an anomalous one has its defect.
-    pub fn judged(name: &str, kind: Kind, score: f32) -> Judged {
+    pub fn judged(name: &str, kind: Kind, score: f32) -> JudgedImage {
         let mut map = Array2::zeros((8, 8));
         map[(0, 0)] = score;
-        let defect = Region {
+        let defect = DefectRegion {
             pixels: vec![0],
             saturation_px: 1.0,
         };
-        Judged {
+        JudgedImage {
             path: name.into(),
             kind,
             size: (8, 8),
@@ -333,7 +337,7 @@ pub(super) mod tests {
     }
 
     /// Three good images, of which one is rejected, three logical ones, of which one is missed, and no structural one.
-    pub fn category() -> Vec<Judged> {
+    pub fn category() -> Vec<JudgedImage> {
         vec![
             judged("a.png", Kind::Good, 0.5),
             judged("b.png", Kind::Good, 1.0),
@@ -400,7 +404,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_named() {
-        let refused = |judged: &[Judged]| {
+        let refused = |judged: &[JudgedImage]| {
             Report::measure(subject(), "bottles", judged)
                 .unwrap_err()
                 .to_string()

@@ -14,7 +14,7 @@ use crate::dataset::Kind;
 
 /// One table: a name, the columns, a row for each category and one for their mean.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Table {
+pub struct SummaryTable {
     pub title: String,
     pub columns: Vec<String>,
     /// A dash where a category has nothing to measure.
@@ -22,7 +22,7 @@ pub struct Table {
 }
 
 /// The tables over all reports; the last row of each is the mean of the figures above it.
-pub fn tables(reports: &[Report]) -> Vec<Table> {
+pub fn tables(reports: &[Report]) -> Vec<SummaryTable> {
     let mut tables = vec![by_kind("Image AUROC", reports, |report| report.auroc)];
     let branches: BTreeSet<Branch> = reports
         .iter()
@@ -108,7 +108,7 @@ pub(super) fn html(reports: &[Report]) -> String {
     html
 }
 
-fn by_kind(title: &str, reports: &[Report], figures: fn(&Report) -> ByKind) -> Table {
+fn by_kind(title: &str, reports: &[Report], figures: fn(&Report) -> ByKind) -> SummaryTable {
     let columns = ["logical", "structural", "mean"].map(String::from).to_vec();
     table(title, columns, reports, |report| {
         let ByKind {
@@ -133,7 +133,7 @@ fn table(
     columns: Vec<String>,
     reports: &[Report],
     figures: impl Fn(&Report) -> Vec<Option<f64>>,
-) -> Table {
+) -> SummaryTable {
     let mut rows: Vec<(String, Vec<Option<f64>>)> = reports
         .iter()
         .map(|report| (report.category.clone(), figures(report)))
@@ -147,7 +147,7 @@ fn table(
     };
     let means = (0..columns.len()).map(mean).collect();
     rows.push(("mean".into(), means));
-    Table {
+    SummaryTable {
         title: title.into(),
         columns,
         rows,

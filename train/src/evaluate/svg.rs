@@ -15,7 +15,7 @@ const BOTTOM: f64 = 40.0;
 const BINS: usize = 40;
 
 /// Scores of one kind of image.
-pub type Scores = (Kind, Vec<f64>);
+pub type KindScores = (Kind, Vec<f64>);
 
 /// Maps fractions of the plot area to SVG coordinates, (0, 0) being its lower left corner.
 fn place(x: f64, y: f64) -> (f64, f64) {
@@ -26,7 +26,7 @@ fn place(x: f64, y: f64) -> (f64, f64) {
 }
 
 /// One ROC curve for each anomalous kind present in `scores`, against the good ones.
-pub fn roc(scores: &[Scores]) -> String {
+pub fn roc(scores: &[KindScores]) -> String {
     let good = scores
         .iter()
         .find(|(kind, _)| *kind == Kind::Good)
@@ -52,7 +52,7 @@ pub fn roc(scores: &[Scores]) -> String {
 
 /// How many images of each kind score how much, and the threshold as a line. The axis ends where good scores and the
 /// threshold can still be distinguished, however far the strangest part lies; what is beyond is in the last bar.
-pub fn histogram(scores: &[Scores], threshold: f64) -> String {
+pub fn histogram(scores: &[KindScores], threshold: f64) -> String {
     let all = || scores.iter().flat_map(|(_, scores)| scores).copied();
     let lowest = all().fold(threshold, f64::min);
     let highest = all().fold(threshold, f64::max);
@@ -118,7 +118,7 @@ pub fn histogram(scores: &[Scores], threshold: f64) -> String {
     chart("Scores", &marks)
 }
 
-fn median_good(scores: &[Scores]) -> Option<f64> {
+fn median_good(scores: &[KindScores]) -> Option<f64> {
     let (_, good) = scores.iter().find(|(kind, _)| *kind == Kind::Good)?;
     let mut good = good.clone();
     good.sort_by(f64::total_cmp);

@@ -5,7 +5,7 @@ use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::onnx::Convolution;
+use super::onnx::OnnxConvolution;
 
 /// A tensor's values, row-major.
 pub fn values<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> Vec<f32> {
@@ -13,7 +13,7 @@ pub fn values<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> Vec<f32> {
 }
 
 /// A convolution as it stands, padded explicitly or not at all.
-pub fn convolution<B: Backend>(layer: &Conv2d<B>) -> Convolution {
+pub fn convolution<B: Backend>(layer: &Conv2d<B>) -> OnnxConvolution {
     let weight = layer.weight.val();
     let weight_shape = weight.dims();
     let padding = match layer.padding {
@@ -21,7 +21,7 @@ pub fn convolution<B: Backend>(layer: &Conv2d<B>) -> Convolution {
         PaddingConfig2d::Valid => [0; 4],
         PaddingConfig2d::Same => unreachable!("no network here pads by its input's size"),
     };
-    Convolution {
+    OnnxConvolution {
         weight: values(&weight),
         weight_shape,
         bias: match &layer.bias {
@@ -35,7 +35,10 @@ pub fn convolution<B: Backend>(layer: &Conv2d<B>) -> Convolution {
 }
 
 /// A convolution and the batch normalisation behind it, as one convolution.
-pub fn normalised_convolution<B: Backend>(layer: &Conv2d<B>, norm: &BatchNorm<B>) -> Convolution {
+pub fn normalised_convolution<B: Backend>(
+    layer: &Conv2d<B>,
+    norm: &BatchNorm<B>,
+) -> OnnxConvolution {
     let gamma = values(&norm.gamma.val());
     let beta = values(&norm.beta.val());
     let mean = values(&norm.running_mean.value());

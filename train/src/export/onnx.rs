@@ -26,7 +26,7 @@ impl Value {
 
 /// Weights `[out, in, height, width]`, row-major, and how the kernel moves.
 #[derive(Clone, Debug)]
-pub struct Convolution {
+pub struct OnnxConvolution {
     pub weight: Vec<f32>,
     pub weight_shape: [usize; 4],
     pub bias: Vec<f32>,
@@ -36,7 +36,7 @@ pub struct Convolution {
     pub dilation: [usize; 2],
 }
 
-impl Convolution {
+impl OnnxConvolution {
     /// Multiplies output channel `i` by `scale[i]`, then adds `shift[i]`: how batch normalisation and learned
     /// scales disappear into the kernel.
     pub fn rescale(&mut self, scale: &[f32], shift: &[f32]) {
@@ -83,7 +83,7 @@ impl Graph {
         self.graph.output.push(value_info(name, &value.shape));
     }
 
-    pub fn convolution(&mut self, input: &Value, layer: &Convolution) -> Value {
+    pub fn convolution(&mut self, input: &Value, layer: &OnnxConvolution) -> Value {
         let weight = self.constant_f32(&layer.weight_shape, &layer.weight);
         let bias = self.constant_f32(&[layer.weight_shape[0]], &layer.bias);
         let [_, _, kernel_height, kernel_width] = layer.weight_shape;

@@ -14,7 +14,7 @@ use super::frames::Frames;
 use super::perceive::Observer;
 use super::{FitError, stopped};
 use crate::calibrate::{
-    self, BranchChoice, Decided, Fitter, Good, Parts, Planted, Rule, Selection,
+    self, BranchChoice, Decided, Fitter, GoodParts, Parts, Planted, Rule, Selection,
 };
 use crate::images::{Image, Images};
 use crate::networks::{ENCODER, Trained};
@@ -55,7 +55,7 @@ impl Rules {
 }
 
 /// What calibration knows of a product beside its networks.
-pub struct Calibration<'a> {
+pub struct CalibrationInputs<'a> {
     pub rules: Rules,
     pub images: &'a mut Images,
     pub geometry: &'a InputGeometry,
@@ -70,7 +70,7 @@ pub struct Calibration<'a> {
 }
 
 /// All parts as one set of networks sees them.
-pub struct Seen {
+pub struct PerceivedParts {
     /// All training images, or the labelled ones where no branch reads others.
     pub train: Vec<Percept>,
     pub validation: Vec<Percept>,
@@ -91,9 +91,13 @@ pub struct Calibrated {
     pub registration: String,
 }
 
-impl Calibration<'_> {
+impl CalibrationInputs<'_> {
     /// What networks see of the images. `fine` are the directions of the fine view where other networks saw them before.
-    pub fn see(&self, networks: &Trained, fine: Option<&FineStatistics>) -> Result<Seen, FitError> {
+    pub fn see(
+        &self,
+        networks: &Trained,
+        fine: Option<&FineStatistics>,
+    ) -> Result<PerceivedParts, FitError> {
         let fine = match (fine, self.fine_view(networks)) {
             (Some(known), _) => Some(known.clone()),
             (None, Some(view)) => {
@@ -121,7 +125,7 @@ impl Calibration<'_> {
         };
         let validation: Vec<&Image> = self.images.validation.iter().collect();
         let bad: Vec<&Image> = self.images.bad.iter().collect();
-        Ok(Seen {
+        Ok(PerceivedParts {
             train: observer.perceive(&train, encoded)?,
             validation: observer.perceive(&validation, encoded)?,
             planted: Vec::new(),
@@ -166,7 +170,7 @@ impl Calibration<'_> {
     }
 
     /// The validation images that anomalies are planted on, evenly spread; `seen` tells their components.
-    pub fn clean(&self, seen: &Seen) -> Result<Vec<Clean>, FitError> {
+    pub fn clean(&self, seen: &PerceivedParts) -> Result<Vec<Clean>, FitError> {
         let images = &self.images.validation;
         let count = images.len().min(self.rules.planted_images);
         let frames = self.frames();
@@ -190,7 +194,7 @@ impl Calibration<'_> {
         &self,
         networks: &Trained,
         clean: &[Clean],
-        seen: &mut Seen,
+        seen: &mut PerceivedParts,
     ) -> Result<(), FitError> {
         let perception = self.perception(networks, seen.fine.as_ref())?;
         let frames = self.frames();
@@ -206,7 +210,7 @@ impl Calibration<'_> {
     /// If someone stopped it: choosing takes minutes.
     pub fn calibrate(
         &self,
-        seen: &Seen,
+        seen: &PerceivedParts,
         decided: Option<Decided<'_>>,
         before: Option<&Statistics>,
     ) -> Result<Calibrated, FitError> {
@@ -219,7 +223,7 @@ impl Calibration<'_> {
         }
         let [train, validation] =
             [&self.images.train, &self.images.validation].map(|images| self.vouched(images));
-        let good = Good {
+        let good = GoodParts {
             before,
             vouched: &train,
             ..self.good(seen, &seen.train, &self.labelled)
@@ -259,7 +263,7 @@ impl Calibration<'_> {
     /// If someone stopped it: it calibrates six times.
     pub fn leave_strays_out(
         &mut self,
-        seen: &mut Seen,
+        seen: &mut PerceivedParts,
         decided: &[BranchChoice],
     ) -> Result<Vec<PathBuf>, FitError> {
         let mut train = std::mem::take(&mut seen.train);
@@ -297,8 +301,13 @@ impl Calibration<'_> {
         Ok(self.leave_out(seen, &strays))
     }
 
-    fn good<'g>(&self, seen: &'g Seen, train: &'g [Percept], labelled: &'g [usize]) -> Good<'g> {
-        Good {
+    fn good<'g>(
+        &self,
+        seen: &'g PerceivedParts,
+        train: &'g [Percept],
+        labelled: &'g [usize],
+    ) -> GoodParts<'g> {
+        GoodParts {
             train,
             labelled,
             held_out: &seen.validation,
@@ -312,7 +321,7 @@ impl Calibration<'_> {
     }
 
     /// Goes on without the training images at these paths.
-    pub fn leave_paths_out(&mut self, seen: &mut Seen, paths: &[PathBuf]) {
+    pub fn leave_paths_out(&mut self, seen: &mut PerceivedParts, paths: &[PathBuf]) {
         let images = self.images.train.iter().enumerate();
         let listed = images.filter(|(_, image)| paths.contains(&image.path));
         let indices: Vec<usize> = listed.map(|(index, _)| index).collect();
@@ -320,7 +329,7 @@ impl Calibration<'_> {
     }
 
     /// Goes on without the training images at these ascending indices.
-    fn leave_out(&mut self, seen: &mut Seen, strays: &[usize]) -> Vec<PathBuf> {
+    fn leave_out(&mut self, seen: &mut PerceivedParts, strays: &[usize]) -> Vec<PathBuf> {
         held_out::take(&mut seen.train, strays);
         self.labelled = held_out::without(&self.labelled, strays);
         let images = held_out::take(&mut self.images.train, strays);

@@ -39,7 +39,7 @@ pub struct EditedParts<'a> {
 }
 
 /// A validation image to edit.
-pub struct Part<'a> {
+pub struct EditablePart<'a> {
     pub index: usize,
     /// As the segmentation sees it, with what is ignored marked, `[64, 64]`.
     pub classes: ndarray::Array2<u8>,
@@ -92,7 +92,7 @@ impl<'a> EditedParts<'a> {
     pub fn are_rejected(
         &self,
         inspector: &mut Inspector,
-        edit: &dyn Fn(&mut Frame, &Part<'_>),
+        edit: &dyn Fn(&mut Frame, &EditablePart<'_>),
     ) -> Result<bool, FitError> {
         Ok(self.rejected(inspector, edit)? * PARTS >= NEARLY_ALL * self.accepted.len())
     }
@@ -101,7 +101,7 @@ impl<'a> EditedParts<'a> {
     pub fn are_accepted(
         &self,
         inspector: &mut Inspector,
-        edit: &dyn Fn(&mut Frame, &Part<'_>),
+        edit: &dyn Fn(&mut Frame, &EditablePart<'_>),
     ) -> Result<bool, FitError> {
         let accepted = self.accepted.len() - self.rejected(inspector, edit)?;
         Ok(accepted * PARTS >= NEARLY_ALL * self.accepted.len())
@@ -110,7 +110,7 @@ impl<'a> EditedParts<'a> {
     fn rejected(
         &self,
         inspector: &mut Inspector,
-        edit: &dyn Fn(&mut Frame, &Part<'_>),
+        edit: &dyn Fn(&mut Frame, &EditablePart<'_>),
     ) -> Result<usize, FitError> {
         let mut rejected = 0;
         for part in &self.accepted {
@@ -123,7 +123,7 @@ impl<'a> EditedParts<'a> {
         &self,
         inspector: &mut Inspector,
         part: usize,
-        edit: &dyn Fn(&mut Frame, &Part<'_>),
+        edit: &dyn Fn(&mut Frame, &EditablePart<'_>),
     ) -> Result<bool, FitError> {
         let Measurement {
             images,
@@ -135,7 +135,7 @@ impl<'a> EditedParts<'a> {
         stopped(cancel)?;
         let image = &images.validation[part];
         let mut frame = Frames::new(images, geometry).original(image)?;
-        let part = Part {
+        let part = EditablePart {
             index: part,
             classes: mark_ignored(&validation[part].classes, geometry.region.as_ref()),
             path: &image.path,

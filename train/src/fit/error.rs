@@ -15,11 +15,11 @@ pub enum FitError {
     #[error(transparent)]
     Screening(#[from] ScreeningError),
     #[error(transparent)]
-    Labels(#[from] crate::pseudo_label::Error),
+    Labels(#[from] crate::pseudo_label::LabelError),
     #[error(transparent)]
-    Segmentation(#[from] crate::segmentation::Error),
+    Segmentation(#[from] crate::segmentation::SegmentationError),
     #[error(transparent)]
-    Students(#[from] crate::lgst::Error),
+    Students(#[from] crate::lgst::LgstError),
     #[error(transparent)]
     Paper(#[from] crate::paper::PaperError),
     #[error(transparent)]
@@ -123,7 +123,7 @@ impl FitError {
             | FitError::NoSpread { .. }
             | FitError::Blind { .. }
             | FitError::Memory { .. } => ExitCode::Training,
-            FitError::Labels(crate::pseudo_label::Error::NotWritten { .. })
+            FitError::Labels(crate::pseudo_label::LabelError::NotWritten { .. })
             | FitError::WorkFolder { .. }
             | FitError::Output { .. } => ExitCode::Storage,
             FitError::Labels(_) => ExitCode::Input,

@@ -15,7 +15,7 @@ use aecsad_inspect::inspector::{CALIBRATION, ENCODER, SEGMENTATION, STATISTICS, 
 use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
-use super::calibration::{Calibrated, Calibration, Rules};
+use super::calibration::{Calibrated, CalibrationInputs, Rules};
 use super::identity::next_version;
 use super::int8::{Float, Int8};
 use super::labels;
@@ -245,7 +245,7 @@ impl<'a> Source<'a> {
             true => Some(self.decided()?),
             false => None,
         };
-        let mut calibration = Calibration {
+        let mut calibration = CalibrationInputs {
             rules,
             images,
             geometry: &manifest.input,

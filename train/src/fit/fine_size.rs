@@ -6,7 +6,7 @@ use aecsad_inspect::frame::Size;
 use aecsad_inspect::image_files::read_image_of_depth;
 use aecsad_program::whole_file;
 
-use super::fine_trial::{Row, Trial, WIDTHS};
+use super::fine_trial::{FineTrial, SizeResult, WIDTHS};
 use super::part_time::PartTime;
 use super::precision::Precision;
 use super::{FitError, memory};
@@ -45,7 +45,7 @@ pub fn choose(
     wanted: FineSize,
     precision: Precision,
     work: &Path,
-    mut trial: Trial<'_>,
+    mut trial: FineTrial<'_>,
 ) -> Result<Option<Size>, FitError> {
     let own = trial.region().map(|region| region.area.size());
     let Some(own) = own.or_else(|| common_size(category)) else {
@@ -97,14 +97,14 @@ pub fn choose(
 }
 
 /// The smallest size that sees damage of each width nearly as well as the best one does.
-fn smallest(rows: &[&Row]) -> Option<Size> {
+fn smallest(rows: &[&SizeResult]) -> Option<Size> {
     let best = |width: usize| rows.iter().map(|row| row.auroc[width]).fold(0.0, f64::max);
-    let is_enough = |row: &&&Row| {
+    let is_enough = |row: &&&SizeResult| {
         let mut widths = row.auroc.iter().enumerate();
         widths.all(|(width, auroc)| *auroc >= best(width) - AS_GOOD)
     };
     // The best for one width may not be the best for another.
-    let mean = |row: &&&Row| row.mean();
+    let mean = |row: &&&SizeResult| row.mean();
     let finest = rows.iter().max_by(|a, b| mean(a).total_cmp(&mean(b)))?;
     Some(rows.iter().find(is_enough).unwrap_or(finest).size)
 }
@@ -121,7 +121,13 @@ fn recall(file: &Path, question: &str, sizes: &[Size]) -> Option<Option<Size>> {
 }
 
 /// What was chosen and why, with a line for each size.
-fn table(own: Size, chosen: Option<Size>, rows: &[Row], time: &PartTime, ms: f64) -> Vec<String> {
+fn table(
+    own: Size,
+    chosen: Option<Size>,
+    rows: &[SizeResult],
+    time: &PartTime,
+    ms: f64,
+) -> Vec<String> {
     let mut head = "size       ms a part".to_owned();
     for width in WIDTHS {
         head += &format!("{:>9}", format!("{width} px"));
@@ -245,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_smallest_that_sees_as_much_is_taken() {
-        let row = |side, auroc| Row {
+        let row = |side, auroc| SizeResult {
             size: Size {
                 width: side,
                 height: side,
@@ -271,7 +277,7 @@ mod tests {
             width: side,
             height: side,
         };
-        let rows = [256, 512].map(|side| Row {
+        let rows = [256, 512].map(|side| SizeResult {
             size: size(side),
             auroc: [0.5, 0.75, 1.0],
         });

@@ -34,7 +34,7 @@ pub const WIDTHS: [u32; 3] = [2, 4, 8];
 const CONTRAST: f32 = 0.2;
 
 /// Good images, and what they are looked at with.
-pub struct Trial<'a> {
+pub struct FineTrial<'a> {
     train: Vec<PathBuf>,
     parts: Vec<PathBuf>,
     geometry: &'a InputGeometry,
@@ -44,19 +44,19 @@ pub struct Trial<'a> {
 
 /// What one size sees.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct SizeResult {
     pub size: Size,
     /// AUROC of damaged parts against good ones, for each of [`WIDTHS`].
     pub auroc: [f64; WIDTHS.len()],
 }
 
-impl Row {
+impl SizeResult {
     pub fn mean(&self) -> f64 {
         self.auroc.iter().sum::<f64>() / self.auroc.len() as f64
     }
 }
 
-impl<'a> Trial<'a> {
+impl<'a> FineTrial<'a> {
     /// Evenly spread images of the category.
     pub fn new(
         category: &Category,
@@ -69,7 +69,7 @@ impl<'a> Trial<'a> {
             let chosen = (0..count).map(|i| paths[i * paths.len() / count].clone());
             chosen.collect()
         };
-        Trial {
+        FineTrial {
             train: spread(&category.train, TRAIN),
             parts: spread(&category.validation, PARTS),
             geometry,
@@ -92,7 +92,7 @@ impl<'a> Trial<'a> {
     }
 
     /// None where too little can be read to say anything.
-    pub fn of(&self, size: Size) -> Result<Option<Row>, FitError> {
+    pub fn of(&self, size: Size) -> Result<Option<SizeResult>, FitError> {
         let geometry = InputGeometry {
             fine: Some(size),
             ..self.geometry.clone()
@@ -163,7 +163,7 @@ impl<'a> Trial<'a> {
                 None => return Ok(None),
             }
         }
-        Ok(Some(Row { size, auroc: found }))
+        Ok(Some(SizeResult { size, auroc: found }))
     }
 
     fn read(&self, path: &Path) -> Result<Frame, FitError> {

@@ -4,8 +4,8 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::optics::InputGeometry;
 
 use super::FitError;
-use super::calibration::{Calibrated, Calibration, Seen};
-use super::precision::{self, Material};
+use super::calibration::{Calibrated, CalibrationInputs, PerceivedParts};
+use super::precision::{self, QuantisationImages};
 use super::proof::{self, Quantisation, Side};
 use crate::calibrate::{Decided, Selection};
 use crate::images::Image;
@@ -26,7 +26,7 @@ const MOST_DB: f64 = 34.0;
 #[derive(Clone, Copy)]
 pub struct Float<'a> {
     pub trained: &'a Trained,
-    pub seen: &'a Seen,
+    pub seen: &'a PerceivedParts,
     /// What anomalies were planted on.
     pub clean: &'a [Clean],
     pub selection: &'a Selection,
@@ -39,7 +39,7 @@ pub struct Int8 {
     pub quantisation: Quantisation,
 }
 
-impl Calibration<'_> {
+impl CalibrationInputs<'_> {
     /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
     /// Where a profile chooses, as much of them is int8 as leaves the verdicts what they are.
     pub fn quantise(&self, float: &Float<'_>, signs: Signs) -> Result<Int8, FitError> {
@@ -78,7 +78,7 @@ impl Calibration<'_> {
             fine: None,
             ..self.geometry.clone()
         };
-        let material = Material {
+        let material = QuantisationImages {
             train: self.images.train.iter().map(frame).collect(),
             held_out: self.images.validation.iter().map(frame).collect(),
             planted: planted.iter().collect(),
@@ -108,7 +108,7 @@ impl Calibration<'_> {
     }
 }
 
-fn side<'a>(seen: &'a Seen, selection: &'a Selection) -> Side<'a> {
+fn side<'a>(seen: &'a PerceivedParts, selection: &'a Selection) -> Side<'a> {
     Side {
         good: &seen.validation,
         planted: &seen.planted,

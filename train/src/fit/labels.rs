@@ -72,12 +72,12 @@ pub fn label(
         ..Default::default()
     };
     if let Some(drawn) = drawn {
-        let target = |image: &Image| masks::Target {
+        let target = |image: &Image| masks::MaskTarget {
             stem: image.stem(),
             width: image.original.0,
             height: image.original.1,
         };
-        let targets: Vec<masks::Target> = images.train.iter().map(target).collect();
+        let targets: Vec<masks::MaskTarget> = images.train.iter().map(target).collect();
         let validation: Vec<OsString> = images.validation.iter().map(Image::stem).collect();
         config.proposals = Proposals::Masks(masks::read(drawn, &targets, &validation, region)?);
     }

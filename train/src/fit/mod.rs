@@ -35,9 +35,9 @@ use aecsad_inspect::bundle::Profile;
 use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
-use self::calibration::{Calibration, Rules};
+use self::calibration::{CalibrationInputs, Rules};
 use self::edited_parts::{EditedParts, Measurement};
-use self::fine_trial::Trial;
+use self::fine_trial::FineTrial;
 use self::int8::Float;
 use crate::calibrate::Selection;
 use crate::dataset::{Category, sha256_of};
@@ -194,7 +194,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     asked.region = options.region.of(&category, &asked)?;
     let fine = match &options.networks {
         Networks::Edge(edge) => {
-            let trial = Trial::new(&category, &asked, options.seed, cancel);
+            let trial = FineTrial::new(&category, &asked, options.seed, cancel);
             fine_size::choose(
                 &category,
                 edge.fine_size,
@@ -280,7 +280,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         .collect();
     let rules = Rules::of(options.networks.profile());
     let chooses = rules.chooses;
-    let mut calibration = Calibration {
+    let mut calibration = CalibrationInputs {
         rules,
         images: &mut images,
         geometry: &geometry,

@@ -7,7 +7,7 @@ use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::decision::outliers;
 
 use super::FitError;
-use super::calibration::Calibration;
+use super::calibration::CalibrationInputs;
 use crate::calibrate::Selection;
 use crate::images::Image;
 use crate::networks::Trained;
@@ -24,7 +24,7 @@ pub struct MoreGood {
     threshold: f32,
 }
 
-impl Calibration<'_> {
+impl CalibrationInputs<'_> {
     /// What the bundle of these networks says of the parts that the user vouches for; none where there are none.
     pub fn judge_more_good(
         &self,

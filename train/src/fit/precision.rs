@@ -40,7 +40,7 @@ const RANGE_IMAGES: usize = 32;
 const HELD_OUT_IMAGES: usize = 12;
 
 /// What quantisation needs to see.
-pub struct Material<'a> {
+pub struct QuantisationImages<'a> {
     /// Images that trained the networks.
     pub train: Vec<&'a Frame>,
     /// Good images that trained nothing.
@@ -52,7 +52,7 @@ pub struct Material<'a> {
 /// The networks in int8, and each one's report.
 pub fn quantise(
     trained: &Trained,
-    material: &Material<'_>,
+    material: &QuantisationImages<'_>,
     demand: Demand,
     cancel: &AtomicBool,
 ) -> Result<(Trained, Vec<NetworkReport>), FitError> {

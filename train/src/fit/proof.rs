@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::calibrate::{Planted, PlantedAuroc, Scores, Selection};
 use crate::metrics::rank_correlation;
-use crate::quantise::{Demand, NetworkReport, Precision};
+use crate::quantise::{Demand, LayerPrecision, NetworkReport};
 
 /// Networks and scores in int8 against float.
 #[derive(Clone, Debug, Serialize)]
@@ -175,7 +175,7 @@ impl Quantisation {
                 );
             }
             for layer in &network.layers {
-                if layer.precision == Precision::FloatForTheOutputs {
+                if layer.precision == LayerPrecision::FloatForTheOutputs {
                     let _ = writeln!(text, "  stays float: {} ({})", layer.layer, layer.shape);
                 }
             }

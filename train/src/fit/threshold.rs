@@ -12,7 +12,7 @@ use crate::screening::{SHEET, held_out};
 /// If no branch tells parts apart, or the threshold rejects next to no planted anomaly.
 pub fn check(options: &FitOptions, images: &Images, selection: &Selection) -> Result<(), FitError> {
     let category = || options.category.clone();
-    if selection.decision.voices.is_empty() {
+    if selection.decision.branches.is_empty() {
         return Err(FitError::NoSpread {
             category: category(),
         });

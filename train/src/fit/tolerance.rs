@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::FitError;
-use super::edited_parts::{EditedParts, Part};
+use super::edited_parts::{EditablePart, EditedParts};
 use crate::screening::encodings::as_jpeg;
 
 /// A change in steps from small to large.
@@ -19,7 +19,7 @@ struct Change {
     name: &'static str,
     unit: &'static str,
     steps: &'static [f64],
-    apply: fn(&mut Frame, &Part<'_>, f64),
+    apply: fn(&mut Frame, &EditablePart<'_>, f64),
 }
 
 const CHANGES: [Change; 6] = [
@@ -103,7 +103,7 @@ fn furthest(
 ) -> Result<Option<f64>, FitError> {
     let mut furthest = None;
     for step in change.steps {
-        let edit = |frame: &mut Frame, part: &Part<'_>| (change.apply)(frame, part, *step);
+        let edit = |frame: &mut Frame, part: &EditablePart<'_>| (change.apply)(frame, part, *step);
         if !parts.are_accepted(inspector, &edit)? {
             break;
         }

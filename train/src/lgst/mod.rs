@@ -19,14 +19,14 @@ pub use local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 pub use loss::{LgstLossConfig, LgstTerms};
 pub use teacher::Teacher;
 pub use teacher_features::{TeacherFeatures, TeacherMaps};
-pub use train::{Images, LgstConfig, Students, TrainedLgst, train, train_from, train_on};
+pub use train::{LgstConfig, Students, TrainedLgst, UnencodedImages, train, train_from, train_on};
 
 use aecsad_program::ExitCode;
 
 use crate::engine;
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum LgstError {
     #[error("there are no good images to train the students on: give at least one")]
     NoImages,
     #[error("{images} images came with {features} sets of features: encode each image once")]
@@ -43,13 +43,13 @@ pub enum Error {
     #[error("the images have shape {found:?}: prepare them as 3×{expected}×{expected}")]
     ImageSize { expected: usize, found: [usize; 3] },
     #[error(transparent)]
-    Training(#[from] engine::Error),
+    Training(#[from] engine::TrainingError),
 }
 
-impl Error {
+impl LgstError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Training(error) => error.exit_code(),
+            LgstError::Training(error) => error.exit_code(),
             _ => ExitCode::Training,
         }
     }

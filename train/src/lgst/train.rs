@@ -13,7 +13,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::LgstError;
 use super::augment::Jitter;
 use super::global_student::{Dropout, GlobalStudent, GlobalStudentConfig};
 use super::local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
@@ -104,7 +104,7 @@ pub fn train(
     config: &LgstConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
-) -> Result<TrainedLgst, Error> {
+) -> Result<TrainedLgst, LgstError> {
     train_on::<CpuTraining>(
         images,
         features,
@@ -121,7 +121,7 @@ pub fn train(
 /// same images, in the same order.
 ///
 /// # Errors
-/// If there are no images, if shapes disagree, or if the training itself stops: see [`engine::Error`].
+/// If there are no images, if shapes disagree, or if the training itself stops: see [`engine::TrainingError`].
 pub fn train_on<B: Training>(
     images: &[Array3<f32>],
     features: &[Features],
@@ -129,7 +129,7 @@ pub fn train_on<B: Training>(
     work_dir: &Path,
     cancel: &AtomicBool,
     device: &B::Device,
-) -> Result<TrainedLgst<B::InnerBackend>, Error> {
+) -> Result<TrainedLgst<B::InnerBackend>, LgstError> {
     check_features(images, features)?;
     check_images(images, config)?;
     let mut fingerprint = fingerprint(images, config);
@@ -151,7 +151,7 @@ pub fn train_on<B: Training>(
 
 /// The images of a training whose features an encoder computes on the device itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Images<'a> {
+pub struct UnencodedImages<'a> {
     /// Good parts, normalised, `[3, 256, 256]`.
     pub good: &'a [Array3<f32>],
     /// Images of anything else, for the penalty on what is out of the product's domain; may be empty.
@@ -165,13 +165,13 @@ pub struct Images<'a> {
 /// # Errors
 /// As [`train_on`].
 pub fn train_from<B: Training>(
-    images: Images,
+    images: UnencodedImages,
     encode: impl FnOnce(&[Array3<f32>]) -> Vec<TeacherFeatures<B::InnerBackend>>,
     config: &LgstConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
     device: &B::Device,
-) -> Result<TrainedLgst<B::InnerBackend>, Error> {
+) -> Result<TrainedLgst<B::InnerBackend>, LgstError> {
     check_images(images.good, config)?;
     if !images.out_of_distribution.is_empty() {
         check_images(images.out_of_distribution, config)?;
@@ -202,7 +202,7 @@ fn teach<B: Training>(
     work_dir: &Path,
     cancel: &AtomicBool,
     device: &B::Device,
-) -> Result<TrainedLgst<B::InnerBackend>, Error> {
+) -> Result<TrainedLgst<B::InnerBackend>, LgstError> {
     let seed = config.schedule.seed;
     let teacher =
         Teacher::<B::InnerBackend>::fit(&set.teacher_features, config.channels, seed, device);
@@ -309,15 +309,15 @@ fn fingerprint(images: &[Array3<f32>], config: &LgstConfig) -> Fingerprint {
     fingerprint
 }
 
-fn check_features(images: &[Array3<f32>], features: &[Features]) -> Result<(), Error> {
+fn check_features(images: &[Array3<f32>], features: &[Features]) -> Result<(), LgstError> {
     if images.len() != features.len() {
-        return Err(Error::CountMismatch {
+        return Err(LgstError::CountMismatch {
             images: images.len(),
             features: features.len(),
         });
     }
     let Some(first) = features.first() else {
-        return Err(Error::NoImages);
+        return Err(LgstError::NoImages);
     };
     for (index, features) in features.iter().enumerate() {
         let found = (&features.stride8, &features.stride16);
@@ -327,9 +327,9 @@ fn check_features(images: &[Array3<f32>], features: &[Features]) -> Result<(), E
     Ok(())
 }
 
-fn check_images(images: &[Array3<f32>], config: &LgstConfig) -> Result<(), Error> {
+fn check_images(images: &[Array3<f32>], config: &LgstConfig) -> Result<(), LgstError> {
     let Some(first) = images.first() else {
-        return Err(Error::NoImages);
+        return Err(LgstError::NoImages);
     };
     for (index, image) in images.iter().enumerate() {
         same(index, "pixels", first, image)?;
@@ -337,7 +337,7 @@ fn check_images(images: &[Array3<f32>], config: &LgstConfig) -> Result<(), Error
     let (channels, height, width) = first.dim();
     let side = config.global.image_size();
     if (channels, height, width) != (3, side, side) {
-        return Err(Error::ImageSize {
+        return Err(LgstError::ImageSize {
             expected: side,
             found: [channels, height, width],
         });
@@ -350,12 +350,12 @@ fn same(
     what: &'static str,
     expected: &Array3<f32>,
     found: &Array3<f32>,
-) -> Result<(), Error> {
+) -> Result<(), LgstError> {
     if expected.dim() == found.dim() {
         return Ok(());
     }
     let shape = |array: &Array3<f32>| <[usize; 3]>::from(array.dim());
-    Err(Error::ShapeMismatch {
+    Err(LgstError::ShapeMismatch {
         index,
         what,
         expected: shape(expected),

@@ -5,5 +5,5 @@ mod overlap;
 mod ranking;
 
 pub use anomaly_map::at_size;
-pub use overlap::{Located, PRO_LIMIT, Region, SPRO_LIMIT, pro, spro};
+pub use overlap::{DefectRegion, Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
 pub use ranking::{Roc, auroc, average_precision, rank_correlation};

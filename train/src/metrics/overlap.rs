@@ -12,7 +12,7 @@ pub const PRO_LIMIT: f64 = 0.3;
 
 /// One annotated defect.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Region {
+pub struct DefectRegion {
     /// Row-major indices at the image's size.
     pub pixels: Vec<u32>,
     /// How many covered pixels count as full overlap: more than 0, at most the region's area.
@@ -27,7 +27,7 @@ pub struct Located<'a> {
     /// Height and width of the image, to which the regions' pixels refer.
     pub size: (usize, usize),
     /// Empty for a good image.
-    pub regions: &'a [Region],
+    pub regions: &'a [DefectRegion],
     /// Row-major at the image's size: pixels that count neither as a defect nor as good.
     pub ignored: Option<&'a [bool]>,
 }
@@ -182,8 +182,8 @@ mod tests {
 
     use super::*;
 
-    fn region(pixels: &[u32], saturation_px: f64) -> Region {
-        Region {
+    fn region(pixels: &[u32], saturation_px: f64) -> DefectRegion {
+        DefectRegion {
             pixels: pixels.to_vec(),
             saturation_px,
         }
@@ -355,7 +355,7 @@ mod tests {
         ];
         let second = [region(&disc(24, 34, 150), 200.0)];
         let maps = [drawn(1, -500), drawn(2, 300), drawn(3, 880)];
-        let regions: [&[Region]; 3] = [&first, &second, &[]];
+        let regions: [&[DefectRegion]; 3] = [&first, &second, &[]];
         let images: Vec<Located> = maps
             .iter()
             .zip(regions)

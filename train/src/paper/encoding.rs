@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::backbone::WideResNet;
 use crate::engine::{Fingerprint, Kernels, stack};
 use crate::lgst::TeacherFeatures;
-use crate::segmentation::{Augmentation, Encoded, Source};
+use crate::segmentation::{Augmentation, BatchSource, Encoded};
 
 /// Images that are encoded at once.
 const AT_ONCE: usize = 8;
@@ -35,7 +35,7 @@ pub fn teacher_features<B: Kernels>(
 }
 
 /// Images that are changed and encoded anew for each step, which on a GPU costs less than bringing features there.
-pub struct Encoding<'a, B: Backend> {
+pub struct EncodingSource<'a, B: Backend> {
     /// D_L at the network's input size.
     pub labelled: Vec<&'a Frame>,
     pub masks: &'a [Array2<u8>],
@@ -49,7 +49,7 @@ pub struct Encoding<'a, B: Backend> {
     pub device: B::Device,
 }
 
-impl<B: Kernels> Encoding<'_, B> {
+impl<B: Kernels> EncodingSource<'_, B> {
     fn encode(&self, frames: &[&Frame]) -> Encoded<B> {
         let side = self.geometry.height as usize;
         let images: Vec<Array3<f32>> = frames
@@ -69,7 +69,7 @@ impl<B: Kernels> Encoding<'_, B> {
     }
 }
 
-impl<B: Kernels> Source<B> for Encoding<'_, B> {
+impl<B: Kernels> BatchSource<B> for EncodingSource<'_, B> {
     fn labelled(&self) -> usize {
         self.labelled.len()
     }

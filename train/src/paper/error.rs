@@ -20,9 +20,9 @@ pub enum PaperError {
     #[error("{}: no image in it can be read: name a folder of pictures of other things", path.display())]
     NoOutOfDistribution { path: PathBuf },
     #[error(transparent)]
-    Segmentation(#[from] crate::segmentation::Error),
+    Segmentation(#[from] crate::segmentation::SegmentationError),
     #[error(transparent)]
-    Students(#[from] crate::lgst::Error),
+    Students(#[from] crate::lgst::LgstError),
 }
 
 impl PaperError {

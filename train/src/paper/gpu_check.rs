@@ -20,7 +20,7 @@ use crate::engine::{CpuTraining, Loss, Training};
 use crate::lgst::{Dropout, Jitter, LgstConfig, LgstTerms, LocalWidths, Students};
 use crate::maps::MAP_SIZE;
 use crate::progress::stage;
-use crate::segmentation::{Decoder, DecoderConfig, LossWeights, Probabilities, Target};
+use crate::segmentation::{Decoder, DecoderConfig, LossTarget, LossWeights, Probabilities};
 
 const SEED: u64 = 7;
 const CLASSES: usize = 8;
@@ -267,7 +267,7 @@ impl Scale {
             .collect();
         let weights = LossWeights::default();
         let [stride4, stride16] = [maps.stride4, maps.stride16].map(Tensor::from_inner);
-        let target = Target::<B>::new(masks.iter(), CLASSES, &stride4.device());
+        let target = LossTarget::<B>::new(masks.iter(), CLASSES, &stride4.device());
         let known = Probabilities::new(decoder.forward(stride4, stride16));
         known.cross_entropy(&target) * weights.cross_entropy
             + known.dice(&target) * weights.dice

@@ -14,7 +14,7 @@ mod training;
 pub mod weights;
 
 pub use device::{Device, DeviceError, needed_bytes};
-use encoding::{Encoding, teacher_features};
+use encoding::{EncodingSource, teacher_features};
 pub use error::PaperError;
 pub use networks::PaperNetworks;
 pub use options::PaperOptions;

@@ -11,7 +11,7 @@ use aecsad_inspect::branches::shared::heat::Range;
 use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
-use aecsad_inspect::decision::{Decision, Voice};
+use aecsad_inspect::decision::{Decision, WeightedBranch};
 use aecsad_inspect::network::Percept;
 use ndarray::Array3;
 
@@ -78,9 +78,9 @@ pub fn decide_as_the_paper(
             why: "the paper's score (eq. 10)".to_owned(),
         })
         .collect();
-    let voices = z
+    let weighted = z
         .into_iter()
-        .map(|(branch, z)| Voice {
+        .map(|(branch, z)| WeightedBranch {
             branch,
             weight: 1.0,
             z,
@@ -89,7 +89,7 @@ pub fn decide_as_the_paper(
     Selection {
         statistics: scorer.into_statistics(),
         decision: Decision {
-            voices,
+            branches: weighted,
             threshold,
             calibration,
         },

@@ -8,7 +8,7 @@ use aecsad_inspect::optics::{InputGeometry, Optics};
 use ndarray::Array3;
 
 use super::backbone::WideResNet;
-use super::{Device, Encoding, PaperError, PaperOptions, teacher_features, weights};
+use super::{Device, EncodingSource, PaperError, PaperOptions, teacher_features, weights};
 use crate::dataset;
 use crate::engine::{CpuTraining, Schedule, Shards, Training};
 use crate::lgst::{self, Jitter, LgstConfig};
@@ -110,7 +110,7 @@ impl Task<'_> {
             ..self.paper.networks.decoder.clone()
         };
         config.schedule = self.schedule(counts.0);
-        let source = Encoding {
+        let source = EncodingSource {
             labelled,
             masks: &masks,
             unlabelled,
@@ -157,7 +157,7 @@ impl Task<'_> {
         config.loss.hardest = self.paper.hardest;
         config.schedule = self.schedule(good.len());
         config.schedule.shards = Shards::InTurn(turns);
-        let images = lgst::Images {
+        let images = lgst::UnencodedImages {
             good: &good,
             out_of_distribution: &out_of_distribution,
             encoder: &self.weights,

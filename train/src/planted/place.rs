@@ -27,24 +27,28 @@ const ALONE: f32 = 0.9;
 pub fn boxes(classes: &Array2<u8>) -> Vec<Box> {
     let (rows, columns) = classes.dim();
     let mut boxes = Vec::new();
-    pieces::for_each(classes, &mut pieces::Scratch::default(), |class, cells| {
-        if class == IGNORED || cells.len() < MIN_CELLS || cells.len() * 3 >= rows * columns {
-            return;
-        }
-        let span = |of: fn(usize, usize) -> usize, length: usize| {
-            let low = cells.iter().map(|c| of(*c, columns)).min().unwrap_or(0);
-            let high = cells.iter().map(|c| of(*c, columns)).max().unwrap_or(0);
-            (low.saturating_sub(1), (high + 2).min(length))
-        };
-        let (top, bottom) = span(|cell, columns| cell / columns, rows);
-        let (left, right) = span(|cell, columns| cell % columns, columns);
-        boxes.push(Box {
-            top,
-            left,
-            bottom,
-            right,
-        });
-    });
+    pieces::for_each(
+        classes,
+        &mut pieces::PieceScratch::default(),
+        |class, cells| {
+            if class == IGNORED || cells.len() < MIN_CELLS || cells.len() * 3 >= rows * columns {
+                return;
+            }
+            let span = |of: fn(usize, usize) -> usize, length: usize| {
+                let low = cells.iter().map(|c| of(*c, columns)).min().unwrap_or(0);
+                let high = cells.iter().map(|c| of(*c, columns)).max().unwrap_or(0);
+                (low.saturating_sub(1), (high + 2).min(length))
+            };
+            let (top, bottom) = span(|cell, columns| cell / columns, rows);
+            let (left, right) = span(|cell, columns| cell % columns, columns);
+            boxes.push(Box {
+                top,
+                left,
+                bottom,
+                right,
+            });
+        },
+    );
     boxes
 }
 

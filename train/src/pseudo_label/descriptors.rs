@@ -5,9 +5,9 @@ use aecsad_inspect::network::Features;
 use nalgebra::DMatrix;
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 
-use super::canvas::{Canvas, SIDE};
+use super::LabelError;
 use super::regions::Regions;
-use super::{Error, Result};
+use super::square_image::{SIDE, SquareImage};
 
 /// Outer cells of a stride-4 map that see the convolutions' padding instead of the part.
 const PADDED_CELLS: usize = 3;
@@ -21,23 +21,23 @@ pub const GROUPS: [usize; 3] = [3, 24, 40];
 /// A feature map has another shape than [`Features`] promises.
 pub fn describe(
     index: usize,
-    canvas: &Canvas,
+    square: &SquareImage,
     features: &Features,
     regions: &Regions,
-) -> Result<Array2<f32>> {
+) -> Result<Array2<f32>, LabelError> {
     for (map, shape) in [
         (&features.stride4, [GROUPS[1], SIDE / 4, SIDE / 4]),
         (&features.stride8, [GROUPS[2], SIDE / 8, SIDE / 8]),
     ] {
         if map.shape() != shape {
-            return Err(Error::FeatureShape {
+            return Err(LabelError::FeatureShape {
                 index,
                 found: map.shape().to_vec(),
                 expected: shape.to_vec(),
             });
         }
     }
-    let lab = canvas.balanced_lab();
+    let lab = square.balanced_lab();
     let stride4 = without_padding(&features.stride4, PADDED_CELLS);
     let stride8 = without_padding(&features.stride8, PADDED_CELLS.div_ceil(2));
 

@@ -3,7 +3,7 @@
 
 use ndarray::Array2;
 
-use super::canvas::Canvas;
+use super::square_image::SquareImage;
 
 /// Settings in the units of an 8-bit, 256×256 image.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,9 @@ impl Default for Felzenszwalb {
 
 impl Felzenszwalb {
     /// Region number of each pixel, `[height, width]`, numbered from 0 in reading order.
-    pub fn segment(&self, canvas: &Canvas) -> Array2<u32> {
-        let (height, width) = canvas.size();
-        let smooth = canvas.blurred(self.sigma);
+    pub fn segment(&self, square: &SquareImage) -> Array2<u32> {
+        let (height, width) = square.size();
+        let smooth = square.blurred(self.sigma);
         let edges = sorted_edges(&smooth, height, width);
 
         let mut forest = Forest::new(height * width);
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     /// Two squares on grey, one of them with a speck too small to be a region.
-    fn two_squares() -> Canvas {
+    fn two_squares() -> SquareImage {
         let mut rgb = vec![120u8; 64 * 64 * 3];
         let mut paint = |x0: usize, y0: usize, side: usize, colour: [u8; 3]| {
             for y in y0..y0 + side {
@@ -151,7 +151,7 @@ mod tests {
         paint(6, 6, 16, [220, 40, 40]);
         paint(36, 30, 20, [40, 40, 220]);
         paint(44, 38, 3, [60, 60, 200]);
-        Canvas::from_rgb(64, 64, rgb)
+        SquareImage::from_rgb(64, 64, rgb)
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn one_colour_is_one_region() {
-        let flat = Canvas::from_rgb(32, 16, vec![77; 32 * 16 * 3]);
+        let flat = SquareImage::from_rgb(32, 16, vec![77; 32 * 16 * 3]);
         let regions = Felzenszwalb::default().segment(&flat);
         assert_eq!(regions.dim(), (16, 32));
         assert!(regions.iter().all(|&r| r == 0));

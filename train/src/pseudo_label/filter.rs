@@ -1,12 +1,12 @@
 //! Turns masks that may overlap and fall into several pieces, as labelling tools and mask generators give them,
 //! into regions that don't: step two of the paper's filter.
 
-use super::canvas::SIDE;
 use super::regions::Regions;
+use super::square_image::SIDE;
 
 /// A mask this much covered by smaller ones adds nothing to them.
 const COVERED: f32 = 0.9;
-/// Pieces below this number of canvas pixels are specks of the labelling tool.
+/// Pieces below this number of square pixels are specks of the labelling tool.
 const MIN_PIECE: usize = 50;
 /// Masks below this share of the image looks like noise in a histogram.
 const MIN_SHARE: f32 = 0.001;
@@ -33,7 +33,7 @@ pub fn without_overlap(mut masks: Regions) -> Regions {
     regions
 }
 
-/// The 4-connected pieces of a set of canvas pixels, in reading order of their first pixel.
+/// The 4-connected pieces of a set of square pixels, in reading order of their first pixel.
 fn pieces(pixels: &[u32]) -> Regions {
     let mut open = vec![false; SIDE * SIDE];
     pixels.iter().for_each(|&pixel| open[pixel as usize] = true);

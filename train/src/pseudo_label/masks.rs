@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use aecsad_inspect::image_files::EXTENSIONS;
 use aecsad_inspect::optics::TrainedRegion;
 
-use super::canvas::SIDE;
+use super::LabelError;
 use super::filter::without_overlap;
 use super::regions::Regions;
-use super::{Error, Result};
+use super::square_image::SIDE;
 use crate::dataset::{mask_size, read_mask};
 
 /// Name without extension, and size, of an image that masks may belong to.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct MaskTarget {
     pub stem: OsString,
     pub width: u32,
     pub height: u32,
@@ -32,10 +32,10 @@ pub struct Target {
 /// indexed or grey PNG of at most 8 bits; no target has a mask.
 pub fn read(
     folder: &Path,
-    targets: &[Target],
+    targets: &[MaskTarget],
     others: &[OsString],
     region: Option<&TrainedRegion>,
-) -> Result<Vec<Option<Regions>>> {
+) -> Result<Vec<Option<Regions>>, LabelError> {
     let mut found: Vec<Option<Regions>> = vec![None; targets.len()];
     let by_stem: BTreeMap<&OsStr, usize> = targets
         .iter()
@@ -58,7 +58,7 @@ pub fn read(
             if others.iter().any(|other| *other == stem) {
                 continue;
             }
-            return Err(Error::MaskWithoutImage { path });
+            return Err(LabelError::MaskWithoutImage { path });
         };
         let masks = found[index].get_or_insert_default();
         for file in files {
@@ -66,7 +66,7 @@ pub fn read(
         }
     }
     if found.iter().all(Option::is_none) {
-        return Err(Error::NoMasks {
+        return Err(LabelError::NoMasks {
             folder: folder.to_owned(),
         });
     }
@@ -76,8 +76,8 @@ pub fn read(
         .collect())
 }
 
-fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |source| Error::MaskFolder {
+fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, LabelError> {
+    let unreadable = |source| LabelError::MaskFolder {
         folder: folder.to_owned(),
         source,
     };
@@ -90,13 +90,17 @@ fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// One mask for each value above 0, sampled at the nearest pixel of the canvas.
-fn masks_in(path: &Path, target: &Target, region: Option<&TrainedRegion>) -> Result<Regions> {
+/// One mask for each value above 0, sampled at the nearest pixel of the square.
+fn masks_in(
+    path: &Path,
+    target: &MaskTarget,
+    region: Option<&TrainedRegion>,
+) -> Result<Regions, LabelError> {
     let found = mask_size(path)?;
     let target = (target.width, target.height);
     let of_whole = region.filter(|region| found == (region.frame.width, region.frame.height));
     if found != target && of_whole.is_none() {
-        return Err(Error::MaskSize {
+        return Err(LabelError::MaskSize {
             path: path.to_owned(),
             found,
             expected: target,
@@ -131,8 +135,8 @@ mod tests {
 
     use super::*;
 
-    fn target(stem: &str) -> Target {
-        Target {
+    fn target(stem: &str) -> MaskTarget {
+        MaskTarget {
             stem: stem.into(),
             width: 64,
             height: 32,

@@ -2,19 +2,19 @@
 //! each image, described, and clustered over all images; a class map then says what each cell of an image shows,
 //! and the maps that agree with most others become labels for the segmentation network.
 
-pub mod canvas;
 mod classes;
 mod cluster;
-mod counting;
 mod descriptors;
 mod divided;
 pub mod felzenszwalb;
 mod filter;
+mod loose_parts;
 pub mod masks;
 pub mod overlay;
 mod proposals;
 mod regions;
 mod reliability;
+pub mod square_image;
 mod stability;
 mod usability;
 
@@ -28,12 +28,12 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use canvas::{Canvas, SIDE};
-use counting::Counting;
 pub use divided::Divided;
+use loose_parts::LooseParts;
 pub use proposals::Proposals;
 use regions::Regions;
 pub use reliability::Reliability;
+use square_image::{SIDE, SquareImage};
 pub use usability::Usable;
 
 /// Fewer clusters are preferred to more that notice a wrong number of parts only this much better (AUROC).
@@ -43,7 +43,7 @@ const AS_GOOD: f64 = 0.02;
 pub const CELLS: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum LabelError {
     #[error(
         "image {index} says {width}×{height} but holds {bytes} bytes; decode it again as interleaved RGB"
     )]
@@ -96,8 +96,6 @@ pub enum Error {
     #[error("{path} can't be written ({reason}); check the folder's permissions and free space")]
     NotWritten { path: PathBuf, reason: String },
 }
-
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// How classes are found. The defaults suit products of any kind.
 #[derive(Clone, Debug)]
@@ -166,13 +164,17 @@ struct Described {
 ///
 /// # Errors
 /// A frame or feature map is malformed, or the counts of images, features and masks differ.
-pub fn label(images: &[Frame], features: &[Features], config: &Config) -> Result<Labels> {
+pub fn label(
+    images: &[Frame],
+    features: &[Features],
+    config: &Config,
+) -> Result<Labels, LabelError> {
     let masks = match &config.proposals {
         Proposals::Masks(masks) => masks.len(),
         Proposals::Builtin(_) => images.len(),
     };
     if features.len() != images.len() || masks != images.len() {
-        return Err(Error::CountMismatch {
+        return Err(LabelError::CountMismatch {
             images: images.len(),
             features: features.len(),
             masks,
@@ -181,12 +183,12 @@ pub fn label(images: &[Frame], features: &[Features], config: &Config) -> Result
     let described = (0..images.len())
         .into_par_iter()
         .map(|i| {
-            let canvas = Canvas::from_frame(i, &images[i])?;
-            let mut regions = config.proposals.regions(i, &canvas);
+            let square = SquareImage::from_frame(i, &images[i])?;
+            let mut regions = config.proposals.regions(i, &square);
             if let Some(ignored) = &config.ignored {
                 regions::without(&mut regions, ignored);
             }
-            let rows = descriptors::describe(i, &canvas, &features[i], &regions)?;
+            let rows = descriptors::describe(i, &square, &features[i], &regions)?;
             let colours = rows
                 .rows()
                 .into_iter()
@@ -198,7 +200,7 @@ pub fn label(images: &[Frame], features: &[Features], config: &Config) -> Result
                 colours,
             })
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>, LabelError>>()?;
 
     let Clustered {
         clusters,
@@ -293,10 +295,10 @@ fn cluster_regions(described: &[Described], config: &Config) -> Clustered {
         .find(|&i| agreement[i] >= usability::FOUND_AGAIN)
         .map_or(2, |i| i + 2);
     let loose = match config.proposals.cover_everything() {
-        true => Counting::new(described.iter().map(|image| &image.regions)),
+        true => LooseParts::new(described.iter().map(|image| &image.regions)),
         false => None,
     };
-    let Some(counting) = loose else {
+    let Some(loose_parts) = loose else {
         return into(real);
     };
     // More where it takes more to notice that one loose part is missing.
@@ -307,7 +309,7 @@ fn cluster_regions(described: &[Described], config: &Config) -> Clustered {
             let class_of = |&cluster: &usize| clustered.class_of[cluster];
             let of_region: Vec<usize> = clustered.clusters.iter().map(class_of).collect();
             let classes = clustered.class_of.iter().max().map_or(1, |m| m + 1);
-            (counting.noticed(&of_region, classes), clustered)
+            (loose_parts.noticed(&of_region, classes), clustered)
         })
         .collect();
     let best = tried.iter().map(|tried| tried.0).fold(0.0, f64::max);

@@ -12,8 +12,8 @@ use font8x8::UnicodeFonts;
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 use ndarray::Array2;
 
-use super::canvas::{Canvas, SIDE};
-use super::{CELLS, Error, Labels, Reliability, Result};
+use super::square_image::{SIDE, SquareImage};
+use super::{CELLS, LabelError, Labels, Reliability};
 
 const COLUMNS: usize = 8;
 const MAX_ON_SHEET: usize = 48;
@@ -61,13 +61,13 @@ pub fn write(
     frames: &[Frame],
     labels: &Labels,
     ignored: Option<&[bool]>,
-) -> Result<()> {
+) -> Result<(), LabelError> {
     let overlays = folder.join("overlays");
     whole_file::create_folder(&overlays).map_err(|e| not_written(&overlays, e.to_string()))?;
     let mut sheet_pictures = Vec::new();
     let mut list = String::from("image,labelled,reason\n");
     for (i, (frame, map)) in frames.iter().zip(&labels.maps).enumerate() {
-        let mut picture = overlay(&Canvas::from_frame(i, frame)?, map);
+        let mut picture = overlay(&SquareImage::from_frame(i, frame)?, map);
         if let Some(ignored) = ignored {
             hatch(&mut picture, ignored);
         }
@@ -100,7 +100,7 @@ pub fn write(
 }
 
 /// The picture tinted by class, with a line where classes meet.
-pub fn overlay(canvas: &Canvas, map: &Array2<u8>) -> RgbImage {
+pub fn overlay(square: &SquareImage, map: &Array2<u8>) -> RgbImage {
     let cell = SIDE / CELLS;
     let class_at = |y: usize, x: usize| map[[y / cell, x / cell]];
     RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
@@ -114,7 +114,7 @@ pub fn overlay(canvas: &Canvas, map: &Array2<u8>) -> RgbImage {
             (false, 0) => 0,
             (false, _) => 45,
         };
-        let pixel = canvas.pixel(y * SIDE + x);
+        let pixel = square.pixel(y * SIDE + x);
         Rgb([0, 1, 2].map(|c| {
             let mixed = u16::from(pixel[c]) * (100 - strength) + u16::from(tint[c]) * strength;
             (mixed / 100) as u8
@@ -213,7 +213,7 @@ pub(crate) fn write_text(sheet: &mut RgbImage, left: u32, top: u32, text: &str) 
     }
 }
 
-fn save(picture: &RgbImage, path: &Path) -> Result<()> {
+fn save(picture: &RgbImage, path: &Path) -> Result<(), LabelError> {
     let mut png = Vec::new();
     picture
         .write_to(&mut Cursor::new(&mut png), ImageFormat::Png)
@@ -222,8 +222,8 @@ fn save(picture: &RgbImage, path: &Path) -> Result<()> {
         .map_err(|e| not_written(path, e.to_string()))
 }
 
-fn not_written(path: &Path, reason: String) -> Error {
-    Error::NotWritten {
+fn not_written(path: &Path, reason: String) -> LabelError {
+    LabelError::NotWritten {
         path: path.to_owned(),
         reason,
     }

@@ -1,9 +1,9 @@
 //! Where candidate regions come from. All sources hand on the same thing, regions of single images without a
 //! class, so everything after this point is the same for each of them.
 
-use super::canvas::Canvas;
 use super::felzenszwalb::Felzenszwalb;
 use super::regions::{self, Regions};
+use super::square_image::SquareImage;
 
 /// A source of regions.
 #[derive(Clone, Debug)]
@@ -22,9 +22,9 @@ impl Default for Proposals {
 
 impl Proposals {
     /// Regions of image `index`; they never overlap.
-    pub(super) fn regions(&self, index: usize, canvas: &Canvas) -> Regions {
+    pub(super) fn regions(&self, index: usize, square: &SquareImage) -> Regions {
         match self {
-            Self::Builtin(segmentation) => regions::solid(canvas, builtin(canvas, segmentation)),
+            Self::Builtin(segmentation) => regions::solid(square, builtin(square, segmentation)),
             Self::Masks(masks) => masks.get(index).cloned().flatten().unwrap_or_default(),
         }
     }
@@ -44,8 +44,8 @@ impl Proposals {
 }
 
 /// The regions of an over-segmentation; every pixel is in exactly one.
-pub(super) fn builtin(canvas: &Canvas, segmentation: &Felzenszwalb) -> Regions {
-    let numbers = segmentation.segment(canvas);
+pub(super) fn builtin(square: &SquareImage, segmentation: &Felzenszwalb) -> Regions {
+    let numbers = segmentation.segment(square);
     let count = numbers.iter().max().map_or(0, |m| *m as usize + 1);
     let mut regions = vec![Vec::new(); count];
     for (pixel, &number) in numbers.iter().enumerate() {

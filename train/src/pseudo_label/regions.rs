@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::canvas::{Canvas, SIDE};
+use super::square_image::{SIDE, SquareImage};
 
-/// Regions of one image as lists of pixel indices into the [`SIDE`]×[`SIDE`] canvas.
+/// Regions of one image as lists of pixel indices into the [`SIDE`]×[`SIDE`] square.
 pub type Regions = Vec<Vec<u32>>;
 
 /// Marks a pixel that belongs to no region.
@@ -17,14 +17,14 @@ const SLIVER: usize = 3;
 const RIM: usize = 6;
 
 /// The regions that are neither slivers nor rims, in their order. `regions` must not overlap.
-pub fn solid(canvas: &Canvas, regions: Regions) -> Regions {
+pub fn solid(square: &SquareImage, regions: Regions) -> Regions {
     let mut owner = vec![u32::MAX; SIDE * SIDE];
     for (number, region) in regions.iter().enumerate() {
         region
             .iter()
             .for_each(|&pixel| owner[pixel as usize] = number as u32);
     }
-    let lab = canvas.balanced_lab();
+    let lab = square.balanced_lab();
     let colours: Vec<[f32; 3]> = regions
         .iter()
         .map(|region| {
@@ -161,10 +161,10 @@ mod tests {
             };
             rgb.extend([level; 3]);
         }
-        let canvas = Canvas::from_rgb(SIDE, SIDE, rgb);
-        let proposed = builtin(&canvas, &Felzenszwalb::default());
+        let square = SquareImage::from_rgb(SIDE, SIDE, rgb);
+        let proposed = builtin(&square, &Felzenszwalb::default());
         assert!(proposed.len() >= 3, "the rim is proposed at first");
-        let kept = solid(&canvas, proposed);
+        let kept = solid(&square, proposed);
         assert_eq!(kept.len(), 2);
 
         let mut classes = vec![NONE; SIDE * SIDE];

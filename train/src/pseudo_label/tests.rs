@@ -50,10 +50,10 @@ fn features(frames: &[Frame]) -> Vec<Features> {
 }
 
 /// Adds sensor noise and a lamp that is never twice the same.
-fn photograph(canvas: &Pixmap, rng: &mut ChaCha8Rng) -> RgbImage {
+fn photograph(square: &Pixmap, rng: &mut ChaCha8Rng) -> RgbImage {
     let lamp = rng.random_range(0.9..1.1f32);
     RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
-        let pixel = &canvas.data()[(y as usize * SIDE + x as usize) * 4..];
+        let pixel = &square.data()[(y as usize * SIDE + x as usize) * 4..];
         Rgb([0, 1, 2].map(|c| {
             let noise = rng.random_range(-4.0..4.0f32);
             (f32::from(pixel[c]) * lamp + noise).clamp(0.0, 255.0) as u8
@@ -69,22 +69,22 @@ fn paint(r: u8, g: u8, b: u8) -> Paint<'static> {
 
 /// A grey table with two blue discs and one long red bar, at any place and angle.
 fn loose_parts(rng: &mut ChaCha8Rng) -> RgbImage {
-    let mut canvas = Pixmap::new(SIDE as u32, SIDE as u32).unwrap();
-    canvas.fill(Color::from_rgba8(190, 190, 185, 255));
+    let mut square = Pixmap::new(SIDE as u32, SIDE as u32).unwrap();
+    square.fill(Color::from_rgba8(190, 190, 185, 255));
     for quarter in [0, 1, 2] {
         let x = 70.0 + 116.0 * (quarter % 2) as f32 + rng.random_range(-12.0..12.0);
         let y = 70.0 + 116.0 * (quarter / 2) as f32 + rng.random_range(-12.0..12.0);
         if quarter < 2 {
             let disc = PathBuilder::from_circle(x, y, 24.0).unwrap();
             let blue = paint(40, 70, 190);
-            canvas.fill_path(&disc, &blue, FillRule::Winding, Transform::identity(), None);
+            square.fill_path(&disc, &blue, FillRule::Winding, Transform::identity(), None);
         } else {
             let bar = Rect::from_xywh(x - 40.0, y - 13.0, 80.0, 26.0).unwrap();
             let turn = Transform::from_rotate_at(rng.random_range(0.0..360.0), x, y);
-            canvas.fill_rect(bar, &paint(200, 40, 40), turn, None);
+            square.fill_rect(bar, &paint(200, 40, 40), turn, None);
         }
     }
-    photograph(&canvas, rng)
+    photograph(&square, rng)
 }
 
 /// Random ripples that fill the picture.
@@ -124,10 +124,10 @@ fn loose_parts_get_the_same_class_wherever_they_lie() {
     };
     let mut hits = Array2::<u32>::zeros((3, 3));
     for (i, frame) in frames.iter().enumerate() {
-        let canvas = Canvas::from_frame(i, frame).unwrap();
+        let square = SquareImage::from_frame(i, frame).unwrap();
         for ((y, x), &class) in labels.maps[i].indexed_iter() {
             let middle = (4 * y + 2) * SIDE + 4 * x + 2;
-            hits[[expected(canvas.pixel(middle)), class.into()]] += 1;
+            hits[[expected(square.pixel(middle)), class.into()]] += 1;
         }
     }
     for row in hits.rows() {
@@ -223,7 +223,10 @@ fn malformed_input_is_named() {
     let message = label(&[short], &features, &Config::default()).unwrap_err();
     assert!(message.to_string().contains("10 bytes"));
     let message = label(std::slice::from_ref(&good), &[], &Config::default()).unwrap_err();
-    assert!(matches!(message, Error::CountMismatch { features: 0, .. }));
+    assert!(matches!(
+        message,
+        LabelError::CountMismatch { features: 0, .. }
+    ));
     let mut wrong = features;
     wrong[0].stride8 = Array3::zeros((40, 16, 16));
     let message = label(&[good], &wrong, &Config::default()).unwrap_err();

@@ -21,14 +21,14 @@ pub struct Agreement {
 
 /// Sums over everything compared so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Comparison {
+pub struct AgreementSums {
     reference: f64,
     found: f64,
     product: f64,
     difference: f64,
 }
 
-impl Comparison {
+impl AgreementSums {
     pub fn add(&mut self, reference: &[f32], found: &[f32]) {
         for (&reference, &found) in reference.iter().zip(found) {
             let (reference, found) = (f64::from(reference), f64::from(found));
@@ -71,30 +71,30 @@ pub fn compare(
     samples: &[Sample],
     cancel: &AtomicBool,
 ) -> Result<Vec<Agreement>, QuantiseError> {
-    let sums: Vec<Comparison> = over(
+    let sums: Vec<AgreementSums> = over(
         samples,
         cancel,
         &[reference, found],
-        |sums: &mut Vec<Comparison>, networks, sample| {
+        |sums: &mut Vec<AgreementSums>, networks, sample| {
             let [reference, found] = networks else {
                 return Ok(());
             };
             let mut wanted: Vec<Vec<f32>> = Vec::new();
             reference.run(sample, |seen| wanted.push(seen.values.to_vec()))?;
-            sums.resize(wanted.len(), Comparison::default());
+            sums.resize(wanted.len(), AgreementSums::default());
             found.run(sample, |seen| {
                 sums[seen.index].add(&wanted[seen.index], seen.values);
             })
         },
         |whole, part| {
-            whole.resize(part.len().max(whole.len()), Comparison::default());
+            whole.resize(part.len().max(whole.len()), AgreementSums::default());
             whole
                 .iter_mut()
                 .zip(&part)
                 .for_each(|(sum, part)| sum.join(part));
         },
     )?;
-    Ok(sums.iter().map(Comparison::agreement).collect())
+    Ok(sums.iter().map(AgreementSums::agreement).collect())
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_tenth_of_noise_is_twenty_decibels() {
-        let mut sums = Comparison::default();
+        let mut sums = AgreementSums::default();
         sums.add(&[3.0, 4.0], &[3.3, 3.6]);
         let Agreement { sqnr_db, cosine } = sums.agreement();
         assert!((sqnr_db - 20.0).abs() < 1e-5, "{sqnr_db}");
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_is_equal_agrees_even_if_it_is_nothing() {
-        let mut sums = Comparison::default();
+        let mut sums = AgreementSums::default();
         sums.add(&[0.0; 4], &[0.0; 4]);
         let nothing = sums.agreement();
         assert_eq!((nothing.sqnr_db, nothing.cosine), (MOST_DB, 1.0));

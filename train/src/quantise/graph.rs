@@ -14,7 +14,7 @@ pub struct Reading<'a> {
 }
 
 /// What a convolution multiplies with.
-pub struct Kernel {
+pub struct ConvolutionKernel {
     /// `[outputs, inputs of a group, height, width]`
     pub shape: [usize; 4],
     /// Row-major.
@@ -24,7 +24,7 @@ pub struct Kernel {
     pub groups: usize,
 }
 
-impl Kernel {
+impl ConvolutionKernel {
     pub fn outputs(&self) -> usize {
         self.shape[0]
     }
@@ -79,7 +79,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The kernel of a convolution over maps whose weights and bias are float constants; none for anything else.
-    pub fn kernel(&self, node: &pb::NodeProto) -> Option<Kernel> {
+    pub fn kernel(&self, node: &pb::NodeProto) -> Option<ConvolutionKernel> {
         if node.op_type != "Conv" {
             return None;
         }
@@ -92,7 +92,7 @@ impl<'a> Reading<'a> {
         let groups = node.attribute.iter().find(|a| a.name == "group");
         let groups = groups.map_or(1, |a| a.i.max(1) as usize);
         let is_whole = bias.len() == shape[0] && weights.len() == shape.iter().product::<usize>();
-        is_whole.then_some(Kernel {
+        is_whole.then_some(ConvolutionKernel {
             shape,
             weights,
             bias,

@@ -23,4 +23,4 @@ pub use error::QuantiseError;
 pub use magnitudes::{Search, Signs};
 pub use network::{Demand, Quantised, check_float, quantise};
 pub use observe::Sample;
-pub use report::{LayerReport, NetworkReport, OutputReport, Precision};
+pub use report::{LayerPrecision, LayerReport, NetworkReport, OutputReport};

@@ -9,11 +9,11 @@ use prost::Message;
 
 use super::QuantiseError;
 use super::agreement::{Agreement, compare};
-use super::graph::{Kernel, Reading};
+use super::graph::{ConvolutionKernel, Reading};
 use super::magnitudes::{Search, Signs};
 use super::observe::{Observed, Sample};
-use super::places::{self, Layer};
-use super::rewrite::{Int8Layer, Plan, rewrite};
+use super::places::{self, LayerName};
+use super::rewrite::{Int8Layer, QuantisationPlan, rewrite};
 use super::statistics::{self, Tensor};
 use super::weights::Int8Kernel;
 
@@ -45,9 +45,9 @@ pub struct Quantised {
     pub onnx: Vec<u8>,
     pub search: Search,
     /// The convolutions in int8, in the graph's order.
-    pub int8: Vec<Layer>,
+    pub int8: Vec<LayerName>,
     /// Those that could be and stay float for the outputs' sake, in the order in which they were given up.
-    pub kept_float: Vec<Layer>,
+    pub kept_float: Vec<LayerName>,
 }
 
 /// Quantises the network `name`, whose file is `onnx`.
@@ -69,8 +69,8 @@ pub fn quantise(
     let model = decode(name, onnx)?;
     let graph = model.graph.clone().unwrap_or_default();
     let reading = Reading::new(&graph);
-    let all: Vec<Layer> = places::convolutions(&reading);
-    let set: BTreeSet<Layer> = all.iter().cloned().collect();
+    let all: Vec<LayerName> = places::convolutions(&reading);
+    let set: BTreeSet<LayerName> = all.iter().cloned().collect();
     let tensors = places::tensors(&reading, &places::ports(&reading, &set));
     let tensors: Vec<String> = tensors.into_iter().collect();
     let seen = statistics::collect(name, &model, &tensors, good, cancel)?;
@@ -101,7 +101,7 @@ pub fn quantise(
         while worst(&outputs).1 < demand.least_sqnr_db {
             let (output, _) = worst(&outputs);
             // Noise taken from the worst output for what it costs.
-            let worth = |(layer, outputs): &(Layer, Vec<Agreement>)| {
+            let worth = |(layer, outputs): &(LayerName, Vec<Agreement>)| {
                 let noise = 10f64.powf(-outputs[output].sqnr_db / 10.0);
                 noise / costs.get(layer).copied().unwrap_or(1.0).max(1.0)
             };
@@ -155,11 +155,11 @@ pub(super) fn decode(name: &str, onnx: &[u8]) -> Result<pb::ModelProto, Quantise
 
 fn plan(
     reading: &Reading<'_>,
-    layers: &[Layer],
+    layers: &[LayerName],
     seen: &BTreeMap<String, Tensor>,
     (search, signs): (Search, Signs),
-) -> Plan {
-    let int8 = |layer: &Layer| {
+) -> QuantisationPlan {
+    let int8 = |layer: &LayerName| {
         let node = &reading.nodes[reading.maker(layer)?];
         let kernel = reading.kernel(node)?;
         let steps = Int8Kernel::new(&kernel);
@@ -172,7 +172,7 @@ fn plan(
         Some((layer.clone(), int8))
     };
     let maps = seen.iter();
-    Plan {
+    QuantisationPlan {
         layers: layers.iter().filter_map(int8).collect(),
         maps: maps
             .map(|(tensor, seen)| (tensor.clone(), seen.magnitudes.bytes(search, signs)))
@@ -182,7 +182,7 @@ fn plan(
 
 /// Rounding the weights shifts an output's mean by the excess times the inputs' means; the bias takes that back (Nagel
 /// et al. 2019, section 4.2). Padding, which makes the shift smaller at the border, is left out of it.
-fn corrected_bias(kernel: &Kernel, int8: &Int8Kernel, means: &[f64]) -> Vec<f32> {
+fn corrected_bias(kernel: &ConvolutionKernel, int8: &Int8Kernel, means: &[f64]) -> Vec<f32> {
     let inputs = kernel.shape[1];
     let of_group = kernel.outputs() / kernel.groups;
     let shift = |output: usize, excess: &[f64]| -> f64 {
@@ -206,7 +206,11 @@ struct Trials<'a> {
 }
 
 impl Trials<'_> {
-    fn outputs(&self, plan: &Plan, samples: &[Sample]) -> Result<Vec<Agreement>, QuantiseError> {
+    fn outputs(
+        &self,
+        plan: &QuantisationPlan,
+        samples: &[Sample],
+    ) -> Result<Vec<Agreement>, QuantiseError> {
         let float = Observed::new(self.name, self.model, &self.outputs)?;
         let int8 = Observed::new(self.name, &rewrite(self.model, plan), &self.outputs)?;
         compare(&float, &int8, samples, self.cancel)
@@ -216,15 +220,15 @@ impl Trials<'_> {
     fn costs(
         &self,
         reading: &Reading<'_>,
-        layers: &[Layer],
-    ) -> Result<BTreeMap<Layer, f64>, QuantiseError> {
-        let node = |layer: &Layer| reading.maker(layer).map(|index| &reading.nodes[index]);
+        layers: &[LayerName],
+    ) -> Result<BTreeMap<LayerName, f64>, QuantiseError> {
+        let node = |layer: &LayerName| reading.maker(layer).map(|index| &reading.nodes[index]);
         let inputs = layers
             .iter()
             .filter_map(|layer| Some(node(layer)?.input[0].clone()));
         let tensors: Vec<String> = layers.iter().cloned().chain(inputs).collect();
         let float = Observed::new(self.name, self.model, &tensors)?;
-        let cost = |(index, layer): (usize, &Layer)| {
+        let cost = |(index, layer): (usize, &LayerName)| {
             let kernel = reading.kernel(node(layer)?)?;
             let [output, input] = [index, index + layers.len()].map(|index| float.shape(index));
             let cells: usize = output.iter().skip(2).product();
@@ -238,12 +242,12 @@ impl Trials<'_> {
     /// The outputs with each of the plan's layers quantised alone.
     fn alone(
         &self,
-        plan: &Plan,
+        plan: &QuantisationPlan,
         samples: &[Sample],
-    ) -> Result<Vec<(Layer, Vec<Agreement>)>, QuantiseError> {
+    ) -> Result<Vec<(LayerName, Vec<Agreement>)>, QuantiseError> {
         let mut outputs = Vec::with_capacity(plan.layers.len());
         for (layer, int8) in &plan.layers {
-            let alone = Plan {
+            let alone = QuantisationPlan {
                 layers: BTreeMap::from([(layer.clone(), int8.clone())]),
                 maps: plan.maps.clone(),
             };

@@ -29,7 +29,7 @@ enum Place {
 }
 
 /// One tensor of one run.
-pub struct Seen<'a> {
+pub struct ObservedTensor<'a> {
     /// In the list that [`Observed::new`] was given.
     pub index: usize,
     pub shape: &'a [usize],
@@ -84,7 +84,7 @@ impl Observed {
     pub fn run(
         &mut self,
         sample: &Sample,
-        mut look: impl FnMut(Seen<'_>),
+        mut look: impl FnMut(ObservedTensor<'_>),
     ) -> Result<(), QuantiseError> {
         let inputs: Vec<Input<'_>> = sample
             .inputs
@@ -94,7 +94,7 @@ impl Observed {
         let outputs = self.network.run(&inputs)?;
         for (index, place) in self.places.iter().enumerate() {
             match *place {
-                Place::Input(input) => look(Seen {
+                Place::Input(input) => look(ObservedTensor {
                     index,
                     shape: &sample.inputs[input].0,
                     values: &sample.inputs[input].1,
@@ -102,7 +102,7 @@ impl Observed {
                 Place::Output(output) => {
                     let shape = self.network.output_shape(output);
                     let values = outputs.slice(output, shape.iter().product())?;
-                    look(Seen {
+                    look(ObservedTensor {
                         index,
                         shape: &shape,
                         values,

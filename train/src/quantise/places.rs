@@ -10,14 +10,14 @@ use super::graph::Reading;
 const LEAST_CHANNELS: usize = 5;
 
 /// A convolution is named by the tensor that it makes: nodes may lack a name.
-pub type Layer = String;
+pub type LayerName = String;
 
 /// An input of a node, by the index of the node and of the input.
 pub type Port = (usize, usize);
 
 /// The convolutions that can be quantised, in the graph's order: dense or depthwise, of enough channels, on a map
 /// that the network computes.
-pub fn convolutions(reading: &Reading<'_>) -> Vec<Layer> {
+pub fn convolutions(reading: &Reading<'_>) -> Vec<LayerName> {
     let can_be = |node: &&aecsad_engine::onnx::NodeProto| {
         reading.kernel(node).is_some_and(|kernel| {
             kernel.inputs() >= LEAST_CHANNELS && (kernel.groups == 1 || kernel.is_depthwise())
@@ -33,7 +33,7 @@ pub fn convolutions(reading: &Reading<'_>) -> Vec<Layer> {
 /// - the map of an average pool behind which one stands, because the pool then sums int8;
 /// - the shortcut of a residual sum whose other side comes straight from one: that side stays float, so that the
 ///   convolution, the sum and the clamp behind them are one pass.
-pub fn ports(reading: &Reading<'_>, layers: &BTreeSet<Layer>) -> Vec<Port> {
+pub fn ports(reading: &Reading<'_>, layers: &BTreeSet<LayerName>) -> Vec<Port> {
     let is_int8 = |tensor: &str| layers.contains(tensor);
     let mut ports = Vec::new();
     for (index, node) in reading.nodes.iter().enumerate() {

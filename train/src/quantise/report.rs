@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::QuantiseError;
 use super::agreement::{Agreement, compare};
-use super::graph::{Kernel, Reading};
+use super::graph::{ConvolutionKernel, Reading};
 use super::magnitudes::Search;
 use super::network::{Quantised, decode};
 use super::observe::{Observed, Sample};
@@ -41,7 +41,7 @@ pub struct LayerReport {
     /// Its kind, kernel and channels.
     pub shape: String,
     pub multiplications: usize,
-    pub precision: Precision,
+    pub precision: LayerPrecision,
     /// Of what it makes, with everything before it quantised too.
     #[serde(flatten)]
     pub agreement: Agreement,
@@ -49,7 +49,7 @@ pub struct LayerReport {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum LayerPrecision {
     Int8,
     /// Its noise would cost the outputs more than is allowed.
     FloatForTheOutputs,
@@ -69,7 +69,7 @@ impl NetworkReport {
         let (float, int8) = (decode(name, onnx)?, decode(name, &quantised.onnx)?);
         let graph = float.graph.clone().unwrap_or_default();
         let reading = Reading::new(&graph);
-        let kernels: BTreeMap<usize, Kernel> = graph
+        let kernels: BTreeMap<usize, ConvolutionKernel> = graph
             .node
             .iter()
             .enumerate()
@@ -100,24 +100,24 @@ impl NetworkReport {
                     shape: shape(kernel),
                     multiplications: kernel.weights.len() * cells,
                     precision: if quantised.int8.contains(layer) {
-                        Precision::Int8
+                        LayerPrecision::Int8
                     } else if quantised.kept_float.contains(layer) {
-                        Precision::FloatForTheOutputs
+                        LayerPrecision::FloatForTheOutputs
                     } else {
-                        Precision::Float
+                        LayerPrecision::Float
                     },
                     agreement: *agreement,
                 }
             })
             .collect();
-        let multiplications = |precision: Option<Precision>| -> usize {
+        let multiplications = |precision: Option<LayerPrecision>| -> usize {
             let of = layers
                 .iter()
                 .filter(|l| precision.is_none_or(|p| l.precision == p));
             of.map(|layer| layer.multiplications).sum()
         };
-        let int8_share =
-            multiplications(Some(Precision::Int8)) as f64 / multiplications(None).max(1) as f64;
+        let int8_share = multiplications(Some(LayerPrecision::Int8)) as f64
+            / multiplications(None).max(1) as f64;
         Ok(Self {
             network: name.to_owned(),
             search: quantised.search,
@@ -137,7 +137,7 @@ impl NetworkReport {
     }
 }
 
-fn shape(kernel: &Kernel) -> String {
+fn shape(kernel: &ConvolutionKernel) -> String {
     let [_, _, height, width] = kernel.shape;
     match kernel.is_depthwise() {
         true => format!("depthwise {height}×{width}, {} channels", kernel.outputs()),

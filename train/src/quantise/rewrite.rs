@@ -11,7 +11,7 @@ use aecsad_engine::onnx::tensor_proto::DataType;
 
 use super::graph::Reading;
 use super::magnitudes::Bytes;
-use super::places::{self, Layer};
+use super::places::{self, LayerName};
 use super::weights::Int8Kernel;
 use crate::export::onnx::int;
 
@@ -25,8 +25,8 @@ pub struct Int8Layer {
 
 /// What is quantised, and how.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
-    pub layers: BTreeMap<Layer, Int8Layer>,
+pub struct QuantisationPlan {
+    pub layers: BTreeMap<LayerName, Int8Layer>,
     /// The bytes of each tensor that may be quantised.
     pub maps: BTreeMap<String, Bytes>,
 }
@@ -34,7 +34,7 @@ pub struct Plan {
 /// `model` with the plan's layers in int8 and all else as it is. Tensors keep their names.
 ///
 /// A map for which the plan has no bytes stays float.
-pub fn rewrite(model: &pb::ModelProto, plan: &Plan) -> pb::ModelProto {
+pub fn rewrite(model: &pb::ModelProto, plan: &QuantisationPlan) -> pb::ModelProto {
     let mut model = model.clone();
     let Some(graph) = model.graph.as_mut() else {
         return model;
@@ -46,7 +46,7 @@ pub fn rewrite(model: &pb::ModelProto, plan: &Plan) -> pb::ModelProto {
         ..Default::default()
     };
     let reading = Reading::new(&float);
-    let layers: BTreeSet<Layer> = plan.layers.keys().cloned().collect();
+    let layers: BTreeSet<LayerName> = plan.layers.keys().cloned().collect();
     let mut writer = Writer {
         nodes: Vec::new(),
         constants: Vec::new(),

@@ -7,7 +7,7 @@ use aecsad_engine::onnx as pb;
 
 use super::QuantiseError;
 use super::magnitudes::Magnitudes;
-use super::observe::{Observed, Sample, Seen, over};
+use super::observe::{Observed, ObservedTensor, Sample, over};
 
 /// Of one tensor.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    fn add(&mut self, seen: &Seen<'_>) {
+    fn add(&mut self, seen: &ObservedTensor<'_>) {
         self.is_broken |= !self.magnitudes.add(seen.values);
         let &[_, channels, height, width] = seen.shape else {
             return;

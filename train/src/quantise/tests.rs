@@ -11,7 +11,7 @@ use super::graph::Reading;
 use super::network::decode;
 use super::observe::{Observed, Sample};
 use super::{Demand, Quantised, Signs, places, quantise};
-use crate::export::onnx::{Convolution, Graph, Value};
+use crate::export::onnx::{Graph, OnnxConvolution, Value};
 
 const SIDE: usize = 12;
 const ASKED: Demand = Demand {
@@ -38,7 +38,7 @@ impl Builder {
         let count = outputs * inputs * cells * cells;
         let spread = 1.5 / ((inputs * cells * cells) as f32).sqrt();
         let mut draw = |spread: f32| self.random.random_range(-spread..spread);
-        let layer = Convolution {
+        let layer = OnnxConvolution {
             weight: (0..count).map(|_| draw(spread)).collect(),
             weight_shape: [outputs, inputs, cells, cells],
             bias: (0..outputs).map(|_| draw(0.3)).collect(),
@@ -305,7 +305,7 @@ fn a_layer_that_costs_the_outputs_most_stays_float() {
     for output in 0..8 {
         equal[output * 8] = 1.0 + output as f32 * 1e-3;
     }
-    let layer = |weight: Vec<f32>| Convolution {
+    let layer = |weight: Vec<f32>| OnnxConvolution {
         weight,
         weight_shape: [8, 8, 1, 1],
         bias: vec![0.0; 8],
@@ -362,7 +362,7 @@ fn the_bias_takes_back_what_rounding_the_weights_shifts() {
         let mut network = Observed::new("small", &decode("small", onnx).unwrap(), &names).unwrap();
         let mut sums = [0.0; 6];
         for sample in &samples[4..] {
-            let add = |seen: super::observe::Seen<'_>| {
+            let add = |seen: super::observe::ObservedTensor<'_>| {
                 for (sum, map) in sums.iter_mut().zip(seen.values.chunks(SIDE * SIDE)) {
                     *sum += map.iter().map(|v| f64::from(*v)).sum::<f64>();
                 }

@@ -1,6 +1,6 @@
 //! A kernel in int8: each output has its own scale.
 
-use super::graph::Kernel;
+use super::graph::ConvolutionKernel;
 use super::magnitudes::STEPS;
 
 /// Scales tried for each output, down from the one that clips nothing.
@@ -18,7 +18,7 @@ pub struct Int8Kernel {
 
 impl Int8Kernel {
     /// The scale of each output is the one whose squared error of rounding and clipping is smallest.
-    pub fn new(kernel: &Kernel) -> Self {
+    pub fn new(kernel: &ConvolutionKernel) -> Self {
         let (mut steps, mut scales) = (Vec::with_capacity(kernel.weights.len()), Vec::new());
         for weights in kernel.weights.chunks(kernel.of_output().max(1)) {
             let scale = best_scale(weights);
@@ -29,7 +29,7 @@ impl Int8Kernel {
     }
 
     /// What each output is multiplied too much by, summed over the kernel's cells: `[outputs][inputs of a group]`.
-    pub fn excess(&self, kernel: &Kernel) -> Vec<Vec<f64>> {
+    pub fn excess(&self, kernel: &ConvolutionKernel) -> Vec<Vec<f64>> {
         let [_, inputs, height, width] = kernel.shape;
         let (cells, of_output) = (height * width, kernel.of_output());
         let at = |output: usize, input: usize| {
@@ -78,8 +78,8 @@ fn nearest(weight: f32, scale: f32) -> i8 {
 mod tests {
     use super::*;
 
-    fn kernel(weights: Vec<f32>, shape: [usize; 4]) -> Kernel {
-        Kernel {
+    fn kernel(weights: Vec<f32>, shape: [usize; 4]) -> ConvolutionKernel {
+        ConvolutionKernel {
             bias: vec![0.0; shape[0]],
             weights,
             shape,

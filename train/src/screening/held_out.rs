@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
     use crate::calibrate::{
-        BranchChoice, Decided, Fitter, Good, Parts, PlantedAuroc, Rule, decide_again, recorded,
+        BranchChoice, Decided, Fitter, GoodParts, Parts, PlantedAuroc, Rule, decide_again, recorded,
     };
     use crate::screening::neighbours::distances;
 
@@ -207,7 +207,7 @@ mod tests {
             why: String::new(),
         }];
         let calibrate = |train: &[Percept], labelled: &[usize]| {
-            let good = Good {
+            let good = GoodParts {
                 train,
                 labelled,
                 held_out: &held_out,

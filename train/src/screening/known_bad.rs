@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::likeness::View;
+use aecsad_inspect::likeness::BlockMeans;
 use aecsad_inspect::optics::{Encoding, OpticsError, TrainedRegion, TrainingImages};
 use rayon::prelude::*;
 
@@ -82,11 +82,14 @@ impl Screening<'_> {
         if bad.is_empty() {
             return Ok(bad);
         }
-        let viewed = |image: &'g Sized| (image, View::of(&image.frame));
-        let good: Vec<(&Sized, View)> = good.map(viewed).collect();
-        let views: Vec<View> = bad.iter().map(|image| View::of(&image.frame)).collect();
+        let viewed = |image: &'g Sized| (image, BlockMeans::of(&image.frame));
+        let good: Vec<(&Sized, BlockMeans)> = good.map(viewed).collect();
+        let views: Vec<BlockMeans> = bad
+            .iter()
+            .map(|image| BlockMeans::of(&image.frame))
+            .collect();
         for (image, view) in bad.iter().zip(&views) {
-            let alike = |(good, seen): &&(&Sized, View)| match self.keep_duplicates {
+            let alike = |(good, seen): &&(&Sized, BlockMeans)| match self.keep_duplicates {
                 true => good.frame.rgb == image.frame.rgb,
                 false => seen.same_part(&good.frame, view, &image.frame),
             };
@@ -97,7 +100,7 @@ impl Screening<'_> {
         if self.keep_duplicates {
             return Ok(bad);
         }
-        let pictures: Vec<(&View, &Frame)> = views
+        let pictures: Vec<(&BlockMeans, &Frame)> = views
             .iter()
             .zip(&bad)
             .map(|(view, image)| (view, &image.frame))

@@ -1,7 +1,7 @@
 //! Images that show nothing, and parts that are there twice: each part counts once.
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::likeness::View;
+use aecsad_inspect::likeness::BlockMeans;
 use aecsad_program::counted;
 use rayon::prelude::*;
 
@@ -25,7 +25,7 @@ impl Screening<'_> {
         let validation = not_blank(validation);
         let train = not_blank(train);
         let validations = validation.len();
-        let all: Vec<(Sized, View)> = validation.into_iter().chain(train).collect();
+        let all: Vec<(Sized, BlockMeans)> = validation.into_iter().chain(train).collect();
         if (total - all.len()) * BLANK_OF > total {
             return Err(DatasetError::ShowNothing {
                 path: category.path.clone(),
@@ -34,14 +34,14 @@ impl Screening<'_> {
             }
             .into());
         }
-        let (all, views): (Vec<Sized>, Vec<View>) = all.into_iter().unzip();
+        let (all, blocks): (Vec<Sized>, Vec<BlockMeans>) = all.into_iter().unzip();
         if self.keep_duplicates {
             return Ok(divided(all, validations));
         }
-        let pictures: Vec<(&View, &Frame)> = views
+        let pictures: Vec<(&BlockMeans, &Frame)> = blocks
             .iter()
             .zip(&all)
-            .map(|(view, image)| (view, &image.frame))
+            .map(|(blocks, image)| (blocks, &image.frame))
             .collect();
         let firsts = first_of_each_part(&pictures);
         let is_first: Vec<bool> = firsts
@@ -98,14 +98,14 @@ impl Screening<'_> {
 }
 
 /// For each picture the index of the first one that shows the same part, its own where it is that one.
-pub fn first_of_each_part(pictures: &[(&View, &Frame)]) -> Vec<usize> {
+pub fn first_of_each_part(pictures: &[(&BlockMeans, &Frame)]) -> Vec<usize> {
     let mut firsts: Vec<usize> = Vec::new();
     (0..pictures.len())
         .map(|at| {
-            let (view, frame) = pictures[at];
+            let (blocks, frame) = pictures[at];
             let same = |first: &&usize| {
                 let (first, picture) = pictures[**first];
-                first.same_part(picture, view, frame)
+                first.same_part(picture, blocks, frame)
             };
             match firsts.par_iter().find_first(same) {
                 Some(first) => *first,
@@ -119,13 +119,13 @@ pub fn first_of_each_part(pictures: &[(&View, &Frame)]) -> Vec<usize> {
 }
 
 /// The images that show something, with what comparisons need of them; the others are named.
-fn not_blank(images: Vec<Sized>) -> Vec<(Sized, View)> {
+fn not_blank(images: Vec<Sized>) -> Vec<(Sized, BlockMeans)> {
     let viewed = images.into_par_iter().map(|image| {
-        let view = View::of(&image.frame);
-        let blank = view.shows_nothing(&image.frame);
-        (image, view, blank)
+        let blocks = BlockMeans::of(&image.frame);
+        let blank = blocks.shows_nothing(&image.frame);
+        (image, blocks, blank)
     });
-    let viewed: Vec<(Sized, View, bool)> = viewed.collect();
+    let viewed: Vec<(Sized, BlockMeans, bool)> = viewed.collect();
     let blank = viewed.iter().filter(|(_, _, blank)| *blank);
     let blank: Vec<String> = blank
         .map(|(image, ..)| image.path.display().to_string())
@@ -139,7 +139,7 @@ fn not_blank(images: Vec<Sized>) -> Vec<(Sized, View)> {
         );
     }
     let kept = viewed.into_iter().filter(|(_, _, blank)| !blank);
-    kept.map(|(image, view, _)| (image, view)).collect()
+    kept.map(|(image, blocks, _)| (image, blocks)).collect()
 }
 
 /// The first `validations` are validation images; (train, validation).

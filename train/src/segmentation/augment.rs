@@ -70,11 +70,15 @@ impl Augmentation {
     fn move_a_piece(&self, (frame, mask): &mut (Frame, Array2<u8>), noise: &mut impl Rng) {
         let side = mask.ncols();
         let mut found: Vec<(u8, Vec<usize>)> = Vec::new();
-        pieces::for_each(mask, &mut pieces::Scratch::default(), |class, cells| {
-            if class != IGNORE && cells.len() >= LEAST_CELLS {
-                found.push((class, cells.to_vec()));
-            }
-        });
+        pieces::for_each(
+            mask,
+            &mut pieces::PieceScratch::default(),
+            |class, cells| {
+                if class != IGNORE && cells.len() >= LEAST_CELLS {
+                    found.push((class, cells.to_vec()));
+                }
+            },
+        );
         if found.is_empty() {
             return;
         }

@@ -35,7 +35,7 @@ impl Default for LossWeights {
 }
 
 /// Masks as the losses need them.
-pub struct Target<B: Backend> {
+pub struct LossTarget<B: Backend> {
     /// 1 at a cell's class, 0 elsewhere and everywhere in ignored cells, `[B, C, H, W]`.
     one_hot: Tensor<B, 4>,
     /// Cells with a label, in the whole batch.
@@ -46,7 +46,7 @@ pub struct Target<B: Backend> {
     balance: Tensor<B, 1>,
 }
 
-impl<B: Backend> Target<B> {
+impl<B: Backend> LossTarget<B> {
     /// `masks` are of one size and hold classes below `classes` or [`IGNORE`](super::IGNORE).
     pub fn new<'a>(
         masks: impl ExactSizeIterator<Item = &'a Array2<u8>>,
@@ -118,14 +118,14 @@ impl<B: Backend> Probabilities<B> {
     }
 
     /// Mean of −ln p of the true class.
-    pub fn cross_entropy(&self, target: &Target<B>) -> Tensor<B, 1> {
+    pub fn cross_entropy(&self, target: &LossTarget<B>) -> Tensor<B, 1> {
         (self.logarithm.clone() * target.one_hot.clone())
             .sum()
             .div_scalar(-target.labelled)
     }
 
     /// Mean of −(1 − p)² ln p of the true class: what is already clear counts little.
-    pub fn focal(&self, target: &Target<B>) -> Tensor<B, 1> {
+    pub fn focal(&self, target: &LossTarget<B>) -> Tensor<B, 1> {
         let doubt = (self.value.clone().neg() + 1.0).powi_scalar(FOCUS);
         (doubt * self.logarithm.clone() * target.one_hot.clone())
             .sum()
@@ -134,7 +134,7 @@ impl<B: Backend> Probabilities<B> {
 
     /// One minus the Dice overlap, classes weighted by one over their cells, so that a screw counts as much as the
     /// tray it lies in.
-    pub fn dice(&self, target: &Target<B>) -> Tensor<B, 1> {
+    pub fn dice(&self, target: &LossTarget<B>) -> Tensor<B, 1> {
         let classes = target.balance.dims()[0];
         let labelled = target.one_hot.clone().sum_dim(1);
         let predicted = self.value.clone() * labelled;
@@ -153,7 +153,7 @@ impl<B: Backend> Probabilities<B> {
 
     /// How far the predicted shares of the classes are from the target's: mean absolute difference over classes and
     /// images (paper, eq. 3). Images and targets are paired by their place in the batch.
-    pub fn histogram(&self, target: &Target<B>) -> Tensor<B, 1> {
+    pub fn histogram(&self, target: &LossTarget<B>) -> Tensor<B, 1> {
         let [batch, classes, height, width] = self.value.dims();
         let shares: Tensor<B, 2> = self
             .value
@@ -183,8 +183,8 @@ mod tests {
     use crate::export::layers;
 
     /// Two classes on a 1×4 map; the last cell is ignored.
-    fn target<B: Backend>() -> Target<B> {
-        Target::new([array![[0u8, 0, 1, IGNORE]]].iter(), 2, &Default::default())
+    fn target<B: Backend>() -> LossTarget<B> {
+        LossTarget::new([array![[0u8, 0, 1, IGNORE]]].iter(), 2, &Default::default())
     }
 
     /// Logits whose softmax is 0.8, 0.5, 0.75, 0.9 for class 0.

@@ -11,8 +11,8 @@ mod train;
 
 pub use augment::{Augmentation, Symmetry};
 pub use decoder::{Decoder, DecoderConfig, DecoderWidths};
-pub use losses::{LossWeights, Probabilities, Target};
-pub use source::{Encoded, Source, TrainingSet};
+pub use losses::{LossTarget, LossWeights, Probabilities};
+pub use source::{BatchSource, Encoded, TrainingSet};
 pub use train::{SegmentationConfig, TrainedDecoder, train, train_from, train_on};
 
 use aecsad_program::ExitCode;
@@ -24,7 +24,7 @@ use crate::maps::MAP_SIZE;
 pub const IGNORE: u8 = 255;
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum SegmentationError {
     #[error("there are no labelled images to train the segmentation on: label at least one")]
     NoLabels,
     #[error("{images} labelled images came with {masks} masks: give one mask for each image")]
@@ -53,13 +53,13 @@ pub enum Error {
         found: [usize; 3],
     },
     #[error(transparent)]
-    Training(#[from] engine::Error),
+    Training(#[from] engine::TrainingError),
 }
 
-impl Error {
+impl SegmentationError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Training(error) => error.exit_code(),
+            SegmentationError::Training(error) => error.exit_code(),
             _ => ExitCode::Training,
         }
     }

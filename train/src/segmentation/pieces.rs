@@ -4,14 +4,18 @@ use ndarray::Array2;
 
 /// Buffers that are reused between frames.
 #[derive(Clone, Debug, Default)]
-pub struct Scratch {
+pub struct PieceScratch {
     seen: Vec<bool>,
     piece: Vec<usize>,
 }
 
 /// Calls `found` with the class and the cells (row · columns + column) of each 4-connected piece, background (class 0)
 /// left out, in reading order of the first cells. `classes` in standard layout.
-pub fn for_each(classes: &Array2<u8>, scratch: &mut Scratch, mut found: impl FnMut(u8, &[usize])) {
+pub fn for_each(
+    classes: &Array2<u8>,
+    scratch: &mut PieceScratch,
+    mut found: impl FnMut(u8, &[usize]),
+) {
     let (rows, columns) = classes.dim();
     let Some(cells) = classes.as_slice() else {
         return;
@@ -56,7 +60,7 @@ mod tests {
     fn diagonal_neighbours_are_two_pieces_and_classes_do_not_mix() {
         let map = array![[1u8, 0, 2], [0, 1, 2], [3, 3, 2]];
         let mut pieces = Vec::new();
-        for_each(&map, &mut Scratch::default(), |class, cells| {
+        for_each(&map, &mut PieceScratch::default(), |class, cells| {
             pieces.push((class, cells.len()));
         });
         assert_eq!(pieces, [(1, 1), (2, 3), (1, 1), (3, 2)]);

@@ -27,7 +27,7 @@ impl<B: Backend> Encoded<B> {
 }
 
 /// The images of a training. Masks are 64×64, class 0 is background, [`IGNORE`](super::IGNORE) is unknown.
-pub trait Source<B: Backend>: Sync {
+pub trait BatchSource<B: Backend>: Sync {
     /// Images in D_L.
     fn labelled(&self) -> usize;
     /// One an image in D_L.
@@ -73,7 +73,7 @@ impl<B: Backend> Prepared<'_, B> {
     }
 }
 
-impl<B: Backend> Source<B> for Prepared<'_, B> {
+impl<B: Backend> BatchSource<B> for Prepared<'_, B> {
     fn labelled(&self) -> usize {
         self.set.labelled.len()
     }

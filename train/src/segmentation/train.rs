@@ -13,9 +13,9 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::decoder::{Decoder, DecoderConfig, DecoderWidths};
-use super::losses::{LossWeights, Probabilities, Target};
-use super::source::{Encoded, Prepared, Source, TrainingSet};
-use super::{Error, IGNORE, sharpness};
+use super::losses::{LossTarget, LossWeights, Probabilities};
+use super::source::{BatchSource, Encoded, Prepared, TrainingSet};
+use super::{IGNORE, SegmentationError, sharpness};
 use crate::engine::{
     self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, Schedule, Shard, Shards,
     Training, Workplace, noise_source, seeded_init,
@@ -105,7 +105,7 @@ pub fn train(
     config: &SegmentationConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
-) -> Result<TrainedDecoder, Error> {
+) -> Result<TrainedDecoder, SegmentationError> {
     train_on::<CpuTraining>(set, config, work_dir, cancel, &Default::default())
 }
 
@@ -113,14 +113,14 @@ pub fn train(
 ///
 /// # Errors
 /// If nothing is labelled, if shapes or classes disagree with the configuration, or if the training itself stops: see
-/// [`engine::Error`].
+/// [`engine::TrainingError`].
 pub fn train_on<B: Training>(
     set: TrainingSet,
     config: &SegmentationConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
     device: &B::Device,
-) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
+) -> Result<TrainedDecoder<B::InnerBackend>, SegmentationError> {
     let source = Prepared {
         set,
         device: device.clone(),
@@ -135,12 +135,12 @@ pub fn train_on<B: Training>(
 /// # Errors
 /// As [`train_on`].
 pub fn train_from<B: Training>(
-    source: &dyn Source<B::InnerBackend>,
+    source: &dyn BatchSource<B::InnerBackend>,
     config: &SegmentationConfig,
     work_dir: &Path,
     cancel: &AtomicBool,
     device: &B::Device,
-) -> Result<TrainedDecoder<B::InnerBackend>, Error> {
+) -> Result<TrainedDecoder<B::InnerBackend>, SegmentationError> {
     check_labels(source, config)?;
     let decoder = seeded_init(config.schedule.seed, device, |device| {
         config.decoder.init::<B>(device)
@@ -170,14 +170,14 @@ pub fn train_from<B: Training>(
 }
 
 struct Labelling<'a, B: Training> {
-    source: &'a dyn Source<B::InnerBackend>,
+    source: &'a dyn BatchSource<B::InnerBackend>,
     config: &'a SegmentationConfig,
     device: B::Device,
 }
 
 impl<B: Training> Labelling<'_, B> {
-    fn target<'m>(&self, masks: impl ExactSizeIterator<Item = &'m Array2<u8>>) -> Target<B> {
-        Target::new(masks, self.config.decoder.classes, &self.device)
+    fn target<'m>(&self, masks: impl ExactSizeIterator<Item = &'m Array2<u8>>) -> LossTarget<B> {
+        LossTarget::new(masks, self.config.decoder.classes, &self.device)
     }
 }
 
@@ -247,7 +247,10 @@ impl<B: Training> Objective<B> for Labelling<'_, B> {
     }
 }
 
-fn fingerprint<B: Backend>(source: &dyn Source<B>, config: &SegmentationConfig) -> Fingerprint {
+fn fingerprint<B: Backend>(
+    source: &dyn BatchSource<B>,
+    config: &SegmentationConfig,
+) -> Fingerprint {
     let mut fingerprint = Fingerprint::new(&format!("{config:?}"));
     source.describe(&mut fingerprint);
     for mask in source.masks() {
@@ -257,33 +260,33 @@ fn fingerprint<B: Backend>(source: &dyn Source<B>, config: &SegmentationConfig) 
 }
 
 fn check_labels<B: Backend>(
-    source: &dyn Source<B>,
+    source: &dyn BatchSource<B>,
     config: &SegmentationConfig,
-) -> Result<(), Error> {
+) -> Result<(), SegmentationError> {
     let (images, masks) = (source.labelled(), source.masks());
     if images != masks.len() {
-        return Err(Error::CountMismatch {
+        return Err(SegmentationError::CountMismatch {
             images,
             masks: masks.len(),
         });
     }
     let classes = config.decoder.classes;
     if !(2..=IGNORE as usize).contains(&classes) {
-        return Err(Error::ClassCount { classes });
+        return Err(SegmentationError::ClassCount { classes });
     }
     if masks.is_empty() {
-        return Err(Error::NoLabels);
+        return Err(SegmentationError::NoLabels);
     }
     for (index, mask) in masks.iter().enumerate() {
         if mask.dim() != (MAP_SIZE, MAP_SIZE) {
-            return Err(Error::MaskSize {
+            return Err(SegmentationError::MaskSize {
                 index,
                 found: mask.dim().into(),
             });
         }
         let unknown = |class: &&u8| **class != IGNORE && **class as usize >= classes;
         if let Some(&class) = mask.iter().find(unknown) {
-            return Err(Error::UnknownClass {
+            return Err(SegmentationError::UnknownClass {
                 index,
                 class,
                 classes,
@@ -293,14 +296,14 @@ fn check_labels<B: Backend>(
     Ok(())
 }
 
-fn check_features(set: TrainingSet, config: &SegmentationConfig) -> Result<(), Error> {
+fn check_features(set: TrainingSet, config: &SegmentationConfig) -> Result<(), SegmentationError> {
     let [channels4, channels16] = config.decoder.encoder;
     let needed = |index, what, expected: [usize; 3], found: &Array3<f32>| {
         let found = <[usize; 3]>::from(found.dim());
         if expected == found {
             return Ok(());
         }
-        Err(Error::ShapeMismatch {
+        Err(SegmentationError::ShapeMismatch {
             index,
             what,
             expected,

@@ -321,7 +321,7 @@ fn each_path_is_an_input_or_is_known_to_be_written() {
             let known = written.contains(&id) || written.contains(&own.as_str());
             assert!(
                 !is_path || known,
-                "`{own}`: make it an `Input`, or name it here"
+                "`{own}`: make it an `InputPath`, or name it here"
             );
         }
         command.get_subcommands().for_each(|c| walk(c, written));

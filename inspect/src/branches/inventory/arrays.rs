@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::{Component, Inventory, Kind};
+use super::{Component, Inventory, PartKind};
 use crate::arrays::Arrays;
 
 /// Names of the arrays: classes `[components, classes]` of zeros and ones, weights `[components]`, kinds
@@ -25,7 +25,7 @@ impl Inventory {
             .iter()
             .enumerate()
             .flat_map(|(i, component)| component.kinds.iter().map(move |kind| (i, kind)))
-            .map(|(i, Kind { shape, spread })| {
+            .map(|(i, PartKind { shape, spread })| {
                 let [mass, length, width] = *shape;
                 let [mass_spread, length_spread, width_spread] = *spread;
                 [
@@ -73,7 +73,10 @@ impl Inventory {
             }
             latest = of;
             let shape = [row[1], row[2], row[3]];
-            components.get_mut(of)?.kinds.push(Kind { shape, spread });
+            components
+                .get_mut(of)?
+                .kinds
+                .push(PartKind { shape, spread });
         }
         let whole = components.iter().all(|c| !c.kinds.is_empty())
             && weights.len() == components.len()

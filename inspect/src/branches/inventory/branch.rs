@@ -3,10 +3,10 @@
 use ndarray::{Array1, Array2};
 
 use super::arrays::{CLASSES, GOOD, KIND_COLUMNS, KINDS, WEIGHTS};
-use super::{Counts, Inventory, Scratch};
+use super::{Counts, Inventory, InventoryScratch};
 use crate::arrays::Arrays;
 use crate::branches::shared::aligned_part::AlignedPart;
-use crate::branches::statistics::{MAX_CLASSES, MAX_GOOD, Source, StatisticsError};
+use crate::branches::statistics::{ArraySource, MAX_CLASSES, MAX_GOOD, StatisticsError};
 use crate::branches::{Branch, BranchModel};
 use crate::network::Percept;
 
@@ -17,14 +17,14 @@ const MAX_KINDS: usize = 256;
 #[derive(Clone, Debug)]
 pub struct InventoryBranch {
     inventory: Inventory,
-    scratch: Scratch,
+    scratch: InventoryScratch,
 }
 
 impl InventoryBranch {
     pub fn new(inventory: Inventory) -> Self {
         InventoryBranch {
             inventory,
-            scratch: Scratch::default(),
+            scratch: InventoryScratch::default(),
         }
     }
 
@@ -67,7 +67,7 @@ impl BranchModel for InventoryBranch {
 
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read(source: &Source<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch(KINDS, || {
         let classes: Array2<f32> = source.get(CLASSES)?;
         if classes.nrows() > MAX_CLASSES || !(2..=MAX_CLASSES).contains(&classes.ncols()) {

@@ -3,7 +3,7 @@
 
 use ndarray::ArrayView3;
 
-use super::{Inventory, Scratch, difference, take_stock};
+use super::{Inventory, InventoryScratch, difference, take_stock};
 use crate::network::MAP_SIDE;
 
 /// Heat of a piece that is one too many: as hot as can be shown (see [`Range`](crate::branches::shared::heat::Range)).
@@ -53,7 +53,7 @@ impl Inventory {
     pub fn mark(
         &self,
         probabilities: ArrayView3<'_, f32>,
-        scratch: &mut Scratch,
+        scratch: &mut InventoryScratch,
         heat: &mut [f32],
     ) {
         let mut at = 0;
@@ -88,7 +88,10 @@ impl Inventory {
     }
 
     /// The kinds whose count is not as usual, of the latest call of [`Inventory::miscount`] with this scratch.
-    pub fn unusual<'a>(&'a self, scratch: &'a Scratch) -> impl Iterator<Item = Count> + 'a {
+    pub fn unusual<'a>(
+        &'a self,
+        scratch: &'a InventoryScratch,
+    ) -> impl Iterator<Item = Count> + 'a {
         let kinds = self.components.iter().enumerate();
         let kinds = kinds.flat_map(|(component, c)| c.kinds.iter().map(move |k| (component, k)));
         let usual = self.good.row(scratch.most_alike);
@@ -114,7 +117,7 @@ mod tests {
 
     /// Heat of each bar, and the counts that are not as usual.
     fn shown(bars: &[(usize, usize, f32)]) -> (Vec<f32>, Vec<Count>) {
-        let (inventory, mut scratch) = (inventory(), Scratch::default());
+        let (inventory, mut scratch) = (inventory(), InventoryScratch::default());
         let map = map_of(bars);
         inventory.miscount(map.view(), &mut scratch);
         let mut heat = [0.0; MAP_SIDE * MAP_SIDE];

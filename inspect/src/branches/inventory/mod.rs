@@ -10,8 +10,8 @@ mod tree;
 
 pub use branch::{InventoryBranch, read};
 pub use marks::{Count, Counts, in_words};
-pub use stock::{Kind, Scratch as StockScratch, Stock, take_stock};
-pub use tree::{LEVELS, Node, Shape, Tree};
+pub use stock::{PartKind, Stock, StockScratch, take_stock};
+pub use tree::{LEVELS, Node, PieceShape, Tree};
 
 use ndarray::{Array2, ArrayView3};
 
@@ -33,7 +33,7 @@ const MIN_NEAREST: usize = 3;
 pub struct Component {
     /// Of each class of the segmentation, whether it belongs here.
     pub classes: Vec<bool>,
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<PartKind>,
     /// Weight of a miscounted piece, less where good images disagree.
     pub weight: f32,
 }
@@ -48,7 +48,7 @@ pub struct Inventory {
 
 /// Buffers that are reused between frames.
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct InventoryScratch {
     certainty: Vec<f32>,
     tree: Tree,
     stock: StockScratch,
@@ -59,9 +59,9 @@ pub struct Scratch {
     most_alike: usize,
 }
 
-impl Default for Scratch {
+impl Default for InventoryScratch {
     fn default() -> Self {
-        Scratch {
+        InventoryScratch {
             certainty: vec![0.0; MAP_SIDE * MAP_SIDE],
             tree: Tree::default(),
             stock: StockScratch::default(),
@@ -80,7 +80,11 @@ impl Inventory {
     }
 
     /// How many pieces are too many, missing or of no kind. `probabilities` is `[classes, 64, 64]`.
-    pub fn miscount(&self, probabilities: ArrayView3<'_, f32>, scratch: &mut Scratch) -> f32 {
+    pub fn miscount(
+        &self,
+        probabilities: ArrayView3<'_, f32>,
+        scratch: &mut InventoryScratch,
+    ) -> f32 {
         scratch.counts.resize(self.good.ncols(), 0.0);
         scratch.stocks.clear();
         let mut at = 0;
@@ -150,7 +154,7 @@ impl Difference {
 pub fn difference(
     counts: impl Iterator<Item = (f32, f32)>,
     stock: &Stock,
-    kinds: &[Kind],
+    kinds: &[PartKind],
 ) -> Difference {
     let (mut too_many, mut missing, mut missing_mass, mut usual) = (0.0, 0.0, 0.0, 0.0);
     for ((found, good), kind) in counts.zip(kinds) {
@@ -187,8 +191,8 @@ pub(super) mod tests {
     pub const LONG: f32 = 14.0;
     pub const SHORT: f32 = 8.0;
 
-    fn kind(length: f32) -> Kind {
-        Kind {
+    fn kind(length: f32) -> PartKind {
+        PartKind {
             shape: [length.ln(), length.ln(), 0.0],
             spread: [0.1, 0.04, 0.05],
         }
@@ -218,7 +222,7 @@ pub(super) mod tests {
     }
 
     fn miscount(bars: &[(usize, usize, f32)]) -> f32 {
-        inventory().miscount(map_of(bars).view(), &mut Scratch::default())
+        inventory().miscount(map_of(bars).view(), &mut InventoryScratch::default())
     }
 
     #[test]

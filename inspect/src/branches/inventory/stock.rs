@@ -1,6 +1,6 @@
 //! Which pieces of a tree are parts of a known kind, and what is left over.
 
-use super::tree::{MAX_NODES, Node, Shape};
+use super::tree::{MAX_NODES, Node, PieceShape};
 
 /// Squared distance from a kind (in spreads) up to which a piece may be one of it: three spreads in each of its measures.
 const MAX_DISTANCE: f32 = 27.0;
@@ -11,18 +11,18 @@ const CRUMB: f32 = 0.4;
 
 /// A kind of part, as good parts show it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Kind {
-    pub shape: Shape,
+pub struct PartKind {
+    pub shape: PieceShape,
     /// Standard deviation of each measure.
-    pub spread: Shape,
+    pub spread: PieceShape,
 }
 
-impl Kind {
+impl PartKind {
     pub fn mass(&self) -> f32 {
         self.shape[0].exp()
     }
 
-    fn distance(&self, shape: &Shape) -> f32 {
+    fn distance(&self, shape: &PieceShape) -> f32 {
         let measures = self.shape.iter().zip(&self.spread).zip(shape);
         measures
             .map(|((mean, spread), found)| ((found - mean) / spread).powi(2))
@@ -45,14 +45,14 @@ pub struct Stock {
 
 /// Buffers of [`take_stock`].
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct StockScratch {
     of_node: Vec<Reading>,
 }
 
-impl Default for Scratch {
+impl Default for StockScratch {
     /// Room for the busiest map: a frame asks for no memory.
     fn default() -> Self {
-        Scratch {
+        StockScratch {
             of_node: Vec::with_capacity(MAX_NODES),
         }
     }
@@ -69,7 +69,7 @@ pub struct Taken {
     pub own: f32,
 }
 
-impl Scratch {
+impl StockScratch {
     /// The pieces that the latest stock consists of.
     pub fn taken(&self) -> impl Iterator<Item = Taken> + '_ {
         let readings = self.of_node.iter().enumerate();
@@ -98,12 +98,15 @@ struct Reading {
 /// each kind.
 pub fn take_stock(
     nodes: &[Node],
-    kinds: &[Kind],
-    scratch: &mut Scratch,
+    kinds: &[PartKind],
+    scratch: &mut StockScratch,
     counts: &mut [f32],
 ) -> Stock {
     counts.fill(0.0);
-    let smallest = kinds.iter().map(Kind::mass).fold(f32::INFINITY, f32::min);
+    let smallest = kinds
+        .iter()
+        .map(PartKind::mass)
+        .fold(f32::INFINITY, f32::min);
     let readings = &mut scratch.of_node;
     readings.clear();
     readings.extend(nodes.iter().map(|node| read(&node.shape, kinds, smallest)));
@@ -144,7 +147,7 @@ pub fn take_stock(
     stock
 }
 
-fn read(shape: &Shape, kinds: &[Kind], smallest: f32) -> Reading {
+fn read(shape: &PieceShape, kinds: &[PartKind], smallest: f32) -> Reading {
     let distances = kinds
         .iter()
         .map(|kind| kind.distance(shape) / MAX_DISTANCE)
@@ -168,16 +171,16 @@ fn read(shape: &Shape, kinds: &[Kind], smallest: f32) -> Reading {
 mod tests {
     use super::*;
 
-    const NUT: Kind = Kind {
+    const NUT: PartKind = PartKind {
         shape: [3.0, 1.7, 1.7],
         spread: [0.1; 3],
     };
-    const SCREW: Kind = Kind {
+    const SCREW: PartKind = PartKind {
         shape: [3.0, 2.8, 1.0],
         spread: [0.1; 3],
     };
 
-    fn node(level: usize, parent: Option<usize>, shape: Shape) -> Node {
+    fn node(level: usize, parent: Option<usize>, shape: PieceShape) -> Node {
         Node {
             level,
             parent,
@@ -189,7 +192,12 @@ mod tests {
     fn stock(nodes: &[Node]) -> (Stock, [f32; 2]) {
         let mut counts = [9.0; 2];
         (
-            take_stock(nodes, &[NUT, SCREW], &mut Scratch::default(), &mut counts),
+            take_stock(
+                nodes,
+                &[NUT, SCREW],
+                &mut StockScratch::default(),
+                &mut counts,
+            ),
             counts,
         )
     }

@@ -18,7 +18,7 @@ const NONE: u16 = u16::MAX;
 
 /// Logarithms of a piece's mass (cells, a half covered one counts half), length and width (cells, of the rectangle with
 /// its second moments). They don't know where the piece lies nor how it is turned.
-pub type Shape = [f32; 3];
+pub type PieceShape = [f32; 3];
 
 /// A piece at one level.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub struct Node {
     pub level: usize,
     /// The piece of the level before in which this one lies; parents come first.
     pub parent: Option<usize>,
-    pub shape: Shape,
+    pub shape: PieceShape,
     /// One of its cells, row · 64 + column.
     pub cell: usize,
 }
@@ -132,7 +132,7 @@ impl Tree {
     }
 
     /// Of the piece at hand with the cells beside it: its edge lies in cells that it half covers.
-    fn shape(&mut self, certainty: &[f32]) -> Shape {
+    fn shape(&mut self, certainty: &[f32]) -> PieceShape {
         self.weighing += 1;
         let mut mass = 0.0f64;
         let mut first = [0.0f64; 2];

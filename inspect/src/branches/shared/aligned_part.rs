@@ -10,7 +10,7 @@ use crate::network::{FineMap, MAP_SIDE, Percept};
 /// What aligns parts, with the buffers for it.
 pub struct Aligner {
     registration: Option<Registration>,
-    scratch: Option<registration::Scratch>,
+    scratch: Option<registration::RegistrationScratch>,
     low_rank: Option<LowRank>,
     pose: Pose,
     stacked: Fresh<Array2<f32>>,

@@ -1,6 +1,6 @@
 //! The heat map a person looks at: the maps of the branches, brought to one scale and to the frame's coordinates.
 
-use super::map::{Map, resize};
+use super::map::{AnomalyMap, resize};
 use super::registration::Bilinear;
 use crate::network::MAP_SIDE;
 use crate::optics::Region;
@@ -66,7 +66,7 @@ impl HeatMap {
     }
 
     /// Adds a map that stands in the template's coordinates.
-    pub fn add(&mut self, map: &Map<'_>, range: Range) {
+    pub fn add(&mut self, map: &AnomalyMap<'_>, range: Range) {
         let centre = |i: usize, cells: usize| (i as f32 + 0.5) / cells as f32;
         let (rows, columns) = (self.rows, self.columns);
         for (cell, heat) in self.values.iter_mut().enumerate() {

@@ -9,7 +9,7 @@ const FINE_TOP_SHARE: f32 = 0.0005;
 const FINE_TOP_CELLS: usize = 4;
 
 /// How strange each place of the latest part is to one branch.
-pub struct Map<'a> {
+pub struct AnomalyMap<'a> {
     /// `[rows·columns]`, row by row.
     pub values: &'a [f32],
     pub rows: usize,
@@ -59,8 +59,8 @@ impl MapBuffer {
         top_mean(&self.values, self.columns, self.top, &mut self.sorted)
     }
 
-    pub fn map(&self) -> Map<'_> {
-        Map {
+    pub fn map(&self) -> AnomalyMap<'_> {
+        AnomalyMap {
             values: &self.values,
             rows: self.rows,
             columns: self.columns,

@@ -70,7 +70,7 @@ pub struct Registration {
 
 /// Buffers for [`Registration::find`].
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct RegistrationScratch {
     fine: Array3<f32>,
     coarse: Array3<f32>,
 }
@@ -105,8 +105,8 @@ impl Registration {
         &self.template
     }
 
-    pub fn scratch(&self) -> Scratch {
-        Scratch {
+    pub fn scratch(&self) -> RegistrationScratch {
+        RegistrationScratch {
             fine: Array3::zeros(self.template.raw_dim()),
             coarse: Array3::zeros(self.coarse.raw_dim()),
         }
@@ -114,7 +114,7 @@ impl Registration {
 
     /// The pose of the part in a frame with these stride-4 features (`[24, 64, 64]`). The identity where nothing
     /// better is found within reach.
-    pub fn find(&self, stride4: ArrayView3<'_, f32>, scratch: &mut Scratch) -> Pose {
+    pub fn find(&self, stride4: ArrayView3<'_, f32>, scratch: &mut RegistrationScratch) -> Pose {
         project(&self.projection, stride4, &mut scratch.fine);
         pool(scratch.fine.view(), &mut scratch.coarse);
         let mut pose = self.coarse_shift(scratch.coarse.view());

@@ -6,7 +6,7 @@ use std::any::Any;
 
 use ndarray::{Array2, Ix1, Ix3, array};
 
-pub use source::{MAX_CLASSES, MAX_GOOD, Source};
+pub use source::{ArraySource, MAX_CLASSES, MAX_GOOD};
 
 /// Most rows, and columns, of a fine view.
 const MAX_FINE_CELLS: usize = 512;
@@ -145,7 +145,7 @@ impl Statistics {
     /// # Errors
     /// If arrays are there that can't be used, or one lacks that another needs.
     pub fn from_arrays(arrays: &Arrays) -> Result<Self, StatisticsError> {
-        let unranked = Source::new(arrays, 0, None);
+        let unranked = ArraySource::new(arrays, 0, None);
         let low_rank = unranked.when("low_rank.matrix", || unranked.low_rank("low_rank"))?;
         let vectors = ["position.mean", "context.mean"];
         if low_rank.is_none() && arrays.names().any(|name| vectors.contains(&name)) {
@@ -153,7 +153,7 @@ impl Statistics {
         }
         let fine = unranked.when("fine.matrix", || fine(&unranked))?;
         let rank = low_rank.as_ref().map_or(0, LowRank::rank);
-        let source = Source::new(arrays, rank, fine.as_ref());
+        let source = ArraySource::new(arrays, rank, fine.as_ref());
         let mut statistics = Statistics {
             registration: source.when("registration.template", || registration(&source))?,
             low_rank,
@@ -175,7 +175,7 @@ impl Statistics {
     }
 }
 
-fn fine(source: &Source<'_>) -> Result<FineStatistics, StatisticsError> {
+fn fine(source: &ArraySource<'_>) -> Result<FineStatistics, StatisticsError> {
     let cells = source.exact::<Ix1>("fine.cells", &[2])?;
     let sides = 1..=MAX_FINE_CELLS;
     let (rows, columns) = (cells[0] as usize, cells[1] as usize);
@@ -189,7 +189,7 @@ fn fine(source: &Source<'_>) -> Result<FineStatistics, StatisticsError> {
     })
 }
 
-fn registration(source: &Source<'_>) -> Result<Registration, StatisticsError> {
+fn registration(source: &ArraySource<'_>) -> Result<Registration, StatisticsError> {
     let projection: Array2<f32> = source.get("registration.projection")?;
     let channels = projection.nrows();
     let shape = [channels, Features::STRIDE4.0];

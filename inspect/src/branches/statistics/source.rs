@@ -18,15 +18,15 @@ const MAX_GRID: usize = 16;
 pub const MAX_GOOD: usize = 16_384;
 
 /// Arrays from a file that may be anything.
-pub struct Source<'a> {
+pub struct ArraySource<'a> {
     arrays: &'a Arrays,
     rank: usize,
     fine: Option<&'a FineStatistics>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> ArraySource<'a> {
     pub(super) fn new(arrays: &'a Arrays, rank: usize, fine: Option<&'a FineStatistics>) -> Self {
-        Source { arrays, rank, fine }
+        ArraySource { arrays, rank, fine }
     }
 
     /// Rows and columns of the fine view, and the length of its vectors.

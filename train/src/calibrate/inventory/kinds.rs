@@ -1,11 +1,11 @@
 //! Kinds of parts: pieces that look alike in size and shape and turn up in many images.
 
-use aecsad_inspect::branches::inventory::{Kind, Node, Shape};
+use aecsad_inspect::branches::inventory::{Node, PartKind, PieceShape};
 use aecsad_inspect::decision::trimmed_z::quantile;
 use kodama::{Method, linkage};
 
 /// Of the logarithms of mass, length and width where pieces are compared: the decoder blurs mass most and length least.
-const MEASURE_WEIGHTS: Shape = [0.5, 1.0, 0.7];
+const MEASURE_WEIGHTS: PieceShape = [0.5, 1.0, 0.7];
 /// Average difference up to which pieces are of one kind: a quarter longer or two thirds heavier.
 const ALIKE: f64 = 0.3;
 /// A kind has a piece in at least this share of the images, and so many at least.
@@ -14,14 +14,14 @@ const MIN_MEMBERS: usize = 5;
 /// Fewer pieces than this share of some kind, and the rest is no exception.
 const KNOWN_SHARE: f64 = 0.6;
 /// Least spread of each measure: whatever varies less in so few images will vary more in others.
-const MIN_SPREAD: Shape = [0.08, 0.04, 0.05];
+const MIN_SPREAD: PieceShape = [0.08, 0.04, 0.05];
 /// Most pieces among which kinds are sought.
 const MAX_PIECES: usize = 2000;
 
 /// The kinds of pieces at a level; none where many pieces are of no kind.
-pub fn kinds(trees: &[Vec<Node>], level: usize) -> Vec<Kind> {
+pub fn kinds(trees: &[Vec<Node>], level: usize) -> Vec<PartKind> {
     let mut images = 0;
-    let mut shapes: Vec<Shape> = Vec::new();
+    let mut shapes: Vec<PieceShape> = Vec::new();
     for nodes in trees {
         if shapes.len() < MAX_PIECES {
             images += 1;
@@ -39,11 +39,11 @@ pub fn kinds(trees: &[Vec<Node>], level: usize) -> Vec<Kind> {
 }
 
 /// Groups of at least `least` shapes that are alike on average (average linkage).
-fn alike(shapes: &[Shape], least: usize) -> Vec<Vec<Shape>> {
+fn alike(shapes: &[PieceShape], least: usize) -> Vec<Vec<PieceShape>> {
     if shapes.len() < least {
         return Vec::new();
     }
-    let distance = |a: &Shape, b: &Shape| -> f64 {
+    let distance = |a: &PieceShape, b: &PieceShape| -> f64 {
         let measures = a.iter().zip(b).zip(MEASURE_WEIGHTS);
         let squared = measures.map(|((a, b), w)| f64::from(w * (a - b)).powi(2));
         squared.sum::<f64>().sqrt()
@@ -72,12 +72,12 @@ fn alike(shapes: &[Shape], least: usize) -> Vec<Vec<Shape>> {
 }
 
 /// Median and robust spread of each measure.
-fn kind(members: &[Shape]) -> Kind {
+fn kind(members: &[PieceShape]) -> PartKind {
     let middle = |values: &mut [f64]| {
         values.sort_by(f64::total_cmp);
         quantile(values, 0.5)
     };
-    let mut kind = Kind {
+    let mut kind = PartKind {
         shape: [0.0; 3],
         spread: MIN_SPREAD,
     };

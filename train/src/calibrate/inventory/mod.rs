@@ -2,7 +2,7 @@
 //! kinds there are, nor how many of each belong in an image.
 
 use aecsad_inspect::branches::inventory::{
-    Component, Inventory, InventoryBranch, Kind, LEVELS, Node, Stock, StockScratch, Tree,
+    Component, Inventory, InventoryBranch, LEVELS, Node, PartKind, Stock, StockScratch, Tree,
     difference, nearest_count, take_stock,
 };
 use aecsad_inspect::branches::{Branch, BranchModel};
@@ -64,7 +64,7 @@ impl FitBranch for InventoryWay {
 /// A component with what every image holds of it.
 struct Counted {
     classes: Vec<bool>,
-    kinds: Vec<Kind>,
+    kinds: Vec<PartKind>,
     /// `[images, kinds]`.
     counts: Array2<f32>,
     stocks: Vec<Stock>,
@@ -211,7 +211,7 @@ fn trees(parts: &[Percept], component: &Component) -> Vec<Vec<Node>> {
 }
 
 /// Leaves out kinds that steady the counts little: two parts that often touch look like one of a third kind.
-fn steadiest(trees: &[Vec<Node>], kinds: Vec<Kind>) -> Option<Counted> {
+fn steadiest(trees: &[Vec<Node>], kinds: Vec<PartKind>) -> Option<Counted> {
     let mut best = count_kinds(trees, kinds)?;
     loop {
         let fewer = (0..best.kinds.len()).filter_map(|left_out| {
@@ -229,7 +229,7 @@ fn steadiest(trees: &[Vec<Node>], kinds: Vec<Kind>) -> Option<Counted> {
 }
 
 /// None where too few images are whole.
-fn count_kinds(trees: &[Vec<Node>], kinds: Vec<Kind>) -> Option<Counted> {
+fn count_kinds(trees: &[Vec<Node>], kinds: Vec<PartKind>) -> Option<Counted> {
     if kinds.is_empty() {
         return None;
     }
@@ -300,7 +300,7 @@ fn spread(counts: &Array2<f32>) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use aecsad_inspect::branches::inventory::Scratch;
+    use aecsad_inspect::branches::inventory::InventoryScratch;
     use aecsad_inspect::network::MAP_SIDE;
     use ndarray::Array3;
     use rand::{RngExt, SeedableRng};
@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(lengths.len(), 2, "{lengths:?}");
         assert!((lengths[0] - 9.0).abs() < 0.5 && (lengths[1] - 16.0).abs() < 0.5);
         let mut random = ChaCha8Rng::seed_from_u64(4);
-        let mut scratch = Scratch::default();
+        let mut scratch = InventoryScratch::default();
         let mut miscount = |lengths: &[usize], touching| {
             let image = image(lengths, touching, &mut random);
             inventory.miscount(image.probabilities.view(), &mut scratch)

@@ -13,13 +13,13 @@ use burn_cubecl::kernel::conv::{
 };
 
 use super::Gpu;
-use super::cudnn::Layer;
+use super::cudnn::LayerOptions;
 use super::gradients::surrounded;
 use super::kernels::{part, whole};
 
 /// The layer's output.
 pub fn forward(
-    layer: &Layer,
+    layer: &LayerOptions,
     map: FloatTensor<Gpu>,
     weight: FloatTensor<Gpu>,
     bias: Option<FloatTensor<Gpu>>,
@@ -43,7 +43,7 @@ pub fn forward(
 
 /// Gradients by map, weights and bias, those that are `wanted`; `output` is that of a layer that rectifies.
 pub fn backward(
-    layer: &Layer,
+    layer: &LayerOptions,
     [map, weight]: [FloatTensor<Gpu>; 2],
     output: Option<FloatTensor<Gpu>>,
     mut gradient: FloatTensor<Gpu>,

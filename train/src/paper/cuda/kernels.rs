@@ -32,7 +32,7 @@ fn convolution(layer: &Conv2d<Gpu>, map: Tensor<Gpu, 4>, rectified: bool) -> Ten
     match options(layer) {
         Some(options) => {
             let bias = layer.bias.as_ref().map(|bias| part(bias.val()));
-            let way = cudnn::Layer { options, rectified };
+            let way = cudnn::LayerOptions { options, rectified };
             whole(product(&way, part(map), part(layer.weight.val()), bias))
         }
         None if rectified => relu(layer.forward(map)),
@@ -112,7 +112,7 @@ fn options<B: Backend>(layer: &Conv2d<B>) -> Option<ConvOptions<2>> {
 }
 
 fn product(
-    layer: &cudnn::Layer,
+    layer: &cudnn::LayerOptions,
     map: FloatTensor<Gpu>,
     weight: FloatTensor<Gpu>,
     bias: Option<FloatTensor<Gpu>>,
@@ -130,7 +130,7 @@ fn convolution_to_learn(
         let output = layer.forward(map);
         return if rectified { relu(output) } else { output };
     };
-    let way = cudnn::Layer { options, rectified };
+    let way = cudnn::LayerOptions { options, rectified };
     let device = map.device();
     let (map, weight) = (part(map), part(layer.weight.val()));
     let bias = match &layer.bias {
@@ -163,7 +163,7 @@ fn convolution_to_learn(
 struct Convolution;
 
 impl Backward<Gpu, 3> for Convolution {
-    type State = ([NodeId; 2], Option<FloatTensor<Gpu>>, cudnn::Layer);
+    type State = ([NodeId; 2], Option<FloatTensor<Gpu>>, cudnn::LayerOptions);
 
     fn backward(
         self,

@@ -4,12 +4,12 @@ use burn::tensor::ops::ConvOptions;
 use cudarc::cudnn::sys;
 
 use super::descriptors::Descriptors;
-use super::plan::{Plan, Problem, Product, factors};
+use super::plan::{ConvolutionPass, Plan, Problem, factors};
 use super::{Address, Cudnn, Error, Values, contiguous, room, with};
 
 /// What a layer computes.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub struct LayerOptions {
     pub options: ConvOptions<2>,
     /// What is below 0 becomes 0.
     pub rectified: bool,
@@ -18,13 +18,13 @@ pub struct Layer {
 /// The layer's output, `[B, K, H', W']`, of a map `[B, C, H, W]`, weights `[K, C, h, w]` and a bias `[K]`; None where burn must
 /// compute it.
 pub fn forward(
-    layer: &Layer,
+    layer: &LayerOptions,
     map: &Values,
     weight: &Values,
     bias: Option<&Values>,
 ) -> Option<Values> {
     let problem = layer.problem(
-        Product::Output,
+        ConvolutionPass::Output,
         map.meta.shape().dims(),
         weight.meta.shape().dims(),
     )?;
@@ -64,7 +64,7 @@ pub fn forward(
 /// The gradients by map, weights and bias, those that are `wanted`, from the gradient at the output; `output` is needed
 /// where the layer rectifies, and changes the gradient. None where burn must compute them.
 pub fn backward(
-    layer: &Layer,
+    layer: &LayerOptions,
     [map, weight]: [&Values; 2],
     output: Option<&Values>,
     gradient: &mut Values,
@@ -72,7 +72,10 @@ pub fn backward(
 ) -> Option<[Option<Values>; 3]> {
     let shapes = [map.meta.shape().dims(), weight.meta.shape().dims()];
     let problem = |product| layer.problem(product, shapes[0], shapes[1]);
-    let (of_map, of_weight) = (problem(Product::OfMap)?, problem(Product::OfWeight)?);
+    let (of_map, of_weight) = (
+        problem(ConvolutionPass::OfMap)?,
+        problem(ConvolutionPass::OfWeight)?,
+    );
     with(map.device.index, |cudnn| {
         let descriptors = Descriptors::new(&of_map)?;
         match output.filter(|_| layer.rectified) {
@@ -104,9 +107,14 @@ pub fn backward(
     })
 }
 
-impl Layer {
+impl LayerOptions {
     /// None if the kernel does not fit into the map.
-    fn problem(&self, product: Product, map: [usize; 4], weight: [usize; 4]) -> Option<Problem> {
+    fn problem(
+        &self,
+        product: ConvolutionPass,
+        map: [usize; 4],
+        weight: [usize; 4],
+    ) -> Option<Problem> {
         let ConvOptions {
             stride,
             padding,

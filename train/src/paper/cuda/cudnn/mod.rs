@@ -27,7 +27,7 @@ use self::order::Order;
 use self::plan::{Plan, Problem};
 use super::Gpu;
 
-pub use self::layer::{Layer, backward, forward};
+pub use self::layer::{LayerOptions, backward, forward};
 pub use self::normalise::normalises;
 pub use self::pool::{halved, halved_backward};
 

@@ -19,7 +19,7 @@ const ZERO: f32 = 0.0;
 
 /// What of a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Product {
+pub enum ConvolutionPass {
     /// From the map and the weights.
     Output,
     /// The gradient by the map, from the weights and the gradient at the output.
@@ -31,7 +31,7 @@ pub enum Product {
 /// What a plan is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
-    pub product: Product,
+    pub product: ConvolutionPass,
     /// `[B, C, H, W]`
     pub map: [usize; 4],
     /// `[K, C, h, w]`
@@ -101,7 +101,7 @@ impl Plan {
             ..
         } = of;
         Ok(match problem.product {
-            Product::Output => first!(
+            ConvolutionPass::Output => first!(
                 sys::cudnnGetConvolutionForwardAlgorithm_v7,
                 sys::cudnnConvolutionFwdAlgoPerf_t,
                 Algorithm::Output,
@@ -111,7 +111,7 @@ impl Plan {
                 convolution,
                 output
             ),
-            Product::OfMap => first!(
+            ConvolutionPass::OfMap => first!(
                 sys::cudnnGetConvolutionBackwardDataAlgorithm_v7,
                 sys::cudnnConvolutionBwdDataAlgoPerf_t,
                 Algorithm::OfMap,
@@ -121,7 +121,7 @@ impl Plan {
                 convolution,
                 map
             ),
-            Product::OfWeight => first!(
+            ConvolutionPass::OfWeight => first!(
                 sys::cudnnGetConvolutionBackwardFilterAlgorithm_v7,
                 sys::cudnnConvolutionBwdFilterAlgoPerf_t,
                 Algorithm::OfWeight,
@@ -135,7 +135,7 @@ impl Plan {
     }
 
     /// # Safety
-    /// The addresses are those of the two inputs, in the order of [`Product`]'s words, and of the result, contiguous and of the
+    /// The addresses are those of the two inputs, in the order of [`ConvolutionPass`]'s words, and of the result, contiguous and of the
     /// shapes described; the workspace has as many bytes as the plan says.
     pub unsafe fn run(
         &self,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::camera::Faults;
 
 /// Shared by all threads of one run.
-pub struct Progress {
+pub struct RunState {
     /// No further part is to be taken.
     pub halt: AtomicBool,
     /// No further frame will come.
@@ -25,10 +25,10 @@ pub struct Progress {
     pub queued: AtomicUsize,
 }
 
-impl Default for Progress {
+impl Default for RunState {
     fn default() -> Self {
         let start = Instant::now();
-        Progress {
+        RunState {
             halt: AtomicBool::default(),
             frames_over: AtomicBool::default(),
             verdicts_over: AtomicBool::default(),
@@ -108,7 +108,7 @@ pub struct Health {
     pub faults: Faults,
 }
 
-impl Progress {
+impl RunState {
     pub fn health(&self) -> Health {
         let threads = [&self.camera, &self.engine, &self.gate];
         Health {

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use aecsad_program::whole_file::WholeFile;
 use serde_json::{Map, Value, json};
 
-use super::Error;
+use super::TrainingError;
 
-pub struct Metrics {
+pub struct StepLog {
     path: PathBuf,
     file: BufWriter<WholeFile>,
 }
 
-impl Metrics {
+impl StepLog {
     /// Opens the file and drops the lines from `first_step` on: a resumed run writes those steps again.
-    pub fn open(path: PathBuf, first_step: usize) -> Result<Self, Error> {
+    pub fn open(path: PathBuf, first_step: usize) -> Result<Self, TrainingError> {
         let kept: Vec<String> = match std::fs::read_to_string(&path) {
             Ok(text) => text
                 .lines()
@@ -23,7 +23,7 @@ impl Metrics {
                 .map(str::to_owned)
                 .collect(),
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(Error::WorkFolder { path, source }),
+            Err(source) => return Err(TrainingError::WorkFolder { path, source }),
         };
         let rewritten = WholeFile::create(&path).and_then(|mut file| {
             let kept: String = kept.iter().map(|line| format!("{line}\n")).collect();
@@ -42,7 +42,7 @@ impl Metrics {
         learning_rate: f64,
         loss: f32,
         terms: &[(&'static str, f32)],
-    ) -> Result<(), Error> {
+    ) -> Result<(), TrainingError> {
         let mut object = Map::new();
         object.insert("step".into(), json!(step));
         object.insert("learning_rate".into(), json!(learning_rate));
@@ -53,19 +53,19 @@ impl Metrics {
         self.line(&Value::Object(object).to_string())
     }
 
-    pub fn flush(&mut self) -> Result<(), Error> {
+    pub fn flush(&mut self) -> Result<(), TrainingError> {
         self.file
             .flush()
             .map_err(|source| failed(&self.path, source))
     }
 
-    fn line(&mut self, line: &str) -> Result<(), Error> {
+    fn line(&mut self, line: &str) -> Result<(), TrainingError> {
         writeln!(self.file, "{line}").map_err(|source| failed(&self.path, source))
     }
 }
 
-fn failed(path: &Path, source: std::io::Error) -> Error {
-    Error::WorkFolder {
+fn failed(path: &Path, source: std::io::Error) -> TrainingError {
+    TrainingError::WorkFolder {
         path: path.to_owned(),
         source,
     }

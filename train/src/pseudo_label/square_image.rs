@@ -4,25 +4,25 @@
 use aecsad_inspect::frame::Frame;
 use image::{ImageBuffer, Rgb, imageops};
 
-use super::{Error, Result};
+use super::LabelError;
 
 /// Side of the square on which regions are found, in pixels: the network's input.
 pub const SIDE: usize = 256;
 
 /// An RGB picture, row by row.
-pub struct Canvas {
+pub struct SquareImage {
     width: usize,
     height: usize,
     rgb: Vec<u8>,
 }
 
-impl Canvas {
+impl SquareImage {
     /// The frame resized to [`SIDE`]×[`SIDE`].
     ///
     /// # Errors
     /// The frame's byte count is not `width * height * 3`, or it has no pixels.
-    pub fn from_frame(index: usize, frame: &Frame) -> Result<Self> {
-        let malformed = || Error::Malformed {
+    pub fn from_frame(index: usize, frame: &Frame) -> Result<Self, LabelError> {
+        let malformed = || LabelError::Malformed {
             index,
             width: frame.width,
             height: frame.height,
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_colour_cast_on_the_whole_picture_is_taken_out() {
-        let grey = Canvas::from_rgb(40, 40, vec![128; 40 * 40 * 3]);
-        let warm = Canvas::from_rgb(40, 40, [140, 128, 110].repeat(40 * 40));
+        let grey = SquareImage::from_rgb(40, 40, vec![128; 40 * 40 * 3]);
+        let warm = SquareImage::from_rgb(40, 40, [140, 128, 110].repeat(40 * 40));
         assert_eq!(grey.balanced_lab(), warm.balanced_lab());
     }
 }

@@ -94,7 +94,7 @@ impl SensorTrigger {
 }
 
 /// A camera with its trigger.
-pub struct Parts {
+pub struct TriggeredCamera {
     camera: Box<dyn Camera>,
     trigger: Trigger,
     /// Parts whose frame the driver skipped: how many are still to be reported, and the frame after them.
@@ -112,9 +112,9 @@ struct Skipped {
     after: Frame,
 }
 
-impl Parts {
+impl TriggeredCamera {
     pub fn new(camera: Box<dyn Camera>, trigger: Trigger) -> Self {
-        Parts {
+        TriggeredCamera {
             camera,
             trigger,
             skipped: None,
@@ -190,7 +190,7 @@ impl Parts {
 /// A longer gap means that the driver started to count again, not that so many parts passed.
 const MOST_SKIPPED: u32 = 64;
 
-impl FrameSource for Parts {
+impl FrameSource for TriggeredCamera {
     fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         if let Some(event) = self.next_skipped(frame) {
             return Some(event);
@@ -281,7 +281,11 @@ mod tests {
     }
 
     /// What is reported, with each part's time after `start` in ms.
-    fn reported(parts: &mut Parts, start: Instant, calls: usize) -> Vec<(&'static str, u128)> {
+    fn reported(
+        parts: &mut TriggeredCamera,
+        start: Instant,
+        calls: usize,
+    ) -> Vec<(&'static str, u128)> {
         let mut frame = Frame::empty();
         let mut reported = Vec::new();
         for _ in 0..calls {
@@ -317,7 +321,7 @@ mod tests {
             ),
             (start + 150 * MS, 3, taken(0)),
         ]));
-        let mut parts = Parts::new(Box::new(script), Trigger::EachFrame);
+        let mut parts = TriggeredCamera::new(Box::new(script), Trigger::EachFrame);
         assert_eq!(
             reported(&mut parts, start, 8),
             [
@@ -341,7 +345,7 @@ mod tests {
             (start + 20 * MS, 0, Capture::Recovered),
             (start + 30 * MS, 2, taken(7)),
         ]));
-        let mut parts = Parts::new(Box::new(script), Trigger::EachFrame);
+        let mut parts = TriggeredCamera::new(Box::new(script), Trigger::EachFrame);
         assert_eq!(
             reported(&mut parts, start, 4),
             [("part", 0), ("blind", 10), ("sees", 20), ("part", 30)]
@@ -361,7 +365,7 @@ mod tests {
             contrast: 50,
             ..Presence::default()
         };
-        let mut parts = Parts::new(
+        let mut parts = TriggeredCamera::new(
             Box::new(Script(captures.collect())),
             Trigger::Presence(presence),
         );
@@ -374,7 +378,7 @@ mod tests {
         let signals = Signals(VecDeque::from([5, 300].map(|ms| Some(start + ms * MS))));
         let captures = (0..12).map(|i| (start + 10 * MS * i, 1, taken(0)));
         let trigger = SensorTrigger::new(Box::new(signals), 20 * MS, 15 * MS);
-        let mut parts = Parts::new(
+        let mut parts = TriggeredCamera::new(
             Box::new(Script(captures.collect())),
             Trigger::Sensor(Box::new(trigger)),
         );
@@ -390,7 +394,7 @@ mod tests {
         let signals = Signals(VecDeque::from([None, Some(start + 5 * MS)]));
         let captures = [10, 43].map(|ms| (start + ms * MS, 1, taken(0)));
         let trigger = SensorTrigger::new(Box::new(signals), Duration::ZERO, 20 * MS);
-        let mut parts = Parts::new(
+        let mut parts = TriggeredCamera::new(
             Box::new(Script(VecDeque::from(captures))),
             Trigger::Sensor(Box::new(trigger)),
         );
@@ -411,7 +415,7 @@ mod tests {
             (start + 10 * MS, 0, Capture::Recovered),
         ]));
         let trigger = SensorTrigger::new(Box::new(Disconnected), Duration::ZERO, 20 * MS);
-        let mut parts = Parts::new(Box::new(script), Trigger::Sensor(Box::new(trigger)));
+        let mut parts = TriggeredCamera::new(Box::new(script), Trigger::Sensor(Box::new(trigger)));
         let reported = reported(&mut parts, start, 4);
         assert!(
             reported.iter().all(|(name, _)| *name == "blind"),

@@ -4,8 +4,8 @@
 
 use ndarray::{Array1, Array2, Axis};
 
-use super::canvas::SIDE;
 use super::regions::{Regions, touches_border};
+use super::square_image::SIDE;
 use crate::estimators::shrinkage;
 use crate::metrics::auroc;
 
@@ -18,29 +18,29 @@ const PARTS_PER_IMAGE: usize = 3;
 const FOLDS: usize = 3;
 
 /// One part of an image: the regions that show it, and the region it lies on.
-struct Part {
+struct LoosePart {
     regions: Vec<usize>,
     ground: usize,
 }
 
-struct Image {
+struct ImageRegions {
     /// Share of the picture that each region covers.
     shares: Vec<f32>,
-    parts: Vec<Part>,
+    parts: Vec<LoosePart>,
 }
 
 /// The loose parts of all images, to try clusters on.
-pub struct Counting {
-    images: Vec<Image>,
+pub struct LooseParts {
+    images: Vec<ImageRegions>,
 }
 
-impl Counting {
+impl LooseParts {
     /// None where images have too few loose parts.
     pub fn new<'a>(images: impl Iterator<Item = &'a Regions>) -> Option<Self> {
-        let images: Vec<Image> = images.map(Image::new).collect();
+        let images: Vec<ImageRegions> = images.map(ImageRegions::new).collect();
         let parts: usize = images.iter().map(|image| image.parts.len()).sum();
         let enough = images.len() >= 2 * FOLDS && parts >= PARTS_PER_IMAGE * images.len();
-        enough.then_some(Counting { images })
+        enough.then_some(LooseParts { images })
     }
 
     /// How reliably one part too few or too many shows in the class shares: AUROC over images that were not used to
@@ -92,7 +92,7 @@ impl Counting {
     }
 }
 
-impl Image {
+impl ImageRegions {
     fn new(regions: &Regions) -> Self {
         const NOBODY: usize = usize::MAX;
         let mut owner = vec![NOBODY; SIDE * SIDE];
@@ -139,7 +139,7 @@ impl Image {
                 && PART.contains(&pixels.len())
                 && !own.is_empty()
             {
-                parts.push(Part {
+                parts.push(LoosePart {
                     regions: own,
                     ground,
                 });
@@ -149,7 +149,7 @@ impl Image {
             .iter()
             .map(|region| region.len() as f32 / (SIDE * SIDE) as f32)
             .collect();
-        Image { shares, parts }
+        ImageRegions { shares, parts }
     }
 }
 
@@ -199,8 +199,13 @@ mod tests {
     #[test]
     fn kinds_apart_count_better_than_kinds_together() {
         let images = images();
-        let counting = Counting::new(images.iter()).unwrap();
-        assert!(counting.images.iter().all(|image| image.parts.len() == 10));
+        let loose_parts = LooseParts::new(images.iter()).unwrap();
+        assert!(
+            loose_parts
+                .images
+                .iter()
+                .all(|image| image.parts.len() == 10)
+        );
         let noticed = |small: usize, large: usize, classes: usize| {
             let one = (0..11).map(|region| match region {
                 0 => 0,
@@ -208,7 +213,7 @@ mod tests {
                 _ => large,
             });
             let all: Vec<usize> = (0..30).flat_map(|_| one.clone()).collect();
-            counting.noticed(&all, classes)
+            loose_parts.noticed(&all, classes)
         };
         let (together, apart) = (noticed(1, 1, 2), noticed(1, 2, 3));
         assert!(apart > together + 0.1, "{apart} against {together}");
@@ -217,6 +222,6 @@ mod tests {
     #[test]
     fn a_picture_without_loose_parts_has_nothing_to_count() {
         let plain: Regions = vec![(0..(SIDE * SIDE) as u32).collect()];
-        assert!(Counting::new(vec![plain; 20].iter()).is_none());
+        assert!(LooseParts::new(vec![plain; 20].iter()).is_none());
     }
 }
