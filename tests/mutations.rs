@@ -1,4 +1,4 @@
-//! Seeds changed at random, for each parser that a stranger's bundle reaches: read or refused, never a panic. A fixed
+//! Seeds changed at random, for each parser that an untrusted bundle reaches: read or refused, never a panic. A fixed
 //! number of changes as a test; `AECSAD_FUZZ_SECONDS=300 cargo nextest run --workspace -E 'binary(mutations)'` goes on for
 //! that long. On a nightly toolchain `fuzz/` does the same guided by coverage.
 

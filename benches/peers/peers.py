@@ -2,7 +2,7 @@
 """Measures PaDiM and PatchCore on category folders in MVTec LOCO AD's layout, on the product's own backbone.
 
 Both are fitted on train/good alone; the test images are read once, for the figures at the end. Figures go to stdout as
-a table, and as JSON and one CSV a category and method where asked for. `run.sh` beside this file sets the environment
+a table, and as JSON and one CSV a category and method where requested. `run.sh` beside this file sets the environment
 up.
 """
 import argparse

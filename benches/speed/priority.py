@@ -55,7 +55,7 @@ def main():
         for loop in busy:
             loop.kill()
     print(f"{os.cpu_count()} processors, {len(busy)} busy loops, {len(rows[0])} parts each")
-    for column, what in [("latency_ms", "frame to verdict"), ("pulse_error_ms", "pulse off its moment")]:
+    for column, what in [("latency_ms", "frame to verdict"), ("pulse_error_ms", "pulse off its time")]:
         report(what, {p: sorted(abs(float(row[column])) for row in rows[p] if row[column]) for p in PRIORITIES})
     late = {priority: sum(row["cause"] == "late" for row in rows[priority]) for priority in PRIORITIES}
     print(f"parts without a verdict in time: {late[0]} without priority, {late[50]} with it")
@@ -83,7 +83,7 @@ def run(line, aecsad, priority):
         actuator.kill()
         actuator.wait()
     if "no real-time priority" in done.stdout + done.stderr or done.returncode != 0:
-        raise SystemExit(f"priority: the station did not run as asked: {done.stderr[-500:]}")
+        raise SystemExit(f"priority: the station did not run as requested: {done.stderr[-500:]}")
     with open(line / "rows.csv") as rows:
         return list(csv.DictReader(rows))
 

@@ -5,7 +5,7 @@
 //!
 //! INPUTS holds the values of all inputs one after the other, little-endian; OUTPUTS receives those of the first run.
 //! Each line on stdin runs the network once and is answered with three figures: milliseconds by the clock and of all
-//! threads' work, and how often memory was asked for.
+//! threads' work, and how often memory was allocated.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;

@@ -1,6 +1,6 @@
 //! The desk of a team under a model checker: every order in which its threads can take turns, up to so many interruptions, is gone
 //! through, with every value that each may then read of what the others wrote. A worker that is still at a piece when the leader goes on, a
-//! piece done twice or by nobody, and a thread that nobody wakes all fail.
+//! piece done twice or not at all, and a thread that is never woken all fail.
 
 #[path = "../src/team/desk.rs"]
 mod desk;

@@ -1,4 +1,4 @@
-//! Any bytes as a KMTronic board's answer: a relay's state, and only for the channel that was asked for, or a refusal.
+//! Any bytes as a KMTronic board's answer: a relay's state, and only for the requested channel, or a refusal.
 #![no_main]
 
 use aecsad::reject::switched::kmtronic::relay_state;

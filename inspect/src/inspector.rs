@@ -195,7 +195,7 @@ impl Inspector {
         self.optics.region()
     }
 
-    /// What is strange where in the latest frame.
+    /// The anomaly map of the latest frame.
     pub fn heat(&mut self) -> &HeatMap {
         let heat = self.scorer.heat(&self.percept);
         heat.region = self.optics.region();

@@ -202,8 +202,8 @@ impl Actuator {
 
     /// The next pulse and its time. A pulse at a position that a standing belt has not reached has no time.
     fn earliest(&self, now_us: u64) -> Option<(usize, u64)> {
-        let moments = self.scheduled.iter().enumerate();
-        moments
+        let pulses = self.scheduled.iter().enumerate();
+        pulses
             .filter_map(|(index, pulse)| Some((index, self.on_us(pulse, now_us)?)))
             .min_by_key(|&(_, on_us)| on_us)
     }
@@ -250,7 +250,7 @@ mod tests {
 
     use super::*;
 
-    fn tell(actuator: &mut Actuator, now_us: u64, message: ToActuator) -> Answer {
+    fn receive(actuator: &mut Actuator, now_us: u64, message: ToActuator) -> Answer {
         match actuator
             .receive(now_us, Envelope { seq: 5, message })
             .message
@@ -277,7 +277,7 @@ mod tests {
 
     fn greeted() -> Actuator {
         let mut actuator = Actuator::new();
-        assert_eq!(tell(&mut actuator, 0, hello(1)), Answer::Done);
+        assert_eq!(receive(&mut actuator, 0, hello(1)), Answer::Done);
         actuator
     }
 
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn a_pulse_comes_at_its_delay_and_ends() {
         let mut actuator = greeted();
-        assert_eq!(tell(&mut actuator, 10, reject(7, 510)), Answer::Done);
+        assert_eq!(receive(&mut actuator, 10, reject(7, 510)), Answer::Done);
         assert_eq!(actuator.wake_us(10), Some(510));
         assert_eq!(edges(&mut actuator, 509), []);
         assert!(!actuator.energised());
@@ -307,32 +307,38 @@ mod tests {
     #[test]
     fn a_repeated_message_gives_one_pulse() {
         let mut actuator = greeted();
-        assert_eq!(tell(&mut actuator, 0, reject(7, 500)), Answer::Done);
-        assert_eq!(tell(&mut actuator, 9, reject(7, 499)), Answer::AlreadyKnown);
+        assert_eq!(receive(&mut actuator, 0, reject(7, 500)), Answer::Done);
+        assert_eq!(
+            receive(&mut actuator, 9, reject(7, 499)),
+            Answer::AlreadyKnown
+        );
         assert_eq!(edges(&mut actuator, 10_000).len(), 1);
         assert_eq!(
-            tell(&mut actuator, 10_001, reject(7, 500)),
+            receive(&mut actuator, 10_001, reject(7, 500)),
             Answer::AlreadyKnown
         );
         // The same over a reconnection within the session, but not in another session.
-        assert_eq!(tell(&mut actuator, 10_002, hello(1)), Answer::Done);
+        assert_eq!(receive(&mut actuator, 10_002, hello(1)), Answer::Done);
         assert_eq!(
-            tell(&mut actuator, 10_003, reject(7, 500)),
+            receive(&mut actuator, 10_003, reject(7, 500)),
             Answer::AlreadyKnown
         );
-        assert_eq!(tell(&mut actuator, 10_004, hello(2)), Answer::Done);
-        assert_eq!(tell(&mut actuator, 10_005, reject(7, 10_005)), Answer::Done);
+        assert_eq!(receive(&mut actuator, 10_004, hello(2)), Answer::Done);
+        assert_eq!(
+            receive(&mut actuator, 10_005, reject(7, 10_005)),
+            Answer::Done
+        );
     }
 
     #[test]
     fn hello_and_cancel_leave_nothing_energised_or_waiting() {
         for end in [hello(1), hello(2), ToActuator::Cancel] {
             let mut actuator = greeted();
-            tell(&mut actuator, 0, reject(1, 10));
-            tell(&mut actuator, 0, reject(2, 5_000));
+            receive(&mut actuator, 0, reject(1, 10));
+            receive(&mut actuator, 0, reject(2, 5_000));
             edges(&mut actuator, 20);
             assert!(actuator.energised());
-            assert_eq!(tell(&mut actuator, 30, end), Answer::Done);
+            assert_eq!(receive(&mut actuator, 30, end), Answer::Done);
             assert!(!actuator.energised());
             assert_eq!(actuator.wake_us(30), None);
         }
@@ -341,8 +347,8 @@ mod tests {
     #[test]
     fn neighbours_keep_the_output_on_until_the_last_ends() {
         let mut actuator = greeted();
-        tell(&mut actuator, 0, reject(2, 150));
-        tell(&mut actuator, 0, reject(1, 100));
+        receive(&mut actuator, 0, reject(2, 150));
+        receive(&mut actuator, 0, reject(1, 100));
         let mut seen = Vec::new();
         for now_us in 0..400 {
             seen.extend(edges(&mut actuator, now_us));
@@ -369,20 +375,23 @@ mod tests {
     #[test]
     fn what_it_cannot_do_is_refused() {
         let mut actuator = Actuator::new();
-        assert_eq!(tell(&mut actuator, 0, reject(1, 10)), Answer::NoSession);
+        assert_eq!(receive(&mut actuator, 0, reject(1, 10)), Answer::NoSession);
         assert_eq!(
-            tell(&mut actuator, 0, ToActuator::Heartbeat),
+            receive(&mut actuator, 0, ToActuator::Heartbeat),
             Answer::NoSession
         );
-        let stranger = ToActuator::Hello {
+        let other_version = ToActuator::Hello {
             session: 1,
             protocol: PROTOCOL + 1,
         };
-        assert_eq!(tell(&mut actuator, 0, stranger), Answer::WrongProtocol);
+        assert_eq!(
+            receive(&mut actuator, 0, other_version),
+            Answer::WrongProtocol
+        );
 
         let mut actuator = greeted();
         assert_eq!(
-            tell(&mut actuator, 0, reject(1, u64::MAX)),
+            receive(&mut actuator, 0, reject(1, u64::MAX)),
             Answer::OutOfRange
         );
         let endless = ToActuator::Reject {
@@ -390,11 +399,11 @@ mod tests {
             when: When::At { at_us: 10 },
             pulse_us: u32::MAX,
         };
-        assert_eq!(tell(&mut actuator, 0, endless), Answer::OutOfRange);
+        assert_eq!(receive(&mut actuator, 0, endless), Answer::OutOfRange);
         for part in 0..MAX_SCHEDULED as u32 {
-            assert_eq!(tell(&mut actuator, 0, reject(part, 10)), Answer::Done);
+            assert_eq!(receive(&mut actuator, 0, reject(part, 10)), Answer::Done);
         }
-        assert_eq!(tell(&mut actuator, 0, reject(9_999, 10)), Answer::Full);
+        assert_eq!(receive(&mut actuator, 0, reject(9_999, 10)), Answer::Full);
     }
 
     #[test]
@@ -402,11 +411,11 @@ mod tests {
         let mut actuator = greeted();
         let just = u64::from(LATE_US);
         assert_eq!(
-            tell(&mut actuator, 5_000, reject(1, 5_000 - just)),
+            receive(&mut actuator, 5_000, reject(1, 5_000 - just)),
             Answer::Done
         );
         assert_eq!(
-            tell(&mut actuator, 5_000, reject(2, 4_999 - just)),
+            receive(&mut actuator, 5_000, reject(2, 4_999 - just)),
             Answer::TooLate
         );
         assert_eq!(edges(&mut actuator, 5_000).len(), 1);
@@ -424,7 +433,7 @@ mod tests {
     fn a_pulse_at_a_count_waits_for_a_belt_that_stops() {
         let mut actuator = greeted();
         assert_eq!(
-            tell(&mut actuator, 0, reject_at_count(1, 100, 0)),
+            receive(&mut actuator, 0, reject_at_count(1, 100, 0)),
             Answer::NoEncoder
         );
         // One count a millisecond until 60, a pause of a second, then two.
@@ -435,7 +444,7 @@ mod tests {
         };
         actuator.count(0, 0);
         assert_eq!(
-            tell(&mut actuator, 0, reject_at_count(1, 100, 5_000)),
+            receive(&mut actuator, 0, reject_at_count(1, 100, 5_000)),
             Answer::Done
         );
         let mut on_ms = None;
@@ -451,7 +460,7 @@ mod tests {
         // At two counts a millisecond it is at 90, 5 ms before 100, at 1,075 ms; the speed is known a little later.
         let on_ms = on_ms.unwrap();
         assert!((1_075..=1_079).contains(&on_ms), "{on_ms}");
-        let late = tell(&mut actuator, 1_200_000, reject_at_count(2, 100, 5_000));
+        let late = receive(&mut actuator, 1_200_000, reject_at_count(2, 100, 5_000));
         assert_eq!(late, Answer::TooLate);
         let pulsed = actuator.pulsed(1, 1_200_000).message;
         assert!(

@@ -48,7 +48,7 @@ fn signals() -> Vec<i32> {
 fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::uninit();
     // SAFETY: without a new action the call only writes the present one to where `action` points.
-    let asked = unsafe { nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    let status = unsafe { nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
     // SAFETY: the call succeeded, so it has written the action.
-    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == nix::libc::SIG_IGN
+    status == 0 && unsafe { action.assume_init() }.sa_sigaction == nix::libc::SIG_IGN
 }

@@ -16,7 +16,7 @@ const BLANK_OF: usize = 20;
 pub const MOST_SHOWN: usize = 40;
 
 /// A part that the operator should look at.
-pub struct StrangePart {
+pub struct ScoredPart {
     /// Its number from 0, in the order of capture.
     pub part: usize,
     pub score: f32,
@@ -32,8 +32,8 @@ pub struct CollectedParts {
     pub repeats: usize,
     /// Pictures without structure.
     pub blank: usize,
-    /// The strangest parts under the bundle's own scale, strangest first, at most [`MOST_SHOWN`].
-    pub strangest: Vec<StrangePart>,
+    /// The parts with the highest scores under the bundle's own scale, highest first, at most [`MOST_SHOWN`].
+    pub highest: Vec<ScoredPart>,
     distinct: Distinct,
     keep_duplicates: bool,
 }
@@ -112,15 +112,15 @@ impl CollectedParts {
     }
 
     fn remember(&mut self, frame: &Frame, score: f32) {
-        let at = self.strangest.partition_point(|shown| shown.score >= score);
+        let at = self.highest.partition_point(|shown| shown.score >= score);
         if at < MOST_SHOWN {
-            self.strangest.truncate(MOST_SHOWN - 1);
-            let shown = StrangePart {
+            self.highest.truncate(MOST_SHOWN - 1);
+            let shown = ScoredPart {
                 part: self.samples.len(),
                 score,
                 frame: frame.clone(),
             };
-            self.strangest.insert(at, shown);
+            self.highest.insert(at, shown);
         }
     }
 }

@@ -38,10 +38,10 @@ pub enum CalibrationError {
         own: Caught,
     },
     #[error(
-        "the parts don't look like this bundle's product, by {strange} of {branches} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens"
+        "the parts don't look like this bundle's product, by {far_off} of {branches} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens"
     )]
     WrongProduct {
-        strange: usize,
+        far_off: usize,
         branches: usize,
         worst: Branch,
         off: f64,
@@ -53,7 +53,7 @@ pub enum CalibrationError {
     #[error(
         "the parts differ from the bundle's in {branch} by {off:.0} standard deviations, more than a change of light explains: look at parts, light and camera, or train on pictures from here"
     )]
-    Strange { branch: Branch, off: f64 },
+    FarOff { branch: Branch, off: f64 },
     #[error("the calibration {} can't be read ({reason}): calibrate again with `aecsad calibrate`", path.display())]
     Unreadable { path: PathBuf, reason: String },
     #[error("the calibration {} can't be read ({source}): give the station's user read permission on it", path.display())]

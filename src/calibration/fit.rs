@@ -15,7 +15,7 @@ use super::{BranchScale, Calibration, CalibrationError};
 /// The fewest parts that a spread can be estimated from.
 pub const FEWEST: usize = 20;
 /// If half of the parts are further off than this, in the bundle's own standard deviations, they are of another product.
-const STRANGE: f64 = 12.0;
+const FAR_OFF: f64 = 12.0;
 /// If half of the parts are shifted by this share of the picture, or turned by this angle, the camera was moved.
 const MOVED_SHARE: f64 = 0.05;
 const TURNED_DEGREES: f64 = 4.0;
@@ -128,7 +128,7 @@ impl Calibration {
         kept.retain(|sample| !left_out.contains(sample));
         let kept: Vec<&CalibrationPart> = kept.into_iter().map(|sample| &samples[sample]).collect();
         refuse_moved(&kept)?;
-        refuse_strange(decision, &kept)?;
+        refuse_far_off(decision, &kept)?;
         let mut fitted = rescaled(decision, &kept);
         fitted.calibration = Conformal::new(scores(&fitted, &kept));
         fitted.threshold = fitted
@@ -203,7 +203,7 @@ fn refuse_moved(samples: &[&CalibrationPart]) -> Result<(), CalibrationError> {
     Ok(())
 }
 
-fn refuse_strange(
+fn refuse_far_off(
     decision: &Decision,
     samples: &[&CalibrationPart],
 ) -> Result<(), CalibrationError> {
@@ -214,22 +214,22 @@ fn refuse_strange(
         (weighted.branch, median(z.collect()))
     };
     let off: Vec<(Branch, f64)> = decision.branches.iter().map(off).collect();
-    let strange = off.iter().filter(|(_, off)| *off > STRANGE).count();
+    let far_off = off.iter().filter(|(_, off)| *off > FAR_OFF).count();
     let Some(&(worst, most)) = off.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
         return Ok(());
     };
-    if strange == 0 {
+    if far_off == 0 {
         return Ok(());
     }
-    if strange * 2 > off.len() {
+    if far_off * 2 > off.len() {
         return Err(CalibrationError::WrongProduct {
-            strange,
+            far_off,
             branches: off.len(),
             worst,
             off: most,
         });
     }
-    Err(CalibrationError::Strange {
+    Err(CalibrationError::FarOff {
         branch: worst,
         off: most,
     })
@@ -323,11 +323,11 @@ mod tests {
         ));
         assert!(matches!(
             fit(&samples(50, [90.0; 3], &still)),
-            Err(CalibrationError::WrongProduct { strange: 3, .. })
+            Err(CalibrationError::WrongProduct { far_off: 3, .. })
         ));
         assert!(matches!(
             fit(&samples(50, [0.0, 40.0, 0.0], &still)),
-            Err(CalibrationError::Strange {
+            Err(CalibrationError::FarOff {
                 branch: Branch::Position,
                 ..
             })

@@ -30,11 +30,11 @@ pub enum CameraError {
         reason: String,
     },
     #[error(
-        "the camera {device} was asked for {asked} and grants {granted}: put what it grants into the station file, or choose from what `v4l2-ctl --list-formats-ext` shows"
+        "the camera {device} was set to {requested} and grants {granted}: put what it grants into the station file, or choose from what `v4l2-ctl --list-formats-ext` shows"
     )]
     NotGranted {
         device: String,
-        asked: String,
+        requested: String,
         granted: String,
     },
     #[error("the camera {device} has no control `{control}`{hint}")]
@@ -45,12 +45,12 @@ pub enum CameraError {
         hint: String,
     },
     #[error(
-        "the camera {device} does not take {asked} for `{control}` ({answer}): correct it under `camera.controls`"
+        "the camera {device} does not take {requested} for `{control}` ({answer}): correct it under `camera.controls`"
     )]
     ControlRefused {
         device: String,
         control: String,
-        asked: i64,
+        requested: i64,
         answer: String,
     },
     #[error("the camera {device} was lost ({reason}): check its cable")]

@@ -102,7 +102,12 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     whole_file::check(&sheet).map_err(|source| unwritable(&sheet, source))?;
     show(&parts, &left_out(args, bundled.decision, &parts), &sheet)?;
     let mut fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
-        .inspect_err(|_| log::warn!("the strangest parts are in {}", sheet.display()))?;
+        .inspect_err(|_| {
+            log::warn!(
+                "the parts with the highest scores are in {}",
+                sheet.display()
+            )
+        })?;
     fit.calibration.made = Some(timestamp());
     fit.calibration
         .write(&out)
@@ -185,9 +190,9 @@ fn left_out(args: &CalibrateArgs, decision: &Decision, parts: &CollectedParts) -
     }
 }
 
-/// The strangest parts as one picture beside the calibration; those left out have a red border.
+/// The parts with the highest scores as one picture beside the calibration; those left out have a red border.
 fn show(parts: &CollectedParts, left_out: &[usize], sheet: &Path) -> Result<()> {
-    let tiles = parts.strangest.iter().filter_map(|shown| {
+    let tiles = parts.highest.iter().filter_map(|shown| {
         let frame = shown.frame.clone();
         Tile::new(frame, None, left_out.contains(&shown.part))
     });
@@ -239,8 +244,8 @@ fn report(parts: &CollectedParts, fit: &Fit, own: &Decision, sheet: &Path) -> St
     }
     let _ = writeln!(
         text,
-        "{} parts; at most {:.1} % of good parts are rejected at {:.3} (the bundle's own threshold is {:.3}); the strangest \
-         parts are in {}",
+        "{} parts; at most {:.1} % of good parts are rejected at {:.3} (the bundle's own threshold is {:.3}); the parts with \
+         the highest scores are in {}",
         calibration.parts,
         calibration.false_reject_rate * 100.0,
         calibration.threshold,

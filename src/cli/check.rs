@@ -106,7 +106,7 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         system_lines(&mut report, &config.system);
         if let Some(MonitorConfig {
             address,
-            asked: true,
+            requested: true,
         }) = config.monitor
         {
             let bound = TcpListener::bind(address).map_err(|e| format!("{address} can't be listened on ({e}): close the program that holds it, or correct `monitor.listen`"));

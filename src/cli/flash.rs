@@ -64,7 +64,7 @@ fn prove(bundle: &Bundle) -> Result<(), SlotsError> {
         manifest.product, manifest.version
     ));
     let say = |what: &str, how: String| note(format_args!("ok    {what:<10} {how}"));
-    let signer = bundle.signed_by().unwrap_or("nobody");
+    let signer = bundle.signed_by().unwrap_or("no one");
     say(
         "signature",
         format!("key {signer}, which this station trusts"),

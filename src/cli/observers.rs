@@ -97,7 +97,7 @@ impl<'k> Observers<'k> {
         let (server, unserved) = match started {
             None => (None, None),
             Some((Ok(server), _)) => (Some(server), None),
-            Some((Err(error), monitor)) if monitor.asked => return Err(error.into()),
+            Some((Err(error), monitor)) if monitor.requested => return Err(error.into()),
             Some((Err(error), _)) => (None, Some(error.to_string())),
         };
         let mut observers = Observers {

@@ -59,7 +59,7 @@ impl Unlikeness {
         let shape =
             shape.map(|why| format!("warning: {} of {judged} images: {why}", self.other_shape));
         let most = |count: usize| judged >= FEWEST && count as f64 >= NEARLY_ALL * judged as f64;
-        let strange = (most(self.far_off) && most(self.rejected)).then(|| {
+        let unlike = (most(self.far_off) && most(self.rejected)).then(|| {
             format!(
                 "warning: {} of {judged} images look like no good part at all: images of another product, light, camera or \
                  format? Then these verdicts say nothing about the parts; take the bundle of this product, or train on \
@@ -70,6 +70,6 @@ impl Unlikeness {
         let images = self.trained_on.as_ref().filter(|_| self.jpeg > 0);
         let coded = images.and_then(TrainingImages::unseen_jpeg);
         let coded = coded.map(|why| format!("warning: {} of {judged} images: {why}", self.jpeg));
-        shape.into_iter().chain(coded).chain(strange)
+        shape.into_iter().chain(coded).chain(unlike)
     }
 }

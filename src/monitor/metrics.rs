@@ -86,7 +86,7 @@ impl Metrics {
         );
         registry.register(
             "good_score_drift",
-            "Mean p-value of the latest good parts less what calibration expects: below 0, parts look stranger than then",
+            "Mean p-value of the latest good parts less what calibration expects: below 0, parts look more anomalous than then",
             drift.clone(),
         );
         registry.register(
@@ -159,7 +159,7 @@ impl Metrics {
             ("not_fallen", totals.not_fallen.into()),
             ("fell_unasked", totals.fell_unasked.into()),
             ("taken_along", totals.taken_along.into()),
-            ("strange_run", totals.strange_runs.into()),
+            ("strange_run", totals.anomalous_runs.into()),
             ("record_shed", now.records_shed),
             ("picture_shed", now.pictures_shed),
             ("alarm", totals.alarms.into()),

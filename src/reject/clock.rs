@@ -67,7 +67,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_quick_round_trip_outweighs_a_slow_one_until_drift_says_otherwise() {
+    fn a_short_round_trip_outweighs_a_slow_one_until_drift_says_otherwise() {
         let start = Instant::now();
         let mut clock = PeerClock::default();
         assert_eq!((clock.here(0), clock.there_us(start)), (None, None));

@@ -65,7 +65,7 @@ pub struct Counted {
     held: heapless::Vec<Held, HELD>,
     read_at: Instant,
     counter_failed: bool,
-    to_tell: heapless::Deque<RejectEvent, { HELD + 4 }>,
+    to_report: heapless::Deque<RejectEvent, { HELD + 4 }>,
 }
 
 impl Counted {
@@ -83,7 +83,7 @@ impl Counted {
             held: heapless::Vec::new(),
             read_at: now,
             counter_failed: false,
-            to_tell: heapless::Deque::new(),
+            to_report: heapless::Deque::new(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Counted {
             Ok(count) => {
                 self.counter_failed = false;
                 self.encoder.read(now, count);
-                self.tell(RejectEvent::Count { at: now, count });
+                self.report(RejectEvent::Count { at: now, count });
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.counter_failed, true) {
@@ -145,13 +145,13 @@ impl Counted {
                     .schedule(part, FirePoint::At(fire_at), now)
                     .is_err()
             {
-                self.tell(RejectEvent::Unconfirmed { part });
+                self.report(RejectEvent::Unconfirmed { part });
             }
         }
     }
 
-    fn tell(&mut self, event: RejectEvent) {
-        let _ = self.to_tell.push_back(event);
+    fn report(&mut self, event: RejectEvent) {
+        let _ = self.to_report.push_back(event);
     }
 }
 
@@ -174,11 +174,11 @@ impl Rejector for Counted {
     }
 
     fn poll(&mut self, now: Instant) -> Option<RejectEvent> {
-        if self.to_tell.is_empty() {
+        if self.to_report.is_empty() {
             self.read(now);
             self.fire(now);
         }
-        if let Some(event) = self.to_tell.pop_front() {
+        if let Some(event) = self.to_report.pop_front() {
             return Some(event);
         }
         // Counts of the actuator's own encoder are dropped: the belt is counted by this machine.

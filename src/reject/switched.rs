@@ -226,7 +226,7 @@ impl Switch {
             if now >= ask_at {
                 ask_at = now + ASK_EACH;
                 if let Some(true) = self.with_output(|output| output.fell()) {
-                    self.tell(RejectEvent::Fell { at: Instant::now() });
+                    self.report(RejectEvent::Fell { at: Instant::now() });
                 }
             }
             let mut wake_at = check_at;
@@ -280,7 +280,7 @@ impl Switch {
         if let FromActuator::Ack { answer, .. } = answer
             && answer != Answer::Done
         {
-            self.tell(RejectEvent::Refused { part, answer });
+            self.report(RejectEvent::Refused { part, answer });
         }
         false
     }
@@ -296,7 +296,7 @@ impl Switch {
                 OutputEdge::On { part, .. } => {
                     let done = self.with_output(|output| output.set(true)).is_some();
                     let at = Instant::now();
-                    self.tell(if done {
+                    self.report(if done {
                         let error_us = self.micros(at) as i64 - due_us.unwrap_or(now_us) as i64;
                         RejectEvent::Pulsed { part, at, error_us }
                     } else {
@@ -329,7 +329,7 @@ impl Switch {
         self.retry_at = Instant::now() + self.back_off;
         self.back_off = (self.back_off * 2).min(LONGEST_RETRY);
         if self.up.replace(false) != Some(false) {
-            self.tell(RejectEvent::Down(error));
+            self.report(RejectEvent::Down(error));
         }
     }
 
@@ -361,7 +361,7 @@ impl Switch {
 
     fn tell_up(&mut self) {
         if self.output.is_some() && self.up.replace(true) != Some(true) {
-            self.tell(RejectEvent::Up);
+            self.report(RejectEvent::Up);
         }
     }
 
@@ -370,7 +370,7 @@ impl Switch {
         self.output.as_mut().ok_or_else(silent)?.set(false)
     }
 
-    fn tell(&self, event: RejectEvent) {
+    fn report(&self, event: RejectEvent) {
         let _ = self.reports.try_send(event);
         self.owner.unpark();
     }

@@ -126,7 +126,7 @@ impl<S: Storage> Slots<S> {
             },
         );
         let slot = flashed.slot;
-        let key = bundle.signed_by().unwrap_or("nobody");
+        let key = bundle.signed_by().unwrap_or("no one");
         let below = match downgrade {
             true => format!(", below version {floor} because --allow-downgrade was given"),
             false => String::new(),

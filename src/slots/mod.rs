@@ -46,11 +46,12 @@ impl Slots<DiskFolder> {
     /// Opens the slots for changes and locks them until this value is dropped. Waits a while for another program: a
     /// running station locks them briefly now and then.
     pub fn lock(folder: &Path) -> Result<Self, SlotsError> {
-        let asked = Instant::now();
+        let started = Instant::now();
         let storage = loop {
             match DiskFolder::open_locked(folder) {
                 Err(error)
-                    if error.kind() == io::ErrorKind::WouldBlock && asked.elapsed() < PATIENCE =>
+                    if error.kind() == io::ErrorKind::WouldBlock
+                        && started.elapsed() < PATIENCE =>
                 {
                     std::thread::sleep(PATIENCE / 100);
                 }

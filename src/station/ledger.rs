@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use aecsad_inspect::inspector::Verdict;
 
-use super::strange_run::StrangeRun;
+use super::anomalous_run::AnomalousRun;
 use super::{Inspection, LineEvent, Message};
 use crate::camera::CameraError;
 use crate::line::{Action, Cause, Fate, Policies, TakenAlong};
@@ -80,7 +80,7 @@ pub struct Totals {
     pub not_fallen: u32,
     pub fell_unasked: u32,
     /// Runs of parts that are far from every good part.
-    pub strange_runs: u32,
+    pub anomalous_runs: u32,
     pub alarms: u32,
 }
 
@@ -110,7 +110,7 @@ pub struct Ledger {
     stops_blind: bool,
     stops_without_gate: bool,
     written: u32,
-    strange: StrangeRun,
+    anomalous: AnomalousRun,
     pub totals: Totals,
 }
 
@@ -252,9 +252,9 @@ impl Ledger {
         }
         let part = fate.part.id;
         if let Some(Inspection::Verdict(verdict, _)) = &inspection
-            && let Some(sentence) = self.strange.note(part, verdict)
+            && let Some(sentence) = self.anomalous.note(part, verdict)
         {
-            self.totals.strange_runs += 1;
+            self.totals.anomalous_runs += 1;
             self.alarm(sentence, write);
         }
         let (verdict, bundle) = match inspection {

@@ -3,6 +3,7 @@
 //! The camera's thread never waits for the engine, and the gate's thread never waits for the other two: it decides each
 //! part by the part's deadline. Events go to the caller's thread; losing one has no effect on the line.
 
+mod anomalous_run;
 pub mod bundle_section;
 pub mod changeover;
 pub mod config;
@@ -19,7 +20,6 @@ mod message;
 mod queue;
 mod run_state;
 mod source;
-mod strange_run;
 pub mod system;
 pub mod watchdog;
 
@@ -81,7 +81,7 @@ pub enum StationError {
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "a box would ask for memory at each part"
+    reason = "a box would be an allocation for each part"
 )]
 pub enum LineEvent {
     /// A part is at the camera. It has an inspection if there will be no verdict; otherwise its frame is on the way to

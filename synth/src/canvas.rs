@@ -1,5 +1,5 @@
 //! The picture while it is painted. A part is painted shape by shape: each throws a shadow, has rounded edges that
-//! catch the light, and a surface asked for colour and tilt point by point in the part's own coordinates.
+//! catch the light, and a surface that gives colour and tilt point by point in the part's own coordinates.
 
 use super::coverage::Coverage;
 use super::light::Light;
@@ -140,7 +140,7 @@ impl<'c> Brush<'c> {
         }
     }
 
-    /// Paints `shape` (part coordinates) with a surface asked at each point (part coordinates too).
+    /// Paints `shape` (part coordinates) with a surface that is evaluated at each point (part coordinates too).
     pub fn paint(&mut self, shape: &Shape, relief: Relief, surface: impl Fn([f32; 2]) -> Texel) {
         let size = self.canvas.size;
         let scale = self.pose.scale;

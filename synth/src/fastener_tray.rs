@@ -174,7 +174,7 @@ impl Product for FastenerTray {
 }
 
 impl FastenerTray {
-    /// A part gone from nowhere in particular: any free place on the floor could have held it.
+    /// Removes a part, which leaves no place of its own empty: any free place on the floor could have held it.
     fn lose(
         &self,
         kind: FastenerKind,

@@ -217,8 +217,8 @@ impl FuseBox {
         let Some(index) = index else {
             return Vec::new();
         };
-        let gone = all.parts.remove(index);
-        vec![TruthRegion::of(self.placed(&gone))]
+        let removed = all.parts.remove(index);
+        vec![TruthRegion::of(self.placed(&removed))]
     }
 
     /// A fuse where none belongs: in the empty slot, or lying loose on the box.

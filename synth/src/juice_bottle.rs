@@ -288,8 +288,8 @@ impl JuiceBottle {
         juice: Juice,
         all: &mut Arrangement<BottleKind>,
     ) -> Vec<TruthRegion> {
-        let gone = grade.of(label, BottleKind::Cap(juice), BottleKind::Ring);
-        let Some(index) = all.parts.iter().position(|p| p.kind == gone) else {
+        let removed = grade.of(label, BottleKind::Cap(juice), BottleKind::Ring);
+        let Some(index) = all.parts.iter().position(|p| p.kind == removed) else {
             return Vec::new();
         };
         vec![TruthRegion::of(self.placed(&all.parts.remove(index)))]
@@ -421,11 +421,11 @@ mod tests {
                 JuiceBottle.disturb(which, Grade::Medium, &mut all, &mut streams.anomaly());
             assert_eq!(regions.len(), 1);
             let juice = juice_of(&all).unwrap();
-            let strangers = all.parts.iter().filter(|part| match part.kind {
+            let others = all.parts.iter().filter(|part| match part.kind {
                 BottleKind::Cap(j) | BottleKind::Picture(j) | BottleKind::Text(j) => j != juice,
                 _ => false,
             });
-            assert_eq!(strangers.count(), 1);
+            assert_eq!(others.count(), 1);
         }
     }
 }

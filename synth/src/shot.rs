@@ -4,7 +4,7 @@ use super::coverage::{Coverage, IN_REGION};
 use super::product::{Grade, Product, Streams, photograph};
 use super::structural::damage;
 
-/// Places tried until a structural defect stands out as its grade asks.
+/// Places tried until a structural defect stands out as its grade requires.
 const ATTEMPTS: usize = 8;
 
 /// Pictures of each kind.

@@ -36,11 +36,11 @@ def gpio(virtual, actuator):
     rejected = check_pulses(found, actuator, before)
     passed = let_pass(virtual, actuator)
     lost(virtual)
-    return f"{len(found)} edges, {len(found)} parts, {rejected} rejected; without a frame {passed}; a lost chip told once"
+    return f"{len(found)} edges, {len(found)} parts, {rejected} rejected; without a frame {passed}; a lost chip reported once"
 
 
 def plug_in(virtual):
-    """The chip's name: while somebody holds a line of one that is gone, the next has another."""
+    """The chip's name: while somebody holds a line of a disconnected one, the next has another."""
     chip = "/sys/kernel/config/gpio-sim/belt"
     make = f"echo 8 >{chip}/bank0/num_lines; echo 1 >{chip}/live"
     virtual.run(f"mkdir -p {chip}/bank0; [ $(cat {chip}/live) = 1 ] || {{ {make}; }}")

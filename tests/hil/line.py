@@ -1,4 +1,4 @@
-"""A station in the virtual machine: its file, how it is started and stopped, what is asked of its parts."""
+"""A station in the virtual machine: its file, how it is started and stopped, what is expected of its parts."""
 import csv
 import io
 import json

@@ -54,10 +54,10 @@ def mjpg(virtual, actuator):
     causes = [row["cause"] for row in found]
     expected = [{"white": "good", "unmarked": "good", "checkers": "bad"}.get(name, "no_frame") for name in sent]
     expect(causes == expected, f"{causes} instead of {expected}: {text[-600:]}")
-    told = re.findall(r"the camera's frame is damaged \((.*)\): check", text)
-    expect(len(told) == len(DAMAGED), f"{told} were told: {text[-600:]}")
+    reported = re.findall(r"the camera's frame is damaged \((.*)\): check", text)
+    expect(len(reported) == len(DAMAGED), f"{reported} were reported: {text[-600:]}")
     rejected = check_pulses(found, actuator, before)
-    return f"{len(sent)} JPEGs, parts {rejected} rejected: bad ones, and without a whole picture {'; '.join(told)}"
+    return f"{len(sent)} JPEGs, parts {rejected} rejected: bad ones, and without a whole picture {'; '.join(reported)}"
 
 
 def feed(virtual, name):

@@ -1,4 +1,4 @@
-"""Power cuts on ext4 on a virtual disk: the emulator is killed at a random moment, the machine started again, and its disk
+"""Power cuts on ext4 on a virtual disk: the emulator is killed at a random time, the machine started again, and its disk
 looked at. First during `aecsad flash`, with a writer that overwrites a file in place as the control; then during
 `aecsad run`, for the journal.
 
@@ -123,7 +123,7 @@ class Disk:
             self.machine = None
 
     def measure(self):
-        """Flashes once without a cut, for the moments that are worth one."""
+        """Flashes once without a cut, for the times that are worth one."""
         machine = self.on()
         began = time.monotonic()
         machine.begin(FLASH)

@@ -173,12 +173,12 @@ def stalled(virtual, actuator):
     virtual.until("a part after that", lambda: len(rows(virtual)) == 2)
     _, text = stop(virtual)
     expect(text.count("gave no frame for") == 1, text[-400:])
-    return "told once, opened again, and it sees"
+    return "reported once, opened again, and it sees"
 
 
 def unplugged(virtual, actuator):
     start(virtual)
-    # vivid comes back as soon as nobody holds it; without its name the station can't be quicker than the driver's end.
+    # vivid comes back as soon as no program holds it; without its name the station can't be faster than the driver's end.
     virtual.run("mv /dev/video0 /dev/pulled")
     virtual.run("v4l2-ctl -d /dev/pulled -c disconnect=1", may_fail=True)
     virtual.until("the alarm", lambda: "was lost" in said(virtual))
@@ -191,7 +191,7 @@ def unplugged(virtual, actuator):
     virtual.until("a part after that", lambda: len(rows(virtual)) == 2)
     _, text = stop(virtual)
     expect(text.count("was lost") == 1, text[-400:])
-    return "told once, found again by itself"
+    return "reported once, found again by itself"
 
 
 def silence(virtual, actuator):
@@ -207,7 +207,7 @@ def silence(virtual, actuator):
     found, _ = stop(virtual)
     expect([row["cause"] for row in found] == ["good", "bad", "bad"], str(found))
     expect(actuator.pulsed()[before:] == [3], f"pulses: {actuator.pulsed()[before:]}")
-    return "told, the part that may have passed named, found again by itself"
+    return "reported, the part that may have passed named, found again by itself"
 
 
 def clock_steps(virtual, actuator):

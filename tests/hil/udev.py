@@ -22,7 +22,7 @@ EXAMPLES = (
 )
 OWNED = {"/dev/video0": "video", "/dev/ttyUSB0": "dialout", "/dev/watchdog": "aecsad"}
 LATENCY = "cat /sys/bus/usb-serial/devices/ttyUSB0/latency_timer"
-# The service's user, with the groups that its unit tells to add.
+# The service's user, with the groups that its unit adds.
 USER = "su -s /bin/sh aecsad -c"
 
 
@@ -32,8 +32,8 @@ def udev(virtual, actuator):
         owned[f"/dev/{gpio.plug_in(virtual)}"] = "gpio"
     gate = plug_in(virtual, actuator)
     try:
-        expect(virtual.run(LATENCY) != "1", "the adapter is quick without a rule: nothing is proven")
-        obey(virtual)
+        expect(virtual.run(LATENCY) != "1", "the adapter has the short latency without a rule: nothing is proven")
+        apply_rules(virtual)
         expect(virtual.run(LATENCY) == "1", "an adapter that was there before is slow")
         for device, group in owned.items():
             owner = virtual.run(f"stat -c '%G %a' {device}")
@@ -58,14 +58,14 @@ def pull_out(virtual, gate):
     virtual.until("the adapter's end", lambda: "ttyUSB0" not in virtual.run("ls /dev"))
 
 
-def obey(virtual):
-    """Starts udev, which tells of each rule that it can't follow: of one that is wrong on purpose, and of no other."""
+def apply_rules(virtual):
+    """Starts udev, which reports each rule that it can't follow: of one that is wrong on purpose, and of no other."""
     folder = pathlib.Path(RULES).parent
     virtual.run(f"mkdir -p {folder} /run; {EXAMPLES} >{RULES}; echo 'KIND==1' >{folder}/wrong.rules")
     virtual.run("ln -sf /bin/udevadm /bin/systemd-udevd; systemd-udevd 2>/tmp/udev.txt &")
     virtual.run("sleep 1; udevadm control --ping; udevadm trigger --action=add; udevadm settle")
-    told = virtual.run(f"grep {folder} /tmp/udev.txt").splitlines()
-    expect(told and all("/wrong.rules" in line for line in told), f"udev complains: {told}")
+    reported = virtual.run(f"grep {folder} /tmp/udev.txt").splitlines()
+    expect(reported and all("/wrong.rules" in line for line in reported), f"udev complains: {reported}")
 
 
 def replug(virtual, actuator):

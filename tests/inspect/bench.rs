@@ -1,4 +1,4 @@
-//! What `bench` tells; never how fast it must be.
+//! What `bench` reports; never how fast it must be.
 
 use aecsad_program::ExitCode;
 

@@ -15,7 +15,7 @@ mod verify;
 /// Not a test of its own: makes the bundle that `tests/hil` takes into its virtual machine, to which white pictures of the
 /// camera there are good.
 #[test]
-#[ignore = "asked for by tests/hil/run.sh"]
+#[ignore = "run by tests/hil/run.sh"]
 fn a_bundle_for_the_virtual_machine() {
     let Some(path) = std::env::var_os("AECSAD_HIL_BUNDLE") else {
         return;

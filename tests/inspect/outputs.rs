@@ -1,4 +1,4 @@
-//! Where outputs go: devices, pipes, links, readers that have gone, full disks, and images under any name.
+//! Where outputs go: devices, pipes, links, readers that have closed, full disks, and images under any name.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -124,8 +124,13 @@ fn a_reader_that_has_exited_is_no_failure_and_a_full_disk_is_one() {
         };
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let gone = run(writer.try_clone().unwrap().into(), Stdio::piped());
-        assert_eq!(gone.status.code(), Some(0), "{named:?} {}", stderr(&gone));
+        let closed = run(writer.try_clone().unwrap().into(), Stdio::piped());
+        assert_eq!(
+            closed.status.code(),
+            Some(0),
+            "{named:?} {}",
+            stderr(&closed)
+        );
         let unheard = run(Stdio::piped(), writer.into());
         assert_eq!(unheard.status.code(), Some(0), "{named:?}");
         let full = || File::options().write(true).open("/dev/full").unwrap();

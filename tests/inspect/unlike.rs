@@ -1,4 +1,4 @@
-//! Images that are hardly those of the bundle's product: what is said of them, and which are not judged at all.
+//! Images that are most likely not of the bundle's product: which warnings they cause, and which are not judged at all.
 
 use aecsad_inspect::optics::{Encoding, TrainingImages};
 use aecsad_program::ExitCode;
@@ -13,12 +13,12 @@ fn trained_on(width: u32, height: u32) -> Option<TrainingImages> {
 fn another_shape_and_another_product_are_named_at_the_end() {
     let mut fixture = Fixture::new();
     fixture.manifest().input.trained_on = trained_on(640, 480);
-    let strange = image::RgbImage::from_fn(200, 200, |x, y| {
+    let unlike = image::RgbImage::from_fn(200, 200, |x, y| {
         image::Rgb([(x * y % 256) as u8, (x * 3) as u8, 255 - y as u8])
     });
     std::fs::create_dir(fixture.at("parts")).unwrap();
     for part in 0..6 {
-        strange
+        unlike
             .save(fixture.at(&format!("parts/{part}.png")))
             .unwrap();
     }

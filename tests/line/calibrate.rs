@@ -73,7 +73,7 @@ fn a_bad_part_is_named_and_sets_no_threshold() {
     let border = sheet.get_pixel(1, 1);
     assert!(
         border[0] > 2 * border[1],
-        "the strangest part has a red frame: {border:?}"
+        "the part with the highest score has a red frame: {border:?}"
     );
 
     let (code, stderr, stdout) = calibrate(&line, &["--keep-outliers"]);

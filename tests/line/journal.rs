@@ -1,4 +1,4 @@
-//! What became of each part, asked for afterwards.
+//! What became of each part, read from the journal afterwards.
 
 use std::process::{Command, Output};
 

@@ -24,7 +24,7 @@ mod wire;
 
 const AECSAD: &str = env!("CARGO_BIN_EXE_aecsad");
 
-/// A judge that needs no bundle: bright parts are bad, and strange where they are bright. It never gets over a [`STALLING`]
+/// A judge that needs no bundle: bright parts are bad, and anomalous where they are bright. It never gets over a [`STALLING`]
 /// part.
 #[derive(Default)]
 struct Brightness {
@@ -336,7 +336,7 @@ fn a_station_that_was_held_up_does_not_blame_its_actuator() {
     until("part 7", || {
         std::fs::read_to_string(&csv).is_ok_and(|rows| rows.lines().count() >= 8)
     });
-    // The pulse for part 8 comes, and is reported, while nobody here listens; no heartbeat is sent for far too long.
+    // The pulse for part 8 comes, and is reported, while nothing here listens; no heartbeat is sent for far too long.
     send(Signal::SIGSTOP, &station);
     std::thread::sleep(Duration::from_secs(4));
     send(Signal::SIGCONT, &station);

@@ -1,4 +1,4 @@
-//! A station that nobody watches: what it asks of the system, what it tells the service manager, and when it stops by itself.
+//! A station that no one watches: what it requires of the system, what it reports to the service manager, and when it stops by itself.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
@@ -84,7 +84,7 @@ fn too_many_rejects_in_a_row_stop_the_station_with_its_sentence() {
     assert!(pulsed.starts_with(&[3, 4]), "{pulsed:?}");
 }
 
-/// What the station tells its service manager.
+/// What the station reports to its service manager.
 fn reported(socket: &UnixDatagram) -> Vec<String> {
     let mut messages = Vec::new();
     let mut bytes = [0; 1024];
@@ -116,11 +116,14 @@ fn the_service_manager_s_watchdog_is_petted_until_the_engine_stalls() {
     let mut since_petted = Instant::now();
     while since_petted.elapsed() < Duration::from_secs(4) {
         assert!(Instant::now() < give_up, "it is petted for ever: {all:?}");
-        let news = reported(&socket);
-        if news.iter().any(|message| message.contains("WATCHDOG=1")) {
+        let messages = reported(&socket);
+        if messages
+            .iter()
+            .any(|message| message.contains("WATCHDOG=1"))
+        {
             since_petted = Instant::now();
         }
-        all.extend(news);
+        all.extend(messages);
         std::thread::sleep(Duration::from_millis(100));
     }
     let _ = station.kill();
@@ -214,7 +217,7 @@ fn a_watchdog_or_an_address_that_can_t_be_had_is_said_before_the_line_starts() {
 
 #[test]
 fn a_station_that_did_not_ask_for_metrics_runs_without_them_where_the_usual_port_is_taken() {
-    // Whoever holds it, this test or another program: it is taken.
+    // It is taken by this test or by another program.
     let _held = std::net::TcpListener::bind("127.0.0.1:9464");
     let line = Line::new(2);
     line.change(OFF, "");

@@ -26,7 +26,7 @@ struct Manners {
     late_ms: u64,
     /// Comes before each answer.
     stray: &'static [u8],
-    /// The unit's number, if it is not the one that is asked.
+    /// The unit's number, if it is not the requested one.
     number: Option<u8>,
     exception: Option<u8>,
     damaged: bool,
@@ -326,9 +326,9 @@ fn a_framed_link_that_echoes_or_babbles_is_named() {
             ..THERE
         };
         let _actuator = manners.play(&line, |manners, bytes, _| {
-            let asked = !bytes.is_empty();
+            let requested = !bytes.is_empty();
             bytes.clear();
-            asked.then(|| manners.garbage.to_vec())
+            requested.then(|| manners.garbage.to_vec())
         });
         let found = checked(&line);
         assert!(

@@ -107,7 +107,7 @@ impl Dial for SharedCable {
             plug: cable.plug,
             shared: self.clone(),
             decoder: FrameDecoder::new(),
-            heard: VecDeque::new(),
+            received: VecDeque::new(),
         }))
     }
 }
@@ -116,7 +116,7 @@ struct SimulatedWire {
     shared: SharedCable,
     plug: u32,
     decoder: FrameDecoder,
-    heard: VecDeque<ReceivedMessage>,
+    received: VecDeque<ReceivedMessage>,
 }
 
 impl Wire for SimulatedWire {
@@ -140,11 +140,11 @@ impl Wire for SimulatedWire {
                 if let Some(Ok(Envelope { message, .. })) =
                     self.decoder.push::<Envelope<FromActuator>>(byte)
                 {
-                    self.heard.push_back(ReceivedMessage { at, message });
+                    self.received.push_back(ReceivedMessage { at, message });
                 }
             }
         }
-        Ok(self.heard.pop_front())
+        Ok(self.received.pop_front())
     }
 
     fn receive_within(&mut self, _wait: Duration) -> io::Result<Option<ReceivedMessage>> {

@@ -58,7 +58,7 @@ pub struct Outcome {
     pub passed_silently: Vec<u32>,
 }
 
-/// What is known of a part by whoever stands beside the line.
+/// What an observer beside the line knows of a part.
 struct Watched {
     id: u32,
     /// Where the belt must be for it to be at the gate, mm.
@@ -196,7 +196,7 @@ impl World {
         let mut entered = 0;
         let mut gate_busy_until = 0;
         let mut wake_us = 0;
-        let mut news = Vec::new();
+        let mut events = Vec::new();
         while entered < parts || !self.watched.is_empty() {
             self.now_us += STEP_US;
             let before = self.belt.place;
@@ -213,23 +213,30 @@ impl World {
             }
             let spoke = self.play_link_and_actuator();
             self.hit(before);
-            // The gate's thread: woken by whoever has news for it, sometimes late.
+            // The gate's thread: woken when there is an event for it, sometimes late.
             let reported = self
                 .due
                 .peek()
                 .is_some_and(|due| due.at_us.0 <= self.now_us);
             if self.now_us >= gate_busy_until && (reported || spoke || self.now_us >= wake_us) {
                 let now = self.at(self.now_us);
-                let mut tell = |event| news.push(event);
+                let mut report = |event| events.push(event);
                 while self
                     .due
                     .peek()
                     .is_some_and(|due| due.at_us.0 <= self.now_us)
                 {
                     let Some(due) = self.due.pop() else { break };
-                    deliver(&mut keeper, due, self.start, now, &mut self.rng, &mut tell);
+                    deliver(
+                        &mut keeper,
+                        due,
+                        self.start,
+                        now,
+                        &mut self.rng,
+                        &mut report,
+                    );
                 }
-                keeper.turn(now, &mut tell);
+                keeper.turn(now, &mut report);
                 let wake = keeper.wake_at(now).saturating_duration_since(self.start);
                 wake_us = (wake.as_micros() as u64).clamp(self.now_us + 1, self.now_us + 50_000);
                 gate_busy_until = self.now_us
@@ -238,7 +245,7 @@ impl World {
                         1..40 => self.rng.u64(5_000..40_000),
                         _ => 0,
                     };
-                for event in news.drain(..) {
+                for event in events.drain(..) {
                     self.note(event);
                 }
             }
@@ -249,7 +256,7 @@ impl World {
         self.outcome
     }
 
-    /// A part is in front of the camera: its place and its moment are exact.
+    /// A part is in front of the camera: its place and its time are exact.
     fn capture(&mut self, id: u32, place: f64, before: f64) {
         let share = (place - before) / (self.belt.place - before).max(1e-9);
         let captured_us = self.now_us - STEP_US + (share.clamp(0.0, 1.0) * STEP_US as f64) as u64;
@@ -297,7 +304,7 @@ impl World {
         } else if !cable.plugged && self.rng.u16(..4_000) == 0 {
             cable.plugged = true;
         } else if dice == 1 {
-            // Its power fails for a moment: output off, schedule, clock and count gone.
+            // Its power fails briefly: output off, schedule, clock and count lost.
             self.outcome.power_losses += 1;
             self.actuator = Actuator::new();
             self.decoder = FrameDecoder::new();
@@ -411,7 +418,7 @@ impl World {
         let first = self.watched.front().map_or(0, |part| part.id);
         self.watched
             .get_mut((id - first) as usize)
-            .expect("news of a part that was settled long ago")
+            .expect("an event of a part that was settled long ago")
     }
 
     fn settle(&mut self) {

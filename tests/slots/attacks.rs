@@ -119,8 +119,8 @@ fn unsigned() {
 #[test]
 fn signed_with_an_unknown_key() {
     let station = Station::new();
-    let stranger = KeyPair::generate_unencrypted_keypair().unwrap();
-    let bytes = bundle("gear", 6, Some(&|manifest| Ok(sign(&stranger, manifest))));
+    let unknown = KeyPair::generate_unencrypted_keypair().unwrap();
+    let bytes = bundle("gear", 6, Some(&|manifest| Ok(sign(&unknown, manifest))));
     assert!(matches!(
         station.fault(&bytes),
         BundleFault::UnknownSigner { .. }

@@ -71,7 +71,7 @@ struct Station {
     folder: TempDir,
     key: KeyPair,
     config: BundleConfig,
-    news: Vec<Message>,
+    messages: Vec<Message>,
 }
 
 impl Station {
@@ -96,7 +96,7 @@ impl Station {
             folder,
             key,
             config,
-            news: Vec::new(),
+            messages: Vec::new(),
         };
         station.flash("gear", 1);
         let slots = station.slots();
@@ -129,20 +129,20 @@ impl Station {
 
     fn start(&mut self) -> (ChangingJudge, Watcher<'static>) {
         let place = self.place();
-        let news = &mut self.news;
+        let messages = &mut self.messages;
         start(&place, TRIAL, &self.config, &load, &mut |said| {
-            news.push(said)
+            messages.push(said)
         })
         .unwrap()
     }
 
     fn look(&mut self, watcher: &mut Watcher<'_>) {
-        let news = &mut self.news;
-        watcher.look(&mut |said| news.push(said));
+        let messages = &mut self.messages;
+        watcher.look(&mut |said| messages.push(said));
     }
 
     fn alarm(&self) -> &str {
-        match self.news.last() {
+        match self.messages.last() {
             Some(Message::Alarm(said)) => said,
             other => panic!("{other:?}"),
         }
@@ -180,10 +180,10 @@ fn a_flash_takes_over_between_two_parts_and_is_confirmed() {
     station.look(&mut watcher);
     assert_eq!(station.condition(2), Condition::Confirmed);
     let said = Message::Notice("version 2 of gear passed its trial".into());
-    assert_eq!(station.news.last(), Some(&said));
+    assert_eq!(station.messages.last(), Some(&said));
     station.look(&mut watcher);
     assert_eq!(judged(&mut judge), Some(2.0));
-    assert_eq!(station.news.last(), Some(&said), "nothing more to say");
+    assert_eq!(station.messages.last(), Some(&said), "nothing more to say");
 }
 
 #[test]
@@ -220,11 +220,11 @@ fn an_engine_fault_or_foreign_scores_bring_the_old_bundle_back() {
             judged(&mut judge);
         }
         station.look(&mut watcher);
-        let alarmed = station.news.iter().any(|news| match news {
+        let alarmed = station.messages.iter().any(|messages| match messages {
             Message::Alarm(said) => said.contains(why) && said.contains("version 1 comes back"),
             Message::Notice(_) => false,
         });
-        assert!(alarmed, "{:?}", station.news);
+        assert!(alarmed, "{:?}", station.messages);
         assert_eq!(judged(&mut judge), Some(1.0));
         assert!(matches!(station.condition(version), Condition::Failed(_)));
     }

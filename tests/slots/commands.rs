@@ -272,7 +272,7 @@ fn unsigned_damaged_and_missing_files_have_their_exit_codes() {
     assert!(stdout(&run).contains("signed with key"), "{}", stderr(&run));
 }
 
-/// SIGKILL at any moment of a flash, on a real file system. The page cache survives it, unlike a power cut's: what is not
+/// SIGKILL at any time of a flash, on a real file system. The page cache survives it, unlike a power cut's: what is not
 /// synced is for the simulated disk to show.
 #[test]
 fn killed_at_any_time_the_station_has_the_old_or_the_new_bundle_whole() {
@@ -332,7 +332,7 @@ fn killed_at_any_time_the_station_has_the_old_or_the_new_bundle_whole() {
 /// Not a test of its own: makes the disk over which `tests/hil` cuts the power, with version 1 at work and proven, and
 /// version 2 beside it to be flashed.
 #[test]
-#[ignore = "asked for by tests/hil/run.sh"]
+#[ignore = "run by tests/hil/run.sh"]
 fn slots_for_the_virtual_machine() {
     let Some(disk) = std::env::var_os("AECSAD_HIL_SLOTS").map(PathBuf::from) else {
         return;

@@ -216,8 +216,8 @@ fn each_change_comes_between_two_parts_and_none_is_missed() {
 #[test]
 fn the_controller_on_the_reject_link_selects_the_product() {
     let station = two_products();
-    let wish = ["--select", "another part", "--select-after", "1"];
-    let line = Running::start(&station, &wish);
+    let request = ["--select", "another part", "--select-after", "1"];
+    let line = Running::start(&station, &request);
     line.until_judged_by("another part 7");
     // It goes on asking for it each second, which changes nothing.
     line.until_said("version 7 of another part passed its trial");

@@ -15,7 +15,7 @@ use aecsad_train::engine::Cpu;
 use aecsad_train::export::onnx::Graph;
 use aecsad_train::lgst::{Jitter, LgstConfig, Teacher, TeacherFeatures, TrainedLgst};
 use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
-use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
+use aecsad_train::quantise::{Requirement, Sample, Signs, quantise};
 use aecsad_train::segmentation::SegmentationConfig;
 use burn::tensor::{Distribution, Tensor};
 use rand::SeedableRng;
@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &onnx,
             &good,
             &held_out,
-            Demand::usual(Signs::WhereNeeded),
+            Requirement::usual(Signs::WhereNeeded),
             &AtomicBool::new(false),
         )?;
         let (int8, kept) = (quantised.int8.len(), quantised.kept_float.len());

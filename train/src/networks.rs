@@ -32,7 +32,7 @@ impl Trained {
         }
     }
 
-    /// Ready to run, with only what is asked for.
+    /// Ready to run, with only what is requested.
     pub fn perception(
         &self,
         segmentation: bool,

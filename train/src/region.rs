@@ -14,7 +14,7 @@ const COLOUR_IMAGES: usize = 16;
 /// Pixels of the whole view around what is ignored that give it.
 const RIM: usize = 6;
 
-/// What is asked for.
+/// The requested region.
 #[derive(Clone, Debug, Default)]
 pub struct RegionOptions {
     /// In pixels of the training images; all of them if none.

@@ -26,11 +26,11 @@ struct Toy<B: Backend> {
     head: Conv2d<B>,
 }
 
-/// Asks for the sum of two noisy channels; can raise the flag or spoil the loss at a step of its own.
+/// Learns the sum of two noisy channels; can raise the flag or make the loss NaN at a step of its own.
 struct Sum<'a> {
     cancel: &'a AtomicBool,
     cancel_at: Option<usize>,
-    spoil_at: Option<usize>,
+    fail_at: Option<usize>,
 }
 
 impl Objective<B> for Sum<'_> {
@@ -45,7 +45,7 @@ impl Objective<B> for Sum<'_> {
         let mut input: Vec<f32> = (0..samples * 2 * 16)
             .map(|_| noise.random_range(-1.0..1.0))
             .collect();
-        if self.spoil_at == Some(shard.step) {
+        if self.fail_at == Some(shard.step) {
             input[0] = f32::NAN;
         }
         let device = Default::default();
@@ -78,7 +78,7 @@ fn train(
     folder: &Path,
     schedule: &Schedule,
     cancel_at: Option<usize>,
-    spoil_at: Option<usize>,
+    fail_at: Option<usize>,
 ) -> Result<Vec<f32>, TrainingError> {
     let cancel = AtomicBool::new(false);
     let device = Default::default();
@@ -90,7 +90,7 @@ fn train(
     let objective = Sum {
         cancel: &cancel,
         cancel_at,
-        spoil_at,
+        fail_at,
     };
     let place = Workplace {
         stage: "toy",
@@ -169,7 +169,7 @@ fn a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint() {
     };
     assert!(stopped.to_string().contains("step 12"), "{stopped}");
     assert!(checkpoint.exists());
-    // The state kept is that of step 11 and good: with the cause gone the run ends as if nothing had been.
+    // The state kept is that of step 11 and good: without the cause the run ends as if nothing had happened.
     let resumed = train(folder.path(), &often, None, None).unwrap();
     let whole = tempfile::tempdir().unwrap();
     assert_eq!(resumed, train(whole.path(), &often, None, None).unwrap());

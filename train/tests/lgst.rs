@@ -166,7 +166,7 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
         }
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         match run.join().unwrap() {
-            // On a busy machine it may have been done before it was asked to stop.
+            // On a busy machine it may have been done before the request to stop.
             Ok(()) | Err(lgst::LgstError::Training(engine::TrainingError::Interrupted { .. })) => {}
             Err(other) => panic!("{other}"),
         }

@@ -1,5 +1,5 @@
 //! The `paper` profile end to end with narrow networks on a random backbone: from a rendered product to a bundle that
-//! the runtime proves, resumed after an interruption, better than chance on logical anomalies nobody trained on.
+//! the runtime proves, resumed after an interruption, better than chance on logical anomalies it was not trained on.
 
 use std::path::Path;
 use std::process::Command;

@@ -10,7 +10,7 @@ use aecsad_inspect::bundle::{Bundle, Trust};
 use aecsad_inspect::image_files::{list_images, read_image};
 use aecsad_inspect::inspector::Inspector;
 use aecsad_inspect::optics::Optics;
-use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
+use aecsad_train::quantise::{Requirement, Sample, Signs, quantise};
 use prost::Message;
 
 const ENCODER: &str = "networks/encoder.onnx";
@@ -66,7 +66,7 @@ fn usual_encoder(float: &Bundle, category: &Path) -> Vec<u8> {
         })
         .collect();
     let onnx = float.entry(ENCODER).unwrap();
-    let demand = Demand::usual(Signs::WhereNeeded);
+    let demand = Requirement::usual(Signs::WhereNeeded);
     let never = AtomicBool::new(false);
     let int8 = quantise(ENCODER, onnx, &samples[..8], &samples[8..], demand, &never);
     int8.unwrap().onnx
@@ -98,9 +98,9 @@ fn render(folder: &Path, seed: &str) {
 #[test]
 fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
     let folder = tempfile::tempdir().unwrap();
-    let (products, strangers) = (folder.path().join("products"), folder.path().join("others"));
+    let (products, others_folder) = (folder.path().join("products"), folder.path().join("others"));
     render(&products, "3");
-    render(&strangers, "4");
+    render(&others_folder, "4");
     let category = products.join("fastener_tray");
     let [float, int8, exported] =
         ["float", "int8", "exported"].map(|name| folder.path().join(format!("{name}.aecsad")));
@@ -153,7 +153,8 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
 
     let report = std::fs::read(work.join("quantisation.json")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
-    // Hardly trained, verdicts hang by a hair: more is asked than is usual, and layers of the encoder come back to float.
+    // The networks are barely trained and verdicts lie close to the threshold: more than usual is required, and layers of
+    // the encoder come back to float.
     let demand = report["demand"]["least_sqnr_db"].as_f64().unwrap();
     assert!((25.0..=34.0).contains(&demand), "{demand}");
     let bytes = |bundle: &Bundle, network: &str| bundle.entry(network).unwrap().len();
@@ -231,7 +232,7 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
         "{against}"
     );
 
-    let others = strangers.join("fastener_tray");
+    let others = others_folder.join("fastener_tray");
     let out = folder.path().join("refused.aecsad");
     let (sentence, code) = refusal(&[
         "export",

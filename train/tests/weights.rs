@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 /// What a server does with one request.
 #[derive(Clone, Copy)]
 enum Manner {
-    /// Sends the file, from where it was asked.
+    /// Sends the file, from the requested offset.
     Serves,
-    /// Sends the whole file whatever was asked.
+    /// Sends the whole file whatever range was requested.
     KnowsNoRanges,
     /// Promises all and hangs up after so many bytes.
     BreaksOffAfter(usize),
@@ -29,7 +29,7 @@ enum Manner {
 fn server(content: Vec<u8>, manners: Vec<Manner>) -> (String, mpsc::Receiver<Option<usize>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/weights.pth", listener.local_addr().unwrap());
-    let (asked, ranges) = mpsc::channel();
+    let (requested, ranges) = mpsc::channel();
     std::thread::spawn(move || {
         for manner in manners {
             let (mut stream, _) = listener.accept().unwrap();
@@ -43,7 +43,7 @@ fn server(content: Vec<u8>, manners: Vec<Manner>) -> (String, mpsc::Receiver<Opt
                     break;
                 }
             }
-            asked.send(from).unwrap();
+            requested.send(from).unwrap();
             let (status, start, length) = match manner {
                 Manner::Serves if from.is_some_and(|from| from >= content.len()) => {
                     ("416 Range Not Satisfiable", content.len(), 0)
@@ -90,9 +90,9 @@ fn download(url: &str, folder: &Path, content: &[u8]) -> Download {
 }
 
 /// Bytes there and, if it is known, bytes in all, as often as they were reported.
-type Told = Vec<(u64, Option<u64>)>;
+type Reported = Vec<(u64, Option<u64>)>;
 
-fn run(download: &Download) -> (Result<(), WeightsError>, Told) {
+fn run(download: &Download) -> (Result<(), WeightsError>, Reported) {
     let mut reported = Vec::new();
     let result = fetch(download, &AtomicBool::new(false), &mut |done, total| {
         reported.push((done, total))
@@ -110,7 +110,7 @@ fn a_file_is_fetched_checked_and_not_fetched_again() {
     assert_eq!(std::fs::read(&download.target).unwrap(), content());
     assert_eq!(reported.last().unwrap(), &(300_000, Some(300_000)));
     assert_eq!(ranges.recv().unwrap(), None);
-    // The server is gone by now.
+    // The server has ended by now.
     run(&download).0.unwrap();
 }
 

@@ -93,10 +93,10 @@ impl Lowering<'_> {
         let [depth, _] = self.matrix(queries)?;
         let [key_depth, cells] = self.matrix(keys)?;
         let (queries, keys, values) = (self.flat(queries), self.flat(keys), self.flat(values));
-        let [asked, rows, columns] = self.map(queries)?;
+        let [query_depth, rows, columns] = self.map(queries)?;
         let of_keys = self.map(keys)?;
         let of_values = self.map(values)?;
-        let fits = [asked, key_depth, of_keys[0]] == [depth; 3]
+        let fits = [query_depth, key_depth, of_keys[0]] == [depth; 3]
             && of_values[0] == channels
             && [of_keys, of_values].map(|map| map[1] * map[2]) == [cells; 2];
         let (queries, first) = match self.first_row(queries) {

@@ -41,7 +41,7 @@ fn every_unit_is_done_once() {
 fn all_of_a_team_work() {
     let _team = Team::start(3, || ()).unwrap();
     let met = std::sync::Barrier::new(3);
-    // Nobody goes on before three are at it.
+    // No thread goes on before three have arrived.
     each(3, usize::MAX, |_| {
         met.wait();
     });

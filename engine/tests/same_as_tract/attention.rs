@@ -111,18 +111,18 @@ impl Sketch<'_> {
         let mut parts: Vec<Map> = Vec::new();
         for from in (0..height).step_by(at_once) {
             let to = height.min(from + at_once);
-            let asked = match (at_once == height, is_part_of_width) {
+            let query = match (at_once == height, is_part_of_width) {
                 (true, true) => self.slice(&queries, 3, 1..width),
                 (true, false) => queries.clone(),
                 (false, _) => self.slice(&queries, 2, from..to),
             };
-            let shape = [channels, asked.1[1], asked.1[2]];
-            let asked = self.flat(&asked);
+            let shape = [channels, query.1[1], query.1[2]];
+            let query = self.flat(&query);
             let keys = match flaw {
                 Some(Flaw::OtherKeys) if from > 0 => &other_keys,
                 _ => &keys,
             };
-            let mut affinity = self.node("Gemm", &[&asked, keys], vec![int("transA", 1)]);
+            let mut affinity = self.node("Gemm", &[&query, keys], vec![int("transA", 1)]);
             if flaw == Some(Flaw::Scaled) {
                 let scale = self.constant(&[], vec![0.3]);
                 affinity = self.node("Mul", &[&affinity, &scale], vec![]);

@@ -36,12 +36,12 @@ pub trait BranchModel: Any + Debug + Send + Sync {
     /// The raw score of a part; an anomalous part has a larger one. The model's buffers are used again for each part.
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32;
 
-    /// How strange each place of the latest part is. None for a branch that looks at the part as a whole.
+    /// The anomaly map of the latest part. None for a branch that looks at the part as a whole.
     fn map(&self) -> Option<AnomalyMap<'_>> {
         None
     }
 
-    /// Adds to `heat` (`[64, 64]`, row by row) what is strange in the latest part and no [`map`](Self::map) shows. `percept`
+    /// Adds to `heat` (`[64, 64]`, row by row) the anomalies of the latest part that no [`map`](Self::map) shows. `percept`
     /// is the latest part's.
     fn mark(&mut self, _percept: &Percept, _heat: &mut [f32]) {}
 

@@ -1,5 +1,5 @@
 //! Kinds of patches that good images show, wherever they lie: a Gaussian for each of some hundred kinds, and how unlikely a
-//! patch is of the likeliest. Where parts lie freely there is no position to be bound to, and what may vary in a patch is
+//! patch is of the likeliest. Where parts lie loose there is no position to be bound to, and what may vary in a patch is
 //! different on a thread, an edge and a plain surface: a plain distance to the nearest good patch
 //! (PatchCore, CVPR 2022) is ruled by the patches that vary most, and damage drowns among them.
 
@@ -96,7 +96,7 @@ impl PatchMixture {
         let mut products = scratch.products.slice_mut(s![..vectors.nrows(), ..]);
         ndarray::linalg::general_mat_mul(-2.0, &vectors, &means, 0.0, &mut products);
         let cells = products.rows().into_iter().zip(vectors.rows());
-        for (strangeness, (products, vector)) in map.iter_mut().zip(cells) {
+        for (distance, (products, vector)) in map.iter_mut().zip(cells) {
             let distances = products.iter().zip(&self.squared).map(|(p, s)| p + s);
             let mut least = f32::INFINITY;
             for kind in nearest(distances).into_iter().flatten() {
@@ -111,7 +111,7 @@ impl PatchMixture {
                     .squared_length(kind, &scratch.centred, enough);
                 least = least.min(distance + rarity);
             }
-            *strangeness = least.max(0.0).sqrt();
+            *distance = least.max(0.0).sqrt();
         }
     }
 }
@@ -294,7 +294,7 @@ mod tests {
         PatchMixture::new(means, whitening, Array1::from(rarity.to_vec())).unwrap()
     }
 
-    fn strangeness(mixture: &PatchMixture, x: f32, y: f32) -> f32 {
+    fn distance(mixture: &PatchMixture, x: f32, y: f32) -> f32 {
         // More than are compared at once, and not a multiple of that.
         let cells = 2 * CELLS_AT_ONCE + 100;
         let vectors = Array2::from_shape_fn((cells, 2), |(_, axis)| [x, y][axis]);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_is_as_strange_as_its_kind_says() {
+    fn a_patch_is_as_anomalous_as_its_kind_says() {
         let mixture = mixture([0.0; 2]);
         for ((x, y), wanted) in [
             ((0.0, 0.0), 0.0),
@@ -313,7 +313,7 @@ mod tests {
             ((14.0, 0.0), 2.0),
             ((5.5, 0.0), 2.25),
         ] {
-            let found = strangeness(&mixture, x, y);
+            let found = distance(&mixture, x, y);
             assert!((found - wanted).abs() < 1e-5, "{x} {y}: {found}");
         }
     }
@@ -321,8 +321,8 @@ mod tests {
     #[test]
     fn a_rare_kind_excuses_less_and_the_commonest_is_the_measure() {
         let mixture = mixture([-7.0, 2.0]);
-        assert_eq!(strangeness(&mixture, 0.0, 0.0), 0.0);
-        assert_eq!(strangeness(&mixture, 10.0, 0.0), 3.0);
+        assert_eq!(distance(&mixture, 0.0, 0.0), 0.0);
+        assert_eq!(distance(&mixture, 10.0, 0.0), 3.0);
     }
 
     #[test]

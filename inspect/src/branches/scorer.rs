@@ -65,7 +65,7 @@ impl Scorer {
         self.aligner.pose()
     }
 
-    /// What is strange where, in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up, and the
+    /// The anomaly map of the part in the frame's coordinates: the sum of the maps, each from 0 (as on good parts) up, and the
     /// pieces that are wrong. `percept` is the latest part's.
     pub fn heat(&mut self, percept: &Percept) -> &mut HeatMap {
         self.heat.clear();

@@ -43,10 +43,10 @@ impl Decision {
     fn far_off(&self) -> f32 {
         let good = self.calibration.scores();
         let middle = good.get(good.len() / 2).copied().unwrap_or(self.threshold);
-        let strangest = good
+        let highest = good
             .last()
             .map_or(self.threshold, |s| s.max(self.threshold));
-        middle + FAR_OFF * (strangest - middle)
+        middle + FAR_OFF * (highest - middle)
     }
 
     /// Fuses the raw scores: the weighted sum of the branches' z. If a branch's score is missing or not finite, the fused

@@ -73,7 +73,7 @@ impl TrainingImages {
         (!self.match_shape((width, height))).then(|| {
             format!(
                 "the part is seen in {width}×{height} pixels, the training images had {w}×{h}: another shape is squeezed \
-                 otherwise, and good parts look strange; choose a region of that shape, or train on images of this one"
+                 otherwise, and good parts look anomalous; choose a region of that shape, or train on images of this one"
             )
         })
     }
@@ -81,7 +81,7 @@ impl TrainingImages {
     /// The sentence for JPEG frames where training saw none, none otherwise.
     pub fn unseen_jpeg(&self) -> Option<&'static str> {
         (self.encoding == Encoding::Lossless && !self.seen_as_jpeg).then_some(
-            "the frames are JPEG, the training images were lossless: coding noise can make good parts look strange; \
+            "the frames are JPEG, the training images were lossless: coding noise can make good parts look anomalous; \
              calibrate on frames from here, or train with `--as-jpeg` or on JPEG images",
         )
     }

@@ -1,4 +1,4 @@
-//! Bundles as they reach a station: whole, damaged, signed by a stranger, or packed to do harm.
+//! Bundles as they reach a station: whole, damaged, signed with an unknown key, or packed to do harm.
 
 mod archive;
 mod manifest;

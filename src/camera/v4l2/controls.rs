@@ -24,7 +24,7 @@ pub fn set(
     }
     let there = list(device);
     let mut granted = Vec::new();
-    for (name, asked) in &settings.controls {
+    for (name, requested) in &settings.controls {
         let Some((_, id)) = there.iter().find(|(known, _)| known == name) else {
             return Err(CameraError::NoControl {
                 device: settings.name(),
@@ -35,10 +35,10 @@ pub fn set(
         let refused = |answer: String| CameraError::ControlRefused {
             device: settings.name(),
             control: name.clone(),
-            asked: *asked,
+            requested: *requested,
             answer,
         };
-        let value = Value::Integer(*asked);
+        let value = Value::Integer(*requested);
         device
             .set_control(Control { id: *id, value })
             .map_err(|e| refused(e.to_string()))?;
@@ -51,7 +51,7 @@ pub fn set(
             Value::Boolean(got) => i64::from(got),
             _ => return Err(refused("it is no number".into())),
         };
-        if got != *asked {
+        if got != *requested {
             return Err(refused(format!("it is {got} afterwards")));
         }
         granted.push((name.clone(), got));

@@ -162,10 +162,10 @@ impl Drop for V4l2Device {
 fn set_format(device: &v4l::Device, settings: &V4l2Settings) -> Result<BufferLayout, CameraError> {
     let name = settings.name();
     let fourcc = FourCC::new(&settings.format.fourcc());
-    let asked: v4l2_pix_format = Format::new(settings.width, settings.height, fourcc).into();
+    let requested: v4l2_pix_format = Format::new(settings.width, settings.height, fourcc).into();
     let mut format = v4l2_format {
         type_: Type::VideoCapture as u32,
-        fmt: v4l2_format__bindgen_ty_1 { pix: asked },
+        fmt: v4l2_format__bindgen_ty_1 { pix: requested },
     };
     // SAFETY: the request takes exactly this structure, which outlives the call.
     unsafe {
@@ -185,7 +185,7 @@ fn set_format(device: &v4l::Device, settings: &V4l2Settings) -> Result<BufferLay
     if !agreed {
         return Err(CameraError::NotGranted {
             device: name,
-            asked: describe(settings.width, settings.height, fourcc),
+            requested: describe(settings.width, settings.height, fourcc),
             granted: describe(granted.width, granted.height, code),
         });
     }
@@ -224,20 +224,20 @@ fn encoding(granted: &v4l2_pix_format) -> YuvEncoding {
 
 fn set_rate(device: &v4l::Device, settings: &V4l2Settings) -> Result<Option<f64>, CameraError> {
     let rate = |interval: Fraction| f64::from(interval.denominator) / f64::from(interval.numerator);
-    let Some(asked) = settings.frame_rate else {
+    let Some(requested) = settings.frame_rate else {
         let granted = device.params().ok().map(|p| rate(p.interval));
         return Ok(granted.filter(|rate| rate.is_finite()));
     };
-    let interval = Fraction::new(1_000, (asked * 1_000.0).round() as u32);
+    let interval = Fraction::new(1_000, (requested * 1_000.0).round() as u32);
     let granted = device
         .set_params(&Parameters::new(interval))
         .map(|p| rate(p.interval))
         .map_err(|error| explain(settings.name(), "take a frame rate", &error))?;
     // Drivers round frame intervals to their own clock, so 2 % are tolerated.
-    if (granted / asked - 1.0).abs() > 0.02 {
+    if (granted / requested - 1.0).abs() > 0.02 {
         return Err(CameraError::NotGranted {
             device: settings.name(),
-            asked: format!("{asked} frames/s"),
+            requested: format!("{requested} frames/s"),
             granted: format!("{granted:.3} frames/s"),
         });
     }

@@ -90,7 +90,7 @@ fn run(seed: u64, policies: Policies, stall: Duration) -> Outcome {
                 fire: FirePoint::At(fire_at),
             } = fate.action
             {
-                assert!(fire_at >= now, "a pulse was asked for in the past");
+                assert!(fire_at >= now, "a pulse was requested in the past");
             }
             assert!(
                 fates.insert(fate.part.id, fate).is_none(),

@@ -375,7 +375,7 @@ fn an_actuator_without_a_request_is_not_silent() {
     wire.answer(start, later);
     assert!(matches!(rejector.poll(later), Some(RejectEvent::Up)));
 
-    // As long as this program may be held up: the next heartbeat asks first.
+    // This program was held up for so long: the next heartbeat checks the link first.
     let (wire, mut rejector) = played(start);
     assert!(rejector.poll(start + 2 * MS).is_none());
     wire.answer(start, start + 2 * MS);

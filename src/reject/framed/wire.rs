@@ -52,8 +52,8 @@ pub trait Wire: Send {
 pub struct Noise {
     /// The station's own messages come back.
     pub echoes: bool,
-    /// Bytes that are no message at all.
-    pub strange: bool,
+    /// Bytes arrived that are no messages of the link.
+    pub foreign: bool,
 }
 
 /// Opens a connection, again after each loss.
@@ -89,7 +89,7 @@ impl Noise {
             keys: "`kind` and `baud`",
         };
         match self {
-            Noise { strange: true, .. } => RejectError::NoAnswer {
+            Noise { foreign: true, .. } => RejectError::NoAnswer {
                 peer,
                 what: "the bytes that arrive are no messages of the reject link".into(),
             },
@@ -155,7 +155,7 @@ impl Wire for SerialWire {
         let reader = self.reader.as_ref();
         reader.map_or(Noise::default(), |reader| Noise {
             echoes: reader.state.echoes.load(Ordering::Relaxed),
-            strange: reader.state.strange.load(Ordering::Relaxed),
+            foreign: reader.state.foreign.load(Ordering::Relaxed),
         })
     }
 }
@@ -165,7 +165,7 @@ struct ReaderState {
     start: Instant,
     after_us: AtomicU64,
     echoes: AtomicBool,
-    strange: AtomicBool,
+    foreign: AtomicBool,
 }
 
 impl ReaderState {
@@ -197,7 +197,7 @@ impl Reader {
             start: Instant::now(),
             after_us: AtomicU64::new(0),
             echoes: AtomicBool::new(false),
-            strange: AtomicBool::new(false),
+            foreign: AtomicBool::new(false),
         });
         let (stopped, notes) = (Arc::clone(&stop), Arc::clone(&state));
         let owner = thread::current();
@@ -253,7 +253,7 @@ fn read_messages(
                             state.echoes.store(true, Ordering::Relaxed);
                         }
                         Some(Err(error)) => {
-                            state.strange.store(true, Ordering::Relaxed);
+                            state.foreign.store(true, Ordering::Relaxed);
                             log::debug!("{error}");
                         }
                         Some(Ok(Envelope { message, .. })) => {
@@ -266,7 +266,7 @@ fn read_messages(
             Err(error) if is_passing(&error) => {
                 // No message pauses for so long.
                 if unfinished {
-                    state.strange.store(true, Ordering::Relaxed);
+                    state.foreign.store(true, Ordering::Relaxed);
                 }
             }
             Err(error) => {

@@ -29,7 +29,7 @@ impl PlayedBoard {
             Arc::new(Mutex::new(Vec::new())),
             Arc::new(AtomicBool::new(false)),
         );
-        let (tells, stopped) = (Arc::clone(&received), Arc::clone(&stop));
+        let (writes, stopped) = (Arc::clone(&received), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             let mut state = 0;
             let mut bytes = [0; 64];
@@ -38,7 +38,7 @@ impl PlayedBoard {
                 let Ok(length) = port.read(&mut bytes) else {
                     continue;
                 };
-                tells.lock().unwrap().extend(&bytes[..length]);
+                writes.lock().unwrap().extend(&bytes[..length]);
                 // KMTronic's three bytes; one write of the station's arrives as one read here.
                 for command in bytes[..length].chunks_exact(3) {
                     match command {
@@ -124,7 +124,7 @@ fn an_lcus_board_is_off_at_start_and_end_and_on_for_each_pulse() {
         })
         .collect();
     assert_eq!((states.first(), states.last()), (Some(&0), Some(&0)));
-    // Each pulse is one time on, followed by off; in between the board is only asked to stay off.
+    // Each pulse is one time on, followed by off; in between the board only receives commands to stay off.
     let rises = states.windows(2).filter(|pair| pair == &[0, 1]).count();
     let falls = states.windows(2).filter(|pair| pair == &[1, 0]).count();
     assert_eq!((rises, falls), (3, 3), "{states:?}");

@@ -70,7 +70,7 @@ impl<'p> Checker<'p> {
         let monitor = match file.monitor.listen {
             None => Some(MonitorConfig::unasked()),
             Some(listen) if listen == "off" => None,
-            Some(listen) => Some(MonitorConfig::asked(listen.parse().map_err(|_| {
+            Some(listen) => Some(MonitorConfig::requested(listen.parse().map_err(|_| {
                 self.contradiction(format!(
                     "`monitor.listen` is \"{listen}\": give an address and a port, like \"127.0.0.1:9464\", or \"off\""
                 ))

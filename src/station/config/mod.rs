@@ -156,21 +156,21 @@ pub struct MonitorConfig {
     pub address: SocketAddr,
     /// Whether the station file names the address. The default address may be in use, and the line goes on without
     /// metrics.
-    pub asked: bool,
+    pub requested: bool,
 }
 
 impl MonitorConfig {
-    fn asked(address: SocketAddr) -> Self {
+    fn requested(address: SocketAddr) -> Self {
         MonitorConfig {
             address,
-            asked: true,
+            requested: true,
         }
     }
 
     fn unasked() -> Self {
         MonitorConfig {
             address: SocketAddr::from(([127, 0, 0, 1], 9464)),
-            asked: false,
+            requested: false,
         }
     }
 }

@@ -7,7 +7,7 @@ use aecsad_inspect::network::{Input, Network};
 use aecsad_train::fit::{coarse_and_fine, image_and_features};
 use aecsad_train::images::Image;
 use aecsad_train::networks::Trained;
-use aecsad_train::quantise::{Demand, Sample, Signs, quantise};
+use aecsad_train::quantise::{Requirement, Sample, Signs, quantise};
 
 use super::product::MeasuredProduct;
 
@@ -47,7 +47,7 @@ pub fn in_turns(
             onnx,
             &good,
             &held_out,
-            Demand::usual(Signs::WhereNeeded),
+            Requirement::usual(Signs::WhereNeeded),
             &AtomicBool::new(false),
         )?;
         networks.push(Network::load("float", onnx)?);

@@ -81,7 +81,7 @@ pub fn measure(way: Way, statistics: Statistics, parts: &Parts<'_>) -> Option<Ca
 /// What a planted anomaly counts as having scored, on a good part that scored `source`.
 fn counted(branch: Branch, kind: Kind, score: f32, source: f32, editing: f32) -> f32 {
     match (branch, kind) {
-        // A wrong arrangement is made of ordinary patches wherever they lie: what this branch sees of a planted one is the
+        // A logical anomaly is made of ordinary patches wherever they lie: what this branch sees of a planted one is the
         // seam, so it counts as having seen the good part.
         (Branch::Patch | Branch::FinePatch, Kind::Logical) => source,
         // Where seams show less than they mostly do, the part is still no better than it was.

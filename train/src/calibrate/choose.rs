@@ -26,7 +26,7 @@ pub struct Chosen {
     pub candidate: usize,
     /// 1 is the largest.
     pub weight: f32,
-    /// What the others reach without it, weighted anew; None for the only one, and until [`ablate`] asks.
+    /// What the others reach without it, weighted anew; None for the only one, and until [`ablate`] has run.
     pub without: Option<Reached>,
 }
 
@@ -49,7 +49,7 @@ pub struct Reached {
 }
 
 /// The weights at which the sum ranks anomalies best, without the branches whose say is too small. Where none sees anything the
-/// one with the best AUROC speaks alone. `bad` are the indices of the known bad parts that are shown to it.
+/// one with the best AUROC is active alone. `bad` are the indices of the known bad parts that are shown to it.
 pub fn choose(candidates: &[Candidate], bad: &[usize]) -> Vec<Chosen> {
     let best = best_of_each(candidates, bad);
     let mut members = best.clone();

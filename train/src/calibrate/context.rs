@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// Two variants, each part all 0 or all 1 with a little noise: a part that is half of each is the strange one.
+    /// Two variants, each part all 0 or all 1 with a little noise: a part that is half of each is the anomalous one.
     #[test]
     fn a_part_of_two_variants_cannot_be_rebuilt() {
         let cells = GRID * GRID;
@@ -122,7 +122,7 @@ mod tests {
         let mixed = Array2::from_shape_fn((cells, 1), |(c, _)| {
             noise(7, c) + (c > cells / 2) as u8 as f32
         });
-        let (ordinary, strange) = (worst(&part(40, 1.0)), worst(&mixed));
-        assert!(strange > 2.0 * ordinary, "{strange} against {ordinary}");
+        let (ordinary, anomalous) = (worst(&part(40, 1.0)), worst(&mixed));
+        assert!(anomalous > 2.0 * ordinary, "{anomalous} against {ordinary}");
     }
 }

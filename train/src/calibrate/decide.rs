@@ -1,4 +1,4 @@
-//! Which branches may speak, and from which score on a part is rejected. Planted anomalies and known bad parts choose the
+//! Which branches are active, and from which score on a part is rejected. Planted anomalies and known bad parts choose the
 //! branches, good validation parts alone set scale and threshold; no test image is ever seen.
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub struct Selection {
     pub branches: Vec<BranchChoice>,
     /// AUROC of the fused score on planted anomalies.
     pub planted: PlantedAuroc,
-    /// The false-reject rate that the threshold stands for; the asked one, or the best that so few parts allow.
+    /// The false-reject rate that the threshold stands for; the requested one, or the best that so few parts allow.
     pub rate: f64,
     /// What the planted anomalies score; none where none were planted.
     pub planted_scores: Option<PlantedScores>,
@@ -234,7 +234,7 @@ fn explain(candidates: &[Candidate], chosen: &[Chosen], bad: &[usize]) -> Vec<Br
                     known.unwrap_or_default()
                 )
             }
-            Some(None) => format!("speaks alone (AUROC {planted:.3} on planted anomalies)"),
+            Some(None) => format!("active alone (AUROC {planted:.3} on planted anomalies)"),
             None => "adds nothing to the others on planted anomalies".to_owned(),
         };
         let how = match candidate.way.how() {
@@ -321,7 +321,7 @@ mod tests {
         let mut noise = ChaCha8Rng::seed_from_u64(1);
         let mut percepts =
             |count| -> Vec<Percept> { (0..count).map(|_| percept(&mut noise)).collect() };
-        let (train, held_out, strange) = (percepts(8), percepts(5), percepts(5));
+        let (train, held_out, anomalous) = (percepts(8), percepts(5), percepts(5));
         let good = GoodParts {
             train: &train,
             labelled: &[],
@@ -333,7 +333,7 @@ mod tests {
             before: None,
             vouched: &[],
         };
-        let planted: Vec<Planted> = strange
+        let planted: Vec<Planted> = anomalous
             .into_iter()
             .enumerate()
             .map(|(source, percept)| Planted {

@@ -1,4 +1,4 @@
-//! Statistics of good parts, and which branches may speak: from features of good images to everything a bundle says
+//! Statistics of good parts, and which branches are active: from features of good images to everything a bundle says
 //! beyond its networks.
 
 mod candidate;

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_kind_is_strange_and_fitted_again_as_strange() {
+    fn what_is_of_no_kind_is_anomalous_and_fitted_again_as_anomalous() {
         let mut noise = ChaCha8Rng::seed_from_u64(2);
         let good: Vec<Percept> = (0..6).map(|_| part(&mut noise)).collect();
         let mixture = fit(&good, 1).unwrap();
@@ -262,16 +262,22 @@ mod tests {
             .stride8
             .slice_mut(ndarray::s![.., 10, 5])
             .fill(2.0);
-        let strange = map(&mixture, &odd);
+        let anomalous = map(&mixture, &odd);
         let cell = 10 * GRID + 5;
-        let others = (0..GRID * GRID).filter(|c| *c != cell).map(|c| strange[c]);
+        let others = (0..GRID * GRID)
+            .filter(|c| *c != cell)
+            .map(|c| anomalous[c]);
         let next = others.fold(0.0, f32::max);
-        assert!(strange[cell] > 1.2 * next, "{} and {next}", strange[cell]);
+        assert!(
+            anomalous[cell] > 1.2 * next,
+            "{} and {next}",
+            anomalous[cell]
+        );
 
         let again = fit_again(&good, 1, &mixture).unwrap();
         let directions = |patch: &Patch| patch.low_rank().unwrap().matrix.clone();
         assert_eq!(directions(&again), directions(&mixture));
-        let difference = map(&again, &odd)[cell] / strange[cell] - 1.0;
+        let difference = map(&again, &odd)[cell] / anomalous[cell] - 1.0;
         assert!(difference.abs() < 0.2, "{difference}");
         assert!(fit(&[], 1).is_none());
     }

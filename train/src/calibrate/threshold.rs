@@ -6,7 +6,7 @@ use aecsad_inspect::decision::outliers;
 /// A threshold, and what it rests on.
 pub struct FittedThreshold {
     pub value: f32,
-    /// The false-reject rate that it stands for; the asked one, or the best that so few parts allow.
+    /// The false-reject rate that it stands for; the requested one, or the best that so few parts allow.
     pub rate: f64,
     pub calibration: Conformal,
     /// Parts that lie far off all others, by index: it rests on the rest.
@@ -41,7 +41,7 @@ impl FittedThreshold {
     }
 }
 
-/// With too few parts for the asked rate, the largest score stands for the rate that so many parts allow.
+/// With too few parts for the requested rate, the largest score stands for the rate that so many parts allow.
 pub fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
     if let Some(threshold) = calibration.threshold(rate) {
         return (threshold, rate);

@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayView2};
 
 /// What a large weight costs. So little that a clear ranking is not held back, and enough that branches which say the same
-/// share the say: their errors differ on what nobody planted.
+/// share the weight: their errors differ on what was not planted.
 const RIDGE: f64 = 0.3;
 /// Rounds over all weights, and the change at which they have settled.
 const ROUNDS: usize = 100;

@@ -99,7 +99,7 @@ pub struct FitArgs {
     /// Leave the `edge` profile's students out: most of the training time saved, without their branches to choose from
     #[arg(long)]
     no_students: bool,
-    /// Training steps, in percent of the profile's own: fewer are quicker and worse
+    /// Training steps, in percent of the profile's own: fewer are faster and worse
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     effort: u16,
     /// How the networks compute. `int8` quantises the trained networks on good images, calibrates them anew and says what
@@ -180,7 +180,7 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An option that only the other profile reads would be a wish that nobody hears.
+/// An option that only the other profile reads would be ignored without a word.
 fn refuse_the_other_profiles(args: &FitArgs) -> Result<(), Failure> {
     let of_paper = [
         ("--device", args.device != Device::Cpu),
@@ -304,7 +304,7 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         let needed =
             aecsad_inspect::decision::conformal::Conformal::needed(options.false_reject_rate);
         note(format_args!(
-            "so few good parts support no lower rate than {:.1} %: for the {:.1} % asked, {} more good validation \
+            "so few good parts support no lower rate than {:.1} %: for the requested {:.1} %, {} more good validation \
              images are needed",
             100.0 * selection.rate,
             100.0 * options.false_reject_rate,

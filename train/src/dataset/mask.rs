@@ -107,7 +107,7 @@ fn unnamed(path: &Path, error: &aecsad_inspect::image_files::ImageError) -> Stri
 
 fn open(path: &Path) -> Result<Content, DatasetError> {
     let mut start = Vec::new();
-    // Asked before opening: opening a pipe waits for its writer.
+    // Checked before opening: opening a pipe waits for its writer.
     if !path.metadata().map_err(|e| refused(path, e))?.is_file() {
         return Err(refused(path, "it isn't a file"));
     }

@@ -19,12 +19,12 @@ pub trait Kernels: Backend {
         layer.forward(map)
     }
 
-    /// The same, and what is below 0 becomes 0.
+    /// The same, then ReLU.
     fn convolve_rectified(layer: &Conv2d<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
         relu(Self::convolve(layer, map))
     }
 
-    /// What [`BatchNorm::forward`] computes, and what is below 0 becomes 0.
+    /// What [`BatchNorm::forward`] computes, then ReLU.
     fn normalise_rectified(norm: &BatchNorm<Self>, map: Tensor<Self, 4>) -> Tensor<Self, 4> {
         relu(norm.forward(map))
     }

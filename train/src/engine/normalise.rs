@@ -46,7 +46,7 @@ pub struct Normalised<B: Backend> {
     pub sharpness: FloatTensor<B>,
 }
 
-/// What [`BatchNorm::forward`] computes while it learns, statistics for later included, and what is below 0 becomes 0.
+/// What [`BatchNorm::forward`] computes while it learns, statistics for later included, then ReLU.
 ///
 /// # Shapes
 /// - input and output: `[B, C, H, W]`

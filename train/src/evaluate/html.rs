@@ -56,11 +56,12 @@ impl Report {
             let mut ranked: Vec<&JudgedImage> =
                 judged.iter().filter(|image| image.kind == kind).collect();
             ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
-            let strangest = &ranked[..ranked.len().min(SHOWN)];
+            let highest = &ranked[..ranked.len().min(SHOWN)];
             // The two ends must not show one image twice
-            let rest = &ranked[strangest.len()..];
+            let rest = &ranked[highest.len()..];
             let calmest: Vec<&JudgedImage> = rest.iter().rev().take(SHOWN).copied().collect();
-            section += &gallery.section(&format!("Strangest {} parts", kind.name()), strangest)?;
+            section +=
+                &gallery.section(&format!("Highest scores of {} parts", kind.name()), highest)?;
             section += &gallery.section(&format!("Calmest {} parts", kind.name()), &calmest)?;
         }
         Ok(section)

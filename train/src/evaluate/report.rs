@@ -12,7 +12,7 @@ use crate::fit::{Detectable, Tolerated};
 use crate::metrics::{Located, PRO_LIMIT, SPRO_LIMIT, pro, spro};
 use crate::metrics::{auroc, average_precision};
 
-/// What was evaluated, as its bundle tells it.
+/// What was evaluated, as its bundle says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
     pub product: String,
@@ -244,24 +244,24 @@ fn located(judged: &[JudgedImage], kind: Kind) -> Vec<Located<'_>> {
 
 fn check(judged: &[JudgedImage]) -> Result<(), EvaluateError> {
     for image in judged {
-        let strange = |what: &str| {
+        let not_finite = |what: &str| {
             Err(EvaluateError::NotFinite {
                 path: image.path.clone(),
                 what: what.to_owned(),
             })
         };
         if !image.score.is_finite() {
-            return strange("score");
+            return not_finite("score");
         }
         if let Some((branch, _)) = image.branches.iter().find(|(_, score)| !score.is_finite()) {
-            return strange(&format!("{branch} score"));
+            return not_finite(&format!("{branch} score"));
         }
         if image
             .map
             .as_ref()
             .is_some_and(|map| map.iter().any(|value| !value.is_finite()))
         {
-            return strange("anomaly map");
+            return not_finite("anomaly map");
         }
     }
     let good = judged

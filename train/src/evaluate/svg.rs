@@ -51,7 +51,7 @@ pub fn roc(scores: &[KindScores]) -> String {
 }
 
 /// How many images of each kind score how much, and the threshold as a line. The axis ends where good scores and the
-/// threshold can still be distinguished, however far the strangest part lies; what is beyond is in the last bar.
+/// threshold can still be distinguished, however high the highest score is; what is beyond is in the last bar.
 pub fn histogram(scores: &[KindScores], threshold: f64) -> String {
     let all = || scores.iter().flat_map(|(_, scores)| scores).copied();
     let lowest = all().fold(threshold, f64::min);

@@ -14,7 +14,7 @@ use crate::segmentation::{SegmentationConfig, TrainingSet};
 use crate::training_run::TrainingRun;
 use crate::{lgst, segmentation};
 
-/// What only this profile asks.
+/// This profile's own options.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeOptions {
     /// Whether the students are trained, which take most of the time.
@@ -25,7 +25,7 @@ pub struct EdgeOptions {
     pub fine_size: FineSize,
 }
 
-/// The frozen encoder, with a decoder where there are components, and students if they are asked for.
+/// The frozen encoder, with a decoder where there are components, and students if they are requested.
 pub fn train(run: &TrainingRun<'_>, options: EdgeOptions) -> Result<Trained, FitError> {
     let segmentation = match run.classes {
         Some(classes) => Some((segmentation(run, classes, options.moved_copies)?, classes)),

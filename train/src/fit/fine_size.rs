@@ -30,8 +30,8 @@ const STEP: u32 = 32;
 const MOST_PIXELS: f64 = 1_430_000.0;
 /// A longer side up to this is no finer than the whole view.
 const NOT_FINER: u32 = 288;
-/// Images that are asked for their size.
-const ASKED: usize = 5;
+/// Images whose size is read.
+const SIZED_IMAGES: usize = 5;
 /// A size whose AUROC is lower by no more than this sees as much: another choice of parts differs by more.
 const AS_GOOD: f64 = 0.01;
 /// In the work folder: the size that was chosen, and by what.
@@ -165,7 +165,7 @@ fn common_size(category: &Category) -> Option<Size> {
         let frame = read_image_of_depth(path, None).ok()?;
         Some((frame.width, frame.height))
     });
-    let found: Vec<(u32, u32)> = read.take(ASKED).collect();
+    let found: Vec<(u32, u32)> = read.take(SIZED_IMAGES).collect();
     let count = |size: &(u32, u32)| found.iter().filter(|other| *other == size).count();
     let (width, height) = *found.iter().max_by_key(|size| count(size))?;
     Some(Size { width, height })

@@ -40,7 +40,7 @@ pub struct Identity {
     pub version: u64,
 }
 
-/// What is asked for, or the folder's name and one version more than `out` holds of that product.
+/// What is requested, or the folder's name and one version more than `out` holds of that product.
 pub fn of_new(
     category: &Path,
     out: &Path,
@@ -62,11 +62,11 @@ pub fn of_new(
     Ok(Identity { product, version })
 }
 
-/// `asked`, unless `out` holds that version already; else one more than both `out` and `before` have.
+/// `requested`, unless `out` holds that version already; else one more than both `out` and `before` have.
 pub fn next_version(
     out: &Path,
     product: &str,
-    asked: Option<u64>,
+    requested: Option<u64>,
     before: u64,
 ) -> Result<u64, FitError> {
     let there = match Bundle::read(out, &Trust::Anyone) {
@@ -80,7 +80,7 @@ pub fn next_version(
         }
     };
     let there = there.map_or(0, |there| there.version);
-    match asked {
+    match requested {
         Some(version) if version == there => Err(FitError::VersionTaken {
             out: out.into(),
             product: product.into(),

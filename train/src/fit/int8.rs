@@ -12,7 +12,7 @@ use crate::images::Image;
 use crate::networks::Trained;
 use crate::planted::{self, Clean};
 use crate::progress::stage;
-use crate::quantise::{Demand, Signs};
+use crate::quantise::{Requirement, Signs};
 
 /// Where more than this share of the parts, good and planted, gets another verdict in int8, the networks are quantised again
 /// with more of their layers in float: by so many decibels more, up to so many.
@@ -43,7 +43,7 @@ impl CalibrationInputs<'_> {
     /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
     /// Where a profile chooses, as much of them is int8 as leaves the verdicts what they are.
     pub fn quantise(&self, float: &Float<'_>, signs: Signs) -> Result<Int8, FitError> {
-        let mut demand = Demand::usual(signs);
+        let mut demand = Requirement::usual(signs);
         loop {
             let int8 = self.quantise_as(float, demand)?;
             let flipped = int8.quantisation.scores.flipped();
@@ -61,7 +61,7 @@ impl CalibrationInputs<'_> {
         }
     }
 
-    fn quantise_as(&self, float: &Float<'_>, demand: Demand) -> Result<Int8, FitError> {
+    fn quantise_as(&self, float: &Float<'_>, demand: Requirement) -> Result<Int8, FitError> {
         stage("quantisation", "finding ranges and trying layers");
         let Float {
             trained,

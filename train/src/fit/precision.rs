@@ -9,7 +9,7 @@ use aecsad_inspect::optics::{InputGeometry, Optics};
 
 use super::{FitError, stopped};
 use crate::networks::Trained;
-use crate::quantise::{self, Demand, NetworkReport, Quantised, Sample, Signs};
+use crate::quantise::{self, NetworkReport, Quantised, Requirement, Sample, Signs};
 
 /// How the networks of a bundle compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +34,7 @@ impl Precision {
     }
 }
 
-/// Images that give ranges; more of the same product hardly move them.
+/// Images that give ranges; more of the same product barely change them.
 const RANGE_IMAGES: usize = 32;
 /// Held-out images on which quantisation is chosen; others, with as many planted anomalies, are reported on.
 const HELD_OUT_IMAGES: usize = 12;
@@ -53,7 +53,7 @@ pub struct QuantisationImages<'a> {
 pub fn quantise(
     trained: &Trained,
     material: &QuantisationImages<'_>,
-    demand: Demand,
+    demand: Requirement,
     cancel: &AtomicBool,
 ) -> Result<(Trained, Vec<NetworkReport>), FitError> {
     let tensors = |frames: &[Frame]| -> Result<Vec<Vec<f32>>, FitError> {

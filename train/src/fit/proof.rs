@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::calibrate::{Planted, PlantedAuroc, Scores, Selection};
 use crate::metrics::rank_correlation;
-use crate::quantise::{Demand, LayerPrecision, NetworkReport};
+use crate::quantise::{LayerPrecision, NetworkReport, Requirement};
 
 /// Networks and scores in int8 against float.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quantisation {
-    pub demand: Demand,
+    pub demand: Requirement,
     pub scores: ScoreReport,
     pub networks: Vec<NetworkReport>,
 }

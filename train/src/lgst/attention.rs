@@ -93,13 +93,13 @@ impl<B: Kernels> SelfAttention<B> {
         let mut attended = Vec::new();
         for from in (0..height).step_by(rows) {
             let to = (from + rows).min(height);
-            let asked = if to - from == height {
+            let query = if to - from == height {
                 queries.clone()
             } else {
                 graph.rows(&queries, from, to)
             };
-            let asked = graph.reshape(&asked, &[depth, (to - from) * width]);
-            let affinity = graph.transposed_product(&asked, &keys);
+            let query = graph.reshape(&query, &[depth, (to - from) * width]);
+            let affinity = graph.transposed_product(&query, &keys);
             let weights = graph.softmax(&affinity);
             let answer = graph.product_transposed(&values, &weights);
             attended.push(graph.reshape(&answer, &[1, channels, to - from, width]));

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_stranger_is_punished() {
+    fn a_response_to_an_out_of_distribution_image_is_punished() {
         let config = LgstLossConfig {
             penalty: 0.5,
             ..Default::default()

@@ -1,4 +1,4 @@
-//! How well scores and maps tell good parts from bad ones. Nothing here knows a network or a file.
+//! How well scores and maps separate good parts from bad ones. Nothing here knows a network or a file.
 
 mod anomaly_map;
 mod overlap;

@@ -67,8 +67,12 @@ fn on_gpu(_: &Scale, _: usize, _: bool) -> Result<Value, DeviceError> {
 pub fn judge(figures: &Value) -> Result<(), String> {
     let differences = figures["relative_difference_from_cpu"].as_object();
     // NaN is written as null.
-    let strange = |difference: &Value| difference.as_f64().is_none_or(|d| d > TOLERATED);
-    match differences.into_iter().flatten().find(|(_, d)| strange(d)) {
+    let too_large = |difference: &Value| difference.as_f64().is_none_or(|d| d > TOLERATED);
+    match differences
+        .into_iter()
+        .flatten()
+        .find(|(_, d)| too_large(d))
+    {
         None => Ok(()),
         Some((name, difference)) => Err(format!(
             "the GPU computes {name} otherwise than the CPU, by {difference} of its largest value: train with \

@@ -1,4 +1,4 @@
-//! What only the `paper` profile asks.
+//! The `paper` profile's own options.
 
 use std::path::PathBuf;
 

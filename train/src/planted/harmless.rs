@@ -1,5 +1,5 @@
-//! Edits like those of wrong arrangements that leave the arrangement right. What a branch says of them it says of the
-//! editing: only what it says of a wrong arrangement beyond that counts as seeing it.
+//! Edits like those of logical anomalies that leave the arrangement right. A branch's response to them is a response to
+//! the editing. Only what it responds to a logical anomaly beyond that counts.
 
 use aecsad_inspect::frame::Frame;
 use rand::{Rng, RngExt};

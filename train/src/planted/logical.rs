@@ -1,4 +1,4 @@
-//! Wrong arrangements of right parts: one missing, one too many, two exchanged, one from another part's image.
+//! Logical anomalies, wrong arrangements of right parts: one missing, one too many, two exchanged, one from another part's image.
 
 use aecsad_inspect::frame::Frame;
 use rand::{Rng, RngExt};
@@ -12,7 +12,7 @@ const TRIES: usize = 30;
 /// Mean absolute difference, of 255, under which a change is none.
 const MIN_CHANGE: f32 = 10.0;
 
-/// A wrong arrangement made from image `index` (and, for one kind, another image). None where the product offers
+/// A logical anomaly made from image `index` (and, for one kind, another image). None where the product offers
 /// nothing to rearrange.
 pub fn plant(clean: &[Clean], index: usize, random: &mut impl Rng) -> Option<Frame> {
     let own = &clean[index];

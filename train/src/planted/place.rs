@@ -112,7 +112,7 @@ pub fn empty_box(classes: &Array2<u8>, host: u8, like: Box, random: &mut impl Rn
     None
 }
 
-/// Whether a box shows a part of `kind`, what that lies on around it, and hardly anything else.
+/// Whether a box shows a part of `kind`, what that lies on around it, and almost nothing else.
 pub fn lies_alone(classes: &Array2<u8>, b: Box, kind: u8, ground: u8) -> bool {
     let cells = classes.slice(ndarray::s![b.top..b.bottom, b.left..b.right]);
     let known = cells.iter().filter(|c| [kind, ground].contains(c)).count();

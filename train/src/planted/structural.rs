@@ -87,14 +87,14 @@ fn blend(frame: &mut Frame, x: i32, y: i32, colour: [f32; 3], share: f32) {
 fn wander(
     (mut x, mut y): (f32, f32),
     length: f32,
-    bend: f32,
+    curvature: f32,
     random: &mut impl Rng,
     mut dot: impl FnMut(f32, f32),
 ) {
     let mut heading = random.random_range(0.0..std::f32::consts::TAU);
     for _ in 0..(length * 2.0) as usize {
         dot(x, y);
-        heading += random.random_range(-bend..=bend);
+        heading += random.random_range(-curvature..=curvature);
         x += 0.5 * heading.cos();
         y += 0.5 * heading.sin();
     }
@@ -104,15 +104,15 @@ fn line(
     frame: &mut Frame,
     at: (f32, f32),
     colour: [f32; 3],
-    (share, bend, scale): (f32, f32, f32),
+    (share, curvature, scale): (f32, f32, f32),
     random: &mut impl Rng,
 ) {
     let length = scale * random.random_range(10.0..40.0);
     let half_width = scale * random.random_range(0.5..1.4f32);
     // Over its length the line turns as much at every scale.
-    let bend = bend / scale.sqrt();
+    let curvature = curvature / scale.sqrt();
     let reach = half_width.ceil() as i32;
-    wander(at, length, bend, random, |x, y| {
+    wander(at, length, curvature, random, |x, y| {
         for dy in -reach..=reach {
             for dx in -reach..=reach {
                 let distance = ((dx * dx + dy * dy) as f32).sqrt();

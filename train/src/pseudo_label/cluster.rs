@@ -1,5 +1,5 @@
-//! Groups region descriptors: regions of the same part end in the same cluster. Ward's linkage makes compact
-//! clusters of a wished number; MeanShift finds the number itself from a bandwidth that the descriptors suggest.
+//! Groups region descriptors: regions of the same part end in the same cluster. Ward's linkage makes a
+//! requested number of compact clusters; MeanShift finds the number itself from a bandwidth that the descriptors suggest.
 
 use kodama::{Dendrogram, Method, linkage};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};

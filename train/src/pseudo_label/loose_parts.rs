@@ -94,8 +94,8 @@ impl LooseParts {
 
 impl ImageRegions {
     fn new(regions: &Regions) -> Self {
-        const NOBODY: usize = usize::MAX;
-        let mut owner = vec![NOBODY; SIDE * SIDE];
+        const NO_OWNER: usize = usize::MAX;
+        let mut owner = vec![NO_OWNER; SIDE * SIDE];
         for (number, region) in regions.iter().enumerate() {
             region.iter().for_each(|&p| owner[p as usize] = number);
         }
@@ -106,7 +106,7 @@ impl ImageRegions {
         // Rims and slivers, which no region has, belong to the parts that they run round.
         let mut open: Vec<bool> = owner
             .iter()
-            .map(|&number| number == NOBODY || !ground[number])
+            .map(|&number| number == NO_OWNER || !ground[number])
             .collect();
         let mut parts = Vec::new();
         for start in 0..open.len() {
@@ -130,7 +130,7 @@ impl ImageRegions {
             let mut own: Vec<usize> = pixels
                 .iter()
                 .map(|&p| owner[p])
-                .filter(|&o| o != NOBODY)
+                .filter(|&o| o != NO_OWNER)
                 .collect();
             own.sort_unstable();
             own.dedup();

@@ -1,5 +1,5 @@
 //! Pictures of the labels for people: each image under its class colours, and one sheet with many of them and a
-//! legend. Looking at the sheet is the quickest way to see whether the classes are parts.
+//! legend. Looking at the sheet is the fastest way to see whether the classes are parts.
 
 use std::ffi::OsString;
 use std::io::Cursor;

@@ -112,7 +112,7 @@ fn by_distance_to_mean(points: &[Vec<f64>], members: &[usize]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    /// 20 images of each of three variants with a little spread, then two strange ones.
+    /// 20 images of each of three variants with a little spread, then two outliers.
     fn variants() -> Vec<Option<Vec<f64>>> {
         let mut histograms: Vec<Option<Vec<f64>>> = (0..60)
             .map(|i| {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variant_is_trusted_and_strangers_are_not() {
+    fn every_variant_is_trusted_and_outliers_are_not() {
         let verdicts = judge(&variants());
         for variant in 0..3 {
             let trusted = (0..60)
@@ -136,9 +136,9 @@ mod tests {
                 .count();
             assert_eq!(trusted, 14, "0.7 of 20");
         }
-        for stranger in &verdicts[60..] {
-            assert!(!stranger.labelled);
-            assert!(stranger.reason.contains("no group of at least 7"));
+        for outlier in &verdicts[60..] {
+            assert!(!outlier.labelled);
+            assert!(outlier.reason.contains("no group of at least 7"));
         }
     }
 

@@ -69,7 +69,7 @@ pub fn shares(maps: &[Array2<u8>], classes: usize) -> Array2<f32> {
 }
 
 /// Whether each class, background included, has nearly the same share in each of the 4×4 blocks of the picture.
-/// Parts that lie freely still keep clear of the corners; a texture doesn't.
+/// Loose parts still keep clear of the corners; a texture doesn't.
 fn is_everywhere(maps: &[Array2<u8>], classes: usize) -> bool {
     const BLOCKS: usize = 4;
     let mut counts = Array2::<f32>::zeros((classes, BLOCKS * BLOCKS));

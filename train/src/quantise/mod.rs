@@ -21,6 +21,6 @@ mod weights;
 pub use agreement::Agreement;
 pub use error::QuantiseError;
 pub use magnitudes::{Search, Signs};
-pub use network::{Demand, Quantised, check_float, quantise};
+pub use network::{Quantised, Requirement, check_float, quantise};
 pub use observe::Sample;
 pub use report::{LayerPrecision, LayerReport, NetworkReport, OutputReport};

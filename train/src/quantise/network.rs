@@ -17,18 +17,18 @@ use super::rewrite::{Int8Layer, QuantisationPlan, rewrite};
 use super::statistics::{self, Tensor};
 use super::weights::Int8Kernel;
 
-/// What is asked of an int8 network.
+/// What an int8 network must reach.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Demand {
+pub struct Requirement {
     pub signs: Signs,
     /// Signal to quantisation noise that every output must reach on held-out images; layers stay float until it does.
     pub least_sqnr_db: f64,
 }
 
-impl Demand {
+impl Requirement {
     /// What loses nothing on most products.
     pub fn usual(signs: Signs) -> Self {
-        Demand {
+        Requirement {
             signs,
             least_sqnr_db: 25.0,
         }
@@ -37,7 +37,7 @@ impl Demand {
 
 /// What it costs to read or write one value of a map, counted in multiplications: a float map has four times the bytes.
 const COST_OF_A_VALUE: usize = 8;
-/// Held-out images on which each layer's own noise is measured; only their order is asked.
+/// Held-out images on which each layer's own noise is measured; only the order of the layers matters.
 const TRIAL_IMAGES: usize = 4;
 
 /// A quantised network and how it came about.
@@ -62,7 +62,7 @@ pub fn quantise(
     onnx: &[u8],
     good: &[Sample],
     held_out: &[Sample],
-    demand: Demand,
+    requirement: Requirement,
     cancel: &AtomicBool,
 ) -> Result<Quantised, QuantiseError> {
     check_float(name, onnx)?;
@@ -86,7 +86,7 @@ pub fn quantise(
         cancel,
     };
     let [percentile, least_error] = Search::ALL.map(|search| {
-        let plan = plan(&reading, &all, &seen, (search, demand.signs));
+        let plan = plan(&reading, &all, &seen, (search, requirement.signs));
         let outputs = trials.outputs(&plan, held_out)?;
         Ok::<_, QuantiseError>((search, plan, outputs))
     });
@@ -94,11 +94,11 @@ pub fn quantise(
     let is_better = worst(&least_error.2).1 > worst(&percentile.2).1;
     let (search, mut plan, mut outputs) = if is_better { least_error } else { percentile };
     let mut kept_float = Vec::new();
-    if worst(&outputs).1 < demand.least_sqnr_db {
+    if worst(&outputs).1 < requirement.least_sqnr_db {
         let trial = &held_out[..held_out.len().min(TRIAL_IMAGES)];
         let costs = trials.costs(&reading, &all)?;
         let mut alone = trials.alone(&plan, trial)?;
-        while worst(&outputs).1 < demand.least_sqnr_db {
+        while worst(&outputs).1 < requirement.least_sqnr_db {
             let (output, _) = worst(&outputs);
             // Noise taken from the worst output for what it costs.
             let worth = |(layer, outputs): &(LayerName, Vec<Agreement>)| {

@@ -10,11 +10,11 @@ use rand_chacha::ChaCha8Rng;
 use super::graph::Reading;
 use super::network::decode;
 use super::observe::{Observed, Sample};
-use super::{Demand, Quantised, Signs, places, quantise};
+use super::{Quantised, Requirement, Signs, places, quantise};
 use crate::export::onnx::{Graph, OnnxConvolution, Value};
 
 const SIDE: usize = 12;
-const ASKED: Demand = Demand {
+const REQUIRED: Requirement = Requirement {
     signs: Signs::WhereNeeded,
     least_sqnr_db: 25.0,
 };
@@ -99,7 +99,7 @@ fn quantised(onnx: &[u8]) -> Quantised {
         onnx,
         &samples(12, 1),
         &samples(6, 2),
-        ASKED,
+        REQUIRED,
         &never,
     )
     .unwrap()
@@ -356,7 +356,15 @@ fn the_bias_takes_back_what_rounding_the_weights_shifts() {
         })
         .collect();
     let never = AtomicBool::new(false);
-    let quantised = quantise("small", &onnx, &samples[..4], &samples[4..], ASKED, &never).unwrap();
+    let quantised = quantise(
+        "small",
+        &onnx,
+        &samples[..4],
+        &samples[4..],
+        REQUIRED,
+        &never,
+    )
+    .unwrap();
     let mean = |onnx: &[u8]| -> Vec<f64> {
         let names = ["out".to_owned()];
         let mut network = Observed::new("small", &decode("small", onnx).unwrap(), &names).unwrap();
@@ -411,12 +419,12 @@ fn a_quantised_network_is_not_quantised_again_and_noise_is_no_network() {
         &quantised(&small()).onnx,
         &samples(2, 1),
         &samples(2, 2),
-        ASKED,
+        REQUIRED,
         &never,
     );
     let said = again.err().unwrap().to_string();
     assert!(said.contains("--precision f32"), "{said}");
-    let noise = quantise("small", b"\xff\xfe\xfd", &[], &[], ASKED, &never);
+    let noise = quantise("small", b"\xff\xfe\xfd", &[], &[], REQUIRED, &never);
     assert!(noise.err().unwrap().to_string().contains("no ONNX file"));
 }
 
@@ -432,7 +440,7 @@ fn an_image_that_makes_no_number_is_named_with_its_tensor() {
     };
     let never = AtomicBool::new(false);
     let good = [sample(1.0), sample(f32::NAN)];
-    let said = quantise("small", &onnx, &good, &[sample(2.0)], ASKED, &never)
+    let said = quantise("small", &onnx, &good, &[sample(2.0)], REQUIRED, &never)
         .err()
         .unwrap()
         .to_string();

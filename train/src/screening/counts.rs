@@ -1,4 +1,4 @@
-//! Counts that hardly any image shares: good images in which a part is missing are bad images by mistake.
+//! Counts that almost no image shares: good images in which a part is missing are bad images by mistake.
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::inventory::in_words;

@@ -1,5 +1,5 @@
 //! Lossless training images, seen as the JPEG that a station may get of the same scene. Coding noise is harmless, and good
-//! parts that never had any make every JPEG look strange.
+//! parts that never had any make every JPEG look anomalous.
 
 use std::io::Cursor;
 use std::path::Path;

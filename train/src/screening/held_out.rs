@@ -11,7 +11,7 @@ use aecsad_inspect::network::Percept;
 use super::named;
 use crate::images::Images;
 
-/// Each image is first scored by what the other parts of so many look like, to find the strangest ones.
+/// Each image is first scored by what the other parts of so many look like, to find the highest scores.
 const FOLDS: usize = 5;
 /// Share of the images that may be bad by mistake; more is a variant of the product.
 pub const MOST_STRAYS: f64 = 0.1;
@@ -38,7 +38,7 @@ pub fn strays<E>(
             scores[index] = score;
         }
     }
-    let mut suspects = [strangest(&scores), strangest(distances)].concat();
+    let mut suspects = [highest(&scores), highest(distances)].concat();
     suspects.sort_unstable();
     suspects.dedup();
     let (limit, found) = scores_without(train, labelled, &suspects, calibrate)?;
@@ -49,7 +49,7 @@ pub fn strays<E>(
 }
 
 /// Indices of the largest scores.
-fn strangest(scores: &[f32]) -> Vec<usize> {
+fn highest(scores: &[f32]) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..scores.len()).collect();
     indices.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     indices.truncate((MOST_STRAYS * scores.len() as f64).ceil() as usize);

@@ -41,7 +41,7 @@ pub struct Screening<'a> {
     pub keep_duplicates: bool,
     /// A part of the images is seen as JPEG if they are lossless.
     pub as_jpeg: bool,
-    /// Gets the picture of the strangest images.
+    /// The folder for the picture of the images furthest from all others.
     pub work: &'a Path,
 }
 

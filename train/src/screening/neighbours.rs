@@ -21,7 +21,7 @@ const ORDINARY_SHARE: f64 = 0.1;
 const LEAST_ORDINARY: usize = 2;
 /// A part may lie off by so many cells.
 const REACH: usize = 1;
-/// So many of the 30×30 inner cells make the distance, the strangest ones.
+/// So many of the 30×30 inner cells make the distance, the furthest ones.
 const TOP: usize = 9;
 
 /// One number an image; larger is further off. It is about 1 for an image like the others.

@@ -17,7 +17,7 @@ const FAR: f64 = 8.0;
 const LEAST_FAR: f32 = 1.6;
 
 impl Screening<'_> {
-    /// Without the images that lie far off all others; the strangest ones are drawn in any case.
+    /// Without the images that lie far off all others; the furthest ones are drawn in any case.
     pub(super) fn without_strays(
         &self,
         category: &Category,

@@ -1,4 +1,4 @@
-//! The strangest images side by side, for a person to look at.
+//! The images furthest from all others side by side, for a person to look at.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -9,7 +9,7 @@ use image::{Rgb, RgbImage, imageops};
 
 use crate::pseudo_label::overlay::{fill, write_text};
 
-/// The strangest images, in the work folder.
+/// The picture of the images furthest from all others, in the work folder.
 pub const SHEET: &str = "strangest_images.png";
 
 const COLUMNS: u32 = 6;

@@ -94,7 +94,7 @@ fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
         let said = String::from_utf8(output.stderr).unwrap();
         (output.status.code().unwrap(), said)
     };
-    let gone = || {
+    let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         std::process::Stdio::from(writer)
@@ -107,12 +107,12 @@ fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
     let few = ["--train", "1", "--validation", "1", "--test", "1"];
     let cloth = at("cloth");
     let synth = [&["synth", text(&cloth)][..], &small, &few].concat();
-    assert_eq!(run(&synth, gone(), full()).0, 0);
+    assert_eq!(run(&synth, closed(), full()).0, 0);
     assert!(cloth.join("woven_cloth/defects_config.json").is_file());
     let (code, said) = run(&synth, full(), std::process::Stdio::piped());
     assert!(code == 7 && said.contains("is not empty"), "{said}");
 
-    assert_eq!(run(&["keygen", text(&at("one"))], gone(), gone()).0, 0);
+    assert_eq!(run(&["keygen", text(&at("one"))], closed(), closed()).0, 0);
     let (code, said) = run(
         &["keygen", text(&at("two"))],
         full(),

@@ -1,5 +1,5 @@
 //! The kernels as tract's operators. A blocked map is a tensor `[C / 8, H, W, 8]`: tract keeps a shape of up to
-//! four extents in place and asks for memory for a longer one.
+//! four extents in place and allocates memory for a longer one.
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ fn rounds(test: impl Fn(&mut Rng)) {
     CHOSEN.set(None);
 }
 
-/// What a layer writes, which is the same whoever does it.
+/// What a layer writes. Each implementation must write the same.
 fn written(length: usize, apply: impl Fn(&mut [f32])) -> Vec<f32> {
     let mut alone = vec![f32::NAN; length];
     apply(&mut alone);

@@ -73,14 +73,14 @@ impl Inventory {
             let miscount = difference(pairs(), &stock, &component.kinds);
             let unexplained = (miscount.unexplained / stock.unknown.max(1e-6)).min(1.0);
             for taken in scratch.stock.taken() {
-                let strangeness = match taken.kind.and_then(|kind| pairs().nth(kind)) {
+                let deviation = match taken.kind.and_then(|kind| pairs().nth(kind)) {
                     Some((found, good)) => (found - good).max(0.0) / found.max(1.0),
                     None => taken.own * unexplained,
                 };
-                if strangeness > 0.0 {
+                if deviation > 0.0 {
                     let node = scratch.tree.nodes()[taken.node];
                     for cell in scratch.tree.cells(&scratch.certainty, node) {
-                        heat[*cell] += PIECE * strangeness;
+                        heat[*cell] += PIECE * deviation;
                     }
                 }
             }

@@ -198,7 +198,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Two long bars and one short one belong in an image; the third class is nobody's.
+    /// Two long bars and one short one belong in an image; the third class belongs to no component.
     pub fn inventory() -> Inventory {
         Inventory {
             components: vec![Component {

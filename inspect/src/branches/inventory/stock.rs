@@ -50,7 +50,7 @@ pub struct StockScratch {
 }
 
 impl Default for StockScratch {
-    /// Room for the busiest map: a frame asks for no memory.
+    /// Room for the busiest map: a frame allocates no memory.
     fn default() -> Self {
         StockScratch {
             of_node: Vec::with_capacity(MAX_NODES),

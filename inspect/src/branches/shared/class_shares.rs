@@ -5,7 +5,7 @@ use ndarray::ArrayView3;
 
 /// Root shares of classes `1..classes` over the whole map, then over each cell of a `grid`×`grid` division in raster
 /// order; background (class 0) is left out, the shares say it already. `probabilities` is `[classes, side, side]`.
-/// The root makes small parts count: its variance hardly depends on the share.
+/// The root makes small parts count: its variance barely depends on the share.
 pub fn shares(probabilities: ArrayView3<'_, f32>, grid: usize, out: &mut [f32]) {
     out.fill(0.0);
     let (classes, height, width) = probabilities.dim();

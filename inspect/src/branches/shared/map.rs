@@ -1,4 +1,4 @@
-//! Maps of strangeness: how one becomes an image score, and how it is brought to the frame's size.
+//! Anomaly maps: how one becomes an image score, and how it is brought to the frame's size.
 
 use super::registration::Pose;
 
@@ -8,7 +8,7 @@ const TOP_SHARE: f32 = 0.01;
 const FINE_TOP_SHARE: f32 = 0.0005;
 const FINE_TOP_CELLS: usize = 4;
 
-/// How strange each place of the latest part is to one branch.
+/// How anomalous each place of the latest part is to one branch.
 pub struct AnomalyMap<'a> {
     /// `[rows·columns]`, row by row.
     pub values: &'a [f32],
@@ -24,7 +24,7 @@ pub struct MapBuffer {
     pub values: Vec<f32>,
     rows: usize,
     columns: usize,
-    /// How many of the strangest cells make the score.
+    /// How many of the highest cells make the score.
     top: usize,
     sorted: Vec<f32>,
     pub pose: Pose,
@@ -54,7 +54,7 @@ impl MapBuffer {
         }
     }
 
-    /// The mean of the strangest cells.
+    /// The mean of the highest cells.
     pub fn score(&mut self) -> f32 {
         top_mean(&self.values, self.columns, self.top, &mut self.sorted)
     }
@@ -74,7 +74,7 @@ fn inner(rows: usize, columns: usize) -> usize {
     rows.saturating_sub(2) * columns.saturating_sub(2)
 }
 
-/// Mean of the `top` strangest of the inner cells of a map with so many `columns` (at least one cell). The outermost ring
+/// Mean of the `top` highest of the inner cells of a map with so many `columns` (at least one cell). The outermost ring
 /// is left out: the padding of the convolutions decides it. `scratch` is reused between frames.
 pub fn top_mean(map: &[f32], columns: usize, top: usize, scratch: &mut Vec<f32>) -> f32 {
     scratch.clear();

@@ -49,7 +49,7 @@ pub const KEYS: &[Key] = &[
         .sample_in_force("120"),
     Key::text(
         "camera.device",
-        "best `/dev/v4l/by-id/...`. What the driver grants must be what is asked for here: `v4l2-ctl --list-formats-ext` shows what there is",
+        "best `/dev/v4l/by-id/...`. The driver must grant what is requested here: `v4l2-ctl --list-formats-ext` shows what there is",
     )
     .of(V4L2)
     .needed()

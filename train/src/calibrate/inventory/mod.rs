@@ -1,4 +1,4 @@
-//! What good images hold: kinds of parts, found without a name, and how many of each an image has. Nobody says how many
+//! What good images hold: kinds of parts, found without a name, and how many of each an image has. No one says how many
 //! kinds there are, nor how many of each belong in an image.
 
 use aecsad_inspect::branches::inventory::{
@@ -74,7 +74,7 @@ struct Counted {
     spread: f32,
 }
 
-/// None where no component comes in pieces that can be counted. Counts that hardly any image shares are not taken for good
+/// None where no component comes in pieces that can be counted. Counts that almost no image shares are not taken for good
 /// ones, but for those of the images `vouched`.
 pub fn fit(parts: &[Percept], classes: usize, vouched: &[usize]) -> Option<Inventory> {
     let mut single: Vec<Option<Counted>> = (0..classes)
@@ -130,7 +130,7 @@ fn best_union(parts: &[Percept], all: &[Option<Counted>]) -> Option<(usize, usiz
     for (second, b) in all.iter().enumerate() {
         for (first, a) in all.iter().enumerate().take(second) {
             let (Some(a), Some(b)) = (a, b) else { continue };
-            // Hardly anything is steadier than this, and each union takes seconds.
+            // Almost nothing is steadier than this, and each union takes seconds.
             if a.unrest.min(b.unrest) < NEXT_TO_NOTHING {
                 continue;
             }

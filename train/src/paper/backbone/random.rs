@@ -1,4 +1,4 @@
-//! Weights that nobody trained, to try the machinery with where the real ones are not at hand. Features of random
+//! Random weights, to try the machinery with where the real ones are not at hand. Features of random
 //! convolutions tell textures and places apart, but far worse than trained ones.
 
 use std::collections::BTreeMap;

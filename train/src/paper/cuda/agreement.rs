@@ -1,4 +1,4 @@
-//! Whether a library normalises as the tensors' operations do: asked on a small map before it is believed.
+//! Whether a library normalises as the tensors' operations do, checked on a small map before it is used.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn who_normalises_otherwise_is_found_out() {
-        let asked = |spoilt: f64, kept: f64| {
+        let agreed = |factor: f64, kept: f64| {
             let forward = |[map, scale, shift]: [&FloatTensor<Cpu>; 3], epsilon| {
                 let tensors = (
                     whole(map.clone()),
@@ -70,7 +70,7 @@ mod tests {
                     whole(shift.clone()),
                 );
                 let mut result = by_tensors::<Cpu>(tensors.0, tensors.1, tensors.2, epsilon);
-                result.sharpness = part(whole::<Cpu, 1>(result.sharpness) * spoilt);
+                result.sharpness = part(whole::<Cpu, 1>(result.sharpness) * factor);
                 Some(result)
             };
             let backward = |[map, scale]: [&FloatTensor<Cpu>; 2],
@@ -85,9 +85,9 @@ mod tests {
             };
             agree::<Cpu>(&Default::default(), forward, backward)
         };
-        assert_eq!(asked(1.0, 1.0), Some(true));
-        assert_eq!(asked(1.01, 1.0), Some(false));
-        assert_eq!(asked(1.0, -1.0), Some(false));
+        assert_eq!(agreed(1.0, 1.0), Some(true));
+        assert_eq!(agreed(1.01, 1.0), Some(false));
+        assert_eq!(agreed(1.0, -1.0), Some(false));
         let silent = agree::<Cpu>(&Default::default(), Cpu::forward, Cpu::backward);
         assert_eq!(silent, None);
     }

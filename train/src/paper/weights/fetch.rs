@@ -13,7 +13,7 @@ use super::{Published, WeightsError, check};
 
 /// The most that is accepted from a server, in bytes.
 const MAX_BYTES: u64 = 1 << 30;
-/// A server that says nothing for so long is gone.
+/// A server that sends nothing for so long is disconnected.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// What is wanted, from where, and where it goes.

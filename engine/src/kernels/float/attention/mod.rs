@@ -99,11 +99,12 @@ impl Attention {
         team::each(queries.div_ceil(WIDEST), cost, |tiles| {
             with_scratch(lengths.iter().sum(), |scratch| {
                 let mut rest = scratch.as_mut_ptr();
-                let [keys, values, weights, asked, answers, peaks, sums] = lengths.map(|length| {
-                    let part = rest;
-                    rest = rest.wrapping_add(length);
-                    part
-                });
+                let [keys, values, weights, tile_queries, answers, peaks, sums] =
+                    lengths.map(|length| {
+                        let part = rest;
+                        rest = rest.wrapping_add(length);
+                        part
+                    });
                 run_wide(&Pass {
                     layer: self,
                     maps,
@@ -113,7 +114,7 @@ impl Attention {
                         keys,
                         values,
                         weights,
-                        queries: asked,
+                        queries: tile_queries,
                         answers,
                         peaks,
                         sums,

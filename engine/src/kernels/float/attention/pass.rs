@@ -189,15 +189,15 @@ impl Pass<'_> {
             let mut keys = self.room.keys.add(row * LANES).cast_const();
             for block in 0..blocks(self.layer.depth) {
                 for lane in 0..LANES.min(self.layer.depth - block * LANES) {
-                    let mut asked = [L::splat(0.0); PARTS];
-                    for (part, asked) in asked.iter_mut().enumerate() {
-                        *asked = L::load(queries.add(part * held));
+                    let mut query = [L::splat(0.0); PARTS];
+                    for (part, query) in query.iter_mut().enumerate() {
+                        *query = L::load(queries.add(part * held));
                     }
                     queries = queries.add(PARTS * held);
                     for index in 0..ROWS {
                         let key = L::splat(*keys.add(index * LANES + lane));
                         for part in 0..PARTS {
-                            sums[index][part] = sums[index][part].add_product(key, asked[part]);
+                            sums[index][part] = sums[index][part].add_product(key, query[part]);
                         }
                     }
                 }

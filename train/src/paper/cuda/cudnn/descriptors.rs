@@ -65,7 +65,7 @@ pub fn tensor(shape: [usize; 4]) -> Result<sys::cudnnTensorDescriptor_t, CudnnEr
     Ok(new)
 }
 
-/// What is below 0 becomes 0.
+/// ReLU.
 pub fn rectifier() -> Result<sys::cudnnActivationDescriptor_t, CudnnError> {
     let new = cudnn::create_activation_descriptor()?;
     // SAFETY: the descriptor is the one just made.
@@ -82,7 +82,7 @@ pub fn rectifier() -> Result<sys::cudnnActivationDescriptor_t, CudnnError> {
 
 impl Drop for Descriptors {
     fn drop(&mut self) {
-        // SAFETY: each was made by `new` and is destroyed once. What could fail here has nobody to tell.
+        // SAFETY: each was made by `new` and is destroyed once. A failure here could not be reported.
         unsafe {
             let _ = cudnn::destroy_tensor_descriptor(self.map);
             let _ = cudnn::destroy_filter_descriptor(self.weight);

@@ -1,4 +1,4 @@
-//! A convolution with its bias and rectifier, there and back.
+//! A convolution with its bias and ReLU, forward and backward.
 
 use burn::tensor::ops::ConvOptions;
 use cudarc::cudnn::sys;
@@ -11,7 +11,7 @@ use super::{Address, Cudnn, Error, Values, contiguous, room, with};
 #[derive(Clone, Debug)]
 pub struct LayerOptions {
     pub options: ConvOptions<2>,
-    /// What is below 0 becomes 0.
+    /// A ReLU follows.
     pub rectified: bool,
 }
 

@@ -72,7 +72,7 @@ unsafe impl Send for Cudnn {}
 static WANTED: AtomicBool = AtomicBool::new(true);
 /// One entry a GPU; None where cuDNN is missing, does not start or has failed.
 static OPENED: Mutex<Option<HashMap<usize, Option<Cudnn>>>> = Mutex::new(None);
-/// What it refuses it refuses in each step; the first time tells.
+/// What it refuses it refuses in each step; only the first refusal is reported.
 static REFUSED: Once = Once::new();
 
 /// Whether convolutions are cuDNN's where it is installed; they are unless set otherwise.
@@ -85,7 +85,7 @@ pub fn version(index: usize) -> Option<usize> {
     with(index, |_| Ok(cudarc::cudnn::result::get_version()))
 }
 
-/// `work` with the library of a GPU; None if there is none or it does not take the call. One that fails is not asked again.
+/// `work` with the library of a GPU; None if there is none or it does not take the call. A library that fails is not used again.
 fn with<T>(index: usize, work: impl FnOnce(&mut Cudnn) -> Result<T, Error>) -> Option<T> {
     if !WANTED.load(Ordering::Relaxed) {
         return None;
@@ -149,7 +149,7 @@ impl Cudnn {
         work: impl FnOnce(&mut Self, [Address; N]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.stream.context().bind_to_thread()?;
-        // Asking for a tensor waits until all that was asked of burn before is in its stream.
+        // A request for a tensor waits until all earlier work of burn is in its stream.
         let held = tensors.map(|tensor| tensor.client.get_resource(tensor.handle.clone()));
         let mut addresses = [std::ptr::null_mut(); N];
         for (address, held) in addresses.iter_mut().zip(&held) {

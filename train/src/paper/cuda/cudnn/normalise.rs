@@ -1,4 +1,4 @@
-//! Batch normalisation with the rectifier behind it, there and back.
+//! Batch normalisation with the ReLU behind it, forward and backward.
 
 use std::ptr::null_mut;
 use std::sync::OnceLock;
@@ -30,8 +30,8 @@ impl Normalise for Gpu {
     }
 }
 
-/// Whether cuDNN has normalised a small map as burn does, asked once: a training that goes wrong by a library's fault looks like
-/// any other.
+/// Whether cuDNN has normalised a small map as burn does, checked once: a training that goes wrong by a library's fault
+/// looks like any other.
 static RIGHT: OnceLock<bool> = OnceLock::new();
 
 /// Whether cuDNN normalises, once something was.
@@ -187,7 +187,7 @@ impl Words {
 
 impl Drop for Words {
     fn drop(&mut self) {
-        // SAFETY: each was made by `new` and is destroyed once. What could fail here has nobody to tell.
+        // SAFETY: each was made by `new` and is destroyed once. A failure here could not be reported.
         unsafe {
             let _ = cudnn::destroy_tensor_descriptor(self.map);
             let _ = cudnn::destroy_tensor_descriptor(self.channels);

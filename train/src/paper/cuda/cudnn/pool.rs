@@ -1,4 +1,4 @@
-//! The mean over windows, there and back.
+//! Average pooling, forward and backward.
 
 use std::ffi::c_int;
 
@@ -115,7 +115,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // SAFETY: each was made by `new` and is destroyed once. What could fail here has nobody to tell.
+        // SAFETY: each was made by `new` and is destroyed once. A failure here could not be reported.
         unsafe {
             let _ = sys::cudnnDestroyPoolingDescriptor(self.window);
             let _ = cudnn::destroy_tensor_descriptor(self.map);

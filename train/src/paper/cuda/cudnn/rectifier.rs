@@ -1,4 +1,4 @@
-//! What is below 0 becomes 0, there and back.
+//! ReLU, forward and backward.
 
 use cudarc::cudnn::sys;
 
@@ -34,7 +34,7 @@ impl Cudnn {
         Ok(())
     }
 
-    /// Makes the gradient contiguous, and 0 where the output is; in its place, if nobody else has it.
+    /// Makes the gradient contiguous, and 0 where the output is; in place, if nothing else holds it.
     pub fn through_rectifier(
         &mut self,
         rectifier: sys::cudnnActivationDescriptor_t,

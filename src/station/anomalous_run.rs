@@ -9,17 +9,17 @@ const FAR_OFF: u32 = 10;
 const REJECTED: u32 = 30;
 
 #[derive(Debug, Default)]
-pub struct StrangeRun {
+pub struct AnomalousRun {
     far_off: u32,
     rejected: u32,
     alarmed: bool,
 }
 
-impl StrangeRun {
+impl AnomalousRun {
     /// Counts one verdict and returns the alarm once for each run. A good part ends the run.
     pub fn note(&mut self, part: u32, verdict: &Verdict) -> Option<String> {
         if !verdict.reject {
-            *self = StrangeRun::default();
+            *self = AnomalousRun::default();
             return None;
         }
         self.rejected = self.rejected.saturating_add(1);
@@ -63,7 +63,7 @@ mod tests {
         }
     }
 
-    fn alarms(run: &mut StrangeRun, parts: u32, reject: bool, far_off: bool) -> usize {
+    fn alarms(run: &mut AnomalousRun, parts: u32, reject: bool, far_off: bool) -> usize {
         let verdict = verdict(reject, far_off);
         (0..parts)
             .filter_map(|part| run.note(part, &verdict))
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_run_alarms_once_and_again_after_a_good_part() {
-        let mut run = StrangeRun::default();
+        let mut run = AnomalousRun::default();
         assert_eq!(alarms(&mut run, 9, true, true), 0);
         assert_eq!(alarms(&mut run, 500, true, true), 1);
         assert_eq!(alarms(&mut run, 1, false, false), 0);
@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn near_the_threshold_it_takes_more_parts() {
-        let mut run = StrangeRun::default();
+        let mut run = AnomalousRun::default();
         assert_eq!(alarms(&mut run, 29, true, false), 0);
         assert_eq!(alarms(&mut run, 1, true, false), 1);
     }
 
     #[test]
     fn bad_parts_among_good_ones_do_not_alarm() {
-        let mut run = StrangeRun::default();
+        let mut run = AnomalousRun::default();
         for _ in 0..100 {
             assert_eq!(
                 alarms(&mut run, 9, true, true) + alarms(&mut run, 1, false, false),
