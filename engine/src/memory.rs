@@ -1,4 +1,4 @@
-//! Keeps memory between two runs.
+//! Makes the allocator keep its memory between two frames.
 
 /// Makes the allocator keep freed memory. Otherwise large maps are returned to the kernel after each frame and fetched
 /// again page by page, which costs the paper's local student a sixth of its time.

@@ -1,8 +1,8 @@
-//! From a frame to the tensors that the networks were trained on: region of interest, resize, ignore, normalise. This is the only
-//! pre-processing there is; training, calibration and the camera path all come through here.
+//! From a frame to the tensors that the networks were trained on: region of interest, resize, ignore, normalise. This
+//! is the only pre-processing: training, calibration and the camera path all use it.
 //!
-//! A part is seen in one or two views: the whole, small and square, for arrangement and components, and where damage is
-//! smaller than that shows, a fine one of the same region in its own shape.
+//! A part is seen in one or two views. The whole view is small and square, for arrangement and components. The fine
+//! view shows the same region in its own shape at more pixels, for damage that the whole view can't resolve.
 
 use fast_image_resize::Resizer;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! A tray of loose fasteners: two long screws, two short ones, three washers and three nuts, anywhere and any way
-//! round. Only how many of each there are matters; a detector that expects things in places must fail here.
+//! A tray of loose fasteners: two long screws, two short ones, three washers and three nuts, anywhere and at any angle.
+//! Only the part counts matter; a detector that expects parts in fixed places must fail here.
 
 use rand::RngExt;
 

@@ -1,6 +1,5 @@
-//! Defects of substance, the same kinds on every product: planned on the visible part of one piece, so that the
-//! ground truth is the geometry itself, and painted over the finished scene (a chip and a deformation are painted with
-//! their part).
+//! Structural defects, the same kinds on every product. Each is planned on the visible part of one piece, so that its
+//! geometry is the ground truth, and painted over the finished scene. A chip or a deformation is painted with its part.
 
 use std::f32::consts::{PI, TAU};
 

@@ -1,5 +1,5 @@
-//! What is said of a long run on stderr: which stage begins, and how far a training is, as a bar with loss and time left on
-//! a terminal, as a plain line now and then in a log file.
+//! Reports the progress of a long run on stderr: the stage that begins, and how far a training is. On a terminal it is
+//! a bar with loss and remaining time, in a log file a plain line now and then.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

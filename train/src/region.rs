@@ -1,4 +1,4 @@
-//! What of the training images is looked at: the region that was stated, and in it the places that a drawing ignores.
+//! The region of interest of the training images as it was stated, and the places in it that a drawing ignores.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What threads share a [`Desk`](super::desk::Desk) by. `tests/desk.rs` has the same from a model checker.
+//! What a [`Desk`](super::desk::Desk) shares between threads. `tests/desk.rs` replaces it by the types of a model
+//! checker.
 
 pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub use std::thread::{Thread, current, park};

@@ -1,6 +1,6 @@
-//! What the rest of the part says a place should look like: a linear autoencoder over the whole registered part,
-//! closed-form kin of the paper's global student. Parts that are each ordinary but do not belong together (the label
-//! of one variant on the bottle of another) can't be rebuilt from one code.
+//! A linear autoencoder over the whole registered part: it predicts each place from the rest of the part. It is a
+//! closed-form relative of the paper's global student. It detects parts that are each ordinary but do not belong
+//! together, such as the label of one variant on the bottle of another: no single code rebuilds both.
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::low_rank::GRID;

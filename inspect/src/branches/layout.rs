@@ -10,6 +10,8 @@ use ndarray::{Array1, ArrayView1};
 
 /// `layout` and `mean` are [`histogram`]s without their first, whole-map part: cell by cell,
 /// `classes` values each. The mean over the classes of the Euclidean norm over the cells.
+///
+/// *Shapes*: both are `[cells·classes]`.
 pub fn deviation(layout: ArrayView1<'_, f32>, mean: &Array1<f32>, classes: usize) -> f32 {
     if classes == 0 {
         return 0.0;

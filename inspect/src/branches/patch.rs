@@ -1,7 +1,7 @@
-//! Kinds of patches that good images show, wherever they lie: a Gaussian for each of some hundred kinds, and how unlikely a
-//! patch is of the likeliest. Where parts lie loose there is no position to be bound to, and what may vary in a patch is
-//! different on a thread, an edge and a plain surface: a plain distance to the nearest good patch
-//! (PatchCore, CVPR 2022) is ruled by the patches that vary most, and damage drowns among them.
+//! Kinds of patches that good images show, wherever they lie. Each of some hundred kinds has a Gaussian, and a patch's
+//! score is its distance from the likeliest kind. Loose parts have no fixed positions to compare with, and the
+//! variation of a patch differs between a thread, an edge and a plain surface. With one plain distance to the nearest
+//! good patch (PatchCore, CVPR 2022), the patches that vary most would hide damage on all others.
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::map::{AnomalyMap, MapBuffer};
@@ -70,6 +70,7 @@ impl PatchMixture {
         })
     }
 
+    /// *Shapes*: `[kinds, rank]`.
     pub fn means(&self) -> &Array2<f32> {
         &self.means
     }

@@ -1,5 +1,5 @@
-//! One vector for the whole part: the largest and smallest value of each deep channel. A part too many or of a new
-//! kind shows there wherever it lies.
+//! One vector for the whole part: the largest and smallest value of each deep channel. A surplus part or one of a new
+//! kind changes it wherever the part lies.
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::reference::Reference;
@@ -14,6 +14,8 @@ use crate::network::Features;
 pub const LENGTH: usize = 2 * Features::STRIDE16.0;
 
 /// Maxima of the stride-16 channels, then minima.
+///
+/// *Shapes*: `out` is `[LENGTH]`.
 pub fn extremes(features: &Features, out: &mut Array1<f32>) {
     let channels = Features::STRIDE16.0;
     for (channel, plane) in features.stride16.outer_iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Student errors made comparable: some positions are hard for a student on every good part, and raw squared error
-//! is ruled by them. Each position is measured against its own good parts.
+//! Student errors on one scale: some positions are hard for a student on every good part, and they would dominate the
+//! raw squared error. So each position is compared with the same position of good parts.
 
 use super::shared::aligned_part::{AlignedPart, through_pose};
 use super::shared::map::{AnomalyMap, MapBuffer};

@@ -47,6 +47,8 @@ impl std::fmt::Display for Caught {
 
 impl PlantedScores {
     /// `None` unless `z` has one column for each active branch of the decision.
+    ///
+    /// *Shapes*: `z` is `[anomalies, branches]`.
     pub fn new(z: Array2<f32>, decision: &Decision) -> Option<Self> {
         (z.ncols() == decision.branches.len()).then_some(PlantedScores { z })
     }

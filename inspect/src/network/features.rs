@@ -18,7 +18,7 @@ pub struct Features {
 }
 
 const STRIDES: [u32; 3] = [4, 8, 16];
-/// An encoder with more channels in one map than this is not believed.
+/// An encoder with more channels in one map than this is refused.
 const MAX_CHANNELS: usize = 4096;
 
 impl Features {
@@ -35,6 +35,7 @@ impl Features {
         }
     }
 
+    /// *Shapes*: `[channels, height, width]` at strides 4, 8 and 16.
     pub fn scales(&self) -> [ArrayView3<'_, f32>; 3] {
         [
             self.stride4.view(),

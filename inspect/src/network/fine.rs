@@ -1,5 +1,5 @@
-//! The fine view of a part: the encoder run at the view's own size, and of what it sees a few directions at each cell of
-//! stride 8. All channels of a large view would be fifty times what the branches read.
+//! The fine view of a part: the encoder at the view's own size, projected onto a few directions at each cell of stride
+//! 8. All channels of a large view would take fifty times the memory that the branches read.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, ArrayView3, s};

@@ -1,5 +1,5 @@
-//! What the training images were like before they were resized. A frame of another shape is squeezed otherwise, so that no
-//! part in it looks like a good one.
+//! The size and the coding of the training images before they were resized. A frame of another shape is squeezed
+//! differently, so that no part in it looks like a good one.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! The table: what was measured, as soon as it is, and the means with their differences from the width in use.
+//! The table of the search: each measurement when it is done, and the means with their differences from the width in
+//! use.
 
 use aecsad_inspect::branches::Branch;
 use aecsad_train::calibrate::{PlantedAuroc, Way};

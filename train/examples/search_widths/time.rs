@@ -1,4 +1,4 @@
-//! The engine's own work on networks in milliseconds of one thread, in turns: what else the machine does hits all alike.
+//! Measures the engine's time on networks, one thread, in turns, so that other load on the machine affects all alike.
 
 use std::error::Error;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,5 @@
-//! Which branches have a say, in which way each is fitted, and with which weight: by planted anomalies and known bad parts.
+//! Chooses by planted anomalies and known bad parts which branches are active, which way each is fitted, and with which
+//! weight.
 
 use ndarray::{Array1, Array2};
 
@@ -155,14 +156,14 @@ fn weighted(candidates: &[Candidate], members: &[usize], bad: &[usize]) -> Vec<C
         .map(|wrong| Contrast {
             right: right.view(),
             wrong: wrong.view(),
-            say: 1.0,
+            weight: 1.0,
         })
         .collect();
     if !bad.is_empty() {
         contrasts.push(Contrast {
             right: right.view(),
             wrong: known.view(),
-            say: contrasts.len().max(1) as f64 * bad.len() as f64 / AS_MUCH_AS_PLANTED,
+            weight: contrasts.len().max(1) as f64 * bad.len() as f64 / AS_MUCH_AS_PLANTED,
         });
     }
     let found = weights(&contrasts, members.len());

@@ -1,4 +1,4 @@
-//! Fits the linear autoencoder over whole parts, and the spread of what it leaves over on parts it did not see.
+//! Fits the linear autoencoder over whole parts, and the spread of its residuals on parts that it was not fitted on.
 
 use super::statistics::Fitter;
 use super::way::FitBranch;

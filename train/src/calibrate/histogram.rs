@@ -93,6 +93,8 @@ pub fn histograms(parts: &[Array3<f32>], classes: usize, grid: usize) -> Array2<
 }
 
 /// Whitening by how much a good vector differs from its nearest good neighbours: variants far apart don't widen it.
+///
+/// *Shapes*: `samples` is `[good parts, n]`.
 pub fn neighbours(samples: &Array2<f32>) -> Reference {
     let dimensions = samples.ncols();
     let mut differences = Vec::new();

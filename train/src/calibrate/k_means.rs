@@ -29,6 +29,9 @@ pub fn k_means(points: &Array2<f32>, count: usize, random: &mut impl Rng) -> Arr
 }
 
 /// The nearest centre of each row.
+///
+/// *Shapes*: `points` is `[points, columns]`, `centres` `[centres, columns]`; the result has one index for each
+/// point.
 pub fn assign(points: &Array2<f32>, centres: &Array2<f32>) -> Vec<usize> {
     let squared: Array1<f32> = centres.rows().into_iter().map(|c| c.dot(&c)).collect();
     let chunks: Vec<ArrayView2<f32>> = points.axis_chunks_iter(Axis(0), CHUNK).collect();

@@ -1,5 +1,5 @@
-//! What known bad parts say: whether weights that rest on them too are better, and which of them would pass. Each is judged by
-//! a decision that has not seen it.
+//! Known bad parts in the choice of weights: whether weights that also rest on them are better, and which of them would
+//! pass. Each is judged by a decision that was fitted without it.
 
 use std::cmp::Ordering;
 

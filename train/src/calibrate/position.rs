@@ -45,6 +45,8 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Positio
 
 /// The packed whitening matrix of a covariance, and the logarithm of its determinant. One without an inverse is taken for
 /// `floor` in each direction.
+///
+/// *Shapes*: `covariance` is `[rank, rank]`, the packed matrix `[rank·(rank + 1)/2]`.
 pub fn whiten(covariance: DMatrix<f64>, floor: f64) -> (Array1<f32>, f64) {
     let rank = covariance.nrows();
     let identity = DMatrix::identity(rank, rank);

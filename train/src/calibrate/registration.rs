@@ -1,5 +1,5 @@
-//! The mean good part to register against: found by registering the good parts against their own mean, again and
-//! again, until it is sharp.
+//! The mean good part that parts are registered against. It is found by registering the good parts against their own
+//! mean until it is sharp.
 
 use aecsad_inspect::branches::shared::aligned_part::through_pose;
 use aecsad_inspect::branches::shared::registration::empty_template;

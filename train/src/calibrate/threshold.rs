@@ -1,4 +1,4 @@
-//! From which sum of z on a part is rejected: by good validation parts alone.
+//! The threshold on the weighted sum of z, from good validation parts alone.
 
 use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::outliers;

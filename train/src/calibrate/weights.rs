@@ -1,4 +1,4 @@
-//! Weights of a sum that ranks wrong parts above right ones.
+//! Weights of a sum that ranks anomalous parts above good ones.
 
 use ndarray::{Array1, ArrayView2};
 
@@ -16,12 +16,14 @@ pub struct Contrast<'a> {
     pub right: ArrayView2<'a, f64>,
     pub wrong: ArrayView2<'a, f64>,
     /// How much it counts beside the others.
-    pub say: f64,
+    pub weight: f64,
 }
 
 /// One weight a branch, none negative: the least mean of `ln(1 + exp(right − wrong))` over all pairs of a right part's and a
-/// wrong part's sum (RankNet, ICML 2005), each contrast counting by its say, plus [`RIDGE`] times the weights' squares. Convex,
+/// wrong part's sum (RankNet, ICML 2005), each contrast counting by its weight, plus [`RIDGE`] times the weights' squares. Convex,
 /// so there is one answer whatever the start; found by Newton's steps in one weight at a time.
+///
+/// *Shapes*: the result is `[branches]`.
 pub fn weights(contrasts: &[Contrast<'_>], branches: usize) -> Array1<f64> {
     let mut weights = Array1::zeros(branches);
     let mut loss = total(contrasts, &weights);
@@ -78,14 +80,14 @@ fn newton(contrasts: &[Contrast<'_>], weights: &Array1<f64>, branch: usize) -> f
 
 /// Of all contrasts; 1 where none has any.
 fn says(contrasts: &[Contrast<'_>]) -> f64 {
-    let sum = contrasts.iter().map(|contrast| contrast.say).sum();
+    let sum = contrasts.iter().map(|contrast| contrast.weight).sum();
     if sum > 0.0 { sum } else { 1.0 }
 }
 
 impl Contrast<'_> {
     /// Of one pair in all.
     fn share(&self) -> f64 {
-        self.say / (self.right.nrows() * self.wrong.nrows()).max(1) as f64
+        self.weight / (self.right.nrows() * self.wrong.nrows()).max(1) as f64
     }
 
     /// Calls `visit` with how far each wrong part's sum lies above each right part's, and the numbers of the two.
@@ -111,7 +113,7 @@ mod tests {
         let contrast = Contrast {
             right: right.view(),
             wrong: wrong.view(),
-            say: 1.0,
+            weight: 1.0,
         };
         weights(&[contrast], right.ncols())
     }

@@ -1,4 +1,4 @@
-//! The options that say what of the images is looked at; `fit` and `label` share them.
+//! The options that state the region of interest and what to ignore; `fit` and `label` share them.
 
 use aecsad_inspect::optics::Region;
 use aecsad_program::inputs::InputPath;

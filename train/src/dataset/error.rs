@@ -1,4 +1,4 @@
-//! What makes a data set unfit to train on, one sentence each.
+//! Why a data set can't be trained on, one sentence each.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What is wrong with an image, as far as its folder says.
+//! The kind of anomaly that an image shows, as its folder says.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Good images into memory, in parallel, with the bad ones named.
+//! Reads good images into memory, in parallel, and names the unusable ones.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The operations that cost most, as the networks call them: a backend may have a better way than the one that burn
-//! would choose for it, or the only one.
+//! The most expensive operations of training, as the networks call them. A backend may replace burn's own composition
+//! of one by something faster, or may be the only one to have it.
 
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;

@@ -1,5 +1,6 @@
-//! Batch normalisation (Ioffe and Szegedy, 2015) with the rectifier behind it, as one operation with a gradient of its own. As burn
-//! composes it, a step keeps six maps of every layer for the gradient and passes over them thirty times; this keeps two.
+//! Batch normalisation (Ioffe and Szegedy, 2015) with the ReLU behind it, as one operation with a gradient of its own.
+//! As burn composes it, a step keeps six maps of every layer for the gradient and passes over them thirty times; this
+//! operation keeps two.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;

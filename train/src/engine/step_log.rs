@@ -1,4 +1,4 @@
-//! One JSON object a line and a step: what a technician plots when a training looks odd.
+//! The log of a training, one JSON object for each step, so that a technician can plot a training that looks wrong.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

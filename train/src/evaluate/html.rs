@@ -1,4 +1,4 @@
-//! The report as one self-contained page for a browser: figures, charts, and the images one would look at first.
+//! The report as one self-contained page for a browser: figures, charts, and the images that matter most.
 
 use std::fmt::{Display, Write};
 use std::path::Path;

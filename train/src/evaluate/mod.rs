@@ -1,6 +1,5 @@
-//! What a bundle is worth on a category's test images: ranking (AUROC), localisation (sPRO) and, what a line pays
-//! for, good parts rejected and bad parts missed. Nothing here chooses anything; a report is written once training
-//! and calibration are over.
+//! What a bundle is worth on a category's test images: ranking (AUROC), localisation (sPRO), good parts rejected and
+//! bad parts missed. Nothing here chooses anything; a report is written after training and calibration.
 
 mod against;
 mod defects;

@@ -43,6 +43,8 @@ pub fn thumbnail(path: &Path, region: Option<Region>) -> Result<RgbImage, Evalua
 }
 
 /// The thumbnail in grey with the map over it, as the runtime shows it.
+///
+/// *Shapes*: `map` is `[rows, columns]` and covers the whole picture.
 pub fn heatmap(thumbnail: &RgbImage, map: &Array2<f32>) -> RgbImage {
     let size = (thumbnail.height() as usize, thumbnail.width() as usize);
     let heat: Vec<f32> = at_size(map, size).iter().copied().collect();

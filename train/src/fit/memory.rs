@@ -1,4 +1,4 @@
-//! How much memory a fit needs, said before it starts: all images stay in memory until the end.
+//! How much memory a fit needs, reported before it starts: all images stay in memory until the end.
 
 use aecsad_inspect::bundle::Profile;
 use aecsad_inspect::frame::Size;

@@ -1,6 +1,7 @@
-//! How far int8 scores move for nothing: a float sum that is rounded otherwise tips a value that lies between two steps to the other
-//! one, and by the last layer such tips have become a noise of their own. CPUs that fuse multiplication and addition come to the
-//! same bits; one that doesn't differs by that noise and is right as well, so golden vectors must allow it there.
+//! How far int8 scores move by rounding alone. Where a float sum is rounded differently, a value between two
+//! quantisation steps goes to the other one, and by the last layer these flips amount to noise. CPUs that fuse
+//! multiplication and addition give the same bits. One that doesn't differs by that noise and is right as well, so
+//! golden vectors must allow for it there.
 
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::bundle::Tolerance;

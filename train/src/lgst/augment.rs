@@ -1,5 +1,5 @@
-//! Changes of light that the global student should not mind. Only its input is changed: the teacher map it must
-//! reproduce stays that of the image as it was.
+//! Changes of light to which the global student should be invariant. Only its input is changed: the teacher map that it
+//! must reproduce stays that of the unchanged image.
 
 use ndarray::{Array3, Axis};
 use rand::{Rng, RngExt};

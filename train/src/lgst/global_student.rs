@@ -1,5 +1,5 @@
-//! The global student: an autoencoder through a single cell, with self-attention where the map is small. Whatever
-//! it reproduces it must have understood as a whole; an arrangement never seen comes out as one that was.
+//! The global student: an autoencoder through a single cell, with self-attention where the map is small. It reproduces
+//! a part from a code of the whole, so it renders an unknown arrangement as one that it knows.
 
 use burn::config::Config;
 use burn::module::{Module, Param};

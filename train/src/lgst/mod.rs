@@ -1,5 +1,5 @@
-//! The local-global student-teacher: a frozen teacher map, a local student that sees 33 pixels and must fail on
-//! structural faults, a global student that sees everything and must fail on logical ones.
+//! The local-global student-teacher: a frozen teacher map, a local student whose receptive field is 33 pixels and that
+//! fails on structural anomalies, and a global student that sees everything and fails on logical anomalies.
 
 mod attention;
 mod augment;

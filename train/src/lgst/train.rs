@@ -96,6 +96,8 @@ pub struct TrainedLgst<B: Backend = Cpu> {
 
 /// [`train_on`] the CPU.
 ///
+/// *Shapes*: as for [`train_on`].
+///
 /// # Errors
 /// As [`train_on`].
 pub fn train(

@@ -4,6 +4,8 @@ use ndarray::{Array2, CowArray, Ix2};
 
 /// The map enlarged or reduced bilinearly to `size` (height, width), pixel centres aligned and edges repeated; a map
 /// that has that size already is handed through untouched.
+///
+/// *Shapes*: `map` is `[rows, columns]`, the result `[height, width]`.
 pub fn at_size(map: &Array2<f32>, size: (usize, usize)) -> CowArray<'_, f32, Ix2> {
     if map.dim() == size || map.is_empty() {
         return CowArray::from(map);

@@ -1,5 +1,5 @@
-//! Which machine part trains. A GPU is looked at before burn touches it: what it lacks is said in one sentence,
-//! where burn would end the program.
+//! The machine part that trains. A GPU is checked before burn uses it, so that a missing requirement is one sentence
+//! and not the end of the program by a panic.
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -1,5 +1,5 @@
-//! What the `paper` profile has of its own: its backbone and that one's weights, the GPU it trains on, its score. The
-//! `edge` profile, which runs every day, uses none of it.
+//! What only the `paper` profile uses: its backbone and the weights of it, the GPU it trains on, its score. The `edge`
+//! profile uses none of it.
 
 pub mod backbone;
 pub mod cuda;

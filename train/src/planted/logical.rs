@@ -1,4 +1,5 @@
-//! Logical anomalies, wrong arrangements of right parts: one missing, one too many, two exchanged, one from another part's image.
+//! Planted logical anomalies, wrong arrangements of sound parts: one missing, one too many, two exchanged, one from
+//! another part's image.
 
 use aecsad_inspect::frame::Frame;
 use rand::{Rng, RngExt};

@@ -30,6 +30,8 @@ pub struct Clean {
 pub const IGNORED: u8 = u8::MAX;
 
 /// A class map in which the cells that a region ignores are marked.
+///
+/// *Shapes*: `classes` and the result are `[rows, columns]`.
 pub fn mark_ignored(classes: &Array2<u8>, region: Option<&TrainedRegion>) -> Array2<u8> {
     let mut marked = classes.clone();
     let (rows, columns) = classes.dim();

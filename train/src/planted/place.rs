@@ -73,6 +73,8 @@ pub fn at_centre(at: Box, size: Box, (rows, columns): (usize, usize)) -> Box {
 
 /// The class that a component lies on: what nearly all of its box's rim shows. None where other things are so near
 /// that cutting the box out would cut through them.
+///
+/// *Shapes*: `classes` is `[rows, columns]`, and so for the functions below.
 pub fn host(classes: &Array2<u8>, b: Box) -> Option<u8> {
     let mut counts = [0usize; 256];
     let mut rim = 0;

@@ -1,5 +1,5 @@
-//! Damage: a scratch, a stain, a fibre, a dent, a piece of something else. How large the real damage is, is not known: sizes
-//! go from what one view's pixel shows to what the whole shows in its few.
+//! Planted structural anomalies: a scratch, a stain, a fibre, a dent, a patch of another material. The size of the real
+//! damage is unknown: sizes reach from one pixel of the finest view to several of the whole view.
 
 use aecsad_inspect::frame::Frame;
 use ndarray::Array2;

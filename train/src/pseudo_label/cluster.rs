@@ -5,6 +5,8 @@ use kodama::{Dendrogram, Method, linkage};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 /// Ward's linkage of the rows of `points`; cut it with [`cut`].
+///
+/// *Shapes*: `points` is `[points, columns]`.
 pub fn ward(points: ArrayView2<f32>) -> Dendrogram<f32> {
     let count = points.nrows();
     let mut distances = Vec::with_capacity(count * count.saturating_sub(1) / 2);
@@ -61,6 +63,8 @@ pub fn centroids(points: ArrayView2<f32>, labels: &[usize]) -> Array2<f32> {
 }
 
 /// Index of the centroid nearest to `point`.
+///
+/// *Shapes*: `centroids` is `[centroids, columns]`, `point` `[columns]`.
 pub fn nearest(centroids: ArrayView2<f32>, point: ArrayView1<f32>) -> usize {
     centroids
         .axis_iter(Axis(0))

@@ -57,6 +57,8 @@ pub fn describe(
 
 /// Scales the descriptors of all images in place so that each group is centred and has a total variance of one:
 /// colour and the two feature levels then weigh the same, while channels keep their proportions within a group.
+///
+/// *Shapes*: `rows` is `[regions, 67]`.
 pub fn balance_groups(rows: &mut Array2<f32>) {
     if rows.nrows() == 0 {
         return;
@@ -76,6 +78,8 @@ pub fn balance_groups(rows: &mut Array2<f32>) {
 /// Shrinks, in place, the directions in which the picture's surroundings vary: lamp, grain and wood streaks move the
 /// regions at the border, and a difference of that kind doesn't tell one part from another. `at_border` says of
 /// each row whether its region touches the border.
+///
+/// *Shapes*: `rows` is `[regions, 67]`, `at_border` `[regions]`.
 pub fn whiten_by_border(rows: &mut Array2<f32>, at_border: &[bool]) {
     let chosen: Vec<usize> = (0..rows.nrows()).filter(|&i| at_border[i]).collect();
     let border = rows.select(Axis(0), &chosen);

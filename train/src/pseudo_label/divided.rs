@@ -1,4 +1,4 @@
-//! Images by how far their labels can be relied on.
+//! Divides the images by how reliable their labels are.
 
 use ndarray::Array2;
 

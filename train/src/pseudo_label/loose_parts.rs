@@ -1,6 +1,6 @@
-//! Which clusters count parts best. Loose parts in good images are taken away and doubled, in the labels alone, and
-//! clusters are worth how far the class shares of such an image stand out from those of whole ones. Clusters that
-//! are found again in every half of the images may still put two kinds of part together; these don't.
+//! Chooses the clusters that count loose parts best. Loose parts of good images are removed and doubled in the labels
+//! alone. A clustering is better the further the class shares of such an image lie from those of whole ones. Clusters
+//! that are found again in every half of the images may still put two kinds of part together; these don't.
 
 use ndarray::{Array1, Array2, Axis};
 

@@ -100,6 +100,8 @@ pub fn write(
 }
 
 /// The picture tinted by class, with a line where classes meet.
+///
+/// *Shapes*: `map` is the class map `[CELLS, CELLS]`.
 pub fn overlay(square: &SquareImage, map: &Array2<u8>) -> RgbImage {
     let cell = SIDE / CELLS;
     let class_at = |y: usize, x: usize| map[[y / cell, x / cell]];

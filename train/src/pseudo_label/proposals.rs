@@ -1,5 +1,5 @@
-//! Where candidate regions come from. All sources hand on the same thing, regions of single images without a
-//! class, so everything after this point is the same for each of them.
+//! Where candidate regions come from. All sources deliver the same, regions of single images without a class, so
+//! everything after this point is the same for each of them.
 
 use super::felzenszwalb::Felzenszwalb;
 use super::regions::{self, Regions};

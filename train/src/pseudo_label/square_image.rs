@@ -1,5 +1,5 @@
-//! The picture as labelling sees it: 256×256 pixels, whatever the camera gave, plus the colour space in which
-//! distances mean something to the eye.
+//! The picture that labelling works on: 256×256 pixels, whatever the camera's size, and the colour space in which
+//! distances correspond to visible differences.
 
 use aecsad_inspect::frame::Frame;
 use image::{ImageBuffer, Rgb, imageops};

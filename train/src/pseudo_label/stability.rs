@@ -24,6 +24,8 @@ struct Half {
 /// Mean agreement of the halves at each number of clusters from 2 to `max_clusters` (first element: 2).
 ///
 /// `points` are the descriptors to cluster, `image` the image each is from.
+///
+/// *Shapes*: `points` is `[regions, columns]`, `image` `[regions]`.
 pub fn by_cluster_count(
     points: &Array2<f32>,
     image: &[usize],

@@ -1,5 +1,5 @@
-//! Whether components make sense for a product at all. A texture is cut differently each time; a bare plate or cell
-//! is one piece whose shades vary. Their class histograms would measure noise, so the branch is better left out.
+//! Whether components make sense for a product. A texture is cut differently each time; a bare plate or cell is one
+//! piece whose shades vary. Their class histograms would measure noise, so the branch is left out.
 
 use ndarray::Array2;
 

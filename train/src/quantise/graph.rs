@@ -1,4 +1,4 @@
-//! A network's file as quantisation looks at it: who makes a tensor, who reads it, and what the constants are.
+//! Reads a network's file for quantisation: which node makes a tensor, which nodes read it, and what the constants are.
 
 use std::collections::HashMap;
 

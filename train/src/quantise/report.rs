@@ -1,5 +1,5 @@
-//! What a quantised network costs: each convolution's and each output's agreement with the float network, on images that
-//! gave it nothing.
+//! What quantising a network costs: the agreement of each convolution and each output with the float network, on images
+//! that were not used to quantise it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

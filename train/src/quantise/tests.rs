@@ -1,4 +1,4 @@
-//! Small networks through the whole of it: the form of the file, and that it computes nearly what the float one does.
+//! Small networks through all of quantisation: the form of the file, and results close to those of the float network.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! Counts that almost no image shares: good images in which a part is missing are bad images by mistake.
+//! Part counts that almost no image shares: a good image in which a part is missing is a bad image by mistake.
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::inventory::in_words;

@@ -1,5 +1,5 @@
-//! Training images that are bad by mistake: they score far above all good parts as soon as nothing is learnt from them.
-//! While they count among the good ones, two with the same fault explain each other.
+//! Training images that are bad by mistake: without them among the training images, they score far above all good
+//! parts. While they count among the good ones, two with the same fault explain each other.
 
 use std::path::PathBuf;
 

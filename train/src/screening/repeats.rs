@@ -1,4 +1,4 @@
-//! Images that show nothing, and parts that are there twice: each part counts once.
+//! Images that show nothing, and repeated images of one part: each part counts once.
 
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::likeness::BlockMeans;

@@ -52,6 +52,8 @@ impl Default for Augmentation {
 
 impl Augmentation {
     /// A changed copy. `mask` is square and covers the whole, equally square frame.
+    ///
+    /// *Shapes*: `mask` and the returned mask are `[cells, cells]`.
     pub fn apply(
         &self,
         frame: &Frame,

@@ -48,6 +48,8 @@ pub struct LossTarget<B: Backend> {
 
 impl<B: Backend> LossTarget<B> {
     /// `masks` are of one size and hold classes below `classes` or [`IGNORE`](super::IGNORE).
+    ///
+    /// *Shapes*: each mask is `[height, width]`.
     pub fn new<'a>(
         masks: impl ExactSizeIterator<Item = &'a Array2<u8>>,
         classes: usize,

@@ -11,6 +11,8 @@ pub struct PieceScratch {
 
 /// Calls `found` with the class and the cells (row · columns + column) of each 4-connected piece, background (class 0)
 /// left out, in reading order of the first cells. `classes` in standard layout.
+///
+/// *Shapes*: `classes` is `[rows, columns]`.
 pub fn for_each(
     classes: &Array2<u8>,
     scratch: &mut PieceScratch,

@@ -1,7 +1,7 @@
-//! Makes the decoder as sure as it is right. Trained for a few hundred steps under losses that favour small classes, it
-//! spreads its probability: a screw's class has a little everywhere in the tray, and all of that together outweighs a
-//! screw. One factor on the logits corrects it (temperature scaling; Guo et al., On calibration of modern neural networks,
-//! ICML 2017); which class is the likeliest stays as it was.
+//! Calibrates the decoder's confidence. Trained for a few hundred steps under losses that favour small classes, it
+//! spreads its probability: a screw's class has a little everywhere in the tray, and the sum of that outweighs a screw.
+//! One factor on the logits corrects it (temperature scaling; Guo et al., On calibration of modern neural networks,
+//! ICML 2017). The most probable class of each cell stays the same.
 
 use burn::tensor::Tensor;
 use ndarray::{Array2, Array3, ArrayView1, Axis};

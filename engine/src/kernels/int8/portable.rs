@@ -1,4 +1,4 @@
-//! What the compiler makes of plain loops.
+//! The int8 kernels as plain loops, for CPUs without the instructions of the other files.
 
 use super::dots::{DEPTH, Dots, LANES};
 

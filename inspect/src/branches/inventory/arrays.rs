@@ -1,4 +1,4 @@
-//! An inventory as named arrays, for the bundle.
+//! The part counts of good images as named arrays, for the bundle.
 
 use ndarray::Array2;
 
@@ -47,6 +47,9 @@ impl Inventory {
     }
 
     /// None where the arrays contradict each other.
+    ///
+    /// *Shapes*: `classes` is `[components, classes]`, `weights` `[components]`, `kinds` `[kinds, KIND_COLUMNS]`
+    /// and `good` `[good images, kinds]`.
     pub fn from_arrays(
         classes: &Array2<f32>,
         weights: &[f32],

@@ -1,4 +1,4 @@
-//! The inventory as a branch.
+//! Part counts as a branch.
 
 use ndarray::{Array1, Array2};
 

@@ -1,5 +1,5 @@
-//! What of an inventory a person is shown: the pieces that are wrong in the picture, and the counts that are not as in the
-//! good image most alike.
+//! What a person sees of a wrong part count: the anomalous pieces in the heat map, and the counts that differ from
+//! those of the most similar good image.
 
 use ndarray::ArrayView3;
 

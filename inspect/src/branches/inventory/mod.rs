@@ -1,6 +1,6 @@
-//! What lies there: the parts of each component, distinguished by size and shape, counted and compared with the counts of
-//! good images. Where parts lie and how they are turned doesn't matter; of two that touch, and of one that is
-//! bent or cut short, the mass is all that is believed.
+//! Part counts: the parts of each component are distinguished by size and shape, counted, and compared with the counts
+//! of good images. Their places and angles don't matter. Of parts that touch, are bent or are cut short, only the mass
+//! counts.
 
 pub mod arrays;
 mod branch;
@@ -124,6 +124,8 @@ impl Inventory {
 
 impl Component {
     /// Probability that a cell shows this component.
+    ///
+    /// *Shapes*: `probabilities` is `[classes, 64, 64]`, `out` `[64·64]`, row by row.
     pub fn certainty(&self, probabilities: ArrayView3<'_, f32>, out: &mut [f32]) {
         out.fill(0.0);
         let classes = probabilities.outer_iter().zip(&self.classes);

@@ -164,6 +164,8 @@ pub fn vectors(percept: &Percept, pose: &Pose, low_rank: &LowRank) -> Array2<f32
 }
 
 /// The vectors of the fine view as they would be if the part lay as the template does; `out` is resized to their shape.
+///
+/// *Shapes*: `out` is `[rows·columns, rank]`.
 pub fn fine_through_pose(map: &FineMap, pose: &Pose, out: &mut Array2<f32>) {
     let FineMap {
         rows,
@@ -201,6 +203,8 @@ pub fn through_pose(source: &[f32], pose: &Pose, out: &mut [f32]) {
 }
 
 /// The class probabilities as they would be if the part lay as the template does; `out` is resized to their shape.
+///
+/// *Shapes*: `out` is `[classes, 64, 64]`.
 pub fn probabilities_through_pose(percept: &Percept, pose: &Pose, out: &mut Array3<f32>) {
     let source = &percept.probabilities;
     if out.raw_dim() != source.raw_dim() {

@@ -33,6 +33,8 @@ pub fn length(classes: usize, grid: usize) -> usize {
 }
 
 /// The class histogram of a part: root shares over the whole and a grid. `vector` is the buffer that the result stands in.
+///
+/// *Shapes*: `probabilities` is `[classes, rows, columns]`; the result has [`length`] values.
 pub fn histogram<'a>(
     probabilities: ArrayView3<'_, f32>,
     grid: usize,

@@ -36,6 +36,7 @@ impl Reference {
         arrays.insert(format!("{name}.whitening"), space.whitening.clone());
     }
 
+    /// *Shapes*: `x` is `[n]`.
     pub fn distance(&self, x: ArrayView1<'_, f32>) -> f32 {
         match self {
             Reference::Gaussian(gaussian) => gaussian.distance(x),

@@ -97,10 +97,12 @@ impl Registration {
         })
     }
 
+    /// *Shapes*: `[channels, 24]`.
     pub fn projection(&self) -> &Array2<f32> {
         &self.projection
     }
 
+    /// *Shapes*: `[channels, SIDE, SIDE]`.
     pub fn template(&self) -> &Array3<f32> {
         &self.template
     }
@@ -252,6 +254,8 @@ impl Bilinear {
 
 /// The channels that are compared, of one frame: projected, then each brought to mean 0 and deviation 1, so that
 /// light does not look like motion.
+///
+/// *Shapes*: `projection` is `[channels, 24]`, `stride4` `[24, SIDE, SIDE]` and `out` `[channels, SIDE, SIDE]`.
 pub fn project(projection: &Array2<f32>, stride4: ArrayView3<'_, f32>, out: &mut Array3<f32>) {
     for (mut channel, weights) in out.outer_iter_mut().zip(projection.rows()) {
         channel.fill(0.0);

@@ -1,4 +1,4 @@
-//! One Gaussian with a covariance that is never inverted blindly, and its Mahalanobis distance (paper, eq. 2).
+//! A Gaussian with a shrunk covariance, which can always be inverted, and its Mahalanobis distance (paper, eq. 2).
 
 use ndarray::{Array1, Array2, ArrayView1};
 
@@ -12,11 +12,13 @@ pub struct ShrunkGaussian {
 }
 
 impl ShrunkGaussian {
+    /// *Shapes*: `x` is `[n]`.
     pub fn distance(&self, x: ArrayView1<'_, f32>) -> f32 {
         let whitened = self.whiten(x);
         whitened.dot(&whitened).sqrt()
     }
 
+    /// *Shapes*: `x` is `[n]`, the result `[k]`.
     pub fn whiten(&self, x: ArrayView1<'_, f32>) -> Array1<f32> {
         (&x - &self.mean).dot(&self.whitening)
     }

@@ -1,4 +1,4 @@
-//! One array, or the arrays of one statistic, out of a file that may be anything.
+//! Reads the arrays of one statistic out of a file whose content is untrusted.
 
 use ndarray::{Array, Array1, Array2, Dimension};
 

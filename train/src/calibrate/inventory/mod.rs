@@ -1,5 +1,5 @@
-//! What good images hold: kinds of parts, found without a name, and how many of each an image has. No one says how many
-//! kinds there are, nor how many of each belong in an image.
+//! Fits the part counts of good images: finds kinds of parts without names, and how many of each an image shows.
+//! Neither the number of kinds nor the counts are known before.
 
 use aecsad_inspect::branches::inventory::{
     Component, Inventory, InventoryBranch, LEVELS, Node, PartKind, Stock, StockScratch, Tree,

@@ -1,5 +1,5 @@
-//! Random weights, to try the machinery with where the real ones are not at hand. Features of random
-//! convolutions tell textures and places apart, but far worse than trained ones.
+//! Random weights, to test the code where the real ones are not installed. Features of random convolutions distinguish
+//! textures and places, but far worse than trained ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,9 +1,8 @@
 //! Convolutions by burn's kernels: implicit matrix products on the GPU's tensor cores, in TF32.
 //!
-//! burn's own choice would be to try eight kernels for each shape that it meets, one of them by trying two dozen matrix
-//! products. On an H100 fifteen layers of the backbone took it 170 s, nearly all of it spent in the compiler. For one image
-//! the product that is chosen here took as long as the best of them to 1.6 times as long, longest for kernels of 3×3
-//! (1.2 to 1.6); in the middle 1.14 times.
+//! By itself, burn would try eight kernels for each shape, one of them with two dozen matrix products. On an H100 that
+//! took 170 s for fifteen layers of the backbone, nearly all of it in the compiler. For one image, the kernel chosen
+//! here takes 1 to 1.6 times as long as the best of them: 1.2 to 1.6 for kernels of 3×3, in the median 1.14.
 
 use burn::tensor::activation::relu;
 use burn::tensor::ops::FloatTensor;

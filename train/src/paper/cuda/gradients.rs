@@ -1,4 +1,4 @@
-//! Gradients that burn does not have on GPUs, or has wrong.
+//! Gradients that burn lacks on GPUs or computes wrongly there.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{ConvOptions, PadMode};

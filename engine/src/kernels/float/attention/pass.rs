@@ -1,4 +1,4 @@
-//! What [`Attention`] does with its maps.
+//! The inner loops of [`Attention`]: one pass over the keys for a tile of queries.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! cuDNN's words for shapes.
+//! cuDNN's descriptors of tensors, kernels and convolutions.
 
 use std::ffi::c_int;
 

@@ -1,4 +1,4 @@
-//! Convolutions, and what stands between them, by cuDNN, on a machine that has it: burn's own kernels need several times as
+//! Convolutions, pooling and normalisation by cuDNN, on a machine that has it: burn's own kernels need several times as
 //! long (`benches/results`).
 //!
 //! Tensors stay burn's, contiguous ones; cuDNN is given their addresses and works in a stream of its own.

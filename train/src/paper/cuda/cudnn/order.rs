@@ -1,4 +1,4 @@
-//! Whose turn it is on the GPU: burn does not show the stream that it works in.
+//! Keeps the work of burn and of cuDNN on the GPU in order: burn does not show the stream that it works in.
 
 use std::ffi::c_void;
 use std::sync::Arc;
