@@ -59,7 +59,7 @@ fn total(contrasts: &[Contrast<'_>], weights: &Array1<f64>) -> f64 {
             sum += contrast.share() * loss;
         });
     }
-    sum / says(contrasts) + RIDGE * weights.dot(weights)
+    sum / total_weight(contrasts) + RIDGE * weights.dot(weights)
 }
 
 /// Newton's step along one weight: slope by curvature.
@@ -74,12 +74,13 @@ fn newton(contrasts: &[Contrast<'_>], weights: &Array1<f64>, branch: usize) -> f
             curvature += contrast.share() * doubt * (1.0 - doubt) * difference.powi(2);
         });
     }
-    let says = says(contrasts);
-    -(slope / says + 2.0 * RIDGE * weights[branch]) / (curvature / says + 2.0 * RIDGE)
+    let total_weight = total_weight(contrasts);
+    -(slope / total_weight + 2.0 * RIDGE * weights[branch])
+        / (curvature / total_weight + 2.0 * RIDGE)
 }
 
 /// Of all contrasts; 1 where none has any.
-fn says(contrasts: &[Contrast<'_>]) -> f64 {
+fn total_weight(contrasts: &[Contrast<'_>]) -> f64 {
     let sum = contrasts.iter().map(|contrast| contrast.weight).sum();
     if sum > 0.0 { sum } else { 1.0 }
 }
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sees_more_says_more_and_what_sees_nothing_hardly_anything() {
+    fn what_sees_more_weighs_more_and_what_sees_nothing_almost_nothing() {
         let (right, mut wrong) = (noise(1), noise(2));
         wrong.column_mut(0).mapv_inplace(|s| s + 2.0);
         wrong.column_mut(1).mapv_inplace(|s| s + 0.7);
@@ -169,12 +170,12 @@ mod tests {
             wrong.column_mut(branch).mapv_inplace(|s| s + 1.0);
             wrong
         });
-        let weighted = |says: [f64; 2]| {
-            let pairs = wrong.iter().zip(says);
-            let contrasts = pairs.map(|(wrong, say)| Contrast {
+        let weighted = |of_contrasts: [f64; 2]| {
+            let pairs = wrong.iter().zip(of_contrasts);
+            let contrasts = pairs.map(|(wrong, weight)| Contrast {
                 right: right.view(),
                 wrong: wrong.view(),
-                say,
+                weight,
             });
             weights(&contrasts.collect::<Vec<_>>(), 3)
         };
