@@ -199,11 +199,7 @@ fn fit(onnx: &[u8], frames: &[Frame]) -> (Statistics, Vec<f32>) {
         ..Statistics::default()
     }
     .with(Box::new(Position::new(
-        PositionGaussian {
-            positions: Positions::WHOLE,
-            mean,
-            whitening,
-        },
+        PositionGaussian::new(Positions::WHOLE, mean, whitening).unwrap(),
         View::Whole,
     )));
     let mut scorer = Scorer::new(statistics.clone());

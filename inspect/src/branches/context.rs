@@ -52,7 +52,7 @@ pub struct ContextBranch {
 impl ContextBranch {
     pub fn new(context: Context) -> Self {
         ContextBranch {
-            rebuilt: Array2::zeros(context.residual.mean.raw_dim()),
+            rebuilt: Array2::zeros(context.residual.shape()),
             map: MapBuffer::new(GRID),
             context,
         }
@@ -84,8 +84,7 @@ impl BranchModel for ContextBranch {
         } = &self.context;
         arrays.insert("context.mean", mean.clone());
         arrays.insert("context.basis", basis.clone());
-        arrays.insert("context.residual.mean", residual.mean.clone());
-        arrays.insert("context.residual.whitening", residual.whitening.clone());
+        residual.write(arrays, "context.residual");
     }
 
     fn boxed(&self) -> Box<dyn BranchModel> {

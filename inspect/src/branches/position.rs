@@ -50,38 +50,72 @@ impl Positions {
         )
     }
 
-    /// The covariance that counts for a position.
-    pub fn block_of(self, position: usize) -> usize {
-        let (y, x) = (position / self.columns, position % self.columns);
-        (y / self.block) * self.blocks().1 + x / self.block
+    /// The positions that covariance `block` counts for.
+    pub fn of_block(self, block: usize) -> impl Iterator<Item = usize> {
+        let (top, left) = (block / self.blocks().1, block % self.blocks().1);
+        let range = |first: usize, end: usize| {
+            let first = first * self.block;
+            first..(first + self.block).min(end)
+        };
+        let columns = range(left, self.columns);
+        range(top, self.rows).flat_map(move |y| columns.clone().map(move |x| y * self.columns + x))
     }
 }
 
 /// A mean for each position and a covariance for each block of them.
 #[derive(Clone, Debug)]
 pub struct PositionGaussian {
-    pub positions: Positions,
+    positions: Positions,
     /// `[positions, rank]`
-    pub mean: Array2<f32>,
+    mean: Array2<f32>,
     /// `[blocks, rank·(rank + 1)/2]`, packed as [`packed`] reads it: `Wᵀ·W = Σ⁻¹`.
-    pub whitening: Array2<f32>,
+    whitening: Array2<f32>,
 }
 
 impl PositionGaussian {
-    /// Mahalanobis distance of each position's vector. `vectors` is `[positions, rank]`, `map` has a value for each.
+    /// *Shapes*: `mean` is `[positions, rank]`, `whitening` `[blocks, rank·(rank + 1)/2]`, each row the lower triangle of a
+    /// matrix `W` with `Wᵀ·W = Σ⁻¹`. None if they don't agree, or if the rank is above [`MAX_RANK`].
+    pub fn new(positions: Positions, mean: Array2<f32>, whitening: Array2<f32>) -> Option<Self> {
+        let rank = mean.ncols();
+        let (rows, columns) = positions.blocks();
+        let agree = mean.nrows() == positions.count()
+            && whitening.dim() == (rows * columns, packed::length(rank));
+        (agree && rank <= MAX_RANK).then(|| PositionGaussian {
+            positions,
+            mean,
+            whitening: whitening.as_standard_layout().into_owned(),
+        })
+    }
+
+    /// Positions and rank.
+    pub fn shape(&self) -> (usize, usize) {
+        self.mean.dim()
+    }
+
+    /// Mahalanobis distance of each position's vector.
+    ///
+    /// *Shapes*: `vectors` is `[positions, rank]`, `map` has a value for each.
     pub fn map(&self, vectors: &Array2<f32>, map: &mut [f32]) {
         let rank = self.mean.ncols();
         let mut centred = [0.0f32; MAX_RANK];
         let centred = &mut centred[..rank];
-        for (position, distance) in map.iter_mut().enumerate().take(self.mean.nrows()) {
-            let (vector, mean) = (vectors.row(position), self.mean.row(position));
-            for (c, (x, m)) in centred.iter_mut().zip(vector.iter().zip(mean)) {
-                *c = x - m;
+        // Block by block, so that a covariance is read once.
+        for (block, whitening) in self.whitening.rows().into_iter().enumerate() {
+            let whitening = whitening.to_slice().unwrap_or(&[]);
+            for position in self.positions.of_block(block) {
+                let (vector, mean) = (vectors.row(position), self.mean.row(position));
+                for (c, (x, m)) in centred.iter_mut().zip(vector.iter().zip(mean)) {
+                    *c = x - m;
+                }
+                map[position] = packed::squared_norm(whitening, centred).sqrt();
             }
-            let packed = self.whitening.row(self.positions.block_of(position));
-            let packed = packed.as_slice().unwrap_or(&[]);
-            *distance = packed::squared_norm(packed, centred).sqrt();
         }
+    }
+
+    /// Writes the arrays `NAME.mean` and `NAME.whitening`.
+    pub fn write(&self, arrays: &mut Arrays, name: &str) {
+        arrays.insert(format!("{name}.mean"), self.mean.clone());
+        arrays.insert(format!("{name}.whitening"), self.whitening.clone());
     }
 }
 
@@ -134,11 +168,7 @@ impl BranchModel for Position {
 
     fn write(&self, arrays: &mut Arrays) {
         let prefix = self.sees.prefix();
-        arrays.insert(format!("{prefix}position.mean"), self.gaussian.mean.clone());
-        arrays.insert(
-            format!("{prefix}position.whitening"),
-            self.gaussian.whitening.clone(),
-        );
+        self.gaussian.write(arrays, &format!("{prefix}position"));
     }
 
     fn boxed(&self) -> Box<dyn BranchModel> {

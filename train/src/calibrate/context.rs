@@ -15,7 +15,7 @@ const FOLDS: usize = 4;
 const RIDGE: f32 = 0.05;
 
 /// `samples` are `[GRID², rank]` each, registered; `codes` directions are kept.
-pub fn fit(samples: &[ArrayView2<'_, f32>], codes: usize) -> Context {
+pub fn fit(samples: &[ArrayView2<'_, f32>], codes: usize) -> Option<Context> {
     let flat = flatten(samples);
     let mut left = Vec::with_capacity(samples.len());
     for fold in 0..FOLDS {
@@ -32,11 +32,11 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], codes: usize) -> Context {
     }
     let left: Vec<ArrayView2<f32>> = left.iter().map(|l| l.view()).collect();
     let (mean, basis) = directions(&flat, codes);
-    Context {
+    Some(Context {
         mean,
         basis,
-        residual: position::fit(&left, 0, RIDGE),
-    }
+        residual: position::fit(&left, 0, RIDGE)?,
+    })
 }
 
 fn flatten(samples: &[ArrayView2<'_, f32>]) -> Array2<f32> {
@@ -84,7 +84,7 @@ impl FitBranch for ContextWay {
     }
 
     fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
-        let context = fit(&parts.vectors(), self.codes);
+        let context = fit(&parts.vectors(), self.codes)?;
         Some(Box::new(ContextBranch::new(context)))
     }
 
@@ -112,7 +112,7 @@ mod tests {
             |i: usize, level: f32| Array2::from_shape_fn((cells, 1), |(c, _)| level + noise(i, c));
         let good: Vec<Array2<f32>> = (0..24).map(|i| part(i, (i % 2) as f32)).collect();
         let views: Vec<ArrayView2<f32>> = good.iter().map(|g| g.view()).collect();
-        let context = fit(&views, 2);
+        let context = fit(&views, 2).unwrap();
         let mut rebuilt = Array2::zeros((cells, 1));
         let mut worst = |part: &Array2<f32>| {
             let mut map = vec![0.0; cells];

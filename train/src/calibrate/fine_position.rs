@@ -44,11 +44,7 @@ pub fn fit(
         });
         row.assign(&whiten(covariance, floor).0);
     });
-    Some(PositionGaussian {
-        positions,
-        mean,
-        whitening,
-    })
+    PositionGaussian::new(positions, mean, whitening)
 }
 
 /// `[positions, rank]`
@@ -148,11 +144,10 @@ fn add_spread_of_neighbours(
 /// The positions of each block.
 fn members(positions: Positions) -> Vec<Vec<usize>> {
     let (rows, columns) = positions.blocks();
-    let mut members = vec![Vec::new(); rows * columns];
-    for position in 0..positions.count() {
-        members[positions.block_of(position)].push(position);
-    }
-    members
+    let blocks = 0..rows * columns;
+    blocks
+        .map(|block| positions.of_block(block).collect())
+        .collect()
 }
 
 fn neighbours(positions: Positions, position: usize, reach: usize) -> Vec<usize> {

@@ -248,7 +248,7 @@ mod tests {
         let vectors = project(&stacked, patch.low_rank().unwrap());
         let mut map = vec![0.0; GRID * GRID];
         let mixture = patch.mixture();
-        mixture.map(&vectors, &mut mixture.scratch(), &mut map);
+        mixture.map(&vectors, &mut mixture.scratch(map.len()), &mut map);
         map
     }
 

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 /// Fits one Gaussian a position. `samples` are `[GRID², rank]` each, at least two; every position also learns from
 /// its neighbours up to `reach` cells away, so that a part may lie a little off. To each covariance's diagonal goes
 /// `ridge` × the mean variance over all positions, which bounds what a direction that never varied can score.
-pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> PositionGaussian {
+pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Option<PositionGaussian> {
     let rank = samples.first().map_or(0, |s| s.ncols());
     let cells = GRID * GRID;
     let moments: Vec<(DVector<f64>, DMatrix<f64>)> = (0..cells)
@@ -36,11 +36,7 @@ pub fn fit(samples: &[ArrayView2<'_, f32>], reach: usize, ridge: f32) -> Positio
         let (packed, _) = whiten(covariance, floor);
         whitening.row_mut(position).assign(&packed);
     }
-    PositionGaussian {
-        positions: Positions::WHOLE,
-        mean,
-        whitening,
-    }
+    PositionGaussian::new(Positions::WHOLE, mean, whitening)
 }
 
 /// The packed whitening matrix of a covariance, and the logarithm of its determinant. One without an inverse is taken for
@@ -118,7 +114,7 @@ impl FitBranch for PositionWay {
 
     fn fit(&self, parts: &Fitter<'_>) -> Option<Box<dyn BranchModel>> {
         let gaussian = match self.view {
-            View::Whole => fit(&parts.vectors(), self.reach, RIDGE),
+            View::Whole => fit(&parts.vectors(), self.reach, RIDGE)?,
             View::Fine => fine_position::fit(parts.good().train, parts.poses(), self.reach, RIDGE)?,
         };
         Some(Box::new(Position::new(gaussian, self.view)))

@@ -36,11 +36,32 @@ impl Triangles {
         Triangles { rank, values }
     }
 
-    fn matrix(&self, index: usize) -> &[f32] {
+    /// The matrices as [`Triangles::new`] takes them.
+    ///
+    /// *Shapes*: `[matrices, rank · (rank + 1) / 2]`.
+    pub fn packed(&self) -> Vec<f32> {
+        let mut packed = Vec::new();
+        for matrix in self.values.chunks_exact(self.size().max(1)) {
+            let mut rest = matrix;
+            for first in (0..self.rank).step_by(ROWS) {
+                let (rows, next) = rest.split_at(ROWS * columns(self.rank, first));
+                rest = next;
+                for row in first..(first + ROWS).min(self.rank) {
+                    packed.extend((0..=row).map(|column| rows[column * ROWS + row - first]));
+                }
+            }
+        }
+        packed
+    }
+
+    /// Values that a matrix takes.
+    fn size(&self) -> usize {
         let groups = (0..self.rank).step_by(ROWS);
-        let size = groups
-            .map(|first| ROWS * columns(self.rank, first))
-            .sum::<usize>();
+        groups.map(|first| ROWS * columns(self.rank, first)).sum()
+    }
+
+    fn matrix(&self, index: usize) -> &[f32] {
+        let size = self.size();
         &self.values[index * size..][..size]
     }
 
@@ -130,6 +151,7 @@ mod tests {
                     |index| (0..rank).flat_map(move |r| (0..=r).map(move |c| entry(index, r, c)));
                 let packed: Vec<f32> = (0..3).flat_map(lower).collect();
                 let triangles = Triangles::new(rank, &packed);
+                assert_eq!(triangles.packed(), packed);
                 let vector: Vec<f32> = (0..rank).map(|i| (i % 5) as f32 - 2.0).collect();
                 for index in 0..3 {
                     let product =

@@ -1,8 +1,16 @@
 //! Lower-triangular whitening matrices, packed: the rows one after the other, without the zeros.
 
+use ndarray::Array2;
+
 /// Numbers in a packed matrix of `rank` rows.
 pub const fn length(rank: usize) -> usize {
     rank * (rank + 1) / 2
+}
+
+/// Packed matrices of `rank` rows, one after the other, as a row each: `[matrices, rank·(rank + 1)/2]`.
+pub fn rows(rank: usize, matrices: Vec<f32>) -> Array2<f32> {
+    let shape = (matrices.len() / length(rank).max(1), length(rank));
+    Array2::from_shape_vec(shape, matrices).unwrap_or_else(|_| Array2::zeros((0, length(rank))))
 }
 
 /// `|W·x|²` for a packed lower-triangular `W`.
@@ -20,7 +28,7 @@ pub fn squared_norm(packed: &[f32], x: &[f32]) -> f32 {
 }
 
 /// Eight partial sums, so that the compiler may use vector registers: one running sum would fix the order.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
     let tail: f32 = a8

@@ -6,6 +6,8 @@
 
 use ndarray::{Array2, Array3, ArrayView3};
 
+use super::packed::dot;
+
 /// A rigid motion in the plane, in units of the image's side, about the image's centre: what stands at `p` in the
 /// template stands at `R(turn)·(p − c) + c + shift` in the frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -177,22 +179,23 @@ impl Registration {
         let mut gradient = nalgebra::Vector3::zeros();
         let mut sum = 0.0;
         let frame = frame.as_standard_layout();
-        let planes = frame
-            .as_slice()
-            .unwrap_or_default()
-            .chunks_exact(SIDE * SIDE);
+        let planes = frame.as_slice().unwrap_or_default();
+        let template = self.template.as_slice().unwrap_or_default();
+        let centre = |i: usize| (i as f32 + 0.5) / SIDE as f32;
         for y in 0..SIDE {
-            for x in 0..SIDE {
-                let centre = |i: usize| (i as f32 + 0.5) / SIDE as f32;
-                let (fx, fy) = pose.to_frame(centre(x), centre(y));
-                let at = Bilinear::new(fx, fy, SIDE);
-                for (c, plane) in planes.clone().enumerate() {
-                    let difference = at.sample(plane) - self.template[[c, y, x]];
-                    sum += difference * difference;
-                    let pixel = (c * SIDE + y) * SIDE + x;
-                    for (k, g) in gradient.iter_mut().enumerate() {
-                        *g += self.steepest[[k, pixel]] * difference;
-                    }
+            let row: [Bilinear; SIDE] = std::array::from_fn(|x| {
+                let (x, y) = pose.to_frame(centre(x), centre(y));
+                Bilinear::new(x, y, SIDE)
+            });
+            for (c, plane) in planes.chunks_exact(SIDE * SIDE).enumerate() {
+                let first = (c * SIDE + y) * SIDE;
+                let expected = &template[first..first + SIDE];
+                let difference: [f32; SIDE] =
+                    std::array::from_fn(|x| row[x].sample(plane) - expected[x]);
+                sum += dot(&difference, &difference);
+                for (slopes, gradient) in self.steepest.rows().into_iter().zip(&mut gradient) {
+                    let slopes = slopes.to_slice().unwrap_or_default();
+                    *gradient += dot(&slopes[first..first + SIDE], &difference);
                 }
             }
         }

@@ -162,11 +162,10 @@ impl<'a> ArraySource<'a> {
     ) -> Result<PositionGaussian, StatisticsError> {
         let (rows, columns) = positions.blocks();
         let whitening = [rows * columns, packed::length(rank)];
-        Ok(PositionGaussian {
-            positions,
-            mean: self.exact(&format!("{name}.mean"), &[positions.count(), rank])?,
-            whitening: self.exact(&format!("{name}.whitening"), &whitening)?,
-        })
+        let mean_name = format!("{name}.mean");
+        let mean = self.exact(&mean_name, &[positions.count(), rank])?;
+        let whitening = self.exact(&format!("{name}.whitening"), &whitening)?;
+        PositionGaussian::new(positions, mean, whitening).ok_or(StatisticsError::Missing(mean_name))
     }
 
     pub fn reference(&self, name: &str, length: usize) -> Result<Reference, StatisticsError> {
