@@ -5,6 +5,7 @@
 
 pub mod calibrate;
 pub mod cli;
+mod conditions;
 pub mod dataset;
 pub mod engine;
 mod estimators;

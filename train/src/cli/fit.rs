@@ -87,6 +87,10 @@ pub struct FitArgs {
     /// The line's frames are JPEG and the training images are not: three in four of these are seen as JPEG of qualities 80 to 95
     #[arg(long)]
     as_jpeg: bool,
+    /// Light, focus and coding at the line never differ from those of the images. Without this, half of the images are also
+    /// seen a little brighter or darker, blurred or as JPEG
+    #[arg(long)]
+    steady: bool,
     /// Product name in the bundle [default: the folder's name, or of the one above where it is good, train or the like]
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
@@ -162,6 +166,7 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
         mono: args.mono,
         bit_depth: args.bit_depth,
         as_jpeg: args.as_jpeg,
+        steady: args.steady,
         seed: args.seed,
         key: args.key.clone().map(Into::into),
         effort_percent: args.effort.into(),

@@ -16,6 +16,7 @@ use super::{FitError, stopped};
 use crate::calibrate::{
     self, BranchChoice, Decided, Fitter, GoodParts, Parts, Planted, Rule, Selection,
 };
+use crate::conditions::Condition;
 use crate::images::{Image, Images};
 use crate::networks::{ENCODER, Trained};
 use crate::paper::decide_as_the_paper;
@@ -66,13 +67,17 @@ pub struct CalibrationInputs<'a> {
     pub false_reject_rate: f64,
     /// Take what lies far off all others for good too.
     pub keep_outliers: bool,
+    /// Learn from training images in other conditions too.
+    pub varies: bool,
     pub cancel: &'a AtomicBool,
 }
 
 /// All parts as one set of networks sees them.
 pub struct PerceivedParts {
-    /// All training images, or the labelled ones where no branch reads others.
-    pub train: Vec<Percept>,
+    /// All training images, or the labelled ones where no branch reads others; then the varied ones once more.
+    train: Vec<Percept>,
+    /// Indices of the training images that are seen in another condition too.
+    varied: Vec<usize>,
     pub validation: Vec<Percept>,
     pub planted: Vec<Planted>,
     /// Known bad parts.
@@ -89,6 +94,18 @@ pub struct Calibrated {
     pub selection: Selection,
     /// Whether parts are registered, and why.
     pub registration: String,
+}
+
+impl PerceivedParts {
+    /// The training images as they are.
+    pub fn train(&self) -> &[Percept] {
+        &self.train[..self.train.len() - self.varied.len()]
+    }
+
+    /// Takes away what was seen of the varied ones.
+    fn take_varied(&mut self) -> Vec<Percept> {
+        self.train.split_off(self.train().len())
+    }
 }
 
 impl CalibrationInputs<'_> {
@@ -125,8 +142,17 @@ impl CalibrationInputs<'_> {
         };
         let validation: Vec<&Image> = self.images.validation.iter().collect();
         let bad: Vec<&Image> = self.images.bad.iter().collect();
+        let varied: Vec<usize> = match self.varies {
+            true => (0..train.len()).step_by(2).collect(),
+            false => Vec::new(),
+        };
+        let mut seen = observer.perceive(&train, encoded)?;
+        let condition = |index: usize| Some(Condition::draw(self.seed, index));
+        let once_more: Vec<_> = varied.iter().map(|i| (train[*i], condition(*i))).collect();
+        seen.extend(observer.perceive_in(&once_more)?);
         Ok(PerceivedParts {
-            train: observer.perceive(&train, encoded)?,
+            train: seen,
+            varied,
             validation: observer.perceive(&validation, encoded)?,
             planted: Vec::new(),
             bad: observer.perceive(&bad, encoded)?,
@@ -266,6 +292,7 @@ impl CalibrationInputs<'_> {
         seen: &mut PerceivedParts,
         decided: &[BranchChoice],
     ) -> Result<Vec<PathBuf>, FitError> {
+        let varied = seen.take_varied();
         let mut train = std::mem::take(&mut seen.train);
         let vouched = self.vouched(&self.images.validation);
         let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
@@ -290,11 +317,13 @@ impl CalibrationInputs<'_> {
         let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
         let strays = held_out::strays(&mut train, &distances, &self.labelled, &calibrate);
         seen.train = train;
+        let images = seen.train.len();
+        seen.train.extend(varied);
         let (kept, strays): (Vec<usize>, Vec<usize>) = strays?
             .into_iter()
             .partition(|stray| self.images.train[*stray].vouched);
         held_out::name_kept(&kept, self.images);
-        if strays.len() as f64 > held_out::MOST_STRAYS * seen.train.len() as f64 {
+        if strays.len() as f64 > held_out::MOST_STRAYS * images as f64 {
             held_out::name_variant(&strays, self.images);
             return Ok(Vec::new());
         }
@@ -330,7 +359,13 @@ impl CalibrationInputs<'_> {
 
     /// Goes on without the training images at these ascending indices.
     fn leave_out(&mut self, seen: &mut PerceivedParts, strays: &[usize]) -> Vec<PathBuf> {
+        let varied = seen.take_varied().into_iter().zip(&seen.varied);
+        let varied: Vec<Percept> = varied
+            .filter_map(|(percept, image)| (!strays.contains(image)).then_some(percept))
+            .collect();
+        seen.varied = held_out::without(&seen.varied, strays);
         held_out::take(&mut seen.train, strays);
+        seen.train.extend(varied);
         self.labelled = held_out::without(&self.labelled, strays);
         let images = held_out::take(&mut self.images.train, strays);
         images.into_iter().map(|image| image.path).collect()

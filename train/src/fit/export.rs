@@ -20,7 +20,8 @@ use super::identity::next_version;
 use super::int8::{Float, Int8};
 use super::labels;
 use super::pack::{
-    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, WAYS,
+    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, STEADY,
+    WAYS,
 };
 use super::proof::Quantisation;
 use super::{FitError, stopped};
@@ -156,7 +157,7 @@ fn kept_outliers(manifest: &Manifest) -> bool {
     kept(manifest, KEPT_OUTLIERS)
 }
 
-/// Bundles of earlier versions don't say: they were fitted on all images.
+/// Bundles of earlier versions don't say: they were fitted on all images, and on these as they are.
 fn kept(manifest: &Manifest, what: &str) -> bool {
     let noted = manifest.provenance.get(what).and_then(toml::Value::as_bool);
     noted.unwrap_or(true)
@@ -241,6 +242,10 @@ impl<'a> Source<'a> {
         };
         let labelled = (0..images.train.len()).filter(is_reliable).collect();
         let rules = Rules::of(manifest.profile);
+        let varies = rules.chooses && !kept(manifest, STEADY);
+        if varies {
+            images.vary_validation(self.seed);
+        }
         let decided = match rules.chooses {
             true => Some(self.decided()?),
             false => None,
@@ -253,6 +258,7 @@ impl<'a> Source<'a> {
             seed: self.seed,
             false_reject_rate: manifest.threshold.false_reject_rate,
             keep_outliers: kept_outliers(manifest),
+            varies,
             cancel,
         };
         stage(

@@ -2,6 +2,8 @@
 //! run that was stopped goes on where it was.
 
 mod calibration;
+mod components;
+mod decided;
 mod detectability;
 mod edge;
 mod edited_parts;
@@ -18,6 +20,7 @@ mod labels;
 mod memory;
 mod more_good;
 mod on_all_cores;
+mod opened;
 mod pack;
 mod part_time;
 mod perceive;
@@ -31,23 +34,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use aecsad_inspect::bundle::Profile;
-use aecsad_inspect::optics::InputGeometry;
-use aecsad_program::whole_file;
-
-use self::calibration::{CalibrationInputs, Rules};
+use self::calibration::{Calibrated, CalibrationInputs, Rules};
+use self::components::Components;
 use self::edited_parts::{EditedParts, Measurement};
-use self::fine_trial::FineTrial;
-use self::int8::Float;
 use crate::calibrate::Selection;
-use crate::dataset::{Category, sha256_of};
 use crate::paper::{self, PaperOptions};
 use crate::progress::stage;
-use crate::pseudo_label::Usable;
 use crate::region::RegionOptions;
-use crate::screening::{self, Screening, counts, held_out};
 use crate::segmentation::Augmentation;
 use crate::training_run::TrainingRun;
+use aecsad_inspect::bundle::Profile;
+use aecsad_inspect::optics::InputGeometry;
 pub use detectability::{Detectable, text as detectability_text};
 pub use edge::EdgeOptions;
 pub use error::FitError;
@@ -89,6 +86,8 @@ pub struct FitOptions {
     pub bit_depth: Option<u8>,
     /// Lossless images are in part seen as JPEG, for stations whose frames are JPEG.
     pub as_jpeg: bool,
+    /// Light, focus and coding never differ from those of the images.
+    pub steady: bool,
     pub seed: u64,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
@@ -162,104 +161,22 @@ pub struct Fitted {
 /// Each names what can't be used and what to do; nothing is written to `options.out` then.
 pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError> {
     let start = Instant::now();
-    pack::check_writable(&options.out)?;
-    whole_file::create_folder(&options.work).map_err(|source| FitError::WorkFolder {
-        path: options.work.clone(),
-        source,
-    })?;
-    if let Networks::Paper(paper) = &options.networks {
-        paper.check()?;
-    }
-    let mut category = Category::open(&options.category, options.seed)?;
-    if let Some(folder) = &options.more_good {
-        category.add_good(folder, options.seed)?;
-    }
-    if let Some(folder) = &options.bad {
-        category.add_bad(folder)?;
-    }
-    let sha256_of_bad: Vec<String> = category.bad.iter().filter_map(|p| sha256_of(p)).collect();
-    // Now that the images are known: it must be none of them.
-    pack::check_writable(&options.out)?;
-    let identity = identity::of_new(
-        &options.category,
-        &options.out,
-        options.product.as_deref(),
-        options.version,
-    )?;
-    // Components are looked for with the same encoder in every profile.
-    let mut asked = InputGeometry {
-        bit_depth: options.bit_depth,
-        ..InputGeometry::lite0(options.mono)
-    };
-    asked.region = options.region.of(&category, &asked)?;
-    let fine = match &options.networks {
-        Networks::Edge(edge) => {
-            let trial = FineTrial::new(&category, &asked, options.seed, cancel);
-            fine_size::choose(
-                &category,
-                edge.fine_size,
-                options.precision,
-                &options.work,
-                trial,
-            )?
-        }
-        Networks::Paper(_) => None,
-    };
-    asked.fine = fine;
-    let observed = category.train.len() + category.bad.len();
-    memory::check(observed, category.validation.len(), fine)?;
-    stage("images", "reading and encoding");
-    let screening = Screening {
-        keep_outliers: options.keep_outliers,
-        keep_duplicates: options.keep_duplicates,
-        as_jpeg: options.as_jpeg,
-        work: &options.work,
-    };
-    let mut images = screening::load(&category, &asked, &screening)?;
-    let geometry = InputGeometry {
-        bit_depth: images.bit_depth,
-        trained_on: images.trained_on.clone(),
-        fine,
-        region: asked.region.clone(),
-        ..options.networks.input(options.mono)
-    };
+    let opened = opened::open(options, cancel)?;
+    let mut images = opened.read(options)?;
+    let geometry = opened.input(options, &images);
     stopped(cancel)?;
 
-    stage("labels", "looking for components");
-    let labels = labels::label(
-        &images,
-        asked.region.as_ref(),
-        options.masks.as_deref(),
-        &options.work.join("labels"),
-        options.seed,
-    )?;
-    let usable = match &labels.usable {
-        Usable::Yes => Ok(labels.classes.len()),
-        Usable::No(why) => Err(why.clone()),
-    };
-    match &usable {
-        Ok(classes) => stage(
-            "labels",
-            &format!(
-                "{} kinds of component; see {}",
-                classes - 1,
-                options.work.join("labels").display()
-            ),
-        ),
-        Err(why) => stage(
-            "labels",
-            &format!("no components, trained without them: {why}"),
-        ),
-    }
+    let region = opened.geometry.region.as_ref();
+    let components = Components::find(&images, region, options)?;
     stopped(cancel)?;
 
     let run = TrainingRun {
         images: &images,
-        labels: &labels,
-        classes: usable.as_ref().ok().copied(),
+        labels: &components.labels,
+        classes: components.classes.as_ref().ok().copied(),
         augmentation: &options.augmentation,
         mono: options.mono,
-        region: asked.region.as_ref(),
+        region,
         seed: options.seed,
         effort_percent: options.effort_percent,
         work: &options.work,
@@ -275,102 +192,81 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     stopped(cancel)?;
 
     stage("calibration", "fitting what good parts look like");
-    let labelled = (0..images.train.len())
-        .filter(|&i| usable.is_err() || labels.reliability[i].labelled)
-        .collect();
     let rules = Rules::of(options.networks.profile());
     let chooses = rules.chooses;
+    let varies = chooses && !options.steady;
+    if varies {
+        images.vary_validation(options.seed);
+    }
     let mut calibration = CalibrationInputs {
         rules,
         images: &mut images,
         geometry: &geometry,
-        labelled,
+        labelled: components.reliable(),
         seed: options.seed,
         false_reject_rate: options.false_reject_rate,
         keep_outliers: options.keep_outliers,
+        varies,
         cancel,
     };
-    let int8 = options.precision.signs();
-    let mut seen = calibration.see(&trained, None)?;
-    let clean = match chooses || int8.is_some() {
-        true => calibration.clean(&seen)?,
-        false => Vec::new(),
+    let decided = calibration.decide(trained, options)?;
+    let selection = &decided.calibrated.selection;
+    let more_good = calibration.judge_more_good(&decided.trained, selection)?;
+    let known_bad = selection.known_bad.clone();
+    let bad =
+        known_bad.map(|known| BadParts::new(known, &images, opened.sha256_of_bad, &options.work));
+    let measurement = Measurement {
+        trained: &decided.trained,
+        selection,
+        images: &images,
+        validation: &decided.validation,
+        geometry: &geometry,
+        cancel,
     };
-    calibration.see_plants(&trained, &clean, &mut seen)?;
-    let mut calibrated = calibration.calibrate(&seen, None, None)?;
-    let mut left_out = Vec::new();
-    if chooses && !options.keep_outliers {
-        let decided = &calibrated.selection.branches;
-        left_out = calibration.leave_strays_out(&mut seen, decided)?;
-        if !left_out.is_empty() {
-            held_out::name_strays(&left_out, calibration.images);
-            calibrated = calibration.calibrate(&seen, None, None)?;
-        }
-        let statistics = &calibrated.selection.statistics;
-        counts::name_miscounted(calibration.images, &seen.train, statistics);
-    }
-    if chooses {
-        threshold::check(options, calibration.images, &calibrated.selection)?;
-    }
-    let (trained, calibrated, quantisation) = match int8 {
-        None => (trained, calibrated, None),
-        Some(signs) => {
-            let float = Float {
-                trained: &trained,
-                seen: &seen,
-                clean: &clean,
-                selection: &calibrated.selection,
-            };
-            let int8 = calibration.quantise(&float, signs)?;
-            (int8.trained, int8.calibrated, Some(int8.quantisation))
-        }
-    };
-
-    let more_good = calibration.judge_more_good(&trained, &calibrated.selection)?;
-    let known_bad = calibrated.selection.known_bad.clone();
-    let bad = known_bad.map(|known| BadParts::new(known, &images, sha256_of_bad, &options.work));
     let (detectable, tolerated) = match chooses {
-        true => {
-            stage(
-                "detectability",
-                "damage of graded sizes and harmless changes on validation images",
-            );
-            let measurement = Measurement {
-                trained: &trained,
-                selection: &calibrated.selection,
-                images: &images,
-                validation: &seen.validation,
-                geometry: &geometry,
-                cancel,
-            };
-            let (parts, networks) = EditedParts::new(&measurement)?;
-            (
-                detectability::table(&parts, &networks, options.seed)?,
-                tolerance::table(&parts, &networks)?,
-            )
-        }
+        true => tables(&measurement, options.seed)?,
         false => (Vec::new(), Vec::new()),
     };
 
     let minutes = start.elapsed().as_secs_f64() / 60.0;
+    let Calibrated {
+        selection,
+        registration,
+    } = decided.calibrated;
     let fitted = Fitted {
-        identity,
-        registration: calibrated.registration,
-        components: usable,
-        left_out,
-        validation_parts: calibrated.selection.decision.calibration.scores().len(),
-        selection: calibrated.selection,
+        identity: opened.identity,
+        registration,
+        components: components.classes,
+        left_out: decided.left_out,
+        validation_parts: selection.decision.calibration.scores().len(),
+        selection,
         minutes,
         backbone,
-        quantisation,
+        quantisation: decided.quantisation,
         more_good,
         bad: bad.transpose()?,
         detectable,
         tolerated,
     };
     stage("bundle", "packing and checking golden vectors");
-    pack::write(options, &fitted, &trained, &images, &geometry)?;
+    pack::write(options, &fitted, &decided.trained, &images, &geometry)?;
     Ok(fitted)
+}
+
+/// What the finished bundle detects, and what it tolerates.
+fn tables(
+    measurement: &Measurement<'_>,
+    seed: u64,
+) -> Result<(Vec<Detectable>, Vec<Tolerated>), FitError> {
+    stage(
+        "detectability",
+        "damage of graded sizes and harmless changes on validation images",
+    );
+    let (parts, networks) = EditedParts::new(measurement)?;
+    Ok((
+        detectability::table(&parts, &networks, seed)?,
+        tolerance::table(&parts, &networks)?,
+    ))
 }
 
 fn stopped(cancel: &AtomicBool) -> Result<(), FitError> {

@@ -10,6 +10,7 @@ use super::frames::Frames;
 use super::on_all_cores::on_all_cores;
 use super::{FitError, stopped};
 use crate::calibrate::Planted;
+use crate::conditions::Condition;
 use crate::images::Image;
 use crate::planted::{self, Clean};
 
@@ -67,9 +68,24 @@ impl Observer<'_> {
     /// features.
     pub fn perceive(&self, images: &[&Image], encoded: bool) -> Result<Vec<Percept>, FitError> {
         let eye = || self.eye();
-        on_all_cores(images.len(), eye, |index, eye| match encoded {
-            true => eye.see_encoded(images[index], self.frames),
-            false => eye.see(&self.frames.read(images[index])?),
+        on_all_cores(images.len(), eye, |index, eye| {
+            let image = images[index];
+            match encoded && image.condition.is_none() {
+                true => eye.see_encoded(image, self.frames),
+                false => eye.see(&self.frames.read(image)?),
+            }
+        })
+    }
+
+    /// One percept for each image in its condition here, in order.
+    pub fn perceive_in(
+        &self,
+        parts: &[(&Image, Option<Condition>)],
+    ) -> Result<Vec<Percept>, FitError> {
+        let eye = || self.eye();
+        on_all_cores(parts.len(), eye, |index, eye| {
+            let (image, condition) = &parts[index];
+            eye.see(&self.frames.in_condition(image, condition.as_ref())?)
         })
     }
 
