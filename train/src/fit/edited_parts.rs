@@ -94,7 +94,7 @@ impl<'a> EditedParts<'a> {
         inspector: &mut Inspector,
         edit: &dyn Fn(&mut Frame, &EditablePart<'_>),
     ) -> Result<bool, FitError> {
-        Ok(self.rejected(inspector, edit)? * PARTS >= NEARLY_ALL * self.accepted.len())
+        self.nearly_all_are(true, inspector, edit)
     }
 
     /// Whether nine parts in ten are still accepted after `edit`.
@@ -103,20 +103,24 @@ impl<'a> EditedParts<'a> {
         inspector: &mut Inspector,
         edit: &dyn Fn(&mut Frame, &EditablePart<'_>),
     ) -> Result<bool, FitError> {
-        let accepted = self.accepted.len() - self.rejected(inspector, edit)?;
-        Ok(accepted * PARTS >= NEARLY_ALL * self.accepted.len())
+        self.nearly_all_are(false, inspector, edit)
     }
 
-    fn rejected(
+    /// Stops at the part with which too many are otherwise.
+    fn nearly_all_are(
         &self,
+        rejected: bool,
         inspector: &mut Inspector,
         edit: &dyn Fn(&mut Frame, &EditablePart<'_>),
-    ) -> Result<usize, FitError> {
-        let mut rejected = 0;
+    ) -> Result<bool, FitError> {
+        let mut otherwise = 0;
         for part in &self.accepted {
-            rejected += usize::from(self.is_rejected(inspector, *part, edit)?);
+            otherwise += usize::from(self.is_rejected(inspector, *part, edit)? != rejected);
+            if otherwise * PARTS > (PARTS - NEARLY_ALL) * self.accepted.len() {
+                return Ok(false);
+            }
         }
-        Ok(rejected)
+        Ok(true)
     }
 
     fn is_rejected(
