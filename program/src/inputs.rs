@@ -1,8 +1,9 @@
-//! Protects the files that a command reads from being replaced by its outputs.
+//! The files that a command reads: how they are opened, and that no output takes their place.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,24 @@ impl AsRef<Path> for InputPath {
     }
 }
 
+/// Opens a file to read it.
+///
+/// # Errors
+/// Those of the system; and if it is no file but a folder, a pipe or a device. To open a pipe is to wait for its writer, and
+/// a device may never end.
+pub fn open(path: &Path) -> io::Result<File> {
+    let found = path.metadata()?;
+    if found.is_dir() {
+        let why = "it is a folder, and a file is needed";
+        return Err(io::Error::new(ErrorKind::IsADirectory, why));
+    }
+    if !found.is_file() {
+        let why = "it is a pipe or a device, and a file is needed";
+        return Err(io::Error::new(ErrorKind::InvalidInput, why));
+    }
+    File::open(path)
+}
+
 /// Refuses from here on to write an output to the file at `path`, by whatever name.
 pub fn keep(path: &Path) {
     if let Ok(found) = path.metadata() {
@@ -67,4 +86,28 @@ pub fn keep(path: &Path) {
 pub(crate) fn is_kept(found: &Metadata) -> bool {
     let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     kept.contains(&(found.dev(), found.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_are_opened_and_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink(at("pipe"), at("link")).unwrap();
+        std::fs::write(at("file"), "text").unwrap();
+        assert!(open(&at("file")).is_ok());
+        for (path, kind) in [
+            (at("pipe"), ErrorKind::InvalidInput),
+            (at("link"), ErrorKind::InvalidInput),
+            ("/dev/zero".into(), ErrorKind::InvalidInput),
+            (at(""), ErrorKind::IsADirectory),
+            (at("none"), ErrorKind::NotFound),
+        ] {
+            assert_eq!(open(&path).unwrap_err().kind(), kind, "{}", path.display());
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print_line;
-use aecsad_program::whole_file;
+use aecsad_program::{text_file, whole_file};
 use clap::Args;
 
 use super::run::Line;
@@ -143,13 +143,16 @@ impl Drop for SimulatedActuator {
     }
 }
 
+/// A list of parts is a line for each image.
+const MAX_LIST_BYTES: u64 = 64 << 20;
+
 /// Image name to label.
 fn labels(path: &Path) -> Result<BTreeMap<String, String>, DemoError> {
     let failed = |reason: String| DemoError::TriggeredCamera {
         path: path.into(),
         reason,
     };
-    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    let text = text_file::read(path, MAX_LIST_BYTES).map_err(|e| failed(e.to_string()))?;
     let mut lines = text.lines();
     if lines.next() != Some("image,label") {
         return Err(failed("its first line is another".into()));

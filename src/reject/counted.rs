@@ -6,6 +6,8 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aecsad_program::inputs;
+
 use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{BeltEncoder, BeltPosition, FirePoint};
 
@@ -32,7 +34,7 @@ pub struct CounterFile {
 
 impl CounterFile {
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = inputs::open(path)?;
         let mut counter = CounterFile { file };
         counter.count()?;
         Ok(counter)

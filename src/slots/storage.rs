@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use aecsad_program::inputs;
+
 use crate::ownership::{create_folder, share_file};
 
 /// One folder without subfolders; names are plain file names.
@@ -93,7 +95,7 @@ impl Storage for DiskFolder {
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(File::open(self.path.join(name))?))
+        Ok(Box::new(inputs::open(&self.path.join(name))?))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>> {

@@ -227,7 +227,7 @@ fn a_pipe_as_key_or_calibration_is_refused_and_not_waited_for() {
         .change("demo = true", "demo = true\nkeys = \"keys\"");
     let text = refused.sentence(4);
     assert!(
-        text.contains("line.pub") && text.contains("it isn't a file"),
+        text.contains("line.pub") && text.contains("it is a pipe or a device"),
         "{text}"
     );
 }

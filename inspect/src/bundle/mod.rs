@@ -11,10 +11,10 @@ mod manifest;
 mod signature;
 mod write;
 
-use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use aecsad_program::inputs;
 use aecsad_program::sha256::{hex, hex_sha256};
 
 use crate::arrays::Arrays;
@@ -58,15 +58,11 @@ impl Bundle {
             path: path.into(),
             source,
         };
-        // The type is checked before opening, because opening a pipe waits for its writer.
-        let metadata = path.metadata().map_err(open_error)?;
-        if metadata.is_dir() {
-            return Err(refused(BundleFault::Folder));
-        }
-        if !metadata.is_file() {
-            return Err(refused(BundleFault::NotAFile));
-        }
-        let file = File::open(path).map_err(open_error)?;
+        let file = inputs::open(path).map_err(|error| match error.kind() {
+            ErrorKind::IsADirectory => refused(BundleFault::Folder),
+            ErrorKind::InvalidInput => refused(BundleFault::NotAFile),
+            _ => open_error(error),
+        })?;
         Self::from_reader(file, &name, trust)
     }
 

@@ -3,10 +3,10 @@
 //! The signature covers the manifest, and the manifest covers every other file by its hash. The stock `minisign`
 //! verifies the same two files once they are unpacked.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use aecsad_program::inputs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -47,12 +47,8 @@ impl PublicKey {
             path: path.into(),
             source,
         };
-        // The type is checked before opening, because opening a pipe waits for its writer.
-        if !path.metadata().map_err(unreadable)?.is_file() {
-            return Err(unreadable(std::io::Error::other("it isn't a file")));
-        }
         let mut text = Vec::new();
-        File::open(path)
+        inputs::open(path)
             .and_then(|file| file.take(MAX_SIGNATURE_BYTES).read_to_end(&mut text))
             .map_err(unreadable)?;
         Self::decode(&String::from_utf8_lossy(&text), &path.display().to_string())

@@ -5,12 +5,11 @@
 //! A file that decoders would silently change (truncated, CMYK, several pages) is refused. The size is checked in the
 //! header, before any pixel is decoded.
 
-use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aecsad_program::unless_it_panics;
+use aecsad_program::{inputs, unless_it_panics};
 use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, Limits};
 
 use super::container::{self, Container};
@@ -131,12 +130,8 @@ pub fn is_jpeg(path: &Path) -> Result<bool, ImageError> {
         path: path.into(),
         source,
     };
-    // The type is checked before opening, because opening a pipe waits for its writer.
-    if !path.metadata().map_err(unreadable)?.is_file() {
-        return Err(unreadable(io::Error::other("it isn't a file")));
-    }
     let mut start = Vec::new();
-    File::open(path)
+    inputs::open(path)
         .and_then(|file| file.take(3).read_to_end(&mut start))
         .map_err(unreadable)?;
     Ok(start == b"\xff\xd8\xff")
@@ -190,20 +185,17 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, ImageError> {
         path: path.into(),
         source,
     };
-    // The type is checked before opening, because opening a pipe waits for its writer.
-    let metadata = path.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(unreadable(io::Error::other("it isn't a file")));
-    }
-    if metadata.len() > MAX_FILE_BYTES {
+    let file = inputs::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > MAX_FILE_BYTES {
         return Err(ImageError::TooManyBytes {
             path: path.into(),
-            bytes: metadata.len(),
+            bytes: length,
         });
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(MAX_FILE_BYTES)
+        .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.is_empty() {
         return Err(ImageError::Empty { path: path.into() });

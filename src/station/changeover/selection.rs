@@ -1,11 +1,11 @@
 //! The product that the line's controller selects, by a message on the reject link, or by a file in the slots' folder
 //! where the controller can write a file but not run a command.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aecsad_program::inputs;
 use aecsad_program::text_file::{self, TextError};
 
 use super::Message;
@@ -61,7 +61,7 @@ impl ProductSelection {
 
     fn apply_file(&mut self, report: &mut dyn FnMut(Message)) {
         let path = self.folder.join(SELECT_NAME);
-        let file = match File::open(&path) {
+        let file = match inputs::open(&path) {
             Ok(file) => file,
             Err(error) => {
                 self.stuck = false;

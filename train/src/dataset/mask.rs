@@ -5,6 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use aecsad_inspect::image_files::{MAX_PIXELS, read_image_by_content};
+use aecsad_program::inputs;
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::DatasetError;
@@ -107,11 +108,7 @@ fn unnamed(path: &Path, error: &aecsad_inspect::image_files::ImageError) -> Stri
 
 fn open(path: &Path) -> Result<Content, DatasetError> {
     let mut start = Vec::new();
-    // Checked before opening: opening a pipe waits for its writer.
-    if !path.metadata().map_err(|e| refused(path, e))?.is_file() {
-        return Err(refused(path, "it isn't a file"));
-    }
-    let file = File::open(path).map_err(|e| refused(path, e))?;
+    let file = inputs::open(path).map_err(|e| refused(path, e))?;
     let read = file.take(PNG.len() as u64).read_to_end(&mut start);
     read.map_err(|e| refused(path, e))?;
     if start.starts_with(JPEG) {
@@ -120,7 +117,7 @@ fn open(path: &Path) -> Result<Content, DatasetError> {
     if start != PNG {
         return Ok(Content::Picture);
     }
-    let file = File::open(path).map_err(|e| refused(path, e))?;
+    let file = inputs::open(path).map_err(|e| refused(path, e))?;
     let mut decoder = Decoder::new(BufReader::new(file));
     // Indices are the values: they must not be turned into colours.
     decoder.set_transformations(Transformations::IDENTITY);

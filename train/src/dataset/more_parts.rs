@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use aecsad_inspect::image_files::list_images;
+use aecsad_program::inputs;
 use sha2::{Digest, Sha256};
 
 use super::{Category, DatasetError, Kind, plain_folder, split_by};
@@ -80,11 +80,7 @@ impl Category {
 /// SHA-256 of an image's file in hexadecimal, by which it is found again under another name. None where it can't be read, which
 /// is said when the image is loaded.
 pub fn sha256_of(path: &Path) -> Option<String> {
-    // Opening a pipe waits for its writer.
-    if !path.metadata().is_ok_and(|found| found.is_file()) {
-        return None;
-    }
-    let mut file = BufReader::new(File::open(path).ok()?);
+    let mut file = BufReader::new(inputs::open(path).ok()?);
     let mut digest = Sha256::new();
     loop {
         let block = file.fill_buf().ok()?.len();

@@ -8,6 +8,7 @@ mod zip;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use aecsad_program::inputs;
 use aecsad_program::whole_file::{self, WholeFile};
 use sha2::{Digest, Sha256};
 
@@ -209,7 +210,7 @@ fn each_block(
         path: path.to_owned(),
         source,
     };
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut file = inputs::open(path).map_err(unreadable)?;
     let mut digest = Sha256::new();
     let mut block = vec![0; 1 << 16];
     loop {

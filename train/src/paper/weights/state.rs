@@ -2,8 +2,10 @@
 //! tensor by name and shape; what is missing, of another shape or left over is named.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use aecsad_program::inputs;
 use safetensors::{Dtype, SafeTensors};
 
 use super::pickle::{self, Description};
@@ -48,14 +50,18 @@ impl StateDict {
             path: path.to_owned(),
             source,
         };
-        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+        let file = inputs::open(path).map_err(unreadable)?;
+        let bytes = file.metadata().map_err(unreadable)?.len();
         if bytes > MAX_BYTES {
             return Err(format_error(
                 path,
                 format!("{bytes} bytes are more than any such network has"),
             ));
         }
-        let content = std::fs::read(path).map_err(unreadable)?;
+        let mut content = Vec::with_capacity(bytes as usize);
+        file.take(MAX_BYTES)
+            .read_to_end(&mut content)
+            .map_err(unreadable)?;
         let tensors = if content.starts_with(ZIP) {
             from_pytorch(&content)
         } else {
