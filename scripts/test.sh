@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every test there is, one failure not hiding the others: the encoder's conversion and the peers in Python, the examples
-# in the documentation, the workspace, the station in a virtual machine, the runtime on ARM. At the end stands what
-# failed and what was skipped, with the reason.
+# Every test there is, one failure not hiding the others: the encoder's conversion and the peers in Python, the workspace,
+# the station in a virtual machine, the runtime on ARM. At the end stands what failed and what was skipped, with the
+# reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +16,10 @@ step() {
 
 scripts/install-test-tools.sh || exit 1
 command -v minisign >/dev/null || skipped+=("verifying a bundle with the stock minisign: it is not installed")
+
+# The tests are compiled meanwhile, since what comes first mostly waits for the network. Errors are shown where they are run.
+cargo test --workspace --no-run >/dev/null 2>&1 &
+trap "kill $! 2>/dev/null" EXIT
 
 step "the encoder's conversion"
 models/efficientnet-lite0/check.sh
@@ -36,9 +40,6 @@ fi
 
 step "a Modbus server of somebody else's"
 tests/modbus/fetch.sh || skipped+=("the gate on Modbus: pymodbus could not be fetched (no network?)")
-
-step "examples in the documentation"
-cargo test --workspace --doc || failed+=("examples in the documentation")
 
 step "the workspace"
 cargo nextest run --workspace || failed+=("the workspace")

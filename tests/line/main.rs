@@ -353,22 +353,29 @@ fn a_station_that_was_held_up_does_not_blame_its_actuator() {
 
 #[test]
 fn ctrl_c_sigterm_and_a_lost_terminal_leave_nothing_scheduled() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        let line = Line::new(60);
-        line.change("travel_ms = 1000", "travel_ms = 5000");
-        let _actuator = line.actuator("pulses.csv", &[]);
-        let csv = line.path("rows.csv");
-        let mut station = line.station("run", &["--csv", csv.to_str().unwrap()]);
-        // Parts 1 and 2 have passed the engine, and 3 will be scheduled a moment later.
-        until("the second row", || {
-            std::fs::read_to_string(&csv).is_ok_and(|rows| rows.lines().count() >= 3)
-        });
-        std::thread::sleep(Duration::from_millis(300));
-        send(signal, &station);
-        assert_eq!(station.wait().unwrap().code(), Some(130));
-        std::thread::sleep(Duration::from_secs(6));
-        assert_eq!(line.pulsed("pulses.csv"), [0; 0]);
-    }
+    // Each on a line of its own, at once: all but a moment of it is waiting.
+    std::thread::scope(|scope| {
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            scope.spawn(move || nothing_is_scheduled_after(signal));
+        }
+    });
+}
+
+fn nothing_is_scheduled_after(signal: Signal) {
+    let line = Line::new(60);
+    line.change("travel_ms = 1000", "travel_ms = 5000");
+    let _actuator = line.actuator("pulses.csv", &[]);
+    let csv = line.path("rows.csv");
+    let mut station = line.station("run", &["--csv", csv.to_str().unwrap()]);
+    // Parts 1 and 2 have passed the engine, and 3 will be scheduled a moment later.
+    until("the second row", || {
+        std::fs::read_to_string(&csv).is_ok_and(|rows| rows.lines().count() >= 3)
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    send(signal, &station);
+    assert_eq!(station.wait().unwrap().code(), Some(130));
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(line.pulsed("pulses.csv"), [0; 0]);
 }
 
 #[test]

@@ -29,11 +29,11 @@ fn render(folder: &Path) -> std::path::PathBuf {
             "--products",
             "fuse_box",
             "--train",
-            "24",
+            "16",
         ])
         .args([
             "--validation",
-            "12",
+            "6",
             "--test",
             "8",
             "--size",

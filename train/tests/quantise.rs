@@ -86,7 +86,7 @@ fn render(folder: &Path, seed: &str) {
         "--train",
         "24",
         "--validation",
-        "12",
+        "6",
         "--test",
         "8",
         "--seed",

@@ -29,7 +29,7 @@ fn rendered(folder: &Path) -> [Vec<PathBuf>; 2] {
         "--products",
         "fuse_box,juice_bottle",
         "--train",
-        "32",
+        "22",
         "--validation",
         "6",
         "--test",
@@ -91,8 +91,8 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     for expected in [
         "only an even surface is seen: 1 image: ",
         "dark.png",
-        "37 images show 33 different parts; repeats, which count once: 4 (",
-        "left out as far off all others: 1 of 33 images: ",
+        "27 images show 23 different parts; repeats, which count once: 4 (",
+        "left out as far off all others: 1 of 23 images: ",
         "bottle.png",
     ] {
         assert!(said.contains(expected), "`{expected}` is not in:\n{said}");
@@ -114,7 +114,7 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     let set_on = i64::from(read.manifest.threshold.calibration_parts);
     assert_eq!(
         trained_on.unwrap() + set_on,
-        32,
+        22,
         "each fuse box counts once"
     );
     let mut inspector = Inspector::from_bundle(&read, None).unwrap();
