@@ -12,9 +12,12 @@ import tempfile
 
 import engines
 import rivals
+import sizes
 
 EDGE = ["edge-encoder", "edge-decoder", "edge-students"]
 PAPER = ["paper-encoder", "paper-decoder", "paper-local", "paper-global"]
+# The edge encoder in a fine view, by the side of the image.
+FINE = {f"edge-encoder-{side}": side for side in (512, 1024)}
 # Our precision and ONNX Runtime's.
 PAIRS = [("f32", "f32"), ("int8", "f32"), ("int8", "int8")]
 
@@ -56,10 +59,14 @@ def main():
     print("Weights of all but the edge encoder are random, which changes no time. ms, medians of one thread, in turns; cpu:")
     print("the engine's own work, which other programs on the machine disturb less. ONNX Runtime's int8 is what its own tool")
     print("makes of the float network. differs: from ONNX Runtime on the same file.\n")
-    print(f"{'':<15}{'ours f32':>9}{'cpu':>9}{'int8':>9}{'p99':>9}{'cpu':>9}{'ORT f32':>10}{'cpu':>9}{'int8':>9}{'cpu':>9}"
+    print(f"{'':<17}{'ours f32':>9}{'cpu':>9}{'int8':>9}{'p99':>9}{'cpu':>9}{'ORT f32':>10}{'cpu':>9}{'int8':>9}{'cpu':>9}"
           f"{'f32/f32':>9}{'int8/f32':>9}{'int8/int8':>10}{'differs':>9}{'int8':>9}{'allocs':>8}")
     rows = []
-    for name in EDGE + PAPER:
+    for name, side in FINE.items():
+        for suffix in ("", "-int8"):
+            networks = bench / "networks"
+            sizes.resized(networks / f"edge-encoder{suffix}.onnx", side, networks / f"{name}{suffix}.onnx")
+    for name in EDGE + list(FINE) + PAPER:
         runs = arguments.runs if name in EDGE else arguments.paper_runs
         onnx, int8 = bench / f"networks/{name}.onnx", bench / f"networks/{name}-int8.onnx"
         with tempfile.TemporaryDirectory() as scratch:
@@ -67,7 +74,7 @@ def main():
         row |= {"network": name}
         rows.append(row)
         ratios = [over([row], [name], *pair, "cpu_ms") for pair in PAIRS]
-        print(f"{name:<15}{row['ours_f32_p50_ms']:>9.2f}{row['ours_f32_cpu_ms']:>9.2f}{row['ours_int8_p50_ms']:>9.2f}"
+        print(f"{name:<17}{row['ours_f32_p50_ms']:>9.2f}{row['ours_f32_cpu_ms']:>9.2f}{row['ours_int8_p50_ms']:>9.2f}"
               f"{row['ours_int8_p99_ms']:>9.2f}{row['ours_int8_cpu_ms']:>9.2f}{row['ort_f32_p50_ms']:>10.2f}"
               f"{row['ort_f32_cpu_ms']:>9.2f}{row['ort_int8_p50_ms']:>9.2f}{row['ort_int8_cpu_ms']:>9.2f}"
               f"{ratios[0]:>9.2f}{ratios[1]:>9.2f}{ratios[2]:>10.2f}"
@@ -75,13 +82,13 @@ def main():
 
     print("\nBoth on two threads, by the clock: the least of all runs, since other programs on the machine disturb two threads more;")
     print("scaled: our time on one thread over that on two, likewise.\n")
-    print(f"{'':<15}{'ours f32':>9}{'p50':>9}{'int8':>9}{'p50':>9}{'ORT f32':>10}{'p50':>9}{'int8':>9}{'p50':>9}"
+    print(f"{'':<17}{'ours f32':>9}{'p50':>9}{'int8':>9}{'p50':>9}{'ORT f32':>10}{'p50':>9}{'int8':>9}{'p50':>9}"
           f"{'f32/f32':>9}{'int8/f32':>9}{'int8/int8':>10}{'scaled f32':>12}{'int8':>7}")
     for row in rows:
         ratios = [over([row], [row["network"]], *pair, "min_ms", "two_threads_") for pair in PAIRS]
         scaled = [row[f"ours_{p}_min_ms"] / row[f"two_threads_ours_{p}_min_ms"] for p in ("f32", "int8")]
         figures = [row[f"two_threads_{e}_{p}_{u}_ms"] for e in ("ours", "ort") for p in ("f32", "int8") for u in ("min", "p50")]
-        print(f"{row['network']:<15}" + "".join(f"{figure:>{10 if at == 4 else 9}.2f}" for at, figure in enumerate(figures))
+        print(f"{row['network']:<17}" + "".join(f"{figure:>{10 if at == 4 else 9}.2f}" for at, figure in enumerate(figures))
               + f"{ratios[0]:>9.2f}{ratios[1]:>9.2f}{ratios[2]:>10.2f}{scaled[0]:>12.2f}{scaled[1]:>7.2f}")
 
     print("\nInstead, under ONNX Runtime on one thread, random weights:")
@@ -132,6 +139,11 @@ def main():
         print(f"{profile}, ours over ONNX Runtime, of cpu: f32 {f32:.2f}, int8 over its f32 {int8_f32:.2f}, int8 {int8:.2f}")
         f32, int8_f32, int8 = (summary[f"{profile}{key}_two_threads_ours_over_ort_min"] for key in ("_f32", "", "_int8"))
         print(f"{profile}, both on two threads, least: f32 {f32:.2f}, int8 over its f32 {int8_f32:.2f}, int8 {int8:.2f}")
+    for row in rows:
+        if row["network"] in FINE:
+            one, two = (over([row], [row["network"]], "int8", "int8", unit, prefix)
+                        for unit, prefix in (("cpu_ms", ""), ("min_ms", "two_threads_")))
+            print(f"{row['network']}, ours over ONNX Runtime, int8: {one:.2f} of cpu, {two:.2f} on two threads, least")
     print(f"allocations a frame, tract's among them: {summary['allocs_per_frame']:.0f}")
     path = arguments.json or bench / "summary.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use aecsad_inspect::bundle::Manifest;
 use serde::de::DeserializeOwned;
 
-use crate::fit::Detectable;
+use crate::fit::{Detectable, Tolerated};
 
 /// The rows of a table of the provenance; none in a bundle of an earlier version.
 pub fn recorded<Row: DeserializeOwned>(manifest: &Manifest, table: &str) -> Vec<Row> {
@@ -63,6 +63,25 @@ pub fn chart(rows: &[Detectable]) -> String {
     )
 }
 
+/// A row for each harmless change.
+pub fn tolerance(rows: &[Tolerated]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut cells = String::new();
+    for row in rows {
+        let _ = write!(
+            cells,
+            "<tr><td>{}</td><td>{}</td></tr>",
+            super::html::escape(&row.change),
+            super::html::escape(&row.furthest())
+        );
+    }
+    format!(
+        "<h2>Harmless changes tolerated</h2><p>Nine in ten good parts are still accepted.</p><table>{cells}</table>"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +101,24 @@ mod tests {
         );
         assert!(chart.contains("not seen"), "{chart}");
         assert!(super::chart(&[]).is_empty());
+    }
+
+    #[test]
+    fn each_change_has_a_row() {
+        let row = |change: &str, up_to| Tolerated {
+            change: change.into(),
+            unit: "px".into(),
+            up_to,
+        };
+        let table = tolerance(&[row("blurred", Some(1.5)), row("<b>", None)]);
+        assert!(
+            table.contains("<td>blurred</td><td>up to 1.5 px</td>"),
+            "{table}"
+        );
+        assert!(
+            table.contains("<td>&lt;b&gt;</td><td>none of those tried</td>"),
+            "{table}"
+        );
+        assert!(tolerance(&[]).is_empty());
     }
 }

@@ -40,7 +40,7 @@ impl Report {
             .collect();
         let mut section = format!(
             "<h1>{}</h1>\n\
-             <p>Version {}, profile {}. Checkpoint: {}.</p>\n{}\n<div class=\"charts\">{}{}</div>\n{KEY}\n{}\n{}\n",
+             <p>Version {}, profile {}. Checkpoint: {}.</p>\n{}\n<div class=\"charts\">{}{}</div>\n{KEY}\n{}\n{}\n{}\n",
             self.title(),
             subject.version,
             escape(&subject.profile),
@@ -49,6 +49,7 @@ impl Report {
             svg::roc(&by_kind),
             svg::histogram(&by_kind, f64::from(subject.threshold)),
             detectability::chart(&subject.detectable),
+            detectability::tolerance(&subject.tolerated),
             self.branches(),
         );
         let gallery = Gallery { category };

@@ -75,6 +75,16 @@ pub struct Tolerated {
     pub up_to: Option<f64>,
 }
 
+impl Tolerated {
+    /// For a person.
+    pub fn furthest(&self) -> String {
+        match self.up_to {
+            Some(up_to) => format!("up to {up_to} {}", self.unit),
+            None => "none of those tried".to_owned(),
+        }
+    }
+}
+
 /// A row for each change; none where no good part is accepted.
 pub fn table(parts: &EditedParts<'_>, networks: &Perception) -> Result<Vec<Tolerated>, FitError> {
     if parts.is_empty() {
@@ -120,11 +130,7 @@ pub fn text(rows: &[Tolerated]) -> String {
     let mut text =
         "harmless changes of the picture that nine in ten good parts withstand\n".to_owned();
     for row in rows {
-        let up_to = match row.up_to {
-            Some(up_to) => format!("up to {up_to} {}", row.unit),
-            None => "none of those tried".to_owned(),
-        };
-        let _ = writeln!(text, "{:10}{up_to}", row.change);
+        let _ = writeln!(text, "{:10}{}", row.change, row.furthest());
     }
     text
 }
