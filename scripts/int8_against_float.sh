@@ -4,7 +4,7 @@
 # a run that was stopped goes on; remove out/int8 to measure anew after a change.
 #
 #     scripts/int8_against_float.sh [CATEGORY_DIR...]     # the rendered products and solar cells of `make figures` if none
-#     FIT="--no-students --effort 50" scripts/int8_against_float.sh data/figures/fuse_box
+#     FIT="--effort 50" scripts/int8_against_float.sh data/figures/fuse_box
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

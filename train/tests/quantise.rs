@@ -114,7 +114,7 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
             "--work",
             text(&work),
         ];
-        fit.extend(["--effort", "1", "--no-students", "--seed", "1"]);
+        fit.extend(["--effort", "1", "--seed", "1"]);
         fit.extend(["--precision", precision]);
         done(&fit)
     };

@@ -76,15 +76,7 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
         .unwrap();
 
     let bundle = folder.path().join("box.aecsad");
-    let fit = [
-        "fit",
-        text(&good),
-        "--out",
-        text(&bundle),
-        "--no-students",
-        "--effort",
-        "1",
-    ];
+    let fit = ["fit", text(&good), "--out", text(&bundle), "--effort", "1"];
     let fitted = train(&fit);
     let said = stderr(&fitted);
     assert!(fitted.status.success(), "{said}");
@@ -137,7 +129,7 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
         std::fs::copy(bottle, good.join(format!("bottle-{number}.png"))).unwrap();
     }
     let mixed = folder.path().join("mixed.aecsad");
-    let refused = train(&["fit", text(&good), "--out", text(&mixed), "--no-students"]);
+    let refused = train(&["fit", text(&good), "--out", text(&mixed)]);
     let said = stderr(&refused);
     assert_eq!(refused.status.code(), Some(9), "{said}");
     let last = said.lines().last().unwrap_or_default();
@@ -162,7 +154,7 @@ fn a_set_without_pictures_or_without_enough_parts_is_refused() {
             picture(i).save(set.join(format!("{i:02}.png"))).unwrap();
         }
         let out = folder.path().join(format!("{name}.aecsad"));
-        let output = train(&["fit", text(&set), "--out", text(&out), "--no-students"]);
+        let output = train(&["fit", text(&set), "--out", text(&out)]);
         assert!(!out.exists());
         let last = stderr(&output)
             .lines()

@@ -100,8 +100,12 @@ pub struct FitArgs {
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]
     key: Option<InputPath>,
-    /// Leave the `edge` profile's students out: most of the training time saved, without their branches to choose from
+    /// Train the `edge` profile's students too, for the branches `local` and `global`: this takes most of the time, and they
+    /// seldom add anything to the other branches
     #[arg(long)]
+    students: bool,
+    /// The default; earlier versions trained the students unless told not to
+    #[arg(long, hide = true, conflicts_with = "students")]
     no_students: bool,
     /// Training steps, in percent of the profile's own: fewer are faster and worse
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -198,6 +202,7 @@ fn refuse_the_other_profiles(args: &FitArgs) -> Result<(), Failure> {
     ];
     let of_edge = [
         ("--bad", args.bad.is_some()),
+        ("--students", args.students),
         ("--no-students", args.no_students),
         ("--budget-ms", args.budget_ms.is_some()),
         ("--side", args.side.is_some()),
@@ -227,7 +232,7 @@ fn networks(args: &FitArgs) -> Result<Networks, Failure> {
     refuse_the_other_profiles(args)?;
     if matches!(args.profile, ProfileArg::Edge) {
         return Ok(Networks::Edge(EdgeOptions {
-            students: !args.no_students,
+            students: args.students,
             moved_copies: args.moved_copies.unwrap_or(MOVED_COPIES).into(),
             fine_size: fine_size(args),
         }));

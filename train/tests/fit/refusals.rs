@@ -191,7 +191,7 @@ fn images_in_which_nothing_differs_are_refused() {
         text(&out),
         "--keep-duplicates",
     ];
-    fit.extend(["--no-students", "--effort", "1"]);
+    fit.extend(["--effort", "1"]);
     let (sentence, code) = refusal(&fit);
     assert!(
         sentence.contains("look the same to every branch") && code == 9,
@@ -240,15 +240,8 @@ fn a_part_named_as_good_and_as_bad_is_refused() {
     // Another file of the same picture.
     plate(7).0.save(at("copies/bad.bmp")).unwrap();
     let (parts, out) = (at("parts"), at("parts.aecsad"));
-    let fit = |more: &[&str]| {
-        refusal(
-            &[
-                &["fit", text(&parts), "--out", text(&out), "--no-students"],
-                more,
-            ]
-            .concat(),
-        )
-    };
+    let fit =
+        |more: &[&str]| refusal(&[&["fit", text(&parts), "--out", text(&out)], more].concat());
     let (sentence, code) = fit(&["--bad", text(&at("copies"))]);
     assert!(
         sentence.contains("bad.bmp") && sentence.contains("07.png") && code == 9,
