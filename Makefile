@@ -10,7 +10,7 @@ PEERS ?=
 
 help:
 	@echo 'make demo     build, then pass 60 parts over a simulated line and show what is rejected'
-	@echo 'make test     install what testing needs, then run every test'
+	@echo 'make test     install what testing needs, then run the tests'
 	@echo 'make hil      the station in a virtual machine: real camera interface, serial lines, watchdog'
 	@echo 'make aarch64  the runtime built for ARM and run under qemu on golden images'
 	@echo 'make bench    how long frames and networks take, beside ONNX Runtime; PEERS="DIR..." measures PaDiM and PatchCore too'
