@@ -14,6 +14,7 @@ use crate::cli::error::Result;
 use crate::journal::{Pictures, Record, Run, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
 use crate::reject::{ProductName, RejectEvent};
+use crate::station::alarm::Alarm;
 use crate::station::changeover::SelectionRequest;
 use crate::station::config::{JournalConfig, StationConfig};
 use crate::station::ledger::{Ledger, LedgerEntry, Row, Totals};
@@ -147,8 +148,8 @@ impl<'k> Observers<'k> {
         match &self.changeover {
             Some(changeover) => changeover.request.set(product),
             None if self.unfulfilled.replace(product) != Some(product) => {
-                let name = product.name().escape_debug();
-                self.alarm(format!("the line's controller asks for {name}, but this station has one bundle: for several set `bundle.slots` in the station file"));
+                let product = product.name().escape_debug().to_string();
+                self.alarm(Alarm::OneBundle { product }.to_string());
             }
             None => {}
         }
@@ -199,15 +200,11 @@ impl<'k> Observers<'k> {
         self.ledger.close(&mut |entry| self.outlets.write(entry));
         if let Some(ended) = ended {
             if let Err(error) = &ended.released {
-                self.alarm(format!(
-                    "the actuator did not confirm that its output is off: {error}"
-                ));
+                self.alarm(Alarm::OutputUncertain(error.clone()).to_string());
             }
             if ended.events_lost > 0 {
                 let lost = ended.events_lost;
-                self.alarm(format!(
-                    "{lost} lines of this table are missing, but no reject"
-                ));
+                self.alarm(Alarm::LinesLost { lost }.to_string());
             }
         }
         // Waits until the last records are written.
@@ -219,12 +216,7 @@ impl<'k> Observers<'k> {
             }
             if report.shed() > 0 {
                 let (lost, why) = (report.shed(), report.why());
-                self.alarm(match why.is_empty() {
-                    true => {
-                        format!("{lost} parts are missing in the journal: its disk was too slow")
-                    }
-                    false => format!("{lost} parts are missing in the journal: {why}"),
-                });
+                self.alarm(Alarm::RecordsLost { lost, why }.to_string());
             }
         }
         self.outlets.table.close(&self.ledger.totals)?;

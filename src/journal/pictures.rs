@@ -22,6 +22,7 @@ use super::{JournalError, Run, pictures_folder};
 use crate::line::Part;
 use crate::ownership::{create_folder, hand_over};
 use crate::station::Album;
+use crate::station::alarm::Alarm;
 
 /// The most pictures on their way to the disk.
 const IN_FLIGHT: usize = 4;
@@ -179,10 +180,11 @@ impl PictureThread {
         ) {
             self.ring = ring;
         }
-        let why = super::database::unusable(&self.folder, &error).to_string();
+        let error = super::database::unusable(&self.folder, &error);
+        let why = error.to_string();
         if self.reported.as_ref() != Some(&why) {
-            let alarm = format!("{why}; no picture is kept until then");
-            let _ = self.run.alarms.send(alarm);
+            let alarm = Alarm::PicturesWait(error);
+            let _ = self.run.alarms.send(alarm.to_string());
             self.reported = Some(why);
         }
         false
@@ -209,11 +211,12 @@ impl PictureThread {
                 Ok(Some(aside)) => aside,
                 _ => return Err(error),
             };
-            let _ = self.run.alarms.send(format!(
-                "the folder of pictures {} can't be used ({error}): it is kept as {}, and a new one is begun",
-                folder.display(),
-                aside.display()
-            ));
+            let alarm = Alarm::PicturesReplaced {
+                folder: folder.clone(),
+                error,
+                aside,
+            };
+            let _ = self.run.alarms.send(alarm.to_string());
             usable()
         })
     }

@@ -13,6 +13,7 @@ use super::aside::{self, FILE};
 use super::database::{Database, DatabaseFault};
 use super::reading::JournalReader;
 use super::{JournalError, Record, Run, pictures};
+use crate::station::alarm::Alarm;
 
 /// The most records between the line and the thread, and the most that the thread keeps while the disk can't be written.
 const IN_FLIGHT: usize = 2_048;
@@ -191,8 +192,8 @@ impl WriterThread {
         let mut last = last.unwrap_or_else(PoisonError::into_inner);
         // The same alarm is given once, until the journal was written again.
         if !self.shared.failing.swap(true, Ordering::Relaxed) || *last != why {
-            let going_on = format!("the line goes on, and the latest {KEPT} records wait");
-            let _ = self.run.alarms.send(format!("{why}; {going_on}"));
+            let alarm = Alarm::JournalWaits { error, kept: KEPT };
+            let _ = self.run.alarms.send(alarm.to_string());
             *last = why;
         }
     }
@@ -215,11 +216,12 @@ impl WriterThread {
         let Some(aside) = aside else {
             return Err(failed(why));
         };
-        let _ = self.run.alarms.send(format!(
-            "the journal {} can't be continued ({why}): it is kept as {}, and a new one is started; `aecsad history` shows what can still be read",
-            path.display(),
-            aside.display()
-        ));
+        let alarm = Alarm::JournalReplaced {
+            path: path.clone(),
+            why,
+            aside,
+        };
+        let _ = self.run.alarms.send(alarm.to_string());
         self.write(read_through).map_err(|fault| match fault {
             DatabaseFault::Place(error) => error,
             DatabaseFault::File(why) => failed(why),
@@ -231,10 +233,8 @@ impl WriterThread {
             Some(database) if database.in_place() => database,
             Some(removed) => {
                 drop(removed);
-                let _ = self.run.alarms.send(format!(
-                    "the journal in {} was moved or removed: a new one is begun",
-                    self.folder.display()
-                ));
+                let alarm = Alarm::JournalRemoved(self.folder.clone());
+                let _ = self.run.alarms.send(alarm.to_string());
                 self.open()?
             }
             None => self.open()?,

@@ -3,6 +3,8 @@
 
 use aecsad_inspect::inspector::Verdict;
 
+use super::alarm::Alarm;
+
 /// Parts in a row far beyond every good part that raise the alarm.
 const FAR_OFF: u32 = 10;
 /// Rejects in a row, also near the threshold, that raise the alarm.
@@ -31,12 +33,12 @@ impl AnomalousRun {
             return None;
         }
         self.alarmed = true;
-        let (rejected, score) = (self.rejected, verdict.score);
-        Some(format!(
-            "{rejected} parts in a row are rejected, part {part} last with a score of {score:.1}, and look like no good part: \
-             another product, region, light or exposure, or a camera that was moved? Look at their pictures, then correct \
-             what changed or calibrate"
-        ))
+        let alarm = Alarm::AnomalousRun {
+            rejected: self.rejected,
+            part,
+            score: verdict.score,
+        };
+        Some(alarm.to_string())
     }
 }
 

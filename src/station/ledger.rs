@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use aecsad_inspect::inspector::Verdict;
 
+use super::alarm::Alarm;
 use super::anomalous_run::AnomalousRun;
 use super::{Inspection, LineEvent, Message};
 use crate::camera::CameraError;
@@ -148,33 +149,24 @@ impl Ledger {
             LineEvent::Gate(RejectEvent::Unconfirmed { part }) => {
                 self.totals.unconfirmed += 1;
                 self.settle(part, PulseState::Unconfirmed);
-                self.alarm(
-                    format!("the actuator did not report a pulse for part {part}: it may have passed, look for it"),
-                    write,
-                );
+                self.alarm(Alarm::Unconfirmed { part }.to_string(), write);
             }
             LineEvent::Gate(RejectEvent::Refused { part, answer }) => {
                 self.totals.impossible += 1;
                 self.settle(part, PulseState::Impossible);
-                self.alarm(
-                    format!("the actuator refused to reject part {part} ({}): it passed, look for it", reason(answer)),
-                    write,
-                );
+                let reason = reason(answer);
+                self.alarm(Alarm::Refused { part, reason }.to_string(), write);
             }
-            LineEvent::Gate(RejectEvent::CountRestarted) => self.alarm(
-                "the belt's encoder restarted its count: the positions of parts on the way to the gate are lost, look for them".into(),
-                write,
-            ),
+            LineEvent::Gate(RejectEvent::CountRestarted) => {
+                self.alarm(Alarm::CountRestarted.to_string(), write);
+            }
             // The gatekeeper and the changeover handle these.
             LineEvent::Gate(
                 RejectEvent::Count { .. } | RejectEvent::Fell { .. } | RejectEvent::Select { .. },
             ) => {}
             LineEvent::TakenAlong(TakenAlong { part, with }) => {
                 self.totals.taken_along += 1;
-                self.alarm(
-                    format!("part {part} is so close to part {with} that the pulse may hit both: space the parts wider or shorten `reject.pulse_ms`"),
-                    write,
-                );
+                self.alarm(Alarm::TakenAlong { part, with }.to_string(), write);
             }
             LineEvent::Fallen { part } => {
                 self.totals.fallen += 1;
@@ -183,17 +175,11 @@ impl Ledger {
             LineEvent::NotFallen { part } => {
                 self.totals.not_fallen += 1;
                 self.confirm(part, false);
-                self.alarm(
-                    format!("part {part} was pulsed, but the sensor behind the gate saw nothing fall: look for it, then at the gate"),
-                    write,
-                );
+                self.alarm(Alarm::NotFallen { part }.to_string(), write);
             }
             LineEvent::FellUnasked => {
                 self.totals.fell_unasked += 1;
-                self.alarm(
-                    "the sensor behind the gate saw a part fall that was not rejected: look at the gate".into(),
-                    write,
-                );
+                self.alarm(Alarm::FellUnasked.to_string(), write);
             }
             LineEvent::Blind(error) => {
                 let next = match error {
@@ -206,12 +192,13 @@ impl Ledger {
                 self.alarm(format!("{error}{next}"), write);
             }
             LineEvent::Sees => write(LedgerEntry::notice("the camera sees the parts again")),
-            LineEvent::Encoder { silent: true } => self.alarm(
-                "the belt's encoder is silent: check its cable; without it no part can be rejected".into(),
-                write,
-            ),
+            LineEvent::Encoder { silent: true } => {
+                self.alarm(Alarm::EncoderSilent.to_string(), write);
+            }
             LineEvent::Arrived { .. } | LineEvent::Health(_) => {}
-            LineEvent::Encoder { silent: false } => write(LedgerEntry::notice("the belt's encoder counts")),
+            LineEvent::Encoder { silent: false } => {
+                write(LedgerEntry::notice("the belt's encoder counts"))
+            }
         }
         self.write_settled(write);
     }

@@ -3,6 +3,7 @@
 //! The camera's thread never waits for the engine, and the gate's thread never waits for the other two: it decides each
 //! part by the part's deadline. Events go to the caller's thread; losing one has no effect on the line.
 
+pub mod alarm;
 mod anomalous_run;
 pub mod bundle_section;
 pub mod changeover;

@@ -6,6 +6,7 @@ use std::thread;
 use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 
+use super::alarm::Alarm;
 use super::config::SystemConfig;
 
 /// Cores for everything but the engine: the threads of camera, gate and observers.
@@ -24,9 +25,8 @@ pub fn lock_memory(config: &SystemConfig) -> Result<(), String> {
     if !config.lock_memory {
         return Ok(());
     }
-    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).map_err(|errno| {
-        format!("memory can't be locked ({errno}): set LimitMEMLOCK=infinity in the service, or run as root")
-    })
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+        .map_err(|errno| Alarm::MemoryNotLocked { errno }.to_string())
 }
 
 /// Gives the calling thread this real-time priority, with the policy `SCHED_FIFO`.
@@ -45,9 +45,7 @@ pub fn raise_priority(priority: u8) -> Result<(), String> {
         return Ok(());
     }
     let error = std::io::Error::last_os_error();
-    Err(format!(
-        "no real-time priority {priority} ({error}): set LimitRTPRIO={priority} in the service, or run as root"
-    ))
+    Err(Alarm::NoPriority { priority, error }.to_string())
 }
 
 /// A sentence for each of priority and locked memory that is not permitted. The priority is tried on a thread that ends
@@ -67,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_asked_for_is_always_permitted() {
+    fn what_is_not_requested_is_always_permitted() {
         let config = SystemConfig {
             priority: 0,
             lock_memory: false,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 use super::Health;
+use super::alarm::Alarm;
 use super::config::WatchdogConfig;
 
 /// The machine is reset after this many seconds without petting, if its watchdog can be set.
@@ -80,10 +81,8 @@ impl Watchdog {
             } else {
                 "the gate does not answer"
             };
-            format!(
-                "{what} for {} s: the watchdog is petted no more and restarts the station",
-                unwell.as_secs()
-            )
+            let seconds = unwell.as_secs();
+            Alarm::NotPetted { what, seconds }.to_string()
         })
     }
 
