@@ -11,7 +11,7 @@ use clap::Args;
 use super::{print_all, print_lines, say_station_file, station_file};
 use crate::calibration::{Calibration, Standing};
 use crate::cli::error::Result;
-use crate::slots::state::{Condition, ProductSlots, SlotName, State};
+use crate::slots::state::{ProductSlots, SlotCondition, SlotName, State};
 use crate::slots::{SlotCheck, Slots, SlotsError, trial};
 use crate::station::bundle_section::{BundleConfig, BundleSource};
 
@@ -177,16 +177,16 @@ fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) ->
             };
             let found = found(product, slot);
             let condition = match found {
-                Some(Err(why)) => Condition::Unusable(why.clone()),
+                Some(Err(why)) => SlotCondition::Unusable(why.clone()),
                 _ => installed.condition.clone(),
             };
             let manifest = found.and_then(|found| found.as_ref().ok());
             let trained = manifest.and_then(Manifest::trained).unwrap_or("-");
             let standing = match condition {
-                Condition::Unusable(why) => format!("UNUSABLE: {why}"),
-                Condition::Failed(why) => format!("failed its trial: {why}"),
-                Condition::Confirmed => "proven".into(),
-                Condition::Proven => {
+                SlotCondition::Unusable(why) => format!("UNUSABLE: {why}"),
+                SlotCondition::Failed(why) => format!("failed its trial: {why}"),
+                SlotCondition::Confirmed => "proven".into(),
+                SlotCondition::Proven => {
                     let starts = product.trial.as_ref().map_or(0, |trial| trial.starts);
                     format!("on trial, {starts} starts so far")
                 }

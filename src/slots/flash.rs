@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Read, Write};
 
 use aecsad_inspect::bundle::{Bundle, Trust};
 
-use super::state::{Condition, Installed, SlotName};
+use super::state::{Installed, SlotCondition, SlotName};
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
 
@@ -90,9 +90,9 @@ impl<S: Storage> Slots<S> {
         let bundle = Bundle::from_reader(stored, name, request.trust)?;
         prove(&bundle)?;
         let good = known.and_then(|known| known.slot(known.good?));
-        let unchanged = good
-            .is_some_and(|good| good.sha256 == sha256 && good.condition == Condition::Confirmed)
-            && known.is_some_and(|known| known.trial.is_none());
+        let unchanged = good.is_some_and(|good| {
+            good.sha256 == sha256 && good.condition == SlotCondition::Confirmed
+        }) && known.is_some_and(|known| known.trial.is_none());
         let fallback = good.map(|good| good.version);
         self.storage
             .rename(INCOMING, &file_name(&sha256))
@@ -122,7 +122,7 @@ impl<S: Storage> Slots<S> {
                 sha256,
                 bytes: bundle.bytes(),
                 signed_by: bundle.signed_by().map(str::to_owned),
-                condition: Condition::Proven,
+                condition: SlotCondition::Proven,
             },
         );
         let slot = flashed.slot;

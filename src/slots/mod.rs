@@ -21,7 +21,7 @@ use aecsad_program::timestamp::timestamp as now;
 pub use error::SlotsError;
 pub use flash::{FlashRequest, Flashed};
 pub use start::{SlotCheck, Started};
-use state::{Condition, State};
+use state::{SlotCondition, State};
 pub use state_file::COPIES as STATE_FILES;
 use storage::{DiskFolder, Storage};
 
@@ -98,7 +98,7 @@ impl<S: Storage> Slots<S> {
     pub fn fail_trial(&self, sha256: &str, why: &str) -> Result<u64, SlotsError> {
         let mut state = self.settled()?;
         let product = on_trial(&state, sha256)?;
-        let version = state.give_up(&product, Condition::Failed(why.into()))?;
+        let version = state.give_up(&product, SlotCondition::Failed(why.into()))?;
         state.note(
             now(),
             format!("{product}: back to version {version}, because {why}"),

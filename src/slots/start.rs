@@ -5,7 +5,7 @@ use std::io;
 
 use aecsad_inspect::bundle::{Bundle, Manifest, Trust};
 
-use super::state::{Condition, Installed, MAX_TRIAL_STARTS, ProductSlots, SlotName, State};
+use super::state::{Installed, MAX_TRIAL_STARTS, ProductSlots, SlotCondition, SlotName, State};
 use super::storage::Storage;
 use super::{Slots, SlotsError, file_name, now};
 
@@ -82,7 +82,7 @@ impl<S: Storage> Slots<S> {
                 Err(why) => why,
             };
             let version = installed.version;
-            let back = state.give_up(name, Condition::Unusable(why.clone()));
+            let back = state.give_up(name, SlotCondition::Unusable(why.clone()));
             let back = back.map_err(|_| SlotsError::NothingUsable {
                 product: name.into(),
                 why: why.clone(),
@@ -172,7 +172,7 @@ fn end_endless_trial(
     }
     let version = current(product).map_or(0, |(_, installed)| installed.version);
     let why = format!("the station started {starts} times with it and no trial came to its end");
-    match state.give_up(name, Condition::Failed(why.clone())) {
+    match state.give_up(name, SlotCondition::Failed(why.clone())) {
         Ok(back) => alarms.push(format!(
             "version {version} of {name} is given up, because {why}; the station works with version {back} again"
         )),

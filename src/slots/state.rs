@@ -89,12 +89,12 @@ pub struct Installed {
     pub bytes: u64,
     /// The id of the key that signed it.
     pub signed_by: Option<String>,
-    pub condition: Condition,
+    pub condition: SlotCondition,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Condition {
+pub enum SlotCondition {
     /// Whole, and its golden vectors were reproduced here; its trial is not over.
     Proven,
     /// Passed its trial.
@@ -150,7 +150,7 @@ impl ProductSlots {
         self.good.map_or(SlotName::A, SlotName::other)
     }
 
-    fn set_condition(&mut self, slot: SlotName, condition: Condition) {
+    fn set_condition(&mut self, slot: SlotName, condition: SlotCondition) {
         if let Some(installed) = self.slot_mut(slot) {
             installed.condition = condition;
         }
@@ -159,7 +159,7 @@ impl ProductSlots {
     /// The slot to go back to when the current one is given up, if there is one.
     fn fallback(&self) -> Option<SlotName> {
         let other = self.current()?.other();
-        let usable = |slot: &Installed| slot.condition == Condition::Confirmed;
+        let usable = |slot: &Installed| slot.condition == SlotCondition::Confirmed;
         self.slot(other).is_some_and(usable).then_some(other)
     }
 }
@@ -234,7 +234,7 @@ impl State {
             product: product.name.clone(),
         })?;
         product.good = Some(trial.slot);
-        product.set_condition(trial.slot, Condition::Confirmed);
+        product.set_condition(trial.slot, SlotCondition::Confirmed);
         let version = product.slot(trial.slot).map_or(0, |slot| slot.version);
         product.floor = product.floor.max(version);
         Ok(version)
@@ -242,7 +242,7 @@ impl State {
 
     /// Gives the current bundle up because of `condition`, and goes back to the other slot. Returns the version that is
     /// current from here on.
-    pub fn give_up(&mut self, product: &str, condition: Condition) -> Result<u64, SlotsError> {
+    pub fn give_up(&mut self, product: &str, condition: SlotCondition) -> Result<u64, SlotsError> {
         let product = self.product_mut(product)?;
         let nothing = || SlotsError::NothingToGoBackTo {
             product: product.name.clone(),
@@ -259,8 +259,8 @@ impl State {
     pub fn roll_back(&mut self, product: &str) -> Result<u64, SlotsError> {
         let trial = self.product_mut(product)?.trial.is_some();
         let condition = match trial {
-            true => Condition::Failed("rolled back by hand during its trial".into()),
-            false => Condition::Confirmed,
+            true => SlotCondition::Failed("rolled back by hand during its trial".into()),
+            false => SlotCondition::Confirmed,
         };
         self.give_up(product, condition)
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aecsad::slots::state::Condition;
+use aecsad::slots::state::SlotCondition;
 use aecsad::slots::storage::DiskFolder;
 use aecsad::slots::{FlashRequest, Flashed, Slots, SlotsError};
 use aecsad::station::bundle_section::{BundleConfig, BundleSource};
@@ -148,7 +148,7 @@ impl Station {
         }
     }
 
-    fn condition(&self, version: u64) -> Condition {
+    fn condition(&self, version: u64) -> SlotCondition {
         let state = self.slots().state().unwrap();
         let found = state.bundles().find(|b| b.version == version);
         found.unwrap().condition.clone()
@@ -173,12 +173,12 @@ fn a_flash_takes_over_between_two_parts_and_is_confirmed() {
     station.flash("gear", 2);
     assert_eq!(judged(&mut judge), Some(1.0), "not seen yet");
     station.look(&mut watcher);
-    assert_eq!(station.condition(2), Condition::Proven);
+    assert_eq!(station.condition(2), SlotCondition::Proven);
     for _ in 0..TRIAL {
         assert_eq!(judged(&mut judge), Some(2.0));
     }
     station.look(&mut watcher);
-    assert_eq!(station.condition(2), Condition::Confirmed);
+    assert_eq!(station.condition(2), SlotCondition::Confirmed);
     let said = Message::Notice("version 2 of gear passed its trial".into());
     assert_eq!(station.messages.last(), Some(&said));
     station.look(&mut watcher);
@@ -226,7 +226,10 @@ fn an_engine_fault_or_foreign_scores_bring_the_old_bundle_back() {
         });
         assert!(alarmed, "{:?}", station.messages);
         assert_eq!(judged(&mut judge), Some(1.0));
-        assert!(matches!(station.condition(version), Condition::Failed(_)));
+        assert!(matches!(
+            station.condition(version),
+            SlotCondition::Failed(_)
+        ));
     }
 }
 
@@ -242,7 +245,7 @@ fn an_engine_that_breaks_off_on_a_part_is_a_fault_too() {
         assert!(std::panic::catch_unwind(broke).is_err());
     }
     station.look(&mut watcher);
-    assert!(matches!(station.condition(77), Condition::Failed(_)));
+    assert!(matches!(station.condition(77), SlotCondition::Failed(_)));
     assert_eq!(judged(&mut judge), Some(1.0));
 }
 
@@ -252,7 +255,7 @@ fn a_bundle_that_can_t_be_loaded_never_gets_to_work() {
     let (mut judge, mut watcher) = station.start();
     station.flash("gear", 88);
     station.look(&mut watcher);
-    assert!(matches!(station.condition(88), Condition::Failed(_)));
+    assert!(matches!(station.condition(88), SlotCondition::Failed(_)));
     assert_eq!(judged(&mut judge), Some(1.0));
     // The same at start.
     station.flash("gear", 88);
@@ -332,5 +335,5 @@ fn a_rollback_by_hand_during_a_trial_is_taken_over_too() {
         station.slots().confirm("0"),
         Err(SlotsError::NoTrial { .. })
     ));
-    assert!(matches!(station.condition(2), Condition::Failed(_)));
+    assert!(matches!(station.condition(2), SlotCondition::Failed(_)));
 }

@@ -1,6 +1,6 @@
 //! What a station does with its slots, on a disk without trouble.
 
-use aecsad::slots::state::{Condition, SlotName};
+use aecsad::slots::state::{SlotCondition, SlotName};
 use aecsad::slots::{FlashRequest, STATE_FILES, Slots, SlotsError};
 use aecsad_inspect::bundle::Trust;
 
@@ -71,7 +71,7 @@ fn a_failed_trial_brings_the_old_bundle_back_and_says_why() {
     let failed = state.products[0].slot(SlotName::B).unwrap();
     assert_eq!(
         failed.condition,
-        Condition::Failed("the light is another".into())
+        SlotCondition::Failed("the light is another".into())
     );
     let event = &state.events.last().unwrap().what;
     assert_eq!(
