@@ -63,7 +63,7 @@ def split(good, anomalous, arguments):
     wanted = arguments.train + arguments.validation + arguments.test
     if wanted > len(good) or arguments.anomalous > len(anomalous):
         sys.exit(f"the data set has {len(good)} good and {len(anomalous)} anomalous cells; "
-                 f"{wanted} and {arguments.anomalous} are asked for")
+                 f"{wanted} and {arguments.anomalous} are requested")
     validation_end = arguments.train + arguments.validation
     return {
         "train/good": good[:arguments.train],

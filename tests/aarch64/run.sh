@@ -23,7 +23,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L $sysroot"
 export BINDGEN_EXTRA_CLANG_ARGS="--sysroot=$sysroot -I$sysroot/include"
 # Nothing of training: it never runs on a camera. Each of the three builds has a test among its targets, since what only
-# tests use changes features of shared dependencies, and tract would be built twice. What is not ours is hardly optimised:
+# tests use changes features of shared dependencies, and tract would be built twice. What is not ours is barely optimised:
 # to compile it would take longer than to run it.
 runtime=(-p aecsad -p aecsad-engine --target "$triple" --config profile.dev.opt-level=1
     --config profile.dev.package.aecsad-engine.opt-level=3)

@@ -20,7 +20,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Only the networks that the branches with a say read: what a bundle carries.
+    /// Only the networks that active branches read: what a bundle carries.
     pub fn needed_by(&self, decision: &Decision) -> Trained {
         let read = |what: Reads| decision.branches.iter().any(|v| v.branch.reads() == what);
         let segmentation = self.segmentation.clone();

@@ -72,7 +72,7 @@ fn usual_encoder(float: &Bundle, category: &Path) -> Vec<u8> {
     int8.unwrap().onnx
 }
 
-/// Trays, since shares of classes have a say on them however little is trained: the bundle has a segmentation then.
+/// Trays, since shares of classes are active on them however little is trained: the bundle has a segmentation then.
 fn render(folder: &Path, seed: &str) {
     let mut synth = vec![
         "synth",

@@ -21,7 +21,7 @@ const MOST_PARTS: usize = 300;
 /// planted ones are crude.
 const AS_MUCH_AS_PLANTED: f64 = 10.0;
 
-/// A candidate that has a say.
+/// An active candidate.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen {
     pub candidate: usize,
@@ -49,7 +49,7 @@ pub struct Reached {
     pub bad: Option<f64>,
 }
 
-/// The weights at which the sum ranks anomalies best, without the branches whose say is too small. Where none sees anything the
+/// The weights at which the sum ranks anomalies best, without the branches whose influence is too small. Where none sees anything the
 /// one with the best AUROC is active alone. `bad` are the indices of the known bad parts that are shown to it.
 pub fn choose(candidates: &[Candidate], bad: &[usize]) -> Vec<Chosen> {
     let best = best_of_each(candidates, bad);
@@ -58,7 +58,7 @@ pub fn choose(candidates: &[Candidate], bad: &[usize]) -> Vec<Chosen> {
         let fitted = weighted(candidates, &members, bad);
         let says: Vec<f64> = fitted
             .iter()
-            .map(|member| say(candidates, member, bad))
+            .map(|member| influence(candidates, member, bad))
             .collect();
         let sum: f64 = says.iter().sum();
         let least = (0..says.len()).min_by(|a, b| says[*a].total_cmp(&says[*b]));
@@ -106,7 +106,7 @@ fn worth(candidate: &Candidate, bad: &[usize]) -> f64 {
 
 /// How far a member moves the sum: its weight times the deviation of its z over good parts and planted anomalies, or known bad
 /// parts if they move it further. Of what lies far out on anomalies a small weight says much.
-fn say(candidates: &[Candidate], member: &Chosen, bad: &[usize]) -> f64 {
+fn influence(candidates: &[Candidate], member: &Chosen, bad: &[usize]) -> f64 {
     let candidate = &candidates[member.candidate];
     let scores = scale(candidate);
     let deviation = |anomalous: Vec<f64>| {
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_that_sees_nothing_has_no_say() {
+    fn a_branch_that_sees_nothing_has_no_influence() {
         let candidates = [
             candidate(
                 &PositionWay {

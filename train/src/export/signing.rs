@@ -75,7 +75,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a key of [`generate`], or one of `minisign -G`: if that has a password, it is asked for on the terminal.
+    /// Reads a key of [`generate`], or one of `minisign -G`: if that has a password, the terminal prompts for it.
     pub fn from_file(path: &Path) -> Result<SigningKey, SigningError> {
         let not_a_key = || SigningError::NotAKey { path: path.into() };
         let text = text_file::read(path, MAX_KEY_BYTES).map_err(|error| match error {
