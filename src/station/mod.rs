@@ -80,10 +80,6 @@ pub enum StationError {
 
 /// An event of a running line. The camera's thread reports to the gate's thread, and that one to the caller's.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would be an allocation for each part"
-)]
 pub enum LineEvent {
     /// A part is at the camera. It has an inspection if there will be no verdict; otherwise its frame is on the way to
     /// the engine. The gate's thread takes this event and does not pass it on.

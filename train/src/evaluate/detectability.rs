@@ -74,7 +74,7 @@ pub fn tolerance(rows: &[Tolerated]) -> String {
             cells,
             "<tr><td>{}</td><td>{}</td></tr>",
             super::html::escape(&row.change),
-            super::html::escape(&row.furthest())
+            super::html::escape(row.furthest())
         );
     }
     format!(
