@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds both programs and packs them with licence, documents and station files:
 #     scripts/release.sh [FOLDER]     writes aecsad-VERSION-MACHINE.tar.gz and its .sha256 there [default: target/archive]
-# Both are written whole or not at all. The same commit and compiler give the same archive.
+# Both are written whole or not at all. The same commit and the same programs give the same archive.
 set -euo pipefail
 out=$(realpath -m "${1:-$(dirname "$0")/../target/archive}")
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ trap 'rm -rf "$staging"' EXIT
 folder=$staging/$name
 mkdir -p "$folder" "$out"
 
-# Without --root's record of what is installed, which names this machine's paths.
+# --no-track: the record of installed crates would name this machine's paths.
 cargo install --locked --no-track --root "$folder" --path .
 cargo install --locked --no-track --root "$folder" --path train
 cp -R LICENSE NOTICE README.md CHANGELOG.md docs deploy calibration "$folder/"
