@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, umask};
 use crate::failure::{ExitCode, Failure};
 use crate::panics::is_expected;
 use crate::printable::printable;
-use crate::signals::leave_when_stopped;
+use crate::signals::{leave_when_stopped, outlive_file_limits};
 use crate::standard_streams::{self, STANDARD_OUTPUT};
 
 /// Parses the command line of the program `name` and runs `command` with it.
@@ -25,6 +25,7 @@ pub fn run<Arguments: Parser>(
     start_log();
     explain_panics(name);
     leave_when_stopped(name);
+    outlive_file_limits();
     share_what_root_writes();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::standard_streams::STANDARD_OUTPUT;
+
 /// Exit codes of failed commands. 0 is success, 2 is an error in the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -52,12 +54,19 @@ impl Failure {
         Failure::new(
             format_args!(
                 "{} can't be written ({source}): {}",
-                path.display(),
+                place(path),
                 advice(source)
             ),
             ExitCode::Storage,
         )
     }
+}
+
+/// An output's place as a message names it.
+pub fn place(path: &Path) -> std::path::Display<'_> {
+    let is_standard_output = path.as_os_str() == "-";
+    let named = is_standard_output.then_some(Path::new(STANDARD_OUTPUT));
+    named.unwrap_or(path).display()
 }
 
 /// What to do about an output that can't be written.
@@ -68,6 +77,9 @@ pub fn advice(source: &io::Error) -> &'static str {
         }
         io::ErrorKind::PermissionDenied => {
             "give this user write permission there or name another place"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (ulimit -f, LimitFSIZE of the service)"
         }
         _ => "name another place",
     }

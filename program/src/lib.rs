@@ -21,7 +21,7 @@ pub mod whole_file;
 pub mod written_name;
 
 pub use counted::counted;
-pub use failure::{ExitCode, Failure, advice};
+pub use failure::{ExitCode, Failure, advice, place};
 pub use panics::unless_it_panics;
 #[cfg(feature = "command")]
 pub use signals::stop_signals;

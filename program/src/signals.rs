@@ -38,6 +38,16 @@ pub(crate) fn leave_when_stopped(name: &'static str) {
     }
 }
 
+/// A file that reaches the limit on its size (`LimitFSIZE` of a service, `ulimit -f`) is an error of that write, as on a full
+/// disk. Without a handler the signal would end the program, and with it the line.
+pub(crate) fn outlive_file_limits() {
+    // SAFETY: the handler does nothing.
+    let registered = unsafe { signal_hook::low_level::register(nix::libc::SIGXFSZ, || {}) };
+    if let Err(error) = registered {
+        log::debug!("SIGXFSZ is not handled: {error}");
+    }
+}
+
 fn signals() -> Vec<i32> {
     match is_ignored(SIGHUP) {
         true => vec![SIGINT, SIGTERM],

@@ -341,4 +341,31 @@ mod tests {
             Err(CalibrationError::CameraMoved { .. })
         ));
     }
+
+    #[test]
+    fn a_threshold_beyond_nearly_all_planted_anomalies_is_refused() {
+        let own = decision();
+        let z = ndarray::Array2::from_elem((40, BRANCHES.len()), 5.0);
+        let planted = PlantedScores::new(z, &own).unwrap();
+        let bundle = Bundled {
+            identity: "bottle 3",
+            decision: &own,
+            planted: Some(&planted),
+        };
+        let mut parts = samples(40, [0.0; 3], &Pose::default());
+        let fitted = Calibration::fit(&bundle, &parts, 0.05, true).unwrap();
+        assert_eq!(fitted.planted.unwrap().0.rejected, 40);
+        // Three bad parts that someone insists on.
+        for part in &mut parts[..3] {
+            part.raw = BRANCHES.iter().fold(part.raw, |mut raw, branch| {
+                raw[*branch as usize] = Some(500.0);
+                raw
+            });
+        }
+        let refused = Calibration::fit(&bundle, &parts, 0.05, true);
+        let Err(CalibrationError::Blind { here, own, .. }) = refused else {
+            panic!("a threshold without any use is fitted");
+        };
+        assert_eq!((here.rejected, own.rejected), (0, 40));
+    }
 }

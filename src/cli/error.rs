@@ -2,7 +2,7 @@
 //! each to an exit code, so that a script can distinguish a bad image from a bad bundle.
 
 use aecsad_program::standard_streams::STANDARD_OUTPUT;
-use aecsad_program::{ExitCode, Failure, advice};
+use aecsad_program::{ExitCode, Failure, advice, place};
 
 use crate::calibration::CalibrationError;
 use crate::camera::CameraError;
@@ -40,7 +40,7 @@ pub enum Error {
     Monitor(#[from] crate::monitor::MonitorError),
     #[error(transparent)]
     Watchdog(#[from] crate::station::watchdog::WatchdogError),
-    #[error("{} can't be written ({source}): {}", path.display(), advice(source))]
+    #[error("{} can't be written ({source}): {}", place(path), advice(source))]
     Unwritable {
         path: std::path::PathBuf,
         source: std::io::Error,

@@ -307,6 +307,15 @@ fn a_product_is_selected_by_command_or_by_a_file() {
         "{}",
         station.alarm()
     );
+    // Nothing is waited for.
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    station.look(&mut watcher);
+    assert!(
+        station.alarm().contains("it is a pipe or a device"),
+        "{}",
+        station.alarm()
+    );
+    std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, "nut").unwrap();
     station.look(&mut watcher);
     assert!(

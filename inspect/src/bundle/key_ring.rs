@@ -2,6 +2,7 @@
 //! Several keys make a change of keys possible: the new key is added, bundles are signed with it, the old key is revoked.
 
 use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use aecsad_program::text_file::{self, TextError};
@@ -26,9 +27,14 @@ impl KeyRing {
     /// Reads every `.pub` file of a folder and its list of revoked keys. A file that can't be read is an error: a key
     /// that is silently missing, or still trusted, is worse.
     pub fn from_folder(folder: &Path) -> Result<KeyRing, BundleError> {
-        let failed = |source| BundleError::KeyFile {
+        let failed = |source: io::Error| BundleError::KeyFile {
             path: folder.into(),
-            source,
+            source: match source.kind() {
+                ErrorKind::NotADirectory => {
+                    io::Error::new(source.kind(), "it is a file: name the folder it is in")
+                }
+                _ => source,
+            },
         };
         let mut paths = Vec::new();
         for entry in folder.read_dir().map_err(failed)? {

@@ -1,6 +1,8 @@
 //! The conformal threshold: at most a stated share of good parts is rejected. Split-conformal ranking of held-out good
 //! parts (Vovk, Gammerman, Shafer 2005).
 
+const ONE_IN_TWENTY: f64 = 0.05;
+
 /// Scores of good calibration parts, ascending.
 #[derive(Clone, Debug)]
 pub struct Conformal {
@@ -31,6 +33,33 @@ impl Conformal {
         (1..=n).contains(&rank).then(|| self.sorted[rank - 1])
     }
 
+    /// The share of good parts that `threshold` may really reject. Few calibration parts stand for all parts only roughly:
+    /// for one set of them in twenty, the share is even higher.
+    pub fn rate_at_worst(&self, threshold: f32) -> f64 {
+        let n = self.sorted.len();
+        let reaching = (n - self.sorted.partition_point(|s| *s < threshold)).max(1);
+        // The share of parts above the k-th largest of n scores has the distribution Beta(k, n − k + 1). It exceeds `rate`
+        // with the probability of fewer than k successes in n trials at `rate`.
+        let exceeded = |rate: f64| {
+            let mut term = (1.0 - rate).powi(n as i32);
+            let mut sum = term;
+            for k in 1..reaching {
+                term *= (n - k + 1) as f64 / k as f64 * rate / (1.0 - rate);
+                sum += term;
+            }
+            sum
+        };
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..40 {
+            let middle = (low + high) / 2.0;
+            match exceeded(middle) > ONE_IN_TWENTY {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        high
+    }
+
     /// The p-value (k + 1) / (n + 1), where k of n calibration scores are at least as high as `score`.
     pub fn p_value(&self, score: f32) -> f32 {
         let below = self.sorted.partition_point(|s| *s < score);
@@ -59,6 +88,22 @@ mod tests {
         assert_eq!(nineteen.threshold(0.01), None);
         assert_eq!(Conformal::needed(0.05), 19);
         assert_eq!(Conformal::needed(0.01), 99);
+    }
+
+    #[test]
+    fn few_parts_promise_little() {
+        let parts = |n: usize| Conformal::new((1..=n).map(|i| i as f32).collect());
+        // Above the largest of n lies more than r of all with the probability (1 − r)^n.
+        let worst = parts(13).rate_at_worst(13.0);
+        assert!(
+            (worst - (1.0 - 0.05f64.powf(1.0 / 13.0))).abs() < 1e-6,
+            "{worst}"
+        );
+        // The 95 % point of Beta(6, 114), by SciPy.
+        let worst = parts(119).rate_at_worst(114.0);
+        assert!((worst - 0.0861).abs() < 1e-3, "{worst}");
+        assert_eq!(Conformal::new(vec![]).rate_at_worst(0.0), 1.0);
+        assert!(parts(5000).rate_at_worst(4751.0) < 0.056);
     }
 
     #[test]

@@ -288,11 +288,14 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         figure(logical),
         figure(structural)
     ));
+    let calibration = &selection.decision.calibration;
     print_line(format_args!(
-        "threshold: {:.3}, set on {} good parts that trained nothing, for {:.1} % of good parts rejected",
+        "threshold: {:.3}, set on {} good parts that trained nothing, for {:.1} % of good parts rejected; with so many parts \
+         it may be {:.1} %",
         selection.decision.threshold,
         fitted.validation_parts,
-        100.0 * selection.rate
+        100.0 * selection.rate,
+        100.0 * calibration.rate_at_worst(selection.decision.threshold)
     ));
     if let Some(caught) = selection.caught() {
         print_line(format_args!(

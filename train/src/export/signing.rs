@@ -83,6 +83,10 @@ impl SigningKey {
                 path: path.into(),
                 source,
             },
+            TextError::Folder | TextError::NoFile => SigningError::Read {
+                path: path.into(),
+                source: std::io::Error::other(error),
+            },
             _ => not_a_key(),
         })?;
         let boxed = || SecretKeyBox::from_string(&text).map_err(|_| not_a_key());

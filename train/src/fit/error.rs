@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aecsad_inspect::decision::planted_scores::Caught;
-use aecsad_program::ExitCode;
+use aecsad_program::{ExitCode, place};
 
 use crate::quantise::QuantiseError;
 use crate::screening::ScreeningError;
@@ -101,7 +101,10 @@ pub enum FitError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{} can't be written ({source}): make room there or name another file with --out", path.display())]
+    #[error(
+        "{} can't be written ({source}): make room there or name another file with --out",
+        place(path)
+    )]
     Output {
         path: PathBuf,
         source: std::io::Error,

@@ -19,6 +19,7 @@ use super::calibration::{Calibrated, CalibrationInputs, Rules};
 use super::identity::next_version;
 use super::int8::{Float, Int8};
 use super::labels;
+use super::opened::signing_key;
 use super::pack::{
     self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, STEADY,
     WAYS,
@@ -72,6 +73,7 @@ pub struct Exported {
 /// Each names what can't be used and what to do; nothing is written to `options.out` then.
 pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, FitError> {
     pack::check_writable(&options.out)?;
+    let key = signing_key(options.key.as_deref())?;
     whole_file::create_folder(&options.work).map_err(|source| FitError::WorkFolder {
         path: options.work.clone(),
         source,
@@ -145,7 +147,7 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
         images: &images,
         quantisation: Some(&quantisation),
     };
-    contents.write(&options.out, &options.work, options.key.as_deref())?;
+    contents.write(&options.out, &options.work, key.as_ref())?;
     Ok(Exported {
         product: manifest.product.clone(),
         version,

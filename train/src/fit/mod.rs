@@ -249,7 +249,14 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         tolerated,
     };
     stage("bundle", "packing and checking golden vectors");
-    pack::write(options, &fitted, &decided.trained, &images, &geometry)?;
+    pack::write(
+        options,
+        &fitted,
+        &decided.trained,
+        &images,
+        &geometry,
+        opened.key.as_ref(),
+    )?;
     Ok(fitted)
 }
 

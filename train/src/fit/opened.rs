@@ -1,5 +1,6 @@
 //! What a fit begins with: the images, which product they show, and how they are looked at.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::optics::InputGeometry;
@@ -9,6 +10,7 @@ use super::fine_trial::FineTrial;
 use super::identity::{self, Identity};
 use super::{FitError, FitOptions, Networks, fine_size, memory, pack};
 use crate::dataset::{Category, sha256_of};
+use crate::export::signing::SigningKey;
 use crate::images::Images;
 use crate::progress::stage;
 use crate::screening::{self, Screening};
@@ -21,6 +23,8 @@ pub struct Opened {
     pub sha256_of_bad: Vec<String>,
     /// Region and fine view; components are looked for with the same encoder in every profile.
     pub geometry: InputGeometry,
+    /// Signs the bundle.
+    pub key: Option<SigningKey>,
 }
 
 /// Checks all that can be checked before hours of work, and chooses the fine view.
@@ -36,6 +40,7 @@ pub fn open(options: &FitOptions, cancel: &AtomicBool) -> Result<Opened, FitErro
     if let Networks::Paper(paper) = &options.networks {
         paper.check()?;
     }
+    let key = signing_key(options.key.as_deref())?;
     let mut category = Category::open(&options.category, options.seed)?;
     if let Some(folder) = &options.more_good {
         category.add_good(folder, options.seed)?;
@@ -72,7 +77,13 @@ pub fn open(options: &FitOptions, cancel: &AtomicBool) -> Result<Opened, FitErro
         identity,
         sha256_of_bad,
         geometry,
+        key,
     })
+}
+
+/// The key to sign with, if one is named; its password is asked for now, if it has one.
+pub fn signing_key(path: Option<&Path>) -> Result<Option<SigningKey>, FitError> {
+    Ok(path.map(SigningKey::from_file).transpose()?)
 }
 
 impl Opened {

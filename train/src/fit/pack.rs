@@ -66,6 +66,7 @@ pub fn write(
     trained: &Trained,
     images: &Images,
     geometry: &InputGeometry,
+    key: Option<&SigningKey>,
 ) -> Result<(), FitError> {
     let bundle = Contents {
         manifest: manifest(options, fitted, trained, images, geometry),
@@ -74,7 +75,7 @@ pub fn write(
         images,
         quantisation: fitted.quantisation.as_ref(),
     };
-    bundle.write(&options.out, &options.work, options.key.as_deref())
+    bundle.write(&options.out, &options.work, key)
 }
 
 /// Everything that a bundle is made of; the manifest's entries and tolerance are filled in when it is written.
@@ -92,7 +93,12 @@ impl Contents<'_> {
     ///
     /// # Errors
     /// Nothing lies at `out` if the bundle fails its own golden vectors.
-    pub fn write(mut self, out: &Path, work: &Path, key: Option<&Path>) -> Result<(), FitError> {
+    pub fn write(
+        mut self,
+        out: &Path,
+        work: &Path,
+        key: Option<&SigningKey>,
+    ) -> Result<(), FitError> {
         let mut entries = entries(self.selection, self.trained)?;
         let source = Frames::new(self.images, &self.manifest.input);
         let images = self.images.validation.iter().chain(&self.images.train);
@@ -128,7 +134,6 @@ impl Contents<'_> {
         }
         match key {
             Some(key) => {
-                let key = SigningKey::from_file(key)?;
                 let signer = |manifest: &[u8]| Ok(key.sign(manifest)?);
                 write_bundle(out, self.manifest, &entries, Some(&signer))?;
             }

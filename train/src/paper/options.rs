@@ -43,12 +43,7 @@ impl PaperOptions {
     /// Finds out before anything else whether there is something to train with.
     pub fn check(&self) -> Result<(), PaperError> {
         self.turns()?;
-        if !self.weights.is_file() {
-            return Err(PaperError::Weights(weights::WeightsError::Unreadable {
-                path: self.weights.clone(),
-                source: std::io::ErrorKind::NotFound.into(),
-            }));
-        }
+        weights::read_checked(&self.weights)?;
         Ok(())
     }
 

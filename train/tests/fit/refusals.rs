@@ -227,6 +227,39 @@ fn no_output_of_training_takes_the_place_of_what_it_reads() {
 }
 
 #[test]
+fn a_key_or_weights_that_are_none_are_refused_before_an_image_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("empty")).unwrap();
+    let mkfifo = Command::new("mkfifo").arg(at("pipe")).status();
+    assert!(mkfifo.unwrap().success());
+    std::fs::write(at("text"), "no key").unwrap();
+    let no_images = at("no images");
+    for (option, file, words) in [
+        ("--key", "pipe", "a pipe or a device"),
+        ("--key", "empty", "it is a folder"),
+        ("--key", "text", "not a minisign secret key"),
+        ("--weights", "pipe", "a pipe or a device"),
+        ("--weights", "empty", "it is a folder"),
+        ("--weights", "text", "SHA-256"),
+    ] {
+        let file = at(file);
+        let out = at("part.aecsad");
+        let mut fit = vec!["fit", text(&no_images), "--out", text(&out)];
+        fit.extend([option, text(&file)]);
+        if option == "--weights" {
+            fit.extend(["--profile", "paper"]);
+        }
+        let (sentence, code) = refusal(&fit);
+        assert!(
+            sentence.contains(text(&file)) && sentence.contains(words) && code == 3,
+            "{option}: {sentence} ({code})"
+        );
+        assert!(!out.exists());
+    }
+}
+
+#[test]
 fn a_part_named_as_good_and_as_bad_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
