@@ -38,6 +38,11 @@ pub enum ScreeningError {
         bad.display(), good.display()
     )]
     GoodAndBad { bad: PathBuf, good: PathBuf },
+    #[error(
+        "{}: all {images} good images show the same part, so there is no scale to judge another by: add images of other good \
+         parts", path.display()
+    )]
+    OnePart { path: PathBuf, images: usize },
     #[error("{}: this file is named as a good part and as a known bad one: take it out of one of the two folders", path.display())]
     SameFile { path: PathBuf },
     #[error("{}: none of the images of known bad parts can be used; the lines above say why", path.display())]
@@ -60,6 +65,7 @@ impl ScreeningError {
             | ScreeningError::BitDepthsMixed { .. }
             | ScreeningError::BitDepthUnknown { .. }
             | ScreeningError::GoodAndBad { .. }
+            | ScreeningError::OnePart { .. }
             | ScreeningError::SameFile { .. }
             | ScreeningError::NoUsableBad { .. } => ExitCode::Training,
             ScreeningError::Network(_) => ExitCode::Engine,

@@ -35,14 +35,20 @@ impl Screening<'_> {
             .into());
         }
         let (all, blocks): (Vec<Sized>, Vec<BlockMeans>) = all.into_iter().unzip();
-        if self.keep_duplicates {
-            return Ok(divided(all, validations));
-        }
         let pictures: Vec<(&BlockMeans, &Frame)> = blocks
             .iter()
             .zip(&all)
             .map(|(blocks, image)| (blocks, &image.frame))
             .collect();
+        if self.keep_duplicates {
+            if show_one_part(&pictures) {
+                return Err(ScreeningError::OnePart {
+                    path: category.path.clone(),
+                    images: all.len(),
+                });
+            }
+            return Ok(divided(all, validations));
+        }
         let firsts = first_of_each_part(&pictures);
         let is_first: Vec<bool> = firsts
             .iter()
@@ -95,6 +101,15 @@ impl Screening<'_> {
         category.check_enough(train.len(), validation.len())?;
         Ok((train, validation))
     }
+}
+
+/// Whether no picture shows another part than the first one.
+fn show_one_part(pictures: &[(&BlockMeans, &Frame)]) -> bool {
+    let Some(((first, picture), others)) = pictures.split_first() else {
+        return false;
+    };
+    let mut others = others.iter();
+    others.all(|(blocks, frame)| first.same_part(picture, blocks, frame))
 }
 
 /// For each picture the index of the first one that shows the same part, its own where it is that one.

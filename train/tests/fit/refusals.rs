@@ -194,7 +194,7 @@ fn images_in_which_nothing_differs_are_refused() {
     fit.extend(["--effort", "1"]);
     let (sentence, code) = refusal(&fit);
     assert!(
-        sentence.contains("look the same to every branch") && code == 9,
+        sentence.contains("all 20 good images show the same part") && code == 9,
         "{sentence} ({code})"
     );
     assert!(!out.exists());
