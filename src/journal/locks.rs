@@ -19,7 +19,8 @@ const DATABASE: (off_t, off_t) = (0x4000_0000, 512);
 const LOG_INDEX: (off_t, off_t) = (120, 1);
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// The process that keeps the journal from being written for longer than a station waits. A lock whose state can't be read counts as not held.
+/// The process that keeps the journal from being written for longer than a station waits. A lock whose state can't be read
+/// counts as not held.
 pub(super) fn holder(path: &Path) -> Option<i32> {
     let files = [
         (path.to_path_buf(), DATABASE),

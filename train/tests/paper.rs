@@ -93,7 +93,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         false_reject_rate: 0.1,
         bit_depth: None,
         as_jpeg: false,
-        steady: false,
+        varied: false,
         mono: false,
         seed: 1,
         key: None,

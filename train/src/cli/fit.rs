@@ -87,10 +87,10 @@ pub struct FitArgs {
     /// The line's frames are JPEG and the training images are not: three in four of these are seen as JPEG of qualities 80 to 95
     #[arg(long)]
     as_jpeg: bool,
-    /// Light, focus and coding at the line never differ from those of the images. Without this, half of the images are also
-    /// seen a little brighter or darker, blurred or as JPEG
+    /// Light, focus and coding at the line vary: half of the images are also seen a little brighter or darker, blurred or as
+    /// JPEG. Good parts are then rejected less often in such conditions, and some bad parts pass that would not
     #[arg(long)]
-    steady: bool,
+    varied: bool,
     /// Product name in the bundle [default: the folder's name, or of the one above where it is good, train or the like]
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
@@ -104,7 +104,7 @@ pub struct FitArgs {
     /// seldom add anything to the other branches
     #[arg(long)]
     students: bool,
-    /// The default; earlier versions trained the students unless told not to
+    /// Has no effect any more: the students are left out unless `--students` is given
     #[arg(long, hide = true, conflicts_with = "students")]
     no_students: bool,
     /// Training steps, in percent of the profile's own: fewer are faster and worse
@@ -170,7 +170,7 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
         mono: args.mono,
         bit_depth: args.bit_depth,
         as_jpeg: args.as_jpeg,
-        steady: args.steady,
+        varied: args.varied,
         seed: args.seed,
         key: args.key.clone().map(Into::into),
         effort_percent: args.effort.into(),
@@ -203,6 +203,7 @@ fn refuse_the_other_profiles(args: &FitArgs) -> Result<(), Failure> {
     let of_edge = [
         ("--bad", args.bad.is_some()),
         ("--students", args.students),
+        ("--varied", args.varied),
         ("--no-students", args.no_students),
         ("--budget-ms", args.budget_ms.is_some()),
         ("--side", args.side.is_some()),

@@ -102,6 +102,15 @@ impl PerceivedParts {
         &self.train[..self.train.len() - self.varied.len()]
     }
 
+    /// `images` and those of them that were seen once more, as indices into all that was seen.
+    fn with_varied(&self, images: &[usize]) -> Vec<usize> {
+        let first = self.train().len();
+        let varied = self.varied.iter().enumerate();
+        let varied = varied.filter(|(_, image)| images.contains(image));
+        let varied = varied.map(|(at, _)| first + at);
+        images.iter().copied().chain(varied).collect()
+    }
+
     /// Takes away what was seen of the varied ones.
     fn take_varied(&mut self) -> Vec<Percept> {
         self.train.split_off(self.train().len())
@@ -249,10 +258,11 @@ impl CalibrationInputs<'_> {
         }
         let [train, validation] =
             [&self.images.train, &self.images.validation].map(|images| self.vouched(images));
+        let labelled = seen.with_varied(&self.labelled);
         let good = GoodParts {
             before,
             vouched: &train,
-            ..self.good(seen, &seen.train, &self.labelled)
+            ..self.good(seen, &seen.train, &labelled)
         };
         let parts = Parts {
             good: &seen.validation,

@@ -21,7 +21,7 @@ use super::int8::{Float, Int8};
 use super::labels;
 use super::opened::signing_key;
 use super::pack::{
-    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, STEADY,
+    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, VARIED,
     WAYS,
 };
 use super::proof::Quantisation;
@@ -159,10 +159,14 @@ fn kept_outliers(manifest: &Manifest) -> bool {
     kept(manifest, KEPT_OUTLIERS)
 }
 
-/// Bundles of earlier versions don't say: they were fitted on all images, and on these as they are.
+/// Bundles of earlier versions don't say: they were fitted on all images.
 fn kept(manifest: &Manifest, what: &str) -> bool {
-    let noted = manifest.provenance.get(what).and_then(toml::Value::as_bool);
-    noted.unwrap_or(true)
+    noted(manifest, what).unwrap_or(true)
+}
+
+/// What the provenance says of `what`; none in bundles of earlier versions.
+fn noted(manifest: &Manifest, what: &str) -> Option<bool> {
+    manifest.provenance.get(what).and_then(toml::Value::as_bool)
 }
 
 /// A float bundle and what it says of its fit.
@@ -244,7 +248,7 @@ impl<'a> Source<'a> {
         };
         let labelled = (0..images.train.len()).filter(is_reliable).collect();
         let rules = Rules::of(manifest.profile);
-        let varies = rules.chooses && !kept(manifest, STEADY);
+        let varies = rules.chooses && noted(manifest, VARIED).unwrap_or(false);
         if varies {
             images.vary_validation(self.seed);
         }

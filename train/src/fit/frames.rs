@@ -5,10 +5,9 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::optics::{InputGeometry, Optics};
 
 use super::FitError;
-use crate::conditions::Condition;
+use crate::conditions::{Condition, jpeg};
 use crate::dataset::read_region;
 use crate::images::{Image, Images};
-use crate::screening::encodings;
 
 /// Where the pixels of a category's images come from.
 pub struct Frames<'a> {
@@ -48,7 +47,7 @@ impl<'a> Frames<'a> {
         let frame = read_region(&image.path, self.images.bit_depth, region)?;
         let trained_on = self.images.trained_on.as_ref();
         let frame = match trained_on.is_some_and(|on| on.seen_as_jpeg) {
-            true => encodings::variant(frame, &image.path),
+            true => jpeg::variant(frame, &image.path),
             false => frame,
         };
         Ok(match condition {

@@ -13,7 +13,7 @@ const MIB: u64 = 1 << 20;
 const BASE: u64 = 400 * MIB;
 /// Pixels, tensor, features and maps of an image in the whole view.
 const IMAGE: u64 = 5 * MIB;
-/// An anomaly planted on an image, or an image in another condition.
+/// An anomaly planted on an image.
 const PLANT: u64 = MIB;
 /// A cell of a fine view: its vector, twice while parts are registered.
 const CELL: u64 = 2 * 64 * 4;
@@ -36,7 +36,6 @@ pub fn needed(train: usize, validation: usize, fine: Option<Size>) -> u64 {
     let encoders = rayon::current_num_threads() as u64 * ENCODED_PIXEL * pixels;
     BASE + encoders
         + (train + validation) as u64 * (IMAGE + cell)
-        + (train as u64).div_ceil(2) * (PLANT + cell)
         + plants * (PLANT + cell)
         + frames
 }

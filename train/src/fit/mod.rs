@@ -86,8 +86,8 @@ pub struct FitOptions {
     pub bit_depth: Option<u8>,
     /// Lossless images are in part seen as JPEG, for stations whose frames are JPEG.
     pub as_jpeg: bool,
-    /// Light, focus and coding never differ from those of the images.
-    pub steady: bool,
+    /// Light, focus and coding at the line vary: some images are seen in other conditions too.
+    pub varied: bool,
     pub seed: u64,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,
@@ -194,7 +194,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     stage("calibration", "fitting what good parts look like");
     let rules = Rules::of(options.networks.profile());
     let chooses = rules.chooses;
-    let varies = chooses && !options.steady;
+    let varies = chooses && options.varied;
     if varies {
         images.vary_validation(options.seed);
     }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::FitError;
 use super::edited_parts::{EditablePart, EditedParts};
+use crate::conditions::jpeg::as_jpeg;
 use crate::conditions::{blur, each_value};
-use crate::screening::encodings::as_jpeg;
 
 /// A change in steps from small to large.
 struct Change {

@@ -26,6 +26,7 @@ use std::path::Path;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::optics::{Encoding, InputGeometry, TrainingImages};
 
+use crate::conditions::jpeg;
 use crate::dataset::Category;
 use crate::images::{self, Image, Images};
 pub use error::ScreeningError;
@@ -63,7 +64,7 @@ pub fn load(
     let seen_as_jpeg = screening.as_jpeg && encoding == Encoding::Lossless;
     let region = geometry.region.as_ref();
     let prepare = |path: &Path, frame: Frame| match seen_as_jpeg {
-        true => images::resize(geometry, &encodings::variant(frame, path)),
+        true => images::resize(geometry, &jpeg::variant(frame, path)),
         false => images::resize(geometry, &frame),
     };
     let good = category.load_good(bit_depth, region, prepare)?;

@@ -400,7 +400,7 @@ fn a_plain_folder_with_drawn_masks_is_fitted_for_a_grey_camera_without_students(
     let bundle = folder.path().join("plate.aecsad");
     let mut fit = vec!["fit", text(&pictures), "--out", text(&bundle)];
     fit.extend(["--proposals", "masks", "--masks", text(&masks), "--mono"]);
-    fit.extend(["--no-students", "--steady", "--effort", "1"]);
+    fit.extend(["--no-students", "--effort", "1"]);
     fit.extend(["--bad", text(&bad), "--more-good", text(&more_good)]);
     let fitted = train(&fit);
     let stderr = String::from_utf8_lossy(&fitted.stderr);

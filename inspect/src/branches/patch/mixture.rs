@@ -16,6 +16,7 @@ const NEAREST: usize = 4;
 const ONE_IN: usize = 8;
 /// So many cells are compared with all kinds at once: what a cache holds.
 const CELLS_AT_ONCE: usize = 1024;
+
 /// A mixture of Gaussians, none of them bound to a place.
 #[derive(Clone, Debug)]
 pub struct PatchMixture {

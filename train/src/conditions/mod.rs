@@ -1,6 +1,8 @@
 //! Conditions in which a station may see the same part: light, exposure, focus and coding differ from those of the training
 //! images and leave the part what it is.
 
+pub mod jpeg;
+
 use std::path::Path;
 
 use aecsad_inspect::frame::Frame;
@@ -8,7 +10,7 @@ use image::{RgbImage, imageops};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::screening::encodings::as_jpeg;
+use self::jpeg::as_jpeg;
 
 /// Largest factor on the brightness, either way.
 const GAIN: f64 = 1.2;
