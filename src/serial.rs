@@ -43,7 +43,7 @@ pub const READ_WAIT: Duration = Duration::from_millis(50);
 
 /// The serial settings, with eight data bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct SerialSettings {
     pub baud: u32,
     pub parity: Parity,
     pub two_stop_bits: bool,
@@ -58,10 +58,10 @@ pub enum Parity {
     Odd,
 }
 
-impl Terms {
+impl SerialSettings {
     /// No parity, one stop bit.
     pub fn plain(baud: u32) -> Self {
-        Terms {
+        SerialSettings {
             baud,
             parity: Parity::None,
             two_stop_bits: false,
@@ -76,7 +76,7 @@ impl Terms {
     }
 }
 
-impl fmt::Display for Terms {
+impl fmt::Display for SerialSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parity = match self.parity {
             Parity::None => "no",
@@ -92,7 +92,7 @@ impl fmt::Display for Terms {
 }
 
 /// Opens `device` raw and exclusively.
-pub fn open(device: &Path, terms: Terms) -> Result<TTYPort, SerialError> {
+pub fn open(device: &Path, serial: SerialSettings) -> Result<TTYPort, SerialError> {
     let name = device.display().to_string();
     let Ok(metadata) = device.metadata() else {
         return Err(SerialError::Missing(name));
@@ -101,13 +101,13 @@ pub fn open(device: &Path, terms: Terms) -> Result<TTYPort, SerialError> {
     if !metadata.file_type().is_char_device() {
         return Err(SerialError::NotATerminal(name));
     }
-    let settings = serialport::new(&*name, terms.baud)
-        .parity(match terms.parity {
+    let settings = serialport::new(&*name, serial.baud)
+        .parity(match serial.parity {
             Parity::None => serialport::Parity::None,
             Parity::Even => serialport::Parity::Even,
             Parity::Odd => serialport::Parity::Odd,
         })
-        .stop_bits(match terms.two_stop_bits {
+        .stop_bits(match serial.two_stop_bits {
             false => StopBits::One,
             true => StopBits::Two,
         })
@@ -174,23 +174,23 @@ mod tests {
     fn each_reason_has_its_own_error() {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("ttyUSB0");
-        let error = open(&absent, Terms::plain(115_200)).unwrap_err();
+        let error = open(&absent, SerialSettings::plain(115_200)).unwrap_err();
         assert!(matches!(error, SerialError::Missing(_)), "{error}");
 
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         for device in [file.as_path(), Path::new("/dev/null"), folder.path()] {
-            let error = open(device, Terms::plain(115_200)).unwrap_err();
+            let error = open(device, SerialSettings::plain(115_200)).unwrap_err();
             assert!(matches!(error, SerialError::NotATerminal(_)), "{error}");
         }
 
         let (_master, slave) = TTYPort::pair().unwrap();
         let name = slave.name().unwrap();
-        let held = open(Path::new(&name), Terms::plain(115_200)).unwrap();
-        let error = open(Path::new(&name), Terms::plain(115_200)).unwrap_err();
+        let held = open(Path::new(&name), SerialSettings::plain(115_200)).unwrap();
+        let error = open(Path::new(&name), SerialSettings::plain(115_200)).unwrap_err();
         assert!(matches!(error, SerialError::Busy(_)), "{error}");
         drop(held);
-        open(Path::new(&name), Terms::plain(115_200)).unwrap();
+        open(Path::new(&name), SerialSettings::plain(115_200)).unwrap();
     }
 
     #[test]
@@ -198,7 +198,9 @@ mod tests {
         let (_master, slave) = TTYPort::pair().unwrap();
         let name = slave.name().unwrap();
         let error = without_rights_to(Path::new(&name), || {
-            open(Path::new(&name), Terms::plain(115_200)).err().unwrap()
+            open(Path::new(&name), SerialSettings::plain(115_200))
+                .err()
+                .unwrap()
         });
         assert!(matches!(error, SerialError::NoPermission(_)), "{error}");
     }
@@ -207,7 +209,11 @@ mod tests {
     fn a_write_to_a_peer_that_never_reads_fails_instead_of_blocking() {
         use std::io::Write;
         let (_master, slave) = TTYPort::pair().unwrap();
-        let mut port = open(Path::new(&slave.name().unwrap()), Terms::plain(115_200)).unwrap();
+        let mut port = open(
+            Path::new(&slave.name().unwrap()),
+            SerialSettings::plain(115_200),
+        )
+        .unwrap();
         let full = (0..100_000).find_map(|_| port.write_all(&[1; 32]).err());
         assert!(full.is_some());
     }

@@ -4,7 +4,7 @@
 //!
 //! No thread waits for a worker that is late because the machine is busy: the other threads take its pieces.
 
-mod desk;
+mod dispatch;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle, Thread};
 
-use desk::Desk;
+use dispatch::Dispatch;
 
 /// Pieces for each thread, so that one that is held up leaves some to the others.
 const PIECES: usize = 4;
@@ -29,7 +29,7 @@ thread_local! {
 
 /// Workers of the thread that started them: they help with all networks that it runs, until this is dropped.
 pub struct Team {
-    desk: Arc<Desk>,
+    dispatch: Arc<Dispatch>,
     workers: Vec<JoinHandle<()>>,
     /// Stays on its thread.
     here: PhantomData<Rc<Leader>>,
@@ -42,22 +42,22 @@ impl Team {
         begin: impl Fn() + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
         let mut team = Team {
-            desk: Arc::new(Desk::new()),
+            dispatch: Arc::new(Dispatch::new()),
             workers: Vec::new(),
             here: PhantomData,
         };
         for _ in 1..threads {
-            let (desk, begin) = (Arc::clone(&team.desk), begin.clone());
+            let (dispatch, begin) = (Arc::clone(&team.dispatch), begin.clone());
             let work = move || {
                 begin();
-                desk.serve();
+                dispatch.serve();
             };
             let worker = thread::Builder::new().name("engine".into()).spawn(work)?;
             team.workers.push(worker);
         }
         let threads = team.workers.iter().map(|worker| worker.thread().clone());
         LEADER.set(Some(Rc::new(Leader {
-            desk: Arc::clone(&team.desk),
+            dispatch: Arc::clone(&team.dispatch),
             workers: threads.collect(),
         })));
         Ok(team)
@@ -67,7 +67,7 @@ impl Team {
 impl Drop for Team {
     fn drop(&mut self) {
         LEADER.take();
-        self.desk.end();
+        self.dispatch.end();
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
             let _ = worker.join();
@@ -77,7 +77,7 @@ impl Drop for Team {
 
 /// What the thread that started a team has of it.
 struct Leader {
-    desk: Arc<Desk>,
+    dispatch: Arc<Dispatch>,
     workers: Vec<Thread>,
 }
 
@@ -124,7 +124,7 @@ fn share(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
     };
     let others = leader.workers.iter().take(pieces - 1);
     let wake = || others.for_each(Thread::unpark);
-    leader.desk.share(pieces, work, wake);
+    leader.dispatch.share(pieces, work, wake);
 }
 
 /// The same for chunks of a slice, the last of which may be shorter: `work` gets the index of each and the chunk.

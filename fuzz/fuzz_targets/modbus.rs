@@ -2,16 +2,16 @@
 #![no_main]
 
 use aecsad::reject::switched::exchange::BoardRequest;
-use aecsad::reject::switched::modbus::{Ask, ModbusFrame};
+use aecsad::reject::switched::modbus::{ModbusFrame, ModbusRequest};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    for ask in [
-        Ask::SetCoil { coil: 7, on: true },
-        Ask::Coil(7),
-        Ask::Input(2),
+    for request in [
+        ModbusRequest::SetCoil { coil: 7, on: true },
+        ModbusRequest::Coil(7),
+        ModbusRequest::Input(2),
     ] {
-        let request = ModbusFrame::new(1, ask);
-        let _ = request.answer(bytes);
-        let _ = request.explain(bytes);
+        let frame = ModbusFrame::new(1, request);
+        let _ = frame.answer(bytes);
+        let _ = frame.explain(bytes);
     }
 });

@@ -14,7 +14,7 @@ use crate::bundle::{Bundle, BundleError, Tolerance};
 use crate::frame::Frame;
 use crate::image_files::{ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
-use crate::optics::Sight;
+use crate::optics::ViewedRegion;
 
 /// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score`
 /// (`[n]`).
@@ -149,7 +149,7 @@ pub fn write(
     for (index, frame) in images.iter().enumerate() {
         let name = format!("golden/{index:03}.png");
         let png = encode(frame, &name)?;
-        let found = Scores::of(&decode(&png, &PathBuf::from(&name), None)?, inspector)?;
+        let found = FrameScores::of(&decode(&png, &PathBuf::from(&name), None)?, inspector)?;
         for (branch, raw, _) in &found.branches {
             if !raw.is_finite() {
                 let what = format!("{branch} score");
@@ -223,7 +223,7 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
     let mut compared = Vec::with_capacity(count);
     for (index, image) in images.enumerate() {
         let (image, frame) = image?;
-        let found = Scores::of(&frame, inspector)?;
+        let found = FrameScores::of(&frame, inspector)?;
         let pair = |(weighted, (branch, _, z)): (
             &crate::decision::WeightedBranch,
             &(Branch, f32, f32),
@@ -269,22 +269,22 @@ fn check_count(found: usize) -> Result<(), GoldenError> {
 }
 
 /// The scores of one frame on this machine.
-struct Scores {
+struct FrameScores {
     score: f32,
     /// Branch, raw score and normalised score of each active branch.
     branches: heapless::Vec<(Branch, f32, f32), { Branch::ALL.len() }>,
 }
 
-impl Scores {
+impl FrameScores {
     fn of(frame: &Frame, inspector: &mut Inspector) -> Result<Self, InspectorError> {
         // The frame is what optics has made of one, so it is not cropped again.
-        let region = inspector.look_at(Sight::All);
+        let region = inspector.look_at(ViewedRegion::All);
         let raw = inspector.raw_scores(frame);
         inspector.look_at(region);
         let raw = raw?;
         let judged = inspector.decision().judge(&raw);
         let branches = judged.branches.iter();
-        Ok(Scores {
+        Ok(FrameScores {
             score: judged.score,
             branches: branches
                 .map(|(branch, z)| (*branch, raw[*branch as usize].unwrap_or(f32::NAN), *z))
@@ -355,10 +355,10 @@ mod tests {
         let fits = pair(1.0, 1.0);
         for found in [0.99, f32::NAN, f32::INFINITY] {
             let error = comparison(fits, pair(1.0, found)).check().unwrap_err();
-            let said = error.to_string();
+            let printed = error.to_string();
             assert!(
-                said.contains("golden/000.png has the patch score"),
-                "{said}"
+                printed.contains("golden/000.png has the patch score"),
+                "{printed}"
             );
         }
     }

@@ -21,7 +21,7 @@ use crate::network::fine::cells;
 use crate::network::{
     Encoder, FineView, Network, NetworkError, Percept, Perception, Segmentation, load_network,
 };
-use crate::optics::{InputGeometry, Optics, OpticsError, Region, Sight};
+use crate::optics::{InputGeometry, Optics, OpticsError, Region, ViewedRegion};
 
 /// Names of a bundle's entries.
 pub const ENCODER: &str = "networks/encoder.onnx";
@@ -128,7 +128,7 @@ impl Inspector {
             }
         }
         let mut optics = Optics::new(manifest.input.clone(), None);
-        optics.look_at(Sight::of(region, &manifest.input));
+        optics.look_at(ViewedRegion::of(region, &manifest.input));
         let mut inspector = Self::new(optics, perception, Scorer::new(statistics), decision);
         inspector.planted = planted;
         inspector.identity = format!("{} {}", manifest.product, manifest.version).into();
@@ -186,8 +186,8 @@ impl Inspector {
 
     /// Looks at another part of the frames from here on; gives back at which it looked before. Golden images show the region
     /// already.
-    pub fn look_at(&mut self, sight: Sight) -> Sight {
-        self.optics.look_at(sight)
+    pub fn look_at(&mut self, viewed_region: ViewedRegion) -> ViewedRegion {
+        self.optics.look_at(viewed_region)
     }
 
     /// The part of the frames that is looked at; all of them if none.

@@ -2,7 +2,7 @@
 //!
 //! The modules stand in the order in which a frame passes through them: `image_files` → `frame` → `optics` → `network`
 //! → `branches` (raw scores) → `decision` → `inspector` (a verdict) → `heatmap`. `bundle` is the file of a trained
-//! model, `golden` checks its scores on this machine, and `likeness` detects repeated frames of one part.
+//! model, `golden` checks its scores on this machine, and `similarity` detects repeated frames of one part.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -16,6 +16,6 @@ pub mod golden;
 pub mod heatmap;
 pub mod image_files;
 pub mod inspector;
-pub mod likeness;
 pub mod network;
 pub mod optics;
+pub mod similarity;

@@ -16,7 +16,7 @@ mod training_images;
 mod view;
 
 pub use ignored::Ignored;
-pub use region::{Region, Sight, TrainedRegion};
+pub use region::{Region, TrainedRegion, ViewedRegion};
 pub use training_images::{Encoding, TrainingImages};
 
 /// What the networks expect: the whole as `width`×`height` RGB, each channel `(x / 255 − mean) / std`; the fine view
@@ -114,7 +114,7 @@ pub struct Tensors<'a> {
 /// Holds its buffers, so that a frame after the first allocates nothing here.
 pub struct Optics {
     geometry: InputGeometry,
-    sight: Sight,
+    viewed_region: ViewedRegion,
     resizer: Resizer,
     whole: ViewBuffers,
     fine: Option<ViewBuffers>,
@@ -127,7 +127,7 @@ impl Optics {
         let (width, height) = (geometry.width, geometry.height);
         let view = |size| ViewBuffers::new(size, geometry.region.as_ref());
         Optics {
-            sight: region.map_or(Sight::All, Sight::Region),
+            viewed_region: region.map_or(ViewedRegion::All, ViewedRegion::Region),
             resizer: Resizer::new(),
             whole: view(Size { width, height }),
             fine: geometry.fine.map(view),
@@ -136,13 +136,13 @@ impl Optics {
     }
 
     /// Looks at another part of the frames from here on; gives back at which it looked before.
-    pub fn look_at(&mut self, sight: Sight) -> Sight {
-        std::mem::replace(&mut self.sight, sight)
+    pub fn look_at(&mut self, viewed_region: ViewedRegion) -> ViewedRegion {
+        std::mem::replace(&mut self.viewed_region, viewed_region)
     }
 
     /// The part of the frames that is looked at; all of them if none.
     pub fn region(&self) -> Option<Region> {
-        self.sight.region()
+        self.viewed_region.region()
     }
 
     pub fn geometry(&self) -> &InputGeometry {
@@ -178,7 +178,7 @@ impl Optics {
 
     fn see(&mut self, frame: &Frame) -> Result<(), OpticsError> {
         let (resizer, mono) = (&mut self.resizer, self.geometry.mono);
-        let region = self.sight.region_in(frame.size())?;
+        let region = self.viewed_region.region_in(frame.size())?;
         match &mut self.fine {
             Some(fine) => {
                 fine.resize(frame, region, mono, resizer)?;
@@ -332,7 +332,7 @@ mod tests {
         geometry.region = Some(trained);
         let mut optics = Optics::new(geometry.clone(), None);
         let kept = optics.tensor(&cropped).unwrap().to_vec();
-        optics.look_at(Sight::of(None, &geometry));
+        optics.look_at(ViewedRegion::of(None, &geometry));
         assert!(kept == optics.tensor(&part).unwrap());
         let other = frame(80, 80, |_, _| [0; 3]);
         assert!(matches!(
@@ -341,7 +341,7 @@ mod tests {
         ));
         // The station's word counts for frames of any size.
         let stated = Region::from([10, 0, 20, 40]);
-        optics.look_at(Sight::of(Some(stated), &geometry));
+        optics.look_at(ViewedRegion::of(Some(stated), &geometry));
         assert!(kept == optics.tensor(&part).unwrap());
         assert!(optics.tensor(&other).is_ok());
     }

@@ -31,7 +31,7 @@ enum Sink {
 }
 
 /// The kind of an output's place.
-enum Place {
+enum OutputKind {
     /// Nothing, or a regular file whose owner and permissions are kept; all links of the path are resolved.
     File {
         path: PathBuf,
@@ -47,13 +47,13 @@ impl WholeFile {
     /// is. `-` is standard output. A symbolic link is followed and stays.
     pub fn create(path: &Path) -> io::Result<Self> {
         let sink = match place(path)? {
-            Place::File { path, replaced } => Sink::Unfinished {
+            OutputKind::File { path, replaced } => Sink::Unfinished {
                 file: beside(&path, replaced.as_ref())?,
                 path,
             },
-            Place::Device(path) => Sink::Stream(OpenOptions::new().append(true).open(path)?),
-            Place::Pipe(path) => Sink::Stream(open_pipe(&path)?),
-            Place::StandardOutput => {
+            OutputKind::Device(path) => Sink::Stream(OpenOptions::new().append(true).open(path)?),
+            OutputKind::Pipe(path) => Sink::Stream(open_pipe(&path)?),
+            OutputKind::StandardOutput => {
                 standard_streams::carry_a_file();
                 Sink::StandardOutput
             }
@@ -132,11 +132,11 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Checks before long work whether its result can be written, and reserves standard output if it goes there.
 pub fn check(path: &Path) -> io::Result<()> {
     match place(path)? {
-        Place::File { path, replaced } => beside(&path, replaced.as_ref()).map(drop),
-        Place::Device(path) | Place::Pipe(path) => {
+        OutputKind::File { path, replaced } => beside(&path, replaced.as_ref()).map(drop),
+        OutputKind::Device(path) | OutputKind::Pipe(path) => {
             nix::unistd::access(&path, nix::unistd::AccessFlags::W_OK).map_err(io::Error::from)
         }
-        Place::StandardOutput => {
+        OutputKind::StandardOutput => {
             standard_streams::carry_a_file();
             Ok(())
         }
@@ -163,21 +163,21 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 pub fn is_stream(path: &Path) -> bool {
     matches!(
         place(path),
-        Ok(Place::Device(_) | Place::Pipe(_) | Place::StandardOutput)
+        Ok(OutputKind::Device(_) | OutputKind::Pipe(_) | OutputKind::StandardOutput)
     )
 }
 
-fn place(path: &Path) -> io::Result<Place> {
+fn place(path: &Path) -> io::Result<OutputKind> {
     let named = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
     if named.iter().any(|name| path == Path::new(name)) {
-        return Ok(Place::StandardOutput);
+        return Ok(OutputKind::StandardOutput);
     }
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let path = end_of_links(path)?;
             let replaced = None;
-            return Ok(Place::File { path, replaced });
+            return Ok(OutputKind::File { path, replaced });
         }
         Err(error) => return Err(plain(error)),
     };
@@ -187,16 +187,16 @@ fn place(path: &Path) -> io::Result<Place> {
         return Err(io::Error::new(ErrorKind::IsADirectory, why));
     }
     if kind.is_char_device() || kind.is_block_device() {
-        return Ok(Place::Device(path.into()));
+        return Ok(OutputKind::Device(path.into()));
     }
     if is_stream_of_ours(&found, io::stdout().as_fd()) {
-        return Ok(Place::StandardOutput);
+        return Ok(OutputKind::StandardOutput);
     }
     if is_stream_of_ours(&found, io::stderr().as_fd()) {
-        return Ok(Place::Device(path.into()));
+        return Ok(OutputKind::Device(path.into()));
     }
     if kind.is_fifo() {
-        return Ok(Place::Pipe(path.into()));
+        return Ok(OutputKind::Pipe(path.into()));
     }
     if kind.is_socket() {
         let why = "it is a socket, and a file is needed";
@@ -206,7 +206,7 @@ fn place(path: &Path) -> io::Result<Place> {
         let why = "this command reads it or has written it";
         return Err(io::Error::new(ErrorKind::InvalidInput, why));
     }
-    Ok(Place::File {
+    Ok(OutputKind::File {
         path: path.canonicalize()?,
         replaced: Some(found),
     })

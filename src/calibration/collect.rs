@@ -1,7 +1,7 @@
 //! Collects the good parts of a calibration from a line's frames, each part once, without empty pictures.
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::likeness::{BlockMeans, Distinct};
+use aecsad_inspect::similarity::{BlockMeans, Distinct};
 
 use super::{CalibrationError, CalibrationPart};
 

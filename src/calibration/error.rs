@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aecsad_inspect::branches::Branch;
-use aecsad_inspect::decision::planted_scores::Caught;
+use aecsad_inspect::decision::planted_scores::DetectionRate;
 use aecsad_program::counted;
 
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +34,8 @@ pub enum CalibrationError {
     )]
     Blind {
         threshold: f32,
-        here: Caught,
-        own: Caught,
+        here: DetectionRate,
+        own: DetectionRate,
     },
     #[error(
         "the parts don't look like this bundle's product, by {far_off} of {branches} branches ({worst} by {off:.0} standard deviations): check that the right bundle and good parts are on the line, then its light and lens"

@@ -6,7 +6,7 @@ use aecsad_inspect::branches::scorer::RawScores;
 use aecsad_inspect::branches::shared::registration::Pose;
 use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::outliers;
-use aecsad_inspect::decision::planted_scores::{Caught, PlantedScores};
+use aecsad_inspect::decision::planted_scores::{DetectionRate, PlantedScores};
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
 use aecsad_inspect::decision::{Decision, WeightedBranch};
 
@@ -32,7 +32,7 @@ pub struct Fit {
     pub left_out: Vec<usize>,
     /// Planted anomalies that the calibration rejects, and those that the bundle's own scale and threshold reject; none
     /// for a bundle that doesn't carry them.
-    pub planted: Option<(Caught, Caught)>,
+    pub planted: Option<(DetectionRate, DetectionRate)>,
 }
 
 /// The bundle that a calibration is fitted for.

@@ -135,7 +135,7 @@ impl Calibration {
 
 /// The scale and threshold that a station judges by.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum CalibrationStatus {
     /// The bundle's own; the station file names no calibration.
     Bundle { threshold: f32 },
     /// The station's own, described.
@@ -144,25 +144,25 @@ pub enum Standing {
     Awaited { threshold: f32, why: String },
 }
 
-impl Standing {
+impl CalibrationStatus {
     /// For a calibration file that does not exist yet.
     pub fn awaited(place: &Path, threshold: f32) -> Self {
         let why = format!(
             "there is no calibration {} yet: run `aecsad calibrate`",
             place.display()
         );
-        Standing::Awaited { threshold, why }
+        CalibrationStatus::Awaited { threshold, why }
     }
 }
 
-impl std::fmt::Display for Standing {
+impl std::fmt::Display for CalibrationStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Standing::Bundle { threshold } => {
+            CalibrationStatus::Bundle { threshold } => {
                 write!(f, "the bundle's own, threshold {threshold:.3}")
             }
-            Standing::Calibrated(described) => f.write_str(described),
-            Standing::Awaited { threshold, why } => write!(
+            CalibrationStatus::Calibrated(described) => f.write_str(described),
+            CalibrationStatus::Awaited { threshold, why } => write!(
                 f,
                 "{why}; until then the bundle's own scale and threshold {threshold:.3} count"
             ),
@@ -171,7 +171,10 @@ impl std::fmt::Display for Standing {
 }
 
 /// Applies the calibration in this file to the inspector.
-pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<Standing, CalibrationError> {
+pub fn apply(
+    path: &Path,
+    inspector: &mut Inspector,
+) -> Result<CalibrationStatus, CalibrationError> {
     let own = inspector.decision().threshold;
     let calibration = Calibration::read(path, inspector.identity())?;
     let decision =
@@ -182,5 +185,7 @@ pub fn apply(path: &Path, inspector: &mut Inspector) -> Result<Standing, Calibra
                 reason: "it lacks a branch of the bundle, or holds a number that is none".into(),
             })?;
     inspector.decide_by(decision);
-    Ok(Standing::Calibrated(calibration.describe(path, own)))
+    Ok(CalibrationStatus::Calibrated(
+        calibration.describe(path, own),
+    ))
 }

@@ -127,13 +127,13 @@ impl FrameSource for Flattened {
     }
 
     fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
-        let sighting = self.source.next(frame)?;
-        if matches!(sighting, SourceEvent::Part) && !self.flat_field.correct(frame) {
+        let event = self.source.next(frame)?;
+        if matches!(event, SourceEvent::Part) && !self.flat_field.correct(frame) {
             return Some(SourceEvent::NoFrame(
                 self.misfit((frame.width, frame.height)),
             ));
         }
-        Some(sighting)
+        Some(event)
     }
 
     fn faults(&self) -> Faults {

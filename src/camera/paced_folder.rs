@@ -63,7 +63,7 @@ impl FrameSource for PacedFolder {
             return Some(SourceEvent::Nothing);
         }
         self.next += 1;
-        let sighting = match read {
+        let event = match read {
             Ok(read) => {
                 *frame = read;
                 SourceEvent::Part
@@ -71,7 +71,7 @@ impl FrameSource for PacedFolder {
             Err(error) => SourceEvent::NoFrame(error.into()),
         };
         frame.captured = Instant::now();
-        Some(sighting)
+        Some(event)
     }
 }
 
@@ -93,12 +93,9 @@ mod tests {
         let mut frame = Frame::empty();
         let mut captured: Vec<Instant> = Vec::new();
         for expected in [Some(10), Some(20), None, Some(30)] {
-            let sighting = std::iter::repeat_with(|| source.next(&mut frame).unwrap())
+            let event = std::iter::repeat_with(|| source.next(&mut frame).unwrap())
                 .find(|s| !matches!(s, SourceEvent::Nothing));
-            assert_eq!(
-                matches!(sighting, Some(SourceEvent::Part)),
-                expected.is_some()
-            );
+            assert_eq!(matches!(event, Some(SourceEvent::Part)), expected.is_some());
             if let Some(level) = expected {
                 assert_eq!((frame.width, frame.height), (20, 16));
                 assert_eq!(frame.rgb, [level; 20 * 16 * 3]);

@@ -1,4 +1,4 @@
-//! Detects parts in the frames of a camera that runs freely. One strip across the belt's direction is compared with the
+//! Detects parts in the frames of a free-running camera. One strip across the belt's direction is compared with the
 //! empty belt; the trigger fires when a part's front edge reaches the strip.
 
 use aecsad_inspect::frame::Frame;

@@ -1,4 +1,4 @@
-//! A part sensor beside a camera that runs freely: a light barrier on a GPIO line, or one byte on a serial line for
+//! A part sensor beside a free-running camera: a light barrier on a GPIO line, or one byte on a serial line for
 //! each part.
 
 use std::io::Read;
@@ -11,7 +11,7 @@ use serialport::TTYPort;
 
 use super::CameraError;
 use super::v4l2::clock::Monotonic;
-use crate::serial::{self, Terms};
+use crate::serial::{self, SerialSettings};
 
 pub trait Sensor: Send {
     /// The time of the next signal that has not been reported yet. Never waits.
@@ -94,7 +94,7 @@ impl SerialSensor {
             reason,
         };
         let mut port =
-            serial::open(device, Terms::plain(baud)).map_err(|e| failed(e.to_string()))?;
+            serial::open(device, SerialSettings::plain(baud)).map_err(|e| failed(e.to_string()))?;
         serialport::SerialPort::set_timeout(&mut port, Duration::ZERO)
             .map_err(|e| failed(e.to_string()))?;
         let unread = (0, Instant::now());

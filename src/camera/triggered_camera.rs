@@ -37,9 +37,9 @@ pub trait Camera: Send {
 pub enum Trigger {
     /// The camera's own trigger input takes one frame of each part.
     EachFrame,
-    /// The camera runs freely; a part is found in its frames.
+    /// The camera is free-running; a part is found in its frames.
     Presence(Presence),
-    /// The camera runs freely; a sensor signals when a part is in front of it.
+    /// The camera is free-running; a sensor signals when a part is in front of it.
     Sensor(Box<SensorTrigger>),
 }
 
@@ -98,14 +98,14 @@ pub struct TriggeredCamera {
     camera: Box<dyn Camera>,
     trigger: Trigger,
     /// Parts whose frame the driver skipped: how many are still to be reported, and the frame after them.
-    skipped: Option<Skipped>,
+    skipped: Option<SkippedFrames>,
     last: Option<Instant>,
     /// A part without a frame is given up after this time, which a frame may take from the shutter to here.
     sensor_lag: Duration,
     sensor_failed: bool,
 }
 
-struct Skipped {
+struct SkippedFrames {
     reported: u32,
     count: u32,
     from: Instant,
@@ -147,7 +147,7 @@ impl TriggeredCamera {
             return SourceEvent::Part;
         };
         let after = std::mem::replace(frame, Frame::empty());
-        self.skipped = Some(Skipped {
+        self.skipped = Some(SkippedFrames {
             reported: 0,
             count: skipped.min(MOST_SKIPPED),
             from,

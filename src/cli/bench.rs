@@ -12,7 +12,7 @@ use aecsad_inspect::golden::{self, GoldenError};
 use aecsad_inspect::image_files::read_image_by_content;
 use aecsad_inspect::inspector::{Inspector, Verdict};
 use aecsad_inspect::network::Team;
-use aecsad_inspect::optics::Sight;
+use aecsad_inspect::optics::ViewedRegion;
 use aecsad_program::inputs::InputPath;
 use clap::Args;
 use serde::Serialize;
@@ -68,11 +68,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let source = match &args.images {
         Some(folder) => {
             let images = images::gather(std::slice::from_ref(folder))?;
-            Source::Files(images.into_iter().map(|i| i.file).collect())
+            FrameOrigin::Files(images.into_iter().map(|i| i.file).collect())
         }
         None => {
-            inspector.look_at(Sight::All);
-            Source::Golden(golden_frames(&bundle)?)
+            inspector.look_at(ViewedRegion::All);
+            FrameOrigin::Golden(golden_frames(&bundle)?)
         }
     };
     if source.len() == 0 {
@@ -101,7 +101,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let line = match args.line {
         true => {
-            inspector.look_at(Sight::All);
+            inspector.look_at(ViewedRegion::All);
             Some(bench_line::measure(
                 &mut inspector,
                 line_frames,
@@ -130,17 +130,17 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     print_lines(&figures.table())
 }
 
-enum Source {
+enum FrameOrigin {
     /// Read again for each frame, so that memory doesn't grow with the folder.
     Files(Vec<PathBuf>),
     Golden(Vec<Frame>),
 }
 
-impl Source {
+impl FrameOrigin {
     fn len(&self) -> usize {
         match self {
-            Source::Files(files) => files.len(),
-            Source::Golden(frames) => frames.len(),
+            FrameOrigin::Files(files) => files.len(),
+            FrameOrigin::Golden(frames) => frames.len(),
         }
     }
 
@@ -148,11 +148,11 @@ impl Source {
     fn judge(&self, frame: u32, inspector: &mut Inspector) -> Result<Verdict> {
         let index = frame as usize % self.len();
         Ok(match self {
-            Source::Files(files) => {
+            FrameOrigin::Files(files) => {
                 let bit_depth = inspector.geometry().bit_depth;
                 inspector.inspect(&read_image_by_content(&files[index], bit_depth)?)?
             }
-            Source::Golden(frames) => inspector.inspect(&frames[index])?,
+            FrameOrigin::Golden(frames) => inspector.inspect(&frames[index])?,
         })
     }
 }

@@ -20,7 +20,7 @@ use crate::cli::error::Result;
 use crate::line::{Conveyor, Policies, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
 use crate::reject::simulator::SimulatorError;
-use crate::serial::Terms;
+use crate::serial::SerialSettings;
 use crate::serial::never_block;
 use crate::station::{Judge, JudgeError, Station};
 
@@ -58,20 +58,20 @@ pub fn measure(
     let (stop, judged) = (AtomicBool::new(false), Arc::new(AtomicU32::new(0)));
     let greeted = Arc::new(AtomicBool::new(false));
     let verdicts = Arc::new(Mutex::new(Vec::with_capacity(parts as usize)));
-    let mut source = AsFastAsItGoes {
+    let mut source = UnpacedSource {
         frames,
         taken: 0,
         judged: Arc::clone(&judged),
         greeted: Arc::clone(&greeted),
     };
-    let mut judge = Noting {
+    let mut judge = TimedJudge {
         inspector,
         judged,
         verdicts: Arc::clone(&verdicts),
     };
     let mut rejector = FramedSerial::open(FramedSettings {
         device: Path::new(&device).into(),
-        terms: Terms::plain(115_200),
+        serial: SerialSettings::plain(115_200),
         pulse: Duration::from_millis(1),
     })?;
     let station = Station {
@@ -124,7 +124,7 @@ pub fn measure(
 }
 
 /// A source that delivers the next frame as soon as the engine has room for it.
-struct AsFastAsItGoes {
+struct UnpacedSource {
     frames: Vec<Frame>,
     taken: u32,
     judged: Arc<AtomicU32>,
@@ -132,7 +132,7 @@ struct AsFastAsItGoes {
     greeted: Arc<AtomicBool>,
 }
 
-impl FrameSource for AsFastAsItGoes {
+impl FrameSource for UnpacedSource {
     fn next(&mut self, frame: &mut Frame) -> Option<SourceEvent> {
         if !self.greeted.load(Ordering::Relaxed)
             || self.taken >= self.judged.load(Ordering::Relaxed) + AHEAD
@@ -151,13 +151,13 @@ impl FrameSource for AsFastAsItGoes {
 }
 
 /// The inspector, with the time of each verdict; every part is bad.
-struct Noting<'i> {
+struct TimedJudge<'i> {
     inspector: &'i mut Inspector,
     judged: Arc<AtomicU32>,
     verdicts: Arc<Mutex<Vec<Instant>>>,
 }
 
-impl Judge for Noting<'_> {
+impl Judge for TimedJudge<'_> {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
         let mut verdict = self.inspector.inspect(frame)?;
         verdict.reject = true;

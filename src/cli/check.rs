@@ -13,7 +13,7 @@ use aecsad_program::standard_streams::print_line;
 use clap::Args;
 
 use super::{LoadJudge, on_threads, station_file};
-use crate::calibration::Standing;
+use crate::calibration::CalibrationStatus;
 use crate::camera::{FlatField, PacedFolder, v4l2};
 use crate::cli::error::{Error, Result};
 use crate::journal::{self, JournalError};
@@ -39,7 +39,7 @@ pub struct CheckArgs {
 }
 
 pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
-    let mut report = Report::default();
+    let mut report = CheckReport::default();
     let config = report.line("station", StationConfig::load(&args.config), |_| {
         args.config.display().to_string()
     });
@@ -47,17 +47,17 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         let shown = |path: &Path| path.display().to_string();
         let judge = report.line("bundle", load(&config), |_| config.bundle.to_string());
         if let Some(mut judge) = judge {
-            match judge.standing() {
-                Some(standing @ Standing::Awaited { .. }) => report.warn("calibration", standing),
-                Some(standing) => {
-                    report.line("calibration", Ok::<_, String>(()), |()| {
-                        standing.to_string()
-                    });
+            match judge.calibration_status() {
+                Some(status @ CalibrationStatus::Awaited { .. }) => {
+                    report.warn("calibration", status)
+                }
+                Some(status) => {
+                    report.line("calibration", Ok::<_, String>(()), |()| status.to_string());
                 }
                 None => {}
             }
-            if let Some(sight) = expectation::sight(&config, judge.geometry()) {
-                report.line("region", Ok::<_, String>(()), |()| sight);
+            if let Some(viewed_region) = expectation::viewed_region(&config, judge.geometry()) {
+                report.line("region", Ok::<_, String>(()), |()| viewed_region);
             }
             let judged = first_verdict(&config, judge.as_mut());
             report.line("engine", judged, |took| {
@@ -135,7 +135,7 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
     report.end()
 }
 
-fn system_lines(report: &mut Report, config: &SystemConfig) {
+fn system_lines(report: &mut CheckReport, config: &SystemConfig) {
     let mut refused = system::refusals(config).peekable();
     if refused.peek().is_none() {
         let locked = match config.lock_memory {
@@ -173,12 +173,12 @@ fn first_verdict(config: &StationConfig, judge: &mut dyn Judge) -> Result<Durati
 }
 
 #[derive(Default)]
-struct Report {
+struct CheckReport {
     total: usize,
     failed: usize,
 }
 
-impl Report {
+impl CheckReport {
     fn line<T, E: std::fmt::Display>(
         &mut self,
         what: &str,
@@ -206,7 +206,7 @@ impl Report {
     }
 
     fn end(self) -> Result<()> {
-        let Report { total, failed } = self;
+        let CheckReport { total, failed } = self;
         if failed > 0 {
             return Err(Error::ChecksFailed { failed, total });
         }
@@ -263,7 +263,7 @@ fn free_disk_mb(folder: &Path) -> Result<u64, String> {
     let free = nix::sys::statvfs::statvfs(folder)
         .map(|fs| fs.blocks_available() * fs.fragment_size() / 1_000_000)
         .map_err(|errno| {
-            format!("the disk of {place} can't be asked ({errno}): start from another directory")
+            format!("the disk of {place} can't be queried ({errno}): start from another directory")
         })?;
     if free < ENOUGH_DISK_MB {
         return Err(format!(

@@ -24,10 +24,10 @@ use clap::Args;
 use image::codecs::png::PngEncoder;
 use image::{ImageEncoder, RgbImage};
 
+use super::distribution_shift::DistributionShift;
 use super::findings::{Finding, Findings, Format, unwritable};
 use super::images::{self, InputImage};
 use super::stop_on_signal;
-use super::unlikeness::Unlikeness;
 use crate::cli::error::Result;
 use crate::npy;
 use crate::station::JudgeError;
@@ -101,17 +101,17 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         .first()
         .and_then(|i| i.geometry().trained_on.clone());
     let mut findings = Findings::open(stdout, csv, images.len())?;
-    let mut unlikeness = Unlikeness::to(trained_on);
+    let mut distribution_shift = DistributionShift::to(trained_on);
     judge_all(
         &images,
         inspectors,
         writer,
         &stop,
         &mut findings,
-        &mut unlikeness,
+        &mut distribution_shift,
     )?;
     let counts = findings.close()?;
-    for sentence in unlikeness.sentences() {
+    for sentence in distribution_shift.sentences() {
         note(format_args!("aecsad: {sentence}"));
     }
     if counts.unreadable > 0 {
@@ -130,7 +130,7 @@ fn judge_all(
     writer: MapWriter<'_>,
     stop: &AtomicBool,
     findings: &mut Findings,
-    unlikeness: &mut Unlikeness,
+    distribution_shift: &mut DistributionShift,
 ) -> Result<()> {
     thread::scope(|scope| {
         let threads = inspectors.len();
@@ -143,7 +143,14 @@ fn judge_all(
             handles.push(started.map_err(InspectError::NoThread)?);
             outlets.push(findings);
         }
-        let collected = collect(images.len(), &outlets, writer, stop, findings, unlikeness);
+        let collected = collect(
+            images.len(),
+            &outlets,
+            writer,
+            stop,
+            findings,
+            distribution_shift,
+        );
         // Threads that still judge find their channel closed, and end.
         drop(outlets);
         for handle in handles {
@@ -160,13 +167,13 @@ fn collect(
     writer: MapWriter<'_>,
     stop: &AtomicBool,
     findings: &mut Findings,
-    unlikeness: &mut Unlikeness,
+    distribution_shift: &mut DistributionShift,
 ) -> Result<()> {
     for (done, outlet) in outlets.iter().cycle().take(total).enumerate() {
         match outlet.recv() {
             Ok(finding) => {
                 let finding = finding?;
-                unlikeness.note(&finding);
+                distribution_shift.note(&finding);
                 findings.write(&finding)?;
             }
             Err(_) if stop.load(Ordering::Relaxed) => {

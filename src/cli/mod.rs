@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod check;
 mod contact_sheet;
 pub mod demo;
+mod distribution_shift;
 pub mod error;
 mod findings;
 pub mod flash;
@@ -19,7 +20,6 @@ pub mod select;
 pub mod simulate_rejector;
 pub mod slots;
 mod table;
-mod unlikeness;
 pub mod verify;
 
 use std::path::Path;

@@ -11,7 +11,7 @@ use aecsad_program::counted;
 
 use super::table::Table;
 use crate::cli::error::Result;
-use crate::journal::{Pictures, Record, Run, Writer};
+use crate::journal::{JournalRun, Pictures, Record, Writer};
 use crate::monitor::{Metrics, Server, Snapshot};
 use crate::reject::{ProductName, RejectEvent};
 use crate::station::alarm::Alarm;
@@ -51,7 +51,7 @@ struct Outlets<'k> {
 /// The journal of one run.
 pub struct Journal {
     writer: Writer,
-    run: Run,
+    run: JournalRun,
     alarms: Receiver<String>,
     /// The bundle of the latest verdict: a part without a verdict is recorded under it as well.
     bundle: Arc<str>,
@@ -62,7 +62,7 @@ impl Journal {
     /// Continues the journal and its pictures, or starts them. A failure is an alarm and does not stop the line.
     pub fn open(config: &JournalConfig, bundle: Arc<str>) -> Result<(Self, Pictures)> {
         let (alarms_in, alarms) = channel();
-        let run = Run {
+        let run = JournalRun {
             number: Arc::new(AtomicI64::new(1)),
             alarms: alarms_in,
         };

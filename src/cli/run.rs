@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::observers::{self, Changeover, Journal, Observers};
 use super::{LoadJudge, say_station_file, station_file, stop_on_signal};
-use crate::calibration::Standing;
+use crate::calibration::CalibrationStatus;
 use crate::camera::FrameSource;
 use crate::cli::error::Result;
 use crate::reject::Rejector;
@@ -50,8 +50,8 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     else {
         let mut judge = load(&config)?;
         line.differences = expectation::differences(&config, judge.geometry());
-        line.sight = expectation::sight(&config, judge.geometry());
-        line.calibration = judge.standing().cloned();
+        line.viewed_region = expectation::viewed_region(&config, judge.geometry());
+        line.calibration = judge.calibration_status().cloned();
         line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
         return Ok(());
     };
@@ -104,8 +104,8 @@ pub struct Line<'c> {
     /// How the frames are unlike the bundle's training images; of slots, the changeover reports it.
     differences: Vec<String>,
     /// With one bundle only, as the next: the changeover reports them with each bundle.
-    sight: Option<String>,
-    calibration: Option<Standing>,
+    viewed_region: Option<String>,
+    calibration: Option<CalibrationStatus>,
 }
 
 impl<'c> Line<'c> {
@@ -118,7 +118,7 @@ impl<'c> Line<'c> {
             rejector: open_rejector(config)?,
             changeover: None,
             differences: Vec::new(),
-            sight: None,
+            viewed_region: None,
             calibration: None,
         })
     }
@@ -149,12 +149,12 @@ impl<'c> Line<'c> {
         };
         let mut observers =
             Observers::start(self.config, table, journal, self.changeover, &mut keep)?;
-        if let Some(sight) = &self.sight {
-            observers.notice(&format!("region: {sight}"));
+        if let Some(viewed_region) = &self.viewed_region {
+            observers.notice(&format!("region: {viewed_region}"));
         }
         match &self.calibration {
-            Some(standing @ Standing::Awaited { .. }) => observers.alarm(standing.to_string()),
-            Some(standing) => observers.notice(&format!("calibration: {standing}")),
+            Some(status @ CalibrationStatus::Awaited { .. }) => observers.alarm(status.to_string()),
+            Some(status) => observers.notice(&format!("calibration: {status}")),
             None => {}
         }
         for sentence in system::refusals(&self.config.system).chain(self.differences) {

@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::stop_on_signal;
 use crate::cli::error::{Error, Result};
-use crate::reject::simulator::{Play, Simulator};
+use crate::reject::simulator::{Simulator, SimulatorSettings};
 use crate::station::StationError;
 
 #[derive(Args)]
@@ -68,7 +68,7 @@ pub fn run(args: &SimulateRejectorArgs) -> Result<()> {
     let mut simulator = Simulator::open(args.pty_link.as_deref())?;
     // Its reader may have exited; the log contains the same.
     print_line(format_args!("pty,{}", simulator.device().display()));
-    let play = Play {
+    let play = SimulatorSettings {
         silent_after: args.silent_after,
         counts_per_s: args.counts_per_s,
         confirm_after: args.confirm_after_ms.map(Duration::from_millis),

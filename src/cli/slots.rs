@@ -9,13 +9,13 @@ use aecsad_program::inputs::InputPath;
 use clap::Args;
 
 use super::{print_all, print_lines, say_station_file, station_file};
-use crate::calibration::{Calibration, Standing};
+use crate::calibration::{Calibration, CalibrationStatus};
 use crate::cli::error::Result;
 use crate::slots::state::{ProductSlots, SlotCondition, SlotName, State};
 use crate::slots::{SlotCheck, Slots, SlotsError, trial};
 use crate::station::bundle_section::{BundleConfig, BundleSource};
 
-/// Events that are shown unless all are asked for.
+/// Events that are shown unless all are requested.
 const LATEST: usize = 8;
 
 /// Where the slots are, and whose bundles they take.
@@ -87,11 +87,11 @@ impl Place {
         let threshold = manifest.threshold.value;
         let place = match config.calibration_place(&manifest.product) {
             Ok(Some(place)) => place,
-            Ok(None) => return Some(Standing::Bundle { threshold }.to_string()),
+            Ok(None) => return Some(CalibrationStatus::Bundle { threshold }.to_string()),
             Err(error) => return Some(error.to_string()),
         };
         if place.symlink_metadata().is_err() {
-            return Some(Standing::awaited(&place, threshold).to_string());
+            return Some(CalibrationStatus::awaited(&place, threshold).to_string());
         }
         let identity = format!("{} {}", manifest.product, manifest.version);
         Some(match Calibration::read(&place, &identity) {
@@ -182,7 +182,7 @@ fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) ->
             };
             let manifest = found.and_then(|found| found.as_ref().ok());
             let trained = manifest.and_then(Manifest::trained).unwrap_or("-");
-            let standing = match condition {
+            let status = match condition {
                 SlotCondition::Unusable(why) => format!("UNUSABLE: {why}"),
                 SlotCondition::Failed(why) => format!("failed its trial: {why}"),
                 SlotCondition::Confirmed => "proven".into(),
@@ -193,7 +193,7 @@ fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) ->
             };
             let _ = writeln!(
                 text,
-                "  {arrow} {slot}  version {:<6} {}…  trained {trained}  key {}  {standing}",
+                "  {arrow} {slot}  version {:<6} {}…  trained {trained}  key {}  {status}",
                 installed.version,
                 &installed.sha256[..12],
                 installed.signed_by.as_deref().unwrap_or("-"),

@@ -75,7 +75,7 @@ pub struct Filter {
 
 /// One run of the station, shared by the journal's threads.
 #[derive(Clone)]
-pub struct Run {
+pub struct JournalRun {
     /// Counts the starts of the station. It is corrected if a journal that becomes readable later contains this number.
     pub number: Arc<AtomicI64>,
     /// Sentences for the operator.

@@ -18,7 +18,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 
 use super::aside::put_aside;
-use super::{JournalError, Run, pictures_folder};
+use super::{JournalError, JournalRun, pictures_folder};
 use crate::line::Part;
 use crate::ownership::{create_folder, hand_over};
 use crate::station::Album;
@@ -48,7 +48,7 @@ pub struct Pictures {
 
 impl Pictures {
     /// Keeps pictures of this run under the journal's `folder`, in at most `bytes`.
-    pub fn start(folder: &Path, run: &Run, bytes: u64) -> Result<Self, JournalError> {
+    pub fn start(folder: &Path, run: &JournalRun, bytes: u64) -> Result<Self, JournalError> {
         let (full, inbox) = sync_channel(IN_FLIGHT);
         let (returns, empty) = sync_channel(IN_FLIGHT);
         for _ in 0..IN_FLIGHT {
@@ -138,7 +138,7 @@ struct PictureThread {
     ring: Option<Ring>,
     folder: PathBuf,
     bytes: u64,
-    run: Run,
+    run: JournalRun,
     shed: Arc<AtomicU64>,
     /// The latest alarm, so that it is given once.
     reported: Option<String>,
@@ -334,9 +334,9 @@ mod tests {
         names
     }
 
-    fn run(number: i64) -> (Run, Receiver<String>) {
+    fn run(number: i64) -> (JournalRun, Receiver<String>) {
         let (alarms_in, alarms) = std::sync::mpsc::channel();
-        let run = Run {
+        let run = JournalRun {
             number: Arc::new(number.into()),
             alarms: alarms_in,
         };
@@ -441,6 +441,6 @@ mod tests {
         worker.folder = folder.path().join("damaged-1-pictures/pictures");
         let stuck = |_: &mut Ring| Ok(());
         assert!(!worker.attempt(stuck) && !worker.attempt(stuck));
-        assert_eq!(alarms.try_iter().count(), 1, "it is said once");
+        assert_eq!(alarms.try_iter().count(), 1, "it is reported once");
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::aside::{self, FILE};
 use super::database::{Database, DatabaseFault};
 use super::reading::JournalReader;
-use super::{JournalError, Record, Run, pictures};
+use super::{JournalError, JournalRun, Record, pictures};
 use crate::station::alarm::Alarm;
 
 /// The most records between the line and the thread, and the most that the thread keeps while the disk can't be written.
@@ -68,7 +68,7 @@ pub struct Writer {
 
 impl Writer {
     /// Continues the journal in this folder, or creates one. A failure is retried again and again.
-    pub fn start(folder: &Path, keep: u64, run: &Run) -> Result<Self, JournalError> {
+    pub fn start(folder: &Path, keep: u64, run: &JournalRun) -> Result<Self, JournalError> {
         let (records, inbox) = sync_channel(IN_FLIGHT);
         let report = WriterReport::default();
         let mut worker = WriterThread::new(folder, keep, run, Arc::clone(&report.shared));
@@ -116,14 +116,14 @@ struct WriterThread {
     /// This run's number was compared with the numbers in the file.
     numbered: bool,
     keep: u64,
-    run: Run,
+    run: JournalRun,
     waiting: VecDeque<Record>,
     shared: Arc<Shared>,
     retry_at: Option<Instant>,
 }
 
 impl WriterThread {
-    fn new(folder: &Path, keep: u64, run: &Run, shared: Arc<Shared>) -> Self {
+    fn new(folder: &Path, keep: u64, run: &JournalRun, shared: Arc<Shared>) -> Self {
         WriterThread {
             folder: folder.into(),
             database: None,
@@ -307,9 +307,9 @@ mod tests {
         (count, first)
     }
 
-    fn run() -> (Run, Receiver<String>) {
+    fn run() -> (JournalRun, Receiver<String>) {
         let (alarms_in, alarms) = channel();
-        let run = Run {
+        let run = JournalRun {
             number: Arc::new(AtomicI64::new(1)),
             alarms: alarms_in,
         };
@@ -368,7 +368,7 @@ mod tests {
         };
         let alarm = turn(&mut worker, 1).concat();
         assert!(alarm.contains("journal.path"), "{alarm}");
-        assert_eq!(turn(&mut worker, 2), [""; 0], "it is said once");
+        assert_eq!(turn(&mut worker, 2), [""; 0], "it is reported once");
         std::fs::remove_file(&journal).unwrap();
         assert_eq!(turn(&mut worker, 3), [""; 0]);
         assert_eq!(count(&journal), (3, 1));

@@ -21,7 +21,7 @@ use crate::station::ledger::{Row, Totals};
 const WINDOW: usize = 1_000;
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
-type Labels = [(&'static str, String); 1];
+type MetricLabels = [(&'static str, String); 1];
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// Figures that are set once a second, not part by part.
@@ -36,11 +36,11 @@ pub struct Snapshot {
 
 pub struct Metrics {
     registry: Registry,
-    parts: Family<Labels, Counter>,
-    faults: Family<Labels, Counter>,
-    rejects: Family<Labels, Counter>,
+    parts: Family<MetricLabels, Counter>,
+    faults: Family<MetricLabels, Counter>,
+    rejects: Family<MetricLabels, Counter>,
     latency_s: Histogram,
-    scores: Family<Labels, FloatGauge>,
+    scores: Family<MetricLabels, FloatGauge>,
     drift: FloatGauge,
     queued: Gauge,
     camera_up: Gauge,
@@ -58,12 +58,12 @@ impl Default for Metrics {
 impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("aecsad");
-        let parts = Family::<Labels, Counter>::default();
-        let faults = Family::<Labels, Counter>::default();
-        let rejects = Family::<Labels, Counter>::default();
+        let parts = Family::<MetricLabels, Counter>::default();
+        let faults = Family::<MetricLabels, Counter>::default();
+        let rejects = Family::<MetricLabels, Counter>::default();
         // 2 ms to 2 s.
         let latency_s = Histogram::new(exponential_buckets(0.002, 2.0, 11));
-        let scores = Family::<Labels, FloatGauge>::default();
+        let scores = Family::<MetricLabels, FloatGauge>::default();
         let (drift, queued) = (FloatGauge::default(), Gauge::default());
         let (camera_up, gate_up, journal_up) =
             (Gauge::default(), Gauge::default(), Gauge::default());
@@ -157,7 +157,7 @@ impl Metrics {
             ("camera_stalled", camera.stalled),
             ("camera_unplugged", camera.unplugged),
             ("not_fallen", totals.not_fallen.into()),
-            ("fell_unasked", totals.fell_unasked.into()),
+            ("fell_unasked", totals.fell_unrequested.into()),
             ("taken_along", totals.taken_along.into()),
             ("strange_run", totals.anomalous_runs.into()),
             ("record_shed", now.records_shed),
@@ -211,7 +211,7 @@ impl Metrics {
 }
 
 /// Raises a counter to a total that is counted elsewhere.
-fn raise(family: &Family<Labels, Counter>, label: (&'static str, &str), count: u64) {
+fn raise(family: &Family<MetricLabels, Counter>, label: (&'static str, &str), count: u64) {
     let counter = family.get_or_create(&[(label.0, label.1.to_owned())]);
     counter.inc_by(count.saturating_sub(counter.get()));
 }

@@ -64,7 +64,7 @@ impl Respond for tiny_http::Request {
             (Method::Get, _) => self.respond(
                 Response::from_string("there is only /metrics here\n").with_status_code(404),
             ),
-            _ => self.respond(Response::from_string("ask with GET\n").with_status_code(405)),
+            _ => self.respond(Response::from_string("use GET\n").with_status_code(405)),
         }
     }
 }
@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    fn ask(address: SocketAddr, path: &str) -> String {
+    fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).unwrap();
         write!(
             stream,
@@ -102,12 +102,12 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let server = Server::start(any, Arc::clone(&metrics)).unwrap();
-        let answer = ask(server.address, "/metrics");
+        let answer = get(server.address, "/metrics");
         assert!(
             answer.starts_with("HTTP/1.1 200") && answer.contains("aecsad_parts"),
             "{answer}"
         );
-        assert!(ask(server.address, "/").starts_with("HTTP/1.1 404"));
+        assert!(get(server.address, "/").starts_with("HTTP/1.1 404"));
         let error = Server::start(server.address, metrics)
             .err()
             .unwrap()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const DRIFT_PPM: u32 = 200;
 
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct ClockSample {
     here: Instant,
     there_us: u64,
     /// Half the round trip: the largest error of the sample.
@@ -16,7 +16,7 @@ struct Sample {
 /// Keeps the sample with the smallest uncertainty, including the drift since then.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PeerClock {
-    best: Option<Sample>,
+    best: Option<ClockSample>,
 }
 
 impl PeerClock {
@@ -30,7 +30,7 @@ impl PeerClock {
             best.uncertainty + drift < uncertainty
         });
         if !keep {
-            self.best = Some(Sample {
+            self.best = Some(ClockSample {
                 here,
                 there_us,
                 uncertainty,

@@ -53,31 +53,31 @@ impl Counter for CounterFile {
     }
 }
 
-struct Held {
+struct HeldReject {
     part: u32,
     at: BeltPosition,
     lead: Duration,
 }
 
-pub struct Counted {
+pub struct CountedGate {
     gate: Box<dyn Rejector>,
     counter: Box<dyn Counter>,
     path: PathBuf,
     encoder: BeltEncoder,
-    held: heapless::Vec<Held, HELD>,
+    held: heapless::Vec<HeldReject, HELD>,
     read_at: Instant,
     counter_failed: bool,
     to_report: heapless::Deque<RejectEvent, { HELD + 4 }>,
 }
 
-impl Counted {
+impl CountedGate {
     pub fn new(
         gate: Box<dyn Rejector>,
         counter: Box<dyn Counter>,
         path: &Path,
         now: Instant,
     ) -> Self {
-        Counted {
+        CountedGate {
             gate,
             counter,
             path: path.into(),
@@ -136,7 +136,7 @@ impl Counted {
             } else {
                 0.0
             };
-            let Held { part, at, .. } = self.held.swap_remove(index);
+            let HeldReject { part, at, .. } = self.held.swap_remove(index);
             // On a standing belt a part can be hit only at its exact count.
             let late = lead - left > speed * LATE.as_secs_f64() + 1.0;
             let fire_at = now + Duration::from_secs_f64(fire_in_s);
@@ -157,7 +157,7 @@ impl Counted {
     }
 }
 
-impl Rejector for Counted {
+impl Rejector for CountedGate {
     fn schedule(&mut self, part: u32, fire: FirePoint, now: Instant) -> Result<(), RejectError> {
         let FirePoint::AtCount { at, lead } = fire else {
             return self.gate.schedule(part, fire, now);
@@ -165,7 +165,7 @@ impl Rejector for Counted {
         let pending = self.held.len();
         let device = self.path.display().to_string();
         self.held
-            .push(Held { part, at, lead })
+            .push(HeldReject { part, at, lead })
             .map_err(|_| RejectError::Overfull {
                 device,
                 part,
@@ -261,8 +261,8 @@ mod tests {
         let counter = CounterFile::open(&path).unwrap();
         let start = Instant::now();
         let notes = Notes::default();
-        let mut gate = Counted::new(Box::new(notes.clone()), Box::new(counter), &path, start);
-        let schedule = |gate: &mut Counted, part, count, now| {
+        let mut gate = CountedGate::new(Box::new(notes.clone()), Box::new(counter), &path, start);
+        let schedule = |gate: &mut CountedGate, part, count, now| {
             let at = BeltPosition { epoch: 0, count };
             gate.schedule(part, FirePoint::AtCount { at, lead: 10 * MS }, now)
                 .unwrap();

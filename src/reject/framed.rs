@@ -15,9 +15,9 @@ use heapless::Deque;
 use super::clock::PeerClock;
 use super::{RejectError, RejectEvent, Rejector};
 use crate::line::{BeltEncoder, FirePoint};
-use crate::serial::Terms;
+use crate::serial::SerialSettings;
 use connection::{Connection, Purpose};
-use wire::{Dial, Noise, ReceivedMessage, Terminal};
+use wire::{Connect, Noise, ReceivedMessage, Terminal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Three heartbeats without an answer, and time to answer the third.
@@ -44,7 +44,7 @@ const MAX_EVENTS: usize = 8;
 #[derive(Clone, Debug)]
 pub struct FramedSettings {
     pub device: PathBuf,
-    pub terms: Terms,
+    pub serial: SerialSettings,
     /// How long the output stays energised.
     pub pulse: Duration,
 }
@@ -63,7 +63,7 @@ struct PendingReject {
 pub struct FramedSerial {
     settings: FramedSettings,
     session: u32,
-    dial: Box<dyn Dial>,
+    connect: Box<dyn Connect>,
     connection: Option<Connection>,
     clock: PeerClock,
     encoder: BeltEncoder,
@@ -85,26 +85,26 @@ impl FramedSerial {
     pub fn open(settings: FramedSettings) -> Result<Self, RejectError> {
         let terminal = Terminal {
             device: settings.device.clone(),
-            terms: settings.terms,
+            serial: settings.serial,
         };
         // A random number, so that it differs from the last run's.
         let session = RandomState::new().hash_one(std::process::id()) as u32;
-        Self::dial(settings, Box::new(terminal), session, Instant::now())
+        Self::connect(settings, Box::new(terminal), session, Instant::now())
     }
 
     /// The same over any wire.
-    pub fn dial(
+    pub fn connect(
         settings: FramedSettings,
-        mut dial: Box<dyn Dial>,
+        mut connect: Box<dyn Connect>,
         session: u32,
         now: Instant,
     ) -> Result<Self, RejectError> {
-        let wire = dial.dial(now)?;
+        let wire = connect.connect(now)?;
         Ok(FramedSerial {
             settings,
             connection: Some(Connection::new(wire, now, session as u16)),
             session,
-            dial,
+            connect,
             clock: PeerClock::default(),
             encoder: BeltEncoder::default(),
             retry_at: now,
@@ -140,7 +140,7 @@ impl FramedSerial {
         if now < self.retry_at {
             return;
         }
-        match self.dial.dial(now) {
+        match self.connect.connect(now) {
             Ok(wire) => self.connection = Some(Connection::new(wire, now, self.last_seq)),
             Err(error) => self.down(error, now),
         }
@@ -232,7 +232,7 @@ impl FramedSerial {
         }
         // Half the round trip is how far the clock may be off.
         let slow = now.saturating_duration_since(sent)
-            > PROMPT + self.settings.terms.wire_time(GREETING_BYTES);
+            > PROMPT + self.settings.serial.wire_time(GREETING_BYTES);
         if slow && self.slow_greetings < SLOW_GREETINGS {
             self.slow_greetings += 1;
             self.greet_again(now);

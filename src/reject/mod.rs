@@ -16,7 +16,7 @@ pub use aecsad_link::{Answer, ProductName};
 
 use crate::line::FirePoint;
 use crate::serial::SerialError;
-use counted::{Counted, CounterFile};
+use counted::{CountedGate, CounterFile};
 use framed::{FramedSerial, FramedSettings};
 use switched::{Switched, SwitchedSettings};
 
@@ -27,9 +27,9 @@ pub enum RejectError {
     Serial(#[from] SerialError),
     #[error("the serial device {device} was lost ({reason}): check its cable")]
     Lost { device: String, reason: String },
-    #[error("{0} is silent: check its power and its cable, and {2} in the station file (now {1})", peer.name, peer.terms, peer.keys)]
+    #[error("{0} is silent: check its power and its cable, and {2} in the station file (now {1})", peer.name, peer.serial, peer.keys)]
     Silent { peer: Peer },
-    #[error("the adapter of {0} echoes what it sends, and nothing but the echo comes back ({1}): check the power and the cable behind the adapter, and {2} in the station file", peer.name, peer.terms, peer.keys)]
+    #[error("the adapter of {0} echoes what it sends, and nothing but the echo comes back ({1}): check the power and the cable behind the adapter, and {2} in the station file", peer.name, peer.serial, peer.keys)]
     EchoAlone { peer: Peer },
     #[error("{} answers after {after_ms} ms, {allowed_ms} are allowed: shorten its response delay, or use a faster link", peer.name)]
     AnswersLate {
@@ -37,7 +37,7 @@ pub enum RejectError {
         after_ms: u64,
         allowed_ms: u64,
     },
-    #[error("{0} gives no valid answer ({1}): {what}; check its wiring and {2} in the station file", peer.name, peer.terms, peer.keys)]
+    #[error("{0} gives no valid answer ({1}): {what}; check its wiring and {2} in the station file", peer.name, peer.serial, peer.keys)]
     NoAnswer { peer: Peer, what: String },
     #[error(
         "the actuator on {device} uses another protocol than {expected}: bring its firmware to this release"
@@ -65,7 +65,7 @@ pub struct Peer {
     /// "/dev/ttyS0".
     pub device: Box<str>,
     /// "9600 baud, even parity, 1 stop bit".
-    pub terms: Box<str>,
+    pub serial: Box<str>,
     /// The keys of the station file that may be wrong if it does not answer.
     pub keys: &'static str,
 }
@@ -129,7 +129,7 @@ pub fn open(
         path: path.display().to_string(),
         reason: error.to_string(),
     })?;
-    Ok(Box::new(Counted::new(
+    Ok(Box::new(CountedGate::new(
         gate,
         Box::new(counter),
         path,

@@ -21,7 +21,7 @@ const SELECT_EACH_US: u64 = 1_000_000;
 
 /// The equipment and the faults of the simulated actuator.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Play {
+pub struct SimulatorSettings {
     /// After this many pulses it neither answers nor pulses, as without power.
     pub silent_after: Option<u32>,
     /// The speed of a belt with an encoder, in counts per second.
@@ -91,7 +91,7 @@ impl Simulator {
     /// Plays the actuator until `stop`.
     pub fn run(
         &mut self,
-        play: Play,
+        settings: SimulatorSettings,
         stop: &AtomicBool,
         mut on_edge: impl FnMut(OutputEdge) -> std::io::Result<()>,
     ) -> Result<(), SimulatorError> {
@@ -105,9 +105,9 @@ impl Simulator {
         // When the sensor behind the gate will see each part that was pulsed.
         let mut falling: VecDeque<u64> = VecDeque::new();
         while !stop.load(Ordering::Relaxed) {
-            let silent = play.silent_after.is_some_and(|limit| pulses >= limit);
+            let silent = settings.silent_after.is_some_and(|limit| pulses >= limit);
             let now_us = clock_us();
-            if let Some(counts_per_s) = play.counts_per_s {
+            if let Some(counts_per_s) = settings.counts_per_s {
                 actuator.count(now_us, (counts_per_s * now_us as f64 / 1e6) as i64);
                 if now_us >= report_us && !silent {
                     report_us = now_us + REPORT_US;
@@ -116,7 +116,7 @@ impl Simulator {
                     }
                 }
             }
-            if let Some((after, product)) = play.select
+            if let Some((after, product)) = settings.select
                 && pulses >= after
                 && now_us >= select_us
                 && !silent
@@ -132,20 +132,21 @@ impl Simulator {
                 let report = actuator.confirmed(at_us);
                 self.send(&report)?;
             }
-            while play.silent_after.is_none_or(|limit| pulses < limit)
+            while settings.silent_after.is_none_or(|limit| pulses < limit)
                 && let Some(edge) = actuator.next_edge(clock_us())
             {
                 on_edge(edge).map_err(SimulatorError::Log)?;
                 if let OutputEdge::On { part, at_us, .. } = edge {
                     pulses += 1;
                     falling.extend(
-                        play.confirm_after
+                        settings
+                            .confirm_after
                             .map(|after| at_us + after.as_micros() as u64),
                     );
                     self.send(&actuator.pulsed(part, at_us))?;
                 }
             }
-            let silent = play.silent_after.is_some_and(|limit| pulses >= limit);
+            let silent = settings.silent_after.is_some_and(|limit| pulses >= limit);
             if silent {
                 actuator = Actuator::new();
             }
@@ -155,7 +156,7 @@ impl Simulator {
                     Duration::from_micros(wake_us.saturating_sub(clock_us())).min(LONGEST_WAIT)
                 });
             // The belt's count is read every few milliseconds.
-            let longest = if play.counts_per_s.is_some() {
+            let longest = if settings.counts_per_s.is_some() {
                 COUNT_WAIT
             } else {
                 LONGEST_WAIT

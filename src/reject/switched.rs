@@ -18,13 +18,13 @@ use aecsad_link::{
 
 use super::{RejectError, RejectEvent, Rejector, answers_after};
 use crate::line::FirePoint;
-use crate::serial::Terms;
+use crate::serial::SerialSettings;
 pub use board::Board;
 use board::{Behaviour, Output};
 
 const CHECK_EACH: Duration = Duration::from_secs(1);
 /// How often the input of the sensor behind the gate is read.
-const ASK_EACH: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// The schedule's clock starts this long ago, so that times before its opening can be represented.
@@ -35,13 +35,13 @@ const UNREPORTED: usize = 512;
 #[derive(Clone, Debug)]
 pub struct SwitchedSettings {
     pub device: PathBuf,
-    pub terms: Terms,
+    pub serial: SerialSettings,
     /// How long the output stays energised.
     pub pulse: Duration,
     pub board: Board,
 }
 
-enum Order {
+enum SwitchCommand {
     Pulse { part: u32, at: Instant },
     End,
 }
@@ -50,7 +50,7 @@ pub struct Switched {
     settings: SwitchedSettings,
     /// Present until the owner's first call starts the thread, so that the thread wakes its owner.
     idle: Option<Switch>,
-    orders: SyncSender<Order>,
+    commands: SyncSender<SwitchCommand>,
     events: Receiver<RejectEvent>,
     thread: Option<JoinHandle<Result<(), RejectError>>>,
     pending: usize,
@@ -70,12 +70,12 @@ impl Switched {
     pub fn open(settings: SwitchedSettings) -> Result<Self, RejectError> {
         let output = settings.board.open(&settings)?;
         let seen = output.behaviour();
-        let (orders, ordered) = sync_channel(MAX_SCHEDULED);
+        let (commands, command_queue) = sync_channel(MAX_SCHEDULED);
         let (reports, events) = sync_channel(UNREPORTED);
         let idle = Some(Switch {
             settings: settings.clone(),
             output: Some(output),
-            orders: ordered,
+            commands: command_queue,
             reports,
             owner: thread::current(),
             start: Instant::now()
@@ -89,7 +89,7 @@ impl Switched {
         Ok(Switched {
             settings,
             idle,
-            orders,
+            commands,
             events,
             thread: None,
             pending: 0,
@@ -122,8 +122,8 @@ impl Rejector for Switched {
         let FirePoint::At(at) = fire else {
             return Err(full);
         };
-        self.orders
-            .try_send(Order::Pulse { part, at })
+        self.commands
+            .try_send(SwitchCommand::Pulse { part, at })
             .map_err(|_| full)?;
         self.pending += 1;
         Ok(())
@@ -169,7 +169,7 @@ impl Rejector for Switched {
             return switch.release();
         }
         // The thread empties a full queue, or it has ended.
-        let _ = self.orders.send(Order::End);
+        let _ = self.commands.send(SwitchCommand::End);
         let lost = self.settings.silent();
         self.thread.take().map_or(Err(lost.clone()), |thread| {
             thread.join().unwrap_or(Err(lost))
@@ -189,7 +189,7 @@ impl Drop for Switched {
 struct Switch {
     settings: SwitchedSettings,
     output: Option<Box<dyn Output>>,
-    orders: Receiver<Order>,
+    commands: Receiver<SwitchCommand>,
     reports: SyncSender<RejectEvent>,
     owner: Thread,
     start: Instant,
@@ -211,7 +211,7 @@ impl Switch {
         };
         self.schedule.receive(0, message);
         let mut check_at = Instant::now();
-        let mut ask_at = check_at;
+        let mut poll_at = check_at;
         loop {
             let now = Instant::now();
             self.switch_due();
@@ -223,15 +223,15 @@ impl Switch {
                 self.with_output(|output| output.check());
                 self.tell_up();
             }
-            if now >= ask_at {
-                ask_at = now + ASK_EACH;
+            if now >= poll_at {
+                poll_at = now + POLL_INTERVAL;
                 if let Some(true) = self.with_output(|output| output.fell()) {
                     self.report(RejectEvent::Fell { at: Instant::now() });
                 }
             }
             let mut wake_at = check_at;
             if self.settings.board.has_input() {
-                wake_at = wake_at.min(ask_at);
+                wake_at = wake_at.min(poll_at);
             }
             if self.output.is_none() {
                 wake_at = wake_at.min(self.retry_at);
@@ -240,16 +240,16 @@ impl Switch {
                 wake_at = wake_at.min(self.start + Duration::from_micros(edge_us));
             }
             match self
-                .orders
+                .commands
                 .recv_timeout(wake_at.saturating_duration_since(Instant::now()))
             {
-                Ok(order) => {
-                    if self.execute(order) {
+                Ok(command) => {
+                    if self.execute(command) {
                         return self.release();
                     }
-                    // All pending orders are executed before the next edge.
-                    while let Ok(order) = self.orders.try_recv() {
-                        if self.execute(order) {
+                    // All pending commands are executed before the next edge.
+                    while let Ok(command) = self.commands.try_recv() {
+                        if self.execute(command) {
                             return self.release();
                         }
                     }
@@ -260,9 +260,9 @@ impl Switch {
         }
     }
 
-    /// Executes an order. Returns whether it was the order to end.
-    fn execute(&mut self, order: Order) -> bool {
-        let Order::Pulse { part, at } = order else {
+    /// Executes a command. Returns whether it was the command to end.
+    fn execute(&mut self, command: SwitchCommand) -> bool {
+        let SwitchCommand::Pulse { part, at } = command else {
             return true;
         };
         let message = ToActuator::Reject {

@@ -23,7 +23,7 @@ pub enum Alarm {
     )]
     NotFallen { part: u32 },
     #[error("the sensor behind the gate saw a part fall that was not rejected: look at the gate")]
-    FellUnasked,
+    FellUnrequested,
     #[error(
         "the belt's encoder restarted its count: the positions of parts on the way to the gate are lost, look for them"
     )]

@@ -17,7 +17,7 @@ use aecsad_inspect::optics::InputGeometry;
 
 use super::loaded_judge::{Load, LoadedJudge};
 use super::{Judge, JudgeError, Message};
-use crate::calibration::Standing;
+use crate::calibration::CalibrationStatus;
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Trial, TrialOutcome};
 use crate::slots::{Slots, SlotsError, Started};
@@ -61,9 +61,9 @@ pub struct Watcher<'a> {
 }
 
 /// The latest bundle that the engine has not taken yet.
-type Mailbox = Arc<Mutex<Option<Fresh>>>;
+type Mailbox = Arc<Mutex<Option<IncomingBundle>>>;
 
-struct Fresh {
+struct IncomingBundle {
     judge: Box<dyn Judge>,
     trial: Option<Trial>,
     sha256: String,
@@ -126,13 +126,13 @@ fn load_current(
                 if let Some(warning) = loaded.warning.take() {
                     report(Message::Alarm(warning));
                 }
-                if let Some(sight) = &loaded.sight {
-                    report(Message::Notice(format!("region: {sight}")));
+                if let Some(viewed_region) = &loaded.viewed_region {
+                    report(Message::Notice(format!("region: {viewed_region}")));
                 }
-                match loaded.judge.standing() {
+                match loaded.judge.calibration_status() {
                     // The warning says it already.
-                    None | Some(Standing::Awaited { .. }) => {}
-                    Some(standing) => report(Message::Notice(format!("calibration: {standing}"))),
+                    None | Some(CalibrationStatus::Awaited { .. }) => {}
+                    Some(status) => report(Message::Notice(format!("calibration: {status}"))),
                 }
                 return Ok((started, loaded));
             }
@@ -208,8 +208,8 @@ impl Judge for ChangingJudge {
         self.judge.geometry()
     }
 
-    fn standing(&self) -> Option<&Standing> {
-        self.judge.standing()
+    fn calibration_status(&self) -> Option<&CalibrationStatus> {
+        self.judge.calibration_status()
     }
 
     fn heat_map(&mut self) -> Option<&HeatMap> {
@@ -321,7 +321,7 @@ impl Watcher<'_> {
         match load_current(&self.folder, &self.config, self.load, report) {
             Ok((started, loaded)) => {
                 let sha256 = started.bundle.sha256().to_owned();
-                let fresh = Fresh {
+                let fresh = IncomingBundle {
                     trial: trial(&started, self.trial_parts, &loaded),
                     judge: loaded.judge,
                     sha256: sha256.clone(),

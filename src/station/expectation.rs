@@ -2,7 +2,7 @@
 
 use aecsad_inspect::frame::Size;
 use aecsad_inspect::image_files::{image_size, is_jpeg};
-use aecsad_inspect::optics::{InputGeometry, OpticsError, Sight, TrainingImages};
+use aecsad_inspect::optics::{InputGeometry, OpticsError, TrainingImages, ViewedRegion};
 
 use super::config::{CameraConfig, StationConfig};
 use crate::camera::PacedFolder;
@@ -15,7 +15,7 @@ pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> 
         return Vec::new();
     };
     let seen = frame_size(config).map(|frame| {
-        let region = Sight::of(config.region, geometry).region_in(frame)?;
+        let region = ViewedRegion::of(config.region, geometry).region_in(frame)?;
         let seen = region.map_or(frame, |region| region.size());
         Ok((seen.width, seen.height))
     });
@@ -47,7 +47,7 @@ pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> 
 }
 
 /// Which part of the frames is looked at, by whose word, and how much of it is ignored; none where all of each frame counts.
-pub fn sight(config: &StationConfig, geometry: Option<&InputGeometry>) -> Option<String> {
+pub fn viewed_region(config: &StationConfig, geometry: Option<&InputGeometry>) -> Option<String> {
     let trained = geometry.and_then(|geometry| geometry.region.as_ref());
     Some(match (config.region, trained) {
         (None, None) => return None,
@@ -142,13 +142,16 @@ mod tests {
     fn whose_region_is_in_force_is_said() {
         let (own, none) = (station("region = [0, 0, 600, 400]"), station(""));
         let trained = geometry((1280, 960));
-        assert_eq!(sight(&none, Some(&InputGeometry::lite0(false))), None);
         assert_eq!(
-            sight(&none, Some(&trained)).unwrap(),
+            viewed_region(&none, Some(&InputGeometry::lite0(false))),
+            None
+        );
+        assert_eq!(
+            viewed_region(&none, Some(&trained)).unwrap(),
             "the bundle's, 300×200 pixels from 10, 20 in frames of 1280×960"
         );
         assert_eq!(
-            sight(&own, Some(&trained)).unwrap(),
+            viewed_region(&own, Some(&trained)).unwrap(),
             "the station file's, 600×400 pixels from 0, 0, in place of the bundle's, 300×200 pixels from 10, 20 in frames of 1280×960"
         );
     }

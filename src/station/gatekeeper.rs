@@ -156,7 +156,7 @@ impl<'r> Gatekeeper<'r> {
                 if let Some(confirmations) = &mut self.confirmations {
                     report(match confirmations.fell(*at) {
                         Some(part) => LineEvent::Fallen { part },
-                        None => LineEvent::FellUnasked,
+                        None => LineEvent::FellUnrequested,
                     });
                 }
                 return;

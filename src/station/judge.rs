@@ -8,7 +8,7 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
 use aecsad_inspect::optics::InputGeometry;
 
-use crate::calibration::{CalibrationError, Standing};
+use crate::calibration::{CalibrationError, CalibrationStatus};
 use crate::slots::SlotsError;
 
 /// Why there is no judge, or no verdict.
@@ -43,7 +43,7 @@ pub trait Judge: Send {
     }
 
     /// Whose scale and threshold it judges by: the bundle's or the station's.
-    fn standing(&self) -> Option<&Standing> {
+    fn calibration_status(&self) -> Option<&CalibrationStatus> {
         None
     }
 

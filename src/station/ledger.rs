@@ -15,7 +15,7 @@ use crate::line::{Action, Cause, Fate, Policies, TakenAlong};
 use crate::reject::{Answer, RejectEvent};
 
 /// The most rows that wait for an earlier one. More means that an event of the earlier row was lost.
-const WAITING: usize = 512;
+const MOST_OPEN_ROWS: usize = 512;
 
 /// The state of a part's reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub struct Totals {
     /// Rejected parts seen by the sensor behind the gate, not seen there, and parts seen there that were not rejected.
     pub fallen: u32,
     pub not_fallen: u32,
-    pub fell_unasked: u32,
+    pub fell_unrequested: u32,
     /// Runs of parts that are far from every good part.
     pub anomalous_runs: u32,
     pub alarms: u32,
@@ -177,9 +177,9 @@ impl Ledger {
                 self.confirm(part, false);
                 self.alarm(Alarm::NotFallen { part }.to_string(), write);
             }
-            LineEvent::FellUnasked => {
-                self.totals.fell_unasked += 1;
-                self.alarm(Alarm::FellUnasked.to_string(), write);
+            LineEvent::FellUnrequested => {
+                self.totals.fell_unrequested += 1;
+                self.alarm(Alarm::FellUnrequested.to_string(), write);
             }
             LineEvent::Blind(error) => {
                 let next = match error {
@@ -286,7 +286,7 @@ impl Ledger {
                 _ => true,
             };
             let settled = pulsed && row.part == self.written + 1;
-            if !settled && self.open.len() <= WAITING {
+            if !settled && self.open.len() <= MOST_OPEN_ROWS {
                 return;
             }
             if let Some((part, row)) = self.open.pop_first() {
@@ -424,7 +424,7 @@ mod tests {
         for part in 2..1_000 {
             ledger.note(decided(part, Cause::Good, Action::Pass), &mut |_| rows += 1);
         }
-        assert!(rows >= 1_000 - WAITING - 3, "{rows}");
-        assert!(ledger.open.len() <= WAITING);
+        assert!(rows >= 1_000 - MOST_OPEN_ROWS - 3, "{rows}");
+        assert!(ledger.open.len() <= MOST_OPEN_ROWS);
     }
 }

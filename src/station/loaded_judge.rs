@@ -8,12 +8,12 @@ use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
-use aecsad_inspect::optics::{InputGeometry, Sight};
+use aecsad_inspect::optics::{InputGeometry, ViewedRegion};
 
 use super::JudgeError;
 use super::config::{CameraConfig, StationConfig};
 use super::{Judge, expectation};
-use crate::calibration::{self, CalibrationError, Standing};
+use crate::calibration::{self, CalibrationError, CalibrationStatus};
 
 /// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
 pub struct LoadedJudge {
@@ -22,7 +22,7 @@ pub struct LoadedJudge {
     /// What the operator should know although it judges.
     pub warning: Option<String>,
     /// What is looked at, in words; none where all of each frame is.
-    pub sight: Option<String>,
+    pub viewed_region: Option<String>,
 }
 
 /// Makes a bundle ready to judge.
@@ -30,7 +30,7 @@ pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<LoadedJudge, JudgeError> + Sy
 
 struct Calibrated {
     inspector: Inspector,
-    standing: Standing,
+    calibration_status: CalibrationStatus,
 }
 
 impl LoadedJudge {
@@ -39,21 +39,21 @@ impl LoadedJudge {
         if let CameraConfig::V4l2(camera) = &config.camera {
             // A camera never sends frames of another size than the station file's.
             let (width, height) = (camera.width, camera.height);
-            let sight = Sight::of(config.region, inspector.geometry());
-            let region = sight.region_in(Size { width, height });
+            let viewed_region = ViewedRegion::of(config.region, inspector.geometry());
+            let region = viewed_region.region_in(Size { width, height });
             region.map_err(InspectorError::Optics)?;
         }
         let own = inspector.decision().threshold;
-        let standing = match config.bundle.calibration_place(&bundle.manifest.product)? {
-            None => Standing::Bundle { threshold: own },
+        let calibration_status = match config.bundle.calibration_place(&bundle.manifest.product)? {
+            None => CalibrationStatus::Bundle { threshold: own },
             Some(place) => match calibration::apply(&place, &mut inspector) {
-                Ok(standing) => standing,
+                Ok(status) => status,
                 Err(CalibrationError::Unreadable { .. }) if !is_there(&place) => {
-                    Standing::awaited(&place, own)
+                    CalibrationStatus::awaited(&place, own)
                 }
                 // A new version of the product is tried with the bundle's own scale and threshold.
                 Err(error @ CalibrationError::OtherBundle { .. }) if config.bundle.has_slots() => {
-                    Standing::Awaited {
+                    CalibrationStatus::Awaited {
                         threshold: own,
                         why: error.to_string(),
                     }
@@ -62,20 +62,20 @@ impl LoadedJudge {
             },
         };
         let mut warnings = Vec::new();
-        if let Standing::Awaited { .. } = &standing {
-            warnings.push(standing.to_string());
+        if let CalibrationStatus::Awaited { .. } = &calibration_status {
+            warnings.push(calibration_status.to_string());
         }
         if config.bundle.has_slots() {
             let geometry = Some(inspector.geometry());
             warnings.extend(expectation::differences(config, geometry));
         }
         Ok(LoadedJudge {
-            sight: expectation::sight(config, Some(inspector.geometry())),
+            viewed_region: expectation::viewed_region(config, Some(inspector.geometry())),
             warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             calibration: inspector.decision().calibration.scores().to_vec(),
             judge: Box::new(Calibrated {
                 inspector,
-                standing,
+                calibration_status,
             }),
         })
     }
@@ -99,8 +99,8 @@ impl Judge for Calibrated {
         Some(self.inspector.geometry())
     }
 
-    fn standing(&self) -> Option<&Standing> {
-        Some(&self.standing)
+    fn calibration_status(&self) -> Option<&CalibrationStatus> {
+        Some(&self.calibration_status)
     }
 
     fn heat_map(&mut self) -> Option<&HeatMap> {

@@ -103,7 +103,7 @@ pub enum LineEvent {
     /// The actuator was energised, but the sensor saw nothing.
     NotFallen { part: u32 },
     /// The sensor saw something fall that was not rejected.
-    FellUnasked,
+    FellUnrequested,
     /// Parts may pass unseen from here on.
     Blind(CameraError),
     /// The camera sees the parts again.

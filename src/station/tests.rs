@@ -15,8 +15,8 @@ use super::*;
 use crate::camera::PacedFolder;
 use crate::line::{Cause, OnTrouble, Travel};
 use crate::reject::framed::{FramedSerial, FramedSettings};
-use crate::reject::simulator::{Play, Simulator};
-use crate::serial::Terms;
+use crate::reject::simulator::{Simulator, SimulatorSettings};
+use crate::serial::SerialSettings;
 
 const MS: Duration = Duration::from_millis(1);
 const PERIOD: Duration = Duration::from_millis(60);
@@ -72,7 +72,9 @@ fn gate(link: &Path, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<u32>> {
             }
             Ok(())
         };
-        simulator.run(Play::default(), &stop, log).unwrap();
+        simulator
+            .run(SimulatorSettings::default(), &stop, log)
+            .unwrap();
         parts
     })
 }
@@ -102,7 +104,7 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
     let gate = gate(&device, &gate_stop);
     let mut rejector = FramedSerial::open(FramedSettings {
         device,
-        terms: Terms::plain(115_200),
+        serial: SerialSettings::plain(115_200),
         pulse: 20 * MS,
     })
     .unwrap();

@@ -1,8 +1,8 @@
-"""A part sensor on a line of the kernel's simulated GPIO chip, beside a camera that runs freely."""
+"""A part sensor on a line of the kernel's simulated GPIO chip, beside a free-running camera."""
 import time
 
 from line import (
-    BLACK, CHECKERS, STATION, WHITE, Pace, begin, check_pulses, ended, expect, pattern, rows, said, stop,
+    BLACK, CHECKERS, STATION, WHITE, Pace, begin, check_pulses, ended, expect, pattern, rows, printed, stop,
 )
 
 CHIP, LINE = "/dev/gpiochip0", 3
@@ -69,11 +69,11 @@ def unseen(virtual):
     virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=100")
     time.sleep(1.5)
     edges(virtual)
-    virtual.until("the alarm", lambda: "gave no frame for" in said(virtual))
+    virtual.until("the alarm", lambda: "gave no frame for" in printed(virtual))
     edges(virtual)
-    virtual.until("both parts", lambda: said(virtual).count("no frame came in time") == 2)
+    virtual.until("both parts", lambda: printed(virtual).count("no frame came in time") == 2)
     virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0")
-    virtual.until("the camera again", lambda: "sees the parts again" in said(virtual))
+    virtual.until("the camera again", lambda: "sees the parts again" in printed(virtual))
     pass_sensor(virtual, WHITE)
     virtual.until("the last part", lambda: len(rows(virtual)) == counted + 3)
 
@@ -95,7 +95,7 @@ def let_pass(virtual, actuator):
 def lost(virtual):
     begin(virtual, "/gpio.toml")
     virtual.run("echo 0 >/sys/kernel/config/gpio-sim/belt/live")
-    virtual.until("the alarm", lambda: "can't be used" in said(virtual))
+    virtual.until("the alarm", lambda: "can't be used" in printed(virtual))
     time.sleep(2)
     virtual.run("killall -TERM aecsad")
     _, text = ended(virtual)

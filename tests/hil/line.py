@@ -82,7 +82,7 @@ def begin(virtual, config="/station.toml", options="", user="sh -c"):
     """Starts the station in the background and waits until it has found its actuator."""
     virtual.run("rm -f /tmp/rows.csv; touch /tmp/rows.csv; chmod 666 /tmp/rows.csv")
     virtual.run(f"{user} 'exec aecsad run --config {config} --csv /tmp/rows.csv {options}' >/tmp/station.txt 2>&1 &")
-    virtual.until("the actuator", lambda: "answers" in said(virtual))
+    virtual.until("the actuator", lambda: "answers" in printed(virtual))
 
 
 def start(virtual):
@@ -94,7 +94,7 @@ def start(virtual):
 
 
 def stop(virtual):
-    """Stops it in order once the parts on the belt have passed; its rows and what it said."""
+    """Stops it in order once the parts on the belt have passed; its rows and what it printed."""
     time.sleep(Pace.travel_s() + 3)
     virtual.run("killall -TERM aecsad")
     return ended(virtual)
@@ -102,10 +102,10 @@ def stop(virtual):
 
 def ended(virtual):
     virtual.until("the end of the station", lambda: virtual.run("pidof aecsad || echo none", may_fail=True) == "none")
-    return rows(virtual), said(virtual)
+    return rows(virtual), printed(virtual)
 
 
-def said(virtual):
+def printed(virtual):
     return virtual.run("cat /tmp/station.txt")
 
 

@@ -57,10 +57,10 @@ class Machine:
 
     def listen(self):
         rest = b""
-        while said := self.process.stdout.read(4096):
-            self.transcript.write(said)
+        while printed := self.process.stdout.read(4096):
+            self.transcript.write(printed)
             self.transcript.flush()
-            *lines, rest = (rest + said).split(b"\n")
+            *lines, rest = (rest + printed).split(b"\n")
             for line in lines:
                 self.lines.put(line.decode(errors="replace").strip("\r"))
         self.lines.put(None)
@@ -72,9 +72,9 @@ class Machine:
             try:
                 line = self.lines.get(timeout=max(0.1, until - time.monotonic()))
             except queue.Empty:
-                raise Hil(f"the machine did not say {mark!r} within {patience_s} s; it said: {seen[-5:]}") from None
+                raise Hil(f"the machine did not say {mark!r} within {patience_s} s; it printed: {seen[-5:]}") from None
             if line is None:
-                raise Hil(f"the machine ended before it said {mark!r}; it said: {seen[-5:]}")
+                raise Hil(f"the machine ended before it printed {mark!r}; it printed: {seen[-5:]}")
             seen.append(line)
             if mark in line:
                 return seen
@@ -84,10 +84,10 @@ class Machine:
         self.process.stdin.write(command.encode() + b"\n")
 
     def run(self, command, patience_s=PATIENCE_S, may_fail=False):
-        """Runs one line of shell in the machine and returns what it said."""
+        """Runs one line of shell in the machine and returns what it printed."""
         self.begin(command)
-        *said, last = self.wait_for("@@rc ", patience_s)
-        text = "\n".join(said)
+        *printed, last = self.wait_for("@@rc ", patience_s)
+        text = "\n".join(printed)
         if not last.endswith("@@rc 0") and not may_fail:
             raise Hil(f"`{command}` failed in the machine: {text[-500:]} {last}")
         return text

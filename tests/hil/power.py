@@ -156,7 +156,7 @@ class Disk:
             machine = self.on()
             version = self.look(machine)
             if turn % 4 == 3 and version != 2:
-                raise Hil("the flash said that it was done, and a cut after that took the new bundle away")
+                raise Hil("the flash printed that it was done, and a cut after that took the new bundle away")
             found[version] += 1
             if turn % 10 == 9:
                 print(f"      after {turn + 1} cuts: old {found[1]}, new {found[2]}, none between", flush=True)
@@ -192,7 +192,7 @@ class Disk:
             machine.run("aecsad simulate-rejector --pty-link /tmp/gate >/dev/null 2>&1 &")
             # A station refuses to start without its gate
             machine.run("until [ -e /tmp/gate ]; do sleep 0.1; done")
-            machine.run("aecsad run --config /disk/journal.toml --csv /tmp/rows.csv >/tmp/said.txt 2>&1 &")
+            machine.run("aecsad run --config /disk/journal.toml --csv /tmp/rows.csv >/tmp/printed.txt 2>&1 &")
             machine.until("the first parts", lambda: len(table(machine.run("cat /tmp/rows.csv", may_fail=True))) >= 3)
             time.sleep(self.random.uniform(0, 6))
             shown = table(machine.run("cat /tmp/rows.csv"))

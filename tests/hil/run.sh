@@ -16,7 +16,7 @@ skip() {
 command -v python3 >/dev/null || skip "there is no python3"
 tests/hil/fetch.sh "$work" || skip "qemu and a kernel could not be fetched"
 [ -n "${AECSAD:-}" ] || scripts/install-test-tools.sh
-# Without these drivers their trials are skipped, which is said at the end
+# Without these drivers their trials are skipped, which is printed at the end
 tests/hil/build_modules.sh "$work" || true
 if [ -z "${AECSAD:-}" ]; then
     cargo build --release

@@ -19,7 +19,7 @@ import power
 import udev
 from actuator import Actuator
 from line import (
-    BLACK, CHECKERS, STATION, WHITE, Pace, begin, check_pulses, ended, expect, pass_by, pattern, rows, said, start, stop,
+    BLACK, CHECKERS, STATION, WHITE, Pace, begin, check_pulses, ended, expect, pass_by, pattern, rows, printed, start, stop,
 )
 from machine import Hil, Machine
 
@@ -68,8 +68,8 @@ def main():
             for trial in trials:
                 started = time.monotonic()
                 try:
-                    said = trial(virtual, actuator)
-                    print(f"ok    {trial.__name__:<14} {said} ({time.monotonic() - started:.0f} s)", flush=True)
+                    printed = trial(virtual, actuator)
+                    print(f"ok    {trial.__name__:<14} {printed} ({time.monotonic() - started:.0f} s)", flush=True)
                 except Hil as error:
                     failed.append(trial.__name__)
                     print(f"FAIL  {trial.__name__:<14} {error}", flush=True)
@@ -98,14 +98,14 @@ def main():
             print(f"FAIL  {name:<14} {error}", flush=True)
     print(f"skipped in the virtual machine: {'; '.join(skipped)}")
     if failed:
-        sys.exit(f"hil: failed: {', '.join(failed)}; what the machines said is in {work}/console*.txt")
+        sys.exit(f"hil: failed: {', '.join(failed)}; what the machines printed is in {work}/console*.txt")
 
 
 def formats(virtual, actuator):
     granted = []
     for name in FORMATS:
-        said = virtual.run(f"aecsad check --config /{name}.toml", may_fail=True)
-        camera = next((line for line in said.splitlines() if " camera " in line), said)
+        printed = virtual.run(f"aecsad check --config /{name}.toml", may_fail=True)
+        camera = next((line for line in printed.splitlines() if " camera " in line), printed)
         expect(camera.startswith("ok") and name in camera, f"{name}: {camera}")
         granted.append(name)
     return f"granted and streamed: {' '.join(granted)}"
@@ -153,7 +153,7 @@ def camera_faults(virtual, actuator):
     virtual.run("v4l2-ctl -d /dev/video0 -c inject_v4l2_buf_flag_error=1")
     time.sleep(2)
     virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=60")
-    virtual.until("dropped frames", lambda: "driver dropped this frame" in said(virtual))
+    virtual.until("dropped frames", lambda: "driver dropped this frame" in printed(virtual))
     virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0")
     found, text = ended(virtual)
     unseen = [row for row in found if row["cause"] == "no_frame"]
@@ -166,9 +166,9 @@ def camera_faults(virtual, actuator):
 def stalled(virtual, actuator):
     start(virtual)
     virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=100")
-    virtual.until("the alarm", lambda: "gave no frame for" in said(virtual))
+    virtual.until("the alarm", lambda: "gave no frame for" in printed(virtual))
     virtual.run("v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0")
-    virtual.until("the camera again", lambda: "sees the parts again" in said(virtual))
+    virtual.until("the camera again", lambda: "sees the parts again" in printed(virtual))
     pass_by(virtual, WHITE)
     virtual.until("a part after that", lambda: len(rows(virtual)) == 2)
     _, text = stop(virtual)
@@ -181,12 +181,12 @@ def unplugged(virtual, actuator):
     # vivid comes back as soon as no program holds it; without its name the station can't be faster than the driver's end.
     virtual.run("mv /dev/video0 /dev/pulled")
     virtual.run("v4l2-ctl -d /dev/pulled -c disconnect=1", may_fail=True)
-    virtual.until("the alarm", lambda: "was lost" in said(virtual))
+    virtual.until("the alarm", lambda: "was lost" in printed(virtual))
     virtual.until("the driver's end", lambda: "unloaded" in virtual.run("rmmod vivid && echo unloaded", may_fail=True))
     virtual.run("rm -f /dev/pulled")
     virtual.run("insmod /modules/vivid.ko n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0 no_error_inj=0")
     pattern(virtual, BLACK)
-    virtual.until("the camera again", lambda: "sees the parts again" in said(virtual))
+    virtual.until("the camera again", lambda: "sees the parts again" in printed(virtual))
     pass_by(virtual, WHITE)
     virtual.until("a part after that", lambda: len(rows(virtual)) == 2)
     _, text = stop(virtual)
@@ -197,11 +197,11 @@ def unplugged(virtual, actuator):
 def silence(virtual, actuator):
     start(virtual)
     actuator.silent.set()
-    virtual.until("the alarm", lambda: "is silent" in said(virtual))
+    virtual.until("the alarm", lambda: "is silent" in printed(virtual))
     pass_by(virtual, CHECKERS)
-    virtual.until("the lost part", lambda: "did not report a pulse for part 2" in said(virtual))
+    virtual.until("the lost part", lambda: "did not report a pulse for part 2" in printed(virtual))
     actuator.silent.clear()
-    virtual.until("the actuator again", lambda: said(virtual).count("the actuator answers") >= 2)
+    virtual.until("the actuator again", lambda: printed(virtual).count("the actuator answers") >= 2)
     before = len(actuator.pulsed())
     pass_by(virtual, CHECKERS)
     found, _ = stop(virtual)
@@ -246,10 +246,10 @@ def full_disk(virtual, actuator):
 
 
 def watchdog(virtual, actuator):
-    virtual.until("the first part", lambda: " good " in said(virtual))
+    virtual.until("the first part", lambda: " good " in printed(virtual))
     virtual.run("killall -STOP aecsad")
     virtual.wait_for("@@booted", 300)
-    virtual.until("a part after the reset", lambda: " good " in said(virtual))
+    virtual.until("a part after the reset", lambda: " good " in printed(virtual))
     return "a stopped station was reset and came back by itself"
 
 

@@ -4,7 +4,7 @@ import pathlib
 
 import gpio
 from actuator import Actuator
-from line import BLACK, CHECKERS, STATION, WHITE, begin, check_pulses, expect, pass_by, pattern, rows, said, stop
+from line import BLACK, CHECKERS, STATION, WHITE, begin, check_pulses, expect, pass_by, pattern, rows, printed, stop
 
 # The socket behind the machine's USB adapter: somebody is there, and it is plugged in.
 PORT = "usb"
@@ -76,10 +76,10 @@ def replug(virtual, actuator):
         begin(virtual, "/udev.toml", user=USER)
         pass_by(virtual, WHITE)
         pull_out(virtual, gate)
-        virtual.until("the alarm", lambda: "ALARM" in said(virtual))
+        virtual.until("the alarm", lambda: "ALARM" in printed(virtual))
         gate = plug_in(virtual, actuator)
         expect(virtual.run(f"udevadm settle; {LATENCY}") == "1", "an adapter that was plugged in is slow")
-        virtual.until("the gate again", lambda: said(virtual).count("the actuator answers") == 2)
+        virtual.until("the gate again", lambda: printed(virtual).count("the actuator answers") == 2)
         pass_by(virtual, CHECKERS)
         virtual.until("the second part", lambda: len(rows(virtual)) == 2)
         found, text = stop(virtual)

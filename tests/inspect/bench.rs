@@ -46,7 +46,7 @@ fn a_whole_line_has_its_figures_too() {
 }
 
 #[test]
-fn images_come_from_a_folder_or_the_bundle_or_are_asked_for() {
+fn images_come_from_a_folder_or_the_bundle_or_are_required() {
     let mut fixture = Fixture::new();
     fixture.remove_entries("golden/");
     fixture.draw("parts/0.png", 2);

@@ -274,12 +274,12 @@ pub fn stderr(output: &Output) -> String {
 /// Asserts the exit code, and that the last line says `what` in one sentence.
 #[track_caller]
 pub fn assert_refused(output: &Output, code: aecsad_program::ExitCode, what: &str) {
-    let said = stderr(output);
-    assert_eq!(output.status.code(), Some(code as i32), "{said}");
-    let last = said.lines().last().unwrap_or_default();
+    let printed = stderr(output);
+    assert_eq!(output.status.code(), Some(code as i32), "{printed}");
+    let last = printed.lines().last().unwrap_or_default();
     assert!(
         last.starts_with("aecsad: ") && last.contains(what),
-        "{said}"
+        "{printed}"
     );
-    assert!(!said.contains("panicked"), "{said}");
+    assert!(!printed.contains("panicked"), "{printed}");
 }

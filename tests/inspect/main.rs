@@ -2,6 +2,7 @@
 
 mod bench;
 // Shared with tests/slots; each of the two uses a part of it.
+mod distribution_shift;
 #[allow(dead_code)]
 mod fixture;
 mod inspect;
@@ -9,7 +10,6 @@ mod outputs;
 mod paths;
 mod refusals;
 mod region;
-mod unlike;
 mod verify;
 
 /// Not a test of its own: makes the bundle that `tests/hil` takes into its virtual machine, to which white pictures of the

@@ -29,10 +29,16 @@ fn an_unreadable_image_among_good_ones_is_named_and_the_others_are_judged() {
     let (bundle, folder) = (fixture.bundle(), fixture.at("parts"));
     let run = aecsad(&[&"inspect", &"--bundle", &bundle, &folder, &"--csv", &csv]);
     assert_refused(&run, ExitCode::Input, "3 of 5 images could not be read");
-    let said = stderr(&run);
-    assert!(said.contains("001.png: the image is cut short"), "{said}");
-    assert!(said.contains("003.tif: the image file is empty"), "{said}");
-    assert!(said.contains("004.png"), "{said}");
+    let printed = stderr(&run);
+    assert!(
+        printed.contains("001.png: the image is cut short"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("003.tif: the image file is empty"),
+        "{printed}"
+    );
+    assert!(printed.contains("004.png"), "{printed}");
     let rows = std::fs::read_to_string(&csv).unwrap();
     let verdicts: Vec<&str> = rows
         .lines()
@@ -180,15 +186,15 @@ fn a_full_standard_output_is_an_error_and_a_closed_one_is_not() {
 
     let mut child = command().stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    let mut said = String::new();
+    let mut printed = String::new();
     child
         .stderr
         .take()
         .unwrap()
-        .read_to_string(&mut said)
+        .read_to_string(&mut printed)
         .unwrap();
-    assert!(child.wait().unwrap().success(), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
+    assert!(child.wait().unwrap().success(), "{printed}");
+    assert!(!printed.contains("panicked"), "{printed}");
 }
 
 #[test]

@@ -69,9 +69,9 @@ fn a_bundle_crops_frames_to_its_region_as_if_they_came_cropped() {
     // Its golden images are cropped already.
     let run = aecsad(&[&"verify", &fixture.bundle()]);
     assert!(run.status.success(), "{}", stderr(&run));
-    let said = stdout(&run);
+    let printed = stdout(&run);
     let looks = "looks at 120×120 pixels from 40, 15 in frames of 200×150\n";
-    assert!(said.contains(looks), "{said}");
+    assert!(printed.contains(looks), "{printed}");
     let run = aecsad(&[&"bench", &"--bundle", &fixture.bundle(), &"--frames", &"2"]);
     assert!(run.status.success(), "{}", stderr(&run));
 
@@ -123,10 +123,10 @@ fn a_frame_of_another_size_is_not_judged() {
     let (bundle, folder) = (fixture.bundle(), fixture.at("parts"));
     let run = aecsad(&[&"inspect", &"--bundle", &bundle, &folder]);
     assert_refused(&run, ExitCode::Input, "1 of 2 images could not be read");
-    let said = stderr(&run);
+    let printed = stderr(&run);
     assert!(
-        said.contains("1.png: a frame of 400×300 pixels came") && said.contains("200×150"),
-        "{said}"
+        printed.contains("1.png: a frame of 400×300 pixels came") && printed.contains("200×150"),
+        "{printed}"
     );
     let verdicts: Vec<_> = records(&stdout(&run))
         .iter()

@@ -12,15 +12,15 @@ fn a_bundle_holds_where_it_was_made() {
     let fixture = Fixture::new();
     let run = aecsad(&[&"verify", &fixture.bundle()]);
     assert!(run.status.success(), "{}", stderr(&run));
-    let said = stdout(&run);
+    let printed = stdout(&run);
     assert!(
-        said.contains("drawn part version 1, signature not checked"),
-        "{said}"
+        printed.contains("drawn part version 1, signature not checked"),
+        "{printed}"
     );
-    assert_eq!(said.matches("golden/00").count(), 8, "{said}");
+    assert_eq!(printed.matches("golden/00").count(), 8, "{printed}");
     assert!(
-        said.ends_with("its scores hold on this machine (8 golden images)\n"),
-        "{said}"
+        printed.ends_with("its scores hold on this machine (8 golden images)\n"),
+        "{printed}"
     );
 }
 

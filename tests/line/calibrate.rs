@@ -5,7 +5,7 @@ use std::path::Path;
 use aecsad::calibration::Calibration;
 use image::{Rgb, RgbImage};
 
-use super::{Line, said};
+use super::{Line, printed};
 
 /// Parts of the demo that are bad.
 const BAD: [usize; 14] = [4, 5, 9, 15, 18, 19, 23, 25, 31, 32, 37, 39, 42, 57];
@@ -43,10 +43,10 @@ fn calibrate(line: &Line, flags: &[&str]) -> (i32, String, String) {
         .current_dir(line.path(""))
         .output()
         .unwrap();
-    let (code, said) = said(&output);
+    let (code, printed) = printed(&output);
     (
         code,
-        said,
+        printed,
         String::from_utf8_lossy(&output.stdout).into_owned(),
     )
 }
@@ -207,7 +207,7 @@ fn what_root_writes_with_a_narrow_umask_the_station_s_user_can_read() {
         shell_command
             .args(["-c", &shell])
             .current_dir(line.path(""));
-        let (code, text) = said(&shell_command.output().unwrap());
+        let (code, text) = printed(&shell_command.output().unwrap());
         assert_eq!(code, 0, "{text}");
     };
     with_umask("calibrate");

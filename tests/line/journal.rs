@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use super::{AECSAD, Line, said};
+use super::{AECSAD, Line, printed};
 
 fn history(line: &Line, flags: &[&str]) -> Output {
     Command::new(AECSAD)
@@ -16,7 +16,7 @@ fn history(line: &Line, flags: &[&str]) -> Output {
 /// One field of each part that is found.
 fn found(line: &Line, flags: &[&str], field: &str) -> Vec<String> {
     let output = history(line, &[flags, &["--csv", "-"]].concat());
-    assert_eq!(said(&output), (0, String::new()));
+    assert_eq!(printed(&output), (0, String::new()));
     let mut table = csv::Reader::from_reader(&output.stdout[..]);
     let column = table.headers().unwrap().iter().position(|h| h == field);
     let column = column.unwrap_or_else(|| panic!("no column {field}"));
@@ -25,7 +25,7 @@ fn found(line: &Line, flags: &[&str], field: &str) -> Vec<String> {
 }
 
 #[test]
-fn history_finds_parts_by_what_is_asked_and_writes_them_as_csv() {
+fn history_finds_parts_by_its_filters_and_writes_them_as_csv() {
     let line = Line::new(8);
     line.change("[conveyor]", "[journal]\npath = \"journal\"\n[conveyor]");
     let missing = history(&line, &[]);
@@ -33,7 +33,7 @@ fn history_finds_parts_by_what_is_asked_and_writes_them_as_csv() {
     let _actuator = line.actuator("pulses.csv", &[]);
     for limit in ["8", "4"] {
         let output = line.station("run", &["--limit", limit]).wait_with_output();
-        assert_eq!(said(&output.unwrap()).0, 0);
+        assert_eq!(printed(&output.unwrap()).0, 0);
     }
     let parts = |flags: &[&str]| found(&line, flags, "part").join(" ");
     assert_eq!(parts(&[]), "1 2 3 4 5 6 7 8 1 2 3 4");
@@ -71,11 +71,11 @@ fn history_finds_parts_by_what_is_asked_and_writes_them_as_csv() {
         (["--cause", "ugly"], 2, "queue_full"),
         (["--csv", "/proc/parts.csv"], 7, "/proc/parts.csv"),
     ] {
-        let (left_with, text) = said(&history(&line, &flags));
+        let (left_with, text) = printed(&history(&line, &flags));
         assert!(left_with == code && text.contains(what), "{text}");
     }
     line.change("[journal]\npath = \"journal\"\n", "");
-    let (code, text) = said(&history(&line, &[]));
+    let (code, text) = printed(&history(&line, &[]));
     assert!(code == 5 && text.contains("--journal"), "{text}");
 }
 
@@ -89,7 +89,7 @@ fn a_sensor_behind_the_gate_confirms_each_reject_or_there_is_an_alarm() {
         let actuator = line.actuator("pulses.csv", flags);
         let output = line.station("run", &[]).wait_with_output().unwrap();
         drop(actuator);
-        said(&output)
+        printed(&output)
     };
     let columns = |run| {
         let column = |field| found(&line, &["--cause", "bad", "--run", run], field);
@@ -123,7 +123,7 @@ fn with_journal(parts: u32) -> Line {
 
 fn run(line: &Line, parts: &str) -> String {
     let output = line.station("run", &["--limit", parts]).wait_with_output();
-    let (code, text) = said(&output.unwrap());
+    let (code, text) = printed(&output.unwrap());
     assert_eq!(code, 0, "{text}");
     text
 }
@@ -174,7 +174,7 @@ fn a_journal_damaged_in_the_middle_is_put_aside_and_read_as_far_as_it_can_be() {
         checked(&line)
     );
     let output = history(&line, &["--csv", "-"]);
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert!(
         code == 0 && text.contains("some records are missing"),
         "{text}"
@@ -221,7 +221,7 @@ fn a_journal_that_is_removed_under_a_running_station_is_created_again() {
     let rows = || said_rows(&line);
     super::until("the first records", || rows() > 0);
     std::fs::remove_dir_all(line.path("journal")).unwrap();
-    let (code, text) = said(&station.wait_with_output().unwrap());
+    let (code, text) = printed(&station.wait_with_output().unwrap());
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("was moved or removed"), "{text}");
     assert!(rows() > 5, "{}", rows());
@@ -258,7 +258,7 @@ fn read_permission_is_enough_for_the_journal_and_nothing_is_written_beside_it() 
     };
     let seen = || {
         let output = other();
-        assert_eq!(said(&output), (0, String::new()));
+        assert_eq!(printed(&output), (0, String::new()));
         String::from_utf8_lossy(&output.stdout)
             .lines()
             .skip(1)
@@ -269,13 +269,13 @@ fn read_permission_is_enough_for_the_journal_and_nothing_is_written_beside_it() 
     assert!(!line.path("journal/parts.sqlite-shm").exists());
     let station = line.station("run", &["--limit", "30"]);
     super::until("a record of the running station", || seen() > 4);
-    assert_eq!(said(&station.wait_with_output().unwrap()).0, 0);
+    assert_eq!(printed(&station.wait_with_output().unwrap()).0, 0);
 
     open("journal/parts.sqlite", 0o600);
-    let (code, text) = said(&other());
+    let (code, text) = printed(&other());
     assert!(code == 7 && text.contains("read permission on"), "{text}");
     open("journal", 0o700);
-    let (code, text) = said(&other());
+    let (code, text) = printed(&other());
     assert!(
         code == 7 && text.contains("execute permission on the folder"),
         "{text}"
@@ -318,7 +318,7 @@ fn history_prints_each_record_once_and_nothing_before_an_error() {
     for input in ["parts.sqlite", "damaged-1.sqlite"] {
         let onto = line.path("journal").join(input);
         let refused = history(&line, &["--csv", onto.to_str().unwrap()]);
-        let (code, text) = said(&refused);
+        let (code, text) = printed(&refused);
         assert!(
             code == 7 && text.contains("this command reads it"),
             "{text}"

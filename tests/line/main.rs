@@ -1,5 +1,5 @@
 //! A station from its file to the actuator's log, through real processes and real pseudo-terminals: what goes wrong on a
-//! line must be said in one sentence, leave with its own exit code, and never stop the line where it can go on.
+//! line must be printed in one sentence, leave with its own exit code, and never stop the line where it can go on.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -225,15 +225,15 @@ fn until(what: &str, mut seen: impl FnMut() -> bool) {
     }
 }
 
-/// The exit code and what was said on standard error.
-fn said(output: &Output) -> (i32, String) {
+/// The exit code and what was printed on standard error.
+fn printed(output: &Output) -> (i32, String) {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code().unwrap(), text)
 }
 
 /// The one sentence with which the command failed.
 fn sentence(output: &Output, code: i32) -> String {
-    let (left_with, text) = said(output);
+    let (left_with, text) = printed(output);
     assert_eq!(left_with, code, "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
     text
@@ -246,7 +246,7 @@ fn each_bad_part_is_pulsed_once_and_stands_in_the_csv() {
     let csv = line.path("rows.csv");
     let station = line.station("run", &["--limit", "15", "--csv", csv.to_str().unwrap()]);
     let output = station.wait_with_output().unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert_eq!(code, 0, "{text}");
     assert!(!text.contains("ALARM"), "{text}");
     assert_eq!(line.pulsed("pulses.csv"), [3, 8, 13]);
@@ -276,7 +276,7 @@ fn part_after_part_like_no_good_one_is_one_alarm() {
     }
     let _actuator = line.actuator("pulses.csv", &[]);
     let output = line.station("run", &[]).wait_with_output().unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert_eq!(code, 0, "{text}");
     assert_eq!(text.matches("look like no good part").count(), 2, "{text}");
     assert!(
@@ -296,7 +296,7 @@ fn the_line_goes_on_without_its_actuator_and_finds_it_again() {
     std::thread::sleep(Duration::from_millis(1_500));
     let _actuator = line.actuator("after.csv", &[]);
     let output = station.wait_with_output().unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert_eq!(code, 0, "{text}");
     assert_eq!(text.matches("was lost").count(), 1, "{text}");
     assert!(
@@ -315,7 +315,7 @@ fn a_silent_actuator_is_an_alarm_and_the_line_goes_on() {
     let line = Line::new(60);
     let _actuator = line.actuator("pulses.csv", &["--silent-after", "1"]);
     let output = line.station("run", &[]).wait_with_output().unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert_eq!(code, 0, "{text}");
     assert_eq!(line.pulsed("pulses.csv"), [3]);
     assert!(text.contains("is silent: check its power"), "{text}");
@@ -340,7 +340,7 @@ fn a_station_that_was_held_up_does_not_blame_its_actuator() {
     send(Signal::SIGSTOP, &station);
     std::thread::sleep(Duration::from_secs(4));
     send(Signal::SIGCONT, &station);
-    let (code, text) = said(&station.wait_with_output().unwrap());
+    let (code, text) = printed(&station.wait_with_output().unwrap());
     assert_eq!(code, 0, "{text}");
     for blamed in ["is silent", "did not report a pulse for part 8:"] {
         assert!(!text.contains(blamed), "{text}");
@@ -400,7 +400,7 @@ fn the_demo_compares_pulses_with_what_is_known() {
         out.to_str().unwrap(),
     ];
     let output = line.station("demo", &flags).wait_with_output().unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     let table = String::from_utf8_lossy(&output.stdout);
     assert_eq!(code, 0, "{text}\n{table}");
     assert!(
@@ -427,7 +427,7 @@ fn a_flat_field_evens_the_light_and_one_of_another_size_is_an_alarm_for_each_par
     let csv = line.path("rows.csv");
     let run = || {
         let station = line.station("run", &["--csv", csv.to_str().unwrap()]);
-        let (code, text) = said(&station.wait_with_output().unwrap());
+        let (code, text) = printed(&station.wait_with_output().unwrap());
         (
             code,
             text,

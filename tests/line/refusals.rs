@@ -1,6 +1,6 @@
 //! What is wrong before the line starts: one sentence, and an exit code of its own.
 
-use super::{Line, said, sentence, until};
+use super::{Line, printed, sentence, until};
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_known_one() {
@@ -65,7 +65,7 @@ fn a_second_station_on_the_same_devices_is_refused_and_the_first_goes_on() {
     });
     let busy = sentence(&line.aecsad("run"), 6);
     assert!(busy.contains("is in use by another program"), "{busy}");
-    let (code, text) = said(&first.wait_with_output().unwrap());
+    let (code, text) = printed(&first.wait_with_output().unwrap());
     assert_eq!(code, 0, "{text}");
     assert!(
         !text.contains("was lost") && !text.contains("is silent"),
@@ -89,7 +89,7 @@ fn a_bundle_that_is_missing_or_damaged_is_refused_before_the_line_starts() {
 #[test]
 fn check_names_what_is_missing_and_passes_when_nothing_is() {
     let line = Line::new(2);
-    let (code, _) = said(&line.aecsad("check"));
+    let (code, _) = printed(&line.aecsad("check"));
     assert_eq!(code, 10);
     let output = line.station("check", &[]).wait_with_output().unwrap();
     let report = String::from_utf8_lossy(&output.stdout);
@@ -156,7 +156,7 @@ impl Refused {
     /// The sentence of `run`, which `check` says too.
     #[track_caller]
     fn sentence(&self, code: i32) -> String {
-        let (left_with, text) = said(&self.line.aecsad("run"));
+        let (left_with, text) = printed(&self.line.aecsad("run"));
         assert_eq!(left_with, code, "{text}");
         let last = text.lines().last().unwrap_or_default().to_owned();
         let report = self.line.aecsad("check");

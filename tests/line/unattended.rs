@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 
-use super::{Line, STALLING, picture, said, sentence};
+use super::{Line, STALLING, picture, printed, sentence};
 
 /// The program without the rights that root would have to real-time priority and locked memory.
 fn unprivileged(command: &mut Command) -> &mut Command {
@@ -58,7 +58,7 @@ fn what_the_system_does_not_permit_is_said_by_check_and_run() {
     let ran = unprivileged(&mut line.program("run", &[]))
         .output()
         .unwrap();
-    let (code, text) = said(&ran);
+    let (code, text) = printed(&ran);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("ALARM: no real-time priority 50"), "{text}");
     assert!(text.contains("ALARM: memory can't be locked"), "{text}");
@@ -74,7 +74,7 @@ fn too_many_rejects_in_a_row_stop_the_station_with_its_sentence() {
     line.change("[conveyor]", "[policy]\nrejects_in_a_row = 2\n[conveyor]");
     let _actuator = line.actuator("pulses.csv", &[]);
     let output = line.station("run", &[]).wait_with_output().unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert_eq!(code, 8, "{text}");
     assert!(
         text.contains("2 parts in a row were to be rejected, part 4 last"),
@@ -144,7 +144,7 @@ fn the_service_manager_s_watchdog_is_petted_until_the_engine_stalls() {
     assert!(text.contains(late), "{text}");
 }
 
-/// What a station said that was killed.
+/// What a station printed that was killed.
 fn said_by(station: std::process::Child) -> (Option<i32>, String) {
     let output = station.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -166,7 +166,7 @@ fn under_systemd_each_line_has_names_and_an_urgency() {
         .stdout(log)
         .output()
         .unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert_eq!(code, 0, "{text}");
     assert!(text.starts_with("<5>the actuator answers\n"), "{text}");
     // Where the machine is too busy for the actuator there are alarms as well.
@@ -223,7 +223,7 @@ fn a_station_that_did_not_ask_for_metrics_runs_without_them_where_the_usual_port
     line.change(OFF, "");
     let _actuator = line.actuator("pulses.csv", &[]);
     let output = line.station("run", &[]).wait_with_output().unwrap();
-    let (code, text) = said(&output);
+    let (code, text) = printed(&output);
     assert_eq!(code, 0, "{text}");
     assert!(
         text.contains("metrics can't be served on 127.0.0.1:9464"),
@@ -249,5 +249,5 @@ fn the_service_that_is_deployed_is_one_that_systemd_takes() {
         .arg(&path)
         .output()
         .unwrap();
-    assert_eq!(said(&verified), (0, String::new()));
+    assert_eq!(printed(&verified), (0, String::new()));
 }

@@ -1,5 +1,5 @@
 //! The real program on a wire with manners of its own: adapters that echo, units that answer late, wrongly or not at all, and
-//! stray bytes. What is said must be what is the matter, and no reject may count as seen that no unit has acknowledged.
+//! stray bytes. What is printed must be what is the matter, and no reject may count as seen that no unit has acknowledged.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -12,7 +12,7 @@ use crc::{CRC_16_MODBUS, Crc};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serialport::{SerialPort, TTYPort};
 
-use super::{Line, said, sentence};
+use super::{Line, printed, sentence};
 
 const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
 
@@ -264,7 +264,7 @@ fn a_unit_behind_an_adapter_that_echoes_or_stray_bytes_is_used() {
         );
         assert_eq!(found.contains("its adapter echoes"), remark, "{found}");
         let output = line.station("run", &[]).wait_with_output().unwrap();
-        let (code, text) = said(&output);
+        let (code, text) = printed(&output);
         assert!(code == 0 && !text.contains("ALARM"), "{text}");
         let table = String::from_utf8_lossy(&output.stdout);
         assert!(

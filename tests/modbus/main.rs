@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use aecsad::line::FirePoint;
 use aecsad::reject::switched::{Board, Switched, SwitchedSettings};
 use aecsad::reject::{RejectError, RejectEvent, Rejector};
-use aecsad::serial::Terms;
+use aecsad::serial::SerialSettings;
 use serialport::{SerialPort, TTYPort};
 
 const MS: Duration = Duration::from_millis(1);
@@ -80,7 +80,7 @@ impl Drop for Wire {
 
 struct Server {
     process: Child,
-    said: Receiver<String>,
+    printed: Receiver<String>,
 }
 
 impl Server {
@@ -93,21 +93,21 @@ impl Server {
             .spawn()
             .unwrap();
         let stdout = process.stdout.take().unwrap();
-        let (tell, said) = channel();
+        let (tell, printed) = channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let _ = tell.send(line);
             }
         });
         assert_eq!(
-            said.recv_timeout(Duration::from_secs(30)).as_deref(),
+            printed.recv_timeout(Duration::from_secs(30)).as_deref(),
             Ok("ready")
         );
-        Server { process, said }
+        Server { process, printed }
     }
 
     fn coil_changes(&self) -> Vec<String> {
-        self.said.try_iter().collect()
+        self.printed.try_iter().collect()
     }
 }
 
@@ -121,7 +121,7 @@ impl Drop for Server {
 fn settings(device: &Path, coil: u16) -> SwitchedSettings {
     SwitchedSettings {
         device: device.into(),
-        terms: Terms::plain(115_200),
+        serial: SerialSettings::plain(115_200),
         pulse: 40 * MS,
         board: Board::Modbus {
             unit: UNIT,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use aecsad::reject::RejectError;
-use aecsad::reject::framed::wire::{Dial, ReceivedMessage, Wire};
+use aecsad::reject::framed::wire::{Connect, ReceivedMessage, Wire};
 use aecsad_link::{Envelope, FrameDecoder, FromActuator};
 
 /// Bytes with the time at which they arrive.
@@ -97,8 +97,8 @@ impl SharedCable {
     }
 }
 
-impl Dial for SharedCable {
-    fn dial(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
+impl Connect for SharedCable {
+    fn connect(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
         let cable = self.lock();
         if !cable.plugged {
             return Err(aecsad::serial::SerialError::Missing("the simulated line".into()).into());

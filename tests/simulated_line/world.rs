@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use aecsad::camera::CameraError;
 use aecsad::line::{Action, Cause, Conveyor, Part, Policies, Travel};
-use aecsad::reject::counted::{Counted, Counter};
+use aecsad::reject::counted::{CountedGate, Counter};
 use aecsad::reject::framed::{FramedSerial, FramedSettings};
 use aecsad::reject::{RejectEvent, Rejector};
-use aecsad::serial::Terms;
+use aecsad::serial::SerialSettings;
 use aecsad::station::gatekeeper::Gatekeeper;
 use aecsad::station::{Inspection, JudgeError, LineEvent};
 use aecsad_inspect::branches::Branch;
@@ -32,7 +32,7 @@ const LEAD_US: u64 = 12_000;
 const PULSE: Duration = Duration::from_millis(15);
 /// Half a part's length along the belt, mm: within this of the gate it is hit.
 const REACH: f64 = 8.0;
-/// After so long everything has been said about a part that has passed.
+/// After so long everything has been printed about a part that has passed.
 const SETTLED_US: u64 = 40_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,16 +167,16 @@ impl World {
     fn rejector(&self) -> Box<dyn Rejector> {
         let settings = FramedSettings {
             device: "simulated".into(),
-            terms: Terms::plain(115_200),
+            serial: SerialSettings::plain(115_200),
             pulse: PULSE,
         };
-        let dial = Box::new(self.cable.clone());
-        let framed = Box::new(FramedSerial::dial(settings, dial, 7, self.start).unwrap());
+        let connect = Box::new(self.cable.clone());
+        let framed = Box::new(FramedSerial::connect(settings, connect, 7, self.start).unwrap());
         if self.counting != Counting::Stations {
             return framed;
         }
         let counter = Box::new(SharedCount(Arc::clone(&self.count)));
-        Box::new(Counted::new(
+        Box::new(CountedGate::new(
             framed,
             counter,
             Path::new("counter"),

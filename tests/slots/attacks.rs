@@ -74,10 +74,10 @@ impl Station {
         let before = content(&self.disk);
         let error = self.flash(bytes).unwrap_err();
         assert!(content(&self.disk) == before, "{error}");
-        let said = error.to_string();
+        let printed = error.to_string();
         assert!(
-            said.starts_with("some.aecsad: ") && !said.contains('\n'),
-            "{said}"
+            printed.starts_with("some.aecsad: ") && !printed.contains('\n'),
+            "{printed}"
         );
         let SlotsError::Refused(aecsad_inspect::bundle::BundleError::Refused { fault, .. }) = error
         else {

@@ -59,7 +59,7 @@ fn load(bundle: &Bundle) -> Result<LoadedJudge, JudgeError> {
     match bundle.manifest.version {
         88 => Err(JudgeError::EngineBrokeOff),
         version => Ok(LoadedJudge {
-            sight: None,
+            viewed_region: None,
             judge: Box::new(Versioned(version)),
             calibration: vec![0.0, 50.0],
             warning: None,
@@ -130,20 +130,20 @@ impl Station {
     fn start(&mut self) -> (ChangingJudge, Watcher<'static>) {
         let place = self.place();
         let messages = &mut self.messages;
-        start(&place, TRIAL, &self.config, &load, &mut |said| {
-            messages.push(said)
+        start(&place, TRIAL, &self.config, &load, &mut |printed| {
+            messages.push(printed)
         })
         .unwrap()
     }
 
     fn look(&mut self, watcher: &mut Watcher<'_>) {
         let messages = &mut self.messages;
-        watcher.look(&mut |said| messages.push(said));
+        watcher.look(&mut |printed| messages.push(printed));
     }
 
     fn alarm(&self) -> &str {
         match self.messages.last() {
-            Some(Message::Alarm(said)) => said,
+            Some(Message::Alarm(printed)) => printed,
             other => panic!("{other:?}"),
         }
     }
@@ -179,11 +179,15 @@ fn a_flash_takes_over_between_two_parts_and_is_confirmed() {
     }
     station.look(&mut watcher);
     assert_eq!(station.condition(2), SlotCondition::Confirmed);
-    let said = Message::Notice("version 2 of gear passed its trial".into());
-    assert_eq!(station.messages.last(), Some(&said));
+    let printed = Message::Notice("version 2 of gear passed its trial".into());
+    assert_eq!(station.messages.last(), Some(&printed));
     station.look(&mut watcher);
     assert_eq!(judged(&mut judge), Some(2.0));
-    assert_eq!(station.messages.last(), Some(&said), "nothing more to say");
+    assert_eq!(
+        station.messages.last(),
+        Some(&printed),
+        "nothing more to say"
+    );
 }
 
 #[test]
@@ -221,7 +225,9 @@ fn an_engine_fault_or_foreign_scores_bring_the_old_bundle_back() {
         }
         station.look(&mut watcher);
         let alarmed = station.messages.iter().any(|messages| match messages {
-            Message::Alarm(said) => said.contains(why) && said.contains("version 1 comes back"),
+            Message::Alarm(printed) => {
+                printed.contains(why) && printed.contains("version 1 comes back")
+            }
             Message::Notice(_) => false,
         });
         assert!(alarmed, "{:?}", station.messages);

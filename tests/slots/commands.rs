@@ -80,9 +80,9 @@ fn a_technician_s_day() {
     let first = station.version(1);
     let run = station.run(&[&"flash", &first]);
     assert!(run.status.success(), "{}", stderr(&run));
-    for said in ["signature", "content", "networks", "scores"] {
+    for printed in ["signature", "content", "networks", "scores"] {
         assert!(
-            stderr(&run).contains(&format!("ok    {said}")),
+            stderr(&run).contains(&format!("ok    {printed}")),
             "{}",
             stderr(&run)
         );

@@ -60,7 +60,7 @@ fn two_products() -> Station {
 struct Running {
     actuator: Child,
     line: Child,
-    said: PathBuf,
+    printed: PathBuf,
     journal: PathBuf,
 }
 
@@ -75,32 +75,32 @@ impl Running {
             .spawn()
             .unwrap();
         until("the actuator", || gate.exists());
-        let said = station.fixture.at("said.txt");
+        let printed = station.fixture.at("printed.txt");
         let line = Command::new(AECSAD)
             .args(["run", "--config"])
             .arg(&station.config)
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&said).unwrap())
+            .stderr(std::fs::File::create(&printed).unwrap())
             .spawn()
             .unwrap();
         let journal = station.fixture.at("journal");
         Running {
             actuator,
             line,
-            said,
+            printed,
             journal,
         }
     }
 
-    fn said(&self) -> String {
-        std::fs::read_to_string(&self.said).unwrap()
+    fn printed(&self) -> String {
+        std::fs::read_to_string(&self.printed).unwrap()
     }
 
-    fn until_said(&self, what: &str) {
+    fn until_printed(&self, what: &str) {
         until(what, || {
-            let said = self.said();
-            assert!(!said.contains("aecsad: "), "{said}");
-            said.contains(what)
+            let printed = self.printed();
+            assert!(!printed.contains("aecsad: "), "{printed}");
+            printed.contains(what)
         });
     }
 
@@ -125,7 +125,7 @@ impl Running {
         });
     }
 
-    /// Stops the line in order; what its table said.
+    /// Stops the line in order; what its table printed.
     fn stop(mut self) -> String {
         kill(Pid::from_raw(self.line.id() as i32), Signal::SIGTERM).unwrap();
         let mut table = String::new();
@@ -154,8 +154,10 @@ fn until(what: &str, mut seen: impl FnMut() -> bool) {
 }
 
 /// Those that are not about a single part, which may be late on a busy machine, nor about the actuator.
-fn alarms_of_the_changeover(said: &str) -> Vec<&str> {
-    let alarms = said.lines().filter_map(|line| line.strip_prefix("ALARM: "));
+fn alarms_of_the_changeover(printed: &str) -> Vec<&str> {
+    let alarms = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("ALARM: "));
     alarms
         .filter(|alarm| !alarm.starts_with("part ") && !alarm.starts_with("the actuator "))
         .collect()
@@ -170,7 +172,7 @@ fn each_change_comes_between_two_parts_and_none_is_missed() {
     let mut station = two_products();
     let second = station.version(2);
     let line = Running::start(&station, &[]);
-    line.until_said("version 1 of drawn part passed its trial");
+    line.until_printed("version 1 of drawn part passed its trial");
     station.flash(&second, &[]);
     line.until_judged_by("drawn part 2");
     // As a controller writes it: first the file, then what is in it.
@@ -183,7 +185,7 @@ fn each_change_comes_between_two_parts_and_none_is_missed() {
     succeeded(&station.run(&[&"select", &"drawn part"]));
     line.until_judged_by("drawn part 2");
     std::fs::write(&select, "nut").unwrap();
-    line.until_said("there is no nut in the slots");
+    line.until_printed("there is no nut in the slots");
 
     let (parts, causes) = (line.journal("part"), line.journal("cause"));
     let mut bundles = line.journal("bundle");
@@ -203,10 +205,10 @@ fn each_change_comes_between_two_parts_and_none_is_missed() {
         "drawn part 2",
     ];
     assert_eq!(bundles, turns);
-    let said = line.said();
+    let printed = line.printed();
     let table = line.stop();
-    assert_eq!(alarms_of_the_changeover(&said).len(), 1, "{said}");
-    let alarms = said.lines().filter(|l| l.contains("ALARM")).count();
+    assert_eq!(alarms_of_the_changeover(&printed).len(), 1, "{printed}");
+    let alarms = printed.lines().filter(|l| l.contains("ALARM")).count();
     assert!(
         table.contains(&counted(alarms, "alarm")),
         "the observers know of it: {table}"
@@ -220,12 +222,12 @@ fn the_controller_on_the_reject_link_selects_the_product() {
     let line = Running::start(&station, &request);
     line.until_judged_by("another part 7");
     // It goes on asking for it each second, which changes nothing.
-    line.until_said("version 7 of another part passed its trial");
+    line.until_printed("version 7 of another part passed its trial");
     let mut bundles = line.journal("bundle");
     bundles.dedup();
     assert_eq!(bundles, ["drawn part 1", "another part 7"]);
-    assert_eq!(alarms_of_the_changeover(&line.said()), [""; 0]);
-    assert_eq!(line.said().matches("another part selected").count(), 1);
+    assert_eq!(alarms_of_the_changeover(&line.printed()), [""; 0]);
+    assert_eq!(line.printed().matches("another part selected").count(), 1);
     assert!(station.slots().contains("another part selected"));
 }
 
@@ -233,9 +235,9 @@ fn the_controller_on_the_reject_link_selects_the_product() {
 fn a_request_for_a_missing_product_is_reported_once_and_the_line_goes_on() {
     let station = two_products();
     let line = Running::start(&station, &["--select", "nut\u{1b}[2J"]);
-    line.until_said("ALARM: there is no nut[2J in the slots");
-    line.until_said("version 1 of drawn part passed its trial");
-    assert_eq!(line.said().matches("there is no nut").count(), 1);
+    line.until_printed("ALARM: there is no nut[2J in the slots");
+    line.until_printed("version 1 of drawn part passed its trial");
+    assert_eq!(line.printed().matches("there is no nut").count(), 1);
     drop(line);
 
     let bundle = station.fixture.bundle();
@@ -245,9 +247,11 @@ fn a_request_for_a_missing_product_is_reported_once_and_the_line_goes_on() {
     let text = one + text.split_once("[camera]").unwrap().1;
     station.fixture.put("station.toml", text.as_bytes());
     let line = Running::start(&station, &["--select", "nut"]);
-    line.until_said("ALARM: the line's controller asks for nut, but this station has one bundle");
+    line.until_printed(
+        "ALARM: the line's controller asks for nut, but this station has one bundle",
+    );
     until("two parts", || line.journal("part").len() >= 2);
-    assert_eq!(line.said().matches("asks for nut").count(), 1);
+    assert_eq!(line.printed().matches("asks for nut").count(), 1);
 }
 
 #[test]
@@ -290,7 +294,7 @@ fn each_product_keeps_its_own_calibration() {
     std::fs::write(&place, format!("{before}threshold = -1000.0\n{rest}")).unwrap();
 
     let line = Running::start(&station, &[]);
-    line.until_said("drawn part.toml, made 20");
+    line.until_printed("drawn part.toml, made 20");
     until("the first parts", || line.journal("cause").len() >= 2);
     assert!(line.journal("cause").iter().all(|cause| cause == "bad"));
     succeeded(&station.run(&[&"select", &"another part"]));
@@ -298,12 +302,12 @@ fn each_product_keeps_its_own_calibration() {
     until("a good part", || {
         line.journal("cause").contains(&"good".into())
     });
-    // Another version of the first product: what was calibrated for the old one doesn't count, and that is said.
+    // Another version of the first product: what was calibrated for the old one doesn't count, and that is printed.
     let second = station.version(2);
     station.flash(&second, &[]);
     succeeded(&station.run(&[&"select", &"drawn part"]));
     line.until_judged_by("drawn part 2");
-    line.until_said("is for drawn part 1, but the bundle is drawn part 2");
+    line.until_printed("is for drawn part 1, but the bundle is drawn part 2");
     let judged = line
         .journal("bundle")
         .into_iter()

@@ -63,8 +63,8 @@ fn with(graph: &[Vec<u8>]) -> String {
 
 #[track_caller]
 fn refused(graph: &[Vec<u8>], why: &str) {
-    let said = with(graph);
-    assert!(said.contains(why) && said.len() < 400, "{said}");
+    let printed = with(graph);
+    assert!(printed.contains(why) && printed.len() < 400, "{printed}");
 }
 
 #[test]

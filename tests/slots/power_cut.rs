@@ -113,7 +113,7 @@ fn try_everything(name: &str, disk: &SimulatedDisk, change: Change<'_>, sure: bo
             let what = format!("{trouble:?} at operation {at}");
             let live = look(&failed.copy());
             if sure && done.is_ok() && live.as_ref().is_ok_and(|live| *live != after) {
-                eprintln!("{name}, {what}: said to be done, but it is not");
+                eprintln!("{name}, {what}: printed to be done, but it is not");
                 tally.torn += 1;
             }
             tally.torn += judge(live, &what);
@@ -121,7 +121,7 @@ fn try_everything(name: &str, disk: &SimulatedDisk, change: Change<'_>, sure: bo
                 let rebooted = failed.rebooted(survives);
                 let found = look(&rebooted);
                 if sure && done.is_ok() && found.as_ref().is_ok_and(|found| *found != after) {
-                    eprintln!("{name}, {what}, {survives:?}: said to be done, and lost");
+                    eprintln!("{name}, {what}, {survives:?}: printed to be done, and lost");
                     tally.torn += 1;
                 }
                 tally.torn += judge(found, &what);

@@ -174,7 +174,7 @@ fn one_damaged_copy_of_the_state_is_no_loss_and_two_are_said() {
 }
 
 #[test]
-fn an_older_version_is_refused_unless_asked_for_and_the_floor_stays() {
+fn an_older_version_is_refused_unless_requested_and_the_floor_stays() {
     let slots = slots();
     proven(&slots, "gear", 5);
     let older = bundle("gear", 4, None);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aecsad_train::engine::{
-    self, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, TrainingError,
-    Workplace, noise_source, seeded_init,
+    self, CpuTraining, Fingerprint, Loss, Objective, RunFolder, Schedule, Shard, Shards,
+    TrainingError, noise_source, seeded_init,
 };
 use aecsad_train::export::layers::values;
 use burn::module::{AutodiffModule, Module};
@@ -92,7 +92,7 @@ fn train(
         cancel_at,
         fail_at,
     };
-    let place = Workplace {
+    let place = RunFolder {
         stage: "toy",
         folder,
         cancel: &cancel,

@@ -100,7 +100,7 @@ fn learns_and_computes_the_same_in_tract() {
 }
 
 #[test]
-fn the_exported_local_student_is_as_wide_as_asked() {
+fn the_exported_local_student_is_as_wide_as_configured() {
     let widths = LocalWidths {
         stem: 16,
         trunk: 24,

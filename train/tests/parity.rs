@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use aecsad_train::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Workplace,
+    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, RunFolder, Schedule, Shard, Shards,
 };
 use aecsad_train::lgst::{
     Dropout, GlobalStudentConfig, Jitter, LgstConfig, LgstLossConfig, LgstTerms, LocalStudent,
@@ -460,7 +460,7 @@ fn ten_steps(turns: usize) {
         shards: Shards::InTurn(turns),
         ..Schedule::paper(16, 1, 0)
     };
-    let place = Workplace {
+    let place = RunFolder {
         stage: "ten",
         folder: folder.path(),
         cancel: &cancel,

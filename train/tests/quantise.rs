@@ -51,7 +51,7 @@ fn unsigned_maps(bundle: &Bundle, network: &str) -> usize {
     kinds.filter(|kind| *kind == DataType::Uint8 as i32).count()
 }
 
-/// The encoder of a float bundle in int8, as it is where verdicts ask for no more.
+/// The encoder of a float bundle in int8, as it is where verdicts require no more.
 fn usual_encoder(float: &Bundle, category: &Path) -> Vec<u8> {
     let mut optics = Optics::new(float.manifest.input.clone(), None);
     let images = list_images(&category.join("train/good")).unwrap();
@@ -66,9 +66,16 @@ fn usual_encoder(float: &Bundle, category: &Path) -> Vec<u8> {
         })
         .collect();
     let onnx = float.entry(ENCODER).unwrap();
-    let demand = Requirement::usual(Signs::WhereNeeded);
+    let requirement = Requirement::usual(Signs::WhereNeeded);
     let never = AtomicBool::new(false);
-    let int8 = quantise(ENCODER, onnx, &samples[..8], &samples[8..], demand, &never);
+    let int8 = quantise(
+        ENCODER,
+        onnx,
+        &samples[..8],
+        &samples[8..],
+        requirement,
+        &never,
+    );
     int8.unwrap().onnx
 }
 
@@ -158,8 +165,8 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     // The networks are barely trained and verdicts lie close to the threshold: more than usual is required, and layers of
     // the encoder come back to float.
-    let demand = report["demand"]["least_sqnr_db"].as_f64().unwrap();
-    assert!((25.0..=34.0).contains(&demand), "{demand}");
+    let requirement = report["demand"]["least_sqnr_db"].as_f64().unwrap();
+    assert!((25.0..=34.0).contains(&requirement), "{requirement}");
     let bytes = |bundle: &Bundle, network: &str| bundle.entry(network).unwrap().len();
     let [float_encoder, float_segmentation] =
         [ENCODER, SEGMENTATION].map(|network| bytes(&float_bundle, network));

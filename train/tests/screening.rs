@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use aecsad_inspect::bundle::{Bundle, Trust};
 use aecsad_inspect::inspector::Inspector;
-use aecsad_inspect::likeness::BlockMeans;
+use aecsad_inspect::similarity::BlockMeans;
 use aecsad_train::screening::first_of_each_part;
 use image::{Rgb, RgbImage};
 
@@ -78,8 +78,8 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     let bundle = folder.path().join("box.aecsad");
     let fit = ["fit", text(&good), "--out", text(&bundle), "--effort", "1"];
     let fitted = train(&fit);
-    let said = stderr(&fitted);
-    assert!(fitted.status.success(), "{said}");
+    let printed = stderr(&fitted);
+    assert!(fitted.status.success(), "{printed}");
     for expected in [
         "only an even surface is seen: 1 image: ",
         "dark.png",
@@ -87,7 +87,10 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
         "left out as far off all others: 1 of 23 images: ",
         "bottle.png",
     ] {
-        assert!(said.contains(expected), "`{expected}` is not in:\n{said}");
+        assert!(
+            printed.contains(expected),
+            "`{expected}` is not in:\n{printed}"
+        );
     }
     assert!(
         folder
@@ -130,9 +133,9 @@ fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     }
     let mixed = folder.path().join("mixed.aecsad");
     let refused = train(&["fit", text(&good), "--out", text(&mixed)]);
-    let said = stderr(&refused);
-    assert_eq!(refused.status.code(), Some(9), "{said}");
-    let last = said.lines().last().unwrap_or_default();
+    let printed = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(9), "{printed}");
+    let last = printed.lines().last().unwrap_or_default();
     for expected in [
         "lie far off all others",
         "bottle",

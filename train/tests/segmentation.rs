@@ -96,7 +96,7 @@ fn learns_and_computes_the_same_in_tract() {
 }
 
 #[test]
-fn the_exported_network_is_as_wide_as_asked() {
+fn the_exported_network_is_as_wide_as_configured() {
     let widths = DecoderWidths {
         branch: 8,
         trunk: 24,

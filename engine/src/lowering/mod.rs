@@ -38,7 +38,7 @@ pub(crate) fn lower(
         let wire = lowering
             .target
             .add_source(name, source.outlet_fact(*input)?.clone())?;
-        lowering.wires.insert(*input, Made::plain(wire));
+        lowering.wires.insert(*input, MapLayouts::plain(wire));
     }
     for id in source.eval_order()? {
         lowering.node(source.node(id))?;
@@ -53,14 +53,14 @@ pub(crate) fn lower(
 
 /// The state of an outlet of the source graph.
 pub(crate) enum Lowered {
-    Made(Made),
+    Map(MapLayouts),
     /// Not in the target graph yet, because a later node may be fused with it.
     Pending(Box<Pending>),
 }
 
 /// The layouts in which a map exists.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Made {
+pub(crate) struct MapLayouts {
     pub(crate) plain: Option<OutletId>,
     pub(crate) blocked: Option<OutletId>,
     pub(crate) bytes: Option<ByteMap>,
@@ -73,25 +73,25 @@ pub(crate) struct ByteMap {
     pub(crate) scale: Scale,
 }
 
-impl Made {
+impl MapLayouts {
     pub(crate) fn plain(wire: OutletId) -> Lowered {
-        Lowered::Made(Made {
+        Lowered::Map(MapLayouts {
             plain: Some(wire),
-            ..Made::default()
+            ..MapLayouts::default()
         })
     }
 
     pub(crate) fn blocked(wire: OutletId) -> Lowered {
-        Lowered::Made(Made {
+        Lowered::Map(MapLayouts {
             blocked: Some(wire),
-            ..Made::default()
+            ..MapLayouts::default()
         })
     }
 
     pub(crate) fn bytes(bytes: ByteMap) -> Lowered {
-        Lowered::Made(Made {
+        Lowered::Map(MapLayouts {
             bytes: Some(bytes),
-            ..Made::default()
+            ..MapLayouts::default()
         })
     }
 }
@@ -150,19 +150,19 @@ impl Lowering<'_> {
         }
         let inputs = node.inputs.iter().map(|input| self.plain(*input));
         let inputs = inputs.collect::<TractResult<TVec<_>>>()?;
-        let made = self
+        let layouts = self
             .target
             .wire_node(&node.name, node.op.clone(), &inputs)?;
-        for (slot, wire) in made.into_iter().enumerate() {
+        for (slot, wire) in layouts.into_iter().enumerate() {
             let outlet = OutletId::new(node.id, slot);
-            self.wires.insert(outlet, Made::plain(wire));
+            self.wires.insert(outlet, MapLayouts::plain(wire));
         }
         Ok(())
     }
 
     /// The map as ONNX has it.
     pub(crate) fn plain(&mut self, outlet: OutletId) -> TractResult<OutletId> {
-        if let Some(wire) = self.made(outlet).plain {
+        if let Some(wire) = self.layouts(outlet).plain {
             return Ok(wire);
         }
         let name = &self.source.node(outlet.node).name;
@@ -176,23 +176,23 @@ impl Lowering<'_> {
                     .wire_node(format!("{name}.plain"), op, &[blocked])?[0]
             }
         };
-        let made = Made {
+        let layouts = MapLayouts {
             plain: Some(wire),
-            ..self.made(outlet)
+            ..self.layouts(outlet)
         };
-        self.wires.insert(outlet, Lowered::Made(made));
+        self.wires.insert(outlet, Lowered::Map(layouts));
         Ok(wire)
     }
 
     /// The map in blocks.
     pub(crate) fn blocked(&mut self, outlet: OutletId) -> TractResult<OutletId> {
-        if let Some(wire) = self.made(outlet).blocked {
+        if let Some(wire) = self.layouts(outlet).blocked {
             return Ok(wire);
         }
         let name = &self.source.node(outlet.node).name;
         let wire = if matches!(self.wires.get(&outlet), Some(Lowered::Pending(_))) {
             self.finish(outlet)?.context("a layer that isn't there")?
-        } else if let Some(bytes) = self.made(outlet).bytes {
+        } else if let Some(bytes) = self.layouts(outlet).bytes {
             let channels = self.map(outlet).context("bytes that are no map")?[0];
             let op = Int8Op::Dequantise(bytes.scale, channels);
             self.target
@@ -203,11 +203,11 @@ impl Lowering<'_> {
             self.target
                 .wire_node(format!("{name}.blocked"), op, &[plain])?[0]
         };
-        let made = Made {
+        let layouts = MapLayouts {
             blocked: Some(wire),
-            ..self.made(outlet)
+            ..self.layouts(outlet)
         };
-        self.wires.insert(outlet, Lowered::Made(made));
+        self.wires.insert(outlet, Lowered::Map(layouts));
         Ok(wire)
     }
 
@@ -215,8 +215,8 @@ impl Lowering<'_> {
     pub(crate) fn finish(&mut self, outlet: OutletId) -> TractResult<Option<OutletId>> {
         let pending = match self.wires.remove(&outlet) {
             Some(Lowered::Pending(pending)) => pending,
-            made => {
-                self.wires.extend(made.map(|made| (outlet, made)));
+            layouts => {
+                self.wires.extend(layouts.map(|layouts| (outlet, layouts)));
                 return Ok(None);
             }
         };
@@ -233,10 +233,10 @@ impl Lowering<'_> {
     }
 
     /// The layouts in which a map exists already.
-    pub(crate) fn made(&self, outlet: OutletId) -> Made {
+    pub(crate) fn layouts(&self, outlet: OutletId) -> MapLayouts {
         match self.wires.get(&outlet) {
-            Some(Lowered::Made(made)) => *made,
-            _ => Made::default(),
+            Some(Lowered::Map(layouts)) => *layouts,
+            _ => MapLayouts::default(),
         }
     }
 

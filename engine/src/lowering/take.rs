@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::math::{Add, Max, Min, Sub};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-use super::{Layer, Lowered, Lowering, Made};
+use super::{Layer, Lowered, Lowering, MapLayouts};
 use crate::admission::MAX_UNFOLDED;
 use crate::kernels::common::geometry::Axis;
 use crate::kernels::common::lanes::LANES;
@@ -208,8 +208,8 @@ impl Lowering<'_> {
         let input = self.blocked(map)?;
         let op = Blocked::Separable(Arc::new(layer));
         let wire = self.target.wire_node(&node.name, op, &[input])?[0];
-        let made = Made::blocked(wire);
-        self.wires.insert(OutletId::new(node.id, 0), made);
+        let layouts = MapLayouts::blocked(wire);
+        self.wires.insert(OutletId::new(node.id, 0), layouts);
         Ok(true)
     }
 
@@ -296,7 +296,7 @@ impl Lowering<'_> {
         let are_equal = maps.iter().all(|map| *map == maps[0]);
         let are_whole = maps.iter().all(|[channels, ..]| channels % LANES == 0);
         let is_any_blocked = node.inputs.iter().any(|input| match self.wires.get(input) {
-            Some(Lowered::Made(made)) => made.blocked.is_some() || made.bytes.is_some(),
+            Some(Lowered::Map(layouts)) => layouts.blocked.is_some() || layouts.bytes.is_some(),
             Some(Lowered::Pending(_)) => true,
             None => false,
         });
@@ -310,8 +310,8 @@ impl Lowering<'_> {
             false => node.op.clone(),
         };
         let wire = self.target.wire_node(&node.name, op, &inputs)?[0];
-        let made = Made::blocked(wire);
-        self.wires.insert(OutletId::new(node.id, 0), made);
+        let layouts = MapLayouts::blocked(wire);
+        self.wires.insert(OutletId::new(node.id, 0), layouts);
         Ok(true)
     }
 
@@ -320,8 +320,8 @@ impl Lowering<'_> {
         if !node.op_is::<Identity>() || self.map(node.inputs[0]).is_none() {
             return Ok(false);
         }
-        let made = Made::plain(self.plain(node.inputs[0])?);
-        self.wires.insert(OutletId::new(node.id, 0), made);
+        let layouts = MapLayouts::plain(self.plain(node.inputs[0])?);
+        self.wires.insert(OutletId::new(node.id, 0), layouts);
         Ok(true)
     }
 }

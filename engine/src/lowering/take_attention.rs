@@ -13,8 +13,8 @@ use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 use super::{Layer, Lowering};
 use crate::kernels::float::attention::Attention;
 
-/// The answers to some rows of queries; all are maps.
-struct Answers {
+/// The attention of some rows of queries; all are maps.
+struct AttentionRows {
     queries: OutletId,
     rows: Range<usize>,
     keys: OutletId,
@@ -30,10 +30,10 @@ impl Lowering<'_> {
             None => vec![OutletId::new(node.id, 0)],
         };
         let is_joined = parts.len() > 1;
-        let mut whole: Option<Answers> = None;
+        let mut whole: Option<AttentionRows> = None;
         for part in parts {
             let Some(part) = self
-                .answers(part)
+                .rows_of(part)
                 .filter(|_| !is_joined || self.is_read_once(part))
             else {
                 return Ok(false);
@@ -77,7 +77,7 @@ impl Lowering<'_> {
     }
 
     /// From the last reshape back to the maps. Rows of matrices are the maps' channels, whose cells lie as they lay.
-    fn answers(&self, outlet: OutletId) -> Option<Answers> {
+    fn rows_of(&self, outlet: OutletId) -> Option<AttentionRows> {
         self.source.node(outlet.node).op_as::<AxisOp>()?;
         let [channels, ..] = self.map(outlet)?;
         let (values, weights) = self.product(self.flat(outlet), "mk,nk->mn")?;
@@ -105,7 +105,7 @@ impl Lowering<'_> {
             _ => return None,
         };
         let is_whole_width = self.map(queries)?[2] == columns;
-        is_whole_width.then_some(Answers {
+        is_whole_width.then_some(AttentionRows {
             queries,
             rows: first..first + rows,
             keys,

@@ -11,7 +11,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::Add;
 use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8, QuantizeLinearU8};
 
-use super::{ByteMap, Layer, Lowering, Made};
+use super::{ByteMap, Layer, Lowering, MapLayouts};
 use crate::admission::MAX_UNFOLDED;
 use crate::kernels::int8::{
     Epilogue, Int8Convolution, Int8Op, Int8Weights, Int8Window, LANES, Scale,
@@ -54,7 +54,10 @@ impl Lowering<'_> {
             return Ok(false);
         };
         let input = node.inputs[0];
-        let is_joined = self.made(input).bytes.filter(|bytes| bytes.scale == scale);
+        let is_joined = self
+            .layouts(input)
+            .bytes
+            .filter(|bytes| bytes.scale == scale);
         let bytes = match is_joined {
             Some(bytes) => bytes,
             None => match self.finish_in_bytes(input, scale)? {
@@ -68,7 +71,7 @@ impl Lowering<'_> {
             },
         };
         self.wires
-            .insert(OutletId::new(node.id, 0), Made::bytes(bytes));
+            .insert(OutletId::new(node.id, 0), MapLayouts::bytes(bytes));
         Ok(true)
     }
 
@@ -86,11 +89,11 @@ impl Lowering<'_> {
     }
 
     fn dequantise(&mut self, node: &TypedNode) -> bool {
-        let bytes = self.made(node.inputs[0]).bytes;
+        let bytes = self.layouts(node.inputs[0]).bytes;
         let is_taken = node.op_is::<DequantizeLinearF32>() && bytes.is_some();
         if let Some(bytes) = bytes.filter(|_| is_taken) {
             self.wires
-                .insert(OutletId::new(node.id, 0), Made::bytes(bytes));
+                .insert(OutletId::new(node.id, 0), MapLayouts::bytes(bytes));
         }
         is_taken
     }
@@ -112,7 +115,7 @@ impl Lowering<'_> {
         let Some(op) = node.op_as::<Conv>() else {
             return false;
         };
-        let bytes = self.made(node.inputs[0]).bytes;
+        let bytes = self.layouts(node.inputs[0]).bytes;
         let bias = node.inputs.get(2).and_then(|bias| self.floats(*bias));
         let (Some(bytes), Some(axes), Some(weights), Some((_, bias))) = (
             bytes,
@@ -173,7 +176,7 @@ impl Lowering<'_> {
         );
         let axes = self.axes(node, &op.pool_spec).filter(Int8Window::takes);
         let (Some(bytes), Some(axes), Some([channels, ..])) = (
-            self.made(node.inputs[0]).bytes,
+            self.layouts(node.inputs[0]).bytes,
             axes,
             self.map(node.inputs[0]),
         ) else {
@@ -203,7 +206,7 @@ impl Lowering<'_> {
             return false;
         }
         for (map, other) in [(second, first), (first, second)] {
-            let Some(bytes) = self.made(other).bytes else {
+            let Some(bytes) = self.layouts(other).bytes else {
                 continue;
             };
             let Some(pending) = self.pending(map) else {
@@ -246,7 +249,7 @@ impl Lowering<'_> {
                 .map(*input)
                 .is_some_and(|[channels, ..]| channels % LANES == 0);
             let has_bytes = self
-                .made(*input)
+                .layouts(*input)
                 .bytes
                 .is_some_and(|bytes| bytes.scale == scale);
             let writes_bytes = self
@@ -259,7 +262,7 @@ impl Lowering<'_> {
         }
         let mut wires = tvec![];
         for input in &node.inputs {
-            let bytes = match self.made(*input).bytes {
+            let bytes = match self.layouts(*input).bytes {
                 Some(bytes) => bytes,
                 None => self
                     .finish_in_bytes(*input, scale)?
@@ -270,7 +273,7 @@ impl Lowering<'_> {
         let op = TypedConcat { axis: 0 };
         let wire = self.target.wire_node(&node.name, op, &wires)?[0];
         let bytes = ByteMap { wire, scale };
-        self.wires.insert(outlet, Made::bytes(bytes));
+        self.wires.insert(outlet, MapLayouts::bytes(bytes));
         Ok(true)
     }
 }

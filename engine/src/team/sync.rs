@@ -1,4 +1,4 @@
-//! What a [`Desk`](super::desk::Desk) shares between threads. `tests/desk.rs` replaces it by the types of a model
+//! What a [`Dispatch`](super::dispatch::Dispatch) shares between threads. `tests/dispatch.rs` replaces it by the types of a model
 //! checker.
 
 pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -69,11 +69,11 @@ fn workers_start_with_begin_and_end_with_the_team() {
             begun.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let desk = Arc::downgrade(&team.as_ref().unwrap().desk);
+    let dispatch = Arc::downgrade(&team.as_ref().unwrap().dispatch);
     // Joins them.
     drop(team);
     assert_eq!(begun.load(Ordering::Relaxed), 3);
-    assert_eq!(desk.strong_count(), 0);
+    assert_eq!(dispatch.strong_count(), 0);
 }
 
 #[test]

@@ -169,7 +169,7 @@ pub(super) fn padding(bytes: usize) -> &'static [u8] {
 }
 
 /// The two zero blocks that close an archive.
-pub(super) const CLOSING: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+pub(super) const END_OF_ARCHIVE: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
 /// Accepts `a`, `a/b.onnx`; refuses absolute paths, `.`, `..`, empty parts and any other character.
 pub(super) fn check_name(name: &str) -> Result<(), BundleFault> {

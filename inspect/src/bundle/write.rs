@@ -7,7 +7,7 @@ use std::path::Path;
 use aecsad_program::sha256::hex_sha256;
 use aecsad_program::whole_file::WholeFile;
 
-use super::archive::{CLOSING, canonical_header, padding};
+use super::archive::{END_OF_ARCHIVE, canonical_header, padding};
 use super::error::{BundleError, BundleFault};
 use super::manifest::{Entry, Manifest};
 use super::{MANIFEST_NAME, SIGNATURE_NAME};
@@ -57,7 +57,7 @@ pub fn write_bundle(
             out.write_all(content)?;
             out.write_all(padding(content.len()))?;
         }
-        out.write_all(&CLOSING)?;
+        out.write_all(&END_OF_ARCHIVE)?;
         out.flush()?;
         drop(out);
         file.commit_durably()

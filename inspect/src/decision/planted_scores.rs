@@ -15,7 +15,7 @@ pub struct PlantedScores {
 
 /// How many planted anomalies a threshold rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caught {
+pub struct DetectionRate {
     pub rejected: usize,
     pub total: usize,
 }
@@ -25,7 +25,7 @@ const NEXT_TO_NONE: f64 = 0.05;
 /// Below this share the operator should check the parts that the threshold was set on.
 const FEW: f64 = 0.25;
 
-impl Caught {
+impl DetectionRate {
     pub fn share(&self) -> f64 {
         self.rejected as f64 / self.total.max(1) as f64
     }
@@ -39,7 +39,7 @@ impl Caught {
     }
 }
 
-impl std::fmt::Display for Caught {
+impl std::fmt::Display for DetectionRate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} of {}", self.rejected, self.total)
     }
@@ -60,7 +60,7 @@ impl PlantedScores {
 
     /// How many of them `decision` rejects. It is the bundle's `own` decision, or one with another scale and the same
     /// branches. An anomaly is assumed to lie as far above good parts as in training.
-    pub fn caught(&self, decision: &Decision, own: &Decision) -> Caught {
+    pub fn caught(&self, decision: &Decision, own: &Decision) -> DetectionRate {
         let factor = |at: usize| match (decision.branches.get(at), own.branches.get(at)) {
             (Some(here), Some(there)) => here.weight * there.z.std / here.z.std,
             _ => f32::NAN,
@@ -70,7 +70,7 @@ impl PlantedScores {
             row.iter().zip(&factors).map(|(z, factor)| z * factor).sum()
         };
         let rejected = self.z.rows().into_iter().map(score);
-        Caught {
+        DetectionRate {
             rejected: rejected.filter(|score| *score > decision.threshold).count(),
             total: self.z.nrows(),
         }

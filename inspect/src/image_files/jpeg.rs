@@ -21,7 +21,7 @@ enum ScanFault {
     Damaged(&'static str),
 }
 
-struct Component {
+struct JpegComponent {
     id: u8,
     /// Sampling factors: blocks of this component in a unit of an interleaved scan.
     across: usize,
@@ -39,11 +39,11 @@ struct Component {
     ac_coded_by: usize,
 }
 
-struct Picture {
+struct JpegPicture {
     progressive: bool,
     units_across: usize,
     units_down: usize,
-    components: heapless::Vec<Component, 3>,
+    components: heapless::Vec<JpegComponent, 3>,
 }
 
 struct Scan {
@@ -76,7 +76,7 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
             // A stuffed zero, TEM and the restart markers stand alone.
             0x00 | 0x01 | 0xd0..=0xd8 => continue,
             0xd9 => {
-                let missing = picture.as_ref().is_some_and(Picture::is_incomplete);
+                let missing = picture.as_ref().is_some_and(JpegPicture::is_incomplete);
                 return (!missing).then_some(Container::Whole);
             }
             _ => {}
@@ -92,7 +92,7 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
                 }
             }
             0xc0..=0xcf | 0xf7 if !matches!(marker, 0xc8 | 0xcc) => {
-                match Picture::announced(marker, segment)? {
+                match JpegPicture::announced(marker, segment)? {
                     Ok(announced) => picture = announced,
                     Err(kind) => return Some(kind),
                 }
@@ -125,9 +125,9 @@ pub(super) fn examine(bytes: &[u8]) -> Option<Container> {
     }
 }
 
-impl Picture {
+impl JpegPicture {
     /// Reads a frame header: a picture, nothing where the decoder refuses its size, or an unsupported kind.
-    fn announced(marker: u8, segment: &[u8]) -> Option<Result<Option<Picture>, Container>> {
+    fn announced(marker: u8, segment: &[u8]) -> Option<Result<Option<JpegPicture>, Container>> {
         let [bits, _, _, _, _, count, ..] = *segment else {
             return None;
         };
@@ -167,7 +167,7 @@ impl Picture {
         let units_down = height.div_ceil(8 * most_down);
         let components = stated.as_chunks::<3>().0.iter().map(|&[id, factors, _]| {
             let (across, down) = sampling(factors);
-            Component {
+            JpegComponent {
                 id,
                 across,
                 down,
@@ -180,7 +180,7 @@ impl Picture {
                 ac_coded_by: 0,
             }
         });
-        Some(Ok(Some(Picture {
+        Some(Ok(Some(JpegPicture {
             progressive: marker == 0xc2,
             units_across,
             units_down,
@@ -285,7 +285,7 @@ impl Picture {
     }
 }
 
-impl Component {
+impl JpegComponent {
     /// The set of block number `index`, which grows with the first scan that reaches it.
     fn nonzero_at(&mut self, index: usize) -> &mut u64 {
         if index >= self.nonzero.len() {

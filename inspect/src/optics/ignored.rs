@@ -163,16 +163,16 @@ fn runs_of(row: &[bool]) -> impl Iterator<Item = Range<usize>> + '_ {
 }
 
 /// What lies over the ignored pixels of one view.
-pub(super) struct Blot {
+pub(super) struct IgnoredFill {
     colour: [u8; 3],
     /// Of pixels, row by row.
     runs: Vec<Range<usize>>,
 }
 
-impl Blot {
+impl IgnoredFill {
     pub fn new(ignored: &Ignored, size: Size, view: Size) -> Self {
         let covered = ignored.covered(size, view);
-        Blot {
+        IgnoredFill {
             colour: ignored.colour,
             runs: runs_of(&covered).collect(),
         }

@@ -116,7 +116,7 @@ impl TrainedRegion {
             top,
             width,
             height,
-        } = Sight::from(self)
+        } = ViewedRegion::from(self)
             .region_in(frame.size())?
             .unwrap_or(self.area);
         let row = 3 * frame.width as usize;
@@ -148,7 +148,7 @@ impl std::fmt::Display for TrainedRegion {
 
 /// What is seen of each frame that comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sight {
+pub enum ViewedRegion {
     /// All of it: it shows the region already, as golden images do, or there is none.
     #[default]
     All,
@@ -158,21 +158,23 @@ pub enum Sight {
     Trained { area: Region, frame: Size },
 }
 
-impl Sight {
+impl ViewedRegion {
     /// The station's region where it states one, else the bundle's.
     pub fn of(station: Option<Region>, geometry: &InputGeometry) -> Self {
         match (station, &geometry.region) {
-            (Some(region), _) => Sight::Region(region),
+            (Some(region), _) => ViewedRegion::Region(region),
             (None, Some(trained)) => trained.into(),
-            (None, None) => Sight::All,
+            (None, None) => ViewedRegion::All,
         }
     }
 
     /// The region where one was stated, whatever the frame.
     pub fn region(self) -> Option<Region> {
         match self {
-            Sight::All => None,
-            Sight::Region(region) | Sight::Trained { area: region, .. } => Some(region),
+            ViewedRegion::All => None,
+            ViewedRegion::Region(region) | ViewedRegion::Trained { area: region, .. } => {
+                Some(region)
+            }
         }
     }
 
@@ -182,12 +184,14 @@ impl Sight {
     /// If the frame has another size than those of the training, or is too small.
     pub fn region_in(self, came: Size) -> Result<Option<Region>, OpticsError> {
         match self {
-            Sight::Trained { area, frame } if frame != came => Err(OpticsError::OtherFrame {
-                came,
-                trained: frame,
-                area,
-            }),
-            sight => match sight.region() {
+            ViewedRegion::Trained { area, frame } if frame != came => {
+                Err(OpticsError::OtherFrame {
+                    came,
+                    trained: frame,
+                    area,
+                })
+            }
+            viewed_region => match viewed_region.region() {
                 Some(region) if !region.is_inside(came) => {
                     Err(OpticsError::RegionOutside(region, came.width, came.height))
                 }
@@ -197,9 +201,9 @@ impl Sight {
     }
 }
 
-impl From<&TrainedRegion> for Sight {
+impl From<&TrainedRegion> for ViewedRegion {
     fn from(trained: &TrainedRegion) -> Self {
-        Sight::Trained {
+        ViewedRegion::Trained {
             area: trained.area,
             frame: trained.frame,
         }
@@ -239,11 +243,14 @@ mod tests {
     fn the_station_knows_better_than_the_training() {
         let mut geometry = InputGeometry::lite0(false);
         let here = Region::from([1, 2, 30, 40]);
-        assert_eq!(Sight::of(None, &geometry), Sight::All);
+        assert_eq!(ViewedRegion::of(None, &geometry), ViewedRegion::All);
         geometry.region = Some(trained([10, 10, 50, 50]));
-        assert_eq!(Sight::of(Some(here), &geometry), Sight::Region(here));
-        let sight = Sight::of(None, &geometry);
-        assert_eq!(sight.region(), Some([10, 10, 50, 50].into()));
+        assert_eq!(
+            ViewedRegion::of(Some(here), &geometry),
+            ViewedRegion::Region(here)
+        );
+        let viewed_region = ViewedRegion::of(None, &geometry);
+        assert_eq!(viewed_region.region(), Some([10, 10, 50, 50].into()));
     }
 
     #[test]

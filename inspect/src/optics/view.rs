@@ -4,7 +4,7 @@ use fast_image_resize::images::{Image, TypedCroppedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::ignored::Blot;
+use super::ignored::IgnoredFill;
 use super::{InputGeometry, OpticsError, Region, TrainedRegion};
 use crate::frame::{Frame, Size};
 
@@ -15,7 +15,7 @@ pub(super) struct ViewBuffers {
     pixels: Image<'static>,
     tensor: Vec<f32>,
     /// Over what is ignored.
-    blot: Option<Blot>,
+    fill: Option<IgnoredFill>,
 }
 
 impl ViewBuffers {
@@ -26,7 +26,7 @@ impl ViewBuffers {
             size,
             pixels: Image::new(size.width, size.height, PixelType::U8x3),
             tensor: vec![0.0; size.pixels() * 3],
-            blot: ignored.map(|(ignored, area)| Blot::new(ignored, area.size(), size)),
+            fill: ignored.map(|(ignored, area)| IgnoredFill::new(ignored, area.size(), size)),
         }
     }
 
@@ -67,8 +67,8 @@ impl ViewBuffers {
     }
 
     fn cover(&mut self) {
-        if let Some(blot) = &self.blot {
-            blot.cover(self.pixels.buffer_mut());
+        if let Some(fill) = &self.fill {
+            fill.cover(self.pixels.buffer_mut());
         }
     }
 

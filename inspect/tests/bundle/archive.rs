@@ -206,15 +206,15 @@ fn anything_but_a_plain_file_is_refused() {
         (EntryType::XGlobalHeader, "a pax header"),
         (EntryType::new(b'Z'), "of an unknown kind"),
     ];
-    for (kind, said) in kinds {
+    for (kind, printed) in kinds {
         let archive = with_second_header(header("stats.safetensors", 300, |h| {
             h.set_entry_type(kind);
             h.set_link_name("/etc/passwd").unwrap();
         }));
         let BundleFault::NotPlainFile { kind, .. } = fault(&archive) else {
-            panic!("{said}")
+            panic!("{printed}")
         };
-        assert_eq!(kind, said);
+        assert_eq!(kind, printed);
     }
 }
 
@@ -253,8 +253,8 @@ fn a_header_of_another_form_is_refused() {
 fn other_files_are_named_for_what_they_are() {
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     png.resize(2000, 7);
-    let said = fault(&png).to_string();
-    assert!(said.contains("a PNG picture"), "{said}");
+    let printed = fault(&png).to_string();
+    assert!(printed.contains("a PNG picture"), "{printed}");
     assert!(matches!(fault(b""), BundleFault::Empty));
     assert!(matches!(fault(b"hello"), BundleFault::NotABundle { .. }));
     assert!(matches!(fault(&[0; 4096]), BundleFault::NotABundle { .. }));

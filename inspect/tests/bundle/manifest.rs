@@ -103,13 +103,13 @@ fn what_makes_no_sense_is_refused() {
         ("bytes = 300", "bytes = -1", "u64"),
         ("product = \"gear box\"", "product = \"gear", "refused"),
     ];
-    for (old, new, said) in changes {
+    for (old, new, printed) in changes {
         let bytes = with_manifest(|text| {
             assert!(text.contains(old), "{old} is not in {text}");
             *text = text.replacen(old, new, 1);
         });
         let sentence = fault(&bytes).to_string();
-        assert!(sentence.contains(said), "{new}: {sentence}");
+        assert!(sentence.contains(printed), "{new}: {sentence}");
         assert!(!sentence.contains('\n'), "{sentence}");
     }
 }

@@ -54,7 +54,7 @@ fn a_trusted_signature_is_accepted_and_named() {
 }
 
 #[test]
-fn with_no_keys_asked_for_a_signature_counts_for_nothing() {
+fn with_no_keys_required_a_signature_counts_for_nothing() {
     assert_eq!(read(&signed(&pair())).unwrap().signed_by(), None);
 }
 

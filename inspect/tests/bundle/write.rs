@@ -88,10 +88,10 @@ fn a_full_disk_leaves_the_old_file_and_nothing_else() {
         .env("AECSAD_TEST_FOLDER", folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
+    let printed = String::from_utf8_lossy(&child.stdout);
     assert!(
-        child.status.success() && said.contains("1 passed"),
-        "{said}"
+        child.status.success() && printed.contains("1 passed"),
+        "{printed}"
     );
     let old = std::fs::read_to_string(folder.path().join("part.aecsad")).unwrap();
     assert_eq!(old, "the one before");

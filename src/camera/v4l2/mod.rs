@@ -32,7 +32,7 @@ pub struct V4l2Settings {
     pub shift: u32,
     /// Frames per second; `None` leaves the camera's own rate.
     pub frame_rate: Option<f64>,
-    /// A camera that runs freely has stalled after this time without a frame. `None` for a camera that waits for a
+    /// A free-running camera has stalled after this time without a frame. `None` for a camera that waits for a
     /// trigger.
     pub stall: Option<Duration>,
     /// Control names and the values they must have.

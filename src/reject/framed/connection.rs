@@ -35,7 +35,7 @@ pub struct Connection {
     /// The actuator has answered our greeting.
     pub greeted: bool,
     /// When the first message since the actuator's latest message was sent.
-    asked_at: Option<Instant>,
+    waiting_since: Option<Instant>,
     /// When the next greeting or heartbeat is due.
     pub beat_at: Instant,
 }
@@ -48,7 +48,7 @@ impl Connection {
             unanswered: Deque::new(),
             seq,
             greeted: false,
-            asked_at: None,
+            waiting_since: None,
             beat_at: now,
         }
     }
@@ -59,7 +59,7 @@ impl Connection {
         let mut frame = [0; MAX_FRAME];
         let frame = encode(&Envelope { seq, message }, &mut frame).map_err(io::Error::other)?;
         self.wire.write(frame)?;
-        self.asked_at.get_or_insert(now);
+        self.waiting_since.get_or_insert(now);
         if self.unanswered.is_full() {
             self.unanswered.pop_front();
         }
@@ -83,15 +83,16 @@ impl Connection {
     pub fn receive(&mut self, now: Instant) -> io::Result<Option<ReceivedMessage>> {
         let received = self.wire.receive(now)?;
         if received.is_some() {
-            self.asked_at = None;
+            self.waiting_since = None;
         }
         Ok(received)
     }
 
     /// How long the actuator has left a message unanswered, up to the time until which the port was read.
     pub fn unanswered_for(&self, now: Instant) -> Duration {
-        let asked_at = self.asked_at.unwrap_or(now);
-        self.read_until(now).saturating_duration_since(asked_at)
+        let waiting_since = self.waiting_since.unwrap_or(now);
+        self.read_until(now)
+            .saturating_duration_since(waiting_since)
     }
 
     pub fn read_until(&self, now: Instant) -> Instant {

@@ -10,7 +10,7 @@ use aecsad_link::{Envelope, FrameDecoder, OutputEdge};
 
 use super::*;
 use crate::line::BeltPosition;
-use crate::reject::simulator::{Play, Simulator};
+use crate::reject::simulator::{Simulator, SimulatorSettings};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -21,14 +21,14 @@ struct Gate {
 }
 
 impl Gate {
-    fn start(link: &std::path::Path, play: Play) -> Self {
+    fn start(link: &std::path::Path, settings: SimulatorSettings) -> Self {
         let mut simulator = Simulator::open(Some(link)).unwrap();
         let (outbox, edges) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let log = |edge| outbox.send(edge).map_err(std::io::Error::other);
-            simulator.run(play, &stopped, log).unwrap();
+            simulator.run(settings, &stopped, log).unwrap();
         });
         Gate {
             edges,
@@ -56,7 +56,7 @@ impl Drop for Gate {
 fn rejector(device: &std::path::Path) -> FramedSerial {
     let settings = FramedSettings {
         device: device.into(),
-        terms: Terms::plain(115_200),
+        serial: SerialSettings::plain(115_200),
         pulse: 10 * MS,
     };
     FramedSerial::open(settings).unwrap()
@@ -97,7 +97,7 @@ fn is_down(event: &RejectEvent) -> bool {
 fn each_reject_gives_one_pulse_which_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let gate = Gate::start(&device, Play::default());
+    let gate = Gate::start(&device, SimulatorSettings::default());
     let mut rejector = rejector(&device);
     until(&mut rejector, is_up);
     let now = Instant::now();
@@ -122,7 +122,7 @@ fn each_reject_gives_one_pulse_which_is_reported() {
 fn stopping_takes_back_what_was_scheduled() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let gate = Gate::start(&device, Play::default());
+    let gate = Gate::start(&device, SimulatorSettings::default());
     let mut rejector = rejector(&device);
     until(&mut rejector, is_up);
     let now = Instant::now();
@@ -138,7 +138,7 @@ fn stopping_takes_back_what_was_scheduled() {
 fn an_unplugged_actuator_is_reported_once_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let gate = Gate::start(&device, Play::default());
+    let gate = Gate::start(&device, SimulatorSettings::default());
     let mut rejector = rejector(&device);
     until(&mut rejector, is_up);
     drop(gate);
@@ -157,7 +157,7 @@ fn an_unplugged_actuator_is_reported_once_and_found_again() {
         matches!(e, RejectEvent::Unconfirmed { part: 1 })
     });
     assert_eq!(seen.len(), 1, "{seen:?}");
-    let gate = Gate::start(&device, Play::default());
+    let gate = Gate::start(&device, SimulatorSettings::default());
     let seen = until(&mut rejector, |e| {
         matches!(e, RejectEvent::Pulsed { part: 2, .. })
     });
@@ -171,9 +171,9 @@ fn a_silent_actuator_is_reported() {
     let device = folder.path().join("gate");
     let _gate = Gate::start(
         &device,
-        Play {
+        SimulatorSettings {
             silent_after: Some(1),
-            ..Play::default()
+            ..SimulatorSettings::default()
         },
     );
     let mut rejector = rejector(&device);
@@ -209,8 +209,12 @@ fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let log = |edge| outbox.send(edge).map_err(std::io::Error::other);
-            simulator.run(Play::default(), &off, log).unwrap();
-            simulator.run(Play::default(), &on, log).unwrap();
+            simulator
+                .run(SimulatorSettings::default(), &off, log)
+                .unwrap();
+            simulator
+                .run(SimulatorSettings::default(), &on, log)
+                .unwrap();
         });
         let mut rejector = rejector(&device);
         until(&mut rejector, is_up);
@@ -244,12 +248,12 @@ fn an_actuator_that_lost_its_power_gets_its_schedule_again() {
 fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("gate");
-    let play = Play {
+    let settings = SimulatorSettings {
         counts_per_s: Some(10_000.0),
         confirm_after: Some(30 * MS),
-        ..Play::default()
+        ..SimulatorSettings::default()
     };
-    let gate = Gate::start(&device, play);
+    let gate = Gate::start(&device, settings);
     let mut rejector = rejector(&device);
     let is_count = |e: &RejectEvent| matches!(e, RejectEvent::Count { .. });
     // Two readings, so that there is a speed.
@@ -275,34 +279,34 @@ fn a_belt_with_an_encoder_is_pulsed_at_its_count_and_the_fallen_part_is_seen() {
 
 /// A wire without threads: the messages to the actuator, its messages, and the time until which they were read.
 #[derive(Clone, Default)]
-struct PlayedWire(Arc<Mutex<Played>>);
+struct ScriptedWire(Arc<Mutex<WireScript>>);
 
 #[derive(Default)]
-struct Played {
+struct WireScript {
     said: Vec<Envelope<ToActuator>>,
     inbox: VecDeque<ReceivedMessage>,
     read_until: Option<Instant>,
 }
 
-impl PlayedWire {
-    fn dial(&self, now: Instant) -> FramedSerial {
+impl ScriptedWire {
+    fn connect(&self, now: Instant) -> FramedSerial {
         let settings = FramedSettings {
-            device: "played".into(),
-            terms: Terms::plain(115_200),
+            device: "scripted".into(),
+            serial: SerialSettings::plain(115_200),
             pulse: 10 * MS,
         };
-        FramedSerial::dial(settings, Box::new(self.clone()), 7, now).unwrap()
+        FramedSerial::connect(settings, Box::new(self.clone()), 7, now).unwrap()
     }
 
     /// The actuator answers the last message; its clock is here's, from `start` on.
     fn answer(&self, start: Instant, at: Instant) {
-        let mut played = self.0.lock().unwrap();
+        let mut scripted = self.0.lock().unwrap();
         let message = FromActuator::Ack {
-            seq: played.said.last().unwrap().seq,
+            seq: scripted.said.last().unwrap().seq,
             at_us: (at - start).as_micros() as u64,
             answer: Answer::Done,
         };
-        played.inbox.push_back(ReceivedMessage { at, message });
+        scripted.inbox.push_back(ReceivedMessage { at, message });
     }
 
     fn read_until(&self, until: Instant) {
@@ -310,13 +314,13 @@ impl PlayedWire {
     }
 }
 
-impl Dial for PlayedWire {
-    fn dial(&mut self, _now: Instant) -> Result<Box<dyn wire::Wire>, RejectError> {
+impl Connect for ScriptedWire {
+    fn connect(&mut self, _now: Instant) -> Result<Box<dyn wire::Wire>, RejectError> {
         Ok(Box::new(self.clone()))
     }
 }
 
-impl wire::Wire for PlayedWire {
+impl wire::Wire for ScriptedWire {
     fn write(&mut self, frame: &[u8]) -> std::io::Result<()> {
         let mut decoder = FrameDecoder::new();
         let said = frame
@@ -340,9 +344,9 @@ impl wire::Wire for PlayedWire {
 }
 
 /// A link whose actuator has answered the greeting at `start`.
-fn played(start: Instant) -> (PlayedWire, FramedSerial) {
-    let wire = PlayedWire::default();
-    let mut rejector = wire.dial(start);
+fn scripted(start: Instant) -> (ScriptedWire, FramedSerial) {
+    let wire = ScriptedWire::default();
+    let mut rejector = wire.connect(start);
     assert!(rejector.poll(start).is_none());
     wire.answer(start, start);
     assert!(matches!(rejector.poll(start), Some(RejectEvent::Up)));
@@ -352,7 +356,7 @@ fn played(start: Instant) -> (PlayedWire, FramedSerial) {
 #[test]
 fn only_an_actuator_that_has_counted_restarts_its_count() {
     let start = Instant::now();
-    let (_wire, mut rejector) = played(start);
+    let (_wire, mut rejector) = scripted(start);
     rejector.restart_encoder();
     assert!(rejector.events.is_empty());
     rejector.encoder.read(start, 5);
@@ -367,16 +371,16 @@ fn only_an_actuator_that_has_counted_restarts_its_count() {
 #[test]
 fn an_actuator_without_a_request_is_not_silent() {
     // As long as loading a bundle may take, before the first look.
-    let wire = PlayedWire::default();
+    let wire = ScriptedWire::default();
     let start = Instant::now();
-    let mut rejector = wire.dial(start);
+    let mut rejector = wire.connect(start);
     let later = start + 4 * SILENT_AFTER;
     assert!(rejector.poll(later).is_none());
     wire.answer(start, later);
     assert!(matches!(rejector.poll(later), Some(RejectEvent::Up)));
 
     // This program was held up for so long: the next heartbeat checks the link first.
-    let (wire, mut rejector) = played(start);
+    let (wire, mut rejector) = scripted(start);
     assert!(rejector.poll(start + 2 * MS).is_none());
     wire.answer(start, start + 2 * MS);
     let later = start + 4 * SILENT_AFTER;
@@ -392,7 +396,7 @@ fn an_actuator_without_a_request_is_not_silent() {
 #[test]
 fn what_was_not_read_yet_is_not_missing() {
     let start = Instant::now();
-    let (wire, mut rejector) = played(start);
+    let (wire, mut rejector) = scripted(start);
     let fire = start + 100 * MS;
     rejector.schedule(1, FirePoint::At(fire), start).unwrap();
     wire.answer(start, start + MS);

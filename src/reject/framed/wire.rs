@@ -13,7 +13,7 @@ use serialport::{ClearBuffer, SerialPort, TTYPort};
 
 use super::FramedSettings;
 use crate::reject::{Peer, RejectError};
-use crate::serial::{self, SerialError, Terms};
+use crate::serial::{self, SerialError, SerialSettings};
 
 /// The owner polls at least once a second, and an actuator sends some fifty messages a second.
 const UNREAD: usize = 256;
@@ -57,19 +57,19 @@ pub struct Noise {
 }
 
 /// Opens a connection, again after each loss.
-pub trait Dial: Send {
-    fn dial(&mut self, now: Instant) -> Result<Box<dyn Wire>, RejectError>;
+pub trait Connect: Send {
+    fn connect(&mut self, now: Instant) -> Result<Box<dyn Wire>, RejectError>;
 }
 
 /// A terminal by its path.
 pub struct Terminal {
     pub device: PathBuf,
-    pub terms: Terms,
+    pub serial: SerialSettings,
 }
 
-impl Dial for Terminal {
-    fn dial(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
-        let port = serial::open(&self.device, self.terms)?;
+impl Connect for Terminal {
+    fn connect(&mut self, _now: Instant) -> Result<Box<dyn Wire>, RejectError> {
+        let port = serial::open(&self.device, self.serial)?;
         let wire = SerialWire::new(port).map_err(|error| SerialError::Unusable {
             device: self.device.display().to_string(),
             reason: error.to_string(),
@@ -85,7 +85,7 @@ impl Noise {
         let peer = Peer {
             name: format!("the actuator on {device}").into(),
             device: device.into(),
-            terms: settings.terms.to_string().into(),
+            serial: settings.serial.to_string().into(),
             keys: "`kind` and `baud`",
         };
         match self {
@@ -102,7 +102,7 @@ impl Noise {
 struct SerialWire {
     port: TTYPort,
     /// Started by the owner's first call, so that it wakes the thread that owns the connection.
-    reader: Option<Reader>,
+    reader: Option<ReaderThread>,
 }
 
 impl SerialWire {
@@ -113,10 +113,10 @@ impl SerialWire {
         Ok(SerialWire { port, reader: None })
     }
 
-    fn reader(&mut self) -> io::Result<&Reader> {
+    fn reader(&mut self) -> io::Result<&ReaderThread> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => Reader::start(&self.port)?,
+            None => ReaderThread::start(&self.port)?,
         };
         Ok(self.reader.insert(reader))
     }
@@ -180,14 +180,14 @@ impl ReaderState {
     }
 }
 
-struct Reader {
+struct ReaderThread {
     inbox: Receiver<io::Result<ReceivedMessage>>,
     state: Arc<ReaderState>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Reader {
+impl ReaderThread {
     fn start(port: &TTYPort) -> io::Result<Self> {
         let mut port = port.try_clone_native()?;
         port.set_timeout(serial::READ_WAIT)?;
@@ -204,7 +204,7 @@ impl Reader {
         let thread = thread::Builder::new()
             .name("reject-listen".into())
             .spawn(move || read_messages(port, &outbox, &notes, &stopped, &owner))?;
-        Ok(Reader {
+        Ok(ReaderThread {
             inbox,
             state,
             stop,
@@ -213,7 +213,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for ReaderThread {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {

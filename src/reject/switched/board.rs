@@ -54,7 +54,7 @@ impl Board {
         Peer {
             name: name.into(),
             device: device.into(),
-            terms: settings.terms.to_string().into(),
+            serial: settings.serial.to_string().into(),
             keys,
         }
     }

@@ -40,7 +40,7 @@ pub trait BoardRequest {
 
 /// How long to wait for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum Timeout {
     /// As long as an answer may take: the request is repeated right away.
     Prompt,
     /// Longer, to distinguish a late answer from a missing one.
@@ -59,8 +59,8 @@ pub struct SerialLine {
 
 impl SerialLine {
     pub fn open(settings: &SwitchedSettings, peer: Peer) -> Result<Self, RejectError> {
-        let port = serial::open(&settings.device, settings.terms)?;
-        let wire = settings.terms.wire_time(EXCHANGE_BYTES);
+        let port = serial::open(&settings.device, settings.serial)?;
+        let wire = settings.serial.wire_time(EXCHANGE_BYTES);
         Ok(SerialLine {
             port,
             peer,
@@ -112,16 +112,16 @@ impl SerialLine {
     }
 
     /// Sends the request and returns the bit in its answer.
-    pub fn ask(
+    pub fn exchange(
         &mut self,
         request: &dyn BoardRequest,
-        patience: Patience,
+        timeout: Timeout,
     ) -> Result<bool, RejectError> {
         self.send(request.bytes())?;
         let sent = Instant::now();
-        let until = match patience {
-            Patience::Prompt => sent + self.allowed,
-            Patience::Late => sent + self.allowed.max(LATE_WITHIN),
+        let until = match timeout {
+            Timeout::Prompt => sent + self.allowed,
+            Timeout::Late => sent + self.allowed.max(LATE_WITHIN),
         };
         let mut room = [0; ROOM];
         let mut length = 0;

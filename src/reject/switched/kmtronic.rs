@@ -1,7 +1,7 @@
 //! KMTronic relay boards: `FF channel 01|00` switches, `FF channel 03` is answered with `FF channel state`.
 
 use super::board::{Behaviour, Output};
-use super::exchange::{BoardRequest, Patience, SerialLine, hex};
+use super::exchange::{BoardRequest, SerialLine, Timeout, hex};
 use crate::reject::RejectError;
 
 pub struct Kmtronic {
@@ -12,9 +12,9 @@ pub struct Kmtronic {
 const STATE: u8 = 3;
 
 /// Requests the relay's state. Its last byte is never a state, so an echo can't be mistaken for an answer.
-struct AskState([u8; 3]);
+struct StateRequest([u8; 3]);
 
-impl BoardRequest for AskState {
+impl BoardRequest for StateRequest {
     fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -48,8 +48,8 @@ impl Kmtronic {
     }
 
     fn state(&mut self) -> Result<bool, RejectError> {
-        let request = AskState([0xff, self.channel, STATE]);
-        self.line.ask(&request, Patience::Late)
+        let request = StateRequest([0xff, self.channel, STATE]);
+        self.line.exchange(&request, Timeout::Late)
     }
 }
 

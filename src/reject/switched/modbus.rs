@@ -4,7 +4,7 @@
 use crc::{CRC_16_MODBUS, Crc};
 
 use super::board::{Behaviour, Output};
-use super::exchange::{BoardRequest, Patience, SerialLine, hex};
+use super::exchange::{BoardRequest, SerialLine, Timeout, hex};
 use crate::reject::RejectError;
 
 const CHECKSUM: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
@@ -26,7 +26,7 @@ pub struct Modbus {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Ask {
+pub enum ModbusRequest {
     SetCoil { coil: u16, on: bool },
     Coil(u16),
     Input(u16),
@@ -37,11 +37,11 @@ pub enum Ask {
 pub struct ModbusFrame([u8; 8]);
 
 impl ModbusFrame {
-    pub fn new(unit: u8, ask: Ask) -> Self {
-        let (function, address, value) = match ask {
-            Ask::SetCoil { coil, on } => (WRITE_COIL, coil, if on { 0xff00 } else { 0 }),
-            Ask::Coil(coil) => (READ_COILS, coil, 1),
-            Ask::Input(input) => (READ_INPUTS, input, 1),
+    pub fn new(unit: u8, request: ModbusRequest) -> Self {
+        let (function, address, value) = match request {
+            ModbusRequest::SetCoil { coil, on } => (WRITE_COIL, coil, if on { 0xff00 } else { 0 }),
+            ModbusRequest::Coil(coil) => (READ_COILS, coil, 1),
+            ModbusRequest::Input(input) => (READ_INPUTS, input, 1),
         };
         let mut frame = [unit, function, 0, 0, 0, 0, 0, 0];
         frame[2..4].copy_from_slice(&u16::to_be_bytes(address));
@@ -156,14 +156,14 @@ impl Modbus {
     }
 
     /// Repeats the request once if no valid answer comes, because a wire loses or damages a frame now and then.
-    fn ask(&mut self, ask: Ask, first: Patience) -> Result<bool, RejectError> {
-        let request = ModbusFrame::new(self.unit, ask);
-        match self.line.ask(&request, first) {
+    fn exchange(&mut self, request: ModbusRequest, first: Timeout) -> Result<bool, RejectError> {
+        let frame = ModbusFrame::new(self.unit, request);
+        match self.line.exchange(&frame, first) {
             Err(
                 RejectError::Silent { .. }
                 | RejectError::EchoAlone { .. }
                 | RejectError::NoAnswer { .. },
-            ) => self.line.ask(&request, Patience::Late),
+            ) => self.line.exchange(&frame, Timeout::Late),
             answered => answered,
         }
     }
@@ -172,18 +172,18 @@ impl Modbus {
 impl Output for Modbus {
     fn begin(&mut self) -> Result<(), RejectError> {
         let coil = self.coil;
-        let off = Ask::SetCoil { coil, on: false };
+        let off = ModbusRequest::SetCoil { coil, on: false };
         // The echo of this request would look like its answer, so the received bytes prove nothing yet.
-        self.ask(off, Patience::Late)?;
+        self.exchange(off, Timeout::Late)?;
         self.line.settle();
-        self.ask(Ask::Coil(coil), Patience::Late)?;
+        self.exchange(ModbusRequest::Coil(coil), Timeout::Late)?;
         self.set(false)
     }
 
     fn set(&mut self, on: bool) -> Result<(), RejectError> {
         let coil = self.coil;
         // Switching can't wait for a late answer.
-        self.ask(Ask::SetCoil { coil, on }, Patience::Prompt)
+        self.exchange(ModbusRequest::SetCoil { coil, on }, Timeout::Prompt)
             .map(drop)
     }
 
@@ -191,7 +191,7 @@ impl Output for Modbus {
         if !self.line.is_settled() {
             return Ok(());
         }
-        if self.ask(Ask::Coil(self.coil), Patience::Late)? {
+        if self.exchange(ModbusRequest::Coil(self.coil), Timeout::Late)? {
             // Another program has energised it.
             return self.set(false);
         }
@@ -202,7 +202,7 @@ impl Output for Modbus {
         let Some(input) = self.confirm_input.filter(|_| self.line.is_settled()) else {
             return Ok(false);
         };
-        let covered = self.ask(Ask::Input(input), Patience::Late)?;
+        let covered = self.exchange(ModbusRequest::Input(input), Timeout::Late)?;
         let was = std::mem::replace(&mut self.input_was, covered);
         Ok(covered && !was)
     }
@@ -225,23 +225,23 @@ mod tests {
     fn the_requests_are_the_standard_s() {
         let on = ModbusFrame::new(
             1,
-            Ask::SetCoil {
+            ModbusRequest::SetCoil {
                 coil: 172,
                 on: true,
             },
         );
         assert_eq!(on.0, [0x01, 0x05, 0x00, 0xac, 0xff, 0x00, 0x4c, 0x1b]);
         assert_eq!(
-            ModbusFrame::new(17, Ask::Coil(19)).0[..6],
+            ModbusFrame::new(17, ModbusRequest::Coil(19)).0[..6],
             [17, 1, 0, 19, 0, 1]
         );
     }
 
     #[test]
     fn an_answer_is_found_behind_stray_bytes_and_is_to_this_request_alone() {
-        let on = ModbusFrame::new(1, Ask::SetCoil { coil: 0, on: true });
-        let off = ModbusFrame::new(1, Ask::SetCoil { coil: 0, on: false });
-        let read = ModbusFrame::new(1, Ask::Coil(0));
+        let on = ModbusFrame::new(1, ModbusRequest::SetCoil { coil: 0, on: true });
+        let off = ModbusFrame::new(1, ModbusRequest::SetCoil { coil: 0, on: false });
+        let read = ModbusFrame::new(1, ModbusRequest::Coil(0));
         for stray in [
             &[][..],
             &[0],
@@ -271,9 +271,12 @@ mod tests {
     fn each_unit_and_state_is_read() {
         for unit in 1..=247 {
             for state in [0, 1] {
-                for (ask, function) in [(Ask::Coil(5), READ_COILS), (Ask::Input(5), READ_INPUTS)] {
+                for (request, function) in [
+                    (ModbusRequest::Coil(5), READ_COILS),
+                    (ModbusRequest::Input(5), READ_INPUTS),
+                ] {
                     let answer = framed(&[unit, function, 1, state]);
-                    let read = ModbusFrame::new(unit, ask).answer(&answer);
+                    let read = ModbusFrame::new(unit, request).answer(&answer);
                     assert_eq!(read, Some(Ok(state == 1)), "{answer:?}");
                 }
             }
@@ -282,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_named() {
-        let read = ModbusFrame::new(1, Ask::Coil(0));
+        let read = ModbusFrame::new(1, ModbusRequest::Coil(0));
         for (received, words) in [
             (framed(&[3, 1, 1, 1]), "unit 3 answers in place of unit 1"),
             (framed(&[1, 5, 0, 0, 0, 0]), "to another request"),

@@ -13,7 +13,7 @@ use crate::serial::never_block;
 const MS: Duration = Duration::from_millis(1);
 
 /// A relay board: what it received, and what it answers.
-struct PlayedBoard {
+struct ScriptedBoard {
     received: Arc<Mutex<Vec<u8>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -21,7 +21,7 @@ struct PlayedBoard {
     _station_side: TTYPort,
 }
 
-impl PlayedBoard {
+impl ScriptedBoard {
     fn start(answers: bool) -> Self {
         let (mut port, station_side) = TTYPort::pair().unwrap();
         never_block(&port).unwrap();
@@ -49,7 +49,7 @@ impl PlayedBoard {
                 }
             }
         });
-        PlayedBoard {
+        ScriptedBoard {
             received,
             stop,
             thread: Some(thread),
@@ -63,7 +63,7 @@ impl PlayedBoard {
     }
 }
 
-impl Drop for PlayedBoard {
+impl Drop for ScriptedBoard {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let _ = self.thread.take().map(JoinHandle::join);
@@ -73,7 +73,7 @@ impl Drop for PlayedBoard {
 fn settings(device: &Path, board: Board) -> SwitchedSettings {
     SwitchedSettings {
         device: device.into(),
-        terms: Terms::plain(9_600),
+        serial: SerialSettings::plain(9_600),
         pulse: 30 * MS,
         board,
     }
@@ -97,7 +97,7 @@ fn until(gate: &mut Switched, wanted: impl Fn(&RejectEvent) -> bool) -> Vec<Reje
 
 #[test]
 fn an_lcus_board_is_off_at_start_and_end_and_on_for_each_pulse() {
-    let board = PlayedBoard::start(false);
+    let board = ScriptedBoard::start(false);
     let mut gate = Switched::open(settings(&board.device, Board::Lcus { channel: 2 })).unwrap();
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     let now = Instant::now();
@@ -132,7 +132,7 @@ fn an_lcus_board_is_off_at_start_and_end_and_on_for_each_pulse() {
 
 #[test]
 fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_reported_at_the_start() {
-    let board = PlayedBoard::start(true);
+    let board = ScriptedBoard::start(true);
     let mut gate = Switched::open(settings(&board.device, Board::Kmtronic { channel: 1 })).unwrap();
     let now = Instant::now();
     gate.schedule(7, FirePoint::At(now + 200 * MS), now)
@@ -147,7 +147,7 @@ fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_reported_at_the_start(
         "off before anything else"
     );
 
-    let dead = PlayedBoard::start(false);
+    let dead = ScriptedBoard::start(false);
     let error = Switched::open(settings(&dead.device, Board::Kmtronic { channel: 1 }))
         .err()
         .unwrap();
@@ -158,7 +158,7 @@ fn a_kmtronic_board_confirms_each_pulse_and_a_dead_one_is_reported_at_the_start(
 fn a_disconnected_board_is_reported_once_with_the_parts_it_missed() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("relay");
-    let board = PlayedBoard::start(true);
+    let board = ScriptedBoard::start(true);
     std::os::unix::fs::symlink(&board.device, &link).unwrap();
     let mut gate = Switched::open(settings(&link, Board::Kmtronic { channel: 1 })).unwrap();
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
@@ -174,7 +174,7 @@ fn a_disconnected_board_is_reported_once_with_the_parts_it_missed() {
         "{seen:?}"
     );
     // Another board in its place is found by itself, off first.
-    let board = PlayedBoard::start(true);
+    let board = ScriptedBoard::start(true);
     std::os::unix::fs::symlink(&board.device, &link).unwrap();
     let seen = until(&mut gate, |e| matches!(e, RejectEvent::Up));
     assert_eq!(seen.len(), 1, "{seen:?}");
@@ -184,7 +184,7 @@ fn a_disconnected_board_is_reported_once_with_the_parts_it_missed() {
 
 #[test]
 fn a_time_that_has_passed_gives_no_pulse() {
-    let board = PlayedBoard::start(true);
+    let board = ScriptedBoard::start(true);
     let mut gate = Switched::open(settings(&board.device, Board::Kmtronic { channel: 1 })).unwrap();
     until(&mut gate, |e| matches!(e, RejectEvent::Up));
     let now = Instant::now();

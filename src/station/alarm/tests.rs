@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aecsad_inspect::image_files::ImageError;
 
 use super::*;
-use crate::calibration::Standing;
+use crate::calibration::CalibrationStatus;
 use crate::camera::CameraError;
 use crate::line::{Action, Cause, Fate, FirePoint, Part, Policies};
 use crate::monitor::MonitorError;
@@ -69,7 +69,7 @@ fn own() -> Vec<Alarm> {
         Alarm::Refused { .. } => 1,
         Alarm::TakenAlong { .. } => 2,
         Alarm::NotFallen { .. } => 3,
-        Alarm::FellUnasked => 4,
+        Alarm::FellUnrequested => 4,
         Alarm::CountRestarted => 5,
         Alarm::EncoderSilent => 6,
         Alarm::AnomalousRun { .. } => 7,
@@ -95,7 +95,7 @@ fn own() -> Vec<Alarm> {
         },
         Alarm::TakenAlong { part, with: 8 },
         Alarm::NotFallen { part },
-        Alarm::FellUnasked,
+        Alarm::FellUnrequested,
         Alarm::CountRestarted,
         Alarm::EncoderSilent,
         Alarm::AnomalousRun {
@@ -149,7 +149,7 @@ fn peer() -> Peer {
     Peer {
         name: "Modbus unit 7 on /dev/ttyS0".into(),
         device: "/dev/ttyS0".into(),
-        terms: "9600 baud".into(),
+        serial: "9600 baud".into(),
         keys: "`unit`",
     }
 }
@@ -311,7 +311,7 @@ fn the_page_has_each_alarm_and_no_other() {
     sentences.extend(of_parts(no_frame));
     sentences.extend(blind.iter().map(ToString::to_string));
     sentences.extend(of_the_gate().iter().map(ToString::to_string));
-    sentences.push(Standing::awaited(Path::new("light.toml"), 2.0).to_string());
+    sentences.push(CalibrationStatus::awaited(Path::new("light.toml"), 2.0).to_string());
     let unserved = MonitorError {
         address: ([127, 0, 0, 1], 9464).into(),
         reason: "in use".into(),

@@ -22,7 +22,7 @@ use crate::line::{Conveyor, Policies, Travel};
 use crate::reject::RejectSettings;
 use crate::reject::framed::FramedSettings;
 use crate::reject::switched::{Board, SwitchedSettings};
-use crate::serial::Terms;
+use crate::serial::SerialSettings;
 use crate::station::system;
 
 pub struct Checker<'p> {
@@ -68,7 +68,7 @@ impl<'p> Checker<'p> {
             }),
         };
         let monitor = match file.monitor.listen {
-            None => Some(MonitorConfig::unasked()),
+            None => Some(MonitorConfig::default_address()),
             Some(listen) if listen == "off" => None,
             Some(listen) => Some(MonitorConfig::requested(listen.parse().map_err(|_| {
                 self.contradiction(format!(
@@ -344,7 +344,7 @@ impl<'p> Checker<'p> {
         };
         let baud = f64::from(baud.unwrap_or(usual_baud));
         let stop_bits = stop_bits.unwrap_or(usual("reject.stop_bits"));
-        let terms = Terms {
+        let serial = SerialSettings {
             baud: self.whole("reject.baud", baud)?,
             parity,
             two_stop_bits: self.whole("reject.stop_bits", stop_bits)? == 2,
@@ -386,7 +386,7 @@ impl<'p> Checker<'p> {
         let switched = |board| {
             RejectSettings::Switched(SwitchedSettings {
                 device: device.clone(),
-                terms,
+                serial,
                 pulse,
                 board,
             })
@@ -394,7 +394,7 @@ impl<'p> Checker<'p> {
         let reject = match kind {
             RejectKind::Framed => RejectSettings::Framed(FramedSettings {
                 device: device.clone(),
-                terms,
+                serial,
                 pulse,
             }),
             RejectKind::Modbus => switched(Board::Modbus {

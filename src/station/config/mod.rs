@@ -167,7 +167,7 @@ impl MonitorConfig {
         }
     }
 
-    fn unasked() -> Self {
+    fn default_address() -> Self {
         MonitorConfig {
             address: SocketAddr::from(([127, 0, 0, 1], 9464)),
             requested: false,

@@ -159,7 +159,7 @@ fn each_kind_of_camera_trigger_gate_and_belt_is_read() {
         panic!("it is switched from here");
     };
     assert_eq!(
-        (gate.terms.baud, config.confirm_within),
+        (gate.serial.baud, config.confirm_within),
         (115_200, Some(Duration::from_millis(100)))
     );
 

@@ -8,7 +8,7 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::branches::shared::heat::Range;
 use aecsad_inspect::branches::statistics::Statistics;
-use aecsad_inspect::decision::planted_scores::{Caught, PlantedScores};
+use aecsad_inspect::decision::planted_scores::{DetectionRate, PlantedScores};
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
 use aecsad_inspect::decision::{Decision, WeightedBranch};
 use aecsad_inspect::network::Percept;
@@ -56,7 +56,7 @@ pub struct Selection {
 
 impl Selection {
     /// How many planted anomalies the threshold rejects.
-    pub fn caught(&self) -> Option<Caught> {
+    pub fn caught(&self) -> Option<DetectionRate> {
         let planted = self.planted_scores.as_ref()?;
         Some(planted.caught(&self.decision, &self.decision))
     }
@@ -87,7 +87,7 @@ pub fn decide(
 
 /// What was decided on the same parts as other networks see them.
 #[derive(Clone, Copy)]
-pub struct Decided<'a> {
+pub struct EarlierDecision<'a> {
     pub branches: &'a [BranchChoice],
     pub known_bad: Option<&'a KnownBad>,
 }
@@ -95,7 +95,7 @@ pub struct Decided<'a> {
 /// The branches that `decided` has on, fitted in its ways and with its weights, on what other networks see of the same
 /// parts: nothing is chosen again, statistics, scale and threshold are new. What it says of the other branches stays.
 pub fn decide_again(
-    decided: Decided<'_>,
+    decided: EarlierDecision<'_>,
     fitter: &Fitter<'_>,
     parts: &Parts<'_>,
     rule: Rule<'_>,

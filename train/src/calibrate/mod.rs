@@ -23,7 +23,7 @@ mod way;
 mod weights;
 
 pub use candidate::{Parts, Planted};
-pub use decide::{BranchChoice, Decided, Selection, decide, decide_again, rank};
+pub use decide::{BranchChoice, EarlierDecision, Selection, decide, decide_again, rank};
 pub use known_bad::{HeldOut, KnownBad, rejected};
 pub use patch::fine as fine_patch;
 pub use scores::{PlantedAuroc, Scores};

@@ -22,7 +22,7 @@ pub struct GoodParts<'a> {
     pub train: &'a [Percept],
     /// Indices into `train` whose labels were reliable (D_L); all where nothing was labelled.
     pub labelled: &'a [usize],
-    /// Good parts that trained nothing; only consulted on whether registration is worth it.
+    /// Held-out good parts; only consulted on whether registration is worth it.
     pub held_out: &'a [Percept],
     /// Background included; none where the product has no components.
     pub classes: Option<usize>,

@@ -23,7 +23,7 @@ pub struct Rule<'a> {
 }
 
 impl FittedThreshold {
-    /// `good` are the sums of good parts that trained nothing.
+    /// `good` are the fused scores of held-out good parts.
     pub fn of(good: Vec<f32>, rule: Rule<'_>) -> Self {
         let Rule { vouched, rate } = rule;
         let limit = outliers::limit(&good, outliers::FAR).unwrap_or(f32::INFINITY);

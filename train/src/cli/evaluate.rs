@@ -18,7 +18,7 @@ use ndarray::Array2;
 use super::{Failure, check_writable, write_whole};
 use crate::dataset::{Category, Kind, TestImage, sha256_of};
 use crate::evaluate::{
-    Against, Choice, JudgedImage, Report, Subject, VisibleArea, detectability, page_of, regions,
+    Against, BranchUse, JudgedImage, Report, Subject, VisibleArea, detectability, page_of, regions,
     summary,
 };
 use crate::fit::{DETECTABLE, KNOWN_BAD_SHA256, TOLERATED};
@@ -335,7 +335,7 @@ fn subject(manifest: &Manifest) -> Subject {
         branches: manifest
             .branches
             .iter()
-            .map(|b| Choice {
+            .map(|b| BranchUse {
                 branch: b.name,
                 on: b.on,
                 why: b.why.clone(),

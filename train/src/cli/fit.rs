@@ -75,7 +75,7 @@ pub struct FitArgs {
     /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask
     #[arg(long, value_name = "DIR", required_if_eq("proposals", "masks"))]
     masks: Option<InputPath>,
-    /// Share of good parts that may be rejected; needs 1/RATE good validation images to be kept
+    /// Fraction of good parts that may be rejected; needs 1/RATE good validation images to be kept
     #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = rate)]
     false_reject_rate: f64,
     /// The line's camera is greyscale: colour is removed before anything is learnt
@@ -140,7 +140,7 @@ enum ProfileArg {
     Paper,
 }
 
-/// Share of the features that `--hard-features` leaves (CSAD's).
+/// Fraction of the features that `--hard-features` leaves (CSAD's).
 const HARDEST: f64 = 0.001;
 const EPOCHS: u16 = 120;
 const BATCH: u16 = 16;
@@ -291,7 +291,7 @@ fn report(options: &FitOptions, fitted: &Fitted) {
     ));
     let calibration = &selection.decision.calibration;
     print_line(format_args!(
-        "threshold: {:.3}, set on {} good parts that trained nothing, for {:.1} % of good parts rejected; with so many parts \
+        "threshold: {:.3}, set on {} held-out good parts, for {:.1} % of good parts rejected; with so many parts \
          it may be {:.1} %",
         selection.decision.threshold,
         fitted.validation_parts,

@@ -28,7 +28,7 @@ pub fn attend_and_forget<B: Backend>(
 ) -> Tensor<Autodiff<B>, 3> {
     let inputs = inputs.map(|input| input.into_primitive().tensor());
     let nodes = [0, 1, 2].map(|i: usize| inputs[i].node.clone());
-    let step = Attend
+    let step = AttentionBackward
         .prepare::<NoCheckpointing>(nodes)
         .compute_bound()
         .stateful();
@@ -84,9 +84,9 @@ fn few_images<B: Backend, const IN: usize, const OUT: usize>(
 
 /// The gradient of [`attend_and_forget`]; the state is where its inputs are kept.
 #[derive(Debug)]
-struct Attend;
+struct AttentionBackward;
 
-impl<B: Backend> Backward<B, 3> for Attend {
+impl<B: Backend> Backward<B, 3> for AttentionBackward {
     type State = [NodeId; 3];
 
     fn backward(

@@ -37,7 +37,7 @@ pub struct CheckpointFile {
     fingerprint: String,
 }
 
-type Format = NamedMpkBytesRecorder<FullPrecisionSettings>;
+type CheckpointFormat = NamedMpkBytesRecorder<FullPrecisionSettings>;
 
 impl CheckpointFile {
     pub fn new(path: PathBuf, fingerprint: String) -> Self {
@@ -134,14 +134,14 @@ impl CheckpointFile {
 fn record_bytes<B: Backend, R: Record<B>>(
     record: R,
 ) -> Result<Vec<u8>, burn::record::RecorderError> {
-    Recorder::<B>::record(&Format::default(), record, ())
+    Recorder::<B>::record(&CheckpointFormat::default(), record, ())
 }
 
 fn record_from<B: Backend, R: Record<B>>(
     bytes: &[u8],
     device: &B::Device,
 ) -> Result<R, burn::record::RecorderError> {
-    Recorder::<B>::load(&Format::default(), bytes.to_vec(), device)
+    Recorder::<B>::load(&CheckpointFormat::default(), bytes.to_vec(), device)
 }
 
 fn digest(model: &[u8], optimiser: &[u8]) -> Vec<u8> {

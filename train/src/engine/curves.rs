@@ -20,7 +20,7 @@ const COLOURS: [&str; 7] = [
 ];
 
 /// One curve: steps and positive values.
-type Curve = Vec<(f64, f64)>;
+type LossCurve = Vec<(f64, f64)>;
 
 /// The curves of a metrics file as SVG; None as long as there is nothing to draw.
 pub fn draw(title: &str, metrics: &str) -> Option<String> {
@@ -93,8 +93,8 @@ pub fn write(title: &str, metrics: &Path, picture: &Path) {
     }
 }
 
-fn read(metrics: &str) -> BTreeMap<String, Curve> {
-    let mut curves: BTreeMap<String, Curve> = BTreeMap::new();
+fn read(metrics: &str) -> BTreeMap<String, LossCurve> {
+    let mut curves: BTreeMap<String, LossCurve> = BTreeMap::new();
     for line in metrics.lines() {
         let Ok(Value::Object(line)) = serde_json::from_str(line) else {
             continue;

@@ -22,7 +22,7 @@ pub use fingerprint::Fingerprint;
 pub use initial::{rectified, seeded_init};
 pub use kernels::{Kernels, Training};
 pub use sampling::{batch, noise_source};
-pub use training::{Loss, Objective, Schedule, Shard, Shards, Workplace, train};
+pub use training::{Loss, Objective, RunFolder, Schedule, Shard, Shards, train};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {

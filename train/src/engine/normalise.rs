@@ -59,7 +59,7 @@ pub fn normalise_rectified<B: Normalise>(
     let map = map.into_primitive().tensor();
     let [scale, shift] = [&norm.gamma, &norm.beta].map(|of| of.val().into_primitive().tensor());
     let nodes = [&map, &scale, &shift].map(|tensor| tensor.node.clone());
-    let step = Learnt
+    let step = NormaliseBackward
         .prepare::<NoCheckpointing>(nodes)
         .compute_bound()
         .stateful();
@@ -163,9 +163,9 @@ pub fn part<B: Backend, const D: usize>(values: Tensor<B, D>) -> FloatTensor<B> 
 
 /// The gradient of [`normalise_rectified`]; the state is where map and scale are kept, what came out, and ε.
 #[derive(Debug)]
-struct Learnt;
+struct NormaliseBackward;
 
-impl<B: Normalise> Backward<B, 3> for Learnt {
+impl<B: Normalise> Backward<B, 3> for NormaliseBackward {
     type State = ([NodeId; 2], Normalised<B>, f64);
 
     fn backward(

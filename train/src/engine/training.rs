@@ -128,7 +128,7 @@ pub trait Objective<B: AutodiffBackend>: Sync {
 }
 
 /// Where a run keeps its files, and the flag that stops it.
-pub struct Workplace<'a> {
+pub struct RunFolder<'a> {
     /// Names the files and the progress bar.
     pub stage: &'static str,
     pub folder: &'a Path,
@@ -147,7 +147,7 @@ pub fn train<B, T>(
     objective: &T,
     schedule: &Schedule,
     fingerprint: Fingerprint,
-    place: &Workplace,
+    place: &RunFolder,
     device: &B::Device,
 ) -> Result<T::Model, TrainingError>
 where
@@ -222,7 +222,7 @@ where
         model = optimiser.step(learning_rate, model, outcome.gradients);
         progress.step_done(step, outcome.loss);
     }
-    // What the steps took is of other sizes than what comes next will ask for.
+    // What the steps took is of other sizes than what comes next will request.
     B::memory_cleanup(device);
     Ok(model)
 }

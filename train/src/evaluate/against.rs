@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::report::scores;
-use super::{EvaluateError, JudgedImage, Share};
+use super::{EvaluateError, Fraction, JudgedImage};
 use crate::dataset::Kind;
 use crate::metrics::{auroc, rank_correlation};
 
@@ -18,8 +18,8 @@ pub struct Against {
     /// Spearman's, over all test images.
     pub rank_correlation: f64,
     /// Parts that only one of the two rejects.
-    pub good_flipped: Share,
-    pub bad_flipped: Share,
+    pub good_flipped: Fraction,
+    pub bad_flipped: Fraction,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -66,7 +66,7 @@ impl Against {
         let flipped = |is_good: bool| {
             let pairs = reference.iter().zip(found);
             let pairs = pairs.filter(|(r, _)| (r.kind == Kind::Good) == is_good);
-            Share {
+            Fraction {
                 count: pairs.clone().filter(|(r, f)| r.reject != f.reject).count(),
                 of: pairs.count(),
             }

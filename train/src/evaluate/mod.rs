@@ -23,7 +23,7 @@ use crate::metrics::DefectRegion;
 pub use against::{Against, AurocDifference};
 pub use defects::{VisibleArea, regions};
 pub use html::page_of;
-pub use report::{ByKind, Choice, Report, Share, Subject};
+pub use report::{BranchUse, ByKind, Fraction, Report, Subject};
 
 /// One test image with its verdict and with what is known about it.
 #[derive(Clone, Debug)]

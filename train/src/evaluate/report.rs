@@ -30,7 +30,7 @@ pub struct Subject {
     /// What of the images is looked at, in words; all of them if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    pub branches: Vec<Choice>,
+    pub branches: Vec<BranchUse>,
     /// The narrowest damage that it rejects, where that was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectable: Vec<Detectable>,
@@ -39,7 +39,7 @@ pub struct Subject {
 
 /// Whether a branch takes part in the score, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
+pub struct BranchUse {
     pub branch: Branch,
     pub on: bool,
     pub why: String,
@@ -70,12 +70,12 @@ impl ByKind {
 
 /// `count` of `of` images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
+pub struct Fraction {
     pub count: usize,
     pub of: usize,
 }
 
-impl Share {
+impl Fraction {
     fn of(judged: &[JudgedImage], kind: Kind, counted: impl Fn(&JudgedImage) -> bool) -> Self {
         let of_kind = || judged.iter().filter(|image| image.kind == kind);
         Self {
@@ -85,7 +85,7 @@ impl Share {
     }
 }
 
-impl std::fmt::Display for Share {
+impl std::fmt::Display for Fraction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} of {}", self.count, self.of)
     }
@@ -107,14 +107,14 @@ pub struct Report {
     pub pro: ByKind,
     /// At 5 %, as sPRO.
     pub pro_at_5: ByKind,
-    pub good_rejected: Share,
-    pub logical_missed: Share,
-    pub structural_missed: Share,
+    pub good_rejected: Fraction,
+    pub logical_missed: Fraction,
+    pub structural_missed: Fraction,
     /// The anomalous images that sPRO and PRO are over: those whose defect is known, of those judged.
     #[serde(default)]
-    pub logical_located: Share,
+    pub logical_located: Fraction,
     #[serde(default)]
-    pub structural_located: Share,
+    pub structural_located: Fraction,
     /// Test images that no figure is over: unreadable ones, and those that lie in no kind's folder.
     #[serde(default)]
     pub left_out: usize,
@@ -132,11 +132,11 @@ impl Report {
     ) -> Result<Self, EvaluateError> {
         check(judged)?;
         let located_of = |kind| {
-            Share::of(judged, kind, |image| {
+            Fraction::of(judged, kind, |image| {
                 !image.regions.is_empty() && image.map.is_some()
             })
         };
-        let missed = |kind| Share::of(judged, kind, |image| !image.reject);
+        let missed = |kind| Fraction::of(judged, kind, |image| !image.reject);
         Ok(Self {
             subject,
             category: category.to_owned(),
@@ -151,7 +151,7 @@ impl Report {
             spro: ByKind::of(|kind| spro(&located(judged, kind), SPRO_LIMIT)),
             pro: ByKind::of(|kind| pro(&located(judged, kind), PRO_LIMIT)),
             pro_at_5: ByKind::of(|kind| pro(&located(judged, kind), SPRO_LIMIT)),
-            good_rejected: Share::of(judged, Kind::Good, |image| image.reject),
+            good_rejected: Fraction::of(judged, Kind::Good, |image| image.reject),
             logical_missed: missed(Kind::Logical),
             structural_missed: missed(Kind::Structural),
             logical_located: located_of(Kind::Logical),
@@ -293,12 +293,12 @@ pub(super) mod tests {
             calibration_images: 40,
             region: None,
             branches: vec![
-                Choice {
+                BranchUse {
                     branch: Branch::Position,
                     on: true,
                     why: "planted anomalies: 0.93".into(),
                 },
-                Choice {
+                BranchUse {
                     branch: Branch::Global,
                     on: false,
                     why: "adds nothing <to> position & pooled".into(),
@@ -357,9 +357,9 @@ pub(super) mod tests {
             (report.auroc.structural, report.auroc.mean),
             (None, report.auroc.logical)
         );
-        assert_eq!(report.good_rejected, Share { count: 1, of: 3 });
-        assert_eq!(report.logical_missed, Share { count: 1, of: 3 });
-        assert_eq!(report.structural_missed, Share { count: 0, of: 0 });
+        assert_eq!(report.good_rejected, Fraction { count: 1, of: 3 });
+        assert_eq!(report.logical_missed, Fraction { count: 1, of: 3 });
+        assert_eq!(report.structural_missed, Fraction { count: 0, of: 0 });
         let position = report.branch_auroc[&Branch::Position].logical.unwrap();
         assert!(
             (position - 1.0 / 9.0).abs() < 1e-12,
@@ -376,7 +376,7 @@ pub(super) mod tests {
         let without = Report::measure(subject(), "bottles", &judged).unwrap();
         // Both remaining defects lie above every pixel outside; the third's lay below a good image's
         assert_eq!(without.spro.logical, Some(1.0));
-        assert_eq!(without.logical_located, Share { count: 2, of: 3 });
+        assert_eq!(without.logical_located, Fraction { count: 2, of: 3 });
         assert!(located.spro.logical < without.spro.logical);
         for image in &mut judged {
             image.map = None;

@@ -14,7 +14,7 @@ use super::frames::Frames;
 use super::perceive::Observer;
 use super::{FitError, stopped};
 use crate::calibrate::{
-    self, BranchChoice, Decided, Fitter, GoodParts, Parts, Planted, Rule, Selection,
+    self, BranchChoice, EarlierDecision, Fitter, GoodParts, Parts, Planted, Rule, Selection,
 };
 use crate::conditions::Condition;
 use crate::images::{Image, Images};
@@ -246,7 +246,7 @@ impl CalibrationInputs<'_> {
     pub fn calibrate(
         &self,
         seen: &PerceivedParts,
-        decided: Option<Decided<'_>>,
+        decided: Option<EarlierDecision<'_>>,
         before: Option<&Statistics>,
     ) -> Result<Calibrated, FitError> {
         if !self.rules.chooses {
@@ -308,7 +308,7 @@ impl CalibrationInputs<'_> {
         let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
             stopped(self.cancel)?;
             let good = self.good(seen, train, labelled);
-            let decided = Decided {
+            let decided = EarlierDecision {
                 branches: decided,
                 known_bad: None,
             };

@@ -1,4 +1,4 @@
-//! From trained networks to a bundle's contents: branches, weights and threshold, in float and, if that is asked for, in int8.
+//! From trained networks to a bundle's contents: branches, weights and threshold, in float and, if requested, in int8.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use aecsad_inspect::network::Percept;
 
 use super::calibration::{Calibrated, CalibrationInputs};
 use super::int8::{Float, Int8};
-use super::proof::Quantisation;
+use super::int8_accuracy::Quantisation;
 use super::{FitError, FitOptions, threshold};
 use crate::networks::Trained;
 use crate::screening::{counts, held_out};

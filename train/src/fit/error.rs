@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aecsad_inspect::decision::planted_scores::Caught;
+use aecsad_inspect::decision::planted_scores::DetectionRate;
 use aecsad_program::{ExitCode, place};
 
 use crate::quantise::QuantiseError;
@@ -77,7 +77,7 @@ pub enum FitError {
     )]
     Blind {
         category: PathBuf,
-        caught: Caught,
+        caught: DetectionRate,
         sheet: PathBuf,
     },
     #[error("{}: no folder on the way to it names the product: name it with --product", path.display())]

@@ -18,15 +18,15 @@ use aecsad_program::whole_file;
 use super::calibration::{Calibrated, CalibrationInputs, Rules};
 use super::identity::next_version;
 use super::int8::{Float, Int8};
+use super::int8_accuracy::Quantisation;
 use super::labels;
 use super::opened::signing_key;
 use super::pack::{
     self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, VARIED,
     WAYS,
 };
-use super::proof::Quantisation;
 use super::{FitError, stopped};
-use crate::calibrate::{BranchChoice, Decided, PlantedAuroc, Selection, Way, recorded};
+use crate::calibrate::{BranchChoice, EarlierDecision, PlantedAuroc, Selection, Way, recorded};
 use crate::dataset::Category;
 use crate::images::Images;
 use crate::networks::Trained;
@@ -78,7 +78,7 @@ pub fn export(options: &ExportOptions, cancel: &AtomicBool) -> Result<Exported, 
         path: options.work.clone(),
         source,
     })?;
-    let source = Source::read(options)?;
+    let source = FloatBundle::read(options)?;
     let manifest = &source.bundle.manifest;
     let product = &manifest.product;
     let version = next_version(&options.out, product, options.version, manifest.version)?;
@@ -170,7 +170,7 @@ fn noted(manifest: &Manifest, what: &str) -> Option<bool> {
 }
 
 /// A float bundle and what it says of its fit.
-struct Source<'a> {
+struct FloatBundle<'a> {
     options: &'a ExportOptions,
     bundle: Bundle,
     trained: Trained,
@@ -179,7 +179,7 @@ struct Source<'a> {
     seed: u64,
 }
 
-impl<'a> Source<'a> {
+impl<'a> FloatBundle<'a> {
     fn read(options: &'a ExportOptions) -> Result<Self, FitError> {
         let bundle = Bundle::read(&options.bundle, &Trust::Anyone)?;
         // Refuses statistics and networks that don't belong together.
@@ -275,7 +275,7 @@ impl<'a> Source<'a> {
         let clean = calibration.clean(&seen)?;
         calibration.see_plants(&self.trained, &clean, &mut seen)?;
         calibration.leave_paths_out(&mut seen, &self.left_out());
-        let decided = decided.as_ref().map(|branches| Decided {
+        let decided = decided.as_ref().map(|branches| EarlierDecision {
             branches,
             known_bad: None,
         });

@@ -108,15 +108,15 @@ impl<'a> FineTrial<'a> {
             Encoder::load_at(ENCODER, size)?,
             directions.low_rank.clone(),
         );
-        let eye = || {
-            Ok(Eye {
+        let view = || {
+            Ok(ThreadView {
                 view: view.fork()?,
                 optics: Optics::new(geometry.clone(), None),
             })
         };
-        let train = on_all_cores(self.train.len(), eye, |index, eye| {
+        let train = on_all_cores(self.train.len(), view, |index, view| {
             stopped(self.cancel)?;
-            eye.see(&read(index)?)
+            view.see(&read(index)?)
         })?;
         let Some(patch) = fine_patch(&train, self.seed) else {
             return Ok(None);
@@ -127,12 +127,12 @@ impl<'a> FineTrial<'a> {
             ..Statistics::default()
         };
         let statistics = statistics.with(Box::new(patch));
-        let scores = on_all_cores(self.parts.len(), eye, |index, eye| {
+        let scores = on_all_cores(self.parts.len(), view, |index, view| {
             stopped(self.cancel)?;
             let frame = self.read(&self.parts[index])?;
             let mut scorer = Scorer::new(statistics.clone());
             let mut score = |frame: &Frame| -> Result<f64, FitError> {
-                let raw = scorer.score(&eye.see(frame)?);
+                let raw = scorer.score(&view.see(frame)?);
                 Ok(raw[Branch::FinePatch as usize].map_or(0.0, f64::from))
             };
             let mut scores = vec![score(&frame)?];
@@ -173,12 +173,12 @@ impl<'a> FineTrial<'a> {
 }
 
 /// One thread's view and buffers.
-struct Eye {
+struct ThreadView {
     view: FineView,
     optics: Optics,
 }
 
-impl Eye {
+impl ThreadView {
     fn see(&mut self, frame: &Frame) -> Result<Percept, FitError> {
         let mut percept = Percept::empty();
         let tensors = self.optics.tensors(frame)?;

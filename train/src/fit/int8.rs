@@ -5,9 +5,9 @@ use aecsad_inspect::optics::InputGeometry;
 
 use super::FitError;
 use super::calibration::{Calibrated, CalibrationInputs, PerceivedParts};
+use super::int8_accuracy::{self, Quantisation, Side};
 use super::precision::{self, QuantisationImages};
-use super::proof::{self, Quantisation, Side};
-use crate::calibrate::{Decided, Selection};
+use crate::calibrate::{EarlierDecision, Selection};
 use crate::images::Image;
 use crate::networks::Trained;
 use crate::planted::{self, Clean};
@@ -43,25 +43,25 @@ impl CalibrationInputs<'_> {
     /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
     /// Where a profile chooses, as much of them is int8 as leaves the verdicts what they are.
     pub fn quantise(&self, float: &Float<'_>, signs: Signs) -> Result<Int8, FitError> {
-        let mut demand = Requirement::usual(signs);
+        let mut requirement = Requirement::usual(signs);
         loop {
-            let int8 = self.quantise_as(float, demand)?;
+            let int8 = self.quantise_as(float, requirement)?;
             let flipped = int8.quantisation.scores.flipped();
-            let enough = flipped <= OTHER_VERDICTS || demand.least_sqnr_db >= MOST_DB;
+            let enough = flipped <= OTHER_VERDICTS || requirement.least_sqnr_db >= MOST_DB;
             if enough || !self.rules.chooses {
                 return Ok(int8);
             }
-            demand.least_sqnr_db += STEP_DB;
+            requirement.least_sqnr_db += STEP_DB;
             let again = format!(
-                "another verdict for {:.1} % of the parts, asking for {} dB",
+                "another verdict for {:.1} % of the parts, requiring {} dB",
                 100.0 * flipped,
-                demand.least_sqnr_db
+                requirement.least_sqnr_db
             );
             stage("quantisation", &again);
         }
     }
 
-    fn quantise_as(&self, float: &Float<'_>, demand: Requirement) -> Result<Int8, FitError> {
+    fn quantise_as(&self, float: &Float<'_>, requirement: Requirement) -> Result<Int8, FitError> {
         stage("quantisation", "finding ranges and trying layers");
         let Float {
             trained,
@@ -85,22 +85,23 @@ impl CalibrationInputs<'_> {
             geometry: &whole,
         };
         let needed = trained.needed_by(&float.decision);
-        let (int8, networks) = precision::quantise(&needed, &material, demand, self.cancel)?;
+        let (int8, networks) = precision::quantise(&needed, &material, requirement, self.cancel)?;
 
         stage("quantisation", "calibrating anew and comparing with float");
         let mut again = self.see(&int8, seen.fine.as_ref())?;
         self.see_plants(&int8, clean, &mut again)?;
-        let decided = Decided {
+        let decided = EarlierDecision {
             branches: &float.branches,
             known_bad: float.known_bad.as_ref(),
         };
         let calibrated = self.calibrate(&again, Some(decided), Some(&float.statistics))?;
-        let scores = proof::compare(&side(seen, float), &side(&again, &calibrated.selection));
+        let scores =
+            int8_accuracy::compare(&side(seen, float), &side(&again, &calibrated.selection));
         Ok(Int8 {
             trained: int8,
             calibrated,
             quantisation: Quantisation {
-                demand,
+                requirement,
                 scores,
                 networks,
             },

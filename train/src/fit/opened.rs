@@ -81,7 +81,7 @@ pub fn open(options: &FitOptions, cancel: &AtomicBool) -> Result<Opened, FitErro
     })
 }
 
-/// The key to sign with, if one is named; its password is asked for now, if it has one.
+/// The key to sign with, if one is named; its password is prompted for now, if it has one.
 pub fn signing_key(path: Option<&Path>) -> Result<Option<SigningKey>, FitError> {
     Ok(path.map(SigningKey::from_file).transpose()?)
 }

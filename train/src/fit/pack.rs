@@ -14,7 +14,7 @@ use aecsad_inspect::optics::InputGeometry;
 use aecsad_program::whole_file;
 
 use super::frames::Frames;
-use super::proof::Quantisation;
+use super::int8_accuracy::Quantisation;
 use super::{FitError, FitOptions, Fitted, rounding};
 use crate::calibrate::Selection;
 use crate::export::signing::SigningKey;

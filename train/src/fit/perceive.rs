@@ -24,14 +24,14 @@ pub struct Observer<'a> {
 }
 
 /// One thread's networks and buffers.
-struct Eye<'a> {
+struct ThreadNetworks<'a> {
     perception: Perception,
     optics: Optics,
     with_features: bool,
     cancel: &'a AtomicBool,
 }
 
-impl Eye<'_> {
+impl ThreadNetworks<'_> {
     fn see(&mut self, frame: &Frame) -> Result<Percept, FitError> {
         stopped(self.cancel)?;
         let mut percept = Percept::empty();
@@ -67,12 +67,12 @@ impl Observer<'_> {
     /// One percept for each image, in order. `encoded` says that the networks' encoder is the one that gave the images'
     /// features.
     pub fn perceive(&self, images: &[&Image], encoded: bool) -> Result<Vec<Percept>, FitError> {
-        let eye = || self.eye();
-        on_all_cores(images.len(), eye, |index, eye| {
+        let networks = || self.networks();
+        on_all_cores(images.len(), networks, |index, networks| {
             let image = images[index];
             match encoded && image.condition.is_none() {
-                true => eye.see_encoded(image, self.frames),
-                false => eye.see(&self.frames.read(image)?),
+                true => networks.see_encoded(image, self.frames),
+                false => networks.see(&self.frames.read(image)?),
             }
         })
     }
@@ -82,10 +82,10 @@ impl Observer<'_> {
         &self,
         parts: &[(&Image, Option<Condition>)],
     ) -> Result<Vec<Percept>, FitError> {
-        let eye = || self.eye();
-        on_all_cores(parts.len(), eye, |index, eye| {
+        let networks = || self.networks();
+        on_all_cores(parts.len(), networks, |index, networks| {
             let (image, condition) = &parts[index];
-            eye.see(&self.frames.in_condition(image, condition.as_ref())?)
+            networks.see(&self.frames.in_condition(image, condition.as_ref())?)
         })
     }
 
@@ -97,14 +97,14 @@ impl Observer<'_> {
         each: usize,
         seed: u64,
     ) -> Result<Vec<Planted>, FitError> {
-        let eye = || self.eye();
-        let of_each = on_all_cores(clean.len(), eye, |index, eye| {
+        let networks = || self.networks();
+        let of_each = on_all_cores(clean.len(), networks, |index, networks| {
             let plants = planted::plant(clean, index, each, seed);
             let seen = plants.into_iter().map(|plant| {
                 Ok(Planted {
                     anomaly: plant.anomaly,
                     source: plant.source,
-                    percept: eye.see(&plant.frame)?,
+                    percept: networks.see(&plant.frame)?,
                 })
             });
             seen.collect::<Result<Vec<_>, FitError>>()
@@ -112,8 +112,8 @@ impl Observer<'_> {
         Ok(of_each.into_iter().flatten().collect())
     }
 
-    fn eye(&self) -> Result<Eye<'_>, FitError> {
-        Ok(Eye {
+    fn networks(&self) -> Result<ThreadNetworks<'_>, FitError> {
+        Ok(ThreadNetworks {
             perception: self.perception.fork()?,
             optics: Optics::new(self.frames.geometry().clone(), None),
             with_features: self.with_features,

@@ -17,7 +17,7 @@ pub enum Precision {
     /// As they were trained
     #[default]
     F32,
-    /// Convolutions on bytes: smaller and faster, with a proof of what it costs
+    /// Convolutions on bytes: smaller and faster, with a report of what it costs
     Int8,
     /// The same in the form that TensorRT reads, which is coarser: bytes with a sign everywhere
     Int8Signed,
@@ -43,7 +43,7 @@ const HELD_OUT_IMAGES: usize = 12;
 pub struct QuantisationImages<'a> {
     /// Images that trained the networks.
     pub train: Vec<&'a Frame>,
-    /// Good images that trained nothing.
+    /// Held-out good images.
     pub held_out: Vec<&'a Frame>,
     pub planted: Vec<&'a Frame>,
     pub geometry: &'a InputGeometry,
@@ -53,7 +53,7 @@ pub struct QuantisationImages<'a> {
 pub fn quantise(
     trained: &Trained,
     material: &QuantisationImages<'_>,
-    demand: Requirement,
+    requirement: Requirement,
     cancel: &AtomicBool,
 ) -> Result<(Trained, Vec<NetworkReport>), FitError> {
     let tensors = |frames: &[Frame]| -> Result<Vec<Vec<f32>>, FitError> {
@@ -78,7 +78,7 @@ pub fn quantise(
         |name: &str, onnx: &[u8], samples: [Vec<Sample>; 3]| -> Result<Vec<u8>, FitError> {
             let [good, held_out, shown] = samples;
             let quantised: Quantised =
-                quantise::quantise(name, onnx, &good, &held_out, demand, cancel)?;
+                quantise::quantise(name, onnx, &good, &held_out, requirement, cancel)?;
             reports.push(NetworkReport::measure(
                 name, onnx, &quantised, &shown, cancel,
             )?);
@@ -91,13 +91,13 @@ pub fn quantise(
         sides.map(|images| images.iter().map(|i| image(i)).collect()),
     )?;
 
-    let mut eye = Encoder::load(&encoder)?;
+    let mut network = Encoder::load(&encoder)?;
     let mut see = |tensors: &[Vec<f32>]| -> Result<Vec<Features>, FitError> {
         let mut all = Vec::with_capacity(tensors.len());
         for tensor in tensors {
             stopped(cancel)?;
             let mut features = Features::empty();
-            eye.encode(tensor, &mut features)?;
+            network.encode(tensor, &mut features)?;
             all.push(features);
         }
         Ok(all)

@@ -15,45 +15,45 @@ use crate::conditions::jpeg::as_jpeg;
 use crate::conditions::{blur, each_value};
 
 /// A change in steps from small to large.
-struct Change {
+struct ConditionChange {
     name: &'static str,
     unit: &'static str,
     steps: &'static [f64],
     apply: fn(&mut Frame, &EditablePart<'_>, f64),
 }
 
-const CHANGES: [Change; 6] = [
-    Change {
+const CHANGES: [ConditionChange; 6] = [
+    ConditionChange {
         name: "darker",
         unit: "× brightness",
         steps: &[0.95, 0.9, 0.8, 0.7, 0.6, 0.5],
         apply: |frame, _, factor| each_value(frame, |v| v * factor),
     },
-    Change {
+    ConditionChange {
         name: "brighter",
         unit: "× brightness",
         steps: &[1.05, 1.1, 1.2, 1.3, 1.5, 2.0],
         apply: |frame, _, factor| each_value(frame, |v| v * factor),
     },
-    Change {
+    ConditionChange {
         name: "flatter",
         unit: "gamma",
         steps: &[0.95, 0.9, 0.8, 0.7, 0.5],
         apply: |frame, _, gamma| each_value(frame, |v| v.powf(gamma)),
     },
-    Change {
+    ConditionChange {
         name: "steeper",
         unit: "gamma",
         steps: &[1.05, 1.1, 1.2, 1.4, 2.0],
         apply: |frame, _, gamma| each_value(frame, |v| v.powf(gamma)),
     },
-    Change {
+    ConditionChange {
         name: "blurred",
         unit: "px",
         steps: &[0.5, 0.7, 1.0, 1.5, 2.0, 3.0],
         apply: |frame, _, sigma| blur(frame, sigma as f32),
     },
-    Change {
+    ConditionChange {
         name: "JPEG",
         unit: "quality",
         steps: &[95.0, 90.0, 80.0, 70.0, 50.0, 30.0],
@@ -109,7 +109,7 @@ pub fn table(parts: &EditedParts<'_>, networks: &Perception) -> Result<Vec<Toler
 fn furthest(
     parts: &EditedParts<'_>,
     inspector: &mut Inspector,
-    change: &Change,
+    change: &ConditionChange,
 ) -> Result<Option<f64>, FitError> {
     let mut furthest = None;
     for step in change.steps {

@@ -21,8 +21,8 @@ use super::loss::{LgstLossConfig, LgstTerms};
 use super::teacher::Teacher;
 use super::teacher_features::{TeacherFeatures, TeacherMaps};
 use crate::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, Schedule, Shard, Shards, Training,
-    Workplace, noise_source, seeded_init, stack,
+    self, Cpu, CpuTraining, Fingerprint, Loss, Objective, RunFolder, Schedule, Shard, Shards,
+    Training, noise_source, seeded_init, stack,
 };
 
 const STAGE: &str = "students";
@@ -216,7 +216,7 @@ fn teach<B: Training>(
         device: device.clone(),
     };
     let students = config.init::<B>(device);
-    let place = Workplace {
+    let place = RunFolder {
         stage: STAGE,
         folder: work_dir,
         cancel,

@@ -27,21 +27,21 @@ pub fn at_size(map: &Array2<f32>, size: (usize, usize)) -> CowArray<'_, f32, Ix2
 }
 
 /// The two source cells that one target cell lies between.
-struct Tap {
+struct Neighbours {
     first: usize,
     second: usize,
     /// Of the second; the first has the rest.
     weight: f32,
 }
 
-fn taps(from: usize, to: usize) -> Vec<Tap> {
+fn taps(from: usize, to: usize) -> Vec<Neighbours> {
     let last = from - 1;
     (0..to)
         .map(|target| {
             let centre = (target as f64 + 0.5) * from as f64 / to as f64 - 0.5;
             let clamped = centre.clamp(0.0, last as f64);
             let first = clamped as usize;
-            Tap {
+            Neighbours {
                 first,
                 second: (first + 1).min(last),
                 weight: (clamped - first as f64) as f32,

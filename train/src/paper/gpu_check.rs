@@ -41,7 +41,7 @@ pub fn random_weights() -> StateDict {
 /// If the device can't train. `narrow` networks try this out on any.
 pub fn figures(device: Device, narrow: bool, cudnn: bool) -> Result<Value, DeviceError> {
     device.check(if narrow { 0 } else { needed_bytes(BATCH) })?;
-    let scale = Scale::new(narrow);
+    let scale = CheckScale::new(narrow);
     Ok(match device {
         Device::Cpu => scale.compare::<CpuTraining>(&Default::default()),
         Device::Cuda(index) => on_gpu(&scale, index, cudnn)?,
@@ -49,7 +49,7 @@ pub fn figures(device: Device, narrow: bool, cudnn: bool) -> Result<Value, Devic
 }
 
 #[cfg(feature = "cuda")]
-fn on_gpu(scale: &Scale, index: usize, wanted: bool) -> Result<Value, DeviceError> {
+fn on_gpu(scale: &CheckScale, index: usize, wanted: bool) -> Result<Value, DeviceError> {
     use super::cuda::{GpuTraining, cudnn};
     cudnn::want(wanted);
     let mut figures = scale.compare::<GpuTraining>(&burn::backend::cuda::CudaDevice::new(index));
@@ -59,7 +59,7 @@ fn on_gpu(scale: &Scale, index: usize, wanted: bool) -> Result<Value, DeviceErro
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_gpu(_: &Scale, _: usize, _: bool) -> Result<Value, DeviceError> {
+fn on_gpu(_: &CheckScale, _: usize, _: bool) -> Result<Value, DeviceError> {
     Err(DeviceError::NotBuilt)
 }
 
@@ -82,7 +82,7 @@ pub fn judge(figures: &Value) -> Result<(), String> {
 }
 
 /// The networks and the number of images a step.
-struct Scale {
+struct CheckScale {
     networks: PaperNetworks,
     lgst: LgstConfig,
     batch: usize,
@@ -90,14 +90,14 @@ struct Scale {
 }
 
 /// All networks on one device.
-struct Networks<B: Training> {
+struct CheckedNetworks<B: Training> {
     encoder: WideResNet<B::InnerBackend>,
     decoder: Decoder<B>,
     students: Students<B>,
     device: B::Device,
 }
 
-impl Scale {
+impl CheckScale {
     fn new(narrow: bool) -> Self {
         let mut networks = PaperNetworks::default();
         let mut lgst = LgstConfig::paper(1, 1, Jitter::default(), SEED);
@@ -166,9 +166,9 @@ impl Scale {
         })
     }
 
-    fn networks<B: Training>(&self, device: &B::Device) -> Networks<B> {
+    fn networks<B: Training>(&self, device: &B::Device) -> CheckedNetworks<B> {
         let state = random_state(&self.networks.backbone, SEED);
-        Networks {
+        CheckedNetworks {
             encoder: self
                 .networks
                 .backbone
@@ -181,7 +181,11 @@ impl Scale {
     }
 
     /// The same weights on another device.
-    fn moved<B: Training>(&self, from: &Networks<CpuTraining>, device: &B::Device) -> Networks<B> {
+    fn moved<B: Training>(
+        &self,
+        from: &CheckedNetworks<CpuTraining>,
+        device: &B::Device,
+    ) -> CheckedNetworks<B> {
         let mut to = self.networks::<B>(device);
         let (decoder, students) = (&from.decoder, &from.students);
         to.decoder
@@ -192,7 +196,7 @@ impl Scale {
     }
 
     /// One image through everything and back, without dropout.
-    fn outputs<B: Training>(&self, networks: &Networks<B>) -> Vec<(&'static str, Vec<f32>)> {
+    fn outputs<B: Training>(&self, networks: &CheckedNetworks<B>) -> Vec<(&'static str, Vec<f32>)> {
         let image = self.images::<B::InnerBackend>(1, &networks.device);
         let maps = networks.encoder.forward(image.clone());
         let decoder = networks.decoder.valid();
@@ -240,8 +244,8 @@ impl Scale {
     }
 
     /// Of one image, without dropout.
-    fn students_loss<B: Training>(&self, networks: &Networks<B>) -> Loss<B> {
-        let Networks {
+    fn students_loss<B: Training>(&self, networks: &CheckedNetworks<B>) -> Loss<B> {
+        let CheckedNetworks {
             students, device, ..
         } = networks;
         let image = self.images::<B>(1, device);
@@ -278,7 +282,7 @@ impl Scale {
             + known.focal(&target) * weights.focal
     }
 
-    fn students_step<B: Training>(&self, networks: &Networks<B>, turns: usize) -> f64 {
+    fn students_step<B: Training>(&self, networks: &CheckedNetworks<B>, turns: usize) -> f64 {
         let mut optimiser = AdamConfig::new().init::<B, Students<B>>();
         let mut students = networks.students.clone();
         let images = self.images::<B>(self.batch, &networks.device);
@@ -311,8 +315,8 @@ impl Scale {
     }
 
     /// The backbone on the batch, then the decoder's losses on labelled images.
-    fn segmentation_step<B: Training>(&self, networks: Networks<B>) -> f64 {
-        let Networks {
+    fn segmentation_step<B: Training>(&self, networks: CheckedNetworks<B>) -> f64 {
+        let CheckedNetworks {
             encoder,
             mut decoder,
             device,

@@ -21,7 +21,7 @@ use crate::calibrate::{BranchChoice, PlantedAuroc, Selection, threshold};
 /// One Gaussian over shares of the whole and a 2×2 grid.
 const HISTOGRAM: HistogramWay = HistogramWay::gaussian(histogram::GRID);
 
-/// `labelled` are the parts of D_L, `validation` good parts that trained nothing; `classes` counts the background in
+/// `labelled` are the parts of D_L, `validation` held-out good parts; `classes` counts the background in
 /// and is None for a product without components, which the students then judge alone. `rate` is the wanted share of
 /// good parts rejected.
 pub fn decide_as_the_paper(

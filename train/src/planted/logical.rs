@@ -1,4 +1,4 @@
-//! Planted logical anomalies, wrong arrangements of sound parts: one missing, one too many, two exchanged, one from
+//! Planted logical anomalies of sound parts: one missing, one too many, two exchanged, one from
 //! another part's image.
 
 use aecsad_inspect::frame::Frame;

@@ -62,7 +62,7 @@ impl Felzenszwalb {
     }
 }
 
-struct Edge {
+struct PixelEdge {
     weight: f32,
     from: usize,
     to: usize,
@@ -70,7 +70,7 @@ struct Edge {
 
 /// Edges between the eight neighbours of each pixel, lightest first; ties keep reading order, so that the result
 /// never depends on the sort.
-fn sorted_edges(rgb: &[[f32; 3]], height: usize, width: usize) -> Vec<Edge> {
+fn sorted_edges(rgb: &[[f32; 3]], height: usize, width: usize) -> Vec<PixelEdge> {
     let mut edges = Vec::with_capacity(4 * height * width);
     for y in 0..height {
         for x in 0..width {
@@ -80,7 +80,7 @@ fn sorted_edges(rgb: &[[f32; 3]], height: usize, width: usize) -> Vec<Edge> {
                     .map(|c| (rgb[from][c] - rgb[to][c]).powi(2))
                     .sum::<f32>()
                     .sqrt();
-                edges.push(Edge { weight, from, to });
+                edges.push(PixelEdge { weight, from, to });
             };
             if x + 1 < width {
                 link(from + 1);

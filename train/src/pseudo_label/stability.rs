@@ -1,4 +1,4 @@
-//! How many classes a product has, by asking whether they are found again: the images are split in two halves, each
+//! How many classes a product has, by testing whether they are found again: the images are split in two halves, each
 //! is clustered by itself, and a cluster counts as real if the other half's clusters single out nearly the same
 //! regions (in the manner of prediction strength, Tibshirani and Walther 2005, with the Jaccard index of Hennig
 //! 2007). What a texture is cut into changes with every half.

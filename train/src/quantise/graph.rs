@@ -6,7 +6,7 @@ use aecsad_engine::onnx as pb;
 use aecsad_engine::onnx::tensor_proto::DataType;
 
 /// Operators and constants of one graph, by the names of tensors.
-pub struct Reading<'a> {
+pub struct GraphIndex<'a> {
     pub nodes: &'a [pb::NodeProto],
     constants: HashMap<&'a str, &'a pb::TensorProto>,
     makers: HashMap<&'a str, usize>,
@@ -44,7 +44,7 @@ impl ConvolutionKernel {
     }
 }
 
-impl<'a> Reading<'a> {
+impl<'a> GraphIndex<'a> {
     pub fn new(graph: &'a pb::GraphProto) -> Self {
         let (mut makers, mut readers) = (HashMap::new(), HashMap::<_, Vec<usize>>::new());
         for (index, node) in graph.node.iter().enumerate() {

@@ -1,5 +1,5 @@
 //! Post-training quantisation: from a trained float network and good images to the same network with int8 convolutions,
-//! and the proof of what that costs.
+//! and the report of what that costs.
 //!
 //! The networks are trained in float and never see a gradient again; only good images are needed. What is quantised, and
 //! in which form, `places` and `rewrite` say.

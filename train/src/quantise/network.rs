@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::QuantiseError;
 use super::agreement::{Agreement, compare};
-use super::graph::{ConvolutionKernel, Reading};
+use super::graph::{ConvolutionKernel, GraphIndex};
 use super::magnitudes::{Search, Signs};
 use super::observe::{Observed, Sample};
 use super::places::{self, LayerName};
@@ -68,7 +68,7 @@ pub fn quantise(
     check_float(name, onnx)?;
     let model = decode(name, onnx)?;
     let graph = model.graph.clone().unwrap_or_default();
-    let reading = Reading::new(&graph);
+    let reading = GraphIndex::new(&graph);
     let all: Vec<LayerName> = places::convolutions(&reading);
     let set: BTreeSet<LayerName> = all.iter().cloned().collect();
     let tensors = places::tensors(&reading, &places::ports(&reading, &set));
@@ -154,7 +154,7 @@ pub(super) fn decode(name: &str, onnx: &[u8]) -> Result<pb::ModelProto, Quantise
 }
 
 fn plan(
-    reading: &Reading<'_>,
+    reading: &GraphIndex<'_>,
     layers: &[LayerName],
     seen: &BTreeMap<String, Tensor>,
     (search, signs): (Search, Signs),
@@ -219,7 +219,7 @@ impl Trials<'_> {
     /// What each convolution costs, counted in multiplications.
     fn costs(
         &self,
-        reading: &Reading<'_>,
+        reading: &GraphIndex<'_>,
         layers: &[LayerName],
     ) -> Result<BTreeMap<LayerName, f64>, QuantiseError> {
         let node = |layer: &LayerName| reading.maker(layer).map(|index| &reading.nodes[index]);

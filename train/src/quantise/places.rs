@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::graph::Reading;
+use super::graph::GraphIndex;
 
 /// A convolution of fewer channels gains nothing in int8: an instruction multiplies four pairs at once, and the image
 /// has three channels.
@@ -17,7 +17,7 @@ pub type Port = (usize, usize);
 
 /// The convolutions that can be quantised, in the graph's order: dense or depthwise, of enough channels, on a map
 /// that the network computes.
-pub fn convolutions(reading: &Reading<'_>) -> Vec<LayerName> {
+pub fn convolutions(reading: &GraphIndex<'_>) -> Vec<LayerName> {
     let can_be = |node: &&aecsad_engine::onnx::NodeProto| {
         reading.kernel(node).is_some_and(|kernel| {
             kernel.inputs() >= LEAST_CHANNELS && (kernel.groups == 1 || kernel.is_depthwise())
@@ -33,7 +33,7 @@ pub fn convolutions(reading: &Reading<'_>) -> Vec<LayerName> {
 /// - the map of an average pool behind which one stands, because the pool then sums int8;
 /// - the shortcut of a residual sum whose other side comes straight from one: that side stays float, so that the
 ///   convolution, the sum and the clamp behind them are one pass.
-pub fn ports(reading: &Reading<'_>, layers: &BTreeSet<LayerName>) -> Vec<Port> {
+pub fn ports(reading: &GraphIndex<'_>, layers: &BTreeSet<LayerName>) -> Vec<Port> {
     let is_int8 = |tensor: &str| layers.contains(tensor);
     let mut ports = Vec::new();
     for (index, node) in reading.nodes.iter().enumerate() {
@@ -56,7 +56,11 @@ pub fn ports(reading: &Reading<'_>, layers: &BTreeSet<LayerName>) -> Vec<Port> {
 
 /// The side of a sum that is its shortcut; none if no side is an int8 convolution that only the sum reads. Of two such
 /// sides, that of the earlier convolution: the later one is computed together with the sum.
-fn shortcut(reading: &Reading<'_>, sum: usize, is_int8: &impl Fn(&str) -> bool) -> Option<usize> {
+fn shortcut(
+    reading: &GraphIndex<'_>,
+    sum: usize,
+    is_int8: &impl Fn(&str) -> bool,
+) -> Option<usize> {
     let sides = &reading.nodes[sum].input;
     if sides.len() != 2 || sides.iter().any(|side| reading.is_constant(side)) {
         return None;
@@ -68,7 +72,7 @@ fn shortcut(reading: &Reading<'_>, sum: usize, is_int8: &impl Fn(&str) -> bool) 
 }
 
 /// The tensors behind `ports`, each once.
-pub fn tensors(reading: &Reading<'_>, ports: &[Port]) -> BTreeSet<String> {
+pub fn tensors(reading: &GraphIndex<'_>, ports: &[Port]) -> BTreeSet<String> {
     let read = ports.iter();
     read.map(|(node, slot)| reading.nodes[*node].input[*slot].clone())
         .collect()

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::QuantiseError;
 use super::agreement::{Agreement, compare};
-use super::graph::{ConvolutionKernel, Reading};
+use super::graph::{ConvolutionKernel, GraphIndex};
 use super::magnitudes::Search;
 use super::network::{Quantised, decode};
 use super::observe::{Observed, Sample};
@@ -68,7 +68,7 @@ impl NetworkReport {
     ) -> Result<Self, QuantiseError> {
         let (float, int8) = (decode(name, onnx)?, decode(name, &quantised.onnx)?);
         let graph = float.graph.clone().unwrap_or_default();
-        let reading = Reading::new(&graph);
+        let reading = GraphIndex::new(&graph);
         let kernels: BTreeMap<usize, ConvolutionKernel> = graph
             .node
             .iter()

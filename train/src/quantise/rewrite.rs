@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aecsad_engine::onnx as pb;
 use aecsad_engine::onnx::tensor_proto::DataType;
 
-use super::graph::Reading;
+use super::graph::GraphIndex;
 use super::magnitudes::Bytes;
 use super::places::{self, LayerName};
 use super::weights::Int8Kernel;
@@ -45,9 +45,9 @@ pub fn rewrite(model: &pb::ModelProto, plan: &QuantisationPlan) -> pb::ModelProt
         initializer: std::mem::take(&mut graph.initializer),
         ..Default::default()
     };
-    let reading = Reading::new(&float);
+    let reading = GraphIndex::new(&float);
     let layers: BTreeSet<LayerName> = plan.layers.keys().cloned().collect();
-    let mut writer = Writer {
+    let mut writer = GraphWriter {
         nodes: Vec::new(),
         constants: Vec::new(),
         paired: BTreeSet::new(),
@@ -81,14 +81,14 @@ pub fn rewrite(model: &pb::ModelProto, plan: &QuantisationPlan) -> pb::ModelProt
     model
 }
 
-struct Writer {
+struct GraphWriter {
     nodes: Vec<pb::NodeProto>,
     constants: Vec<pb::TensorProto>,
     /// Tensors that have their pair.
     paired: BTreeSet<String>,
 }
 
-impl Writer {
+impl GraphWriter {
     /// The name of `tensor` once it went through quantisation.
     fn pair(&mut self, tensor: &str, bytes: Bytes) -> String {
         let [scale_name, zero, int8, back] =

@@ -7,7 +7,7 @@ use aecsad_engine::onnx as pb;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::graph::Reading;
+use super::graph::GraphIndex;
 use super::network::decode;
 use super::observe::{Observed, Sample};
 use super::{Quantised, Requirement, Signs, places, quantise};
@@ -247,7 +247,7 @@ fn of_two_convolutions_in_a_sum_the_earlier_is_the_shortcut() {
     let third = b.graph.mul(&second, &shared);
     b.graph.output("out", &third);
     let graph = graph(&b.graph.finish());
-    let reading = Reading::new(&graph);
+    let reading = GraphIndex::new(&graph);
     let layers: BTreeSet<String> = places::convolutions(&reading).into_iter().collect();
     assert_eq!(layers.len(), 4);
     let sums: Vec<usize> = (0..graph.node.len())

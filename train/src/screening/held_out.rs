@@ -159,7 +159,8 @@ mod tests {
 
     use super::*;
     use crate::calibrate::{
-        BranchChoice, Decided, Fitter, GoodParts, Parts, PlantedAuroc, Rule, decide_again, recorded,
+        BranchChoice, EarlierDecision, Fitter, GoodParts, Parts, PlantedAuroc, Rule, decide_again,
+        recorded,
     };
     use crate::screening::neighbours::distances;
 
@@ -218,7 +219,7 @@ mod tests {
                 before: None,
                 vouched: &[],
             };
-            let decided = Decided {
+            let decided = EarlierDecision {
                 branches: &decided,
                 known_bad: None,
             };

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::likeness::BlockMeans;
 use aecsad_inspect::optics::{Encoding, OpticsError, TrainedRegion, TrainingImages};
+use aecsad_inspect::similarity::BlockMeans;
 use rayon::prelude::*;
 
 use super::{Screening, ScreeningError, encodings, first_of_each_part, named};

@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | of another bit depth than the others | its brightest value | `bit_depth` |
 //! | coded otherwise than the station's frames | its file | `encodings` |
-//! | a known bad part that a good image shows too | likeness | `known_bad` |
-//! | without a picture, or of a part that another image shows | likeness | `repeats` |
+//! | a known bad part that a good image shows too | similarity | `known_bad` |
+//! | without a picture, or of a part that another image shows | similarity | `repeats` |
 //! | far off all others | its features' neighbours | `neighbours`, `out_of_distribution` |
 //! | bad by mistake | its score where nothing is learnt from it | `held_out` |
 //! | with other part counts than nearly all others | its counts | `counts` |

@@ -1,7 +1,7 @@
 //! Images that show nothing, and repeated images of one part: each part counts once.
 
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::likeness::BlockMeans;
+use aecsad_inspect::similarity::BlockMeans;
 use aecsad_program::counted;
 use rayon::prelude::*;
 

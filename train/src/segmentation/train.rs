@@ -17,8 +17,8 @@ use super::losses::{LossTarget, LossWeights, Probabilities};
 use super::source::{BatchSource, Encoded, Prepared, TrainingSet};
 use super::{IGNORE, SegmentationError, sharpness};
 use crate::engine::{
-    self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, Schedule, Shard, Shards,
-    Training, Workplace, noise_source, seeded_init,
+    self, Cpu, CpuTraining, Fingerprint, Kernels, Loss, Objective, RunFolder, Schedule, Shard,
+    Shards, Training, noise_source, seeded_init,
 };
 use crate::maps::MAP_SIZE;
 
@@ -150,7 +150,7 @@ pub fn train_from<B: Training>(
         config,
         device: device.clone(),
     };
-    let place = Workplace {
+    let place = RunFolder {
         stage: STAGE,
         folder: work_dir,
         cancel,

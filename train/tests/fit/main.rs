@@ -51,10 +51,10 @@ fn a_rendering_that_is_stopped_leaves_no_half_product() {
     let killed = Command::new("kill").args(["-TERM", &pid]).status();
     assert!(killed.unwrap().success());
     let code = stopped.wait().unwrap().code();
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut stopped.stderr.take().unwrap(), &mut said).unwrap();
-    assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("aecsad-train: stopped"), "{said}");
+    let mut printed = String::new();
+    std::io::Read::read_to_string(&mut stopped.stderr.take().unwrap(), &mut printed).unwrap();
+    assert_eq!(code, Some(130), "{printed}");
+    assert!(printed.contains("aecsad-train: stopped"), "{printed}");
     assert!(!data.join("woven_cloth").exists());
 
     let few = ["--train", "2", "--validation", "1", "--test", "1"];
@@ -223,10 +223,10 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
         text(&json),
     ]);
     assert!(evaluated.status.success(), "{evaluated:?}");
-    let said = String::from_utf8_lossy(&evaluated.stdout);
+    let printed = String::from_utf8_lossy(&evaluated.stdout);
     assert!(
-        said.contains(&format!("looked at              {region}")),
-        "{said}"
+        printed.contains(&format!("looked at              {region}")),
+        "{printed}"
     );
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     let logical = report["auroc"]["logical"].as_f64().unwrap();
@@ -294,7 +294,7 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
 }
 
 /// Half of the logical masks gone, a stray image and an unreadable one; the structural masks as MVTec AD names them, and no
-/// PNG. What is measured over how many images is said.
+/// PNG. What is measured over how many images is printed.
 fn masks_are_read_in_any_layout(category: &Path, bundle: &Path) {
     let truth = category.join("ground_truth");
     for index in 0..8 {

@@ -54,7 +54,7 @@ fn a_region_and_what_to_ignore_are_checked_before_any_image_is_read() {
     );
     black.save(&ignore).unwrap();
     let labels = folder.path().join("labels");
-    for (option, value, said, code) in [
+    for (option, value, printed, code) in [
         ("--region", "0,0,64", "left, top, width and height", 2),
         (
             "--region",
@@ -76,7 +76,7 @@ fn a_region_and_what_to_ignore_are_checked_before_any_image_is_read() {
         ]);
         for output in [fit, label] {
             let stderr = String::from_utf8(output.stderr).unwrap();
-            assert!(stderr.contains(said), "{stderr}");
+            assert!(stderr.contains(printed), "{stderr}");
             assert_eq!(output.status.code(), Some(code), "{stderr}");
         }
     }
@@ -91,8 +91,8 @@ fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aecsad-train"));
         let output = command.args(arguments).stdout(out).stderr(err).output();
         let output = output.unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        (output.status.code().unwrap(), said)
+        let printed = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), printed)
     };
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -109,19 +109,19 @@ fn no_command_ends_for_want_of_a_reader_and_a_full_disk_is_named() {
     let synth = [&["synth", text(&cloth)][..], &small, &few].concat();
     assert_eq!(run(&synth, closed(), full()).0, 0);
     assert!(cloth.join("woven_cloth/defects_config.json").is_file());
-    let (code, said) = run(&synth, full(), std::process::Stdio::piped());
-    assert!(code == 7 && said.contains("is not empty"), "{said}");
+    let (code, printed) = run(&synth, full(), std::process::Stdio::piped());
+    assert!(code == 7 && printed.contains("is not empty"), "{printed}");
 
     assert_eq!(run(&["keygen", text(&at("one"))], closed(), closed()).0, 0);
-    let (code, said) = run(
+    let (code, printed) = run(
         &["keygen", text(&at("two"))],
         full(),
         std::process::Stdio::piped(),
     );
     assert!(at("two/aecsad.pub").is_file());
     assert!(
-        code == 7 && said.starts_with("aecsad-train: standard output can't be written"),
-        "{said}"
+        code == 7 && printed.starts_with("aecsad-train: standard output can't be written"),
+        "{printed}"
     );
 
     // A bundle to a place that no work folder can stand beside.

@@ -10,7 +10,7 @@ use crate::kernels::common::shares::{CELLS_TOGETHER, Shares};
 use crate::kernels::common::taps::{Needed, Taps};
 use crate::team::SharedSlice;
 
-/// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Sums
+/// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Accumulators
 /// of more inputs are made in several rounds, each of which reads and writes all of the output so far.
 const WEIGHT_BYTES: usize = 40 << 10;
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
@@ -18,7 +18,7 @@ const INPUT_BYTES: usize = 256 << 10;
 /// Below this many channels the input is read as it comes, a channel a plane: blocks would be mostly filling.
 const FEW_CHANNELS: usize = 5;
 
-/// A convolution with its bias, and optionally a sum and a clamp behind it.
+/// A convolution with its bias, and optionally a residual and a clamp behind it.
 #[derive(Debug)]
 pub(crate) struct Convolution {
     axes: [Axis; 2],
@@ -187,7 +187,7 @@ struct Pass<'a> {
     blocks: Range<usize>,
 }
 
-/// A share of the sum: which input blocks, for which output cells.
+/// A share of the accumulation: which input blocks, for which output cells.
 struct Share {
     inputs: Range<usize>,
     cells: Range<usize>,
@@ -299,10 +299,10 @@ impl Pass<'_> {
             // SAFETY: cells, blocks and places lie within the shapes.
             unsafe {
                 let mut begun = [[L::splat(0.0); PARTS]; CELLS];
-                for (index, sums) in begun.iter_mut().enumerate() {
-                    for (part, sum) in sums.iter_mut().enumerate() {
+                for (index, accumulators) in begun.iter_mut().enumerate() {
+                    for (part, accumulator) in accumulators.iter_mut().enumerate() {
                         let block = share.outputs.start + part * L::BLOCKS;
-                        *sum = if is_first {
+                        *accumulator = if is_first {
                             L::load(self.layer.bias.as_ptr().add(block * LANES))
                         } else {
                             let cell = cell + index.min(there - 1);
@@ -312,10 +312,10 @@ impl Pass<'_> {
                     }
                 }
                 // Arrays that loops run over lie in memory; the one between is all registers.
-                let mut sums = [[L::splat(0.0); PARTS]; CELLS];
+                let mut accumulators = [[L::splat(0.0); PARTS]; CELLS];
                 for index in 0..CELLS {
                     for part in 0..PARTS {
-                        sums[index][part] = begun[index][part];
+                        accumulators[index][part] = begun[index][part];
                     }
                 }
                 let mut of_input = share.weights;
@@ -333,8 +333,8 @@ impl Pass<'_> {
                             for index in 0..CELLS {
                                 let value = L::splat(*source.add(places[index] + channel));
                                 for part in 0..PARTS {
-                                    sums[index][part] =
-                                        sums[index][part].add_product(value, factors[part]);
+                                    accumulators[index][part] =
+                                        accumulators[index][part].add_product(value, factors[part]);
                                 }
                             }
                         }
@@ -345,24 +345,25 @@ impl Pass<'_> {
                 let mut ended = begun;
                 for index in 0..CELLS {
                     for part in 0..PARTS {
-                        ended[index][part] = sums[index][part];
+                        ended[index][part] = accumulators[index][part];
                     }
                 }
-                for (index, sums) in ended.iter().enumerate() {
+                for (index, accumulators) in ended.iter().enumerate() {
                     if index == there {
                         break;
                     }
-                    for (part, sum) in sums.iter().enumerate() {
+                    for (part, accumulator) in accumulators.iter().enumerate() {
                         let block = share.outputs.start + part * L::BLOCKS;
                         let at = (block * area + cell + index) * LANES;
-                        let mut sum = *sum;
+                        let mut accumulator = *accumulator;
                         if is_last {
                             if let Some(residual) = self.residual {
-                                sum = sum.add(L::load_apart(residual.add(at), area * LANES));
+                                accumulator =
+                                    accumulator.add(L::load_apart(residual.add(at), area * LANES));
                             }
-                            sum = sum.at_least(least).at_most(most);
+                            accumulator = accumulator.at_least(least).at_most(most);
                         }
-                        sum.store_apart(self.output.add(at), area * LANES);
+                        accumulator.store_apart(self.output.add(at), area * LANES);
                     }
                 }
             }

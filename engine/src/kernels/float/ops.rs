@@ -64,7 +64,7 @@ impl Blocked {
         })
     }
 
-    /// Of the maps that it reads, without a sum's other side.
+    /// Of the maps that it reads, without a residual.
     fn input_lengths(&self) -> Option<TVec<usize>> {
         Some(match self {
             Blocked::Enter | Blocked::Leave(_) => return None,

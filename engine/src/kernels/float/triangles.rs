@@ -73,7 +73,7 @@ impl Triangles {
     /// Without such a matrix, or with a vector of another length.
     pub fn squared_length(&self, index: usize, vector: &[f32], enough: f32) -> f32 {
         assert_eq!(vector.len(), self.rank);
-        let product = Product {
+        let product = TriangleProduct {
             matrix: self.matrix(index),
             vector,
             enough,
@@ -89,18 +89,18 @@ fn columns(rank: usize, first: usize) -> usize {
     (first + ROWS).min(rank)
 }
 
-struct Product<'a> {
+struct TriangleProduct<'a> {
     matrix: &'a [f32],
     vector: &'a [f32],
     enough: f32,
     squared: std::cell::Cell<f32>,
 }
 
-impl Kernel for Product<'_> {
+impl Kernel for TriangleProduct<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
         let rank = self.vector.len();
-        let mut sum = 0.0;
+        let mut accumulator = 0.0;
         let mut rest = self.matrix;
         for first in (0..rank).step_by(ROWS) {
             let count = columns(rank, first);
@@ -109,26 +109,26 @@ impl Kernel for Product<'_> {
             let mut squares = [0.0; LANES];
             // SAFETY: the CPU has the instructions of `L`, and so of its half; each column has `ROWS` values.
             unsafe {
-                let mut sums = [<L::One as Lanes>::splat(0.0); SIDE_BY_SIDE];
+                let mut accumulators = [<L::One as Lanes>::splat(0.0); SIDE_BY_SIDE];
                 for (column, value) in rows.chunks_exact(ROWS).zip(self.vector) {
                     let value = <L::One as Lanes>::splat(*value);
-                    for (block, sum) in sums.iter_mut().enumerate() {
+                    for (block, accumulator) in accumulators.iter_mut().enumerate() {
                         let rows = <L::One as Lanes>::load(column.as_ptr().add(block * LANES));
-                        *sum = sum.add_product(rows, value);
+                        *accumulator = accumulator.add_product(rows, value);
                     }
                 }
                 let mut squared = <L::One as Lanes>::splat(0.0);
-                for sum in sums {
-                    squared = squared.add_product(sum, sum);
+                for accumulator in accumulators {
+                    squared = squared.add_product(accumulator, accumulator);
                 }
                 squared.store(squares.as_mut_ptr());
             }
-            sum += squares.iter().sum::<f32>();
-            if sum > self.enough {
+            accumulator += squares.iter().sum::<f32>();
+            if accumulator > self.enough {
                 break;
             }
         }
-        self.squared.set(sum);
+        self.squared.set(accumulator);
     }
 }
 

@@ -205,7 +205,7 @@ impl Strip<'_> {
         let height = window.axes[0].kernel;
         // SAFETY: as the caller says.
         unsafe {
-            let mut sums = [L::load(window.bias.as_ptr().add(self.block * LANES)); N];
+            let mut accumulators = [L::load(window.bias.as_ptr().add(self.block * LANES)); N];
             let source = source.add(column * STRIDE * LANES);
             match &window.weights {
                 Some(weights) => {
@@ -214,9 +214,9 @@ impl Strip<'_> {
                         let line = source.add(row * self.pitch);
                         for tap in 0..WIDTH {
                             let weight = L::load(weights.add((row * WIDTH + tap) * LANES));
-                            for (cell, sum) in sums.iter_mut().enumerate() {
+                            for (cell, accumulator) in accumulators.iter_mut().enumerate() {
                                 let value = L::load(line.add((cell * STRIDE + tap) * LANES));
-                                *sum = sum.add_product(value, weight);
+                                *accumulator = accumulator.add_product(value, weight);
                             }
                         }
                     }
@@ -225,18 +225,18 @@ impl Strip<'_> {
                     for row in 0..height {
                         let line = source.add(row * self.pitch);
                         for tap in 0..WIDTH {
-                            for (cell, sum) in sums.iter_mut().enumerate() {
+                            for (cell, accumulator) in accumulators.iter_mut().enumerate() {
                                 let value = L::load(line.add((cell * STRIDE + tap) * LANES));
-                                *sum = value.at_least(*sum);
+                                *accumulator = value.at_least(*accumulator);
                             }
                         }
                     }
                 }
             }
             let [least, most] = window.bounds.map(|bound| L::splat(bound));
-            for (cell, sum) in sums.iter().enumerate() {
-                let sum = sum.at_least(least).at_most(most);
-                sum.store(result.add((column + cell) * LANES));
+            for (cell, accumulator) in accumulators.iter().enumerate() {
+                let accumulator = accumulator.at_least(least).at_most(most);
+                accumulator.store(result.add((column + cell) * LANES));
             }
         }
     }

@@ -34,14 +34,14 @@ impl<const VNNI: bool> Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn half_dot(sum: __m256i, value: __m256i, weight: __m256i) -> __m256i {
+    unsafe fn half_dot(accumulator: __m256i, value: __m256i, weight: __m256i) -> __m256i {
         unsafe {
             if VNNI {
-                return _mm256_dpbusd_avx_epi32(sum, value, weight);
+                return _mm256_dpbusd_avx_epi32(accumulator, value, weight);
             }
             let weight = _mm256_sign_epi8(weight, value);
             let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(value), weight);
-            _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+            _mm256_add_epi32(accumulator, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
     }
 }

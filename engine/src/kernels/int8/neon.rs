@@ -25,23 +25,27 @@ struct Neon<const DOT: bool>;
 
 impl<const DOT: bool> Neon<DOT> {
     #[inline(always)]
-    unsafe fn quarter_dot(mut sum: int32x4_t, value: int8x16_t, weight: int8x16_t) -> int32x4_t {
+    unsafe fn quarter_dot(
+        mut accumulator: int32x4_t,
+        value: int8x16_t,
+        weight: int8x16_t,
+    ) -> int32x4_t {
         unsafe {
             if DOT {
                 // The standard library has no stable name for it yet.
                 asm!(
                     ".arch_extension dotprod",
-                    "sdot {sum:v}.4s, {value:v}.16b, {weight:v}.16b",
-                    sum = inout(vreg) sum,
+                    "sdot {accumulator:v}.4s, {value:v}.16b, {weight:v}.16b",
+                    accumulator = inout(vreg) accumulator,
                     value = in(vreg) value,
                     weight = in(vreg) weight,
                     options(pure, nomem, nostack, preserves_flags),
                 );
-                return sum;
+                return accumulator;
             }
             let low = vmull_s8(vget_low_s8(value), vget_low_s8(weight));
             let high = vmull_high_s8(value, weight);
-            vpadalq_s16(sum, vpaddq_s16(low, high))
+            vpadalq_s16(accumulator, vpaddq_s16(low, high))
         }
     }
 }

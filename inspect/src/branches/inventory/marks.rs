@@ -3,7 +3,7 @@
 
 use ndarray::ArrayView3;
 
-use super::{Inventory, InventoryScratch, difference, take_stock};
+use super::{Inventory, InventoryScratch, count_parts, difference};
 use crate::network::MAP_SIDE;
 
 /// Heat of a piece that is one too many: as hot as can be shown (see [`Range`](crate::branches::shared::heat::Range)).
@@ -63,16 +63,16 @@ impl Inventory {
             component.certainty(probabilities, &mut scratch.certainty);
             let nodes = scratch.tree.of(&scratch.certainty);
             let counts = &mut scratch.counts[kinds.clone()];
-            let stock = take_stock(nodes, &component.kinds, &mut scratch.stock, counts);
+            let residual = count_parts(nodes, &component.kinds, &mut scratch.counting, counts);
             let usual = self.good.row(scratch.most_alike);
             let pairs = || {
                 kinds
                     .clone()
                     .map(|kind| (scratch.counts[kind], usual[kind]))
             };
-            let miscount = difference(pairs(), &stock, &component.kinds);
-            let unexplained = (miscount.unexplained / stock.unknown.max(1e-6)).min(1.0);
-            for taken in scratch.stock.taken() {
+            let miscount = difference(pairs(), &residual, &component.kinds);
+            let unexplained = (miscount.unexplained / residual.unknown.max(1e-6)).min(1.0);
+            for taken in scratch.counting.taken() {
                 let deviation = match taken.kind.and_then(|kind| pairs().nth(kind)) {
                     Some((found, good)) => (found - good).max(0.0) / found.max(1.0),
                     None => taken.own * unexplained,

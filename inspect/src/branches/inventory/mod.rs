@@ -4,13 +4,13 @@
 
 pub mod arrays;
 mod branch;
+mod counting;
 mod marks;
-mod stock;
 mod tree;
 
 pub use branch::{InventoryBranch, read};
+pub use counting::{CountResidual, CountingScratch, PartKind, count_parts};
 pub use marks::{Count, Counts, in_words};
-pub use stock::{PartKind, Stock, StockScratch, take_stock};
 pub use tree::{LEVELS, Node, PieceShape, Tree};
 
 use ndarray::{Array2, ArrayView3};
@@ -51,9 +51,9 @@ pub struct Inventory {
 pub struct InventoryScratch {
     certainty: Vec<f32>,
     tree: Tree,
-    stock: StockScratch,
+    counting: CountingScratch,
     counts: Vec<f32>,
-    stocks: Vec<Stock>,
+    residuals: Vec<CountResidual>,
     nearest: Vec<f32>,
     /// The good image that is nearest to the latest part.
     most_alike: usize,
@@ -64,9 +64,9 @@ impl Default for InventoryScratch {
         InventoryScratch {
             certainty: vec![0.0; MAP_SIDE * MAP_SIDE],
             tree: Tree::default(),
-            stock: StockScratch::default(),
+            counting: CountingScratch::default(),
             counts: Vec::new(),
-            stocks: Vec::new(),
+            residuals: Vec::new(),
             nearest: Vec::new(),
             most_alike: 0,
         }
@@ -86,38 +86,39 @@ impl Inventory {
         scratch: &mut InventoryScratch,
     ) -> f32 {
         scratch.counts.resize(self.good.ncols(), 0.0);
-        scratch.stocks.clear();
+        scratch.residuals.clear();
         let mut at = 0;
         for component in &self.components {
             component.certainty(probabilities, &mut scratch.certainty);
             let nodes = scratch.tree.of(&scratch.certainty);
             let counts = &mut scratch.counts[at..at + component.kinds.len()];
             at += component.kinds.len();
-            scratch.stocks.push(take_stock(
+            scratch.residuals.push(count_parts(
                 nodes,
                 &component.kinds,
-                &mut scratch.stock,
+                &mut scratch.counting,
                 counts,
             ));
         }
-        let asked = nearest_count(self.good.nrows());
+        let neighbours = nearest_count(self.good.nrows());
         scratch.nearest.clear();
-        scratch.nearest.resize(asked, f32::INFINITY);
+        scratch.nearest.resize(neighbours, f32::INFINITY);
         for (image, good) in self.good.rows().into_iter().enumerate() {
             let mut at = 0;
             let mut miscount = 0.0;
-            for (component, stock) in self.components.iter().zip(&scratch.stocks) {
+            for (component, residual) in self.components.iter().zip(&scratch.residuals) {
                 let kinds = at..at + component.kinds.len();
                 at = kinds.end;
                 let pairs = kinds.map(|kind| (scratch.counts[kind], good[kind]));
-                miscount += component.weight * difference(pairs, stock, &component.kinds).total();
+                miscount +=
+                    component.weight * difference(pairs, residual, &component.kinds).total();
             }
             if miscount < scratch.nearest[0] {
                 scratch.most_alike = image;
             }
             insert(&mut scratch.nearest, miscount);
         }
-        let deviation: f32 = scratch.stocks.iter().map(|s| s.deviation).sum();
+        let deviation: f32 = scratch.residuals.iter().map(|r| r.deviation).sum();
         mean(&scratch.nearest) + DEVIATION * deviation / self.components.len().max(1) as f32
     }
 }
@@ -155,7 +156,7 @@ impl Difference {
 /// `counts` are found and good counts of each kind.
 pub fn difference(
     counts: impl Iterator<Item = (f32, f32)>,
-    stock: &Stock,
+    residual: &CountResidual,
     kinds: &[PartKind],
 ) -> Difference {
     let (mut too_many, mut missing, mut missing_mass, mut usual) = (0.0, 0.0, 0.0, 0.0);
@@ -165,13 +166,14 @@ pub fn difference(
         missing_mass += (good - found).max(0.0) * kind.mass();
         usual += kind.mass() / kinds.len() as f32;
     }
-    let unknown = match stock.unknown_pieces as f32 == missing {
+    let unknown = match residual.unknown_pieces as f32 == missing {
         true => MISSHAPEN,
         false => UNKNOWN,
     };
     Difference {
         too_many,
-        unexplained: (stock.unknown_mass - missing_mass).abs() / usual + unknown * stock.unknown,
+        unexplained: (residual.unknown_mass - missing_mass).abs() / usual
+            + unknown * residual.unknown,
     }
 }
 

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_touch_come_apart_where_more_certainty_is_asked() {
+    fn two_that_touch_come_apart_where_more_certainty_is_required() {
         let mut cells = bar(6, 10, 10, false);
         cells.push((10, 16, 0.3));
         cells.extend(bar(6, 10, 17, false));

@@ -13,23 +13,23 @@ pub struct Aligner {
     scratch: Option<registration::RegistrationScratch>,
     low_rank: Option<LowRank>,
     pose: Pose,
-    stacked: Fresh<Array2<f32>>,
+    stacked: Cached<Array2<f32>>,
     /// The stack of the frame as it is: resampling smooths, and more or less with each pose.
-    unmoved: Fresh<Array2<f32>>,
-    vectors: Fresh<Array2<f32>>,
-    probabilities: Fresh<Array3<f32>>,
-    fine: Fresh<Array2<f32>>,
+    unmoved: Cached<Array2<f32>>,
+    vectors: Cached<Array2<f32>>,
+    probabilities: Cached<Array3<f32>>,
+    fine: Cached<Array2<f32>>,
 }
 
 /// A buffer, and whether it holds what belongs to the latest part.
-struct Fresh<T> {
+struct Cached<T> {
     value: T,
     is_fresh: bool,
 }
 
-impl<T> Fresh<T> {
+impl<T> Cached<T> {
     fn new(value: T) -> Self {
-        Fresh {
+        Cached {
             value,
             is_fresh: false,
         }
@@ -54,11 +54,11 @@ impl Aligner {
             registration,
             low_rank,
             pose: Pose::default(),
-            stacked: Fresh::new(Array2::zeros((cells, STACKED))),
-            unmoved: Fresh::new(Array2::zeros((cells, STACKED))),
-            vectors: Fresh::new(Array2::zeros((cells, rank))),
-            probabilities: Fresh::new(Array3::zeros((0, MAP_SIDE, MAP_SIDE))),
-            fine: Fresh::new(Array2::zeros((0, 0))),
+            stacked: Cached::new(Array2::zeros((cells, STACKED))),
+            unmoved: Cached::new(Array2::zeros((cells, STACKED))),
+            vectors: Cached::new(Array2::zeros((cells, rank))),
+            probabilities: Cached::new(Array3::zeros((0, MAP_SIDE, MAP_SIDE))),
+            fine: Cached::new(Array2::zeros((0, 0))),
         }
     }
 

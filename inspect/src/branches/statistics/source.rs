@@ -11,7 +11,7 @@ use crate::branches::shared::reference::Reference;
 use crate::branches::shared::shrunk_gaussian::ShrunkGaussian;
 use crate::branches::{Branch, BranchModel};
 
-/// Largest number of classes, and cells a side of the layout grid, that a bundle may ask for.
+/// Largest number of classes, and cells a side of the layout grid, that a bundle may request.
 pub const MAX_CLASSES: usize = 64;
 const MAX_GRID: usize = 16;
 /// Largest number of good parts that each part is compared with.

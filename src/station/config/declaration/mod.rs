@@ -1,9 +1,9 @@
 //! Every key of a station file, declared once: its type, the kinds of its section that use it, its range, its default and
 //! its meaning. The reader, the checks, the sample file and the table in `docs/station.md` follow from it.
 
+mod camera;
 mod gate;
 mod observers;
-mod sight;
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +155,7 @@ impl Key {
 
 /// All keys, section by section. The keys of `camera.controls` belong to the camera.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [sight::KEYS, gate::KEYS, observers::KEYS]
+    [camera::KEYS, gate::KEYS, observers::KEYS]
         .into_iter()
         .flatten()
 }

@@ -2,8 +2,8 @@
 //! Neither the number of kinds nor the counts are known before.
 
 use aecsad_inspect::branches::inventory::{
-    Component, Inventory, InventoryBranch, LEVELS, Node, PartKind, Stock, StockScratch, Tree,
-    difference, nearest_count, take_stock,
+    Component, CountResidual, CountingScratch, Inventory, InventoryBranch, LEVELS, Node, PartKind,
+    Tree, count_parts, difference, nearest_count,
 };
 use aecsad_inspect::branches::{Branch, BranchModel};
 use aecsad_inspect::network::Percept;
@@ -67,7 +67,7 @@ struct Counted {
     kinds: Vec<PartKind>,
     /// `[images, kinds]`.
     counts: Array2<f32>,
-    stocks: Vec<Stock>,
+    residuals: Vec<CountResidual>,
     /// How far a whole image is from the nearest others, in miscounted pieces.
     unrest: f32,
     /// How far a whole image is from the median counts, in pieces.
@@ -166,7 +166,7 @@ fn whole_images(components: &[Counted], images: usize) -> Option<Vec<usize>> {
 
 impl Counted {
     fn is_whole(&self, image: usize) -> bool {
-        self.stocks[image].unknown < WHOLE
+        self.residuals[image].unknown < WHOLE
     }
 
     fn doubt(&self) -> f32 {
@@ -175,7 +175,7 @@ impl Counted {
 
     /// Mean number of known pieces in an image.
     fn pieces(&self) -> f64 {
-        f64::from(self.counts.sum()) / self.stocks.len().max(1) as f64
+        f64::from(self.counts.sum()) / self.residuals.len().max(1) as f64
     }
 }
 
@@ -234,22 +234,22 @@ fn count_kinds(trees: &[Vec<Node>], kinds: Vec<PartKind>) -> Option<Counted> {
         return None;
     }
     let mut counts = Array2::zeros((trees.len(), kinds.len()));
-    let mut scratch = StockScratch::default();
+    let mut scratch = CountingScratch::default();
     let mut row = vec![0.0; kinds.len()];
-    let stocks: Vec<Stock> = trees
+    let residuals: Vec<CountResidual> = trees
         .iter()
         .zip(counts.rows_mut())
         .map(|(nodes, mut counted)| {
-            let stock = take_stock(nodes, &kinds, &mut scratch, &mut row);
+            let residual = count_parts(nodes, &kinds, &mut scratch, &mut row);
             counted.assign(&ndarray::aview1(&row));
-            stock
+            residual
         })
         .collect();
     let mut counted = Counted {
         classes: Vec::new(),
         kinds,
         counts,
-        stocks,
+        residuals,
         unrest: 0.0,
         spread: 0.0,
     };
@@ -264,7 +264,7 @@ fn count_kinds(trees: &[Vec<Node>], kinds: Vec<PartKind>) -> Option<Counted> {
 
 /// How far images are from the nearest whole ones, the mean over all of them.
 fn unrest(counted: &Counted, whole: &[usize]) -> f32 {
-    let images = counted.stocks.len();
+    let images = counted.residuals.len();
     let nearest = nearest_count(images).min(whole.len() - 1);
     let mut sum = 0.0;
     for image in 0..images {
@@ -274,7 +274,7 @@ fn unrest(counted: &Counted, whole: &[usize]) -> f32 {
             .map(|other| {
                 let found = counted.counts.row(image).into_iter().copied();
                 let pairs = found.zip(counted.counts.row(*other).into_iter().copied());
-                difference(pairs, &counted.stocks[image], &counted.kinds).total()
+                difference(pairs, &counted.residuals[image], &counted.kinds).total()
             })
             .collect();
         distances.sort_by(f32::total_cmp);

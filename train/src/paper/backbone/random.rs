@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::WideResNetConfig;
-use crate::paper::weights::{StateDict, Stored};
+use crate::paper::weights::{StateDict, StoredTensor};
 
 /// How much of each block joins the sum: at 1 the features would grow by half from block to block.
 const BLOCK_SHARE: f32 = 0.3;
@@ -30,7 +30,7 @@ pub fn random_state(config: &WideResNetConfig, seed: u64) -> StateDict {
             _ if name.ends_with("running_var") || name.ends_with("weight") => vec![1.0; count],
             _ => vec![0.0; count],
         };
-        tensors.insert(name, Stored { shape, values });
+        tensors.insert(name, StoredTensor { shape, values });
     }
     StateDict::new(Path::new("random weights"), tensors)
 }

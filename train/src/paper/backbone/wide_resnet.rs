@@ -41,8 +41,8 @@ impl WideResNetConfig {
     }
 
     /// Each convolution with the names of its tensors: convolution, batch normalisation, `[out, in, k, k]`, stride.
-    fn layers(&self) -> Vec<LayerName> {
-        let mut layers = vec![LayerName::new("conv1", "bn1", [self.stem, 3], 7, 2)];
+    fn layers(&self) -> Vec<TorchvisionName> {
+        let mut layers = vec![TorchvisionName::new("conv1", "bn1", [self.stem, 3], 7, 2)];
         let mut input = self.stem;
         for (stage, &blocks) in self.blocks.iter().enumerate() {
             let planes = self.stem << stage;
@@ -53,7 +53,8 @@ impl WideResNetConfig {
                 let at = format!("layer{}.{block}", stage + 1);
                 let name = |what: &str| format!("{at}.{what}");
                 let mut add = |conv: &str, norm: &str, channels, kernel, stride| {
-                    let layer = LayerName::new(&name(conv), &name(norm), channels, kernel, stride);
+                    let layer =
+                        TorchvisionName::new(&name(conv), &name(norm), channels, kernel, stride);
                     layers.push(layer);
                 };
                 add("conv1", "bn1", [width, input], 1, 1);
@@ -115,7 +116,7 @@ impl WideResNetConfig {
 }
 
 /// How torchvision calls one convolution and the normalisation behind it.
-struct LayerName {
+struct TorchvisionName {
     conv: String,
     norm: String,
     /// Out, in.
@@ -124,7 +125,7 @@ struct LayerName {
     stride: usize,
 }
 
-impl LayerName {
+impl TorchvisionName {
     fn new(conv: &str, norm: &str, channels: [usize; 2], kernel: usize, stride: usize) -> Self {
         Self {
             conv: conv.into(),

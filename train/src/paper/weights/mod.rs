@@ -13,7 +13,7 @@ use aecsad_program::whole_file::{self, WholeFile};
 use sha2::{Digest, Sha256};
 
 pub use fetch::{Download, fetch};
-pub use state::{StateDict, Stored};
+pub use state::{StateDict, StoredTensor};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {

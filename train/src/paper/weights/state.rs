@@ -20,7 +20,7 @@ const COUNTER: &str = "num_batches_tracked";
 
 /// One tensor, row-major.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
+pub struct StoredTensor {
     pub shape: Vec<usize>,
     pub values: Vec<f32>,
 }
@@ -29,12 +29,12 @@ pub struct Stored {
 #[derive(Clone, Debug)]
 pub struct StateDict {
     from: PathBuf,
-    tensors: BTreeMap<String, Stored>,
+    tensors: BTreeMap<String, StoredTensor>,
 }
 
 impl StateDict {
     /// `from` is only for messages.
-    pub fn new(from: &Path, tensors: BTreeMap<String, Stored>) -> Self {
+    pub fn new(from: &Path, tensors: BTreeMap<String, StoredTensor>) -> Self {
         Self {
             from: from.to_owned(),
             tensors,
@@ -72,7 +72,7 @@ impl StateDict {
     }
 
     pub fn to_safetensors(&self) -> Result<Vec<u8>, WeightsError> {
-        let bytes: Vec<(&String, &Stored, Vec<u8>)> = self
+        let bytes: Vec<(&String, &StoredTensor, Vec<u8>)> = self
             .tensors
             .iter()
             .map(|(name, stored)| {
@@ -146,7 +146,7 @@ fn format_error(path: &Path, why: String) -> WeightsError {
     }
 }
 
-fn from_pytorch(content: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
+fn from_pytorch(content: &[u8]) -> Result<BTreeMap<String, StoredTensor>, String> {
     let entries = zip::entries(content)?;
     // All entries lie in one folder, whatever its name.
     let inside = |name: &str| {
@@ -164,7 +164,7 @@ fn from_pytorch(content: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
         let raw = raw.ok_or_else(|| format!("the values of {name} are missing"))?;
         let values = values(&description, raw).map_err(|why| format!("{name}: {why}"))?;
         let shape = description.shape;
-        tensors.insert(name, Stored { shape, values });
+        tensors.insert(name, StoredTensor { shape, values });
     }
     Ok(tensors)
 }
@@ -195,7 +195,7 @@ fn values(tensor: &Description, raw: &[u8]) -> Result<Vec<f32>, String> {
         .collect())
 }
 
-fn from_safetensors(content: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
+fn from_safetensors(content: &[u8]) -> Result<BTreeMap<String, StoredTensor>, String> {
     let file = SafeTensors::deserialize(content).map_err(|e| e.to_string())?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {
@@ -206,7 +206,7 @@ fn from_safetensors(content: &[u8]) -> Result<BTreeMap<String, Stored>, String> 
             return Err(format!("{name} is {}, float32 is needed", view.dtype()));
         }
         let bytes = view.data().chunks_exact(4);
-        let stored = Stored {
+        let stored = StoredTensor {
             shape: view.shape().to_vec(),
             values: bytes
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))

@@ -10,12 +10,12 @@ use crate::kernels::common::geometry::with_scratch;
 use crate::kernels::common::lanes::{LANES, run_wide};
 use crate::kernels::float::layout::blocks;
 use crate::team::{self, SharedSlice};
-use pass::{KEYS, Pass, Room, TILES, WIDEST};
+use pass::{KEYS, Pass, Scratch, TILES, WIDEST};
 
 /// The approximate cost of a power of two, in multiplications.
 const EXPONENTIAL: usize = 12;
 
-/// `values · softmax(queriesᵀ · keys)ᵀ`, and optionally a sum and a clamp behind it.
+/// `values · softmax(queriesᵀ · keys)ᵀ`, and optionally a residual and a clamp behind it.
 #[derive(Debug)]
 pub(crate) struct Attention {
     /// Channels of queries and keys.
@@ -99,25 +99,32 @@ impl Attention {
         team::each(queries.div_ceil(WIDEST), cost, |tiles| {
             with_scratch(lengths.iter().sum(), |scratch| {
                 let mut rest = scratch.as_mut_ptr();
-                let [keys, values, weights, tile_queries, answers, peaks, sums] =
-                    lengths.map(|length| {
-                        let part = rest;
-                        rest = rest.wrapping_add(length);
-                        part
-                    });
+                let [
+                    keys,
+                    values,
+                    weights,
+                    tile_queries,
+                    answers,
+                    peaks,
+                    denominators,
+                ] = lengths.map(|length| {
+                    let part = rest;
+                    rest = rest.wrapping_add(length);
+                    part
+                });
                 run_wide(&Pass {
                     layer: self,
                     maps,
                     output: output.start(),
                     queries: tiles.start * WIDEST..queries.min(tiles.end * WIDEST),
-                    room: Room {
+                    scratch: Scratch {
                         keys,
                         values,
                         weights,
                         queries: tile_queries,
                         answers,
                         peaks,
-                        sums,
+                        denominators,
                     },
                 });
             });

@@ -8,7 +8,7 @@ use crate::kernels::common::exponential::two_to_the;
 use crate::kernels::common::lanes::{Kernel, LANES, Lanes};
 
 /// Keys and values that meet a tile of queries at a time: with the tile, they stay in the first-level cache. The order of
-/// the sums depends on it.
+/// accumulation depends on it.
 pub(crate) const KEYS: usize = 48;
 /// Tiles of queries that meet the same keys, one after the other: they stay in the second-level cache.
 pub(crate) const TILES: usize = 8;
@@ -16,7 +16,7 @@ pub(crate) const TILES: usize = 8;
 pub(crate) const WIDEST: usize = 32;
 
 /// Copies in the order in which they are read.
-pub(crate) struct Room {
+pub(crate) struct Scratch {
     /// `[depth / 8][KEYS][8]`.
     pub keys: *mut f32,
     /// `[channels / 8][KEYS][8]`.
@@ -29,8 +29,8 @@ pub(crate) struct Room {
     pub answers: *mut f32,
     /// Of each query, the largest affinity so far.
     pub peaks: *mut f32,
-    /// Of each query, the sum of its weights so far.
-    pub sums: *mut f32,
+    /// Of each query, the sum of its weights so far, the denominator of its softmax.
+    pub denominators: *mut f32,
 }
 
 /// One application; all pointers are good for what the layer's shapes say.
@@ -40,13 +40,13 @@ pub(crate) struct Pass<'a> {
     pub output: *mut f32,
     /// Those to answer.
     pub queries: Range<usize>,
-    pub room: Room,
+    pub scratch: Scratch,
 }
 
 impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
-        // SAFETY: the instructions are there. Each product holds its sums, a value and a row of parts in registers: of 32
+        // SAFETY: the instructions are there. Each product holds its accumulators, a value and a row of parts in registers: of 32
         // wide ones or 16 others.
         unsafe {
             match L::IS_WIDE {
@@ -59,7 +59,7 @@ impl Kernel for Pass<'_> {
 
 #[expect(
     clippy::needless_range_loop,
-    reason = "sums that an iterator runs over lie in memory, not in registers"
+    reason = "accumulators that an iterator runs over lie in memory, not in registers"
 )]
 impl Pass<'_> {
     /// `ROWS` keys, then `CHANNELS` of the values, and `PARTS` times the queries that `L` holds at a time.
@@ -74,14 +74,14 @@ impl Pass<'_> {
         let (queries, keys) = (self.queries.end, self.layer.keys);
         for from in self.queries.clone().step_by(TILES * tile) {
             let tiles = (queries - from).min(TILES * tile).div_ceil(tile);
-            // SAFETY: there is room for so many tiles; the rest is as the pointers say.
+            // SAFETY: there is scratch for so many tiles; the rest is as the pointers say.
             unsafe {
                 self.begin(from, tiles, tile);
                 for first in (0..keys).step_by(KEYS) {
                     let there = KEYS.min(keys - first);
                     let [depth, channels] = [self.layer.depth, self.layer.channels].map(blocks);
-                    copy_cells(self.maps.keys, depth, keys, first, self.room.keys);
-                    copy_cells(self.maps.values, channels, keys, first, self.room.values);
+                    copy_cells(self.maps.keys, depth, keys, first, self.scratch.keys);
+                    copy_cells(self.maps.values, channels, keys, first, self.scratch.values);
                     for index in 0..tiles {
                         let rescale = self.weigh::<L, ROWS, PARTS>(index, there);
                         self.gather::<L, CHANNELS, PARTS>(index, there, rescale);
@@ -105,7 +105,7 @@ impl Pass<'_> {
             for index in 0..tiles * tile {
                 let query = (from + index).min(queries - 1);
                 let to = self
-                    .room
+                    .scratch
                     .queries
                     .add(index / tile * tile * depth + index % tile);
                 for channel in 0..depth {
@@ -113,10 +113,10 @@ impl Pass<'_> {
                     // Powers of two are simpler than those of e.
                     *to.add(channel * tile) = self.maps.queries[at] * std::f32::consts::LOG2_E;
                 }
-                *self.room.peaks.add(index) = f32::MIN;
-                *self.room.sums.add(index) = 0.0;
+                *self.scratch.peaks.add(index) = f32::MIN;
+                *self.scratch.denominators.add(index) = 0.0;
             }
-            std::slice::from_raw_parts_mut(self.room.answers, answers).fill(0.0);
+            std::slice::from_raw_parts_mut(self.scratch.answers, answers).fill(0.0);
         }
     }
 
@@ -132,10 +132,10 @@ impl Pass<'_> {
         let tile = PARTS * held;
         // SAFETY: as the pointers say.
         unsafe {
-            let queries = self.room.queries.add(index * tile * self.layer.depth);
-            let (peaks, sums) = (
-                self.room.peaks.add(index * tile),
-                self.room.sums.add(index * tile),
+            let queries = self.scratch.queries.add(index * tile * self.layer.depth);
+            let (peaks, denominators) = (
+                self.scratch.peaks.add(index * tile),
+                self.scratch.denominators.add(index * tile),
             );
             let mut peak = [L::splat(0.0); PARTS];
             for (part, peak) in peak.iter_mut().enumerate() {
@@ -147,28 +147,28 @@ impl Pass<'_> {
                 for (row, affinities) in (row..).zip(&affinities) {
                     for part in 0..PARTS {
                         peak[part] = peak[part].at_least(affinities[part]);
-                        affinities[part].store(self.room.weights.add(row * tile + part * held));
+                        affinities[part].store(self.scratch.weights.add(row * tile + part * held));
                     }
                 }
             }
             let mut rescale = [L::splat(0.0); PARTS];
-            let mut sum = rescale;
+            let mut accumulator = rescale;
             for part in 0..PARTS {
                 rescale[part] = two_to_the(before[part].subtract(peak[part]));
-                sum[part] = L::load(sums.add(part * held)).multiply(rescale[part]);
+                accumulator[part] = L::load(denominators.add(part * held)).multiply(rescale[part]);
             }
             for row in 0..there {
-                let weights = self.room.weights.add(row * tile);
+                let weights = self.scratch.weights.add(row * tile);
                 for part in 0..PARTS {
                     let affinity = L::load(weights.add(part * held));
                     let weight = two_to_the(affinity.subtract(peak[part]));
-                    sum[part] = sum[part].add(weight);
+                    accumulator[part] = accumulator[part].add(weight);
                     weight.store(weights.add(part * held));
                 }
             }
             for part in 0..PARTS {
                 peak[part].store(peaks.add(part * held));
-                sum[part].store(sums.add(part * held));
+                accumulator[part].store(denominators.add(part * held));
             }
             rescale
         }
@@ -185,8 +185,8 @@ impl Pass<'_> {
         let mut queries = queries;
         // SAFETY: as the pointers say.
         unsafe {
-            let mut sums = [[L::splat(0.0); PARTS]; ROWS];
-            let mut keys = self.room.keys.add(row * LANES).cast_const();
+            let mut accumulators = [[L::splat(0.0); PARTS]; ROWS];
+            let mut keys = self.scratch.keys.add(row * LANES).cast_const();
             for block in 0..blocks(self.layer.depth) {
                 for lane in 0..LANES.min(self.layer.depth - block * LANES) {
                     let mut query = [L::splat(0.0); PARTS];
@@ -197,13 +197,14 @@ impl Pass<'_> {
                     for index in 0..ROWS {
                         let key = L::splat(*keys.add(index * LANES + lane));
                         for part in 0..PARTS {
-                            sums[index][part] = sums[index][part].add_product(key, query[part]);
+                            accumulators[index][part] =
+                                accumulators[index][part].add_product(key, query[part]);
                         }
                     }
                 }
                 keys = keys.wrapping_add(KEYS * LANES);
             }
-            sums
+            accumulators
         }
     }
 
@@ -221,17 +222,20 @@ impl Pass<'_> {
         // SAFETY: as the pointers say.
         unsafe {
             for channel in (0..channels).step_by(CHANNELS) {
-                let answers = self.room.answers.add((index * channels + channel) * tile);
-                let mut sums = [[L::splat(0.0); PARTS]; CHANNELS];
+                let answers = self
+                    .scratch
+                    .answers
+                    .add((index * channels + channel) * tile);
+                let mut accumulators = [[L::splat(0.0); PARTS]; CHANNELS];
                 for index in 0..CHANNELS {
                     for part in 0..PARTS {
                         let before = L::load(answers.add(index * tile + part * held));
-                        sums[index][part] = before.multiply(rescale[part]);
+                        accumulators[index][part] = before.multiply(rescale[part]);
                     }
                 }
                 let values = channel / LANES * KEYS * LANES + channel % LANES;
-                let mut values = self.room.values.add(values).cast_const();
-                let mut weights = self.room.weights.cast_const();
+                let mut values = self.scratch.values.add(values).cast_const();
+                let mut weights = self.scratch.weights.cast_const();
                 for _ in 0..there {
                     let mut weight = [L::splat(0.0); PARTS];
                     for (part, weight) in weight.iter_mut().enumerate() {
@@ -240,7 +244,8 @@ impl Pass<'_> {
                     for index in 0..CHANNELS {
                         let value = L::splat(*values.add(index));
                         for part in 0..PARTS {
-                            sums[index][part] = sums[index][part].add_product(value, weight[part]);
+                            accumulators[index][part] =
+                                accumulators[index][part].add_product(value, weight[part]);
                         }
                     }
                     values = values.wrapping_add(LANES);
@@ -248,7 +253,7 @@ impl Pass<'_> {
                 }
                 for index in 0..CHANNELS {
                     for part in 0..PARTS {
-                        sums[index][part].store(answers.add(index * tile + part * held));
+                        accumulators[index][part].store(answers.add(index * tile + part * held));
                     }
                 }
             }
@@ -262,13 +267,13 @@ impl Pass<'_> {
         // SAFETY: as the pointers say.
         unsafe {
             let [least, most] = self.layer.bounds.map(|bound| L::splat(bound));
-            let sums = self.room.sums.add(index * tile);
+            let denominators = self.scratch.denominators.add(index * tile);
             let answers = self
-                .room
+                .scratch
                 .answers
                 .add(index * tile * blocks(channels) * LANES);
             for (query, cell) in cells.enumerate() {
-                let share = L::splat(1.0 / *sums.add(query));
+                let share = L::splat(1.0 / *denominators.add(query));
                 for block in 0..blocks(channels) {
                     let mut answer = [0.0; LANES];
                     for channel in block * LANES..channels.min((block + 1) * LANES) {
@@ -295,7 +300,7 @@ unsafe fn copy_cells(map: &[f32], blocks: usize, cells: usize, first: usize, to:
     let there = KEYS.min(cells - first);
     for block in 0..blocks {
         let from = &map[(block * cells + first) * LANES..][..there * LANES];
-        // SAFETY: there is room for so many cells of each block.
+        // SAFETY: there is scratch for so many cells of each block.
         unsafe {
             let to = to.add(block * KEYS * LANES);
             to.copy_from_nonoverlapping(from.as_ptr(), from.len());

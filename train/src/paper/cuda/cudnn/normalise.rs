@@ -57,7 +57,7 @@ fn forward([map, scale, shift]: [&Values; 3], epsilon: f64) -> Option<Normalised
         let [map, scale, shift] = [map, scale, shift].map(contiguous);
         let output = room(&map, shape);
         let [mean, sharpness] = [(); 2].map(|()| room(&map, [shape[1]]));
-        let words = Words::new(shape)?;
+        let mode = NormalisationMode::new(shape)?;
         let tensors = [&map, &scale, &shift, &output, &mean, &sharpness];
         library.between(
             tensors,
@@ -71,11 +71,11 @@ fn forward([map, scale, shift]: [&Values; 3], epsilon: f64) -> Option<Normalised
                         MODE,
                         one,
                         zero,
-                        words.map,
+                        mode.map,
                         map,
-                        words.map,
+                        mode.map,
                         output,
-                        words.channels,
+                        mode.channels,
                         scale,
                         shift,
                         1.0,
@@ -86,7 +86,7 @@ fn forward([map, scale, shift]: [&Values; 3], epsilon: f64) -> Option<Normalised
                         sharpness,
                     )
                     .result()?;
-                    library.rectify(words.rectifier, words.map, output)
+                    library.rectify(mode.rectifier, mode.map, output)
                 }
             },
         )?;
@@ -107,8 +107,8 @@ fn backward(
     let shape: [usize; 4] = map.meta.shape().dims();
     with(map.device.index, |library| {
         let [map, scale] = [map, scale].map(contiguous);
-        let words = Words::new(shape)?;
-        library.through_rectifier(words.rectifier, words.map, &result.output, gradient)?;
+        let mode = NormalisationMode::new(shape)?;
+        library.through_rectifier(mode.rectifier, mode.map, &result.output, gradient)?;
         let of_map = room(&map, shape);
         let [of_scale, of_shift] = [(); 2].map(|()| room(&map, [shape[1]]));
         let tensors = [
@@ -144,13 +144,13 @@ fn backward(
                         zero,
                         one,
                         zero,
-                        words.map,
+                        mode.map,
                         map,
-                        words.map,
+                        mode.map,
                         gradient,
-                        words.map,
+                        mode.map,
                         of_map,
-                        words.channels,
+                        mode.channels,
                         scale,
                         of_scale,
                         of_shift,
@@ -167,15 +167,15 @@ fn backward(
     })
 }
 
-/// cuDNN's words for it.
-struct Words {
+/// cuDNN's mode for it.
+struct NormalisationMode {
     map: sys::cudnnTensorDescriptor_t,
     /// One value a channel.
     channels: sys::cudnnTensorDescriptor_t,
     rectifier: sys::cudnnActivationDescriptor_t,
 }
 
-impl Words {
+impl NormalisationMode {
     fn new(map: [usize; 4]) -> Result<Self, CudnnError> {
         Ok(Self {
             map: tensor(map)?,
@@ -185,7 +185,7 @@ impl Words {
     }
 }
 
-impl Drop for Words {
+impl Drop for NormalisationMode {
     fn drop(&mut self) {
         // SAFETY: each was made by `new` and is destroyed once. A failure here could not be reported.
         unsafe {

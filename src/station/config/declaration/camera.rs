@@ -80,7 +80,7 @@ pub const KEYS: &[Key] = &[
     Key::number(
         "camera.stall_ms",
         (50.0, 600_000.0),
-        "a camera that runs freely and gives no frame for so long is opened again, with an alarm. Leave it out for a camera that waits for its trigger",
+        "a free-running camera and gives no frame for so long is opened again, with an alarm. Leave it out for a camera that waits for its trigger",
     )
     .of(V4L2)
     .in_unit("ms")
@@ -97,7 +97,7 @@ pub const KEYS: &[Key] = &[
     Key::word(
         "trigger.kind",
         &["frame", "presence", "gpio", "serial"],
-        "`\"frame\"`: each frame is a part, for a camera with a trigger input. The others are for a camera that runs freely: `\"presence\"`: a part is there when its front edge reaches a strip of the picture; `\"gpio\"`: a sensor on a GPIO line sees each part; `\"serial\"`: a serial device sends one byte for each part",
+        "`\"frame\"`: each frame is a part, for a camera with a trigger input. The others are for a free-running camera: `\"presence\"`: a part is there when its front edge reaches a strip of the picture; `\"gpio\"`: a sensor on a GPIO line sees each part; `\"serial\"`: a serial device sends one byte for each part",
     )
     .needed()
     .default_in_words("each frame, where the section is left out")

@@ -102,9 +102,9 @@ fn shift_between(own: &[f32], moved: &[f32]) -> Option<f32> {
     if own.len() != moved.len() || own.len() < 8 * MOST {
         return None;
     }
-    let own = Curve::new(own[inside(own.len())].to_vec());
+    let own = CentredProfile::new(own[inside(own.len())].to_vec());
     let whole = (0..=2 * MOST).map(|start| {
-        let part = Curve::new(moved[start..][..own.values.len()].to_vec());
+        let part = CentredProfile::new(moved[start..][..own.values.len()].to_vec());
         (start as f32 - MOST as f32, own.difference(&part).residue())
     });
     let (mut shift, _) = whole.min_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -115,7 +115,7 @@ fn shift_between(own: &[f32], moved: &[f32]) -> Option<f32> {
             let (left, right) = (moved[before], moved[before + 1]);
             left + (place - before as f32) * (right - left)
         });
-        Curve::new(values.collect())
+        CentredProfile::new(values.collect())
     };
     for _ in 0..STEPS {
         let part = at(shift);
@@ -132,26 +132,26 @@ fn shift_between(own: &[f32], moved: &[f32]) -> Option<f32> {
 }
 
 /// A curve around its mean.
-struct Curve {
+struct CentredProfile {
     values: Vec<f32>,
     spread: f32,
 }
 
-struct Difference {
+struct ShiftResidual {
     values: Vec<f32>,
     gain: f32,
 }
 
-impl Curve {
+impl CentredProfile {
     fn new(mut values: Vec<f32>) -> Self {
         let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
         values.iter_mut().for_each(|value| *value -= mean);
         let spread = root_mean_square(&values);
-        Curve { values, spread }
+        CentredProfile { values, spread }
     }
 
     /// What is left of this, with the other made as bright.
-    fn difference(&self, other: &Curve) -> Difference {
+    fn difference(&self, other: &CentredProfile) -> ShiftResidual {
         let most = MOST_GAIN as f32;
         let gain = match other.spread > 0.0 {
             true => (self.spread / other.spread).clamp(1.0 / most, most),
@@ -159,11 +159,11 @@ impl Curve {
         };
         let pairs = self.values.iter().zip(&other.values);
         let values = pairs.map(|(own, other)| own - gain * other).collect();
-        Difference { values, gain }
+        ShiftResidual { values, gain }
     }
 }
 
-impl Difference {
+impl ShiftResidual {
     fn residue(&self) -> f32 {
         root_mean_square(&self.values)
     }

@@ -1,5 +1,5 @@
-//! The proof that int8 loses nothing: the same parts, good ones that trained nothing and planted anomalies, judged by the
-//! float networks and by the quantised ones, each with its own scale and threshold.
+//! What int8 costs: the float networks and the quantised ones judge the same held-out good parts and planted anomalies,
+//! each with its own scale and threshold.
 
 use std::fmt::Write;
 
@@ -15,7 +15,8 @@ use crate::quantise::{LayerPrecision, NetworkReport, Requirement};
 /// Networks and scores in int8 against float.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quantisation {
-    pub demand: Requirement,
+    #[serde(rename = "demand")]
+    pub requirement: Requirement,
     pub scores: ScoreReport,
     pub networks: Vec<NetworkReport>,
 }
@@ -56,10 +57,10 @@ pub struct Side<'a> {
 }
 
 /// Scores and whether each part is rejected.
-type Judged = Vec<(f64, bool)>;
+type JudgedParts = Vec<(f64, bool)>;
 
 impl Side<'_> {
-    fn judged(&self) -> (Judged, Judged) {
+    fn judged(&self) -> (JudgedParts, JudgedParts) {
         let mut scorer = Scorer::new(self.selection.statistics.clone());
         let mut judge = |percept: &Percept| {
             let judged = self.selection.decision.judge(&scorer.score(percept));
@@ -75,13 +76,14 @@ impl Side<'_> {
 pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
     let (float_good, float_planted) = float.judged();
     let (int8_good, int8_planted) = int8.judged();
-    let scores = |judged: &Judged| judged.iter().map(|(score, _)| *score).collect::<Vec<f64>>();
-    let both = |good: &Judged, planted: &Judged| [scores(good), scores(planted)].concat();
-    let flips = |left: &Judged, right: &Judged| {
+    let scores =
+        |judged: &JudgedParts| judged.iter().map(|(score, _)| *score).collect::<Vec<f64>>();
+    let both = |good: &JudgedParts, planted: &JudgedParts| [scores(good), scores(planted)].concat();
+    let flips = |left: &JudgedParts, right: &JudgedParts| {
         let pairs = left.iter().zip(right);
         pairs.filter(|((_, l), (_, r))| l != r).count()
     };
-    let ranked = |good: &Judged, planted: &Judged| {
+    let ranked = |good: &JudgedParts, planted: &JudgedParts| {
         let anomalies = float.planted.iter().zip(scores(planted));
         PlantedAuroc::of(&Scores {
             good: scores(good),
@@ -147,7 +149,7 @@ impl Quantisation {
         format!(
             "{}: outputs at least {least:.1} dB over the quantisation noise, scores' rank correlation with float {:.4}, \
              {} of {} verdicts differ",
-            self.demand.signs,
+            self.requirement.signs,
             scores.rank_correlation,
             scores.flipped_good + scores.flipped_planted,
             scores.good_parts + scores.planted_parts

@@ -25,15 +25,18 @@ fn another_shape_and_another_product_are_named_at_the_end() {
     let (bundle, folder) = (fixture.bundle(), fixture.at("parts"));
     let run = aecsad(&[&"inspect", &"--bundle", &bundle, &folder]);
     assert!(run.status.success(), "{}", stderr(&run));
-    let said = stderr(&run);
+    let printed = stderr(&run);
     assert!(
-        said.contains("6 of 6 images: the part is seen in 200×200 pixels"),
-        "{said}"
+        printed.contains("6 of 6 images: the part is seen in 200×200 pixels"),
+        "{printed}"
     );
-    assert!(said.contains("the training images had 640×480"), "{said}");
     assert!(
-        said.contains("6 of 6 images look like no good part at all"),
-        "{said}"
+        printed.contains("the training images had 640×480"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("6 of 6 images look like no good part at all"),
+        "{printed}"
     );
 }
 

@@ -32,10 +32,10 @@ impl PartKind {
 
 /// What lies there of one component, beside the count of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Stock {
+pub struct CountResidual {
     /// Mass of what is of no kind: parts that touch, are broken, bent or foreign; cells.
     pub unknown_mass: f32,
-    /// How many pieces that is, a crumb in parts of a piece.
+    /// How many pieces that is, a crumb as a fraction of a piece.
     pub unknown: f32,
     /// The same, crumbs left out.
     pub unknown_pieces: usize,
@@ -43,16 +43,16 @@ pub struct Stock {
     pub deviation: f32,
 }
 
-/// Buffers of [`take_stock`].
+/// Buffers of [`count_parts`].
 #[derive(Clone, Debug)]
-pub struct StockScratch {
-    of_node: Vec<Reading>,
+pub struct CountingScratch {
+    of_node: Vec<NodeCost>,
 }
 
-impl Default for StockScratch {
+impl Default for CountingScratch {
     /// Room for the busiest map: a frame allocates no memory.
     fn default() -> Self {
-        StockScratch {
+        CountingScratch {
             of_node: Vec::with_capacity(MAX_NODES),
         }
     }
@@ -60,7 +60,7 @@ impl Default for StockScratch {
 
 /// What a piece was taken for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Taken {
+pub struct CountedPiece {
     /// Index of its node.
     pub node: usize,
     /// None of what is of no kind.
@@ -69,22 +69,22 @@ pub struct Taken {
     pub own: f32,
 }
 
-impl StockScratch {
-    /// The pieces that the latest stock consists of.
-    pub fn taken(&self) -> impl Iterator<Item = Taken> + '_ {
-        let readings = self.of_node.iter().enumerate();
-        readings
-            .filter(|(_, reading)| reading.counts && !reading.divided)
-            .map(|(node, reading)| Taken {
+impl CountingScratch {
+    /// The pieces that the latest residual consists of.
+    pub fn taken(&self) -> impl Iterator<Item = CountedPiece> + '_ {
+        let costs = self.of_node.iter().enumerate();
+        costs
+            .filter(|(_, cost)| cost.counts && !cost.divided)
+            .map(|(node, cost)| CountedPiece {
                 node,
-                kind: reading.kind,
-                own: reading.own,
+                kind: cost.kind,
+                own: cost.own,
             })
     }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Reading {
+struct NodeCost {
     /// Of the piece as it is, from 0 to 1: how little it is of its kind.
     own: f32,
     kind: Option<usize>,
@@ -96,58 +96,54 @@ struct Reading {
 
 /// Takes each piece whole or as the pieces in it, whichever is closer to known kinds. `counts` gets the number of parts of
 /// each kind.
-pub fn take_stock(
+pub fn count_parts(
     nodes: &[Node],
     kinds: &[PartKind],
-    scratch: &mut StockScratch,
+    scratch: &mut CountingScratch,
     counts: &mut [f32],
-) -> Stock {
+) -> CountResidual {
     counts.fill(0.0);
     let smallest = kinds
         .iter()
         .map(PartKind::mass)
         .fold(f32::INFINITY, f32::min);
-    let readings = &mut scratch.of_node;
-    readings.clear();
-    readings.extend(nodes.iter().map(|node| read(&node.shape, kinds, smallest)));
+    let costs = &mut scratch.of_node;
+    costs.clear();
+    costs.extend(nodes.iter().map(|node| read(&node.shape, kinds, smallest)));
     // Children come after their parents: from the end, each is settled before the one around it.
     for i in (0..nodes.len()).rev() {
-        let reading = &mut readings[i];
-        let shrinking = if reading.pieces_inside == 1 {
+        let cost = &mut costs[i];
+        let shrinking = if cost.pieces_inside == 1 {
             WORTH_SHRINKING
         } else {
             0.0
         };
-        reading.divided = reading.pieces_inside > 0 && reading.inside < reading.own - shrinking;
-        let cost = if reading.divided {
-            reading.inside
-        } else {
-            reading.own
-        };
+        cost.divided = cost.pieces_inside > 0 && cost.inside < cost.own - shrinking;
+        let cost = if cost.divided { cost.inside } else { cost.own };
         if let Some(parent) = nodes[i].parent {
-            readings[parent].inside += cost;
-            readings[parent].pieces_inside += 1;
+            costs[parent].inside += cost;
+            costs[parent].pieces_inside += 1;
         }
     }
-    let mut stock = Stock::default();
+    let mut residual = CountResidual::default();
     for i in 0..nodes.len() {
-        let around = nodes[i].parent.map(|parent| readings[parent]);
-        readings[i].counts = around.is_none_or(|parent| parent.counts && parent.divided);
+        let around = nodes[i].parent.map(|parent| costs[parent]);
+        costs[i].counts = around.is_none_or(|parent| parent.counts && parent.divided);
     }
-    for Taken { node, kind, own } in scratch.taken() {
+    for CountedPiece { node, kind, own } in scratch.taken() {
         if let Some(kind) = kind {
             counts[kind] += 1.0;
-            stock.deviation += own;
+            residual.deviation += own;
         } else {
-            stock.unknown_mass += nodes[node].shape[0].exp();
-            stock.unknown += own;
-            stock.unknown_pieces += usize::from(own >= CRUMB);
+            residual.unknown_mass += nodes[node].shape[0].exp();
+            residual.unknown += own;
+            residual.unknown_pieces += usize::from(own >= CRUMB);
         }
     }
-    stock
+    residual
 }
 
-fn read(shape: &PieceShape, kinds: &[PartKind], smallest: f32) -> Reading {
+fn read(shape: &PieceShape, kinds: &[PartKind], smallest: f32) -> NodeCost {
     let distances = kinds
         .iter()
         .map(|kind| kind.distance(shape) / MAX_DISTANCE)
@@ -155,14 +151,14 @@ fn read(shape: &PieceShape, kinds: &[PartKind], smallest: f32) -> Reading {
     let nearest = distances.min_by(|a, b| a.1.total_cmp(&b.1));
     let unknown = (shape[0].exp() / smallest).min(1.0);
     match nearest {
-        Some((kind, distance)) if distance < unknown => Reading {
+        Some((kind, distance)) if distance < unknown => NodeCost {
             own: distance,
             kind: Some(kind),
-            ..Reading::default()
+            ..NodeCost::default()
         },
-        _ => Reading {
+        _ => NodeCost {
             own: unknown,
-            ..Reading::default()
+            ..NodeCost::default()
         },
     }
 }
@@ -189,13 +185,13 @@ mod tests {
         }
     }
 
-    fn stock(nodes: &[Node]) -> (Stock, [f32; 2]) {
+    fn count(nodes: &[Node]) -> (CountResidual, [f32; 2]) {
         let mut counts = [9.0; 2];
         (
-            take_stock(
+            count_parts(
                 nodes,
                 &[NUT, SCREW],
-                &mut StockScratch::default(),
+                &mut CountingScratch::default(),
                 &mut counts,
             ),
             counts,
@@ -205,33 +201,33 @@ mod tests {
     #[test]
     fn what_touches_is_counted_where_it_comes_apart() {
         let both = [3.7, 3.2, 2.0];
-        let (stock, counts) = stock(&[
+        let (residual, counts) = count(&[
             node(0, None, both),
             node(1, Some(0), both),
             node(2, Some(1), NUT.shape),
             node(2, Some(1), SCREW.shape),
         ]);
         assert_eq!(counts, [1.0, 1.0]);
-        assert_eq!(stock, Stock::default());
+        assert_eq!(residual, CountResidual::default());
     }
 
     #[test]
     fn a_screw_is_not_the_crumbs_it_falls_into() {
         let crumb = [1.0, 1.0, 0.5];
-        let (stock, counts) = stock(&[
+        let (residual, counts) = count(&[
             node(0, None, SCREW.shape),
             node(1, Some(0), crumb),
             node(1, Some(0), crumb),
         ]);
         assert_eq!(counts, [0.0, 1.0]);
-        assert_eq!(stock.unknown_pieces, 0);
+        assert_eq!(residual.unknown_pieces, 0);
     }
 
     #[test]
     fn what_never_comes_apart_is_unknown_with_all_its_mass() {
-        let (stock, counts) = stock(&[node(0, None, [3.7, 3.2, 2.0])]);
+        let (residual, counts) = count(&[node(0, None, [3.7, 3.2, 2.0])]);
         assert_eq!(counts, [0.0, 0.0]);
-        assert_eq!((stock.unknown, stock.unknown_pieces), (1.0, 1));
-        assert!((stock.unknown_mass - 3.7f32.exp()).abs() < 1e-3);
+        assert_eq!((residual.unknown, residual.unknown_pieces), (1.0, 1));
+        assert!((residual.unknown_mass - 3.7f32.exp()).abs() < 1e-3);
     }
 }

@@ -1,5 +1,5 @@
 //! The hand-over of an operator's pieces from one thread, the leader, to its workers. No worker is still busy with an
-//! operator when the leader goes on. `tests/desk.rs` goes through the orders in which threads can take turns, with what
+//! operator when the leader goes on. `tests/dispatch.rs` goes through the orders in which threads can take turns, with what
 //! each may then see of the others' memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,10 +9,10 @@ use super::sync::{
 };
 
 /// One leader's.
-pub struct Desk {
+pub struct Dispatch {
     /// Whether there is an operator, how many workers are at it, and from bit [`ROUND`] on the operator's number.
     state: AtomicU64,
-    /// Written only while the desk is closed and no worker is at it.
+    /// Written only while the dispatch is closed and no worker is at it.
     job: SharedCell<Option<Job>>,
     /// The first piece that was not taken yet.
     next: AtomicUsize,
@@ -28,19 +28,19 @@ const ROUND: u32 = 32;
 
 #[derive(Clone, Copy)]
 struct Job {
-    /// Lives while the desk is open or a worker at it.
+    /// Lives while the dispatch is open or a worker at it.
     work: *const (dyn Fn(usize) + Sync),
     pieces: usize,
 }
 
 // SAFETY: `job` is handed over by `state`, and the work can be done by any thread.
-unsafe impl Sync for Desk {}
-unsafe impl Send for Desk {}
+unsafe impl Sync for Dispatch {}
+unsafe impl Send for Dispatch {}
 
-impl Desk {
+impl Dispatch {
     /// Of the calling thread.
     pub fn new() -> Self {
-        Desk {
+        Dispatch {
             state: AtomicU64::new(0),
             job: SharedCell::new(None),
             next: AtomicUsize::new(0),
@@ -55,7 +55,7 @@ impl Desk {
     /// If `work` does, on any thread; no worker is at it any more then.
     pub fn share(&self, pieces: usize, work: &(dyn Fn(usize) + Sync), wake: impl FnOnce()) {
         /// Also where a piece panics: workers may be at others.
-        struct Turn<'a>(&'a Desk);
+        struct Turn<'a>(&'a Dispatch);
 
         impl Drop for Turn<'_> {
             fn drop(&mut self) {
@@ -79,7 +79,7 @@ impl Desk {
                 work,
             )
         };
-        // SAFETY: the desk is closed and no worker is at it.
+        // SAFETY: the dispatch is closed and no worker is at it.
         unsafe { self.job.set(Some(Job { work, pieces })) };
         self.next.store(0, Ordering::Relaxed);
         self.broke_off.store(false, Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl Desk {
                 continue;
             }
             served = state >> ROUND;
-            // SAFETY: this worker is at the desk, so the job stays.
+            // SAFETY: this worker is at the dispatch, so the job stays.
             if let Some(job) = unsafe { self.job.get() } {
                 // SAFETY: likewise what it does.
                 let work = AssertUnwindSafe(|| unsafe { self.take(job.pieces, &*job.work) });

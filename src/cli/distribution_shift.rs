@@ -10,7 +10,7 @@ const FEWEST: usize = 5;
 /// The share of images that raises the warning.
 const NEARLY_ALL: f64 = 0.9;
 
-pub struct Unlikeness {
+pub struct DistributionShift {
     trained_on: Option<TrainingImages>,
     judged: usize,
     far_off: usize,
@@ -21,9 +21,9 @@ pub struct Unlikeness {
     example: Option<(u32, u32)>,
 }
 
-impl Unlikeness {
+impl DistributionShift {
     pub fn to(trained_on: Option<TrainingImages>) -> Self {
-        Unlikeness {
+        DistributionShift {
             trained_on,
             judged: 0,
             far_off: 0,

@@ -1,11 +1,11 @@
-//! The desk of a team under a model checker: every order in which its threads can take turns, up to so many interruptions, is gone
+//! The dispatch of a team under a model checker: every order in which its threads can take turns, up to so many interruptions, is gone
 //! through, with every value that each may then read of what the others wrote. A worker that is still at a piece when the leader goes on, a
 //! piece done twice or not at all, and a thread that is never woken all fail.
 
-#[path = "../src/team/desk.rs"]
-mod desk;
+#[path = "../src/team/dispatch.rs"]
+mod dispatch;
 
-use desk::Desk;
+use dispatch::Dispatch;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -37,7 +37,7 @@ mod sync {
     }
 
     /// None or without end. Who sleeps at once shows a call to wake up that is lost; but to the checker such a call hands
-    /// over all that the caller wrote, so what the desk itself hands over shows only between threads that stay awake.
+    /// over all that the caller wrote, so what the dispatch itself hands over shows only between threads that stay awake.
     pub struct SpinWait;
 
     impl SpinWait {
@@ -55,7 +55,7 @@ mod sync {
     }
 }
 
-/// How often each piece was done, written without any order but the desk's.
+/// How often each piece was done, written without any order but the dispatch's.
 struct Pieces(Vec<UnsafeCell<usize>>);
 
 // SAFETY: not a given, and what is tested: the checker fails where two threads are at one of them.
@@ -78,10 +78,10 @@ fn pass(workers: usize, operators: &'static [usize], patient: bool, preemptions:
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.check(move || {
-        let desk = Arc::new(Desk::new());
+        let dispatch = Arc::new(Dispatch::new());
         let start = |_| {
-            let desk = Arc::clone(&desk);
-            thread::spawn(move || desk.serve())
+            let dispatch = Arc::clone(&dispatch);
+            thread::spawn(move || dispatch.serve())
         };
         let workers: Vec<_> = (0..workers).map(start).collect();
         let asleep = workers.iter().filter(|_| !patient);
@@ -89,14 +89,14 @@ fn pass(workers: usize, operators: &'static [usize], patient: bool, preemptions:
         for &operator in operators {
             let pieces = Pieces::new(operator);
             let work = |piece| pieces.at(piece).with_mut(|times| unsafe { *times += 1 });
-            desk.share(operator, &work, wake);
+            dispatch.share(operator, &work, wake);
             // The leader alone from here on.
             for piece in 0..operator {
                 let times = pieces.at(piece).with_mut(|times| unsafe { *times });
                 assert_eq!(times, 1, "piece {piece} of {operator}");
             }
         }
-        desk.end();
+        dispatch.end();
         wake();
         for worker in workers {
             worker.join().unwrap();
