@@ -1,5 +1,5 @@
-//! Opens a serial port, and explains in a sentence why it can't be opened. The port never blocks: a write without room in
-//! the buffer fails, so that it does not hold the line up.
+//! Opens a serial port, and explains in a sentence why it can't be opened. The port never blocks: a write without room
+//! in the buffer fails, so that it does not hold the line up.
 
 use std::fmt;
 use std::fs::OpenOptions;

@@ -1,6 +1,7 @@
-//! The dispatch of a team under a model checker: every order in which its threads can take turns, up to so many interruptions, is gone
-//! through, with every value that each may then read of what the others wrote. A worker that is still at a piece when the leader goes on, a
-//! piece done twice or not at all, and a thread that is never woken all fail.
+//! The dispatch of a team under a model checker: every order in which its threads can take turns, up to so many
+//! interruptions, is gone through, with every value that each may then read of what the others wrote. A worker that is
+//! still at a piece when the leader goes on, a piece done twice or not at all, and a thread that is never woken all
+//! fail.
 
 #[path = "../src/team/dispatch.rs"]
 mod dispatch;
@@ -36,8 +37,9 @@ mod sync {
         pub static PATIENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     }
 
-    /// None or without end. Who sleeps at once shows a call to wake up that is lost; but to the checker such a call hands
-    /// over all that the caller wrote, so what the dispatch itself hands over shows only between threads that stay awake.
+    /// None or without end. Who sleeps at once shows a call to wake up that is lost; but to the checker such a call
+    /// hands over all that the caller wrote, so what the dispatch itself hands over shows only between threads that
+    /// stay awake.
     pub struct SpinWait;
 
     impl SpinWait {
@@ -71,8 +73,8 @@ impl Pieces {
     }
 }
 
-/// A leader with some workers passes operators of so many pieces, one after the other. Threads are interrupted where they
-/// need not wait up to `preemptions` times.
+/// A leader with some workers passes operators of so many pieces, one after the other. Threads are interrupted where
+/// they need not wait up to `preemptions` times.
 fn pass(workers: usize, operators: &'static [usize], patient: bool, preemptions: usize) {
     sync::PATIENT.set(patient);
     let mut model = loom::model::Builder::new();

@@ -1,5 +1,5 @@
-//! Golden vectors: a few good images in every bundle, with their scores in training. A machine that computes other scores
-//! must not judge parts with the bundle.
+//! Golden vectors: a few good images in every bundle, with their scores in training. A machine that computes other
+//! scores must not judge parts with the bundle.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

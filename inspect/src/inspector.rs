@@ -184,8 +184,8 @@ impl Inspector {
         Ok(self.scorer.score(&self.percept))
     }
 
-    /// Looks at another part of the frames from here on; gives back at which it looked before. Golden images show the region
-    /// already.
+    /// Looks at another part of the frames from here on; gives back at which it looked before. Golden images show the
+    /// region already.
     pub fn look_at(&mut self, viewed_region: ViewedRegion) -> ViewedRegion {
         self.optics.look_at(viewed_region)
     }

@@ -149,8 +149,8 @@ impl Optics {
         &self.geometry
     }
 
-    /// The frame as the networks take it. Reduction is anti-aliased (a triangle as wide as the step). Where there is a fine
-    /// view the whole is made of it, so that a frame kept at the fine view's size gives the same of both.
+    /// The frame as the networks take it. Reduction is anti-aliased (a triangle as wide as the step). Where there is a
+    /// fine view the whole is made of it, so that a frame kept at the fine view's size gives the same of both.
     pub fn tensors(&mut self, frame: &Frame) -> Result<Tensors<'_>, OpticsError> {
         self.see(frame)?;
         let geometry = &self.geometry;

@@ -1,5 +1,5 @@
-//! Detects pictures of the same part: copies of one file, or a burst of a part that stands still or trembles. Statistics
-//! count such pictures once, because their spread is only the sensor's noise.
+//! Detects pictures of the same part: copies of one file, or a burst of a part that stands still or trembles.
+//! Statistics count such pictures once, because their spread is only the sensor's noise.
 
 mod shift;
 
@@ -13,7 +13,8 @@ const MOST_NOISE: f64 = 10.0;
 /// The largest difference by blocks for the same part, in multiples of the difference that white noise leaves there.
 /// Measured on rendered products and solar cells, aligned: the same part reaches 1.0 to 1.9, different parts 2.8 to 7.
 const MOST_STRUCTURE: f64 = 2.0;
-/// The difference by blocks that re-encoding as JPEG may leave: in grey levels, and as a share of the picture's contrast.
+/// The difference by blocks that re-encoding as JPEG may leave: in grey levels, and as a share of the picture's
+/// contrast.
 const MOST_RESIDUE: f64 = 1.2;
 const MOST_RESIDUE_SHARE: f64 = 0.04;
 /// Two exposures of one part may differ by this factor in brightness.
@@ -68,8 +69,8 @@ impl BlockMeans {
         }
     }
 
-    /// Whether `frame`, of which these are the block means, shows no structure: a cap on the lens, a blown-out exposure, one
-    /// colour.
+    /// Whether `frame`, of which these are the block means, shows no structure: a cap on the lens, a blown-out
+    /// exposure, one colour.
     pub fn shows_nothing(&self, frame: &Frame) -> bool {
         let shading = self.shading();
         let rows = self.blocks.len() / self.columns.max(1);

@@ -14,7 +14,8 @@ use super::{BranchScale, Calibration, CalibrationError};
 
 /// The fewest parts that a spread can be estimated from.
 pub const FEWEST: usize = 20;
-/// If half of the parts are further off than this, in the bundle's own standard deviations, they are of another product.
+/// If half of the parts are further off than this, in the bundle's own standard deviations, they are of another
+/// product.
 const FAR_OFF: f64 = 12.0;
 /// If half of the parts are shifted by this share of the picture, or turned by this angle, the camera was moved.
 const MOVED_SHARE: f64 = 0.05;
@@ -46,8 +47,8 @@ pub struct Bundled<'a> {
 /// More than one outlier in this many parts refuses the calibration.
 pub const OUTLIER_OF: usize = 10;
 
-/// Indices of the samples that lie far off all others. Samples that can't be scored are not included. Outliers widen the
-/// scale that the others are measured by, so the rest is checked again until none is far off.
+/// Indices of the samples that lie far off all others. Samples that can't be scored are not included. Outliers widen
+/// the scale that the others are measured by, so the rest is checked again until none is far off.
 pub fn outliers(decision: &Decision, samples: &[CalibrationPart]) -> Vec<usize> {
     let mut kept = usable(decision, samples);
     let mut far = Vec::new();
@@ -79,7 +80,8 @@ fn usable(decision: &Decision, samples: &[CalibrationPart]) -> Vec<usize> {
     (0..samples.len()).filter(whole).collect()
 }
 
-/// The decision with the scale of these parts. A branch with the same score for all of them keeps the bundle's deviation.
+/// The decision with the scale of these parts. A branch with the same score for all of them keeps the bundle's
+/// deviation.
 fn rescaled(decision: &Decision, samples: &[&CalibrationPart]) -> Decision {
     let mut fitted = decision.clone();
     for weighted in &mut fitted.branches {

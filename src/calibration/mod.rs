@@ -1,5 +1,5 @@
-//! A station's own normalisation and threshold, from good parts in its own light: collecting parts, fitting, and the file
-//! that stores the result.
+//! A station's own normalisation and threshold, from good parts in its own light: collecting parts, fitting, and the
+//! file that stores the result.
 
 pub mod collect;
 mod error;

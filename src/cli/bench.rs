@@ -45,7 +45,8 @@ pub struct BenchArgs {
     /// Threads that compute a verdict, like `system.threads` in a station file
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
-    /// Then run a whole station on the bundle's golden images, as fast as it goes: parts a minute, verdict to reject byte
+    /// Then run a whole station on the bundle's golden images, as fast as it goes: parts a minute, verdict to reject
+    /// byte
     #[arg(long)]
     pub line: bool,
     /// Print one JSON object instead of a table

@@ -42,8 +42,8 @@ pub struct LineFigures {
     pub most_ms: f64,
 }
 
-/// Runs `parts` of these frames, each taken for bad, through a station whose engine takes about `verdict` for one with so
-/// many threads.
+/// Runs `parts` of these frames, each taken for bad, through a station whose engine takes about `verdict` for one with
+/// so many threads.
 pub fn measure(
     inspector: &mut Inspector,
     frames: Vec<Frame>,

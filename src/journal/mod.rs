@@ -1,5 +1,5 @@
-//! The journal: a database with one record for each part, and a ring of pictures of parts that were not good. Threads of
-//! their own write both. Neither a power cut nor a full disk damages the journal or stops the line.
+//! The journal: a database with one record for each part, and a ring of pictures of parts that were not good. Threads
+//! of their own write both. Neither a power cut nor a full disk damages the journal or stops the line.
 
 mod aside;
 mod database;

@@ -1,5 +1,5 @@
-//! The thread that writes records. It keeps records that it can't write and drops the oldest when they are too many. The
-//! line never waits for it.
+//! The thread that writes records. It keeps records that it can't write and drops the oldest when they are too many.
+//! The line never waits for it.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use super::reading::JournalReader;
 use super::{JournalError, JournalRun, Record, pictures};
 use crate::station::alarm::Alarm;
 
-/// The most records between the line and the thread, and the most that the thread keeps while the disk can't be written.
+/// The most records between the line and the thread, and the most that the thread keeps while the disk can't be
+/// written.
 const IN_FLIGHT: usize = 2_048;
 const KEPT: usize = 8_192;
 /// A transaction holds up to `BATCH` records, or those of `BATCH_WAIT`.

@@ -1,5 +1,5 @@
-//! A gate whose belt is counted by this machine. Each reject waits here for its count and is handed to the actuator just
-//! before it is due, however often the belt stops and starts.
+//! A gate whose belt is counted by this machine. Each reject waits here for its count and is handed to the actuator
+//! just before it is due, however often the belt stops and starts.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};

@@ -32,7 +32,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_millis(500);
 /// An actuator whose clock differs by more than this was restarted, and its encoder with it.
 const SAME_CLOCK_US: u64 = 1_000_000;
-/// A greeting that is answered later than this, the wire's time not counted, is repeated before its clock is trusted ...
+/// A greeting that is answered later than this, the wire's time not counted, is repeated before its clock is trusted
+/// ...
 const PROMPT: Duration = Duration::from_millis(20);
 /// ... so often, before a link is taken for one that is always slow.
 const SLOW_GREETINGS: u32 = 10;

@@ -1,5 +1,5 @@
-//! Drives the hardware at the gate: exactly one pulse for each rejected part, at the requested time, and a report of each
-//! pulse.
+//! Drives the hardware at the gate: exactly one pulse for each rejected part, at the requested time, and a report of
+//! each pulse.
 //!
 //! A rejector is polled by the one thread that owns it and never blocks it for long. It restores a lost link by itself.
 

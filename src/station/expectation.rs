@@ -46,7 +46,8 @@ pub fn differences(config: &StationConfig, geometry: Option<&InputGeometry>) -> 
     shape.into_iter().chain(depth).chain(jpeg).collect()
 }
 
-/// Which part of the frames is looked at, by whose word, and how much of it is ignored; none where all of each frame counts.
+/// Which part of the frames is looked at, by whose word, and how much of it is ignored; none where all of each frame
+/// counts.
 pub fn viewed_region(config: &StationConfig, geometry: Option<&InputGeometry>) -> Option<String> {
     let trained = geometry.and_then(|geometry| geometry.region.as_ref());
     Some(match (config.region, trained) {

@@ -164,8 +164,8 @@ pub trait Album: Send {
 }
 
 impl Station<'_> {
-    /// Runs until the source ends, the limit is reached, a policy says so or `stop` is set. At the end of the source the
-    /// parts on the belt still reach the gate; `stop` takes back what is scheduled. `observe` runs on this thread.
+    /// Runs until the source ends, the limit is reached, a policy says so or `stop` is set. At the end of the source
+    /// the parts on the belt still reach the gate; `stop` takes back what is scheduled. `observe` runs on this thread.
     pub fn run(
         self,
         stop: &AtomicBool,

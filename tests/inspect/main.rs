@@ -12,8 +12,8 @@ mod refusals;
 mod region;
 mod verify;
 
-/// Not a test of its own: makes the bundle that `tests/hil` takes into its virtual machine, to which white pictures of the
-/// camera there are good.
+/// Not a test of its own: makes the bundle that `tests/hil` takes into its virtual machine, to which white pictures of
+/// the camera there are good.
 #[test]
 #[ignore = "run by tests/hil/run.sh"]
 fn a_bundle_for_the_virtual_machine() {

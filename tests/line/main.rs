@@ -1,5 +1,5 @@
-//! A station from its file to the actuator's log, through real processes and real pseudo-terminals: what goes wrong on a
-//! line must be printed in one sentence, leave with its own exit code, and never stop the line where it can go on.
+//! A station from its file to the actuator's log, through real processes and real pseudo-terminals: what goes wrong on
+//! a line must be printed in one sentence, leave with its own exit code, and never stop the line where it can go on.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ mod wire;
 
 const AECSAD: &str = env!("CARGO_BIN_EXE_aecsad");
 
-/// A judge that needs no bundle: bright parts are bad, and anomalous where they are bright. It never gets over a [`STALLING`]
-/// part.
+/// A judge that needs no bundle: bright parts are bad, and anomalous where they are bright. It never gets over a
+/// [`STALLING`] part.
 #[derive(Default)]
 struct Brightness {
     heat_map: HeatMap,

@@ -1,4 +1,5 @@
-//! A station that no one watches: what it requires of the system, what it reports to the service manager, and when it stops by itself.
+//! A station that no one watches: what it requires of the system, what it reports to the service manager, and when it
+//! stops by itself.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;

@@ -1,5 +1,6 @@
-//! The real program on a wire with manners of its own: adapters that echo, units that answer late, wrongly or not at all, and
-//! stray bytes. What is printed must be what is the matter, and no reject may count as seen that no unit has acknowledged.
+//! The real program on a wire with manners of its own: adapters that echo, units that answer late, wrongly or not at
+//! all, and stray bytes. What is printed must be what is the matter, and no reject may count as seen that no unit has
+//! acknowledged.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;

@@ -357,7 +357,8 @@ fn as_nobody(command: &mut Command) -> &mut Command {
     command.uid(65_534).gid(65_534)
 }
 
-/// Technicians flash as root, with whatever umask root has; the station's user must be able to start with it and confirm it.
+/// Technicians flash as root, with whatever umask root has; the station's user must be able to start with it and
+/// confirm it.
 #[test]
 fn what_root_flashes_belongs_to_the_station_s_user() {
     if !nix::unistd::geteuid().is_root() {

@@ -1,5 +1,5 @@
-//! A line at work through the real program while its slots change under it: a flash, a selection by command, by file and by
-//! the controller's word on the reject link. No part may be missed, and the journal has to know who judged it.
+//! A line at work through the real program while its slots change under it: a flash, a selection by command, by file
+//! and by the controller's word on the reject link. No part may be missed, and the journal has to know who judged it.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};

@@ -1,5 +1,5 @@
-//! Int8 through the real program: `fit --precision int8` and `export` come to the same bundle, which the runtime proves;
-//! and what `export` refuses.
+//! Int8 through the real program: `fit --precision int8` and `export` come to the same bundle, which the runtime
+//! proves; and what `export` refuses.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -163,8 +163,8 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
 
     let report = std::fs::read(work.join("quantisation.json")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
-    // The networks are barely trained and verdicts lie close to the threshold: more than usual is required, and layers of
-    // the encoder come back to float.
+    // The networks are barely trained and verdicts lie close to the threshold: more than usual is required, and layers
+    // of the encoder come back to float.
     let requirement = report["demand"]["least_sqnr_db"].as_f64().unwrap();
     assert!((25.0..=34.0).contains(&requirement), "{requirement}");
     let bytes = |bundle: &Bundle, network: &str| bundle.entry(network).unwrap().len();

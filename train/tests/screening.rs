@@ -1,4 +1,5 @@
-//! Images that don't belong among the good ones, through the real program: they are named, and no threshold rests on them.
+//! Images that don't belong among the good ones, through the real program: they are named, and no threshold rests on
+//! them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,6 +1,6 @@
 //! The hand-over of an operator's pieces from one thread, the leader, to its workers. No worker is still busy with an
-//! operator when the leader goes on. `tests/dispatch.rs` goes through the orders in which threads can take turns, with what
-//! each may then see of the others' memory.
+//! operator when the leader goes on. `tests/dispatch.rs` goes through the orders in which threads can take turns, with
+//! what each may then see of the others' memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,5 +1,5 @@
-//! What a [`Dispatch`](super::dispatch::Dispatch) shares between threads. `tests/dispatch.rs` replaces it by the types of a model
-//! checker.
+//! What a [`Dispatch`](super::dispatch::Dispatch) shares between threads. `tests/dispatch.rs` replaces it by the types
+//! of a model checker.
 
 pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub use std::thread::{Thread, current, park};

@@ -5,7 +5,7 @@ use pb::attribute_proto::AttributeType;
 use pb::tensor_proto::DataType;
 
 /// Along one axis.
-pub struct Window {
+pub struct Geometry {
     pub kernel: usize,
     pub dilation: usize,
     pub padding: [usize; 2],
@@ -13,7 +13,7 @@ pub struct Window {
     pub output: usize,
 }
 
-pub fn attributes(rows: &Window, columns: &Window) -> Vec<pb::AttributeProto> {
+pub fn attributes(rows: &Geometry, columns: &Geometry) -> Vec<pb::AttributeProto> {
     let [top, bottom] = rows.padding;
     let [left, right] = columns.padding;
     vec![

@@ -4,7 +4,7 @@ use aecsad_engine::onnx as pb;
 use fastrand::Rng;
 use pb::tensor_proto::DataType;
 
-use super::onnx::{Window, attributes, int, ints, value_info};
+use super::onnx::{Geometry, attributes, int, ints, value_info};
 
 /// A map in the graph: its name and `[C, H, W]`.
 pub type Map = (String, [usize; 3]);
@@ -264,7 +264,7 @@ impl Sketch<'_> {
         )
     }
 
-    fn window(&mut self, input: usize, most_dilation: usize) -> Window {
+    fn window(&mut self, input: usize, most_dilation: usize) -> Geometry {
         loop {
             let kernel = self.rng.usize(1..6);
             let dilation = self.rng.usize(1..=most_dilation);
@@ -273,7 +273,7 @@ impl Sketch<'_> {
             let (padded, reach) = (input + padding[0] + padding[1], dilation * (kernel - 1) + 1);
             if padded >= reach {
                 let output = (padded - reach) / stride + 1;
-                return Window {
+                return Geometry {
                     kernel,
                     dilation,
                     padding,

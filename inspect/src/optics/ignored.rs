@@ -1,5 +1,5 @@
-//! Places of a region that are neither learnt nor judged: a printed date, a fixture, a glare spot. A fixed colour lies there
-//! in every view, so that no branch sees what does.
+//! Places of a region that are neither learnt nor judged: a printed date, a fixture, a glare spot. A fixed colour lies
+//! there in every view, so that no branch sees what does.
 
 use std::ops::Range;
 
@@ -51,7 +51,8 @@ impl Ignored {
         outside.then_some("ignores areas outside itself")
     }
 
-    /// The pixels of a view, row by row, that see anything of the areas of a region of `size`, and one more on each side.
+    /// The pixels of a view, row by row, that see anything of the areas of a region of `size`, and one more on each
+    /// side.
     pub(super) fn covered(&self, size: Size, view: Size) -> Vec<bool> {
         let (width, height) = (view.width as usize, view.height as usize);
         // Where areas begin and end; a running sum of it says how many lie on a pixel.

@@ -70,7 +70,8 @@ impl Board {
     }
 }
 
-/// An output that is on or off. Every call ends within a fraction of a second; after an error the board is opened again.
+/// An output that is on or off. Every call ends within a fraction of a second; after an error the board is opened
+/// again.
 pub trait Output: Send {
     /// Switches the output off, then finds out how the link behaves.
     fn begin(&mut self) -> Result<(), RejectError>;

@@ -1,5 +1,5 @@
-//! The station file: everything that differs from one line to the next. It is checked as a whole before anything starts,
-//! and each mistake is one sentence that names the key.
+//! The station file: everything that differs from one line to the next. It is checked as a whole before anything
+//! starts, and each mistake is one sentence that names the key.
 
 mod bounds;
 mod check;

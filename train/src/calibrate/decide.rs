@@ -1,5 +1,5 @@
-//! Which branches are active, and from which score on a part is rejected. Planted anomalies and known bad parts choose the
-//! branches, good validation parts alone set scale and threshold; no test image is ever seen.
+//! Which branches are active, and from which score on a part is rejected. Planted anomalies and known bad parts choose
+//! the branches, good validation parts alone set scale and threshold; no test image is ever seen.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,8 +185,8 @@ fn planted_scores(
     PlantedScores::new(z, decision)
 }
 
-/// How well each of `branches` ranks planted anomalies alone, in its best way; left out where there are no components or
-/// students for it.
+/// How well each of `branches` ranks planted anomalies alone, in its best way; left out where there are no components
+/// or students for it.
 pub fn rank(
     fitter: &Fitter<'_>,
     branches: &[Branch],

@@ -32,7 +32,8 @@ pub struct EvaluateArgs {
     /// Category in MVTec LOCO AD's layout, with test images; several give the tables of a whole data set
     #[arg(value_name = "CATEGORY_DIR", required = true)]
     categories: Vec<InputPath>,
-    /// A second bundle, or folder of bundles, to compare the first with on the same images: int8 with f32, or new with old
+    /// A second bundle, or folder of bundles, to compare the first with on the same images: int8 with f32, or new with
+    /// old
     #[arg(long, value_name = "FILE|DIR")]
     against: Option<InputPath>,
     /// Write the figures as JSON; - is standard output

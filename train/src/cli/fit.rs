@@ -20,13 +20,13 @@ pub struct FitArgs {
     /// Category in MVTec LOCO AD's layout (train/good, validation/good), or a plain folder of good images
     #[arg(value_name = "CATEGORY_DIR")]
     category: InputPath,
-    /// Folder of known bad parts, flat or in folders of their kinds; five are useful, fifty are better, and masks are not
-    /// needed. They weigh the branches together with planted anomalies; statistics and threshold never see them. `fit` says
-    /// which of them would pass
+    /// Folder of known bad parts, flat or in folders of their kinds; five are useful, fifty are better, and masks are
+    /// not needed. They weigh the branches together with planted anomalies; statistics and threshold never see them.
+    /// `fit` says which of them would pass
     #[arg(long, value_name = "DIR")]
     bad: Option<InputPath>,
-    /// Folder of good parts that the line rejected. They join the images to learn from and those that set the threshold, and
-    /// are kept however far off they lie
+    /// Folder of good parts that the line rejected. They join the images to learn from and those that set the
+    /// threshold, and are kept however far off they lie
     #[arg(long, value_name = "DIR")]
     more_good: Option<InputPath>,
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
@@ -81,14 +81,16 @@ pub struct FitArgs {
     /// The line's camera is greyscale: colour is removed before anything is learnt
     #[arg(long)]
     mono: bool,
-    /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras; the bundle keeps it for the images it judges
+    /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras; the bundle keeps it for the images it
+    /// judges
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=16))]
     bit_depth: Option<u8>,
-    /// The line's frames are JPEG and the training images are not: three in four of these are seen as JPEG of qualities 80 to 95
+    /// The line's frames are JPEG and the training images are not: three in four of these are seen as JPEG of qualities
+    /// 80 to 95
     #[arg(long)]
     as_jpeg: bool,
-    /// Light, focus and coding at the line vary: half of the images are also seen a little brighter or darker, blurred or as
-    /// JPEG. Good parts are then rejected less often in such conditions, and some bad parts pass that would not
+    /// Light, focus and coding at the line vary: half of the images are also seen a little brighter or darker, blurred
+    /// or as JPEG. Good parts are then rejected less often in such conditions, and some bad parts pass that would not
     #[arg(long)]
     varied: bool,
     /// Product name in the bundle [default: the folder's name, or of the one above where it is good, train or the like]
@@ -100,8 +102,8 @@ pub struct FitArgs {
     /// Sign the bundle with this secret key
     #[arg(long, value_name = "FILE")]
     key: Option<InputPath>,
-    /// Train the `edge` profile's students too, for the branches `local` and `global`: this takes most of the time, and they
-    /// seldom add anything to the other branches
+    /// Train the `edge` profile's students too, for the branches `local` and `global`: this takes most of the time, and
+    /// they seldom add anything to the other branches
     #[arg(long)]
     students: bool,
     /// Has no effect any more: the students are left out unless `--students` is given
@@ -110,16 +112,16 @@ pub struct FitArgs {
     /// Training steps, in percent of the profile's own: fewer are faster and worse
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     effort: u16,
-    /// How the networks compute. `int8` quantises the trained networks on good images, calibrates them anew and says what
-    /// that costs, layer by layer in quantisation.json of the work folder
+    /// How the networks compute. `int8` quantises the trained networks on good images, calibrates them anew and says
+    /// what that costs, layer by layer in quantisation.json of the work folder
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
-    /// Time that a part may take on one core of a machine like this one: the fine view, which shows small damage, is as large
-    /// as that allows, and no larger than the images [default: 150]
+    /// Time that a part may take on one core of a machine like this one: the fine view, which shows small damage, is as
+    /// large as that allows, and no larger than the images [default: 150]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(1..))]
     budget_ms: Option<u16>,
-    /// The longer side of the fine view in pixels, in place of a budget: up to that of the images, and 1.4 million pixels in
-    /// all; 256 sees nothing finer than the whole
+    /// The longer side of the fine view in pixels, in place of a budget: up to that of the images, and 1.4 million
+    /// pixels in all; 256 sees nothing finer than the whole
     #[arg(long, value_name = "PIXELS", conflicts_with = "budget_ms", value_parser = clap::value_parser!(u16).range(256..=2048))]
     side: Option<u16>,
     /// Learn from images that lie far off all others too, instead of leaving them out
@@ -128,8 +130,8 @@ pub struct FitArgs {
     /// Count each image, instead of each part once: for parts that differ by no more than the camera's noise
     #[arg(long)]
     keep_duplicates: bool,
-    /// The same seed, images and machine give the same bundle, but for its version and what its provenance says of minutes
-    /// and the day (that of SOURCE_DATE_EPOCH, if set)
+    /// The same seed, images and machine give the same bundle, but for its version and what its provenance says of
+    /// minutes and the day (that of SOURCE_DATE_EPOCH, if set)
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }

@@ -1,5 +1,6 @@
-//! Attention whose affinities are computed again for the gradient instead of kept: with the 64×64 cells of the largest map
-//! and 16 images each copy of them takes 1 GiB, and a step kept several. No more than [`AT_ONCE`] of them stand in memory.
+//! Attention whose affinities are computed again for the gradient instead of kept: with the 64×64 cells of the largest
+//! map and 16 images each copy of them takes 1 GiB, and a step kept several. No more than [`AT_ONCE`] of them stand in
+//! memory.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
@@ -51,8 +52,8 @@ fn part<B: Backend>(values: Tensor<B, 3>) -> FloatTensor<B> {
     values.into_primitive().tensor()
 }
 
-/// How much each query (second dimension) attends to each key (third): a softmax, step by step because the one that burn has on
-/// CPUs is good to three digits.
+/// How much each query (second dimension) attends to each key (third): a softmax, step by step because the one that
+/// burn has on CPUs is good to three digits.
 fn weights<B: Backend>(queries: Tensor<B, 3>, keys: Tensor<B, 3>) -> Tensor<B, 3> {
     let affinities = queries.swap_dims(1, 2).matmul(keys);
     let largest = affinities.clone().detach().max_dim(2);
@@ -127,8 +128,8 @@ mod tests {
     use super::*;
     use crate::engine::{Cpu, CpuTraining};
 
-    /// Three images of 70 cells, and all of them at once or one by one must be the same; so must the gradients that burn finds
-    /// by keeping everything.
+    /// Three images of 70 cells, and all of them at once or one by one must be the same; so must the gradients that
+    /// burn finds by keeping everything.
     #[test]
     fn answers_and_gradients_are_those_of_the_plain_formula() {
         let device = Default::default();

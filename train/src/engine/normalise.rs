@@ -22,8 +22,8 @@ pub trait Normalise: Backend {
         None
     }
 
-    /// The gradients by map, scale and shift, from the map, the scale, what [`forward`](Self::forward) said, and the gradient at
-    /// its output.
+    /// The gradients by map, scale and shift, from the map, the scale, what [`forward`](Self::forward) said, and the
+    /// gradient at its output.
     fn backward(
         _: [&FloatTensor<Self>; 2],
         _: &Normalised<Self>,

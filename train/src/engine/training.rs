@@ -64,8 +64,8 @@ impl Schedule {
 pub enum Shards {
     /// On threads of their own.
     AtOnce(usize),
-    /// One after the other on this thread, so that each has the device's memory to itself. On a GPU another thread would be
-    /// another stream.
+    /// One after the other on this thread, so that each has the device's memory to itself. On a GPU another thread
+    /// would be another stream.
     InTurn(usize),
 }
 
@@ -140,8 +140,8 @@ pub struct RunFolder<'a> {
 /// With the same fingerprint, seed and device the result is the same, interrupted or not.
 ///
 /// # Errors
-/// [`TrainingError::Interrupted`] once `cancel` is set, [`TrainingError::Diverged`] at a loss that isn't finite, and whatever the
-/// work folder refuses.
+/// [`TrainingError::Interrupted`] once `cancel` is set, [`TrainingError::Diverged`] at a loss that isn't finite, and
+/// whatever the work folder refuses.
 pub fn train<B, T>(
     model: T::Model,
     objective: &T,

@@ -1,5 +1,5 @@
-//! What good parts look like to trained networks, which branches judge, and from which score on a part is rejected: for the
-//! float networks, and again for the same ones in int8.
+//! What good parts look like to trained networks, which branches judge, and from which score on a part is rejected: for
+//! the float networks, and again for the same ones in int8.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -26,8 +26,8 @@ use crate::screening::held_out;
 
 /// In what profiles differ once their networks are trained.
 pub struct Rules {
-    /// Planted anomalies choose and weigh the branches, images that are bad by mistake are left out, and as much is int8 as
-    /// leaves the verdicts what they are. The paper chooses nothing, so that its tables can be reproduced.
+    /// Planted anomalies choose and weigh the branches, images that are bad by mistake are left out, and as much is
+    /// int8 as leaves the verdicts what they are. The paper chooses nothing, so that its tables can be reproduced.
     pub chooses: bool,
     /// A branch reads the encoder's features, of unlabelled images too. They are most of a percept.
     features: bool,
@@ -118,7 +118,8 @@ impl PerceivedParts {
 }
 
 impl CalibrationInputs<'_> {
-    /// What networks see of the images. `fine` are the directions of the fine view where other networks saw them before.
+    /// What networks see of the images. `fine` are the directions of the fine view where other networks saw them
+    /// before.
     pub fn see(
         &self,
         networks: &Trained,
@@ -238,8 +239,8 @@ impl CalibrationInputs<'_> {
         Ok(())
     }
 
-    /// Which branches judge and how: chosen by planted anomalies and known bad parts, unless `decided` has chosen already or the
-    /// profile chooses nothing. `before` are statistics of the same branches on other networks.
+    /// Which branches judge and how: chosen by planted anomalies and known bad parts, unless `decided` has chosen
+    /// already or the profile chooses nothing. `before` are statistics of the same branches on other networks.
     ///
     /// # Errors
     /// If someone stopped it: choosing takes minutes.
@@ -292,8 +293,8 @@ impl CalibrationInputs<'_> {
         vouched.map(|(index, _)| index).collect()
     }
 
-    /// Leaves training images out that are bad by mistake, and returns their paths. So many that it can't be a mistake are
-    /// named and kept. `decided` says which branches judge.
+    /// Leaves training images out that are bad by mistake, and returns their paths. So many that it can't be a mistake
+    /// are named and kept. `decided` says which branches judge.
     ///
     /// # Errors
     /// If someone stopped it: it calibrates six times.

@@ -1,8 +1,8 @@
-//! An int8 bundle from a float one: its own networks, quantised, and its own branches, calibrated anew on the images that
-//! it was fitted on. Nothing is trained and nothing is chosen.
+//! An int8 bundle from a float one: its own networks, quantised, and its own branches, calibrated anew on the images
+//! that it was fitted on. Nothing is trained and nothing is chosen.
 //!
-//! Whether the images are those is not taken on trust: calibrated anew in float, they must give back the scores that the
-//! bundle holds.
+//! Whether the images are those is not taken on trust: calibrated anew in float, they must give back the scores that
+//! the bundle holds.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

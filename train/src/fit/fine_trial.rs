@@ -1,5 +1,5 @@
-//! What each size of the fine view would see: damage of a few pixels of the images, put on good validation parts, as the
-//! branch for damage ranks it among good ones. It decides how fine a view has to be before the branches are fitted.
+//! What each size of the fine view would see: damage of a few pixels of the images, put on good validation parts, as
+//! the branch for damage ranks it among good ones. It decides how fine a view has to be before the branches are fitted.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

@@ -14,8 +14,8 @@ use crate::planted::{self, Clean};
 use crate::progress::stage;
 use crate::quantise::{Requirement, Signs};
 
-/// Where more than this share of the parts, good and planted, gets another verdict in int8, the networks are quantised again
-/// with more of their layers in float: by so many decibels more, up to so many.
+/// Where more than this share of the parts, good and planted, gets another verdict in int8, the networks are quantised
+/// again with more of their layers in float: by so many decibels more, up to so many.
 const OTHER_VERDICTS: f64 = 0.025;
 /// Images whose planted anomalies quantisation is reported on.
 const MATERIAL_IMAGES: usize = 12;
@@ -40,8 +40,8 @@ pub struct Int8 {
 }
 
 impl CalibrationInputs<'_> {
-    /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that costs.
-    /// Where a profile chooses, as much of them is int8 as leaves the verdicts what they are.
+    /// The networks that a bundle needs in int8, calibrated with the branches that the float ones have, and what that
+    /// costs. Where a profile chooses, as much of them is int8 as leaves the verdicts what they are.
     pub fn quantise(&self, float: &Float<'_>, signs: Signs) -> Result<Int8, FitError> {
         let mut requirement = Requirement::usual(signs);
         loop {

@@ -21,8 +21,8 @@ use crate::export::signing::SigningKey;
 use crate::images::Images;
 use crate::networks::Trained;
 
-/// Largest difference of a normalised score between machines; f32 sums in another order stay well below. What rounding to
-/// int8 makes of them may be more.
+/// Largest difference of a normalised score between machines; f32 sums in another order stay well below. What rounding
+/// to int8 makes of them may be more.
 const TOLERANCE: f32 = 1e-3;
 
 /// Provenance: in which way each branch that is on was fitted, by its name.

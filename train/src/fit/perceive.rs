@@ -89,8 +89,8 @@ impl Observer<'_> {
         })
     }
 
-    /// What it sees of up to `each` anomalies of either kind planted on each of `clean`. They are planted again whenever they
-    /// are needed, since so many frames of a fine view do not fit into memory.
+    /// What it sees of up to `each` anomalies of either kind planted on each of `clean`. They are planted again
+    /// whenever they are needed, since so many frames of a fine view do not fit into memory.
     pub fn plants(
         &self,
         clean: &[Clean],

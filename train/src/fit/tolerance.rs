@@ -1,5 +1,5 @@
-//! Which harmless changes of the picture a bundle tolerates: another lamp, another exposure, focus and coding. For each the
-//! furthest step at which nine in ten good parts are still accepted.
+//! Which harmless changes of the picture a bundle tolerates: another lamp, another exposure, focus and coding. For each
+//! the furthest step at which nine in ten good parts are still accepted.
 
 use std::fmt::Write;
 

@@ -1,8 +1,8 @@
 //! Post-training quantisation: from a trained float network and good images to the same network with int8 convolutions,
 //! and the report of what that costs.
 //!
-//! The networks are trained in float and never see a gradient again; only good images are needed. What is quantised, and
-//! in which form, `places` and `rewrite` say.
+//! The networks are trained in float and never see a gradient again; only good images are needed. What is quantised,
+//! and in which form, `places` and `rewrite` say.
 
 mod agreement;
 mod error;

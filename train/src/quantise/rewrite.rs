@@ -1,8 +1,9 @@
 //! From a float network to the same one with explicit quantisation, the form that our own engine and ONNX Runtime read.
 //!
-//! Weights lie in the file as int8 and are dequantised by their output's scale; a map that an int8 convolution reads goes
-//! through one pair of `QuantizeLinear` and `DequantizeLinear`, shared by all its readers. Zero points are 0. Nothing
-//! stands between a convolution and the sum, the clamp or the join behind it, so that an engine can make them one pass.
+//! Weights lie in the file as int8 and are dequantised by their output's scale; a map that an int8 convolution reads
+//! goes through one pair of `QuantizeLinear` and `DequantizeLinear`, shared by all its readers. Zero points are 0.
+//! Nothing stands between a convolution and the sum, the clamp or the join behind it, so that an engine can make them
+//! one pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 

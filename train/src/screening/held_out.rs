@@ -19,8 +19,9 @@ pub const MOST_STRAYS: f64 = 0.1;
 /// Fits statistics and decision to these training parts; the indices are those whose labels are reliable.
 pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize]) -> Result<(Statistics, Decision), E> + 'a;
 
-/// Indices of the strays in `train`, ascending. `distances` say how far each lies off all others, and bring in those that
-/// explain each other even so. `labelled` are indices into `train` whose labels are reliable. `train` is as before when this returns.
+/// Indices of the strays in `train`, ascending. `distances` say how far each lies off all others, and bring in those
+/// that explain each other even so. `labelled` are indices into `train` whose labels are reliable. `train` is as before
+/// when this returns.
 ///
 /// # Errors
 /// Those of `calibrate`, which is called six times.
@@ -56,7 +57,8 @@ fn highest(scores: &[f32]) -> Vec<usize> {
     indices
 }
 
-/// What the parts `apart` score where nothing is learnt from them, and above which score one lies far off all good parts.
+/// What the parts `apart` score where nothing is learnt from them, and above which score one lies far off all good
+/// parts.
 fn scores_without<E>(
     train: &mut Vec<Percept>,
     labelled: &[usize],

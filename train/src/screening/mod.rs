@@ -49,7 +49,8 @@ pub struct Screening<'a> {
 /// Reads, screens and encodes the good images of a category, and its known bad parts.
 ///
 /// # Errors
-/// If too few are left to learn from, or the set as a whole is not one of good images, or a part is named as good and as bad.
+/// If too few are left to learn from, or the set as a whole is not one of good images, or a part is named as good and
+/// as bad.
 pub fn load(
     category: &Category,
     geometry: &InputGeometry,

@@ -13,8 +13,9 @@ use crate::images::Sized;
 const BLANK_OF: usize = 20;
 
 impl Screening<'_> {
-    /// Each part once, none without a picture. A part on both sides of the split stays a validation part: those are rarer.
-    /// If almost no training part is left then, all parts are split anew, as they are where a category has one folder.
+    /// Each part once, none without a picture. A part on both sides of the split stays a validation part: those are
+    /// rarer. If almost no training part is left then, all parts are split anew, as they are where a category has one
+    /// folder.
     pub(super) fn distinct(
         &self,
         category: &Category,

@@ -293,8 +293,8 @@ fn good_images_become_a_bundle_that_the_runtime_proves_and_that_finds_bad_parts(
     );
 }
 
-/// Half of the logical masks gone, a stray image and an unreadable one; the structural masks as MVTec AD names them, and no
-/// PNG. What is measured over how many images is printed.
+/// Half of the logical masks gone, a stray image and an unreadable one; the structural masks as MVTec AD names them,
+/// and no PNG. What is measured over how many images is printed.
 fn masks_are_read_in_any_layout(category: &Path, bundle: &Path) {
     let truth = category.join("ground_truth");
     for index in 0..8 {

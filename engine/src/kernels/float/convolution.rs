@@ -10,8 +10,8 @@ use crate::kernels::common::shares::{CELLS_TOGETHER, Shares};
 use crate::kernels::common::taps::{Needed, Taps};
 use crate::team::SharedSlice;
 
-/// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input. Accumulators
-/// of more inputs are made in several rounds, each of which reads and writes all of the output so far.
+/// Weights that a block of a tile reads again and again should stay in the second-level cache, beside its input.
+/// Accumulators of more inputs are made in several rounds, each of which reads and writes all of the output so far.
 const WEIGHT_BYTES: usize = 40 << 10;
 /// The input of one round over the cells should stay in the second-level cache: all tiles read it again.
 const INPUT_BYTES: usize = 256 << 10;

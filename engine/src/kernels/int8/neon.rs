@@ -1,5 +1,5 @@
-//! Four registers of four lanes. With the dot product one instruction multiplies and adds four bytes in each; without it,
-//! products are added in pairs, which can't overflow because neither factor is below -128 nor both are.
+//! Four registers of four lanes. With the dot product one instruction multiplies and adds four bytes in each; without
+//! it, products are added in pairs, which can't overflow because neither factor is below -128 nor both are.
 
 use std::arch::aarch64::*;
 use std::arch::asm;

@@ -2,7 +2,8 @@
 
 use super::tree::{MAX_NODES, Node, PieceShape};
 
-/// Squared distance from a kind (in spreads) up to which a piece may be one of it: three spreads in each of its measures.
+/// Squared distance from a kind (in spreads) up to which a piece may be one of it: three spreads in each of its
+/// measures.
 const MAX_DISTANCE: f32 = 27.0;
 /// One piece inside another is taken in its place only if it fits this much better, in miscounted pieces.
 const WORTH_SHRINKING: f32 = 0.2;
@@ -94,8 +95,8 @@ struct NodeCost {
     counts: bool,
 }
 
-/// Takes each piece whole or as the pieces in it, whichever is closer to known kinds. `counts` gets the number of parts of
-/// each kind.
+/// Takes each piece whole or as the pieces in it, whichever is closer to known kinds. `counts` gets the number of parts
+/// of each kind.
 pub fn count_parts(
     nodes: &[Node],
     kinds: &[PartKind],

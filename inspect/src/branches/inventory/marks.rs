@@ -37,8 +37,8 @@ impl std::fmt::Display for Count {
     }
 }
 
-/// In one line, like `found 1 of 2 (23×6 %)` with the length and width of such a part in percent of the image's side; empty
-/// where all is as usual.
+/// In one line, like `found 1 of 2 (23×6 %)` with the length and width of such a part in percent of the image's side;
+/// empty where all is as usual.
 pub fn in_words(counts: &[Count]) -> String {
     let each: Vec<String> = counts.iter().map(Count::to_string).collect();
     match each.is_empty() {
@@ -48,8 +48,8 @@ pub fn in_words(counts: &[Count]) -> String {
 }
 
 impl Inventory {
-    /// Adds heat to `[64, 64]` cells where pieces are too many or of no kind. `probabilities` are those of the latest call of
-    /// [`Inventory::miscount`] with this scratch. What lacks can't be shown.
+    /// Adds heat to `[64, 64]` cells where pieces are too many or of no kind. `probabilities` are those of the latest
+    /// call of [`Inventory::miscount`] with this scratch. What lacks can't be shown.
     pub fn mark(
         &self,
         probabilities: ArrayView3<'_, f32>,

@@ -1,6 +1,6 @@
 //! The pieces of a component at several levels of certainty. Parts that touch are one piece at a low
-//! level and two at a high one; a thin part is whole at a low level and in crumbs at a high one. So all levels are kept,
-//! each piece with the one it lies in: a component tree.
+//! level and two at a high one; a thin part is whole at a low level and in crumbs at a high one. So all levels are
+//! kept, each piece with the one it lies in: a component tree.
 
 use crate::network::MAP_SIDE;
 

@@ -1,5 +1,5 @@
-//! One part as branches see it: where it lies, and what the networks saw of it as it would look if it lay as the template
-//! does. Each is computed once a part, when a branch first needs it.
+//! One part as branches see it: where it lies, and what the networks saw of it as it would look if it lay as the
+//! template does. Each is computed once a part, when a branch first needs it.
 
 use ndarray::{Array2, Array3};
 

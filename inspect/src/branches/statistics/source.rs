@@ -121,7 +121,8 @@ impl<'a> ArraySource<'a> {
         there.then(read).transpose()
     }
 
-    /// Classes and cells a side of the grid. A third number is 0; in older bundles it said that pieces were counted as well.
+    /// Classes and cells a side of the grid. A third number is 0; in older bundles it said that pieces were counted as
+    /// well.
     pub fn sizes(&self, name: &str) -> Result<(usize, usize), StatisticsError> {
         let sizes: Array1<f32> = self.exact(name, &[3])?;
         let (classes, grid) = (sizes[0] as usize, sizes[1] as usize);

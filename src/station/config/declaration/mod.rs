@@ -1,5 +1,5 @@
-//! Every key of a station file, declared once: its type, the kinds of its section that use it, its range, its default and
-//! its meaning. The reader, the checks, the sample file and the table in `docs/station.md` follow from it.
+//! Every key of a station file, declared once: its type, the kinds of its section that use it, its range, its default
+//! and its meaning. The reader, the checks, the sample file and the table in `docs/station.md` follow from it.
 
 mod camera;
 mod gate;

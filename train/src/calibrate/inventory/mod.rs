@@ -17,11 +17,13 @@ use super::way::FitBranch;
 use crate::screening::counts;
 use kinds::kinds;
 
-/// Without a kind counts must be this much less steady, or it is left out: so many times, and so many miscounted pieces.
+/// Without a kind counts must be this much less steady, or it is left out: so many times, and so many miscounted
+/// pieces.
 const KIND_WORTH: f32 = 1.3;
 const NEXT_TO_NOTHING: f32 = 0.03;
-/// Of two ways to count equally steady, the one whose counts differ less between images is right: a part seen short at times is
-/// taken for one of another kind at times, and some good image always agrees. In miscounted pieces for each piece of difference.
+/// Of two ways to count equally steady, the one whose counts differ less between images is right: a part seen short at
+/// times is taken for one of another kind at times, and some good image always agrees. In miscounted pieces for each
+/// piece of difference.
 const SPREAD_COST: f32 = 0.1;
 /// A component is counted where this share of the images holds no unknown pieces.
 const WHOLE_SHARE: f64 = 0.2;
@@ -74,8 +76,8 @@ struct Counted {
     spread: f32,
 }
 
-/// None where no component comes in pieces that can be counted. Counts that almost no image shares are not taken for good
-/// ones, but for those of the images `vouched`.
+/// None where no component comes in pieces that can be counted. Counts that almost no image shares are not taken for
+/// good ones, but for those of the images `vouched`.
 pub fn fit(parts: &[Percept], classes: usize, vouched: &[usize]) -> Option<Inventory> {
     let mut single: Vec<Option<Counted>> = (0..classes)
         .map(|class| count(parts, (0..classes).map(|c| c == class).collect()))
@@ -99,8 +101,8 @@ pub fn fit(parts: &[Percept], classes: usize, vouched: &[usize]) -> Option<Inven
     })
 }
 
-/// The same components and kinds as `before`, which saw the same parts through other networks; what good images hold of them
-/// is counted anew.
+/// The same components and kinds as `before`, which saw the same parts through other networks; what good images hold of
+/// them is counted anew.
 pub fn fit_again(parts: &[Percept], before: &Inventory, vouched: &[usize]) -> Option<Inventory> {
     let again =
         |component: &Component| count_kinds(&trees(parts, component), component.kinds.clone());
@@ -312,8 +314,8 @@ mod tests {
     const BARS: usize = 1;
     const HAZE: usize = 2;
 
-    /// An image of upright bars in class [`BARS`], each in a lane of its own; now and then two touch. Class [`HAZE`] takes a
-    /// part of their certainty, another one in each image.
+    /// An image of upright bars in class [`BARS`], each in a lane of its own; now and then two touch. Class [`HAZE`]
+    /// takes a part of their certainty, another one in each image.
     fn image(lengths: &[usize], touching: bool, random: &mut ChaCha8Rng) -> Percept {
         let mut percept = Percept::empty();
         percept.probabilities = Array3::zeros((3, MAP_SIDE, MAP_SIDE));

@@ -7,8 +7,8 @@ use super::{Attention, Maps};
 use crate::kernels::common::exponential::two_to_the;
 use crate::kernels::common::lanes::{Kernel, LANES, Lanes};
 
-/// Keys and values that meet a tile of queries at a time: with the tile, they stay in the first-level cache. The order of
-/// accumulation depends on it.
+/// Keys and values that meet a tile of queries at a time: with the tile, they stay in the first-level cache. The order
+/// of accumulation depends on it.
 pub(crate) const KEYS: usize = 48;
 /// Tiles of queries that meet the same keys, one after the other: they stay in the second-level cache.
 pub(crate) const TILES: usize = 8;
@@ -46,8 +46,8 @@ pub(crate) struct Pass<'a> {
 impl Kernel for Pass<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
-        // SAFETY: the instructions are there. Each product holds its accumulators, a value and a row of parts in registers: of 32
-        // wide ones or 16 others.
+        // SAFETY: the instructions are there. Each product holds its accumulators, a value and a row of parts in
+        // registers: of 32 wide ones or 16 others.
         unsafe {
             match L::IS_WIDE {
                 true => self.attend::<L, 8, 8, 2>(),
@@ -120,8 +120,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Makes weights of the first `there` keys for the tile's queries. Returns what earlier weights are to be multiplied
-    /// by.
+    /// Makes weights of the first `there` keys for the tile's queries. Returns what earlier weights are to be
+    /// multiplied by.
     #[inline(always)]
     unsafe fn weigh<L: Lanes, const ROWS: usize, const PARTS: usize>(
         &self,

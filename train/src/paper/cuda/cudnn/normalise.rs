@@ -63,8 +63,8 @@ fn forward([map, scale, shift]: [&Values; 3], epsilon: f64) -> Option<Normalised
             tensors,
             |library, [map, scale, shift, output, mean, sharpness]| {
                 let (one, zero) = factors();
-                // SAFETY: these are the addresses of tensors of the shapes described; without addresses for them no running
-                // statistics are written.
+                // SAFETY: these are the addresses of tensors of the shapes described; without addresses for them no
+                // running statistics are written.
                 unsafe {
                     sys::cudnnBatchNormalizationForwardTraining(
                         library.handle,
