@@ -80,7 +80,7 @@ pub const KEYS: &[Key] = &[
     Key::number(
         "camera.stall_ms",
         (50.0, 600_000.0),
-        "a free-running camera and gives no frame for so long is opened again, with an alarm. Leave it out for a camera that waits for its trigger",
+        "a free-running camera that gives no frame for so long is opened again, with an alarm. Leave it out for a camera that waits for its trigger",
     )
     .of(V4L2)
     .in_unit("ms")
