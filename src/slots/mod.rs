@@ -4,6 +4,7 @@
 //! A bundle's file is named by its SHA-256 and never written to again. One small state file says what is installed, on
 //! trial and active. A rename replaces it: before the rename nothing has changed, after it everything has.
 
+mod alarm;
 mod error;
 mod flash;
 mod start;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use aecsad_program::timestamp::timestamp as now;
 
+pub use alarm::SlotAlarm;
 pub use error::SlotsError;
 pub use flash::{FlashRequest, Flashed};
 pub use start::{SlotCheck, Started};

@@ -7,7 +7,7 @@ use aecsad_inspect::bundle::{Bundle, Manifest, Trust};
 
 use super::state::{Installed, MAX_TRIAL_STARTS, ProductSlots, SlotCondition, SlotName, State};
 use super::storage::Storage;
-use super::{Slots, SlotsError, file_name, now};
+use super::{SlotAlarm, Slots, SlotsError, file_name, now};
 
 /// Whether the changed choice of a slot is recorded in the state.
 #[derive(PartialEq)]
@@ -87,18 +87,27 @@ impl<S: Storage> Slots<S> {
                 product: name.into(),
                 why: why.clone(),
             })?;
-            if self.is_forbidden(&installed) {
-                found = Choice::Passing;
-                alarms.push(format!(
-                    "slot {slot} of {name} (version {version}) can't be used: {why}; the station works with version {back} \
-                     until this user may read the file"
-                ));
-                continue;
-            }
-            alarms.push(format!(
-                "slot {slot} of {name} (version {version}) is unusable: {why}; the station works with version {back} now, \
-                 so flash version {version} again"
-            ));
+            let product = name.to_owned();
+            let alarm = match self.is_forbidden(&installed) {
+                true => {
+                    found = Choice::Passing;
+                    SlotAlarm::Forbidden {
+                        slot,
+                        product,
+                        version,
+                        why,
+                        back,
+                    }
+                }
+                false => SlotAlarm::Unusable {
+                    slot,
+                    product,
+                    version,
+                    why,
+                    back,
+                },
+            };
+            alarms.push(alarm.to_string());
         }
     }
 
@@ -149,9 +158,8 @@ impl<S: Storage> Slots<S> {
 pub type SlotCheck = (String, SlotName, Result<Manifest, String>);
 
 fn unwritable(why: &dyn std::fmt::Display) -> String {
-    format!(
-        "the slots can't be written ({why}): check the disk and the folder's permissions; nothing can be flashed until then"
-    )
+    let why = why.to_string();
+    SlotAlarm::Unwritable { why }.to_string()
 }
 
 fn current(product: &ProductSlots) -> Option<(SlotName, Installed)> {
@@ -172,14 +180,17 @@ fn end_endless_trial(
     }
     let version = current(product).map_or(0, |(_, installed)| installed.version);
     let why = format!("the station started {starts} times with it and no trial came to its end");
-    match state.give_up(name, SlotCondition::Failed(why.clone())) {
-        Ok(back) => alarms.push(format!(
-            "version {version} of {name} is given up, because {why}; the station works with version {back} again"
-        )),
-        Err(SlotsError::NothingToGoBackTo { .. }) => {
-            alarms.push(format!("{why}, and there is no older bundle of {name}: flash another"));
-        }
+    let product = name.to_owned();
+    let alarm = match state.give_up(name, SlotCondition::Failed(why.clone())) {
+        Ok(back) => SlotAlarm::GivenUp {
+            version,
+            product,
+            why,
+            back,
+        },
+        Err(SlotsError::NothingToGoBackTo { .. }) => SlotAlarm::NoneToGoBackTo { why, product },
         Err(other) => return Err(other),
-    }
+    };
+    alarms.push(alarm.to_string());
     Ok(())
 }

@@ -20,7 +20,7 @@ use super::{Judge, JudgeError, Message};
 use crate::calibration::CalibrationStatus;
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Trial, TrialOutcome};
-use crate::slots::{Slots, SlotsError, Started};
+use crate::slots::{SlotAlarm, Slots, SlotsError, Started};
 use crate::station::bundle_section::BundleConfig;
 use selection::ProductSelection;
 pub use selection::{SELECT_NAME, SelectionRequest};
@@ -142,12 +142,12 @@ fn load_current(
                 let version = started.bundle.manifest.version;
                 let back = Slots::lock(folder)?.fail_trial(started.bundle.sha256(), &why);
                 let back = back.map_err(|_| error)?;
-                report(Message::Alarm(given_up(
-                    &started.product,
+                report(alarm(SlotAlarm::NotLoaded {
                     version,
-                    &why,
+                    product: started.product,
+                    why,
                     back,
-                )));
+                }));
             }
             Err(error) => return Err(error),
         }
@@ -167,10 +167,8 @@ fn trial(started: &Started, parts: u32, loaded: &LoadedJudge) -> Option<Trial> {
     started.on_trial.then(trial)
 }
 
-fn given_up(product: &str, version: u64, why: &str, back: u64) -> String {
-    format!(
-        "version {version} of {product} failed its trial ({why}); version {back} is back at work"
-    )
+fn alarm(alarm: SlotAlarm) -> Message {
+    Message::Alarm(alarm.to_string())
 }
 
 impl Judge for ChangingJudge {
@@ -262,9 +260,8 @@ impl Watcher<'_> {
             Err(error) => {
                 let why = error.to_string();
                 if self.unseen.as_ref() != Some(&why) {
-                    let going_on = "the station goes on with the bundle that it has";
-                    report(Message::Alarm(format!("{why}; {going_on}")));
-                    self.unseen = Some(why);
+                    self.unseen = Some(why.clone());
+                    report(alarm(SlotAlarm::Unchanged { why }));
                 }
                 return;
             }
@@ -294,9 +291,11 @@ impl Watcher<'_> {
                 Message::Notice(format!("version {version} of {product} passed its trial"))
             }),
             TrialOutcome::Failed(why) => slots.fail_trial(sha256, why).map(|back| {
-                Message::Alarm(format!(
-                    "the bundle of {product} on trial failed: {why}; version {back} comes back"
-                ))
+                alarm(SlotAlarm::TrialFailed {
+                    product: product.clone(),
+                    why: why.clone(),
+                    back,
+                })
             }),
         };
         match message {
@@ -305,10 +304,10 @@ impl Watcher<'_> {
                 let TrialOutcome::Failed(why) = outcome else {
                     return Ok(());
                 };
-                report(Message::Alarm(format!(
-                    "the bundle of {product} on trial failed: {why}; there is no older one to go back to, so it stays at work \
-                     until another is flashed"
-                )));
+                report(alarm(SlotAlarm::TrialFailedAlone {
+                    product: product.clone(),
+                    why: why.clone(),
+                }));
             }
             // The bundle was rolled back or replaced meanwhile.
             Err(SlotsError::NoTrial { .. }) => {}
@@ -340,9 +339,8 @@ impl Watcher<'_> {
             }
             Err(JudgeError::Slots(SlotsError::Busy { .. })) => {}
             Err(error) => {
-                report(Message::Alarm(format!(
-                    "{error}; the station goes on with the bundle that it has"
-                )));
+                let why = error.to_string();
+                report(alarm(SlotAlarm::Unchanged { why }));
                 self.broken = Some(sha256.to_owned());
             }
         }

@@ -1,5 +1,7 @@
-//! `docs/alarms.md` has a row for each alarm, and no row for one that there is not. A match without a wildcard lists the
+//! The page of alarms has a row for each alarm, and no row for one that there is not. A match without a wildcard lists the
 //! kinds of each enum, so that a new one is not forgotten here.
+
+mod slots;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,17 +18,30 @@ use crate::reject::Peer;
 use crate::station::ledger::{Ledger, LedgerEntry};
 use crate::station::{Inspection, JudgeError, LineEvent, Message};
 
-/// The patterns in the first columns of the page's tables of alarms.
-fn patterns() -> Vec<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/alarms.md");
+/// The patterns in the first columns of a page's tables between these two texts.
+fn patterns(page: &str, from: &str, to: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let page = std::fs::read_to_string(page).unwrap();
-    let alarms = page.split("\n## The journal").next().unwrap();
+    let (_, alarms) = page.split_once(from).unwrap();
+    let (alarms, _) = alarms.split_once(to).unwrap();
     let rows = alarms.lines().filter_map(|line| line.strip_prefix('|'));
     let cells = rows.filter_map(|row| row.split('|').next());
     cells
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .map(str::to_owned)
         .collect()
+}
+
+/// Each sentence has its row on the page, and each row its sentence.
+fn must_agree(page: &str, patterns: &[String], sentences: &[String]) {
+    for sentence in sentences {
+        let documented = patterns.iter().any(|pattern| matches(pattern, sentence));
+        assert!(documented, "{page} has no row for: {sentence}");
+    }
+    for pattern in patterns {
+        let raised = sentences.iter().any(|sentence| matches(pattern, sentence));
+        assert!(raised, "{page} has a row for no alarm: {pattern}");
+    }
 }
 
 /// In a pattern, `…` and the single letters N and M stand for any text; after the pattern anything may follow.
@@ -318,13 +333,6 @@ fn the_page_has_each_alarm_and_no_other() {
     };
     sentences.push(unserved.to_string());
 
-    let patterns = patterns();
-    for sentence in &sentences {
-        let documented = patterns.iter().any(|pattern| matches(pattern, sentence));
-        assert!(documented, "docs/alarms.md has no row for: {sentence}");
-    }
-    for pattern in &patterns {
-        let raised = sentences.iter().any(|sentence| matches(pattern, sentence));
-        assert!(raised, "docs/alarms.md has a row for no alarm: {pattern}");
-    }
+    let page = "docs/alarms.md";
+    must_agree(page, &patterns(page, "\n", "\n## The journal"), &sentences);
 }

@@ -10,7 +10,7 @@ use aecsad_program::text_file::{self, TextError};
 
 use super::Message;
 use crate::reject::ProductName;
-use crate::slots::{Slots, SlotsError};
+use crate::slots::{SlotAlarm, Slots, SlotsError};
 
 /// A file of this name in the slots' folder, with a product's name in it, selects that product and is removed.
 pub const SELECT_NAME: &str = "select";
@@ -66,8 +66,8 @@ impl ProductSelection {
             Err(error) => {
                 self.stuck = false;
                 if error.kind() != ErrorKind::NotFound {
-                    let place = path.display();
-                    self.refuse(format!("{place} can't be read ({error}): let this user read it, or use `aecsad select`"), report);
+                    let alarm = SlotAlarm::SelectUnread { path, error };
+                    self.refuse(alarm.to_string(), report);
                 }
                 return;
             }
@@ -81,8 +81,11 @@ impl ProductSelection {
                 Ok(product) if product.trim().is_empty() => false,
                 Ok(product) => self.select(product.trim(), report),
                 Err(error) => {
-                    let place = path.display();
-                    self.refuse(format!("{place} can't be read ({error}): write a product's name into it, as `aecsad slots` shows it"), report);
+                    let alarm = SlotAlarm::SelectNotText {
+                        path: path.clone(),
+                        error: error.to_string(),
+                    };
+                    self.refuse(alarm.to_string(), report);
                     true
                 }
             };
@@ -93,10 +96,8 @@ impl ProductSelection {
         if let Err(error) = std::fs::remove_file(&path)
             && !std::mem::replace(&mut self.stuck, true)
         {
-            let place = path.display();
-            report(Message::Alarm(format!(
-                "{place} can't be removed ({error}), and no other selection is read before: remove it, and let this user write the folder"
-            )));
+            let alarm = SlotAlarm::SelectStays { path, error };
+            report(Message::Alarm(alarm.to_string()));
         }
     }
 
