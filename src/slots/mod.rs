@@ -28,7 +28,7 @@ pub use state_file::COPIES as STATE_FILES;
 use storage::{DiskFolder, Storage};
 
 /// How long to wait for another program that changes the slots.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The slots of a station.
 pub struct Slots<S> {
@@ -53,9 +53,9 @@ impl Slots<DiskFolder> {
             match DiskFolder::open_locked(folder) {
                 Err(error)
                     if error.kind() == io::ErrorKind::WouldBlock
-                        && started.elapsed() < PATIENCE =>
+                        && started.elapsed() < LOCK_WAIT =>
                 {
-                    std::thread::sleep(PATIENCE / 100);
+                    std::thread::sleep(LOCK_WAIT / 100);
                 }
                 opened => break opened,
             }

@@ -1,18 +1,18 @@
-//! Reads image files as [`Frame`]s: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour. Images of 16 bits are
-//! converted to
-//! 8 bits by the bit depth stated for all of them, never by the values of one image.
+//! Reads image files as [`Frame`]s: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour.
 //!
 //! A file that decoders would silently change (truncated, CMYK, several pages) is refused. The size is checked in the
 //! header, before any pixel is decoded.
 
 use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use aecsad_program::{inputs, unless_it_panics};
 use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, Limits};
 
+use super::ImageError;
 use super::container::{self, Container};
+use super::samples::{brightest, checked_depth, to_rgb};
 use super::tiff;
 use crate::frame::Frame;
 
@@ -22,88 +22,6 @@ pub const MIN_SIDE: u32 = 16;
 pub const MAX_PIXELS: u64 = 50_000_000;
 /// Enough for the largest permitted image, uncompressed.
 const MAX_FILE_BYTES: u64 = 512 << 20;
-
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    #[error("{}: the image can't be read ({source}); check the path and its permissions", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error("{}: the folder can't be listed ({source}); check the path and its permissions", path.display())]
-    Folder { path: PathBuf, source: io::Error },
-    #[error("{}: this is a file, where a folder of images is expected; name its folder", path.display())]
-    NotAFolder { path: PathBuf },
-    #[error("{}: the image file is empty; copy it again", path.display())]
-    Empty { path: PathBuf },
-    #[error("{}: this is {kind}, which is not read; convert it to PNG, JPEG, BMP or TIFF", path.display())]
-    NotRead { path: PathBuf, kind: &'static str },
-    #[error("{}: this is not a PNG, JPEG, BMP or TIFF image; convert it or take it away", path.display())]
-    NotAnImage { path: PathBuf },
-    #[error("{}: the image is cut short, a part of it is missing; copy it again, or take it anew", path.display())]
-    Truncated { path: PathBuf },
-    #[error("{}: the image is damaged ({why}); copy it again", path.display())]
-    Damaged { path: PathBuf, why: String },
-    #[error("{}: this kind of image isn't supported ({why}); convert it to 8- or 16-bit grey or RGB", path.display())]
-    Unsupported { path: PathBuf, why: String },
-    #[error("{}: {width}×{height} is too small, at least {MIN_SIDE}×{MIN_SIDE} pixels are needed", path.display())]
-    TooSmall {
-        path: PathBuf,
-        width: u32,
-        height: u32,
-    },
-    #[error(
-        "{}: {width}×{height} is too large, an image must have less than {} megapixels; \
-         scale it down or crop it",
-        path.display(), MAX_PIXELS / 1_000_000
-    )]
-    TooLarge {
-        path: PathBuf,
-        width: u32,
-        height: u32,
-    },
-    #[error(
-        "{}: {bytes} bytes is too large for an image of less than {} megapixels; save it again",
-        path.display(), MAX_PIXELS / 1_000_000
-    )]
-    TooManyBytes { path: PathBuf, bytes: u64 },
-    #[error("{}: the image is CMYK, which is for printing; save it as RGB or grey", path.display())]
-    Cmyk { path: PathBuf },
-    #[error("{}: the image is animated or has several pages; save the one that is meant", path.display())]
-    Animated { path: PathBuf },
-    #[error(
-        "{}: the brightest value of this 16-bit image is {brightest} of 65535, as of a camera of {} bits, and its bit depth is \
-         not stated: train with `aecsad-train fit --bit-depth {}` on such images, or convert it to 8 bits",
-        path.display(), narrowest_depth(*brightest), narrowest_depth(*brightest)
-    )]
-    BitDepthUnknown { path: PathBuf, brightest: u16 },
-    #[error(
-        "{}: a value of {brightest} is more than the stated bit depth of {bit_depth} allows, {}; state the bit depth of \
-         these images, or take it away",
-        path.display(), (1u32 << bit_depth) - 1
-    )]
-    BeyondBitDepth {
-        path: PathBuf,
-        brightest: u16,
-        bit_depth: u8,
-    },
-    #[error("{}: {why}", path.display())]
-    OtherFrame { path: PathBuf, why: String },
-    #[error("{}: the file is named .{extension} but holds {actual}; rename it", path.display())]
-    Mislabelled {
-        path: PathBuf,
-        extension: String,
-        actual: &'static str,
-    },
-}
-
-/// Bit depths that images of 16 bits may have.
-pub const BIT_DEPTHS: std::ops::RangeInclusive<u8> = 8..=16;
-/// Without a stated bit depth, an image with a value from here on has 16 bits: cameras have 10, 12, 14 or 16 bits.
-pub const FULL_RANGE_FROM: u16 = 1 << 14;
-
-/// The bit depth of a camera whose brightest value is this one.
-pub fn narrowest_depth(brightest: u16) -> u8 {
-    let fits = |depth: &&u8| u32::from(brightest) < 1 << **depth;
-    [8, 10, 12, 14].iter().find(fits).copied().unwrap_or(16)
-}
 
 /// Reads an image whose extension must match its content, else the error is [`ImageError::Mislabelled`].
 /// [`read_image_by_content`] ignores the extension.
@@ -383,78 +301,6 @@ fn decode_unguarded(
         rgb,
         captured,
     })
-}
-
-/// The depth of an image of 16 bits with this brightest value.
-fn checked_depth(stated: Option<u8>, brightest: u16, path: &Path) -> Result<u8, ImageError> {
-    let path = || path.to_path_buf();
-    match stated {
-        None if brightest < FULL_RANGE_FROM => Err(ImageError::BitDepthUnknown {
-            path: path(),
-            brightest,
-        }),
-        None => Ok(16),
-        Some(bit_depth) if u32::from(brightest) >> bit_depth > 0 => {
-            Err(ImageError::BeyondBitDepth {
-                path: path(),
-                brightest,
-                bit_depth,
-            })
-        }
-        Some(bit_depth) => Ok(bit_depth),
-    }
-}
-
-/// The highest colour value of an image of 16 bits.
-fn brightest(image: &DynamicImage) -> Option<u16> {
-    fn most<const N: usize>(pixels: &[[u16; N]], colours: usize) -> Option<u16> {
-        pixels
-            .iter()
-            .flat_map(|pixel| &pixel[..colours])
-            .max()
-            .copied()
-    }
-    match image {
-        DynamicImage::ImageRgb16(image) => most(image.as_raw().as_chunks::<3>().0, 3),
-        DynamicImage::ImageRgba16(image) => most(image.as_raw().as_chunks::<4>().0, 3),
-        DynamicImage::ImageLuma16(image) => most(image.as_raw().as_chunks::<1>().0, 1),
-        DynamicImage::ImageLumaA16(image) => most(image.as_raw().as_chunks::<2>().0, 1),
-        _ => None,
-    }
-}
-
-/// Converts to interleaved 8-bit RGB. Grey is replicated. Alpha is dropped and not blended, because a camera gives no
-/// transparency.
-fn to_rgb(image: DynamicImage, bit_depth: u8) -> Option<Vec<u8>> {
-    let narrow = |value| to_8_bit(value, bit_depth);
-    Some(match image {
-        DynamicImage::ImageRgb8(image) => image.into_raw(),
-        DynamicImage::ImageRgba8(image) => colour(image.as_raw().as_chunks::<4>().0, |v| v),
-        DynamicImage::ImageLuma8(image) => grey(image.as_raw().as_chunks::<1>().0, |v| v),
-        DynamicImage::ImageLumaA8(image) => grey(image.as_raw().as_chunks::<2>().0, |v| v),
-        DynamicImage::ImageRgb16(image) => colour(image.as_raw().as_chunks::<3>().0, narrow),
-        DynamicImage::ImageRgba16(image) => colour(image.as_raw().as_chunks::<4>().0, narrow),
-        DynamicImage::ImageLuma16(image) => grey(image.as_raw().as_chunks::<1>().0, narrow),
-        DynamicImage::ImageLumaA16(image) => grey(image.as_raw().as_chunks::<2>().0, narrow),
-        _ => return None,
-    })
-}
-
-fn colour<T: Copy, const N: usize>(pixels: &[[T; N]], narrow: impl Fn(T) -> u8) -> Vec<u8> {
-    let channels = pixels.iter().flat_map(|pixel| &pixel[..3]);
-    channels.map(|&v| narrow(v)).collect()
-}
-
-fn grey<T: Copy, const N: usize>(pixels: &[[T; N]], narrow: impl Fn(T) -> u8) -> Vec<u8> {
-    pixels.iter().flat_map(|p| [narrow(p[0]); 3]).collect()
-}
-
-/// Rounds 16 bits to the nearest 8-bit value: 65535 = 257 · 255. Lower depths are shifted, as camera buffers are.
-fn to_8_bit(value: u16, bit_depth: u8) -> u8 {
-    match bit_depth {
-        16.. => ((u32::from(value) + 128) / 257) as u8,
-        _ => (value >> (bit_depth - 8)).min(255) as u8,
-    }
 }
 
 fn refusal(error: image::ImageError, path: &Path) -> ImageError {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use aecsad_program::inputs;
 
-use super::decode::ImageError;
+use super::ImageError;
 
 /// Extensions of image files, in lower case.
 pub const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use serialport::{SerialPort, TTYPort};
 
+use aecsad_link::Answer;
+
 use super::*;
 use crate::serial::never_block;
 

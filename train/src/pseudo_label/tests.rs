@@ -8,7 +8,8 @@ use aecsad_inspect::network::Encoder;
 use aecsad_inspect::optics::{InputGeometry, Optics};
 use image::{Rgb, RgbImage};
 use ndarray::Array3;
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tiny_skia::{Color, FillRule, Paint, PathBuilder, Pixmap, Rect, Transform};
 
 use super::*;
