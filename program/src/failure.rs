@@ -11,7 +11,7 @@ use crate::standard_streams::STANDARD_OUTPUT;
 pub enum ExitCode {
     /// An image or a folder of images that can't be used.
     Input = 3,
-    /// A bundle that is refused: damaged, unsigned, not ours, or its golden vectors differ here.
+    /// A bundle that is refused: damaged, unsigned, not ours, or its golden scores differ here.
     Bundle = 4,
     /// A station file with an unknown or out-of-range key.
     Config = 5,

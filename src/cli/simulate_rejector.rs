@@ -32,10 +32,10 @@ pub struct SimulateRejectorArgs {
     /// Have a sensor behind the gate that sees each rejected part so many milliseconds after its pulse
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
     pub confirm_after_ms: Option<u64>,
-    /// Be wired to a controller that asks for this product each second
+    /// Be wired to a controller that requests this product each second
     #[arg(long, value_name = "PRODUCT", value_parser = product)]
     pub select: Option<ProductName>,
-    /// Ask for it only after so many pulses
+    /// Request it only after so many pulses
     #[arg(long, value_name = "N", requires = "select", default_value_t = 0)]
     pub select_after: u32,
 }

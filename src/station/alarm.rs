@@ -51,7 +51,7 @@ pub enum Alarm {
     )]
     MemoryNotLocked { errno: nix::errno::Errno },
     #[error(
-        "the line's controller asks for {product}, but this station has one bundle: for several set `bundle.slots` in the station file"
+        "the line's controller requests {product}, but this station has one bundle: for several set `bundle.slots` in the station file"
     )]
     OneBundle { product: String },
     #[error("the actuator did not confirm that its output is off: {0}")]

@@ -221,7 +221,7 @@ fn the_controller_on_the_reject_link_selects_the_product() {
     let request = ["--select", "another part", "--select-after", "1"];
     let line = Running::start(&station, &request);
     line.until_judged_by("another part 7");
-    // It goes on asking for it each second, which changes nothing.
+    // It goes on requesting it each second, which changes nothing.
     line.until_printed("version 7 of another part passed its trial");
     let mut bundles = line.journal("bundle");
     bundles.dedup();
@@ -248,10 +248,10 @@ fn a_request_for_a_missing_product_is_reported_once_and_the_line_goes_on() {
     station.fixture.put("station.toml", text.as_bytes());
     let line = Running::start(&station, &["--select", "nut"]);
     line.until_printed(
-        "ALARM: the line's controller asks for nut, but this station has one bundle",
+        "ALARM: the line's controller requests nut, but this station has one bundle",
     );
     until("two parts", || line.journal("part").len() >= 2);
-    assert_eq!(line.printed().matches("asks for nut").count(), 1);
+    assert_eq!(line.printed().matches("requests nut").count(), 1);
 }
 
 #[test]

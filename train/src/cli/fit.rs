@@ -54,7 +54,7 @@ pub struct FitArgs {
     /// [default: as many as the GPU has memory for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     images_at_once: Option<u16>,
-    /// Folder of pictures of other things: the `paper` profile's local student is trained to say nothing of them
+    /// Folder of pictures of other things: the `paper` profile's local student is trained to give no response to these out-of-distribution images
     #[arg(long = "strangers", value_name = "DIR")]
     out_of_distribution: Option<InputPath>,
     /// The `paper` profile's local student learns from the hardest 0.1 % of the features alone
