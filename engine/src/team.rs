@@ -36,7 +36,8 @@ pub struct Team {
 }
 
 impl Team {
-    /// So many threads with the calling one, which can have one team. Each other first does what `begin` says.
+    /// Starts a team of this many threads, the calling one included. A thread can have one team. Each of the others calls
+    /// `begin` first.
     pub fn start(
         threads: usize,
         begin: impl Fn() + Clone + Send + 'static,
@@ -108,7 +109,7 @@ pub(crate) fn each(units: usize, cost: usize, work: impl Fn(Range<usize>) + Sync
 }
 
 fn share(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
-    /// The leader, back in its place also where a piece panics.
+    /// Puts the leader back in its place, also where a piece panics.
     struct Away(Option<Rc<Leader>>);
 
     impl Drop for Away {
@@ -117,7 +118,7 @@ fn share(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
         }
     }
 
-    // Not there meanwhile: within a piece nothing is shared.
+    // The leader is away meanwhile: within a piece nothing is shared.
     let away = Away(LEADER.take());
     let Some(leader) = &away.0 else {
         return (0..pieces).for_each(work);
@@ -127,7 +128,7 @@ fn share(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
     leader.dispatch.share(pieces, work, wake);
 }
 
-/// The same for chunks of a slice, the last of which may be shorter: `work` gets the index of each and the chunk.
+/// Shares chunks of a slice in the same way. `work` gets each chunk and its index; the last chunk may be shorter.
 pub(crate) fn each_chunk<T: Send>(
     values: &mut [T],
     length: usize,

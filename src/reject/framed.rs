@@ -85,7 +85,7 @@ impl FramedSerial {
         Self::connect(settings, Box::new(terminal), session, Instant::now())
     }
 
-    /// The same over any wire.
+    /// Opens the link over any wire.
     pub fn connect(
         settings: FramedSettings,
         mut connect: Box<dyn Connect>,

@@ -111,7 +111,7 @@ pub struct World {
     /// When the rejector acts on the belt.
     acts: VecDeque<(u64, u64)>,
     watched: VecDeque<Watched>,
-    /// So many of them have passed the gate.
+    /// How many of them have passed the gate.
     passed: usize,
     due: BinaryHeap<Due>,
     outcome: Outcome,

@@ -103,7 +103,7 @@ impl View {
     }
 }
 
-/// What the networks say of a part.
+/// Which of the networks' outputs a branch reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
     /// The encoder's features of the whole view.

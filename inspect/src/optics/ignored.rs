@@ -10,7 +10,7 @@ use crate::frame::Size;
 
 /// A drawing of more rectangles is made coarser.
 const MOST_AREAS: usize = 2048;
-/// By so many pixels of a view the places grow at least: a pixel of a view that is reduced mixes those beside it.
+/// The places grow by at least this many pixels of a view: a pixel of a reduced view mixes its neighbours.
 const MARGIN: u64 = 2;
 
 /// Rectangles, and what is seen there instead.

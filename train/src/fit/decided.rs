@@ -27,7 +27,7 @@ impl CalibrationInputs<'_> {
     /// Leaves images out that are bad by mistake, and decides.
     ///
     /// # Errors
-    /// If the threshold would reject next to no planted anomaly, or someone stopped it.
+    /// If the threshold would reject next to no planted anomaly, or the fit is stopped.
     pub fn decide(
         &mut self,
         trained: Trained,

@@ -61,7 +61,7 @@ pub enum FitError {
         images: usize,
         needed_gb: f64,
         available_gb: f64,
-        /// So many images fit.
+        /// How many images fit.
         fitting: usize,
     },
     #[error(

@@ -130,7 +130,7 @@ pub fn quantise(
     Ok((networks, reports))
 }
 
-/// At most so many frames, evenly spaced.
+/// At most `most` frames, evenly spaced.
 fn spread(frames: &[&Frame], most: usize) -> Vec<Frame> {
     let count = frames.len().min(most);
     (0..count)

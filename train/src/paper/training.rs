@@ -46,7 +46,8 @@ struct Task<'a> {
     geometry: InputGeometry,
     /// SHA-256 of the backbone's weights.
     weights: String,
-    /// In which a step of the students is taken: as memory was before training used any.
+    /// Into how many turns a step of the students is divided, by the memory that was free before training. Gradients are
+    /// accumulated over them.
     turns: usize,
 }
 

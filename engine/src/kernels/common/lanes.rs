@@ -62,7 +62,7 @@ pub(crate) fn run(kernel: &impl Kernel) {
     }
 }
 
-/// The same, with two blocks at once where the CPU can.
+/// Runs a kernel as [`run`] does, on two blocks at once where the CPU can.
 pub(crate) fn run_wide(kernel: &impl Kernel) {
     match Instructions::found() {
         // SAFETY: the CPU was checked for these instructions.

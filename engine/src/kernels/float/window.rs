@@ -9,7 +9,7 @@ use crate::team;
 const STRIP_BYTES: usize = 64 << 10;
 /// Output cells in a row that are computed at once.
 const CELLS: usize = 4;
-/// A multiplication takes as long as so many of a convolution's, about.
+/// A multiplication takes about as long as this many in a convolution.
 const COST: usize = 4;
 
 #[derive(Debug)]

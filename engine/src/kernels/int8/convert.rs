@@ -54,7 +54,8 @@ pub(super) fn to_floats(bytes: &[i8], area: usize, scale: Scale, floats: &mut [f
     });
 }
 
-/// One block of bytes, and of floats two, or one at the end of an odd number; the pointers are good for that.
+/// Converts one block of bytes, which two blocks of floats make, or one at the end of an odd number. The pointers are good
+/// for that.
 struct ToBytes {
     floats: *const f32,
     is_whole: bool,
@@ -82,7 +83,7 @@ impl DotsKernel for ToBytes {
     }
 }
 
-/// The same from bytes to floats.
+/// Converts one block of bytes to floats, as [`ToBytes`] does the other way.
 struct ToFloats {
     bytes: *const i8,
     is_whole: bool,

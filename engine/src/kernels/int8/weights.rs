@@ -23,7 +23,7 @@ impl Int8Weights {
             .flat_map(|(values, scale)| values.iter().map(move |value| f32::from(*value) * scale))
     }
 
-    /// Whether these are the floats that they are worth.
+    /// Whether these are the dequantised weights.
     pub(crate) fn are(&self, floats: &[f32]) -> bool {
         floats.len() == self.values.len() && self.floats().zip(floats).all(|(a, b)| a == *b)
     }

@@ -21,7 +21,7 @@ pub struct Count {
     pub usual: u16,
 }
 
-/// Those of one part, the first few.
+/// The first few unusual counts of one part.
 pub type Counts = heapless::Vec<Count, 6>;
 
 impl std::fmt::Display for Count {

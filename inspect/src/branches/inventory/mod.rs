@@ -20,7 +20,7 @@ use crate::network::MAP_SIDE;
 
 /// What a piece of no kind costs, in miscounted pieces, where its mass explains what is missing.
 const UNKNOWN: f32 = 0.1;
-/// The same where there are exactly as many as are missing: they don't touch each other, each is of a wrong shape.
+/// What such a piece costs where there are exactly as many as are missing: they don't touch, each has a wrong shape.
 const MISSHAPEN: f32 = 0.7;
 /// What known pieces cost that are as far from their kinds as may be, in miscounted pieces, the mean over components.
 const DEVIATION: f32 = 0.5;

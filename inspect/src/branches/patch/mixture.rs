@@ -14,7 +14,7 @@ const NEAREST: usize = 4;
 /// One in so many cells matters: those that are most anomalous by the nearest kind alone. Other kinds only make a cell less
 /// anomalous, so the rest stays below these.
 const ONE_IN: usize = 8;
-/// So many cells are compared with all kinds at once: what a cache holds.
+/// The number of cells that are compared with all kinds at once: as many as a cache holds.
 const CELLS_AT_ONCE: usize = 1024;
 
 /// A mixture of Gaussians, none of them bound to a place.

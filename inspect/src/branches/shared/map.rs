@@ -4,7 +4,7 @@ use super::registration::Pose;
 
 /// Share of the whole view's cells whose mean is the part's score.
 const TOP_SHARE: f32 = 0.01;
-/// The same of a fine view, and the fewest cells: damage covers a smaller share of more cells.
+/// That share of a fine view's cells, and the fewest cells: damage covers a smaller share of more cells.
 const FINE_TOP_SHARE: f32 = 0.0005;
 const FINE_TOP_CELLS: usize = 4;
 
