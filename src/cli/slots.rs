@@ -13,7 +13,7 @@ use crate::calibration::{Calibration, CalibrationStatus};
 use crate::cli::error::Result;
 use crate::slots::state::{ProductSlots, SlotCondition, SlotName, State};
 use crate::slots::{SlotCheck, Slots, SlotsError, trial};
-use crate::station::bundle_section::{BundleConfig, BundleSource};
+use crate::station::config::bundle::{BundleConfig, BundleSource};
 
 /// Events that are shown unless all are requested.
 const LATEST: usize = 8;

@@ -180,12 +180,11 @@ impl PictureThread {
         ) {
             self.ring = ring;
         }
-        let error = super::database::unusable(&self.folder, &error);
-        let why = error.to_string();
+        let why = super::database::unusable(&self.folder, &error).to_string();
         if self.reported.as_ref() != Some(&why) {
-            let alarm = Alarm::PicturesWait(error);
+            self.reported = Some(why.clone());
+            let alarm = Alarm::PicturesWait { why };
             let _ = self.run.alarms.send(alarm.to_string());
-            self.reported = Some(why);
         }
         false
     }

@@ -193,9 +193,9 @@ impl WriterThread {
         let mut last = last.unwrap_or_else(PoisonError::into_inner);
         // The same alarm is given once, until the journal was written again.
         if !self.shared.failing.swap(true, Ordering::Relaxed) || *last != why {
-            let alarm = Alarm::JournalWaits { error, kept: KEPT };
+            last.clone_from(&why);
+            let alarm = Alarm::JournalWaits { why, kept: KEPT };
             let _ = self.run.alarms.send(alarm.to_string());
-            *last = why;
         }
     }
 

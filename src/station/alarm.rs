@@ -4,7 +4,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::journal::JournalError;
 use crate::reject::RejectError;
 
 /// An alarm of a running station, as the operator reads it.
@@ -60,8 +59,8 @@ pub enum Alarm {
     LinesLost { lost: u64 },
     #[error("{lost} parts are missing in the journal: {}", if why.is_empty() { "its disk was too slow" } else { why.as_str() })]
     RecordsLost { lost: u64, why: String },
-    #[error("{error}; the line goes on, and the latest {kept} records wait")]
-    JournalWaits { error: JournalError, kept: usize },
+    #[error("{why}; the line goes on, and the latest {kept} records wait")]
+    JournalWaits { why: String, kept: usize },
     #[error(
         "the journal {} can't be continued ({why}): it is kept as {}, and a new one is started; `aecsad history` shows what can still be read",
         path.display(), aside.display()
@@ -73,8 +72,8 @@ pub enum Alarm {
     },
     #[error("the journal in {} was moved or removed: a new one is begun", .0.display())]
     JournalRemoved(PathBuf),
-    #[error("{0}; no picture is kept until then")]
-    PicturesWait(JournalError),
+    #[error("{why}; no picture is kept until then")]
+    PicturesWait { why: String },
     #[error(
         "the folder of pictures {} can't be used ({error}): it is kept as {}, and a new one is begun",
         folder.display(), aside.display()

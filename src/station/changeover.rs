@@ -21,7 +21,7 @@ use crate::calibration::CalibrationStatus;
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Trial, TrialOutcome};
 use crate::slots::{SlotAlarm, Slots, SlotsError, Started};
-use crate::station::bundle_section::BundleConfig;
+use crate::station::config::bundle::BundleConfig;
 use selection::ProductSelection;
 pub use selection::{SELECT_NAME, SelectionRequest};
 

@@ -5,7 +5,6 @@
 
 pub mod alarm;
 mod anomalous_run;
-pub mod bundle_section;
 pub mod changeover;
 pub mod config;
 pub mod devices;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use aecsad_inspect::branches::position::{Position, PositionGaussian, Positions};
+use aecsad_inspect::branches::position::Position;
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::branches::shared::aligned_part::vectors;
 use aecsad_inspect::branches::shared::heat::Range;
 use aecsad_inspect::branches::shared::low_rank::{GRID, LowRank, STACKED};
+use aecsad_inspect::branches::shared::position_gaussian::{PositionGaussian, Positions};
 use aecsad_inspect::branches::shared::registration::Pose;
 use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::branches::{Branch, View};

@@ -10,7 +10,7 @@ use super::{Branch, BranchModel};
 use crate::arrays::Arrays;
 use ndarray::{Array1, Array2, ArrayViewMut1};
 
-use super::position::{PositionGaussian, Positions};
+use super::shared::position_gaussian::{PositionGaussian, Positions};
 
 /// Mean part, the directions in which parts differ as a whole, and a Gaussian a position of what they leave over.
 #[derive(Clone, Debug)]

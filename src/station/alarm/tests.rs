@@ -12,6 +12,7 @@ use aecsad_inspect::image_files::ImageError;
 use super::*;
 use crate::calibration::CalibrationStatus;
 use crate::camera::CameraError;
+use crate::journal::JournalError;
 use crate::line::{Action, Cause, Fate, FirePoint, Part, Policies};
 use crate::monitor::MonitorError;
 use crate::reject::Peer;
@@ -98,7 +99,7 @@ fn own() -> Vec<Alarm> {
         Alarm::JournalWaits { .. } => 15,
         Alarm::JournalReplaced { .. } => 16,
         Alarm::JournalRemoved(_) => 17,
-        Alarm::PicturesWait(_) => 18,
+        Alarm::PicturesWait { .. } => 18,
         Alarm::PicturesReplaced { .. } => 19,
     };
     let (part, lost) = (7, 3);
@@ -139,7 +140,7 @@ fn own() -> Vec<Alarm> {
             why: String::new(),
         },
         Alarm::JournalWaits {
-            error: journal_error(),
+            why: journal_error().to_string(),
             kept: 8192,
         },
         Alarm::JournalReplaced {
@@ -148,7 +149,9 @@ fn own() -> Vec<Alarm> {
             aside: "damaged-1.sqlite".into(),
         },
         Alarm::JournalRemoved("journal".into()),
-        Alarm::PicturesWait(journal_error()),
+        Alarm::PicturesWait {
+            why: journal_error().to_string(),
+        },
         Alarm::PicturesReplaced {
             folder: "pictures".into(),
             error: io_error(),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::bundle::BundleSection;
 use super::declaration::usual;
 use crate::camera::presence::BeltAxis;
 use crate::camera::sensor::Edge;
 use crate::line::OnTrouble;
 use crate::serial::Parity;
-use crate::station::bundle_section::BundleSection;
 
 #[derive(Deserialize)]
 pub struct StationFile {

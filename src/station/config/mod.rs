@@ -2,6 +2,7 @@
 //! starts, and each mistake is one sentence that names the key.
 
 mod bounds;
+pub mod bundle;
 mod check;
 pub mod declaration;
 mod file;
@@ -16,12 +17,12 @@ use aecsad_inspect::optics::Region;
 use aecsad_program::inputs;
 use aecsad_program::text_file::{self, Mistake, TextError};
 
-use super::bundle_section::{BundleConfig, BundleSource};
 use crate::camera::presence::Presence;
 use crate::camera::sensor::Edge;
 use crate::camera::v4l2::V4l2Settings;
 use crate::line::{Conveyor, Policies};
 use crate::reject::RejectSettings;
+use bundle::{BundleConfig, BundleSource};
 
 /// No station file is larger.
 const MAX_BYTES: u64 = 1 << 20;

@@ -1,7 +1,7 @@
 use super::declaration::keys;
 use super::*;
 use crate::line::Travel;
-use crate::station::bundle_section::BundleSource;
+use crate::station::config::bundle::BundleSource;
 
 const SAMPLE: &str = include_str!("../../../calibration/station.toml");
 

@@ -1,8 +1,8 @@
 //! Fits the Gaussians of a fine view's positions: a mean each, a covariance for each block of them.
 
-use aecsad_inspect::branches::position::{PositionGaussian, Positions};
 use aecsad_inspect::branches::shared::aligned_part::fine_through_pose;
 use aecsad_inspect::branches::shared::packed;
+use aecsad_inspect::branches::shared::position_gaussian::{PositionGaussian, Positions};
 use aecsad_inspect::branches::shared::registration::Pose;
 use aecsad_inspect::network::Percept;
 use nalgebra::DMatrix;

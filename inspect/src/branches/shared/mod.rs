@@ -6,6 +6,7 @@ pub mod heat;
 pub mod low_rank;
 pub mod map;
 pub mod packed;
+pub mod position_gaussian;
 pub mod reference;
 pub mod registration;
 pub mod shrunk_gaussian;

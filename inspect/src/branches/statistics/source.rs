@@ -4,9 +4,9 @@ use ndarray::{Array, Array1, Array2, Dimension};
 
 use super::{FineStatistics, StatisticsError};
 use crate::arrays::Arrays;
-use crate::branches::position::{MAX_RANK, PositionGaussian, Positions};
 use crate::branches::shared::low_rank::{LowRank, STACKED};
 use crate::branches::shared::packed;
+use crate::branches::shared::position_gaussian::{MAX_RANK, PositionGaussian, Positions};
 use crate::branches::shared::reference::Reference;
 use crate::branches::shared::shrunk_gaussian::ShrunkGaussian;
 use crate::branches::{Branch, BranchModel};

@@ -7,11 +7,11 @@ use aecsad_inspect::bundle::{Bundle, BundleError, KeyRing, PublicKey, Trust};
 use aecsad_program::text_file;
 use serde::Deserialize;
 
-use super::JudgeError;
-use super::config::ConfigError;
-use super::config::declaration::{AllowedRange, limits, usual};
+use super::ConfigError;
+use super::declaration::{AllowedRange, limits, usual};
 use crate::calibration::CalibrationError;
 use crate::slots::Slots;
+use crate::station::JudgeError;
 
 /// A checked section. Paths are as seen from the working directory.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +113,7 @@ impl BundleConfig {
         struct Only {
             bundle: BundleSection,
         }
-        let text = super::config::read(path)?;
+        let text = super::read(path)?;
         let only: Only = text_file::toml(&text).map_err(|mistake| ConfigError::Malformed {
             path: path.into(),
             mistake,
