@@ -67,10 +67,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let first = network.run(&arrays)?;
     let mut bytes = Vec::new();
     for index in 0..network.outputs() {
-        let wanted = network.output_shape(index).iter().product();
+        let expected = network.output_shape(index).iter().product();
         bytes.extend(
             first
-                .slice(index, wanted)?
+                .slice(index, expected)?
                 .iter()
                 .flat_map(|v| v.to_le_bytes()),
         );

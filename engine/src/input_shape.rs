@@ -23,9 +23,9 @@ pub(crate) fn replace(model: &mut ModelProto, shape: &[usize]) -> Result<(), Str
             shape.len()
         ));
     }
-    for (dimension, wanted) in stated.dim.iter_mut().zip(shape) {
+    for (dimension, expected) in stated.dim.iter_mut().zip(shape) {
         *dimension = Dimension {
-            value: Some(Value::DimValue(*wanted as i64)),
+            value: Some(Value::DimValue(*expected as i64)),
             ..dimension.clone()
         };
     }

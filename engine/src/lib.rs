@@ -34,11 +34,11 @@ pub enum NetworkError {
     Load { name: String, why: String },
     #[error("{name}: inference failed: {why}")]
     Run { name: String, why: String },
-    #[error("{name}: output {index} should have {wanted} values and has {found}")]
+    #[error("{name}: output {index} should have {expected} values and has {found}")]
     OutputSize {
         name: String,
         index: usize,
-        wanted: usize,
+        expected: usize,
         found: usize,
     },
 }
@@ -179,18 +179,18 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Output `index` as a flat slice of exactly `wanted` values.
-    pub fn slice(&self, index: usize, wanted: usize) -> Result<&[f32], NetworkError> {
+    /// Output `index` as a flat slice of exactly `expected` values.
+    pub fn slice(&self, index: usize, expected: usize) -> Result<&[f32], NetworkError> {
         let size_error = |found| NetworkError::OutputSize {
             name: self.name.clone(),
             index,
-            wanted,
+            expected,
             found,
         };
         let value = self.values.get(index).ok_or_else(|| size_error(0))?;
         let plain = value.try_as_plain_ram().map_err(|_| size_error(0))?;
         let slice = plain.as_slice::<f32>().map_err(|_| size_error(0))?;
-        if slice.len() != wanted {
+        if slice.len() != expected {
             return Err(size_error(slice.len()));
         }
         Ok(slice)

@@ -24,10 +24,10 @@ pub enum CalibrationError {
     )]
     ShowsNothing { blank: usize, pictures: usize },
     #[error(
-        "{strays} of {parts} parts lie far off all others, so they can't all be good parts of one product: sort out \
+        "{outliers} of {parts} parts lie far off all others, so they can't all be good parts of one product: sort out \
          what passes, then calibrate again (--keep-outliers counts them as good)"
     )]
-    TooManyOutliers { strays: usize, parts: usize },
+    TooManyOutliers { outliers: usize, parts: usize },
     #[error(
         "with these parts the threshold would be {threshold:.1} and reject {here} planted anomalies, where the bundle's \
          own threshold rejects {own}: look for bad parts among them and at the light, then calibrate again"

@@ -123,7 +123,7 @@ impl Calibration {
         }
         if left_out.len() * OUTLIER_OF > samples.len() {
             return Err(CalibrationError::TooManyOutliers {
-                strays: left_out.len(),
+                outliers: left_out.len(),
                 parts: samples.len(),
             });
         }

@@ -143,12 +143,12 @@ fn open(device: &Path) -> Switched {
     }
 }
 
-fn until(gate: &mut Switched, wanted: impl Fn(&RejectEvent) -> bool) -> Vec<RejectEvent> {
+fn until(gate: &mut Switched, expected: impl Fn(&RejectEvent) -> bool) -> Vec<RejectEvent> {
     let give_up = Instant::now() + Duration::from_secs(30);
     let mut seen = Vec::new();
     while Instant::now() < give_up {
         while let Some(event) = gate.poll(Instant::now()) {
-            let found = wanted(&event);
+            let found = expected(&event);
             seen.push(event);
             if found {
                 return seen;

@@ -9,7 +9,7 @@ pub struct SimulatedBelt {
     /// mm since the start.
     pub place: f64,
     pub speed: f64,
-    wanted: f64,
+    target: f64,
     until_us: u64,
     steady: bool,
     pub stops: u32,
@@ -20,7 +20,7 @@ impl SimulatedBelt {
         SimulatedBelt {
             place: 0.0,
             speed: if steady { TOP_SPEED } else { 0.0 },
-            wanted: TOP_SPEED,
+            target: TOP_SPEED,
             until_us: 3_000_000,
             steady,
             stops: 0,
@@ -34,11 +34,11 @@ impl SimulatedBelt {
             if now_us >= self.until_us {
                 let stop = rng.u8(..4) == 0;
                 self.stops += u32::from(stop);
-                self.wanted = if stop { 0.0 } else { 300.0 + 700.0 * rng.f64() };
+                self.target = if stop { 0.0 } else { 300.0 + 700.0 * rng.f64() };
                 self.until_us = now_us + rng.u64(300_000..8_000_000);
             }
             let change =
-                (self.wanted - self.speed).clamp(-ACCELERATION * step_s, ACCELERATION * step_s);
+                (self.target - self.speed).clamp(-ACCELERATION * step_s, ACCELERATION * step_s);
             self.speed += change;
         }
         self.place += self.speed * step_s;

@@ -50,9 +50,9 @@ impl Objective<B> for Sum<'_> {
         }
         let device = Default::default();
         let input = Tensor::<B, 4>::from_data(TensorData::new(input, [samples, 2, 4, 4]), &device);
-        let wanted = input.clone().sum_dim(1);
+        let expected = input.clone().sum_dim(1);
         let found = toy.head.forward(toy.norm.forward(toy.layer.forward(input)));
-        let total = (found - wanted).square().mean();
+        let total = (found - expected).square().mean();
         Loss {
             terms: vec![("square", total.clone().inner())],
             total,

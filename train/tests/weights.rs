@@ -166,7 +166,7 @@ fn all_but_the_name_was_there() {
 fn another_file_is_thrown_away() {
     let folder = tempfile::tempdir().unwrap();
     let (url, _ranges) = server(content(), vec![Manner::Serves]);
-    let download = download(&url, folder.path(), b"what was wanted");
+    let download = download(&url, folder.path(), b"what was expected");
     let error = run(&download).0.unwrap_err();
     assert!(matches!(error, WeightsError::Digest { .. }), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -231,11 +231,11 @@ fn refused(change: impl Fn(&mut StateDict), config: &WideResNetConfig) -> String
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
     std::fs::write(&path, state.to_safetensors().unwrap()).unwrap();
-    let wanted = WideResNetConfig::new()
+    let expected = WideResNetConfig::new()
         .with_stem(2)
         .with_blocks([1, 1, 1, 1]);
     let read = StateDict::read(&path).unwrap();
-    match wanted.load::<Cpu>(read, &Default::default()) {
+    match expected.load::<Cpu>(read, &Default::default()) {
         Ok(_) => "accepted".into(),
         Err(error) => error.to_string(),
     }

@@ -108,8 +108,8 @@ mod tests {
         // Two cells, two classes: class 0 moves, class 1 stays.
         let mean = array![1.0, 0.5, 0.0, 0.5];
         let moved = array![0.0, 0.5, 1.0, 0.5];
-        let wanted = 2.0f32.sqrt() / 2.0;
-        assert!((deviation(moved.view(), &mean, 2) - wanted).abs() < 1e-6);
+        let expected = 2.0f32.sqrt() / 2.0;
+        assert!((deviation(moved.view(), &mean, 2) - expected).abs() < 1e-6);
         assert_eq!(deviation(mean.view(), &mean, 2), 0.0);
     }
 }

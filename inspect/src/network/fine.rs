@@ -222,8 +222,8 @@ mod tests {
         };
         let mut map = FineMap::default();
         Stack::default().project(&features, &low_rank, &mut map);
-        let wanted = Stack::of(&features).dot(&low_rank.matrix) + &low_rank.offset;
-        let difference = (&map.vectors - &wanted).mapv(f32::abs);
+        let expected = Stack::of(&features).dot(&low_rank.matrix) + &low_rank.offset;
+        let difference = (&map.vectors - &expected).mapv(f32::abs);
         assert!(difference.iter().all(|d| *d < 1e-3), "{difference}");
         assert_eq!((map.rows, map.columns), (6, 8));
     }

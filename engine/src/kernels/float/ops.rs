@@ -76,16 +76,16 @@ impl Blocked {
     }
 
     fn check_lengths(&self, maps: &[&[f32]], written: usize) -> TractResult<()> {
-        let Some(mut wanted) = self.input_lengths() else {
+        let Some(mut expected) = self.input_lengths() else {
             return Ok(());
         };
-        if maps.len() == wanted.len() + 1 {
-            wanted.push(written);
+        if maps.len() == expected.len() + 1 {
+            expected.push(written);
         }
         let found: TVec<usize> = maps.iter().map(|map| map.len()).collect();
         ensure!(
-            found == wanted,
-            "maps of {found:?} values instead of {wanted:?}"
+            found == expected,
+            "maps of {found:?} values instead of {expected:?}"
         );
         Ok(())
     }

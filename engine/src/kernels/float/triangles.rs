@@ -156,14 +156,14 @@ mod tests {
                 for index in 0..3 {
                     let product =
                         |r: usize| -> f32 { (0..=r).map(|c| entry(index, r, c) * vector[c]).sum() };
-                    let wanted: f32 = (0..rank).map(|r| product(r).powi(2)).sum();
+                    let expected: f32 = (0..rank).map(|r| product(r).powi(2)).sum();
                     let found = triangles.squared_length(index, &vector, f32::INFINITY);
                     assert!(
-                        (found - wanted).abs() <= 1e-4 * wanted,
-                        "{rank}: {found}, {wanted}"
+                        (found - expected).abs() <= 1e-4 * expected,
+                        "{rank}: {found}, {expected}"
                     );
-                    let enough = triangles.squared_length(index, &vector, wanted / 9.0);
-                    assert!(enough > wanted / 9.0 || wanted == 0.0);
+                    let enough = triangles.squared_length(index, &vector, expected / 9.0);
+                    assert!(enough > expected / 9.0 || expected == 0.0);
                 }
             }
         }

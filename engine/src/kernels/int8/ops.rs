@@ -86,14 +86,14 @@ impl Int8Op {
     }
 
     fn check_length(&self, length: usize) -> TractResult<()> {
-        let wanted = match self {
+        let expected = match self {
             Int8Op::Quantise(_) | Int8Op::Dequantise(..) => return Ok(()),
             Int8Op::Convolution(layer) => layer.input_length(),
             Int8Op::Window(layer) => layer.input_length(),
         };
         ensure!(
-            length == wanted,
-            "a map of {length} bytes instead of {wanted}"
+            length == expected,
+            "a map of {length} bytes instead of {expected}"
         );
         Ok(())
     }

@@ -71,8 +71,8 @@ pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, St
     source.branch(KINDS, || {
         let classes: Array2<f32> = source.get(CLASSES)?;
         if classes.nrows() > MAX_CLASSES || !(2..=MAX_CLASSES).contains(&classes.ncols()) {
-            let wanted = format!("2 to {MAX_CLASSES} classes, in as many components at most");
-            return Err(source.shape(CLASSES, &classes, wanted));
+            let expected = format!("2 to {MAX_CLASSES} classes, in as many components at most");
+            return Err(source.shape(CLASSES, &classes, expected));
         }
         let weights: Array1<f32> = source.exact(WEIGHTS, &[classes.nrows()])?;
         let kinds: Array2<f32> = source.get(KINDS)?;

@@ -259,14 +259,14 @@ mod tests {
     #[test]
     fn a_patch_is_as_anomalous_as_its_kind_says() {
         let mixture = mixture([0.0; 2]);
-        for ((x, y), wanted) in [
+        for ((x, y), expected) in [
             ((0.0, 0.0), 0.0),
             ((0.0, 3.0), 3.0),
             ((14.0, 0.0), 2.0),
             ((5.5, 0.0), 2.25),
         ] {
             let found = distance(&mixture, x, y);
-            assert!((found - wanted).abs() < 1e-5, "{x} {y}: {found}");
+            assert!((found - expected).abs() < 1e-5, "{x} {y}: {found}");
         }
     }
 

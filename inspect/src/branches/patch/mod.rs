@@ -152,8 +152,8 @@ fn mixture(
     let means: Array2<f32> = source.get(&means_name)?;
     let kinds = means.nrows();
     if !(1..=MAX_KINDS).contains(&kinds) || means.ncols() != rank {
-        let wanted = format!("1 to {MAX_KINDS} rows of {rank}");
-        return Err(source.shape(&means_name, &means, wanted));
+        let expected = format!("1 to {MAX_KINDS} rows of {rank}");
+        return Err(source.shape(&means_name, &means, expected));
     }
     let whitening = source.exact(&whitening, &[kinds, packed::length(rank)])?;
     let rarity = source.exact(&rarity, &[kinds])?;

@@ -60,9 +60,9 @@ mod tests {
         let mut out = vec![9.0; length(3, 2)];
         shares(probabilities.view(), 2, &mut out);
         let squared: Vec<f32> = out.iter().map(|s| s * s).collect();
-        let wanted = [0.5, 0.25, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0];
-        for (found, wanted) in squared.iter().zip(wanted) {
-            assert!((found - wanted).abs() < 1e-6, "{squared:?}");
+        let expected = [0.5, 0.25, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0];
+        for (found, expected) in squared.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{squared:?}");
         }
     }
 }

@@ -344,17 +344,17 @@ mod tests {
         let mut scratch = registration.scratch();
         for (shift_x, shift_y, turn) in [(0.05, -0.03, 0.06), (-0.11, 0.09, -0.04), (0.0, 0.0, 0.0)]
         {
-            let wanted = Pose {
+            let expected = Pose {
                 shift_x,
                 shift_y,
                 turn,
             };
-            let found = registration.find(picture(wanted).view(), &mut scratch);
+            let found = registration.find(picture(expected).view(), &mut scratch);
             let worst = (found.shift_x - shift_x)
                 .abs()
                 .max((found.shift_y - shift_y).abs())
                 .max((found.turn - turn).abs());
-            assert!(worst < 0.004, "{found:?} is not {wanted:?}");
+            assert!(worst < 0.004, "{found:?} is not {expected:?}");
         }
     }
 

@@ -22,11 +22,11 @@ use crate::network::Features;
 pub enum StatisticsError {
     #[error("the statistics lack the array `{0}`: the bundle was not written by this product")]
     Missing(String),
-    #[error("the array `{name}` has shape {found:?} instead of {wanted}")]
+    #[error("the array `{name}` has shape {found:?} instead of {expected}")]
     Shape {
         name: String,
         found: Vec<usize>,
-        wanted: String,
+        expected: String,
     },
     #[error(
         "the statistics count {statistics} classes and the bundle's segmentation {segmentation}: it was not written \
@@ -180,8 +180,8 @@ fn fine(source: &ArraySource<'_>) -> Result<FineStatistics, StatisticsError> {
     let sides = 1..=MAX_FINE_CELLS;
     let (rows, columns) = (cells[0] as usize, cells[1] as usize);
     if !sides.contains(&rows) || !sides.contains(&columns) {
-        let wanted = format!("1 to {MAX_FINE_CELLS} rows and columns");
-        return Err(source.shape("fine.cells", &cells, wanted));
+        let expected = format!("1 to {MAX_FINE_CELLS} rows and columns");
+        return Err(source.shape("fine.cells", &cells, expected));
     }
     Ok(FineStatistics {
         cells: (rows, columns),

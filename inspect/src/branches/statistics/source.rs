@@ -70,7 +70,7 @@ impl<'a> ArraySource<'a> {
             .map_err(|_| StatisticsError::Shape {
                 name: name.into(),
                 found: array.shape().to_vec(),
-                wanted: match D::NDIM {
+                expected: match D::NDIM {
                     Some(count) => format!("{count} dimensions"),
                     None => "other dimensions".into(),
                 },
@@ -103,12 +103,12 @@ impl<'a> ArraySource<'a> {
         &self,
         name: &str,
         array: &Array<f32, D>,
-        wanted: String,
+        expected: String,
     ) -> StatisticsError {
         StatisticsError::Shape {
             name: name.into(),
             found: array.shape().to_vec(),
-            wanted,
+            expected,
         }
     }
 
@@ -145,8 +145,8 @@ impl<'a> ArraySource<'a> {
         let rank = matrix.ncols();
         self.check(&matrix_name, &matrix, &[STACKED, rank])?;
         if rank == 0 || rank > MAX_RANK {
-            let wanted = format!("1 to {MAX_RANK} columns");
-            return Err(self.shape(&matrix_name, &matrix, wanted));
+            let expected = format!("1 to {MAX_RANK} columns");
+            return Err(self.shape(&matrix_name, &matrix, expected));
         }
         Ok(LowRank {
             matrix,
