@@ -33,7 +33,7 @@ pub struct SlotsArgs {
     pub keys: Option<PathBuf>,
 }
 
-pub struct Place {
+pub struct SlotsPlace {
     pub folder: PathBuf,
     pub trial_parts: u32,
     trust: Trusted,
@@ -45,9 +45,9 @@ enum Trusted {
 }
 
 impl SlotsArgs {
-    pub fn resolve(&self) -> Result<Place> {
+    pub fn resolve(&self) -> Result<SlotsPlace> {
         if let (Some(folder), Some(keys)) = (&self.slots, &self.keys) {
-            return Ok(Place {
+            return Ok(SlotsPlace {
                 folder: folder.clone(),
                 trial_parts: trial::PARTS,
                 trust: Trusted::Folder(keys.clone()),
@@ -63,7 +63,7 @@ impl SlotsArgs {
             let path = self.config.to_path_buf();
             return Err(SlotsError::NotConfigured { path }.into());
         };
-        Ok(Place {
+        Ok(SlotsPlace {
             folder,
             trial_parts,
             trust: Trusted::Station(config),
@@ -71,7 +71,7 @@ impl SlotsArgs {
     }
 }
 
-impl Place {
+impl SlotsPlace {
     pub fn trust(&self) -> Result<Trust, BundleError> {
         match &self.trust {
             Trusted::Folder(keys) => Ok(Trust::Keys(KeyRing::from_folder(keys)?)),

@@ -15,7 +15,7 @@ const SILENT: Duration = Duration::from_millis(250);
 const SPAN: Duration = Duration::from_millis(15);
 
 #[derive(Clone, Copy, Debug)]
-struct Reading {
+struct EncoderReading {
     at: Instant,
     count: i64,
 }
@@ -30,7 +30,7 @@ pub struct BeltPosition {
 
 #[derive(Clone, Debug, Default)]
 pub struct BeltEncoder {
-    readings: Deque<Reading, READINGS>,
+    readings: Deque<EncoderReading, READINGS>,
     epoch: u32,
 }
 
@@ -43,7 +43,7 @@ impl BeltEncoder {
         if self.readings.is_full() {
             self.readings.pop_front();
         }
-        let _ = self.readings.push_back(Reading { at, count });
+        let _ = self.readings.push_back(EncoderReading { at, count });
     }
 
     /// The encoder restarted its count, so earlier readings are discarded.
@@ -93,7 +93,7 @@ impl BeltEncoder {
         let Some(latest) = self.readings.back() else {
             return 0.0;
         };
-        let spaced = |r: &&Reading| latest.at - r.at >= SPAN;
+        let spaced = |r: &&EncoderReading| latest.at - r.at >= SPAN;
         let Some(from) = self.readings.iter().rev().find(spaced) else {
             return 0.0;
         };

@@ -28,7 +28,7 @@ pub struct LoadedJudge {
 /// Makes a bundle ready to judge.
 pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<LoadedJudge, JudgeError> + Sync);
 
-struct Calibrated {
+struct CalibratedInspector {
     inspector: Inspector,
     calibration_status: CalibrationStatus,
 }
@@ -73,7 +73,7 @@ impl LoadedJudge {
             viewed_region: expectation::viewed_region(config, Some(inspector.geometry())),
             warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             calibration: inspector.decision().calibration.scores().to_vec(),
-            judge: Box::new(Calibrated {
+            judge: Box::new(CalibratedInspector {
                 inspector,
                 calibration_status,
             }),
@@ -86,7 +86,7 @@ fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-impl Judge for Calibrated {
+impl Judge for CalibratedInspector {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
         self.inspector.judge(frame)
     }

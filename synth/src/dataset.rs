@@ -15,7 +15,7 @@ use super::fastener_tray::FastenerTray;
 use super::fuse_box::FuseBox;
 use super::juice_bottle::JuiceBottle;
 use super::product::{Grade, Product, Saturation};
-use super::shot::{Job, PictureCounts, Resolution, Shot, jobs, shoot};
+use super::shot::{PictureCounts, PictureJob, Resolution, Shot, jobs, shoot};
 use super::woven_cloth::WovenCloth;
 
 /// What a product folder made here holds, and so what `force` may delete.
@@ -51,7 +51,7 @@ pub enum SynthError {
 /// The products, by folder name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub enum Name {
+pub enum RenderedProduct {
     /// Every part in its own place.
     FuseBox,
     /// Loose parts: only their counts matter.
@@ -62,19 +62,19 @@ pub enum Name {
     WovenCloth,
 }
 
-impl Name {
-    pub const ALL: [Name; 4] = [
-        Name::FuseBox,
-        Name::FastenerTray,
-        Name::JuiceBottle,
-        Name::WovenCloth,
+impl RenderedProduct {
+    pub const ALL: [RenderedProduct; 4] = [
+        RenderedProduct::FuseBox,
+        RenderedProduct::FastenerTray,
+        RenderedProduct::JuiceBottle,
+        RenderedProduct::WovenCloth,
     ];
 }
 
 /// What to render.
 #[derive(Clone, Debug)]
 pub struct DatasetPlan {
-    pub products: Vec<Name>,
+    pub products: Vec<RenderedProduct>,
     pub counts: PictureCounts,
     /// Width and height of the pictures in pixels.
     pub size: usize,
@@ -91,10 +91,10 @@ impl DatasetPlan {
         self.products
             .iter()
             .map(|&name| match name {
-                Name::FuseBox => jobs(&FuseBox, self.counts).len(),
-                Name::FastenerTray => jobs(&FastenerTray, self.counts).len(),
-                Name::JuiceBottle => jobs(&JuiceBottle, self.counts).len(),
-                Name::WovenCloth => jobs(&WovenCloth, self.counts).len(),
+                RenderedProduct::FuseBox => jobs(&FuseBox, self.counts).len(),
+                RenderedProduct::FastenerTray => jobs(&FastenerTray, self.counts).len(),
+                RenderedProduct::JuiceBottle => jobs(&JuiceBottle, self.counts).len(),
+                RenderedProduct::WovenCloth => jobs(&WovenCloth, self.counts).len(),
             })
             .sum()
     }
@@ -128,10 +128,16 @@ pub fn render(root: &Path, plan: &DatasetPlan, progress: &ProgressBar) -> Result
         };
         written(&unfinished, fs::remove_dir_all(&unfinished))?;
         match name {
-            Name::FuseBox => render_product(&FuseBox, &unfinished, plan, progress)?,
-            Name::FastenerTray => render_product(&FastenerTray, &unfinished, plan, progress)?,
-            Name::JuiceBottle => render_product(&JuiceBottle, &unfinished, plan, progress)?,
-            Name::WovenCloth => render_product(&WovenCloth, &unfinished, plan, progress)?,
+            RenderedProduct::FuseBox => render_product(&FuseBox, &unfinished, plan, progress)?,
+            RenderedProduct::FastenerTray => {
+                render_product(&FastenerTray, &unfinished, plan, progress)?
+            }
+            RenderedProduct::JuiceBottle => {
+                render_product(&JuiceBottle, &unfinished, plan, progress)?
+            }
+            RenderedProduct::WovenCloth => {
+                render_product(&WovenCloth, &unfinished, plan, progress)?
+            }
         }
         if plan.force {
             clear(&folder)?;
@@ -154,12 +160,12 @@ fn move_into(from: &Path, to: &Path) -> io::Result<()> {
     fs::remove_dir(from)
 }
 
-fn folder_name(name: Name) -> &'static str {
+fn folder_name(name: RenderedProduct) -> &'static str {
     match name {
-        Name::FuseBox => FuseBox::NAME,
-        Name::FastenerTray => FastenerTray::NAME,
-        Name::JuiceBottle => JuiceBottle::NAME,
-        Name::WovenCloth => WovenCloth::NAME,
+        RenderedProduct::FuseBox => FuseBox::NAME,
+        RenderedProduct::FastenerTray => FastenerTray::NAME,
+        RenderedProduct::JuiceBottle => JuiceBottle::NAME,
+        RenderedProduct::WovenCloth => WovenCloth::NAME,
     }
 }
 
@@ -265,7 +271,7 @@ fn render_product<P: Product>(
 
 fn save<P: Product>(
     shot: &Shot,
-    job: &Job,
+    job: &PictureJob,
     defects: &[DefectConfig],
     folder: &Path,
     size: usize,
@@ -339,7 +345,7 @@ mod tests {
 
     fn plan(seed: u64) -> DatasetPlan {
         DatasetPlan {
-            products: Name::ALL.to_vec(),
+            products: RenderedProduct::ALL.to_vec(),
             counts: PictureCounts {
                 train: 2,
                 validation: 1,
@@ -381,7 +387,7 @@ mod tests {
     fn the_layout_is_complete() {
         let files = rendered(&plan(3), 2);
         let count = |prefix: &str| files.keys().filter(|name| name.starts_with(prefix)).count();
-        for name in Name::ALL.map(folder_name) {
+        for name in RenderedProduct::ALL.map(folder_name) {
             assert_eq!(count(&format!("{name}/train/good/")), 2);
             assert_eq!(count(&format!("{name}/validation/good/")), 1);
             assert_eq!(count(&format!("{name}/test/good/")), 3);
@@ -434,7 +440,7 @@ mod tests {
     fn a_folder_in_use_is_refused_and_force_replaces_only_the_product() {
         let root = tempfile::tempdir().unwrap();
         let mut plan = plan(3);
-        plan.products = vec![Name::FuseBox, Name::WovenCloth];
+        plan.products = vec![RenderedProduct::FuseBox, RenderedProduct::WovenCloth];
         let cloth = root.path().join(WovenCloth::NAME);
         fs::create_dir_all(cloth.join("train/good")).unwrap();
         fs::write(cloth.join("train/good/777.png"), b"old").unwrap();

@@ -20,5 +20,5 @@ mod shot;
 mod structural;
 mod woven_cloth;
 
-pub use dataset::{DatasetPlan, Name, SynthError, render};
+pub use dataset::{DatasetPlan, RenderedProduct, SynthError, render};
 pub use shot::PictureCounts;

@@ -25,7 +25,7 @@ pub enum Anomaly {
 
 /// One picture to make.
 #[derive(Clone, Copy, Debug)]
-pub struct Job {
+pub struct PictureJob {
     pub folder: &'static str,
     pub index: usize,
     pub anomaly: Anomaly,
@@ -34,7 +34,7 @@ pub struct Job {
 
 /// All pictures of a product. Anomalies go round the defects, and each defect from round to round through the
 /// grades, starting at different ones so that any number of pictures has about as many of each.
-pub fn jobs<P: Product>(product: &P, counts: PictureCounts) -> Vec<Job> {
+pub fn jobs<P: Product>(product: &P, counts: PictureCounts) -> Vec<PictureJob> {
     let disturbances = product.disturbances();
     let kinds = disturbances.len();
     let faults = product.faults().len();
@@ -44,7 +44,7 @@ pub fn jobs<P: Product>(product: &P, counts: PictureCounts) -> Vec<Job> {
         Grade::ALL[(defect + round) % Grade::ALL.len()]
     };
     let good = |folder, count| {
-        (0..count).map(move |index| Job {
+        (0..count).map(move |index| PictureJob {
             folder,
             index,
             anomaly: Anomaly::None,
@@ -54,7 +54,7 @@ pub fn jobs<P: Product>(product: &P, counts: PictureCounts) -> Vec<Job> {
     good("train/good", counts.train)
         .chain(good("validation/good", counts.validation))
         .chain(good("test/good", counts.test))
-        .chain((0..logical).map(|index| Job {
+        .chain((0..logical).map(|index| PictureJob {
             folder: "test/logical_anomalies",
             index,
             anomaly: Anomaly::Logical(index % kinds.max(1)),
@@ -64,7 +64,7 @@ pub fn jobs<P: Product>(product: &P, counts: PictureCounts) -> Vec<Job> {
                 Grade::Medium
             },
         }))
-        .chain((0..counts.test).map(|index| Job {
+        .chain((0..counts.test).map(|index| PictureJob {
             folder: "test/structural_anomalies",
             index,
             anomaly: Anomaly::Structural(index % faults.max(1)),
@@ -91,7 +91,7 @@ pub struct Resolution {
 }
 
 /// Takes the picture, with the ground truth from the geometry of what was changed.
-pub fn shoot<P: Product>(product: &P, job: &Job, resolution: Resolution, seed: u64) -> Shot {
+pub fn shoot<P: Product>(product: &P, job: &PictureJob, resolution: Resolution, seed: u64) -> Shot {
     let Resolution { size, .. } = resolution;
     let streams = Streams::new(seed, P::NAME, job.folder, job.index);
     let good = product.arrange(&mut streams.arrangement());

@@ -6,7 +6,7 @@ use aecsad_program::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
-use aecsad_synth::{DatasetPlan, Name, PictureCounts, render};
+use aecsad_synth::{DatasetPlan, PictureCounts, RenderedProduct, render};
 
 #[derive(clap::Args)]
 pub struct SynthArgs {
@@ -14,7 +14,7 @@ pub struct SynthArgs {
     dir: PathBuf,
     /// Products to render [default: all].
     #[arg(long, value_enum, value_delimiter = ',')]
-    products: Vec<Name>,
+    products: Vec<RenderedProduct>,
     /// Good images to train on, for each product.
     #[arg(long, default_value_t = 120, value_parser = images())]
     train: u32,
@@ -46,7 +46,7 @@ fn images() -> clap::builder::RangedI64ValueParser<u32> {
 pub(super) fn run(args: &SynthArgs) -> Result<(), Failure> {
     let mut products = Vec::new();
     for &name in if args.products.is_empty() {
-        &Name::ALL
+        &RenderedProduct::ALL
     } else {
         args.products.as_slice()
     } {

@@ -143,7 +143,7 @@ pub fn train_on<B: Training>(
         .iter()
         .map(|image| TeacherFeatures::from_features(image, device))
         .collect();
-    let set = TrainingSet {
+    let set = StudentTrainingSet {
         images,
         out_of_distribution: &[],
         teacher_features,
@@ -183,7 +183,7 @@ pub fn train_from<B: Training>(
     for image in images.out_of_distribution {
         fingerprint.array(image);
     }
-    let set = TrainingSet {
+    let set = StudentTrainingSet {
         images: images.good,
         out_of_distribution: images.out_of_distribution,
         teacher_features: encode(images.good),
@@ -191,14 +191,14 @@ pub fn train_from<B: Training>(
     teach::<B>(set, config, fingerprint, work_dir, cancel, device)
 }
 
-struct TrainingSet<'a, B: Backend> {
+struct StudentTrainingSet<'a, B: Backend> {
     images: &'a [Array3<f32>],
     out_of_distribution: &'a [Array3<f32>],
     teacher_features: Vec<TeacherFeatures<B>>,
 }
 
 fn teach<B: Training>(
-    set: TrainingSet<B::InnerBackend>,
+    set: StudentTrainingSet<B::InnerBackend>,
     config: &LgstConfig,
     fingerprint: Fingerprint,
     work_dir: &Path,

@@ -88,7 +88,7 @@ impl Augmentation {
         let Some(to) = self.elsewhere(centre(&cells, side), noise) else {
             return;
         };
-        let turn = Turn::new(centre(&cells, side), to, noise.random_range(0.0..360.0));
+        let turn = Rotation::new(centre(&cells, side), to, noise.random_range(0.0..360.0));
         let mut of_piece = Array2::from_elem(mask.dim(), false);
         cells
             .iter()
@@ -161,14 +161,14 @@ impl Symmetry {
 }
 
 /// Where a piece was and where it is now; all places in sides of the image, x to the right and y down.
-struct Turn {
+struct Rotation {
     from: (f32, f32),
     to: (f32, f32),
     cos: f32,
     sin: f32,
 }
 
-impl Turn {
+impl Rotation {
     fn new(from: (f32, f32), to: (f32, f32), degrees: f32) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
         Self { from, to, cos, sin }

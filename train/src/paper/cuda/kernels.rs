@@ -139,7 +139,7 @@ fn convolution_to_learn(
     };
     let has_bias = layer.bias.is_some();
     let nodes = [&map, &weight, &bias].map(|tensor| tensor.node.clone());
-    let step = Convolution
+    let step = ConvolutionBackward
         .prepare::<NoCheckpointing>(nodes)
         .compute_bound()
         .stateful();
@@ -160,9 +160,9 @@ fn convolution_to_learn(
 /// The gradients of [`product`] by the map, the weights and the bias. The state is where the first two are kept, the output
 /// of a layer that rectifies, and the layer.
 #[derive(Debug)]
-struct Convolution;
+struct ConvolutionBackward;
 
-impl Backward<Gpu, 3> for Convolution {
+impl Backward<Gpu, 3> for ConvolutionBackward {
     type State = ([NodeId; 2], Option<FloatTensor<Gpu>>, cudnn::LayerOptions);
 
     fn backward(
