@@ -31,9 +31,9 @@ class Actuator:
                 with socket.socket(socket.AF_UNIX) as line:
                     line.connect(str(self.path))
                     self.connected = line
-                    while printed := line.recv(256):
+                    while received := line.recv(256):
                         if not self.silent.is_set():
-                            os.write(self.terminal, printed)
+                            os.write(self.terminal, received)
             except OSError:
                 # There is no machine yet, or it ended.
                 pass
@@ -43,14 +43,14 @@ class Actuator:
     def answer(self):
         while True:
             try:
-                printed = os.read(self.terminal, 256)
+                received = os.read(self.terminal, 256)
             except OSError:
                 # The actuator was stopped.
                 return
             line = self.connected
             if line and not self.silent.is_set():
                 try:
-                    line.sendall(printed)
+                    line.sendall(received)
                 except OSError:
                     # The machine is being reset.
                     pass
