@@ -19,6 +19,8 @@ pub struct LgstScale {
 impl LgstScale {
     /// `local` is the mean over channels of (F_T − F_L)², `global` that of (F_G − F_LG)², both of one size. Writes
     /// their scaled sum into `sum` and gives its largest value.
+    ///
+    /// *Shapes*: `local`, `global` and `sum` are `[rows, columns]` of one size, row by row.
     pub fn apply(&self, local: &[f32], global: &[f32], sum: &mut [f32]) -> f32 {
         let mut largest = f32::NEG_INFINITY;
         for ((local, global), sum) in local.iter().zip(global).zip(sum) {

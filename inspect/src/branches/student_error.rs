@@ -20,6 +20,8 @@ pub struct ErrorScale {
 
 impl ErrorScale {
     /// `(√error − mean) / std` at each position, in place.
+    ///
+    /// *Shapes*: `map` is `[side, side]`, row by row.
     pub fn apply(&self, map: &mut [f32]) {
         for ((value, mean), std) in map.iter_mut().zip(&self.mean).zip(&self.std) {
             *value = (value.max(0.0).sqrt() - mean) / std;

@@ -17,6 +17,8 @@ impl Conformal {
     }
 
     /// The scores, ascending.
+    ///
+    /// *Shapes*: `[parts]`.
     pub fn scores(&self) -> &[f32] {
         &self.sorted
     }
@@ -33,13 +35,13 @@ impl Conformal {
         (1..=n).contains(&rank).then(|| self.sorted[rank - 1])
     }
 
-    /// The share of good parts that `threshold` may really reject. Few calibration parts stand for all parts only roughly:
-    /// for one set of them in twenty, the share is even higher.
+    /// The share of good parts that `threshold` may really reject. Few calibration parts stand for all parts only
+    /// roughly: for one set of them in twenty, the share is even higher.
     pub fn rate_at_worst(&self, threshold: f32) -> f64 {
         let n = self.sorted.len();
         let reaching = (n - self.sorted.partition_point(|s| *s < threshold)).max(1);
-        // The share of parts above the k-th largest of n scores has the distribution Beta(k, n − k + 1). It exceeds `rate`
-        // with the probability of fewer than k successes in n trials at `rate`.
+        // The share of parts above the k-th largest of n scores has the distribution Beta(k, n − k + 1). It exceeds
+        // `rate` with the probability of fewer than k successes in n trials at `rate`.
         let exceeded = |rate: f64| {
             let mut term = (1.0 - rate).powi(n as i32);
             let mut sum = term;

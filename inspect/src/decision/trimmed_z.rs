@@ -18,6 +18,8 @@ impl TrimmedZ {
     /// Fits to the scores of held-out good parts: the mean and the population deviation of those between the 20 % and
     /// 80 % quantiles. If these are equal, the deviation of all scores is used; if all are equal, there is no scale and
     /// the result is `None`.
+    ///
+    /// *Shapes*: `scores` is `[parts]`.
     pub fn fit(scores: &[f32]) -> Option<Self> {
         let mut sorted: Vec<f64> = scores.iter().map(|s| *s as f64).collect();
         sorted.sort_by(f64::total_cmp);

@@ -16,6 +16,8 @@ use burn::tensor::{Tensor, TensorPrimitive};
 const AT_ONCE: usize = 1 << 26;
 
 /// See [`Kernels::attend`](super::Kernels::attend).
+///
+/// *Shapes*: queries and keys are `[B, depth, cells]`, values and the result `[B, channels, cells]`.
 pub fn attend<B: Backend>(inputs: [Tensor<B, 3>; 3]) -> Tensor<B, 3> {
     let [answers] = few_images(AT_ONCE, inputs, |[queries, keys, values]| {
         [values.matmul(weights(queries, keys).swap_dims(1, 2))]
@@ -23,7 +25,7 @@ pub fn attend<B: Backend>(inputs: [Tensor<B, 3>; 3]) -> Tensor<B, 3> {
     answers
 }
 
-/// The same, keeping for the gradient what went in and nothing else.
+/// As [`attend`], keeping only its inputs for the gradient.
 pub fn attend_and_forget<B: Backend>(
     inputs: [Tensor<Autodiff<B>, 3>; 3],
 ) -> Tensor<Autodiff<B>, 3> {

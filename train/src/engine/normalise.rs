@@ -100,6 +100,9 @@ fn remember<B: Backend>(norm: &BatchNorm<Autodiff<B>>, found: Normalised<B>) {
     }
 }
 
+/// Normalises each channel, scales, shifts and rectifies, by the tensors' own operations.
+///
+/// *Shapes*: `map` is `[B, C, H, W]`, `scale` and `shift` are `[C]`.
 pub fn by_tensors<B: Backend>(
     map: Tensor<B, 4>,
     scale: Tensor<B, 1>,
@@ -120,6 +123,9 @@ pub fn by_tensors<B: Backend>(
     }
 }
 
+/// The gradients of [`by_tensors`].
+///
+/// *Shapes*: `map` and `gradient` are `[B, C, H, W]`, `scale` is `[C]`; the gradients are those by map, scale and shift.
 pub fn backward_by_tensors<B: Backend>(
     map: Tensor<B, 4>,
     scale: Tensor<B, 1>,

@@ -102,6 +102,8 @@ pub struct Loss<B: AutodiffBackend> {
 
 impl<B: AutodiffBackend> Loss<B> {
     /// The weighted sum of at least one named term.
+    ///
+    /// *Shapes*: each term is a scalar `[1]`.
     pub fn weighted(terms: Vec<(&'static str, Tensor<B, 1>, f32)>) -> Self {
         let mut total = None;
         let mut recorded = Vec::with_capacity(terms.len());

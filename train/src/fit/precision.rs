@@ -153,6 +153,8 @@ pub fn coarse_and_fine(features: &Features) -> Sample {
 }
 
 /// The students' inputs.
+///
+/// *Shapes*: `tensor` is `[3, H, W]`, normalised.
 pub fn image_and_features(tensor: &[f32], features: &Features) -> Sample {
     let mut sample = image(tensor);
     sample.inputs.push(map(&features.stride8));

@@ -22,8 +22,8 @@ const CLEAN_RIM: f32 = 0.7;
 /// Share of a box that a part and its ground must fill.
 const ALONE: f32 = 0.9;
 
-/// Where each component of a class map (`[64, 64]`) lies, with a cell of what is around it; specks and what takes a third of
-/// the image are none.
+/// Where each component of a class map (`[64, 64]`) lies, with a cell of what is around it; specks and what takes a
+/// third of the image are none.
 pub fn boxes(classes: &Array2<u8>) -> Vec<Box> {
     let (rows, columns) = classes.dim();
     let mut boxes = Vec::new();
@@ -91,6 +91,8 @@ pub fn host(classes: &Array2<u8>, b: Box) -> Option<u8> {
 }
 
 /// A place as large as `like` where nothing but `host` lies.
+///
+/// *Shapes*: `classes` is `[64, 64]`.
 pub fn empty_box(classes: &Array2<u8>, host: u8, like: Box, random: &mut impl Rng) -> Option<Box> {
     let (rows, columns) = classes.dim();
     let (height, width) = (like.bottom - like.top, like.right - like.left);
@@ -115,6 +117,8 @@ pub fn empty_box(classes: &Array2<u8>, host: u8, like: Box, random: &mut impl Rn
 }
 
 /// Whether a box shows a part of `kind`, what that lies on around it, and almost nothing else.
+///
+/// *Shapes*: `classes` is `[64, 64]`.
 pub fn lies_alone(classes: &Array2<u8>, b: Box, kind: u8, ground: u8) -> bool {
     let cells = classes.slice(ndarray::s![b.top..b.bottom, b.left..b.right]);
     let known = cells.iter().filter(|c| [kind, ground].contains(c)).count();

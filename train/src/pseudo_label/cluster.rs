@@ -1,5 +1,6 @@
 //! Groups region descriptors: regions of the same part end in the same cluster. Ward's linkage makes a
-//! requested number of compact clusters; MeanShift finds the number itself from a bandwidth that the descriptors suggest.
+//! requested number of compact clusters; MeanShift finds the number itself from a bandwidth that the descriptors
+//! suggest.
 
 use kodama::{Dendrogram, Method, linkage};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
@@ -74,6 +75,9 @@ pub fn nearest(centroids: ArrayView2<f32>, point: ArrayView1<f32>) -> usize {
         .map_or(0, |(i, _)| i)
 }
 
+/// The squared Euclidean distance.
+///
+/// *Shapes*: both are `[dimensions]`.
 pub fn squared_distance(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }

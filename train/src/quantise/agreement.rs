@@ -29,6 +29,9 @@ pub struct AgreementSums {
 }
 
 impl AgreementSums {
+    /// Counts one tensor in.
+    ///
+    /// *Shapes*: both are one tensor's values, row-major.
     pub fn add(&mut self, reference: &[f32], found: &[f32]) {
         for (&reference, &found) in reference.iter().zip(found) {
             let (reference, found) = (f64::from(reference), f64::from(found));

@@ -111,6 +111,9 @@ pub struct Probabilities<B: Backend> {
 }
 
 impl<B: Backend> Probabilities<B> {
+    /// The probabilities of these logits.
+    ///
+    /// *Shapes*: `logits` is `[B, classes, H, W]`.
     pub fn new(logits: Tensor<B, 4>) -> Self {
         let logarithm = log_softmax(logits, 1);
         Self {

@@ -62,6 +62,8 @@ impl Default for Tree {
 
 impl Tree {
     /// All pieces of `certainty`, a component's probability in each of 64×64 cells.
+    ///
+    /// *Shapes*: `certainty` is `[64, 64]`, row by row.
     pub fn of(&mut self, certainty: &[f32]) -> &[Node] {
         self.nodes.clear();
         self.outer.fill(NONE);
@@ -104,6 +106,8 @@ impl Tree {
     }
 
     /// The cells of one of the pieces of `certainty`, the latest map.
+    ///
+    /// *Shapes*: `certainty` is `[64, 64]`; a cell is its index, row by row.
     pub fn cells(&mut self, certainty: &[f32], node: Node) -> &[usize] {
         self.seen.fill(false);
         self.flood(certainty, LEVELS[node.level], node.cell);

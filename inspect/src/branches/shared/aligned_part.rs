@@ -190,6 +190,8 @@ pub fn fine_through_pose(map: &FineMap, pose: &Pose, out: &mut Array2<f32>) {
 }
 
 /// A 64×64 map as it would look if the part lay as the template does.
+///
+/// *Shapes*: `source` and `out` are `[64, 64]`, row by row.
 pub fn through_pose(source: &[f32], pose: &Pose, out: &mut [f32]) {
     if *pose == Pose::default() {
         out.copy_from_slice(source);

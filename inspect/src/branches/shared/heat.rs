@@ -81,6 +81,8 @@ impl HeatMap {
     }
 
     /// Adds what `mark` writes into a map of 64×64 cells that is all 0.
+    ///
+    /// *Shapes*: `mark` gets `[64, 64]`, row by row.
     pub fn add_marks(&mut self, mark: impl FnOnce(&mut [f32])) {
         self.marks.fill(0.0);
         mark(&mut self.marks);

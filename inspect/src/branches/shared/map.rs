@@ -76,6 +76,8 @@ fn inner(rows: usize, columns: usize) -> usize {
 
 /// Mean of the `top` highest of the inner cells of a map with so many `columns` (at least one cell). The outermost ring
 /// is left out: the padding of the convolutions decides it. `scratch` is reused between frames.
+///
+/// *Shapes*: `map` is `[rows, columns]`, row by row.
 pub fn top_mean(map: &[f32], columns: usize, top: usize, scratch: &mut Vec<f32>) -> f32 {
     scratch.clear();
     let rows = map.len() / columns.max(1);
@@ -95,6 +97,8 @@ pub fn top_mean(map: &[f32], columns: usize, top: usize, scratch: &mut Vec<f32>)
 }
 
 /// A map of so many `columns` resized bilinearly (half-pixel centres, edges repeated) to `width`×`height`.
+///
+/// *Shapes*: `map` is `[rows, columns]`, `out` becomes `[height, width]`, both row by row.
 pub fn resize(map: &[f32], columns: usize, width: usize, height: usize, out: &mut Vec<f32>) {
     let rows = map.len() / columns.max(1);
     let source = |i: usize, length: usize, cells: usize| {

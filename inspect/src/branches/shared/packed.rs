@@ -14,6 +14,8 @@ pub fn rows(rank: usize, matrices: Vec<f32>) -> Array2<f32> {
 }
 
 /// `|W·x|²` for a packed lower-triangular `W`.
+///
+/// *Shapes*: `x` is `[n]`, `packed` `[n·(n + 1)/2]`, row by row.
 pub fn squared_norm(packed: &[f32], x: &[f32]) -> f32 {
     let (mut sum, mut rest) = (0.0, packed);
     for i in 0..x.len() {
@@ -28,6 +30,8 @@ pub fn squared_norm(packed: &[f32], x: &[f32]) -> f32 {
 }
 
 /// Eight partial sums, so that the compiler may use vector registers: one running sum would fix the order.
+///
+/// *Shapes*: `a` and `b` are `[n]`.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));

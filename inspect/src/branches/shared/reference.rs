@@ -56,6 +56,8 @@ impl Reference {
 }
 
 /// Keeps `nearest` ascending.
+///
+/// *Shapes*: `nearest` is `[neighbours]`.
 pub fn insert(nearest: &mut [f32], mut distance: f32) {
     for kept in nearest {
         if distance < *kept {

@@ -9,6 +9,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 ///
 /// burn's kernel (cubek 0.2.0) looks for cells outside the gradient only if the convolution was padded, though without
 /// padding every cell near the rim has some. Zeros all around, and a padding that takes their place, make it look.
+///
+/// *Shapes*: `gradient` is `[B, C, H, W]`; `kernel` is height and width in cells.
 pub fn surrounded<B: Backend>(
     gradient: Tensor<B, 4>,
     kernel: [usize; 2],
@@ -24,8 +26,8 @@ pub fn surrounded<B: Backend>(
     (gradient, options)
 }
 
-/// What of the gradient at the outputs of a bilinear resize, `[B, C, H', W']`, comes to its inputs, `[B, C, H, W]`: gathers
-/// and sums alone, in an order that is always the same.
+/// What of the gradient at the outputs of a bilinear resize, `[B, C, H', W']`, comes to its inputs, `[B, C, H, W]`:
+/// gathers and sums alone, in an order that is always the same.
 pub fn resize_gradient<B: Backend>(
     gradient: Tensor<B, 4>,
     [height, width]: [usize; 2],
