@@ -17,7 +17,10 @@ mkdir -p "$folder" "$out"
 # --no-track: the record of installed crates would name this machine's paths.
 cargo install --locked --no-track --root "$folder" --path .
 cargo install --locked --no-track --root "$folder" --path train
-cp -R LICENSE NOTICE README.md CHANGELOG.md docs deploy calibration "$folder/"
+cp -R LICENSE NOTICE README.md CHANGELOG.md CONTRIBUTING.md docs deploy calibration "$folder/"
+# The documents link to what was measured
+mkdir "$folder/benches"
+cp -R benches/results "$folder/benches/"
 for program in aecsad aecsad-train; do
     "$folder/bin/$program" --version >/dev/null
 done
