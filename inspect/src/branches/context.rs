@@ -65,7 +65,7 @@ impl BranchModel for ContextBranch {
     }
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
-        self.map.pose = part.pose();
+        part.place(&mut self.map);
         let vectors = part.vectors();
         self.context
             .map(vectors, &mut self.rebuilt, &mut self.map.values);

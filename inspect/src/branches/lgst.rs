@@ -53,7 +53,7 @@ impl BranchModel for Lgst {
     }
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
-        self.sum.pose = part.pose();
+        part.place(&mut self.sum);
         let percept = part.percept;
         self.scale
             .apply(&percept.local, &percept.global, &mut self.sum.values)

@@ -40,7 +40,7 @@ impl BranchModel for Position {
     }
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
-        self.map.pose = part.pose();
+        part.place(&mut self.map);
         let vectors = match self.sees {
             View::Whole => part.vectors(),
             View::Fine => part.fine(),

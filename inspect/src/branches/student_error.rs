@@ -70,9 +70,9 @@ impl BranchModel for StudentError {
     }
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
-        self.map.pose = part.pose();
+        part.place(&mut self.map);
         let errors = self.errors(part.percept);
-        through_pose(errors, &self.map.pose, &mut self.map.values);
+        through_pose(errors, &part.pose(), &mut self.map.values);
         self.scale.apply(&mut self.map.values);
         self.map.score()
     }

@@ -14,6 +14,9 @@ const ROUNDS: usize = 4;
 /// Registration is used where it takes at least this share off the mismatch of good parts it was not fitted to.
 const WORTHWHILE: f32 = 0.15;
 
+/// Cells along the frame's edges that don't count on a part that has moved.
+const MARGIN: f32 = 1.49;
+
 /// The registration, and a sentence on whether and why it is used.
 pub struct RegistrationFit {
     pub registration: Option<Registration>,
@@ -61,7 +64,7 @@ pub fn fit(train: &[Features], held_out: &[Features]) -> RegistrationFit {
     let percent = 100.0 * gain;
     if gain >= WORTHWHILE {
         return RegistrationFit {
-            registration: Some(registration),
+            registration: Some(registration.with_margin(Some(MARGIN))),
             why: format!("on: takes {percent:.0} % off the mismatch of held-out good parts"),
         };
     }

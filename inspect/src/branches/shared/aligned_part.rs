@@ -4,6 +4,7 @@
 use ndarray::{Array2, Array3};
 
 use super::low_rank::{GRID, LowRank, STACKED, stack};
+use super::map::MapBuffer;
 use super::registration::{self, Bilinear, Pose, Registration};
 use crate::network::{FineMap, MAP_SIDE, Percept};
 
@@ -102,6 +103,13 @@ pub struct AlignedPart<'a> {
 impl AlignedPart<'_> {
     pub fn pose(&self) -> Pose {
         self.aligner.pose
+    }
+
+    /// Lets `map` lie on the frame as the part does.
+    pub fn place(&self, map: &mut MapBuffer) {
+        let registration = self.aligner.registration.as_ref();
+        map.pose = self.pose();
+        map.margin = registration.and_then(Registration::margin);
     }
 
     /// The stacked features, registered and projected: `[GRID², rank]`. Of no columns where there is nothing to project

@@ -27,7 +27,11 @@ pub struct MapBuffer {
     /// How many of the highest cells make the score.
     top: usize,
     sorted: Vec<f32>,
-    pub pose: Pose,
+    pub(super) pose: Pose,
+    /// So many cells along the frame's edges don't count where the part has moved; see [`Registration`].
+    ///
+    /// [`Registration`]: super::registration::Registration
+    pub(super) margin: Option<f32>,
 }
 
 impl MapBuffer {
@@ -51,12 +55,29 @@ impl MapBuffer {
             top,
             sorted: Vec::with_capacity(rows * columns),
             pose: Pose::default(),
+            margin: None,
         }
     }
 
-    /// The mean of the highest cells.
+    /// The mean of the highest cells. Where the part has moved, cells that see the frame's edge, or beyond it, become 0.
     pub fn score(&mut self) -> f32 {
-        top_mean(&self.values, self.columns, self.top, &mut self.sorted)
+        let margin = self.margin.filter(|_| self.pose != Pose::default());
+        let Some(margin) = margin else {
+            return top_mean(&self.values, self.columns, self.top, &mut self.sorted);
+        };
+        let (rows, columns) = (self.rows as f32, self.columns as f32);
+        self.sorted.clear();
+        for (cell, value) in self.values.iter_mut().enumerate() {
+            let (row, column) = (cell / self.columns, cell % self.columns);
+            let (x, y) = ((column as f32 + 0.5) / columns, (row as f32 + 0.5) / rows);
+            let (x, y) = self.pose.to_frame(x, y);
+            let within = |at: f32, cells: f32| (margin..=cells - margin).contains(&(at * cells));
+            match within(x, columns) && within(y, rows) {
+                true => self.sorted.push(*value),
+                false => *value = 0.0,
+            }
+        }
+        mean_of_highest(&mut self.sorted, self.top)
     }
 
     pub fn map(&self) -> AnomalyMap<'_> {
@@ -88,12 +109,17 @@ pub fn top_mean(map: &[f32], columns: usize, top: usize, scratch: &mut Vec<f32>)
     {
         scratch.extend_from_slice(row.get(1..columns.saturating_sub(1)).unwrap_or(&[]));
     }
-    if scratch.is_empty() {
+    mean_of_highest(scratch, top)
+}
+
+/// Of the `top` highest values, at least one; changes their order. 0 of none.
+fn mean_of_highest(values: &mut [f32], top: usize) -> f32 {
+    if values.is_empty() {
         return 0.0;
     }
-    let count = top.clamp(1, scratch.len());
-    scratch.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-    scratch[..count].iter().sum::<f32>() / count as f32
+    let count = top.clamp(1, values.len());
+    values.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
+    values[..count].iter().sum::<f32>() / count as f32
 }
 
 /// A map of so many `columns` resized bilinearly (half-pixel centres, edges repeated) to `width`×`height`.
@@ -135,6 +161,31 @@ mod tests {
         let mut scratch = Vec::new();
         assert_eq!(top_mean(&map, 5, 0, &mut scratch), 12.0);
         assert_eq!(top_mean(&map, 5, 2, &mut scratch), 11.5);
+    }
+
+    #[test]
+    fn what_a_moved_part_shows_of_the_frames_edge_has_no_say() {
+        let mut buffer = MapBuffer::new(32);
+        buffer.pose.shift_x = 3.0 / 32.0;
+        let part_and_edge = |values: &mut [f32]| {
+            values.fill(1.0);
+            values[16 * 32 + 20] = 5.0;
+            // Seen at column 31 of the frame, and beyond it.
+            values[16 * 32 + 28] = 100.0;
+            values[16 * 32 + 30] = 100.0;
+        };
+        part_and_edge(&mut buffer.values);
+        let before = buffer.score();
+        assert!(before > 10.0);
+        buffer.margin = Some(1.49);
+        part_and_edge(&mut buffer.values);
+        let score = buffer.score();
+        assert!(score < 1.0 + 5.0 / 5.0, "{score}");
+        assert_eq!(buffer.values[16 * 32 + 20], 5.0);
+        assert_eq!(buffer.values[16 * 32 + 28], 0.0);
+        buffer.pose = Pose::default();
+        part_and_edge(&mut buffer.values);
+        assert_eq!(buffer.score(), before);
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub struct Registration {
     /// `[3, channels·SIDE²]`: how the template changes with shift x, shift y and turn.
     steepest: Array2<f32>,
     inverse_hessian: nalgebra::Matrix3<f32>,
+    margin: Option<f32>,
 }
 
 /// Buffers for [`Registration::find`].
@@ -96,7 +97,19 @@ impl Registration {
             template,
             steepest,
             inverse_hessian,
+            margin: None,
         })
+    }
+
+    /// The same, and so many cells of a map along the frame's edges don't count where the part has moved: beyond the edge
+    /// nothing is seen, and near it the padding of the convolutions moves with the frame and not with the part.
+    pub fn with_margin(self, margin: Option<f32>) -> Self {
+        Registration { margin, ..self }
+    }
+
+    /// None in bundles of earlier versions.
+    pub fn margin(&self) -> Option<f32> {
+        self.margin
     }
 
     /// *Shapes*: `[channels, 24]`.

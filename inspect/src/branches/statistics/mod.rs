@@ -132,6 +132,9 @@ impl Statistics {
         if let Some(registration) = &self.registration {
             arrays.insert("registration.projection", registration.projection().clone());
             arrays.insert("registration.template", registration.template().clone());
+            if let Some(margin) = registration.margin() {
+                arrays.insert("registration.margin", array![margin]);
+            }
         }
         for model in &self.models {
             model.write(&mut arrays);
@@ -196,8 +199,12 @@ fn registration(source: &ArraySource<'_>) -> Result<Registration, StatisticsErro
     source.check("registration.projection", &projection, &shape)?;
     let shape = [channels, registration::SIDE, registration::SIDE];
     let template = source.exact::<Ix3>("registration.template", &shape)?;
-    Registration::new(projection, template)
-        .ok_or_else(|| StatisticsError::NotFinite("registration.template".into()))
+    let margin = source.when("registration.margin", || {
+        source.exact::<Ix1>("registration.margin", &[1])
+    })?;
+    let registration = Registration::new(projection, template)
+        .ok_or_else(|| StatisticsError::NotFinite("registration.template".into()))?;
+    Ok(registration.with_margin(margin.map(|margin| margin[0])))
 }
 
 #[cfg(test)]
