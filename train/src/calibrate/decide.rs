@@ -20,7 +20,7 @@ use super::choose::{Chosen, ablate, best_of_each, choose, reached};
 use super::known_bad::{self, KnownBad};
 use super::scores::PlantedAuroc;
 use super::statistics::Fitter;
-use super::threshold::{FittedThreshold, Rule};
+use super::threshold::{FittedThreshold, Rule, threshold, with_training_parts};
 use super::way::{WAYS, Way};
 
 /// What was decided about one branch, and why.
@@ -52,6 +52,9 @@ pub struct Selection {
     pub left_out: Vec<usize>,
     /// What known bad parts say; None without any.
     pub known_bad: Option<KnownBad>,
+    /// Scores of training parts where nothing is learnt from them; the threshold rests on them too. None where there are
+    /// enough validation parts.
+    pub cross_validated: Vec<f32>,
 }
 
 impl Selection {
@@ -59,6 +62,14 @@ impl Selection {
     pub fn caught(&self) -> Option<DetectionRate> {
         let planted = self.planted_scores.as_ref()?;
         Some(planted.caught(&self.decision, &self.decision))
+    }
+
+    /// Sets the threshold anew, for `rate`, on training parts with these cross-validated scores beside the validation parts.
+    pub fn rest_on(&mut self, cross_validated: Vec<f32>, rate: f64) {
+        let calibration = with_training_parts(&self.decision.calibration, &cross_validated);
+        (self.decision.threshold, self.rate) = threshold(&calibration, rate);
+        self.decision.calibration = calibration;
+        self.cross_validated = cross_validated;
     }
 }
 
@@ -168,6 +179,7 @@ fn settle(
         rate: threshold.rate,
         left_out: threshold.left_out,
         known_bad: None,
+        cross_validated: Vec::new(),
     }
 }
 

@@ -41,6 +41,16 @@ impl FittedThreshold {
     }
 }
 
+/// `calibration` with the scores of training parts beside it, each scored where nothing is learnt from it (cross-conformal
+/// prediction; Vovk, 2015). One that lies far off all others does not count.
+pub fn with_training_parts(calibration: &Conformal, scores: &[f32]) -> Conformal {
+    let mut all = [calibration.scores(), scores].concat();
+    let limit = outliers::limit(&all, outliers::FAR).unwrap_or(f32::INFINITY);
+    all.truncate(calibration.scores().len());
+    all.extend(scores.iter().filter(|score| **score <= limit));
+    Conformal::new(all)
+}
+
 /// With too few parts for the requested rate, the largest score stands for the rate that so many parts allow.
 pub fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
     if let Some(threshold) = calibration.threshold(rate) {
@@ -54,6 +64,17 @@ pub fn threshold(calibration: &Conformal, rate: f64) -> (f32, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn training_parts_count_beside_few_validation_parts() {
+        let validation = Conformal::new((0..7).map(|i| i as f32).collect());
+        let (_, rate) = threshold(&validation, 0.05);
+        assert_eq!(rate, 1.0 / 8.0);
+        let trained: Vec<f32> = (0..12).map(|i| i as f32 + 0.5).chain([900.0]).collect();
+        let both = with_training_parts(&validation, &trained);
+        assert_eq!(both.scores().len(), 19);
+        assert_eq!(threshold(&both, 0.05), (11.5, 0.05));
+    }
 
     #[test]
     fn a_part_far_off_counts_only_where_someone_vouches_for_it() {

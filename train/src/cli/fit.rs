@@ -292,9 +292,13 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         figure(structural)
     ));
     let calibration = &selection.decision.calibration;
+    let cross_validated = match selection.cross_validated.len() {
+        0 => String::new(),
+        parts => format!(" and {parts} training parts, cross-validated"),
+    };
     print_line(format_args!(
-        "threshold: {:.3}, set on {} held-out good parts, for {:.1} % of good parts rejected; with so many parts \
-         it may be {:.1} %",
+        "threshold: {:.3}, set on {} held-out good parts{cross_validated}, for {:.1} % of good parts rejected; with so many \
+         parts it may be {:.1} %",
         selection.decision.threshold,
         fitted.validation_parts,
         100.0 * selection.rate,
@@ -324,7 +328,7 @@ fn report(options: &FitOptions, fitted: &Fitted) {
              images are needed",
             100.0 * selection.rate,
             100.0 * options.false_reject_rate,
-            needed - fitted.validation_parts.min(needed)
+            needed - calibration.scores().len().min(needed)
         ));
     }
 }

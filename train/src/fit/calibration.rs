@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
 use aecsad_inspect::bundle::Profile;
+use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::InputGeometry;
 
@@ -23,6 +24,9 @@ use crate::paper::decide_as_the_paper;
 use crate::planted::{self, Clean};
 use crate::progress::stage;
 use crate::screening::held_out;
+
+/// Few training parts are scored by what nine in ten of them look like.
+const FOLDS_OF_FEW: usize = 10;
 
 /// In what profiles differ once their networks are trained.
 pub struct Rules {
@@ -303,6 +307,54 @@ impl CalibrationInputs<'_> {
         seen: &mut PerceivedParts,
         decided: &[BranchChoice],
     ) -> Result<Vec<PathBuf>, FitError> {
+        let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
+        let strays = self.with_statistics_of_others(seen, decided, |train, calibrate| {
+            held_out::strays(train, &distances, &self.labelled, calibrate)
+        })?;
+        let images = seen.train().len();
+        let (kept, strays): (Vec<usize>, Vec<usize>) = strays
+            .into_iter()
+            .partition(|stray| self.images.train[*stray].vouched);
+        held_out::name_kept(&kept, self.images);
+        if strays.len() as f64 > held_out::MOST_STRAYS * images as f64 {
+            held_out::name_variant(&strays, self.images);
+            return Ok(Vec::new());
+        }
+        Ok(self.leave_out(seen, &strays))
+    }
+
+    /// Where there are fewer validation parts than the wanted rate needs, the threshold rests on training parts too, each
+    /// scored where nothing is learnt from it. The networks have learnt from it, so this is second best.
+    ///
+    /// # Errors
+    /// If someone stopped it: it calibrates ten times.
+    pub fn make_up_for_few_parts(
+        &self,
+        seen: &mut PerceivedParts,
+        selection: &mut Selection,
+    ) -> Result<(), FitError> {
+        let (parts, rate) = (
+            selection.decision.calibration.scores().len(),
+            self.false_reject_rate,
+        );
+        if !self.rules.chooses || parts >= Conformal::needed(rate) {
+            return Ok(());
+        }
+        let branches = &selection.branches;
+        let scores = self.with_statistics_of_others(seen, branches, |train, calibrate| {
+            held_out::cross_validated(train, FOLDS_OF_FEW, &self.labelled, calibrate)
+        })?;
+        selection.rest_on(scores, rate);
+        Ok(())
+    }
+
+    /// Calls `judge` with the training parts as they are and with what calibrates on some of them.
+    fn with_statistics_of_others<T>(
+        &self,
+        seen: &mut PerceivedParts,
+        decided: &[BranchChoice],
+        judge: impl FnOnce(&mut Vec<Percept>, &held_out::Calibrate<'_, FitError>) -> Result<T, FitError>,
+    ) -> Result<T, FitError> {
         let varied = seen.take_varied();
         let mut train = std::mem::take(&mut seen.train);
         let vouched = self.vouched(&self.images.validation);
@@ -325,20 +377,10 @@ impl CalibrationInputs<'_> {
             let again = calibrate::decide_again(decided, &Fitter::new(&good), &parts, rule);
             Ok((again.statistics, again.decision))
         };
-        let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
-        let strays = held_out::strays(&mut train, &distances, &self.labelled, &calibrate);
+        let judged = judge(&mut train, &calibrate);
         seen.train = train;
-        let images = seen.train.len();
         seen.train.extend(varied);
-        let (kept, strays): (Vec<usize>, Vec<usize>) = strays?
-            .into_iter()
-            .partition(|stray| self.images.train[*stray].vouched);
-        held_out::name_kept(&kept, self.images);
-        if strays.len() as f64 > held_out::MOST_STRAYS * images as f64 {
-            held_out::name_variant(&strays, self.images);
-            return Ok(Vec::new());
-        }
-        Ok(self.leave_out(seen, &strays))
+        judged
     }
 
     fn good<'g>(

@@ -52,6 +52,7 @@ impl CalibrationInputs<'_> {
             let statistics = &calibrated.selection.statistics;
             counts::name_miscounted(self.images, seen.train(), statistics);
         }
+        self.make_up_for_few_parts(&mut seen, &mut calibrated.selection)?;
         if chooses {
             threshold::check(options, self.images, &calibrated.selection)?;
         }

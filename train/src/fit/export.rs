@@ -279,7 +279,8 @@ impl<'a> FloatBundle<'a> {
             branches,
             known_bad: None,
         });
-        let float = calibration.calibrate(&seen, decided, None)?;
+        let mut float = calibration.calibrate(&seen, decided, None)?;
+        calibration.make_up_for_few_parts(&mut seen, &mut float.selection)?;
         self.prove(&float.selection)?;
         let float = Float {
             trained: &self.trained,

@@ -94,7 +94,11 @@ impl CalibrationInputs<'_> {
             branches: &float.branches,
             known_bad: float.known_bad.as_ref(),
         };
-        let calibrated = self.calibrate(&again, Some(decided), Some(&float.statistics))?;
+        let mut calibrated = self.calibrate(&again, Some(decided), Some(&float.statistics))?;
+        if !float.cross_validated.is_empty() {
+            let scores = float.cross_validated.clone();
+            calibrated.selection.rest_on(scores, self.false_reject_rate);
+        }
         let scores =
             int8_accuracy::compare(&side(seen, float), &side(&again, &calibrated.selection));
         Ok(Int8 {

@@ -138,6 +138,7 @@ pub struct Fitted {
     pub registration: String,
     /// Classes found, background included; why there are none otherwise.
     pub components: Result<usize, String>,
+    /// Good parts that trained nothing, and that the threshold rests on.
     pub validation_parts: usize,
     /// Training images that were found to be bad by mistake.
     pub left_out: Vec<PathBuf>,
@@ -211,6 +212,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     };
     let decided = calibration.decide(trained, options)?;
     let selection = &decided.calibrated.selection;
+    let validation_parts = decided.validation.len() - selection.left_out.len();
     let more_good = calibration.judge_more_good(&decided.trained, selection)?;
     let known_bad = selection.known_bad.clone();
     let bad =
@@ -238,7 +240,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         registration,
         components: components.classes,
         left_out: decided.left_out,
-        validation_parts: selection.decision.calibration.scores().len(),
+        validation_parts,
         selection,
         minutes,
         backbone,

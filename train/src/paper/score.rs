@@ -99,6 +99,7 @@ pub fn decide_as_the_paper(
         planted_scores: None,
         left_out: Vec::new(),
         known_bad: None,
+        cross_validated: Vec::new(),
     }
 }
 

@@ -31,14 +31,7 @@ pub fn strays<E>(
     labelled: &[usize],
     calibrate: &Calibrate<'_, E>,
 ) -> Result<Vec<usize>, E> {
-    let mut scores = vec![0.0; train.len()];
-    for fold in 0..FOLDS.min(train.len()) {
-        let apart: Vec<usize> = (fold..train.len()).step_by(FOLDS).collect();
-        let (_, found) = scores_without(train, labelled, &apart, calibrate)?;
-        for (index, score) in apart.into_iter().zip(found) {
-            scores[index] = score;
-        }
-    }
+    let scores = cross_validated(train, FOLDS, labelled, calibrate)?;
     let mut suspects = [highest(&scores), highest(distances)].concat();
     suspects.sort_unstable();
     suspects.dedup();
@@ -47,6 +40,29 @@ pub fn strays<E>(
     Ok(found
         .filter_map(|(index, score)| (score > limit).then_some(index))
         .collect())
+}
+
+/// What each part scores where nothing is learnt from it and from the others of its fold.
+///
+/// *Shapes*: the result is `[train]`. `labelled` and `train` are as for [`strays`].
+///
+/// # Errors
+/// Those of `calibrate`, which is called once for each fold.
+pub fn cross_validated<E>(
+    train: &mut Vec<Percept>,
+    folds: usize,
+    labelled: &[usize],
+    calibrate: &Calibrate<'_, E>,
+) -> Result<Vec<f32>, E> {
+    let mut scores = vec![0.0; train.len()];
+    for fold in 0..folds.min(train.len()) {
+        let apart: Vec<usize> = (fold..train.len()).step_by(folds).collect();
+        let (_, found) = scores_without(train, labelled, &apart, calibrate)?;
+        for (index, score) in apart.into_iter().zip(found) {
+            scores[index] = score;
+        }
+    }
+    Ok(scores)
 }
 
 /// Indices of the largest scores.
