@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{Frame, Size};
 use view::ViewBuffers;
 
+mod exposure;
 mod ignored;
 mod region;
 mod training_images;
 mod view;
 
+pub use exposure::{Exposure, ExposureRange};
 pub use ignored::Ignored;
 pub use region::{Region, TrainedRegion, ViewedRegion};
 pub use training_images::{Encoding, TrainingImages};
@@ -42,6 +44,9 @@ pub struct InputGeometry {
     /// What of the frames the networks are shown; all of them as they come if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<TrainedRegion>,
+    /// How good parts are exposed: a frame beyond is evened out. Bundles without it take each frame as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<ExposureRange>,
 }
 
 impl InputGeometry {
@@ -57,6 +62,7 @@ impl InputGeometry {
             fine: None,
             trained_on: None,
             region: None,
+            exposure: None,
         }
     }
 
@@ -72,6 +78,7 @@ impl InputGeometry {
             fine: None,
             trained_on: None,
             region: None,
+            exposure: None,
         }
     }
 }
@@ -118,6 +125,9 @@ pub struct Optics {
     resizer: Resizer,
     whole: ViewBuffers,
     fine: Option<ViewBuffers>,
+    /// What each 8-bit value of the latest frame becomes.
+    curve: [f32; 256],
+    evened_out: bool,
 }
 
 impl Optics {
@@ -132,6 +142,8 @@ impl Optics {
             whole: view(Size { width, height }),
             fine: geometry.fine.map(view),
             geometry,
+            curve: [0.0; 256],
+            evened_out: false,
         }
     }
 
@@ -154,16 +166,26 @@ impl Optics {
     pub fn tensors(&mut self, frame: &Frame) -> Result<Tensors<'_>, OpticsError> {
         self.see(frame)?;
         let geometry = &self.geometry;
+        let curve = self.evened_out.then_some(&self.curve);
         Ok(Tensors {
-            whole: self.whole.normalised(geometry),
-            fine: self.fine.as_mut().map(|fine| fine.normalised(geometry)),
+            whole: self.whole.normalised(geometry, curve),
+            fine: self
+                .fine
+                .as_mut()
+                .map(|fine| fine.normalised(geometry, curve)),
         })
     }
 
     /// The whole alone: `[3, height, width]`.
     pub fn tensor(&mut self, frame: &Frame) -> Result<&[f32], OpticsError> {
         self.see(frame)?;
-        Ok(self.whole.normalised(&self.geometry))
+        let curve = self.evened_out.then_some(&self.curve);
+        Ok(self.whole.normalised(&self.geometry, curve))
+    }
+
+    /// How the latest frame is exposed.
+    pub fn exposure(&self) -> Exposure {
+        self.whole.exposure()
     }
 
     /// The latest frame as the finest view has it.
@@ -182,10 +204,14 @@ impl Optics {
         match &mut self.fine {
             Some(fine) => {
                 fine.resize(frame, region, mono, resizer)?;
-                self.whole.reduce(fine, resizer)
+                self.whole.reduce(fine, resizer)?;
             }
-            None => self.whole.resize(frame, region, mono, resizer),
+            None => self.whole.resize(frame, region, mono, resizer)?,
         }
+        let range = self.geometry.exposure.as_ref();
+        self.evened_out =
+            range.is_some_and(|range| range.curve(self.whole.exposure(), &mut self.curve));
+        Ok(())
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::network::{Encoder, Features, NetworkError};
-use aecsad_inspect::optics::{InputGeometry, Optics, OpticsError, TrainingImages};
+use aecsad_inspect::optics::{
+    Exposure, ExposureRange, InputGeometry, Optics, OpticsError, TrainingImages,
+};
 use rayon::prelude::*;
 
 use crate::conditions::Condition;
@@ -53,6 +55,12 @@ pub struct Images {
 }
 
 impl Images {
+    /// How the good images are exposed, as the whole view shows them.
+    pub fn exposure(&self) -> Option<ExposureRange> {
+        let good = self.train.iter().chain(&self.validation);
+        ExposureRange::of(good.map(|image| Exposure::of(&image.frame.rgb)))
+    }
+
     /// Every second validation image is seen in another condition from here on, so that the threshold holds there too.
     pub fn vary_validation(&mut self, seed: u64) {
         for (index, image) in self.validation.iter_mut().enumerate().skip(1).step_by(2) {

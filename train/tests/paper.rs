@@ -94,6 +94,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         bit_depth: None,
         as_jpeg: false,
         varied: false,
+        light_counts: false,
         mono: false,
         seed: 1,
         key: None,

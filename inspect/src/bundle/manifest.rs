@@ -182,6 +182,7 @@ impl Manifest {
             fine,
             trained_on,
             region,
+            exposure,
             ..
         } = &self.input;
         if !(16..=4096).contains(width) || !(16..=4096).contains(height) {
@@ -207,6 +208,9 @@ impl Manifest {
             .is_some_and(|images| !images.is_usable())
         {
             return Err(refused("input.trained_on is not a size and two shapes"));
+        }
+        if exposure.is_some_and(|range| !range.is_usable()) {
+            return Err(refused("input.exposure is not two ranges"));
         }
         if let Some(region) = region {
             if let Some(fault) = region.fault() {

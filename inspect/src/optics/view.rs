@@ -5,7 +5,7 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::ignored::IgnoredFill;
-use super::{InputGeometry, OpticsError, Region, TrainedRegion};
+use super::{Exposure, InputGeometry, OpticsError, Region, TrainedRegion};
 use crate::frame::{Frame, Size};
 
 /// The buffers of one view.
@@ -40,8 +40,21 @@ impl ViewBuffers {
         }
     }
 
-    /// The pixels as `[3, height, width]`, each channel `(x / 255 − mean) / std`.
-    pub fn normalised(&mut self, geometry: &InputGeometry) -> &[f32] {
+    pub fn exposure(&self) -> Exposure {
+        Exposure::of(self.pixels.buffer())
+    }
+
+    /// The pixels as `[3, height, width]`, each channel `(x / 255 − mean) / std`. `curve` says what each value becomes first;
+    /// it stays as it is if none.
+    pub fn normalised(&mut self, geometry: &InputGeometry, curve: Option<&[f32; 256]>) -> &[f32] {
+        match curve {
+            Some(curve) => self.normalise(geometry, |value| curve[usize::from(value)]),
+            None => self.normalise(geometry, f32::from),
+        }
+        &self.tensor
+    }
+
+    fn normalise(&mut self, geometry: &InputGeometry, seen: impl Fn(u8) -> f32) {
         let pixels = self.pixels.buffer();
         let plane = pixels.len() / 3;
         let (mean, std) = (geometry.mean, geometry.std);
@@ -50,11 +63,10 @@ impl ViewBuffers {
         let (red, rest) = self.tensor.split_at_mut(plane);
         let (green, blue) = rest.split_at_mut(plane);
         for (i, rgb) in pixels.chunks_exact(3).enumerate() {
-            red[i] = rgb[0] as f32 * scale[0] - offset[0];
-            green[i] = rgb[1] as f32 * scale[1] - offset[1];
-            blue[i] = rgb[2] as f32 * scale[2] - offset[2];
+            red[i] = seen(rgb[0]) * scale[0] - offset[0];
+            green[i] = seen(rgb[1]) * scale[1] - offset[1];
+            blue[i] = seen(rgb[2]) * scale[2] - offset[2];
         }
-        &self.tensor
     }
 
     /// Takes the pixels from another view, which must not be empty.

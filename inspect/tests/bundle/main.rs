@@ -34,6 +34,7 @@ fn manifest() -> Manifest {
             fine: None,
             trained_on: None,
             region: None,
+            exposure: None,
         },
         threshold: Threshold {
             value: 3.7,

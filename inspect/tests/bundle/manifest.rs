@@ -80,6 +80,11 @@ fn what_makes_no_sense_is_refused() {
              trained_on = { width = 64, height = 60, narrowest = 1.0, widest = 1.0 }",
             "input.region has another size than input.trained_on",
         ),
+        (
+            "mono = false",
+            "mono = false\nexposure = { level = [4.0, 3.0], contrast = [0.5, 0.6] }",
+            "input.exposure",
+        ),
         ("width = 256", "width = 0", "input size"),
         ("width = 256", "width = 4294967296", "u32"),
         ("height = 256", "height = 5000", "input size"),

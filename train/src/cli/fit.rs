@@ -93,6 +93,10 @@ pub struct FitArgs {
     /// or as JPEG. Good parts are then rejected less often in such conditions, and some bad parts pass that would not
     #[arg(long)]
     varied: bool,
+    /// How bright a part is tells good from bad (a burnt crust, a faded print): a picture that is brighter or darker as a
+    /// whole than all good ones is otherwise evened out before it is judged, since lamps age
+    #[arg(long)]
+    light_counts: bool,
     /// Product name in the bundle [default: the folder's name, or of the one above where it is good, train or the like]
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
@@ -173,6 +177,7 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
         bit_depth: args.bit_depth,
         as_jpeg: args.as_jpeg,
         varied: args.varied,
+        light_counts: args.light_counts,
         seed: args.seed,
         key: args.key.clone().map(Into::into),
         effort_percent: args.effort.into(),
@@ -206,6 +211,7 @@ fn refuse_the_other_profiles(args: &FitArgs) -> Result<(), Failure> {
         ("--bad", args.bad.is_some()),
         ("--students", args.students),
         ("--varied", args.varied),
+        ("--light-counts", args.light_counts),
         ("--no-students", args.no_students),
         ("--budget-ms", args.budget_ms.is_some()),
         ("--side", args.side.is_some()),

@@ -169,7 +169,8 @@ impl CalibrationInputs<'_> {
             varied,
             validation: observer.perceive(&validation, encoded)?,
             planted: Vec::new(),
-            bad: observer.perceive(&bad, encoded)?,
+            // Their features are those of the images as they are, and their light may have to be evened out.
+            bad: observer.perceive(&bad, false)?,
             fine,
             classes,
             students: networks.students.is_some(),

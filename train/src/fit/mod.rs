@@ -88,6 +88,8 @@ pub struct FitOptions {
     pub as_jpeg: bool,
     /// Light, focus and coding at the line vary: some images are seen in other conditions too.
     pub varied: bool,
+    /// How bright a part is tells good from bad: other light is not evened out.
+    pub light_counts: bool,
     pub seed: u64,
     /// Secret key to sign with.
     pub key: Option<PathBuf>,

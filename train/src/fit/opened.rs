@@ -114,6 +114,10 @@ impl Opened {
         InputGeometry {
             bit_depth: images.bit_depth,
             trained_on: images.trained_on.clone(),
+            exposure: match (&options.networks, options.light_counts) {
+                (Networks::Edge(_), false) => images.exposure(),
+                _ => None,
+            },
             fine: self.geometry.fine,
             region: self.geometry.region.clone(),
             ..options.networks.input(options.mono)
