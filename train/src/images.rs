@@ -10,7 +10,6 @@ use aecsad_inspect::optics::{
 };
 use rayon::prelude::*;
 
-use crate::conditions::Condition;
 use crate::dataset::Loaded;
 use crate::networks::ENCODER;
 
@@ -24,8 +23,6 @@ pub struct Image {
     /// `[3, 256, 256]`, normalised.
     pub tensor: Vec<f32>,
     pub features: Features,
-    /// Its file is seen in this condition instead of as it is. Pixels, tensor and features above are as it is.
-    pub condition: Option<Condition>,
     /// How far it lies off the others of its category; 0 until that is measured.
     pub distance: f32,
     /// A good part however far off it lies: the user vouches for it.
@@ -59,13 +56,6 @@ impl Images {
     pub fn exposure(&self) -> Option<ExposureRange> {
         let good = self.train.iter().chain(&self.validation);
         ExposureRange::of(good.map(|image| Exposure::of(&image.frame.rgb)))
-    }
-
-    /// Every second validation image is seen in another condition from here on, so that the threshold holds there too.
-    pub fn vary_validation(&mut self, seed: u64) {
-        for (index, image) in self.validation.iter_mut().enumerate().skip(1).step_by(2) {
-            image.condition = Some(Condition::draw(seed, index));
-        }
     }
 }
 
@@ -137,7 +127,6 @@ pub fn encode(images: Vec<Sized>) -> Result<Vec<Image>, NetworkError> {
                         frame,
                         tensor,
                         features,
-                        condition: None,
                         distance: 0.0,
                         vouched: false,
                     })

@@ -93,7 +93,6 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         false_reject_rate: 0.1,
         bit_depth: None,
         as_jpeg: false,
-        varied: false,
         light_counts: false,
         mono: false,
         seed: 1,

@@ -121,7 +121,7 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
             "--work",
             text(&work),
         ];
-        fit.extend(["--effort", "1", "--seed", "1", "--varied"]);
+        fit.extend(["--effort", "1", "--seed", "1", "--as-jpeg"]);
         fit.extend(["--precision", precision]);
         done(&fit)
     };
@@ -148,9 +148,9 @@ fn a_bundle_in_int8_is_smaller_proven_and_judges_as_in_float() {
     assert!(inspector.inspect(&frame).unwrap().score.is_finite());
 
     assert!(int8_bundle.bytes() < float_bundle.bytes());
-    // `export` below has to see the same conditions.
-    let varied = &int8_bundle.manifest.provenance["varied"];
-    assert_eq!(varied.as_bool(), Some(true));
+    // `export` below has to see the same images as JPEG.
+    let trained_on = int8_bundle.manifest.input.trained_on.as_ref();
+    assert!(trained_on.unwrap().seen_as_jpeg);
     let provenance = &int8_bundle.manifest.provenance["precision"];
     assert!(
         provenance.as_str().unwrap().starts_with("int8: "),

@@ -89,10 +89,6 @@ pub struct FitArgs {
     /// 80 to 95
     #[arg(long)]
     as_jpeg: bool,
-    /// Light, focus and coding at the line vary: half of the images are also seen a little brighter or darker, blurred
-    /// or as JPEG. Good parts are then rejected less often in such conditions, and some bad parts pass that would not
-    #[arg(long)]
-    varied: bool,
     /// How bright a part is tells good from bad (a burnt crust, a faded print): a picture that is brighter or darker as a
     /// whole than all good ones is otherwise evened out before it is judged, since lamps age
     #[arg(long)]
@@ -176,7 +172,6 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
         mono: args.mono,
         bit_depth: args.bit_depth,
         as_jpeg: args.as_jpeg,
-        varied: args.varied,
         light_counts: args.light_counts,
         seed: args.seed,
         key: args.key.clone().map(Into::into),
@@ -210,7 +205,6 @@ fn refuse_the_other_profiles(args: &FitArgs) -> Result<(), Failure> {
     let of_edge = [
         ("--bad", args.bad.is_some()),
         ("--students", args.students),
-        ("--varied", args.varied),
         ("--light-counts", args.light_counts),
         ("--no-students", args.no_students),
         ("--budget-ms", args.budget_ms.is_some()),

@@ -17,7 +17,6 @@ use super::{FitError, stopped};
 use crate::calibrate::{
     self, BranchChoice, EarlierDecision, Fitter, GoodParts, Parts, Planted, Rule, Selection,
 };
-use crate::conditions::Condition;
 use crate::images::{Image, Images};
 use crate::networks::{ENCODER, Trained};
 use crate::paper::decide_as_the_paper;
@@ -71,17 +70,13 @@ pub struct CalibrationInputs<'a> {
     pub false_reject_rate: f64,
     /// Take what lies far off all others for good too.
     pub keep_outliers: bool,
-    /// Learn from training images in other conditions too.
-    pub varies: bool,
     pub cancel: &'a AtomicBool,
 }
 
 /// All parts as one set of networks sees them.
 pub struct PerceivedParts {
-    /// All training images, or the labelled ones where no branch reads others; then the varied ones once more.
-    train: Vec<Percept>,
-    /// Indices of the training images that are seen in another condition too.
-    varied: Vec<usize>,
+    /// All training images, or the labelled ones where no branch reads others.
+    pub train: Vec<Percept>,
     pub validation: Vec<Percept>,
     pub planted: Vec<Planted>,
     /// Known bad parts.
@@ -98,27 +93,6 @@ pub struct Calibrated {
     pub selection: Selection,
     /// Whether parts are registered, and why.
     pub registration: String,
-}
-
-impl PerceivedParts {
-    /// The training images as they are.
-    pub fn train(&self) -> &[Percept] {
-        &self.train[..self.train.len() - self.varied.len()]
-    }
-
-    /// `images` and those of them that were seen once more, as indices into all that was seen.
-    fn with_varied(&self, images: &[usize]) -> Vec<usize> {
-        let first = self.train().len();
-        let varied = self.varied.iter().enumerate();
-        let varied = varied.filter(|(_, image)| images.contains(image));
-        let varied = varied.map(|(at, _)| first + at);
-        images.iter().copied().chain(varied).collect()
-    }
-
-    /// Takes away what was seen of the varied ones.
-    fn take_varied(&mut self) -> Vec<Percept> {
-        self.train.split_off(self.train().len())
-    }
 }
 
 impl CalibrationInputs<'_> {
@@ -156,17 +130,8 @@ impl CalibrationInputs<'_> {
         };
         let validation: Vec<&Image> = self.images.validation.iter().collect();
         let bad: Vec<&Image> = self.images.bad.iter().collect();
-        let varied: Vec<usize> = match self.varies {
-            true => (0..train.len()).step_by(2).collect(),
-            false => Vec::new(),
-        };
-        let mut seen = observer.perceive(&train, encoded)?;
-        let condition = |index: usize| Some(Condition::draw(self.seed, index));
-        let once_more: Vec<_> = varied.iter().map(|i| (train[*i], condition(*i))).collect();
-        seen.extend(observer.perceive_in(&once_more)?);
         Ok(PerceivedParts {
-            train: seen,
-            varied,
+            train: observer.perceive(&train, encoded)?,
             validation: observer.perceive(&validation, encoded)?,
             planted: Vec::new(),
             // Their features are those of the images as they are, and their light may have to be evened out.
@@ -264,11 +229,10 @@ impl CalibrationInputs<'_> {
         }
         let [train, validation] =
             [&self.images.train, &self.images.validation].map(|images| self.vouched(images));
-        let labelled = seen.with_varied(&self.labelled);
         let good = GoodParts {
             before,
             vouched: &train,
-            ..self.good(seen, &seen.train, &labelled)
+            ..self.good(seen, &seen.train, &self.labelled)
         };
         let parts = Parts {
             good: &seen.validation,
@@ -312,7 +276,7 @@ impl CalibrationInputs<'_> {
         let strays = self.with_statistics_of_others(seen, decided, |train, calibrate| {
             held_out::strays(train, &distances, &self.labelled, calibrate)
         })?;
-        let images = seen.train().len();
+        let images = seen.train.len();
         let (kept, strays): (Vec<usize>, Vec<usize>) = strays
             .into_iter()
             .partition(|stray| self.images.train[*stray].vouched);
@@ -356,7 +320,6 @@ impl CalibrationInputs<'_> {
         decided: &[BranchChoice],
         judge: impl FnOnce(&mut Vec<Percept>, &held_out::Calibrate<'_, FitError>) -> Result<T, FitError>,
     ) -> Result<T, FitError> {
-        let varied = seen.take_varied();
         let mut train = std::mem::take(&mut seen.train);
         let vouched = self.vouched(&self.images.validation);
         let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
@@ -380,7 +343,6 @@ impl CalibrationInputs<'_> {
         };
         let judged = judge(&mut train, &calibrate);
         seen.train = train;
-        seen.train.extend(varied);
         judged
     }
 
@@ -413,13 +375,7 @@ impl CalibrationInputs<'_> {
 
     /// Goes on without the training images at these ascending indices.
     fn leave_out(&mut self, seen: &mut PerceivedParts, strays: &[usize]) -> Vec<PathBuf> {
-        let varied = seen.take_varied().into_iter().zip(&seen.varied);
-        let varied: Vec<Percept> = varied
-            .filter_map(|(percept, image)| (!strays.contains(image)).then_some(percept))
-            .collect();
-        seen.varied = held_out::without(&seen.varied, strays);
         held_out::take(&mut seen.train, strays);
-        seen.train.extend(varied);
         self.labelled = held_out::without(&self.labelled, strays);
         let images = held_out::take(&mut self.images.train, strays);
         images.into_iter().map(|image| image.path).collect()

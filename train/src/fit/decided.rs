@@ -50,7 +50,7 @@ impl CalibrationInputs<'_> {
                 calibrated = self.calibrate(&seen, None, None)?;
             }
             let statistics = &calibrated.selection.statistics;
-            counts::name_miscounted(self.images, seen.train(), statistics);
+            counts::name_miscounted(self.images, &seen.train, statistics);
         }
         self.make_up_for_few_parts(&mut seen, &mut calibrated.selection)?;
         if chooses {

@@ -138,7 +138,7 @@ impl<'a> EditedParts<'a> {
         } = self.measurement;
         stopped(cancel)?;
         let image = &images.validation[part];
-        let mut frame = Frames::new(images, geometry).in_condition(image, None)?;
+        let mut frame = Frames::new(images, geometry).original(image)?;
         let part = EditablePart {
             index: part,
             classes: mark_ignored(&validation[part].classes, geometry.region.as_ref()),

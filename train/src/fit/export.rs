@@ -22,8 +22,7 @@ use super::int8_accuracy::Quantisation;
 use super::labels;
 use super::opened::signing_key;
 use super::pack::{
-    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, VARIED,
-    WAYS,
+    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, WAYS,
 };
 use super::{FitError, stopped};
 use crate::calibrate::{BranchChoice, EarlierDecision, PlantedAuroc, Selection, Way, recorded};
@@ -248,10 +247,6 @@ impl<'a> FloatBundle<'a> {
         };
         let labelled = (0..images.train.len()).filter(is_reliable).collect();
         let rules = Rules::of(manifest.profile);
-        let varies = rules.chooses && noted(manifest, VARIED).unwrap_or(false);
-        if varies {
-            images.vary_validation(self.seed);
-        }
         let decided = match rules.chooses {
             true => Some(self.decided()?),
             false => None,
@@ -264,7 +259,6 @@ impl<'a> FloatBundle<'a> {
             seed: self.seed,
             false_reject_rate: manifest.threshold.false_reject_rate,
             keep_outliers: kept_outliers(manifest),
-            varies,
             cancel,
         };
         stage(

@@ -5,7 +5,7 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::optics::{InputGeometry, Optics};
 
 use super::FitError;
-use crate::conditions::{Condition, jpeg};
+use crate::conditions::jpeg;
 use crate::dataset::read_region;
 use crate::images::{Image, Images};
 
@@ -26,33 +26,20 @@ impl<'a> Frames<'a> {
 
     /// An image as the networks' optics take it: what its file holds, or the whole view's pixels where there is no finer one.
     pub fn read(&self, image: &Image) -> Result<Frame, FitError> {
-        match (self.geometry.fine, &image.condition) {
-            (None, None) => Ok(image.frame.clone()),
-            _ => self.original(image),
+        match self.geometry.fine {
+            None => Ok(image.frame.clone()),
+            Some(_) => self.original(image),
         }
     }
 
-    /// What its file holds of the region, in the image's condition.
+    /// What its file holds of the region.
     pub fn original(&self, image: &Image) -> Result<Frame, FitError> {
-        self.in_condition(image, image.condition.as_ref())
-    }
-
-    /// What its file holds of the region, in any condition.
-    pub fn in_condition(
-        &self,
-        image: &Image,
-        condition: Option<&Condition>,
-    ) -> Result<Frame, FitError> {
         let region = self.geometry.region.as_ref();
         let frame = read_region(&image.path, self.images.bit_depth, region)?;
         let trained_on = self.images.trained_on.as_ref();
-        let frame = match trained_on.is_some_and(|on| on.seen_as_jpeg) {
+        Ok(match trained_on.is_some_and(|on| on.seen_as_jpeg) {
             true => jpeg::variant(frame, &image.path),
             false => frame,
-        };
-        Ok(match condition {
-            Some(condition) => condition.apply(frame, &image.path),
-            None => frame,
         })
     }
 

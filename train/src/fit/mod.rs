@@ -86,8 +86,6 @@ pub struct FitOptions {
     pub bit_depth: Option<u8>,
     /// Lossless images are in part seen as JPEG, for stations whose frames are JPEG.
     pub as_jpeg: bool,
-    /// Light, focus and coding at the line vary: some images are seen in other conditions too.
-    pub varied: bool,
     /// How bright a part is tells good from bad: other light is not evened out.
     pub light_counts: bool,
     pub seed: u64,
@@ -197,10 +195,6 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     stage("calibration", "fitting what good parts look like");
     let rules = Rules::of(options.networks.profile());
     let chooses = rules.chooses;
-    let varies = chooses && options.varied;
-    if varies {
-        images.vary_validation(options.seed);
-    }
     let mut calibration = CalibrationInputs {
         rules,
         images: &mut images,
@@ -209,7 +203,6 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         seed: options.seed,
         false_reject_rate: options.false_reject_rate,
         keep_outliers: options.keep_outliers,
-        varies,
         cancel,
     };
     let decided = calibration.decide(trained, options)?;

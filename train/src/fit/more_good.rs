@@ -44,10 +44,7 @@ impl CalibrationInputs<'_> {
         }
         let perception = self.perception(networks, selection.statistics.fine.as_ref())?;
         let frames = self.frames();
-        let as_they_are: Vec<_> = all.iter().map(|image| (*image, None)).collect();
-        let seen = self
-            .observer(&perception, &frames)
-            .perceive_in(&as_they_are)?;
+        let seen = self.observer(&perception, &frames).perceive(&all, false)?;
         let mut scorer = Scorer::new(selection.statistics.clone());
         let scores = selection.decision.calibration.scores();
         let limit = outliers::limit(scores, outliers::FAR).unwrap_or(f32::INFINITY);

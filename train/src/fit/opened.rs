@@ -93,11 +93,7 @@ impl Opened {
     /// If they don't fit into memory, or can't be learnt from.
     pub fn read(&self, options: &FitOptions) -> Result<Images, FitError> {
         let category = &self.category;
-        let once_more = match options.varied {
-            true => category.train.len().div_ceil(2),
-            false => 0,
-        };
-        let observed = category.train.len() + once_more + category.bad.len();
+        let observed = category.train.len() + category.bad.len();
         memory::check(observed, category.validation.len(), self.geometry.fine)?;
         stage("images", "reading and encoding");
         let screening = Screening {

@@ -41,8 +41,6 @@ pub const MORE_GOOD: &str = "more_good";
 pub const TOLERATED: &str = "tolerated";
 pub const KEPT_OUTLIERS: &str = "kept_outliers";
 pub const KEPT_DUPLICATES: &str = "kept_duplicates";
-/// Provenance: some images were seen in other conditions.
-pub const VARIED: &str = "varied";
 
 /// What int8 costs, in the work folder.
 pub const QUANTISATION: &str = "quantisation.json";
@@ -246,7 +244,6 @@ fn manifest(
     }
     note(WAYS, ways(selection).into());
     note(KEPT_OUTLIERS, options.keep_outliers.into());
-    note(VARIED, options.varied.into());
     note(KEPT_DUPLICATES, options.keep_duplicates.into());
     note(LEFT_OUT, names_of_left_out(options, fitted).into());
     note("effort_percent", (options.effort_percent as i64).into());

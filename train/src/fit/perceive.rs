@@ -10,7 +10,6 @@ use super::frames::Frames;
 use super::on_all_cores::on_all_cores;
 use super::{FitError, stopped};
 use crate::calibrate::Planted;
-use crate::conditions::Condition;
 use crate::images::Image;
 use crate::planted::{self, Clean};
 
@@ -70,22 +69,10 @@ impl Observer<'_> {
         let networks = || self.networks();
         on_all_cores(images.len(), networks, |index, networks| {
             let image = images[index];
-            match encoded && image.condition.is_none() {
+            match encoded {
                 true => networks.see_encoded(image, self.frames),
                 false => networks.see(&self.frames.read(image)?),
             }
-        })
-    }
-
-    /// One percept for each image in its condition here, in order.
-    pub fn perceive_in(
-        &self,
-        parts: &[(&Image, Option<Condition>)],
-    ) -> Result<Vec<Percept>, FitError> {
-        let networks = || self.networks();
-        on_all_cores(parts.len(), networks, |index, networks| {
-            let (image, condition) = &parts[index];
-            networks.see(&self.frames.in_condition(image, condition.as_ref())?)
         })
     }
 
