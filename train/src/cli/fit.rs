@@ -292,7 +292,7 @@ fn report(options: &FitOptions, fitted: &Fitted) {
         figure(structural)
     ));
     let calibration = &selection.decision.calibration;
-    let cross_validated = match selection.cross_validated.len() {
+    let cross_validated = match fitted.cross_validated_parts() {
         0 => String::new(),
         parts => format!(" and {parts} training parts, cross-validated"),
     };

@@ -156,6 +156,14 @@ pub struct Fitted {
     pub tolerated: Vec<Tolerated>,
 }
 
+impl Fitted {
+    /// Training parts that the threshold rests on too.
+    pub fn cross_validated_parts(&self) -> usize {
+        let parts = self.selection.decision.calibration.scores().len();
+        parts.saturating_sub(self.validation_parts)
+    }
+}
+
 /// Trains, calibrates and writes the bundle.
 ///
 /// # Errors

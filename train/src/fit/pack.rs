@@ -39,6 +39,8 @@ pub const KNOWN_BAD_SHA256: &str = "known_bad_sha256";
 pub const MORE_GOOD: &str = "more_good";
 /// Provenance: the harmless changes that good parts withstand.
 pub const TOLERATED: &str = "tolerated";
+/// Provenance: how many training parts are among the calibration parts, cross-validated.
+const CROSS_VALIDATED: &str = "cross_validated";
 pub const KEPT_OUTLIERS: &str = "kept_outliers";
 pub const KEPT_DUPLICATES: &str = "kept_duplicates";
 
@@ -243,6 +245,10 @@ fn manifest(
         note(TOLERATED, rows);
     }
     note(WAYS, ways(selection).into());
+    note(
+        CROSS_VALIDATED,
+        (fitted.cross_validated_parts() as i64).into(),
+    );
     note(KEPT_OUTLIERS, options.keep_outliers.into());
     note(KEPT_DUPLICATES, options.keep_duplicates.into());
     note(LEFT_OUT, names_of_left_out(options, fitted).into());
