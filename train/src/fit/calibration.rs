@@ -1,31 +1,23 @@
 //! What good parts look like to trained networks, which branches judge, and from which score on a part is rejected: for
 //! the float networks, and again for the same ones in int8.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
 use aecsad_inspect::bundle::Profile;
-use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::network::{Percept, Perception};
 use aecsad_inspect::optics::InputGeometry;
 
+use super::FitError;
 use super::fine::Fine;
 use super::frames::Frames;
 use super::perceive::Observer;
-use super::{FitError, stopped};
-use crate::calibrate::{
-    self, BranchChoice, EarlierDecision, Fitter, GoodParts, Parts, Planted, Rule, Selection,
-};
+use crate::calibrate::{self, EarlierDecision, Fitter, GoodParts, Parts, Planted, Rule, Selection};
 use crate::images::{Image, Images};
 use crate::networks::{ENCODER, Trained};
 use crate::paper::decide_as_the_paper;
 use crate::planted::{self, Clean};
 use crate::progress::stage;
-use crate::screening::held_out;
-
-/// Few training parts are scored by what nine in ten of them look like.
-const FOLDS_OF_FEW: usize = 10;
 
 /// In what profiles differ once their networks are trained.
 pub struct Rules {
@@ -256,97 +248,13 @@ impl CalibrationInputs<'_> {
     }
 
     /// Indices of the images that are good however far off they lie.
-    fn vouched(&self, images: &[Image]) -> Vec<usize> {
+    pub(super) fn vouched(&self, images: &[Image]) -> Vec<usize> {
         let indices = images.iter().enumerate();
         let vouched = indices.filter(|(_, image)| self.keep_outliers || image.vouched);
         vouched.map(|(index, _)| index).collect()
     }
 
-    /// Leaves training images out that are bad by mistake, and returns their paths. So many that it can't be a mistake
-    /// are named and kept. `decided` says which branches judge.
-    ///
-    /// # Errors
-    /// If someone stopped it: it calibrates six times.
-    pub fn leave_strays_out(
-        &mut self,
-        seen: &mut PerceivedParts,
-        decided: &[BranchChoice],
-    ) -> Result<Vec<PathBuf>, FitError> {
-        let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
-        let strays = self.with_statistics_of_others(seen, decided, |train, calibrate| {
-            held_out::strays(train, &distances, &self.labelled, calibrate)
-        })?;
-        let images = seen.train.len();
-        let (kept, strays): (Vec<usize>, Vec<usize>) = strays
-            .into_iter()
-            .partition(|stray| self.images.train[*stray].vouched);
-        held_out::name_kept(&kept, self.images);
-        if strays.len() as f64 > held_out::MOST_STRAYS * images as f64 {
-            held_out::name_variant(&strays, self.images);
-            return Ok(Vec::new());
-        }
-        Ok(self.leave_out(seen, &strays))
-    }
-
-    /// Where there are fewer validation parts than the wanted rate needs, the threshold rests on training parts too, each
-    /// scored where nothing is learnt from it. The networks have learnt from it, so this is second best.
-    ///
-    /// # Errors
-    /// If someone stopped it: it calibrates ten times.
-    pub fn make_up_for_few_parts(
-        &self,
-        seen: &mut PerceivedParts,
-        selection: &mut Selection,
-    ) -> Result<(), FitError> {
-        let (parts, rate) = (
-            selection.decision.calibration.scores().len(),
-            self.false_reject_rate,
-        );
-        if !self.rules.chooses || parts >= Conformal::needed(rate) {
-            return Ok(());
-        }
-        let branches = &selection.branches;
-        let scores = self.with_statistics_of_others(seen, branches, |train, calibrate| {
-            held_out::cross_validated(train, FOLDS_OF_FEW, &self.labelled, calibrate)
-        })?;
-        selection.rest_on(scores, rate);
-        Ok(())
-    }
-
-    /// Calls `judge` with the training parts as they are and with what calibrates on some of them.
-    fn with_statistics_of_others<T>(
-        &self,
-        seen: &mut PerceivedParts,
-        decided: &[BranchChoice],
-        judge: impl FnOnce(&mut Vec<Percept>, &held_out::Calibrate<'_, FitError>) -> Result<T, FitError>,
-    ) -> Result<T, FitError> {
-        let mut train = std::mem::take(&mut seen.train);
-        let vouched = self.vouched(&self.images.validation);
-        let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
-            stopped(self.cancel)?;
-            let good = self.good(seen, train, labelled);
-            let decided = EarlierDecision {
-                branches: decided,
-                known_bad: None,
-            };
-            let parts = Parts {
-                good: &seen.validation,
-                planted: &[],
-                bad: &[],
-            };
-            let rule = Rule {
-                vouched: &vouched,
-                rate: self.false_reject_rate,
-            };
-            let again = calibrate::decide_again(decided, &Fitter::new(&good), &parts, rule);
-            Ok((again.statistics, again.decision))
-        };
-        let judged = judge(&mut train, &calibrate);
-        seen.train = train;
-        judged
-    }
-
-    fn good<'g>(
+    pub(super) fn good<'g>(
         &self,
         seen: &'g PerceivedParts,
         train: &'g [Percept],
@@ -363,21 +271,5 @@ impl CalibrationInputs<'_> {
             before: None,
             vouched: &[],
         }
-    }
-
-    /// Goes on without the training images at these paths.
-    pub fn leave_paths_out(&mut self, seen: &mut PerceivedParts, paths: &[PathBuf]) {
-        let images = self.images.train.iter().enumerate();
-        let listed = images.filter(|(_, image)| paths.contains(&image.path));
-        let indices: Vec<usize> = listed.map(|(index, _)| index).collect();
-        self.leave_out(seen, &indices);
-    }
-
-    /// Goes on without the training images at these ascending indices.
-    fn leave_out(&mut self, seen: &mut PerceivedParts, strays: &[usize]) -> Vec<PathBuf> {
-        held_out::take(&mut seen.train, strays);
-        self.labelled = held_out::without(&self.labelled, strays);
-        let images = held_out::take(&mut self.images.train, strays);
-        images.into_iter().map(|image| image.path).collect()
     }
 }

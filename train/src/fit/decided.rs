@@ -41,10 +41,11 @@ impl CalibrationInputs<'_> {
         };
         self.see_plants(&trained, &clean, &mut seen)?;
         let mut calibrated = self.calibrate(&seen, None, None)?;
-        let mut left_out = Vec::new();
+        let (mut left_out, mut cross_validated) = (Vec::new(), None);
         if chooses && !options.keep_outliers {
             let decided = &calibrated.selection.branches;
-            left_out = self.leave_strays_out(&mut seen, decided)?;
+            let rest = self.leave_strays_out(&mut seen, decided)?;
+            (left_out, cross_validated) = (rest.left_out, rest.cross_validated);
             if !left_out.is_empty() {
                 held_out::name_strays(&left_out, self.images);
                 calibrated = self.calibrate(&seen, None, None)?;
@@ -52,7 +53,7 @@ impl CalibrationInputs<'_> {
             let statistics = &calibrated.selection.statistics;
             counts::name_miscounted(self.images, &seen.train, statistics);
         }
-        self.make_up_for_few_parts(&mut seen, &mut calibrated.selection)?;
+        self.make_up_for_few_parts(&mut seen, &mut calibrated.selection, cross_validated)?;
         if chooses {
             threshold::check(options, self.images, &calibrated.selection)?;
         }

@@ -274,7 +274,7 @@ impl<'a> FloatBundle<'a> {
             known_bad: None,
         });
         let mut float = calibration.calibrate(&seen, decided, None)?;
-        calibration.make_up_for_few_parts(&mut seen, &mut float.selection)?;
+        calibration.make_up_for_few_parts(&mut seen, &mut float.selection, None)?;
         self.prove(&float.selection)?;
         let float = Float {
             trained: &self.trained,

@@ -3,6 +3,7 @@
 
 mod calibration;
 mod components;
+mod cross_validated;
 mod decided;
 mod detectability;
 mod edge;

@@ -19,7 +19,15 @@ pub const MOST_STRAYS: f64 = 0.1;
 /// Fits statistics and decision to these training parts; the indices are those whose labels are reliable.
 pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize]) -> Result<(Statistics, Decision), E> + 'a;
 
-/// Indices of the strays in `train`, ascending. `distances` say how far each lies off all others, and bring in those
+/// What cross-validation finds among training parts.
+pub struct CrossValidated {
+    /// Indices of the strays, ascending.
+    pub strays: Vec<usize>,
+    /// What each part scores where nothing is learnt from it and from the others of its fold.
+    pub scores: Vec<f32>,
+}
+
+/// The strays in `train`. `distances` say how far each lies off all others, and bring in those
 /// that explain each other even so. `labelled` are indices into `train` whose labels are reliable. `train` is as before
 /// when this returns.
 ///
@@ -30,16 +38,18 @@ pub fn strays<E>(
     distances: &[f32],
     labelled: &[usize],
     calibrate: &Calibrate<'_, E>,
-) -> Result<Vec<usize>, E> {
-    let scores = cross_validated(train, FOLDS, labelled, calibrate)?;
+) -> Result<CrossValidated, E> {
+    let scores = cross_validated(train, labelled, calibrate)?;
     let mut suspects = [highest(&scores), highest(distances)].concat();
     suspects.sort_unstable();
     suspects.dedup();
     let (limit, found) = scores_without(train, labelled, &suspects, calibrate)?;
     let found = suspects.into_iter().zip(found);
-    Ok(found
-        .filter_map(|(index, score)| (score > limit).then_some(index))
-        .collect())
+    let strays = found.filter_map(|(index, score)| (score > limit).then_some(index));
+    Ok(CrossValidated {
+        strays: strays.collect(),
+        scores,
+    })
 }
 
 /// What each part scores where nothing is learnt from it and from the others of its fold.
@@ -47,16 +57,15 @@ pub fn strays<E>(
 /// *Shapes*: the result is `[train]`. `labelled` and `train` are as for [`strays`].
 ///
 /// # Errors
-/// Those of `calibrate`, which is called once for each fold.
+/// Those of `calibrate`, which is called five times.
 pub fn cross_validated<E>(
     train: &mut Vec<Percept>,
-    folds: usize,
     labelled: &[usize],
     calibrate: &Calibrate<'_, E>,
 ) -> Result<Vec<f32>, E> {
     let mut scores = vec![0.0; train.len()];
-    for fold in 0..folds.min(train.len()) {
-        let apart: Vec<usize> = (fold..train.len()).step_by(folds).collect();
+    for fold in 0..FOLDS.min(train.len()) {
+        let apart: Vec<usize> = (fold..train.len()).step_by(FOLDS).collect();
         let (_, found) = scores_without(train, labelled, &apart, calibrate)?;
         for (index, score) in apart.into_iter().zip(found) {
             scores[index] = score;
@@ -257,7 +266,8 @@ mod tests {
         let features: Vec<_> = train.iter().map(|part| &part.features).collect();
         let distances = distances(&features);
         let Ok(found) = strays(&mut train, &distances, &labelled, &calibrate);
-        assert_eq!(found, [5, 21]);
+        assert_eq!(found.strays, [5, 21]);
+        assert!(found.scores.iter().all(|score| score.is_finite()));
         assert_eq!(train.len(), 22);
     }
 }

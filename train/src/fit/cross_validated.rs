@@ -1,0 +1,135 @@
+//! What training parts score where nothing is learnt from them: those that are bad by mistake are left out, and where
+//! validation parts are few, the threshold rests on the others too.
+
+use std::path::PathBuf;
+
+use aecsad_inspect::decision::conformal::Conformal;
+use aecsad_inspect::network::Percept;
+
+use super::calibration::{CalibrationInputs, PerceivedParts};
+use super::{FitError, stopped};
+use crate::calibrate::{self, BranchChoice, EarlierDecision, Fitter, Parts, Rule, Selection};
+use crate::screening::held_out::{self, CrossValidated};
+
+/// The training images that are left, once those are left out that are bad by mistake.
+pub struct WithoutStrays {
+    /// Paths of the others.
+    pub left_out: Vec<PathBuf>,
+    /// Scores of the training parts where nothing is learnt from them; none where some were left out since.
+    pub cross_validated: Option<Vec<f32>>,
+}
+
+impl CalibrationInputs<'_> {
+    /// Leaves training images out that are bad by mistake. So many that it can't be a mistake are named and kept. `decided`
+    /// says which branches judge.
+    ///
+    /// # Errors
+    /// If someone stopped it: it calibrates six times.
+    pub fn leave_strays_out(
+        &mut self,
+        seen: &mut PerceivedParts,
+        decided: &[BranchChoice],
+    ) -> Result<WithoutStrays, FitError> {
+        let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
+        let CrossValidated { strays, scores } =
+            self.with_statistics_of_others(seen, decided, |train, calibrate| {
+                held_out::strays(train, &distances, &self.labelled, calibrate)
+            })?;
+        let images = seen.train.len();
+        let (kept, strays): (Vec<usize>, Vec<usize>) = strays
+            .into_iter()
+            .partition(|stray| self.images.train[*stray].vouched);
+        held_out::name_kept(&kept, self.images);
+        let left_out = match strays.len() as f64 > held_out::MOST_STRAYS * images as f64 {
+            true => {
+                held_out::name_variant(&strays, self.images);
+                Vec::new()
+            }
+            false => self.leave_out(seen, &strays),
+        };
+        let cross_validated = left_out.is_empty().then_some(scores);
+        Ok(WithoutStrays {
+            left_out,
+            cross_validated,
+        })
+    }
+
+    /// Where there are fewer validation parts than the wanted rate needs, the threshold rests on training parts too, each
+    /// scored where nothing is learnt from it. The networks have learnt from it, so this is second best. `known` are these
+    /// scores, if they are known.
+    ///
+    /// # Errors
+    /// If someone stopped it: it calibrates five times.
+    pub fn make_up_for_few_parts(
+        &self,
+        seen: &mut PerceivedParts,
+        selection: &mut Selection,
+        known: Option<Vec<f32>>,
+    ) -> Result<(), FitError> {
+        let parts = selection.decision.calibration.scores().len();
+        let rate = self.false_reject_rate;
+        if !self.rules.chooses || parts >= Conformal::needed(rate) {
+            return Ok(());
+        }
+        let scores = match known {
+            Some(scores) => scores,
+            None => {
+                let branches = &selection.branches;
+                self.with_statistics_of_others(seen, branches, |train, calibrate| {
+                    held_out::cross_validated(train, &self.labelled, calibrate)
+                })?
+            }
+        };
+        selection.rest_on(scores, rate);
+        Ok(())
+    }
+
+    /// Calls `judge` with the training parts as they are and with what calibrates on some of them.
+    fn with_statistics_of_others<T>(
+        &self,
+        seen: &mut PerceivedParts,
+        decided: &[BranchChoice],
+        judge: impl FnOnce(&mut Vec<Percept>, &held_out::Calibrate<'_, FitError>) -> Result<T, FitError>,
+    ) -> Result<T, FitError> {
+        let mut train = std::mem::take(&mut seen.train);
+        let vouched = self.vouched(&self.images.validation);
+        let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
+            stopped(self.cancel)?;
+            let good = self.good(seen, train, labelled);
+            let decided = EarlierDecision {
+                branches: decided,
+                known_bad: None,
+            };
+            let parts = Parts {
+                good: &seen.validation,
+                planted: &[],
+                bad: &[],
+            };
+            let rule = Rule {
+                vouched: &vouched,
+                rate: self.false_reject_rate,
+            };
+            let again = calibrate::decide_again(decided, &Fitter::new(&good), &parts, rule);
+            Ok((again.statistics, again.decision))
+        };
+        let judged = judge(&mut train, &calibrate);
+        seen.train = train;
+        judged
+    }
+
+    /// Goes on without the training images at these paths.
+    pub fn leave_paths_out(&mut self, seen: &mut PerceivedParts, paths: &[PathBuf]) {
+        let images = self.images.train.iter().enumerate();
+        let listed = images.filter(|(_, image)| paths.contains(&image.path));
+        let indices: Vec<usize> = listed.map(|(index, _)| index).collect();
+        self.leave_out(seen, &indices);
+    }
+
+    /// Goes on without the training images at these ascending indices.
+    fn leave_out(&mut self, seen: &mut PerceivedParts, strays: &[usize]) -> Vec<PathBuf> {
+        held_out::take(&mut seen.train, strays);
+        self.labelled = held_out::without(&self.labelled, strays);
+        let images = held_out::take(&mut self.images.train, strays);
+        images.into_iter().map(|image| image.path).collect()
+    }
+}
