@@ -209,7 +209,8 @@ mod tests {
         }
     }
 
-    /// Its white background can't become brighter: the part alone tells how bright the light is.
+    /// Its white background can't become brighter: the part alone tells how bright the light is. It is brought back to the
+    /// edge of the good parts' range, so that some of the light stays.
     #[test]
     fn what_is_clipped_does_not_mislead() {
         let on_white = |seed, gain: f32| {
@@ -219,8 +220,8 @@ mod tests {
         let range = ExposureRange::of((0..20).map(|s| Exposure::of(&on_white(s, 1.0)))).unwrap();
         let mut curve = [0.0; 256];
         assert!(range.curve(Exposure::of(&on_white(50, 1.2)), &mut curve));
-        assert!((curve[120] - 100.0).abs() < 3.0, "{}", curve[120]);
-        assert!((curve[192] - 160.0).abs() < 4.0, "{}", curve[192]);
+        assert!((curve[120] - 100.0).abs() < 6.0, "{}", curve[120]);
+        assert!((curve[192] - 160.0).abs() < 9.0, "{}", curve[192]);
         assert!((curve[255] - 244.0).abs() < 20.0, "{}", curve[255]);
     }
 
