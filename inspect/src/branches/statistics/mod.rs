@@ -11,6 +11,9 @@ pub use source::{ArraySource, MAX_CLASSES, MAX_GOOD};
 /// Most rows, and columns, of a fine view.
 const MAX_FINE_CELLS: usize = 512;
 
+/// Most cells along the frame's edges that may not count: a wider margin would make branches blind.
+const MAX_MARGIN: f32 = 4.0;
+
 use super::shared::heat::Range;
 use super::shared::low_rank::LowRank;
 use super::shared::registration::{self, Registration};
@@ -202,6 +205,12 @@ fn registration(source: &ArraySource<'_>) -> Result<Registration, StatisticsErro
     let margin = source.when("registration.margin", || {
         source.exact::<Ix1>("registration.margin", &[1])
     })?;
+    if let Some(margin) = &margin
+        && !(0.0..=MAX_MARGIN).contains(&margin[0])
+    {
+        let wanted = format!("one number from 0 to {MAX_MARGIN}");
+        return Err(source.shape("registration.margin", margin, wanted));
+    }
     let registration = Registration::new(projection, template)
         .ok_or_else(|| StatisticsError::NotFinite("registration.template".into()))?;
     Ok(registration.with_margin(margin.map(|margin| margin[0])))
@@ -300,5 +309,30 @@ mod tests {
         arrays.insert("histogram.sizes", arr1(&[2.0f32, 1.0, 1.0]));
         let error = Statistics::from_arrays(&arrays).unwrap_err();
         assert!(error.to_string().contains("train it again"), "{error}");
+    }
+
+    #[test]
+    fn a_margin_that_makes_branches_blind_is_refused() {
+        let channels = 2;
+        let projection = Array2::from_elem((channels, Features::STRIDE4.0), 0.1);
+        let side = registration::SIDE;
+        let template = ndarray::Array3::from_shape_fn((channels, side, side), |(c, y, x)| {
+            ((c + y * y / 9 + x * x / 5 + x * y / 7) % 23) as f32
+        });
+        let with = |margin| {
+            let registration = Registration::new(projection.clone(), template.clone()).unwrap();
+            let registration = Some(registration.with_margin(margin));
+            let arrays = Statistics {
+                registration,
+                ..Statistics::default()
+            };
+            let read = Statistics::from_arrays(&arrays.to_arrays());
+            read.map(|read| read.registration.and_then(|r| r.margin()))
+        };
+        assert_eq!(with(None).unwrap(), None);
+        assert_eq!(with(Some(1.5)).unwrap(), Some(1.5));
+        for margin in [-1.0, 40.0] {
+            assert!(with(Some(margin)).is_err(), "{margin}");
+        }
     }
 }
