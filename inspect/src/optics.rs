@@ -183,11 +183,6 @@ impl Optics {
         Ok(self.whole.normalised(&self.geometry, curve))
     }
 
-    /// How the latest frame is exposed.
-    pub fn exposure(&self) -> Exposure {
-        self.whole.exposure()
-    }
-
     /// The latest frame as the finest view has it.
     pub fn seen(&self) -> Frame {
         self.fine.as_ref().unwrap_or(&self.whole).frame()
@@ -270,6 +265,46 @@ mod tests {
             optics.tensor(&frame(15, 20, |_, _| [0; 3])),
             Err(OpticsError::RegionOutside(..))
         ));
+    }
+
+    #[test]
+    fn light_alone_changes_little_and_ordinary_light_nothing() {
+        let lit = |gain: f32| {
+            frame(128, 96, move |x, y| {
+                let level = 20 + (x * 3 + y * 5) % 160;
+                [level, 180 - level / 2, level / 3 + 40].map(|v| (v as f32 * gain) as u8)
+            })
+        };
+        let as_they_come = InputGeometry {
+            fine: Some(Size {
+                width: 128,
+                height: 96,
+            }),
+            ..InputGeometry::lite0(false)
+        };
+        let seen = |geometry: &InputGeometry, frame: &Frame| {
+            let mut optics = Optics::new(geometry.clone(), None);
+            let tensors = optics.tensors(frame).unwrap();
+            [tensors.whole, tensors.fine.unwrap()].map(<[f32]>::to_vec)
+        };
+        let mut optics = Optics::new(as_they_come.clone(), None);
+        optics.tensors(&lit(1.0)).unwrap();
+        let part = Exposure::of(&optics.seen_whole().rgb);
+        let evened_out = InputGeometry {
+            exposure: ExposureRange::of([part]),
+            ..as_they_come.clone()
+        };
+        let usual = seen(&as_they_come, &lit(1.0));
+        assert!(usual == seen(&evened_out, &lit(1.0)));
+        let off = |geometry, view: usize| {
+            let other = seen(geometry, &lit(1.2));
+            let pairs = usual[view].iter().zip(&other[view]);
+            pairs.map(|(a, b)| (a - b).abs()).sum::<f32>() / usual[view].len() as f32
+        };
+        for view in [0, 1] {
+            let (before, after) = (off(&as_they_come, view), off(&evened_out, view));
+            assert!(after < 0.25 * before, "{view}: {before} {after}");
+        }
     }
 
     /// A part with a date printed at `print`, and what else a test puts there.

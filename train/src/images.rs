@@ -52,7 +52,7 @@ pub struct Images {
 }
 
 impl Images {
-    /// How the good images are exposed, as the whole view shows them.
+    /// How the good images are exposed, as the whole view shows them; none of no images.
     pub fn exposure(&self) -> Option<ExposureRange> {
         let good = self.train.iter().chain(&self.validation);
         ExposureRange::of(good.map(|image| Exposure::of(&image.frame.rgb)))

@@ -50,6 +50,10 @@ pub enum StatisticsError {
     )]
     Fine,
     #[error(
+        "the array `registration.margin` is not a number of cells from 0 to 4: the bundle was not written by this product"
+    )]
+    Margin,
+    #[error(
         "the arrays of the inventory contradict each other: the bundle was not written by this product"
     )]
     Inventory,
@@ -205,15 +209,13 @@ fn registration(source: &ArraySource<'_>) -> Result<Registration, StatisticsErro
     let margin = source.when("registration.margin", || {
         source.exact::<Ix1>("registration.margin", &[1])
     })?;
-    if let Some(margin) = &margin
-        && !(0.0..=MAX_MARGIN).contains(&margin[0])
-    {
-        let wanted = format!("one number from 0 to {MAX_MARGIN}");
-        return Err(source.shape("registration.margin", margin, wanted));
+    let margin = margin.map(|margin| margin[0]);
+    if margin.is_some_and(|margin| !(0.0..=MAX_MARGIN).contains(&margin)) {
+        return Err(StatisticsError::Margin);
     }
     let registration = Registration::new(projection, template)
         .ok_or_else(|| StatisticsError::NotFinite("registration.template".into()))?;
-    Ok(registration.with_margin(margin.map(|margin| margin[0])))
+    Ok(registration.with_margin(margin))
 }
 
 #[cfg(test)]
@@ -332,7 +334,8 @@ mod tests {
         assert_eq!(with(None).unwrap(), None);
         assert_eq!(with(Some(1.5)).unwrap(), Some(1.5));
         for margin in [-1.0, 40.0] {
-            assert!(with(Some(margin)).is_err(), "{margin}");
+            let refused = with(Some(margin)).unwrap_err();
+            assert!(matches!(refused, StatisticsError::Margin), "{refused}");
         }
     }
 }
