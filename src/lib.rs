@@ -1,8 +1,9 @@
 //! aecsad: finds bad parts on a production line, from good images alone, and rejects them.
 //!
 //! The modules stand in the order in which a part passes through them: `camera` → `station` (three threads and their
-//! queues; the verdict is [`aecsad_inspect`]'s) → `line` (tracking to the gate) → `reject` (the pulse). `journal` and
-//! `monitor` record it, `slots` stores a station's bundles, and `cli` is the command line.
+//! queues; the verdict is [`aecsad_inspect`]'s) → `line` (tracking to the gate) → `reject` (the pulse). `journal`,
+//! `pictures` and `monitor` record it, `page` shows it in a browser, `operator` holds what persons decide there, `slots`
+//! stores a station's bundles, and `cli` is the command line.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -13,7 +14,10 @@ pub mod journal;
 pub mod line;
 pub mod monitor;
 mod npy;
+pub mod operator;
 mod ownership;
+pub mod page;
+pub mod pictures;
 pub mod reject;
 pub mod serial;
 pub mod slots;

@@ -166,6 +166,7 @@ fn a_warm_station_allocates_nothing_for_a_frame() {
         policies: Policies::default(),
         confirm_within: None,
         album: None,
+        thresholds: Default::default(),
         limit: Some(PARTS),
         priority: 0,
         threads: 2,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::arrays::Arrays;
 use crate::branches::Branch;
 use crate::branches::scorer::{RawScores, Scorer};
 use crate::branches::shared::heat::HeatMap;
@@ -68,21 +69,11 @@ impl Inspector {
     /// `region` is the part of the frame to look at, as a station states it. Without one it is that of the training, in frames
     /// of the training images' size, and all of the frame if the bundle has none.
     pub fn from_bundle(bundle: &Bundle, region: Option<Region>) -> Result<Self, InspectorError> {
-        let statistics_error = |source| InspectorError::Statistics {
-            bundle: bundle.name().to_owned(),
-            source,
-        };
+        let statistics_error = |source| statistics_error(bundle, source);
         let arrays = bundle.arrays(STATISTICS)?;
         let statistics = Statistics::from_arrays(&arrays).map_err(statistics_error)?;
-        let calibration = arrays
-            .get::<f32>(CALIBRATION)
-            .ok_or_else(|| statistics_error(StatisticsError::Missing(CALIBRATION.into())))?;
         let manifest = &bundle.manifest;
-        let decision = Decision {
-            branches: branches(manifest),
-            threshold: manifest.threshold.value,
-            calibration: Conformal::new(calibration.iter().copied().collect()),
-        };
+        let decision = decision(bundle, &arrays)?;
         let planted = arrays.get::<f32>(PLANTED).cloned();
         let planted = planted.and_then(|z| z.into_dimensionality().ok());
         let planted = planted.and_then(|z| PlantedScores::new(z, &decision));
@@ -224,6 +215,29 @@ impl Inspector {
     /// Judges by another scale and threshold from here on, as fitted to a station's own light.
     pub fn decide_by(&mut self, decision: Decision) {
         self.decision = decision;
+    }
+}
+
+/// By which scale and threshold a bundle judges, without making it ready.
+pub fn decision_of(bundle: &Bundle) -> Result<Decision, InspectorError> {
+    decision(bundle, &bundle.arrays(STATISTICS)?)
+}
+
+fn decision(bundle: &Bundle, arrays: &Arrays) -> Result<Decision, InspectorError> {
+    let calibration = arrays
+        .get::<f32>(CALIBRATION)
+        .ok_or_else(|| statistics_error(bundle, StatisticsError::Missing(CALIBRATION.into())))?;
+    Ok(Decision {
+        branches: branches(&bundle.manifest),
+        threshold: bundle.manifest.threshold.value,
+        calibration: Conformal::new(calibration.iter().copied().collect()),
+    })
+}
+
+fn statistics_error(bundle: &Bundle, source: StatisticsError) -> InspectorError {
+    InspectorError::Statistics {
+        bundle: bundle.name().to_owned(),
+        source,
     }
 }
 

@@ -88,6 +88,7 @@ pub fn measure(
         policies: Policies::default(),
         confirm_within: None,
         album: None,
+        thresholds: Default::default(),
         limit: Some(parts),
         priority: 0,
         threads,

@@ -17,11 +17,13 @@ use crate::calibration::CalibrationStatus;
 use crate::camera::{FlatField, PacedFolder, v4l2};
 use crate::cli::error::{Error, Result};
 use crate::journal::{self, JournalError};
+use crate::operator::OperatorRecords;
 use crate::reject::{RejectError, RejectEvent};
 use crate::station::config::{
-    CameraConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
+    CameraConfig, JournalConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
 };
 use crate::station::devices::{open_rejector, open_trigger};
+use crate::station::threshold_view::ThresholdView;
 use crate::station::{Judge, StationError, expectation, system};
 
 /// The longest wait for an actuator's answer.
@@ -55,6 +57,9 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
                     report.line("calibration", Ok::<_, String>(()), |()| status.to_string());
                 }
                 None => {}
+            }
+            if let Some(threshold) = station_threshold(&config) {
+                report.line("threshold", threshold, String::clone);
             }
             if let Some(viewed_region) = expectation::viewed_region(&config, judge.geometry()) {
                 report.line("region", Ok::<_, String>(()), |()| viewed_region);
@@ -110,7 +115,10 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
         }) = config.monitor
         {
             let bound = TcpListener::bind(address).map_err(|e| format!("{address} can't be listened on ({e}): close the program that holds it, or correct `monitor.listen`"));
-            report.line("monitor", bound, |_| format!("http://{address}/metrics"));
+            report.line("monitor", bound, |_| format!("http://{address}/"));
+            if !address.ip().is_loopback() && !has_users(&config) {
+                report.warn("users", "the page is on the network and shows nothing before `aecsad users add NAME --act`");
+            }
         }
         if let Some(journal) = &config.journal {
             report.line("journal", journal_there(&journal.path), |(free, aside)| {
@@ -292,4 +300,24 @@ fn clock_step() -> Result<Duration, String> {
         );
     }
     Ok(finest)
+}
+
+/// The threshold that a person set for the station's bundle, if there is one.
+fn station_threshold(config: &StationConfig) -> Option<Result<String>> {
+    let folder = &config.journal.as_ref()?.path;
+    let read = || -> Result<Option<String>> {
+        let Some(records) = OperatorRecords::open_existing(folder)? else {
+            return Ok(None);
+        };
+        let set = records.threshold(&ThresholdView::basis(config)?)?;
+        Ok(set.map(|set| set.to_string()))
+    };
+    read().transpose()
+}
+
+fn has_users(config: &StationConfig) -> bool {
+    let records =
+        |journal: &JournalConfig| OperatorRecords::open_existing(&journal.path).ok().flatten();
+    let records = config.journal.as_ref().and_then(records);
+    records.is_some_and(|records| records.has_users().unwrap_or(false))
 }

@@ -71,7 +71,7 @@ pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -
         RejectSettings::Framed(settings) => settings.device = actuator.device.clone(),
         RejectSettings::Switched(_) => return Err(DemoError::NotFramed.into()),
     }
-    let line = Line::open(&config)?;
+    let line = Line::open(&config, &args.config)?;
     let images = line.images().to_vec();
     let mut rows = Vec::new();
     let table = args.out.join("parts.csv");

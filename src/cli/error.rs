@@ -8,6 +8,7 @@ use crate::calibration::CalibrationError;
 use crate::camera::CameraError;
 use crate::cli::inspect::InspectError;
 use crate::journal::JournalError;
+use crate::operator::OperatorError;
 use crate::reject::simulator::SimulatorError;
 use crate::slots::SlotsError;
 use crate::station::JudgeError;
@@ -37,7 +38,9 @@ pub enum Error {
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
     #[error(transparent)]
-    Monitor(#[from] crate::monitor::MonitorError),
+    Page(#[from] crate::page::PageError),
+    #[error(transparent)]
+    Operator(#[from] crate::operator::OperatorError),
     #[error(transparent)]
     Watchdog(#[from] crate::station::watchdog::WatchdogError),
     #[error("{} can't be written ({source}): {}", place(path), advice(source))]
@@ -45,6 +48,24 @@ pub enum Error {
         path: std::path::PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "the password can't be read ({0}): type it on a terminal, or give it on standard input"
+    )]
+    NoPassword(std::io::Error),
+    #[error("the two passwords differ: nothing was changed, try again")]
+    PasswordsDiffer,
+    #[error("no share of good parts is {rate}: give one between 0 and 1, like 0.01 for 1 %")]
+    Rate { rate: f64 },
+    #[error(
+        "a share of {rate} needs {needed} good parts, and there are {parts}: give a larger share, or count more parts with --last"
+    )]
+    FewForRate {
+        rate: f64,
+        parts: usize,
+        needed: usize,
+    },
+    #[error("both tables can't go to standard output: name a file with --csv, or leave --json out")]
+    TwoTables,
     #[error("{failed} of {total} checks failed: do what their lines say, then check again")]
     ChecksFailed { failed: usize, total: usize },
     #[error(transparent)]
@@ -117,10 +138,20 @@ impl Error {
                 | CalibrationError::OtherBundle { .. },
             ) => ExitCode::Config,
             Error::Calibration(_) => ExitCode::Input,
-            Error::Monitor(_) | Error::Watchdog(_) => ExitCode::Device,
+            Error::Page(_) | Error::Watchdog(_) => ExitCode::Device,
+            Error::Operator(OperatorError::Database { .. } | OperatorError::NoRandom(_)) => {
+                ExitCode::Storage
+            }
+            Error::Operator(OperatorError::Hash(_)) => ExitCode::Engine,
+            Error::Operator(_) => ExitCode::Input,
             Error::Station(StationError::Interrupted) => ExitCode::Interrupted,
             Error::Station(_) | Error::Judge(_) => ExitCode::Engine,
             Error::Unwritable { .. } => ExitCode::Storage,
+            Error::TwoTables
+            | Error::NoPassword(_)
+            | Error::PasswordsDiffer
+            | Error::Rate { .. }
+            | Error::FewForRate { .. } => ExitCode::Input,
             Error::ChecksFailed { .. } | Error::Demo(_) => ExitCode::Check,
         }
     }

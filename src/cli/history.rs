@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aecsad_program::inputs::{self, InputPath};
+use aecsad_program::printable::printable;
 use aecsad_program::standard_streams::{note, print_line};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::written;
 use clap::Args;
 
 use super::findings::{io_error, unwritable};
-use super::{say_station_file, station_file};
+use super::{journal_folder, station_file};
 use crate::cli::error::Result;
 use crate::journal::{self, Filter, JournalError, NoTime, Record, parse_time, show_time};
 use crate::line::Cause;
-use crate::station::config::StationConfig;
+use crate::operator::OperatorRecords;
 
 const HEADER: [&str; 16] = [
     "run",
@@ -65,6 +66,35 @@ pub struct HistoryArgs {
     /// Write all columns as CSV to this file, - for standard output
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Show instead what persons did at this station: on its page and by commands
+    #[arg(long, conflicts_with_all = ["since", "until", "cause", "run", "part", "csv"])]
+    pub actions: bool,
+}
+
+fn show_actions(folder: &Path, limit: u32) -> Result<()> {
+    let records = OperatorRecords::open_existing(folder)?;
+    let actions = records.map(|records| records.actions(limit)).transpose()?;
+    for action in actions.unwrap_or_default().iter().rev() {
+        let change = match (action.before.as_str(), action.after.as_str()) {
+            ("", "") => String::new(),
+            (before, "") => before.to_owned(),
+            ("", after) => after.to_owned(),
+            (before, after) => format!("{before} → {after}"),
+        };
+        let reason = match action.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        let line = format!(
+            "{}  {:<16}  {:<15}  {}  {change}{reason}",
+            show_time(action.at_ms),
+            action.user,
+            action.from,
+            action.action,
+        );
+        print_line(printable(line.trim_end()));
+    }
+    Ok(())
 }
 
 /// In milliseconds since 1970.
@@ -74,24 +104,18 @@ fn time_ms(text: &str) -> Result<i64, NoTime> {
 }
 
 pub fn run(args: &HistoryArgs) -> Result<()> {
-    let folder = match &args.journal {
-        Some(folder) => folder.clone(),
-        None => {
-            say_station_file(&args.config);
-            let config = StationConfig::load(&args.config)?;
-            config
-                .journal
-                .ok_or_else(|| JournalError::NotKept(args.config.to_path_buf()))?
-                .path
-        }
-    };
+    let folder = journal_folder(&args.config, args.journal.as_deref())?;
+    if args.actions {
+        return show_actions(&folder, args.limit.unwrap_or(50));
+    }
     let filter = Filter {
         since_ms: args.since,
         until_ms: args.until,
         causes: args.cause.clone(),
         run: args.run,
-        part: args.part,
+        parts: args.part.map(|part| (part, part)),
         limit: args.limit.or(args.csv.is_none().then_some(50)),
+        ..Filter::default()
     };
     for entry in folder.read_dir().into_iter().flatten().flatten() {
         inputs::keep(&entry.path());

@@ -8,6 +8,7 @@ mod contact_sheet;
 pub mod demo;
 mod distribution_shift;
 pub mod error;
+pub mod export;
 mod findings;
 pub mod flash;
 pub mod history;
@@ -20,9 +21,11 @@ pub mod select;
 pub mod simulate_rejector;
 pub mod slots;
 mod table;
+pub mod threshold;
+pub mod users;
 pub mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -33,6 +36,7 @@ use aecsad_program::stop_signals;
 use clap::{Parser, Subcommand};
 
 use crate::cli::error::{Error, Result};
+use crate::journal::JournalError;
 use crate::station::config::{self, StationConfig};
 use crate::station::{Judge, StationError};
 
@@ -66,6 +70,12 @@ pub enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Show what became of each part, from the station's journal.
     History(history::HistoryArgs),
+    /// Show how many parts the threshold rejects, and set it at this station.
+    Threshold(threshold::ThresholdArgs),
+    /// Say who may look at the station's page, and who may act there.
+    Users(users::UsersArgs),
+    /// Export the pictures of reviewed parts for the next training.
+    Export(export::ExportArgs),
     /// Say what keeps a station from working, and what to do about it.
     Check(check::CheckArgs),
     /// Show the whole way from frame to reject pulse, without a camera or an actuator.
@@ -89,6 +99,17 @@ fn say_station_file(path: &Path) {
     if path == Path::new(config::INSTALLED) {
         note(format_args!("station file {}", path.display()));
     }
+}
+
+/// The journal's folder: `journal` if it is named, else the station file's.
+fn journal_folder(station_file: &Path, journal: Option<&Path>) -> Result<PathBuf> {
+    if let Some(folder) = journal {
+        return Ok(folder.into());
+    }
+    say_station_file(station_file);
+    let journal = StationConfig::load(station_file)?.journal;
+    let journal = journal.ok_or_else(|| JournalError::NotKept(station_file.into()))?;
+    Ok(journal.path)
 }
 
 /// A flag that Ctrl-C, SIGTERM and the loss of the terminal set from here on.

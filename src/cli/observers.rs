@@ -11,12 +11,15 @@ use aecsad_program::counted;
 
 use super::table::Table;
 use crate::cli::error::Result;
-use crate::journal::{JournalRun, Pictures, Record, Writer};
-use crate::monitor::{Metrics, Server, Snapshot};
+use crate::journal::{JournalRun, Record, Writer};
+use crate::monitor::{Metrics, Snapshot};
+use crate::page::live::{Live, LiveStart};
+use crate::page::{self, PageServer};
+use crate::pictures::LiveView;
 use crate::reject::{ProductName, RejectEvent};
 use crate::station::alarm::Alarm;
 use crate::station::changeover::SelectionRequest;
-use crate::station::config::{JournalConfig, StationConfig};
+use crate::station::config::{JournalConfig, MonitorConfig, StationConfig};
 use crate::station::ledger::{Ledger, LedgerEntry, Row, Totals};
 use crate::station::watchdog::Watchdog;
 use crate::station::{Ended, Health, LineEvent, Message};
@@ -31,7 +34,10 @@ pub struct Observers<'k> {
     changeover: Option<Changeover>,
     /// The controller's request that this station can't fulfil, reported once.
     unfulfilled: Option<ProductName>,
-    _server: Option<Server>,
+    /// What persons did on the page.
+    page_messages: Receiver<Message>,
+    /// Alarms of the threads that write files.
+    alarms: Receiver<String>,
 }
 
 /// The messages and requests between a running line and the thread that watches its slots.
@@ -43,82 +49,118 @@ pub struct Changeover {
 /// The outputs of a finished row.
 struct Outlets<'k> {
     table: Table,
-    journal: Option<Journal>,
-    metrics: Option<Arc<Metrics>>,
-    keep: &'k mut dyn FnMut(&Row),
-}
-
-/// The journal of one run.
-pub struct Journal {
-    writer: Writer,
-    run: JournalRun,
-    alarms: Receiver<String>,
+    writer: Option<Writer>,
+    metrics: Arc<Metrics>,
+    page: Option<PageServer>,
+    /// The number of this run.
+    run: Arc<AtomicI64>,
     /// The bundle of the latest verdict: a part without a verdict is recorded under it as well.
     bundle: Arc<str>,
     pictures_shed: Arc<AtomicU64>,
+    keep: &'k mut dyn FnMut(&Row),
 }
 
-impl Journal {
-    /// Continues the journal and its pictures, or starts them. A failure is an alarm and does not stop the line.
-    pub fn open(config: &JournalConfig, bundle: Arc<str>) -> Result<(Self, Pictures)> {
+/// A run that is about to be recorded.
+pub struct Recording {
+    pub run: JournalRun,
+    alarms: Receiver<String>,
+    writer: Option<Writer>,
+}
+
+impl Recording {
+    /// Continues the journal, or starts it. A failure is an alarm and does not stop the line.
+    pub fn open(journal: Option<&JournalConfig>) -> Result<Self> {
         let (alarms_in, alarms) = channel();
         let run = JournalRun {
             number: Arc::new(AtomicI64::new(1)),
             alarms: alarms_in,
         };
-        let writer = Writer::start(&config.path, config.records, &run)?;
-        let pictures = Pictures::start(&config.path, &run, config.images_bytes)?;
-        let journal = Journal {
-            writer,
+        let writer = journal
+            .map(|journal| Writer::start(&journal.path, journal.records, &run))
+            .transpose()?;
+        Ok(Recording {
             run,
             alarms,
-            bundle,
-            pictures_shed: Arc::clone(&pictures.shed),
-        };
-        Ok((journal, pictures))
+            writer,
+        })
     }
 }
 
 impl<'k> Observers<'k> {
     pub fn start(
         config: &StationConfig,
+        station_file: &Path,
+        bundle: Arc<str>,
         table: Table,
-        journal: Option<Journal>,
+        recording: Recording,
         changeover: Option<Changeover>,
         keep: &'k mut dyn FnMut(&Row),
     ) -> Result<Self> {
         let now = Instant::now();
         let metrics = Arc::new(Metrics::new());
-        let started = config.monitor.map(|monitor| {
-            (
-                Server::start(monitor.address, Arc::clone(&metrics)),
-                monitor,
-            )
-        });
-        let (server, unserved) = match started {
+        let (page_messages_in, page_messages) = channel();
+        let serve = |monitor: &MonitorConfig| {
+            let (listener, address) = page::listen(monitor.address)?;
+            let live = Live::new(LiveStart {
+                run: Arc::clone(&recording.run.number),
+                bundle: Arc::clone(&bundle),
+                has_slots: config.bundle.has_slots(),
+                has_journal: config.journal.is_some(),
+            });
+            let context = page::Context::new(
+                address,
+                config.clone(),
+                station_file.into(),
+                live,
+                Arc::clone(&metrics),
+                page_messages_in,
+            );
+            PageServer::start(listener, Arc::new(context))
+        };
+        let (page, unserved) = match config.monitor.map(|monitor| (serve(&monitor), monitor)) {
             None => (None, None),
-            Some((Ok(server), _)) => (Some(server), None),
+            Some((Ok(page), _)) => (Some(page), None),
             Some((Err(error), monitor)) if monitor.requested => return Err(error.into()),
             Some((Err(error), _)) => (None, Some(error.to_string())),
         };
+        let served = page.as_ref().map(|page| page.address);
         let mut observers = Observers {
             ledger: Ledger::new(config.confirm_within.is_some(), &config.policies),
             outlets: Outlets {
                 table,
-                journal,
-                metrics: server.is_some().then_some(metrics),
+                writer: recording.writer,
+                metrics,
+                page,
+                run: recording.run.number,
+                bundle,
+                pictures_shed: Arc::default(),
                 keep,
             },
             watchdog: Watchdog::start(&config.watchdog, now)?,
             metrics_at: now,
             changeover,
             unfulfilled: None,
-            _server: server,
+            page_messages,
+            alarms: recording.alarms,
         };
         if let Some(sentence) = unserved {
             observers.alarm(sentence);
         }
+        if let Some(address) = served {
+            observers.notice(&format!("the page beside the line: http://{address}/"));
+        }
         Ok(observers)
+    }
+
+    /// Where the latest pictures are shown, if anywhere.
+    pub fn live_view(&self) -> Option<Arc<LiveView>> {
+        let page = self.outlets.page.as_ref()?;
+        Some(Arc::clone(&page.context.live.view))
+    }
+
+    /// Counts the pictures that were not kept.
+    pub fn count_shed(&mut self, pictures_shed: Arc<AtomicU64>) {
+        self.outlets.pictures_shed = pictures_shed;
     }
 
     pub fn observe(&mut self, event: LineEvent) {
@@ -164,17 +206,22 @@ impl<'k> Observers<'k> {
         }
     }
 
-    fn take_journal_alarms(&mut self) {
-        let journal = self.outlets.journal.as_ref();
-        while let Some(Ok(sentence)) = journal.map(|journal| journal.alarms.try_recv()) {
-            self.ledger.totals.alarms += 1;
-            self.outlets.table.write(LedgerEntry::alarm(sentence));
+    fn take_page_messages(&mut self) {
+        while let Ok(message) = self.page_messages.try_recv() {
+            self.outlets.write(LedgerEntry::Message(message));
+        }
+    }
+
+    fn take_alarms(&mut self) {
+        while let Ok(sentence) = self.alarms.try_recv() {
+            self.alarm(sentence);
         }
     }
 
     fn turn(&mut self, health: &Health, now: Instant) {
         self.take_changeover_messages();
-        self.take_journal_alarms();
+        self.take_page_messages();
+        self.take_alarms();
         if let Some(sentence) = self.watchdog.turn(health, now) {
             self.alarm(sentence);
         }
@@ -183,8 +230,10 @@ impl<'k> Observers<'k> {
         }
         self.metrics_at = now + METRICS_EACH;
         let totals = &self.ledger.totals;
-        if let Some(metrics) = &self.outlets.metrics {
-            metrics.set(&snapshot(totals, health, self.outlets.journal.as_ref()));
+        let snapshot = self.outlets.snapshot(totals, health);
+        self.outlets.metrics.set(&snapshot);
+        if let Some(page) = &self.outlets.page {
+            page.context.live.turn(&snapshot);
         }
         self.watchdog.show_status(&format!(
             "{}, {} bad, {}",
@@ -208,12 +257,10 @@ impl<'k> Observers<'k> {
             }
         }
         // Waits until the last records are written.
-        if let Some(Journal { writer, alarms, .. }) = self.outlets.journal.take() {
+        if let Some(writer) = self.outlets.writer.take() {
             let report = writer.report.clone();
             drop(writer);
-            for sentence in alarms.try_iter() {
-                self.alarm(sentence);
-            }
+            self.take_alarms();
             if report.shed() > 0 {
                 let (lost, why) = (report.shed(), report.why());
                 self.alarm(Alarm::RecordsLost { lost, why }.to_string());
@@ -226,31 +273,41 @@ impl<'k> Observers<'k> {
 
 impl Outlets<'_> {
     fn write(&mut self, entry: LedgerEntry<'_>) {
-        if let LedgerEntry::Row(row) = entry {
-            (self.keep)(row);
-            if let Some(metrics) = &self.metrics {
-                metrics.note(row);
-            }
-            if let Some(journal) = &mut self.journal {
+        match &entry {
+            LedgerEntry::Row(row) => {
+                (self.keep)(row);
+                self.metrics.note(row);
                 if let Some(bundle) = &row.bundle {
-                    journal.bundle = Arc::clone(bundle);
+                    self.bundle = Arc::clone(bundle);
                 }
-                let run = journal.run.number.load(Ordering::Relaxed);
-                let record = Record::new(row, run, &journal.bundle);
-                journal.writer.write(record);
+                let run = self.run.load(Ordering::Relaxed);
+                let record = Record::new(row, run, &self.bundle);
+                if let Some(page) = &self.page {
+                    page.context.live.part(&record);
+                }
+                self.table.write_json(&record);
+                if let Some(writer) = &self.writer {
+                    writer.write(record);
+                }
+            }
+            LedgerEntry::Message(message) => {
+                if let Some(page) = &self.page {
+                    page.context.live.message(message);
+                }
             }
         }
         self.table.write(entry);
     }
-}
 
-fn snapshot(totals: &Totals, health: &Health, journal: Option<&Journal>) -> Snapshot {
-    Snapshot {
-        totals: *totals,
-        health: *health,
-        records_shed: journal.map_or(0, |j| j.writer.report.shed()),
-        pictures_shed: journal.map_or(0, |j| j.pictures_shed.load(Ordering::Relaxed)),
-        journal_failing: journal.is_some_and(|j| j.writer.report.failing()),
+    fn snapshot(&self, totals: &Totals, health: &Health) -> Snapshot {
+        let report = self.writer.as_ref().map(|writer| &writer.report);
+        Snapshot {
+            totals: *totals,
+            health: *health,
+            records_shed: report.map_or(0, |report| report.shed()),
+            pictures_shed: self.pictures_shed.load(Ordering::Relaxed),
+            journal_failing: report.is_some_and(|report| report.failing()),
+        }
     }
 }
 
@@ -264,7 +321,12 @@ pub fn expected(images: &[PathBuf], limit: Option<u32>) -> Option<u64> {
 }
 
 /// The table of a line whose parts are these files, if they are files.
-pub fn table(csv: Option<&Path>, images: Vec<PathBuf>, limit: Option<u32>) -> Result<Table> {
+pub fn table(
+    csv: Option<&Path>,
+    json: bool,
+    images: Vec<PathBuf>,
+    limit: Option<u32>,
+) -> Result<Table> {
     let parts = expected(&images, limit);
-    Table::open(csv, images, parts)
+    Table::open(csv, json, images, parts)
 }

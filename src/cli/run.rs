@@ -1,6 +1,7 @@
 //! `aecsad run`: the line at work until the parts end or it is stopped.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -10,11 +11,12 @@ use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::note;
 use clap::Args;
 
-use super::observers::{self, Changeover, Journal, Observers};
+use super::observers::{self, Changeover, Observers, Recording};
 use super::{LoadJudge, say_station_file, station_file, stop_on_signal};
 use crate::calibration::CalibrationStatus;
 use crate::camera::FrameSource;
-use crate::cli::error::Result;
+use crate::cli::error::{Error, Result};
+use crate::pictures::Pictures;
 use crate::reject::Rejector;
 use crate::station::changeover;
 use crate::station::config::StationConfig;
@@ -22,6 +24,8 @@ use crate::station::config::bundle::BundleSource;
 use crate::station::devices::{open_rejector, open_source};
 use crate::station::ledger::{Row, Totals};
 use crate::station::loaded_judge::LoadedJudge;
+use crate::station::operator_threshold::OperatorThresholds;
+use crate::station::threshold_watch::ThresholdWatch;
 use crate::station::{Album, Judge, Message, Station, StationError, expectation, system};
 
 #[derive(Args)]
@@ -35,14 +39,21 @@ pub struct RunArgs {
     /// Write one line for each part to this file, as the parts are decided; - is standard output
     #[arg(long)]
     pub csv: Option<PathBuf>,
+    /// Print a JSON object for each part and each message instead of the table, as docs/http-api.md describes them
+    #[arg(long)]
+    pub json: bool,
 }
 
 pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
     let stop = stop_on_signal()?;
     say_station_file(&args.config);
     let config = StationConfig::load(&args.config)?;
-    let mut line = Line::open(&config)?;
+    let mut line = Line::open(&config, &args.config)?;
+    line.json = args.json;
     let csv = args.csv.as_deref();
+    if args.json && csv.is_some_and(|csv| csv.as_os_str() == "-") {
+        return Err(Error::TwoTables);
+    }
     let BundleSource::Slots {
         folder,
         trial_parts,
@@ -96,6 +107,9 @@ fn reporter(messages: Sender<Message>) -> impl FnMut(Message) + Send {
 /// A station's open devices, before the line runs.
 pub struct Line<'c> {
     config: &'c StationConfig,
+    station_file: &'c Path,
+    /// The table is JSON, one object a line.
+    json: bool,
     source: Box<dyn FrameSource>,
     images: Vec<PathBuf>,
     rejector: Box<dyn Rejector>,
@@ -109,10 +123,12 @@ pub struct Line<'c> {
 }
 
 impl<'c> Line<'c> {
-    pub fn open(config: &'c StationConfig) -> Result<Self> {
+    pub fn open(config: &'c StationConfig, station_file: &'c Path) -> Result<Self> {
         let (source, images) = open_source(config)?;
         Ok(Line {
             config,
+            station_file,
+            json: false,
             source,
             images,
             rejector: open_rejector(config)?,
@@ -139,16 +155,40 @@ impl<'c> Line<'c> {
     ) -> Result<Totals> {
         let bit_depth = judge.geometry().and_then(|geometry| geometry.bit_depth);
         self.source.state_bit_depth(bit_depth);
-        let table = observers::table(csv, std::mem::take(&mut self.images), limit)?;
-        let (journal, mut pictures) = match &self.config.journal {
-            None => (None, None),
-            Some(journal) => {
-                let (journal, pictures) = Journal::open(journal, judge.bundle())?;
-                (Some(journal), Some(pictures))
-            }
+        let images = std::mem::take(&mut self.images);
+        let table = observers::table(csv, self.json, images, limit)?;
+        let config = self.config;
+        let recording = Recording::open(config.journal.as_ref())?;
+        let run = recording.run.clone();
+        let mut observers = Observers::start(
+            config,
+            self.station_file,
+            judge.bundle(),
+            table,
+            recording,
+            self.changeover,
+            &mut keep,
+        )?;
+        let live = observers.live_view();
+        let mut pictures = match config.journal.is_some() || live.is_some() {
+            true => Some(Pictures::start(config.journal.as_ref(), &run, live)?),
+            false => None,
         };
-        let mut observers =
-            Observers::start(self.config, table, journal, self.changeover, &mut keep)?;
+        if let Some(pictures) = &pictures {
+            observers.count_shed(Arc::clone(&pictures.shed));
+        }
+        let thresholds = OperatorThresholds::default();
+        let _watch = match &config.journal {
+            Some(journal) => {
+                let alarms = run.alarms.clone();
+                Some(ThresholdWatch::start(
+                    &journal.path,
+                    thresholds.clone(),
+                    alarms,
+                )?)
+            }
+            None => None,
+        };
         if let Some(viewed_region) = &self.viewed_region {
             observers.notice(&format!("region: {viewed_region}"));
         }
@@ -168,11 +208,14 @@ impl<'c> Line<'c> {
             policies: self.config.policies,
             confirm_within: self.config.confirm_within,
             album: pictures.as_mut().map(|pictures| pictures as &mut dyn Album),
+            thresholds,
             limit,
             priority: self.config.system.priority,
             threads: self.config.system.threads,
         };
         let ended = station.run(stop, |event| observers.observe(event));
+        // The last pictures are written first, so that their alarms are still reported.
+        drop(pictures);
         let totals = observers.close(ended.as_ref().ok())?;
         if let Some(error) = ended?.stop_error() {
             return Err(error.into());

@@ -2,18 +2,20 @@
 //! change it find the folder.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aecsad_inspect::bundle::{BundleError, KeyRing, Manifest, Trust};
 use aecsad_program::inputs::InputPath;
 use clap::Args;
 
 use super::{print_all, print_lines, say_station_file, station_file};
-use crate::calibration::{Calibration, CalibrationStatus};
 use crate::cli::error::Result;
-use crate::slots::state::{ProductSlots, SlotCondition, SlotName, State};
-use crate::slots::{SlotCheck, Slots, SlotsError, trial};
+use crate::operator::{OperatorRecords, ThresholdChange};
+use crate::slots::state::{SlotCondition, SlotName};
+use crate::slots::{SlotsError, trial};
+use crate::station::config::StationConfig;
 use crate::station::config::bundle::{BundleConfig, BundleSource};
+use crate::station::installed::InstalledBundles;
 
 /// Events that are shown unless all are requested.
 const LATEST: usize = 8;
@@ -79,25 +81,12 @@ impl SlotsPlace {
         }
     }
 
-    /// By which scale and threshold the station judges with this bundle, if its file is known.
-    fn calibration(&self, manifest: &Manifest) -> Option<String> {
-        let Trusted::Station(config) = &self.trust else {
-            return None;
-        };
-        let threshold = manifest.threshold.value;
-        let place = match config.calibration_place(&manifest.product) {
-            Ok(Some(place)) => place,
-            Ok(None) => return Some(CalibrationStatus::Bundle { threshold }.to_string()),
-            Err(error) => return Some(error.to_string()),
-        };
-        if place.symlink_metadata().is_err() {
-            return Some(CalibrationStatus::awaited(&place, threshold).to_string());
+    /// The station's section, if its file is known.
+    fn config(&self) -> Option<&BundleConfig> {
+        match &self.trust {
+            Trusted::Folder(_) => None,
+            Trusted::Station(config) => Some(config),
         }
-        let identity = format!("{} {}", manifest.product, manifest.version);
-        Some(match Calibration::read(&place, &identity) {
-            Ok(calibration) => calibration.describe(&place, threshold),
-            Err(error) => error.to_string(),
-        })
     }
 }
 
@@ -112,50 +101,35 @@ pub struct ListArgs {
 
 pub fn run(args: &ListArgs) -> Result<()> {
     let place = args.place.resolve()?;
-    let slots = Slots::look(&place.folder)?;
-    let state = slots.state()?;
-    let whole = slots.inspect(&place.trust()?)?;
-    let found = |product: &ProductSlots, slot: SlotName| {
-        let of = |(name, at, _): &&SlotCheck| *name == product.name && *at == slot;
-        whole.iter().find(of).map(|(_, _, found)| found)
+    let thresholds = match place.config() {
+        Some(_) => thresholds(&args.place.config)?,
+        None => Vec::new(),
     };
-    let calibration = |product: &ProductSlots| {
-        let manifest = found(product, product.current()?)?.as_ref().ok()?;
-        place.calibration(manifest)
-    };
+    let trust = place.trust()?;
+    let installed = InstalledBundles::read(&place.folder, &trust, place.config(), thresholds)?;
     if args.json {
-        let text = json(&state, &found, &calibration);
-        let text = text.map_err(|e| SlotsError::Contradiction { why: e.to_string() })?;
-        return print_all(&format!("{text}\n"));
+        return print_all(&format!("{:#}\n", installed.json()?));
     }
-    print_lines(&table(&state, &found, &calibration))
+    print_lines(&table(&installed))
 }
 
-type ManifestOf<'a> = &'a dyn Fn(&ProductSlots, SlotName) -> Option<&'a Result<Manifest, String>>;
-type Calibrations<'a> = &'a dyn Fn(&ProductSlots) -> Option<String>;
-
-/// The state with what the bundles and the station file add to it.
-fn json(
-    state: &State,
-    found: ManifestOf<'_>,
-    calibration: Calibrations<'_>,
-) -> serde_json::Result<String> {
-    let mut json = serde_json::to_value(state)?;
-    for (n, product) in state.products.iter().enumerate() {
-        let shown = &mut json["product"][n];
-        shown["calibration"] = calibration(product).into();
-        for (slot, key) in [(SlotName::A, "a"), (SlotName::B, "b")] {
-            if let Some(Ok(manifest)) = found(product, slot) {
-                shown[key]["trained"] = manifest.trained().into();
-                let region = manifest.input.region.as_ref();
-                shown[key]["region"] = region.map(ToString::to_string).into();
-            }
-        }
+/// The thresholds that persons set at this station. Slots can be listed with a station file whose other sections are not
+/// right yet.
+fn thresholds(station_file: &Path) -> Result<Vec<ThresholdChange>> {
+    let Some(journal) = StationConfig::load(station_file)
+        .ok()
+        .and_then(|config| config.journal)
+    else {
+        return Ok(Vec::new());
+    };
+    match OperatorRecords::open_existing(&journal.path)? {
+        Some(records) => Ok(records.thresholds_in_force()?),
+        None => Ok(Vec::new()),
     }
-    serde_json::to_string_pretty(&json)
 }
 
-fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) -> String {
+fn table(installed: &InstalledBundles<'_>) -> String {
+    let state = &installed.state;
     if state.products.is_empty() {
         return "nothing is installed yet: `aecsad flash FILE` does it\n".into();
     }
@@ -171,14 +145,14 @@ fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) ->
                 true => "→",
                 false => " ",
             };
-            let Some(installed) = product.slot(slot) else {
+            let Some(bundle) = product.slot(slot) else {
                 let _ = writeln!(text, "  {arrow} {slot}  empty");
                 continue;
             };
-            let found = found(product, slot);
+            let found = installed.found(product, slot);
             let condition = match found {
                 Some(Err(why)) => SlotCondition::Unusable(why.clone()),
-                _ => installed.condition.clone(),
+                _ => bundle.condition.clone(),
             };
             let manifest = found.and_then(|found| found.as_ref().ok());
             let trained = manifest.and_then(Manifest::trained).unwrap_or("-");
@@ -194,9 +168,9 @@ fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) ->
             let _ = writeln!(
                 text,
                 "  {arrow} {slot}  version {:<6} {}…  trained {trained}  key {}  {status}",
-                installed.version,
-                &installed.sha256[..12],
-                installed.signed_by.as_deref().unwrap_or("-"),
+                bundle.version,
+                &bundle.sha256[..12],
+                bundle.signed_by.as_deref().unwrap_or("-"),
             );
             if let Some(region) = manifest.and_then(|manifest| manifest.input.region.as_ref()) {
                 let _ = writeln!(text, "       looks at {region}");
@@ -204,8 +178,11 @@ fn table(state: &State, found: ManifestOf<'_>, calibration: Calibrations<'_>) ->
         }
         let floor = product.floor;
         let _ = writeln!(text, "       nothing below version {floor} is accepted");
-        if let Some(calibration) = calibration(product) {
+        if let Some(calibration) = installed.calibration(product) {
             let _ = writeln!(text, "       calibration: {calibration}");
+        }
+        if let Some(threshold) = installed.threshold(product) {
+            let _ = writeln!(text, "       threshold: {threshold}");
         }
     }
     text.push('\n');

@@ -14,8 +14,11 @@ use aecsad_program::standard_streams::{note, print_line};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::written;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 
 use crate::cli::error::{Error, Result};
+use crate::journal::Record;
+use crate::page::shown::{ShownMessage, ShownPart};
 use crate::station::Message;
 use crate::station::ledger::{LedgerEntry, PulseState, Row, Totals};
 
@@ -27,6 +30,8 @@ pub struct Table {
     totals_line: Option<ProgressBar>,
     /// Standard output is systemd's journal.
     journald: bool,
+    /// Parts and messages are printed as JSON.
+    json: bool,
     csv: Option<(PathBuf, WholeFile)>,
     csv_failed: Option<Error>,
     /// The file of each part, the first part's first.
@@ -34,7 +39,12 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn open(csv: Option<&Path>, images: Vec<PathBuf>, parts: Option<u64>) -> Result<Self> {
+    pub fn open(
+        csv: Option<&Path>,
+        json: bool,
+        images: Vec<PathBuf>,
+        parts: Option<u64>,
+    ) -> Result<Self> {
         let csv = match csv {
             None => None,
             Some(path) => {
@@ -47,7 +57,7 @@ impl Table {
                 Some((path.into(), file))
             }
         };
-        let totals_line = std::io::stdout().is_terminal().then(|| {
+        let totals_line = (!json && std::io::stdout().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(parts, ProgressDrawTarget::stdout());
             if let Ok(style) = ProgressStyle::with_template("[{elapsed_precise}] {pos}/{len} {msg}")
             {
@@ -58,6 +68,7 @@ impl Table {
         let table = Table {
             totals_line,
             journald: is_journald(),
+            json,
             csv,
             csv_failed: None,
             images,
@@ -75,7 +86,20 @@ impl Table {
         self.images.get(part as usize - 1).map(PathBuf::as_path)
     }
 
+    /// Prints the part, where the table is JSON.
+    pub fn write_json(&self, record: &Record) {
+        if self.json {
+            let shown = ShownPart::new(record, record.cause != "good", None);
+            print_line(json!({"part": shown}));
+        }
+    }
+
     pub fn write(&mut self, entry: LedgerEntry<'_>) {
+        if let LedgerEntry::Message(message) = &entry
+            && self.json
+        {
+            print_line(json!({"message": ShownMessage::from(message)}));
+        }
         match entry {
             LedgerEntry::Message(Message::Alarm(sentence)) => self.alarm(&sentence),
             LedgerEntry::Message(Message::Notice(sentence)) => {
@@ -128,6 +152,9 @@ impl Table {
     }
 
     fn line(&self, text: &str) {
+        if self.json {
+            return;
+        }
         let text = printable(text);
         match &self.totals_line {
             Some(bar) => bar.println(&*text),

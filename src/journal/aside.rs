@@ -18,7 +18,7 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// Renames `path` and its log files to the next free `damaged-N`. `None` if `path` does not exist.
-pub(super) fn put_aside(path: &Path, kind: &str) -> io::Result<Option<PathBuf>> {
+pub(crate) fn put_aside(path: &Path, kind: &str) -> io::Result<Option<PathBuf>> {
     let folder = crate::ownership::folder_of(path);
     let next = numbered(folder, kind).last().map_or(1, |(n, _)| n + 1);
     let aside = folder.join(format!("{ASIDE}{next}{kind}"));

@@ -244,7 +244,7 @@ fn reads_badly(error: &rusqlite::Error) -> bool {
 }
 
 /// The error for a folder of the journal that can't be written, with its remedy.
-pub(super) fn unusable(folder: &Path, error: &io::Error) -> JournalError {
+pub(crate) fn unusable(folder: &Path, error: &io::Error) -> JournalError {
     JournalError::Folder {
         path: folder.into(),
         reason: error.to_string(),

@@ -1,10 +1,9 @@
-//! The journal: a database with one record for each part, and a ring of pictures of parts that were not good. Threads
-//! of their own write both. Neither a power cut nor a full disk damages the journal or stops the line.
+//! The journal: a database with one record for each part. A thread of its own writes it. Neither a power cut nor a full
+//! disk damages the journal or stops the line.
 
-mod aside;
+pub(crate) mod aside;
 mod database;
 mod locks;
-mod pictures;
 mod reading;
 mod salvage;
 mod times;
@@ -22,8 +21,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use aecsad_inspect::decision::conformal;
 use aecsad_inspect::inspector::Verdict;
 
+use crate::pictures::{self, Kept};
 use crate::station::ledger::{PulseState, Row};
-pub use pictures::Pictures;
+pub(crate) use database::unusable;
 use reading::JournalReader;
 pub use times::{NoTime, parse_time, show_time};
 pub use writer::{Writer, WriterReport};
@@ -68,7 +68,13 @@ pub struct Filter {
     /// Names of causes; empty for all.
     pub causes: Vec<String>,
     pub run: Option<i64>,
-    pub part: Option<u32>,
+    /// The first and the last part.
+    pub parts: Option<(u32, u32)>,
+    /// The branch that contributed most.
+    pub branch: Option<String>,
+    pub min_score: Option<f64>,
+    /// Product and version.
+    pub bundle: Option<String>,
     /// The most records; the latest are taken.
     pub limit: Option<u32>,
 }
@@ -154,8 +160,7 @@ impl Record {
 
     /// The picture's file, if it still exists.
     pub fn picture(&self, folder: &Path) -> Option<PathBuf> {
-        let path = pictures::picture_path(&pictures_folder(folder), self.run, self.part);
-        path.is_file().then_some(path)
+        pictures::find(folder, self.run, self.part)
     }
 }
 
@@ -230,19 +235,21 @@ pub fn check(folder: &Path) -> Result<usize, JournalError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if folder.symlink_metadata().is_ok() {
                 let error = io::Error::other("it is a link to a place that is not there");
-                return Err(database::unusable(folder, &error));
+                return Err(unusable(folder, &error));
             }
         }
-        Err(error) => return Err(database::unusable(folder, &error)),
+        Err(error) => return Err(unusable(folder, &error)),
     }
     let there = folder.ancestors().find(|folder| folder.exists());
     let there = there.filter(|folder| !folder.as_os_str().is_empty());
     let there = there.unwrap_or(Path::new("."));
     // A nameless temporary file shows whether the folder is writable.
-    tempfile::tempfile_in(there).map_err(|error| database::unusable(there, &error))?;
-    let pictures = pictures_folder(folder);
-    if pictures.symlink_metadata().is_ok() {
-        tempfile::tempfile_in(&pictures).map_err(|error| database::unusable(&pictures, &error))?;
+    tempfile::tempfile_in(there).map_err(|error| unusable(there, &error))?;
+    for kept in [Kept::NotGood, Kept::Sample] {
+        let pictures = kept.folder(folder);
+        if pictures.symlink_metadata().is_ok() {
+            tempfile::tempfile_in(&pictures).map_err(|error| unusable(&pictures, &error))?;
+        }
     }
     let path = folder.join(aside::FILE);
     if path.symlink_metadata().is_ok() {
@@ -274,10 +281,6 @@ pub fn check(folder: &Path) -> Result<usize, JournalError> {
         JournalReader::open(&path)?.check()?;
     }
     Ok(aside::journals(folder).len())
-}
-
-fn pictures_folder(folder: &Path) -> PathBuf {
-    folder.join("pictures")
 }
 
 fn wall_ms(at: Instant) -> i64 {

@@ -164,8 +164,18 @@ impl JournalReader {
         if let Some(run) = filter.run {
             condition("run =", Box::new(run));
         }
-        if let Some(part) = filter.part {
-            condition("part =", Box::new(part));
+        if let Some((first, last)) = filter.parts {
+            condition("part >=", Box::new(first));
+            condition("part <=", Box::new(last));
+        }
+        if let Some(branch) = &filter.branch {
+            condition("branch =", Box::new(branch.clone()));
+        }
+        if let Some(score) = filter.min_score {
+            condition("score >=", Box::new(score));
+        }
+        if let Some(bundle) = &filter.bundle {
+            condition("bundle =", Box::new(bundle.clone()));
         }
         if !filter.causes.is_empty() {
             let from = values.len();
@@ -209,7 +219,17 @@ impl Filter {
             .is_none_or(|since| record.captured_ms >= since)
             && self.until_ms.is_none_or(|until| record.captured_ms < until)
             && self.run.is_none_or(|run| record.run == run)
-            && self.part.is_none_or(|part| record.part == part)
+            && self
+                .parts
+                .is_none_or(|(first, last)| (first..=last).contains(&record.part))
+            && (self.branch.is_none() || self.branch == record.branch)
+            && self
+                .min_score
+                .is_none_or(|least| record.score.is_some_and(|score| score >= least))
+            && self
+                .bundle
+                .as_ref()
+                .is_none_or(|bundle| *bundle == record.bundle)
             && (self.causes.is_empty() || self.causes.contains(&record.cause))
     }
 }
@@ -342,7 +362,7 @@ pub(super) mod tests {
         };
         assert_eq!(parts(folder.path(), filter), [(1, 2), (1, 3)]);
         let filter = Filter {
-            part: Some(1),
+            parts: Some((1, 1)),
             until_ms: Some(1_001),
             ..Filter::default()
         };

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use super::aside::{self, FILE};
 use super::database::{Database, DatabaseFault};
 use super::reading::JournalReader;
-use super::{JournalError, JournalRun, Record, pictures};
+use super::{JournalError, JournalRun, Record};
+use crate::pictures;
 use crate::station::alarm::Alarm;
 
 /// The most records between the line and the thread, and the most that the thread keeps while the disk can't be

@@ -7,6 +7,7 @@
 mod alarm;
 mod error;
 mod flash;
+mod proof;
 mod start;
 pub mod state;
 pub mod state_file;
@@ -22,6 +23,7 @@ use aecsad_program::timestamp::timestamp as now;
 pub use alarm::SlotAlarm;
 pub use error::SlotsError;
 pub use flash::{FlashRequest, Flashed};
+pub use proof::{ProofStep, prove};
 pub use start::{SlotCheck, Started};
 use state::{SlotCondition, State};
 pub use state_file::COPIES as STATE_FILES;

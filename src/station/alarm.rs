@@ -74,6 +74,8 @@ pub enum Alarm {
     JournalRemoved(PathBuf),
     #[error("{why}; no picture is kept until then")]
     PicturesWait { why: String },
+    #[error("{why}; until then thresholds that persons set at this station stay as they are")]
+    ThresholdsUnread { why: String },
     #[error(
         "the folder of pictures {} can't be used ({error}): it is kept as {}, and a new one is begun",
         folder.display(), aside.display()

@@ -8,13 +8,15 @@ use std::time::Duration;
 use aecsad_inspect::frame::Frame;
 use heapless::spsc::Producer;
 
+use super::operator_threshold::ThresholdReader;
 use super::queue::{Inlet, Outlet};
 use super::{Album, Inspection, Judge, JudgeError, LONGEST_SLEEP, RunState};
-use crate::line::{Cause, Part};
+use crate::line::Part;
 
 pub(super) struct EngineThread<'s, 'q> {
     pub judge: &'s mut dyn Judge,
     pub album: Option<&'s mut dyn Album>,
+    pub thresholds: ThresholdReader,
     pub frames: Inlet<'q, (Part, Frame)>,
     pub spare: Producer<'q, Frame>,
     /// Each inspection with its part's number.
@@ -39,10 +41,16 @@ impl EngineThread<'_, '_> {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.judge.judge(&frame)))
                 .unwrap_or_else(|_| Err(JudgeError::EngineBrokeOff));
             let inspection = match outcome {
-                Ok(verdict) => Inspection::Verdict(verdict, self.judge.bundle()),
+                Ok(mut verdict) => {
+                    let bundle = self.judge.bundle();
+                    self.thresholds.apply(&mut verdict, &bundle);
+                    Inspection::Verdict(verdict, bundle)
+                }
                 Err(error) => Inspection::EngineError(error),
             };
-            let good = inspection.cause() == Cause::Good;
+            let idle = self.frames.len() == 0;
+            let album = self.album.as_mut();
+            let wanted = album.is_some_and(|album| album.wants(&inspection, idle));
             let mut inspected = (part.id, inspection);
             while let Err(back) = self.inspected.send(inspected) {
                 if stop.load(Ordering::Relaxed) || run_state.gate_over.load(Ordering::Relaxed) {
@@ -51,7 +59,7 @@ impl EngineThread<'_, '_> {
                 inspected = back;
                 thread::sleep(Duration::from_millis(1));
             }
-            if let Some(album) = self.album.as_mut().filter(|_| !good) {
+            if let Some(album) = self.album.as_mut().filter(|_| wanted) {
                 album.keep(part, &mut frame, self.judge.heat_map());
             }
             // A frame without room in the queue is freed.

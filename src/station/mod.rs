@@ -13,14 +13,18 @@ mod gate;
 pub mod gatekeeper;
 mod inference;
 mod inspection;
+pub mod installed;
 mod judge;
 pub mod ledger;
 pub mod loaded_judge;
 mod message;
+pub mod operator_threshold;
 mod queue;
 mod run_state;
 mod source;
 pub mod system;
+pub mod threshold_view;
+pub mod threshold_watch;
 pub mod watchdog;
 
 use std::panic::resume_unwind;
@@ -40,6 +44,7 @@ use gatekeeper::Gatekeeper;
 pub use inspection::Inspection;
 pub use judge::{Judge, JudgeError};
 pub use message::Message;
+use operator_threshold::OperatorThresholds;
 use queue::Outlet;
 pub use run_state::Health;
 use run_state::RunState;
@@ -122,8 +127,10 @@ pub struct Station<'a> {
     pub policies: Policies,
     /// How long after its pulse a part is seen by the sensor behind the gate, if there is one.
     pub confirm_within: Option<Duration>,
-    /// Keeps pictures of parts that are not good.
+    /// Keeps pictures of parts.
     pub album: Option<&'a mut dyn Album>,
+    /// Thresholds that persons set, which come before the judge's own.
+    pub thresholds: OperatorThresholds,
     /// Stop after so many parts.
     pub limit: Option<u32>,
     /// Real-time priority of the three threads, 0 for none.
@@ -158,7 +165,10 @@ impl Ended {
 
 /// Keeps pictures of parts. It is called on the engine's thread, so it must not wait.
 pub trait Album: Send {
-    /// May take the frame's buffer and leave another in its place.
+    /// Whether it takes the picture of this part. `idle`: no other frame waits for the engine.
+    fn wants(&mut self, judged: &Inspection, idle: bool) -> bool;
+
+    /// Takes the picture of the part that it wanted. May take the frame's buffer and leave another in its place.
     fn keep(&mut self, part: Part, frame: &mut Frame, heat: Option<&HeatMap>);
 }
 
@@ -193,6 +203,7 @@ impl Station<'_> {
             policies,
             confirm_within,
             album,
+            thresholds,
             limit,
             priority,
             threads,
@@ -230,6 +241,7 @@ impl Station<'_> {
                     inference::EngineThread {
                         judge,
                         album,
+                        thresholds: thresholds.reader(),
                         frames: frames_out,
                         spare: spare_in,
                         inspected: inspected_in,

@@ -20,6 +20,9 @@ pub fn spare_threads() -> usize {
     cores.saturating_sub(OTHERS).clamp(1, MOST)
 }
 
+/// The nice value of threads that nobody on the line waits for.
+const LOWERED: i32 = 10;
+
 /// Locks present and future memory, so that no frame waits for a page from the disk.
 pub fn lock_memory(config: &SystemConfig) -> Result<(), String> {
     if !config.lock_memory {
@@ -46,6 +49,12 @@ pub fn raise_priority(priority: u8) -> Result<(), String> {
     }
     let error = std::io::Error::last_os_error();
     Err(Alarm::NoPriority { priority, error }.to_string())
+}
+
+/// Lets every thread of the line go first where cores are few. For threads that nobody on the line waits for.
+pub fn lower_priority() {
+    // SAFETY: no memory is handed over; 0 is the calling thread. A system that refuses it leaves the thread as it is.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWERED) };
 }
 
 /// A sentence for each of priority and locked memory that is not permitted. The priority is tried on a thread that ends

@@ -123,6 +123,7 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         policies,
         confirm_within: None,
         album: None,
+        thresholds: Default::default(),
         limit: None,
         priority: 0,
         threads: 2,

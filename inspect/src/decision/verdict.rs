@@ -39,6 +39,12 @@ pub struct Limits {
 }
 
 impl Verdict {
+    /// Decides by another threshold, on the same scale of scores. A score that is not a number is rejected.
+    pub fn decide_by(&mut self, threshold: f32) {
+        self.reject = self.score.is_nan() || self.score > threshold;
+        self.limits.threshold = threshold;
+    }
+
     /// The p-value as text. If the score is beyond all calibration parts, only an upper bound is known.
     pub fn p_in_words(&self) -> String {
         conformal::in_words(self.p_value, self.limits.calibration_parts)

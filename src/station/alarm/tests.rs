@@ -14,7 +14,7 @@ use crate::calibration::CalibrationStatus;
 use crate::camera::CameraError;
 use crate::journal::JournalError;
 use crate::line::{Action, Cause, Fate, FirePoint, Part, Policies};
-use crate::monitor::MonitorError;
+use crate::page::PageError;
 use crate::reject::Peer;
 use crate::station::ledger::{Ledger, LedgerEntry};
 use crate::station::{Inspection, JudgeError, LineEvent, Message};
@@ -79,7 +79,7 @@ fn journal_error() -> JournalError {
 }
 
 fn own() -> Vec<Alarm> {
-    const KINDS: usize = 20;
+    const KINDS: usize = 21;
     let kind = |alarm: &Alarm| match alarm {
         Alarm::Unconfirmed { .. } => 0,
         Alarm::Refused { .. } => 1,
@@ -101,6 +101,7 @@ fn own() -> Vec<Alarm> {
         Alarm::JournalRemoved(_) => 17,
         Alarm::PicturesWait { .. } => 18,
         Alarm::PicturesReplaced { .. } => 19,
+        Alarm::ThresholdsUnread { .. } => 20,
     };
     let (part, lost) = (7, 3);
     let alarms = vec![
@@ -156,6 +157,9 @@ fn own() -> Vec<Alarm> {
             folder: "pictures".into(),
             error: io_error(),
             aside: "damaged-1-pictures".into(),
+        },
+        Alarm::ThresholdsUnread {
+            why: "the record of users and actions can't be used".into(),
         },
     ];
     let kinds: BTreeSet<usize> = alarms.iter().map(kind).collect();
@@ -330,7 +334,7 @@ fn the_page_has_each_alarm_and_no_other() {
     sentences.extend(blind.iter().map(ToString::to_string));
     sentences.extend(of_the_gate().iter().map(ToString::to_string));
     sentences.push(CalibrationStatus::awaited(Path::new("light.toml"), 2.0).to_string());
-    let unserved = MonitorError {
+    let unserved = PageError {
         address: ([127, 0, 0, 1], 9464).into(),
         reason: "in use".into(),
     };

@@ -54,6 +54,10 @@ impl<'p> Checker<'p> {
                 path: self.here.join(section.path),
                 records: self.whole("journal.records", section.records)?.into(),
                 images_bytes: (self.within("journal.images_mb", section.images_mb)? * 1e6) as u64,
+                samples_bytes: (self.within("journal.samples_mb", section.samples_mb)? * 1e6)
+                    as u64,
+                sample_every: self.whole("journal.sample_every", section.sample_every)?,
+                borderline: self.within("journal.borderline", section.borderline)? as f32,
             }),
         };
         let monitor = match file.monitor.listen {

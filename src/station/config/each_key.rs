@@ -36,7 +36,7 @@ const NO_TEXT: &[&str] = &["3", "[]", "true"];
 const NO_WORD: &[&str] = &["\"perhaps\"", "\"\"", "1"];
 
 #[rustfmt::skip]
-const CASES: [Case; 67] = [
+const CASES: [Case; 70] = [
     ("bundle.path", &[BUNDLE], "\"p\"", NO_TEXT),
     ("bundle.slots", &[SLOTS], "\"s\"", NO_TEXT),
     ("bundle.keys", &[SLOTS], "\"k\"", NO_TEXT),
@@ -98,6 +98,9 @@ const CASES: [Case; 67] = [
     ("journal.path", &[JOURNAL], "\"j\"", NO_TEXT),
     ("journal.records", &[JOURNAL], "1e9", &["999", "1.1e9", "1000.5", "nan"]),
     ("journal.images_mb", &[JOURNAL], "0", &["-1", "1000001", "nan"]),
+    ("journal.sample_every", &[JOURNAL], "0", &["-1", "1000001", "1.5"]),
+    ("journal.borderline", &[JOURNAL], "1", &["-0.1", "1.1", "nan"]),
+    ("journal.samples_mb", &[JOURNAL], "0", &["-1", "1000001", "nan"]),
     ("monitor.listen", &[], "\"off\"", &["\"here\"", "\"127.0.0.1\"", "\":9464\"", "\"127.0.0.1:99999\"", "9464"]),
     ("watchdog.device", &[], "\"w\"", NO_TEXT),
     ("watchdog.patience_s", &[], "5", &["4", "3601", "nan"]),

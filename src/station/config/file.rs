@@ -186,6 +186,12 @@ pub struct JournalSection {
     pub records: f64,
     #[serde(default = "default_images_mb")]
     pub images_mb: f64,
+    #[serde(default = "default_sample_every")]
+    pub sample_every: f64,
+    #[serde(default = "default_borderline")]
+    pub borderline: f64,
+    #[serde(default = "default_samples_mb")]
+    pub samples_mb: f64,
 }
 
 fn default_records() -> f64 {
@@ -194,6 +200,18 @@ fn default_records() -> f64 {
 
 fn default_images_mb() -> f64 {
     usual("journal.images_mb")
+}
+
+fn default_sample_every() -> f64 {
+    usual("journal.sample_every")
+}
+
+fn default_borderline() -> f64 {
+    usual("journal.borderline")
+}
+
+fn default_samples_mb() -> f64 {
+    usual("journal.samples_mb")
 }
 
 #[derive(Default, Deserialize)]

@@ -7,6 +7,7 @@ mod check;
 pub mod declaration;
 mod file;
 mod keys;
+pub mod origin;
 mod types;
 
 use std::net::SocketAddr;
@@ -148,8 +149,14 @@ pub struct JournalConfig {
     pub path: PathBuf,
     /// Parts kept in the journal, the latest.
     pub records: u64,
-    /// The most bytes for pictures of parts.
+    /// The most bytes for pictures of parts that were not good.
     pub images_bytes: u64,
+    /// The most bytes for pictures of good parts.
+    pub samples_bytes: u64,
+    /// One good part in so many is pictured; none if 0.
+    pub sample_every: u32,
+    /// Good parts with a score of at least this share of the threshold are pictured; none if 1.
+    pub borderline: f32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

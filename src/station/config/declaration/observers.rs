@@ -15,9 +15,24 @@ pub const KEYS: &[Key] = &[
         .in_unit("MB")
         .default("500")
         .sample_in_force("500"),
+    Key::whole("journal.sample_every", (0.0, 1e6), "of so many good parts, one's picture is kept as well; 0: of none")
+        .in_unit("parts")
+        .default("500")
+        .sample_in_force("500"),
+    Key::number(
+        "journal.borderline",
+        (0.0, 1.0),
+        "the pictures of good parts are kept as well if their score is at least this share of the threshold; 1: of none",
+    )
+    .default("0.8")
+    .sample_in_force("0.8"),
+    Key::number("journal.samples_mb", (0.0, 1e6), "room for these pictures of good parts")
+        .in_unit("MB")
+        .default("100")
+        .sample_in_force("100"),
     Key::text(
         "monitor.listen",
-        "address and port where metrics in Prometheus's text format are served, under /metrics; `\"off\"`: nowhere. If the default's port is taken, the station says so and runs without",
+        "address and port of the page beside the line, and of metrics in Prometheus's text format under /metrics; `\"off\"`: nowhere. On another address than this machine's own the page needs users: `aecsad users add`. If the default's port is taken, the station says so and runs without",
     )
     .default_in_words("127.0.0.1:9464")
     .sample_in_force("\"127.0.0.1:9464\""),
