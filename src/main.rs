@@ -25,6 +25,7 @@ fn execute(command: Command) -> aecsad::Result<()> {
         Command::Select(args) => cli::select::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
         Command::Calibrate(args) => cli::calibrate::run(&args),
+        Command::Collect(args) => cli::collect::run(&args),
         Command::History(args) => cli::history::run(&args),
         Command::Threshold(args) => cli::threshold::run(&args),
         Command::Users(args) => cli::users::run(&args),

@@ -52,6 +52,10 @@ pub enum Error {
         "the password can't be read ({0}): type it on a terminal, or give it on standard input"
     )]
     NoPassword(std::io::Error),
+    #[error(
+        "the last {pictures} pictures show parts that were there already: does the belt stand? Start it, then collect again; what was kept stays"
+    )]
+    SameParts { pictures: u32 },
     #[error("the two passwords differ: nothing was changed, try again")]
     PasswordsDiffer,
     #[error("no share of good parts is {rate}: give one between 0 and 1, like 0.01 for 1 %")]
@@ -148,6 +152,7 @@ impl Error {
             Error::Station(_) | Error::Judge(_) => ExitCode::Engine,
             Error::Unwritable { .. } => ExitCode::Storage,
             Error::TwoTables
+            | Error::SameParts { .. }
             | Error::NoPassword(_)
             | Error::PasswordsDiffer
             | Error::Rate { .. }

@@ -4,6 +4,7 @@ pub mod bench;
 mod bench_line;
 pub mod calibrate;
 pub mod check;
+pub mod collect;
 mod contact_sheet;
 pub mod demo;
 mod distribution_shift;
@@ -68,6 +69,8 @@ pub enum Command {
     Bench(bench::BenchArgs),
     /// Fit scale and threshold to the light of this station, from good parts.
     Calibrate(calibrate::CalibrateArgs),
+    /// Keep pictures of good parts from this station's camera, to train a new product.
+    Collect(collect::CollectArgs),
     /// Show what became of each part, from the station's journal.
     History(history::HistoryArgs),
     /// Show how many parts the threshold rejects, and set it at this station.

@@ -24,7 +24,7 @@ use crate::line::{Cause, Part};
 use crate::station::config::JournalConfig;
 use crate::station::system::lower_priority;
 use crate::station::{Album, Inspection};
-pub use encode::jpeg_within;
+pub use encode::{jpeg_within, png};
 use folder::PictureFolder;
 pub use live_view::{LivePicture, LiveView};
 pub use selection::{Kept, Selection};

@@ -59,9 +59,10 @@ impl Selection {
         if due {
             self.since = 0;
         }
-        let threshold = |verdict: &Verdict| verdict.limits.threshold;
+        // A share of a threshold below zero means nothing.
         let near = verdict.is_some_and(|verdict| {
-            self.borderline < 1.0 && verdict.score >= self.borderline * threshold(verdict)
+            let threshold = verdict.limits.threshold;
+            self.borderline < 1.0 && threshold > 0.0 && verdict.score >= self.borderline * threshold
         });
         (due || near).then_some(Kept::Sample)
     }

@@ -18,6 +18,7 @@ use nix::unistd::Pid;
 
 mod calibrate;
 mod journal;
+mod page;
 mod refusals;
 mod unattended;
 mod wire;

@@ -91,13 +91,36 @@ impl Report {
         format!(
             "<table><tr><th></th><th>logical</th><th>structural</th><th>mean</th></tr>{rows}</table>{images}\
              <p>{} good parts rejected at threshold {:.3}, which {} good images set for {:.1} %. Missed: {} logical, \
-             {} structural.</p>",
+             {} structural.</p>{}",
             self.good_rejected,
             subject.threshold,
             subject.calibration_images,
             100.0 * subject.false_reject_rate,
             self.logical_missed,
-            self.structural_missed
+            self.structural_missed,
+            self.thresholds()
+        )
+    }
+
+    /// What other thresholds would reject.
+    fn thresholds(&self) -> String {
+        let own = f64::from(self.subject.threshold);
+        let mut rows = String::new();
+        for row in &self.at_thresholds {
+            let here = if row.threshold == own {
+                " (the bundle's)"
+            } else {
+                ""
+            };
+            let _ = write!(
+                rows,
+                "<tr><td>{:.3}{here}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                row.threshold, row.good, row.logical, row.structural
+            );
+        }
+        format!(
+            "<table><tr><th>threshold</th><th>good rejected</th><th>logical found</th><th>structural found</th></tr>\
+             {rows}</table>"
         )
     }
 

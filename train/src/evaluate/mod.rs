@@ -2,6 +2,7 @@
 //! bad parts missed. Nothing here chooses anything; a report is written after training and calibration.
 
 mod against;
+mod at_thresholds;
 mod defects;
 pub mod detectability;
 mod html;

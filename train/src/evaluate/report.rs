@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use aecsad_inspect::branches::Branch;
 use serde::{Deserialize, Serialize};
 
+use super::at_thresholds::{AtThreshold, at_thresholds};
 use super::{EvaluateError, JudgedImage};
 use crate::dataset::Kind;
 use crate::fit::{Detectable, Tolerated};
@@ -121,6 +122,9 @@ pub struct Report {
     /// Test images that were known bad parts in training.
     #[serde(default)]
     pub known_bad: usize,
+    /// Test images of each kind above other thresholds.
+    #[serde(default)]
+    pub at_thresholds: Vec<AtThreshold>,
 }
 
 impl Report {
@@ -138,6 +142,7 @@ impl Report {
         };
         let missed = |kind| Fraction::of(judged, kind, |image| !image.reject);
         Ok(Self {
+            at_thresholds: at_thresholds(judged, subject.threshold),
             subject,
             category: category.to_owned(),
             auroc: ByKind::of(|kind| auroc(&scores(judged, Kind::Good), &scores(judged, kind))),

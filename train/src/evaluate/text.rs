@@ -1,5 +1,6 @@
 //! The report as a terminal shows it.
 
+use super::at_thresholds::table;
 use super::report::{ByKind, Report};
 use crate::fit::{detectability_text, tolerance_text};
 
@@ -37,6 +38,14 @@ impl Report {
                 ),
                 format!("logical missed         {}", self.logical_missed),
                 format!("structural missed      {}", self.structural_missed),
+                String::new(),
+            ],
+        );
+        text += &table(&self.at_thresholds, subject.threshold);
+        lines(
+            &mut text,
+            &[
+                String::new(),
                 format!("checkpoint             {}", subject.checkpoint),
                 "branches".to_owned(),
             ],
