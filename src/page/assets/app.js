@@ -48,6 +48,7 @@ async function route() {
       else link.removeAttribute("aria-current");
     }
     document.title = `${t(`view.${name}`)} · aecsad`;
+    say(document.getElementById("heading"), t(`view.${name}`));
     scrollTo(0, 0);
   }
   views.get(name).show(item, query);

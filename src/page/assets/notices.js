@@ -12,9 +12,10 @@ export function toast(sentence, kind = "done") {
   const close = el("button", { class: "plain", "aria-label": t("close"), onclick: () => note.remove() }, icon("close"));
   const sign = icon(kind === "done" ? "good" : "alarm");
   const note = el("div", { class: `toast ${kind}`, role: kind === "done" ? "status" : "alert" }, sign, el("p", {}, sentence), close);
-  // A modal dialog covers all else, so what is said while one is open is said in it.
-  (topDialog() ?? box).append(note);
-  while (box.childElementCount > MOST_TOASTS) box.firstElementChild.remove();
+  // A modal dialog covers all else, so a refusal that leaves one open is said in it. A success closes its dialog.
+  const place = (kind === "done" ? null : topDialog()) ?? box;
+  place.append(note);
+  while (place.childElementCount > MOST_TOASTS) place.firstElementChild.remove();
   if (kind === "done") setTimeout(() => note.remove(), DONE_MS);
 }
 

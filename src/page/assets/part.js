@@ -128,15 +128,20 @@ function open() {
     });
   }
 
-  box.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("input")) return;
+  // Heard on the document: a button that becomes disabled loses the focus to the page.
+  function press(event) {
+    const elsewhere = (event.target.closest("dialog") ?? box) !== box || event.target.matches("input");
+    if (elsewhere || event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === "ArrowRight") move(1);
     if (event.key === "ArrowLeft") move(-1);
     const found = MARKS.find(([, key]) => key === event.key.toUpperCase());
     if (found && whyNot() === null) review(found[0]);
     else if (found) fail(new Error(whyNot()));
-  });
+  }
+
+  document.addEventListener("keydown", press);
   box.addEventListener("close", () => {
+    document.removeEventListener("keydown", press);
     if (shown !== self) return;
     shown = null;
     self.gallery.closed();

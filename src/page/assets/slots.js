@@ -49,7 +49,7 @@ export function slotsCard(changed) {
       : actionButton(t("slots.select"), {}, () => askWhether(t("slots.select"), t("slots.select_what", { product: product.name }), t("slots.select"), async () => done(await post("/api/slots/select", { product: product.name }))));
     return el("section", { class: "product" },
       el("div", { class: "card-head" }, el("h3", {}, product.name), select),
-      el("div", { class: "slots" }, ["a", "b"].map((name) => slotPart(product, name))),
+      el("div", { class: "slots" }, ["a", "b"].map((name) => slotPart(product, name, atWork))),
       el("p", { class: "muted" }, t("slots.floor", { version: product.floor })),
       product.calibration ? el("p", { class: "muted" }, `${t("live.calibration")}: ${product.calibration}`) : null);
   }
@@ -57,10 +57,10 @@ export function slotsCard(changed) {
   return { element, load };
 }
 
-function slotPart(product, name) {
+function slotPart(product, name, active) {
   const slot = product[name];
   const current = (product.trial?.slot ?? product.good) === name;
-  const heading = el("div", { class: "slot-head" }, el("span", { class: "label" }, t("slots.slot", { name: name.toUpperCase() })), current && slot ? el("b", {}, t("slots.current")) : null);
+  const heading = el("div", { class: "slot-head" }, el("span", { class: "label" }, t("slots.slot", { name: name.toUpperCase() })), current && slot ? el("b", {}, t(active ? "slots.current" : "slots.ready")) : null);
   if (!slot) return el("div", { class: "slot" }, heading, el("p", { class: "muted" }, t("slots.free")));
   const { kind, words } = condition(product, slot);
   const rows = [
