@@ -1,0 +1,146 @@
+// Steps that act: log in, mark parts, move the threshold, flash, roll back.
+
+import { readFile } from "node:fs/promises";
+import { api, expect, go, until } from "./browser.mjs";
+
+const toast = (page, kind) => page.locator(`.toast.${kind} p`).last();
+
+/** A wrong password is refused with a sentence; the right one opens the page; logging out closes it again. */
+export async function login(seen, name, password) {
+  expect(name && password, "login needs NAME and PASSWORD");
+  const { page, base } = seen;
+  await page.goto(base);
+  const dialog = page.locator("dialog.login");
+  await dialog.waitFor();
+  await page.keyboard.press("Escape");
+  expect(await dialog.isVisible(), "the login dialog can be closed without a session");
+  await dialog.locator("[name=name]").fill(name);
+  await dialog.locator("[name=password]").fill(`${password}-wrong`);
+  await dialog.locator("button[type=submit]").click();
+  const wrong = dialog.locator(".form-error");
+  await until(async () => (await wrong.textContent()) !== "", "a wrong password gets no sentence");
+  console.log(`refused: ${await wrong.textContent()}`);
+  await dialog.locator("[name=password]").fill(password);
+  await dialog.locator("button[type=submit]").click();
+  await dialog.waitFor({ state: "detached" });
+  await page.locator(".verdict").waitFor();
+  expect((await page.locator(".account .label").textContent()) === name, `the header does not name ${name}`);
+  await page.reload();
+  await page.locator(".verdict").waitFor();
+  console.log(`${name} is in, also after a reload`);
+  await page.locator(".account").click();
+  await page.locator("dialog .primary").click();
+  await page.locator("dialog.login").waitFor();
+  const answer = await seen.context.request.get(`${base}/api/state`);
+  expect(answer.status() === 401, `after the log-out, /api/state answers ${answer.status()}`);
+  console.log("and out");
+}
+
+/** A part is marked by keys, and the mark is in the journal; then it is unmarked, and marked again for the export. */
+export async function review(seen, count = "1") {
+  const { page } = seen;
+  await go(seen, "rejects?hours=all&pictures=1");
+  const cards = page.locator(".part-card");
+  await cards.first().waitFor();
+  const wanted = Math.min(Number(count), await cards.count());
+  await cards.first().click();
+  await page.locator("dialog.part .layer").first().waitFor();
+  for (let n = 0; n < wanted; n += 1) {
+    const name = /rejects\/(\d+-\d+)/.exec(page.url())?.[1];
+    expect(name, `the address ${page.url()} names no part`);
+    const mark = async () => (await api(seen, `/api/parts/${name.replace("-", "/")}`)).part.review;
+    for (const [key, review] of [["b", "bad"], ["u", null], ["g", "good"], ["b", "bad"]]) {
+      await page.keyboard.press(key);
+      await until(async () => (await mark()) === review, `the key ${key} does not mark part ${name} as ${review}`);
+    }
+    await page.locator("dialog.part .mark-bad[aria-pressed=true]").waitFor();
+    console.log(`part ${name}: bad, unmarked, good, bad`);
+    await page.keyboard.press("ArrowRight");
+    if (n + 1 < wanted) await until(async () => !page.url().includes(name), `the right arrow key stays at part ${name}`);
+  }
+  await page.keyboard.press("Escape");
+  await page.locator(".part-card .review-bad").first().waitFor();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator(".teach a").click()]);
+  const { length } = await readFile(await download.path());
+  expect(length > 0, "the download of reviewed pictures is empty");
+  console.log(`${download.suggestedFilename()}: ${length} bytes`);
+}
+
+/** The line is dragged, moved by keys, applied with a reason, and undone. */
+export async function threshold(seen) {
+  const { page } = seen;
+  await go(seen, "threshold");
+  const handle = page.locator(".handle");
+  const value = async () => Number(await handle.getAttribute("aria-valuenow"));
+  const now = async () => (await api(seen, "/api/threshold")).value;
+  await until(async () => (await page.locator(".counts li").count()) > 0, "the threshold view has no counts");
+  const before = await now();
+  const grip = await page.locator(".handle .grip").boundingBox();
+  const [x, y] = [grip.x + grip.width / 2, grip.y + grip.height / 2];
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x - 120, y, { steps: 8 });
+  await page.mouse.up();
+  const dragged = await value();
+  expect(dragged < before, `dragging to the left moves the line from ${before} to ${dragged}`);
+  const sentence = (await page.locator(".counts li").allTextContents()).join(" | ");
+  expect((await handle.getAttribute("aria-valuetext")).length > 10, "the slider has no words for its place");
+  await handle.focus();
+  await page.keyboard.press("ArrowLeft");
+  const stepped = await value();
+  expect(stepped < dragged, `the left arrow key moves the line from ${dragged} to ${stepped}`);
+  expect((await now()) === before, "the threshold changes before it is applied");
+  await page.locator(".effect-card .action").click();
+  await page.locator("dialog [name=reason]").fill("a test of the page");
+  await page.locator("dialog .primary").click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  const applied = await now();
+  expect(Math.abs(applied - stepped) < 0.02, `the station has ${applied} where the line stands at ${stepped}`);
+  console.log(`${before} → ${applied}: ${sentence}`);
+  await page.locator(".changes-card tbody tr").first().getByText("a test of the page").waitFor();
+  await page.locator(".changes-card .action").click();
+  await page.locator("dialog [name=reason]").fill("undone by a test");
+  await page.locator("dialog .primary").click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  expect(Math.abs((await now()) - before) < 1e-6, `undo leaves ${await now()} instead of ${before}`);
+  console.log(`undone: ${await now()}`);
+}
+
+/** A bundle is sent and the station's answer shown; `flash FILE refused` wants a refusal. */
+export async function flash(seen, file, outcome = "done") {
+  expect(file, "flash needs FILE");
+  const { page } = seen;
+  await go(seen, "service");
+  await page.locator(".flash-card input[type=file]").setInputFiles(file);
+  const result = page.locator(".flash-card .result");
+  await result.waitFor({ timeout: 180_000 });
+  const text = await result.textContent();
+  const good = (await result.getAttribute("class")).includes("good");
+  expect(good === (outcome === "done"), `the flash of ${file} is ${good ? "done" : "refused"}: ${text}`);
+  console.log(text);
+}
+
+/** The older bundle is taken back, with a reason, and the action is in the list. */
+export async function rollback(seen) {
+  const { page } = seen;
+  await go(seen, "service");
+  await page.locator(".slots-card .card-head .action").first().click();
+  await page.locator("dialog [name=reason]").fill("a rollback by a test");
+  await page.locator("dialog .primary").click();
+  await page.locator("dialog").waitFor({ state: "detached", timeout: 60_000 });
+  console.log(await toast(page, "done").textContent());
+  await page.locator(".actions-card tbody").getByText("a rollback by a test").first().waitFor();
+}
+
+/** A user without the right to act finds every action closed, with its reason. */
+export async function barred(seen) {
+  const { page } = seen;
+  for (const view of ["threshold", "service"]) {
+    await go(seen, view);
+    await page.locator(".why:visible").first().waitFor();
+    const open = await page.locator("button.action:visible:not([aria-disabled=true])").count();
+    expect(open === 0, `${open} buttons of ${view} are open to who may not act`);
+  }
+  await page.locator("button.action:visible").first().click({ force: true });
+  console.log(await toast(page, "failed").textContent());
+}
