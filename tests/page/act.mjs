@@ -141,6 +141,6 @@ export async function barred(seen) {
     const open = await page.locator("button.action:visible:not([aria-disabled=true])").count();
     expect(open === 0, `${open} buttons of ${view} are open to who may not act`);
   }
-  await page.locator("button.action:visible").first().click();
+  await page.locator("button.action:visible").first().click({ force: true });
   console.log(await toast(page, "failed").textContent());
 }

@@ -4,6 +4,8 @@ import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { api, DESKTOP, expect, go, need, TABLET, until, VIEWS } from "./browser.mjs";
 
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
 /** Parts appear, the verdict follows them, the picture loads and the slider fades its heat map. */
 export async function live(seen) {
   const { page } = seen;
@@ -84,22 +86,39 @@ export async function screens(seen, folder) {
   }
 }
 
-/** Every view against axe-core's rules for WCAG 2.2 AA, in light and dark. */
+/** Every view, and the login dialog, against axe-core's rules for WCAG 2.2 AA, in light and dark, at both widths. */
 export async function axe(seen) {
-  const { page } = seen;
+  const { page, context } = seen;
   const source = await readFile(need.resolve("axe-core/axe.min.js"), "utf8");
   const part = await pictured(seen);
   const found = [];
-  for (const colorScheme of ["light", "dark"]) {
+
+  async function check(name) {
+    await settle(seen);
+    // Evaluated, not inserted: the page's policy refuses a script of another.
+    await page.evaluate(source);
+    const { violations, passes } = await page.evaluate((runOnly) => globalThis.axe.run(document, { runOnly }), RULES);
+    for (const { id, help, nodes } of violations) found.push(`${name}: ${id}, ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" ")}`);
+    console.log(`${name}: ${passes.length} rules kept, ${violations.length} violated`);
+  }
+
+  for (const [colorScheme, size] of [["light", DESKTOP], ["dark", DESKTOP], ["light", TABLET], ["dark", TABLET]]) {
     await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(size);
     for (const where of [...VIEWS, ...(part ? [`rejects/${part}`] : [])]) {
       await go(seen, where);
-      await settle(seen);
-      // Evaluated, not inserted: the page's policy refuses a script of another.
-      await page.evaluate(source);
-      const { violations, passes } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-      for (const { id, help, nodes } of violations) found.push(`${where}, ${colorScheme}: ${id}, ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" ")}`);
-      console.log(`${where}, ${colorScheme}: ${passes.length} rules kept, ${violations.length} violated`);
+      await check(`${where}, ${colorScheme}, ${size.width}`);
+    }
+  }
+  const { login } = await api(seen, "/api/session");
+  if (login) {
+    await context.clearCookies();
+    await page.goto(seen.base);
+    await page.reload();
+    await page.locator("dialog.login").waitFor();
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      await check(`login, ${colorScheme}`);
     }
   }
   expect(found.length === 0, `${found.length} violations:\n${found.join("\n")}`);

@@ -10,7 +10,7 @@ import { lastReject } from "./last_reject.js";
 import { messagesCard } from "./messages.js";
 import { scoreBar } from "./score_bar.js";
 import { strip } from "./strip.js";
-import { gateWord, look, rarity, reason, verdictWord } from "./verdict.js";
+import { gateWord, look, pWord, rarity, reason, verdictWord } from "./verdict.js";
 
 /** A part without a picture is shown if no picture came for so long. */
 const PICTURE_MS = 3000;
@@ -25,7 +25,7 @@ export function create() {
   const about = el("p", { class: "about" });
   const verdict = el("section", { class: "verdict none", "aria-label": t("live.verdict") }, sign, el("div", {}, word, why), about);
   const bar = scoreBar();
-  const details = el("p", { class: "muted" });
+  const details = el("p", { class: "muted details" });
   const open = (part) => (location.hash = `rejects/${partName(part)}?from=live`);
   const row = strip(110, 60, () => line.parts, open);
   const totals = totalsCard();
@@ -74,7 +74,7 @@ export function create() {
     say(about, t("live.part", { part: String(shown.part) }) + at);
     bar.show(shown);
     const gate = gateWord(shown);
-    say(details, [shown.p_value ? rarity(shown) : null, gate ? `${t("part.gate")}: ${gate}` : null,
+    say(details, [shown.p_value ? `p ${pWord(shown)}` : null, shown.p_value ? rarity(shown) : null, gate ? `${t("part.gate")}: ${gate}` : null,
       shown.latency_ms ? t("live.latency", { ms: number(shown.latency_ms, 1) }) : null].filter(Boolean).join(" · "));
   }
 
