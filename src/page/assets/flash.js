@@ -8,7 +8,14 @@ import { actionButton, whyLine, whyNot } from "./rights.js";
 
 /** The card; `changed()` is called after a flash. */
 export function flashCard(changed) {
-  const input = el("input", { type: "file", accept: ".aecsad", class: "unseen", tabindex: -1, "aria-label": t("flash.choose"), onchange: () => take(input.files[0]) });
+  const input = el("input", {
+    type: "file",
+    accept: ".aecsad",
+    class: "unseen",
+    tabindex: -1,
+    "aria-label": t("flash.choose"),
+    onchange: () => take(input.files[0]),
+  });
   const choose = actionButton(t("flash.choose"), { class: "primary" }, () => input.click());
   const bar = el("progress", { max: 1, value: 0, "aria-label": t("flash.progress") });
   const step = el("p", { role: "status" });
@@ -36,7 +43,10 @@ export function flashCard(changed) {
         if (share < 1) bar.value = share;
         // Without a value it moves to and fro: how long the check takes is not known.
         else bar.removeAttribute("value");
-        say(step, share < 1 ? t("flash.sent", { share: percent(share), size: megabytes(file.size) }) : t("flash.checked"));
+        say(
+          step,
+          share < 1 ? t("flash.sent", { share: percent(share), size: megabytes(file.size) }) : t("flash.checked"),
+        );
       });
       tell(answer.done, "good");
       toast(answer.done);
