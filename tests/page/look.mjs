@@ -6,15 +6,18 @@ import { api, DESKTOP, expect, go, need, TABLET, until, VIEWS } from "./browser.
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
+/** Reads the number of the part whose verdict is shown; empty while there is none. */
+const partNumber = (verdict) => async () => /\d+/.exec(await verdict.locator(".about").textContent())?.[0] ?? "";
+
 /** Parts appear, the verdict follows them, the picture loads and the slider fades its heat map. */
 export async function live(seen) {
   const { page } = seen;
   await go(seen, "live");
   const verdict = page.locator(".verdict");
-  const about = verdict.locator(".about");
-  await until(async () => (await about.textContent()) !== "", "no part appears in the live view");
-  const first = await about.textContent();
-  await until(async () => (await about.textContent()) !== first, `the live view stays at ${first}`);
+  const about = partNumber(verdict);
+  await until(async () => (await about()) !== "", "no part appears in the live view");
+  const first = await about();
+  await until(async () => (await about()) !== first, `the live view stays at part ${first}`);
   const words = await verdict.locator("strong").textContent();
   expect(["Good", "Rejected", "No verdict"].includes(words), `the verdict says “${words}”`);
   const [image, heat] = [page.locator(".live .layer").nth(0), page.locator(".live .layer").nth(1)];
@@ -33,15 +36,15 @@ export async function live(seen) {
   expect((await heat.evaluate((one) => one.style.opacity)) === "1", "the slider at its end does not show the heat map");
   await until(async () => (await page.locator(".recent-card .dot").count()) > 0, "the row of recent parts is empty");
   const parts = await page.locator(".figure dd").nth(2).textContent();
-  console.log(`${first}, then ${await about.textContent()}: ${words}; ${parts} parts of this run`);
+  console.log(`part ${first}, then ${await about()}: ${words}; ${parts} parts of this run`);
 }
 
 /** The page says that it is frozen while the station is away, and goes on by itself: `frozen` waits for the banner, `thawed` for its end. */
 export async function frozen(seen, seconds = "60") {
   const { page } = seen;
   await go(seen, "live");
-  const about = page.locator(".verdict .about");
-  await until(async () => (await about.textContent()) !== "", "no part appears in the live view");
+  const about = partNumber(page.locator(".verdict"));
+  await until(async () => (await about()) !== "", "no part appears in the live view");
   console.log("live");
   await until(
     async () => /Frozen since/.test(await page.locator("#banner").textContent()),
@@ -49,18 +52,14 @@ export async function frozen(seen, seconds = "60") {
     Number(seconds),
   );
   console.log(await page.locator("#banner").textContent());
-  const before = await about.textContent();
+  const before = await about();
   await until(
     async () => (await page.locator("#banner").textContent()) === "",
     "the page stays frozen",
     Number(seconds),
   );
-  await until(
-    async () => (await about.textContent()) !== before,
-    "no part appears after the station is back",
-    Number(seconds),
-  );
-  console.log(`back: ${await about.textContent()}`);
+  await until(async () => (await about()) !== before, "no part appears after the station is back", Number(seconds));
+  console.log(`back: part ${await about()}`);
 }
 
 /** Waits until a view shows what it loads. */
