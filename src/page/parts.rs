@@ -65,7 +65,8 @@ pub async fn list(
     let most = wanted.limit.unwrap_or(USUAL_PARTS).min(MOST_PARTS);
     let filter = Filter {
         since_ms: wanted.since_ms,
-        until_ms: wanted.until_ms,
+        // Both ends belong to the range.
+        until_ms: wanted.until_ms.map(|until| until.saturating_add(1)),
         causes,
         branch: wanted.branch,
         min_score: wanted.min_score,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aecsad_inspect::bundle::Trust;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,6 +66,15 @@ pub struct Product {
     product: String,
 }
 
+/// What a flash may do besides, as the flags of `aecsad flash`.
+#[derive(Deserialize)]
+pub struct Allowed {
+    #[serde(default)]
+    add_product: bool,
+    #[serde(default)]
+    allow_downgrade: bool,
+}
+
 pub async fn rollback(
     State(context): State<Arc<Context>>,
     Actor(origin): Actor,
@@ -115,6 +124,7 @@ fn noted(
 pub async fn flash(
     State(context): State<Arc<Context>>,
     Actor(origin): Actor,
+    Query(allowed): Query<Allowed>,
     body: Body,
 ) -> Result<Json<Value>, Refusal> {
     let (folder, trial_parts) = place(&context)?;
@@ -154,8 +164,8 @@ pub async fn flash(
         let trust = trust(&context.config.bundle)?;
         let request = FlashRequest {
             trust: &trust,
-            allow_downgrade: false,
-            add_product: false,
+            allow_downgrade: allowed.allow_downgrade,
+            add_product: allowed.add_product,
         };
         let slots = Slots::lock(&folder)?;
         let mut steps = Vec::new();

@@ -49,14 +49,20 @@ export async function review(seen, count = "1") {
     const name = /rejects\/(\d+-\d+)/.exec(page.url())?.[1];
     expect(name, `the address ${page.url()} names no part`);
     const mark = async () => (await api(seen, `/api/parts/${name.replace("-", "/")}`)).part.review;
-    for (const [key, review] of [["b", "bad"], ["u", null], ["g", "good"], ["b", "bad"]]) {
+    for (const [key, review] of [
+      ["b", "bad"],
+      ["u", null],
+      ["g", "good"],
+      ["b", "bad"],
+    ]) {
       await page.keyboard.press(key);
       await until(async () => (await mark()) === review, `the key ${key} does not mark part ${name} as ${review}`);
     }
     await page.locator("dialog.part .mark-bad[aria-pressed=true]").waitFor();
     console.log(`part ${name}: bad, unmarked, good, bad`);
     await page.keyboard.press("ArrowRight");
-    if (n + 1 < wanted) await until(async () => !page.url().includes(name), `the right arrow key stays at part ${name}`);
+    if (n + 1 < wanted)
+      await until(async () => !page.url().includes(name), `the right arrow key stays at part ${name}`);
   }
   await page.keyboard.press("Escape");
   await page.locator(".part-card .review-bad").first().waitFor();

@@ -9,9 +9,19 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const tools = path.resolve(process.env.CARGO_TARGET_DIR ?? path.join(here, "../../target"), "page-tools");
 export const need = createRequire(path.join(tools, "package.json"));
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--enable-precise-memory-info"];
-const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"].find((file) => file && existsSync(file));
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--enable-precise-memory-info",
+];
+const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
+  (file) => file && existsSync(file),
+);
 
 export const DESKTOP = { width: 1440, height: 900 };
 export const TABLET = { width: 820, height: 1180 };
@@ -36,7 +46,8 @@ export async function open(base, options = {}) {
   page.on("pageerror", (error) => wrong.push(`an error in the page: ${error.message}`));
   // A refused request is the page's business; a script or style that the policy blocks is not.
   page.on("console", (message) => {
-    if (message.type() === "error" && /Content Security Policy|Refused to/.test(message.text())) wrong.push(message.text());
+    if (message.type() === "error" && /Content Security Policy|Refused to/.test(message.text()))
+      wrong.push(message.text());
   });
   return { base, browser, context, page, wrong };
 }

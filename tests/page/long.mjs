@@ -22,7 +22,12 @@ export async function long(seen, count) {
     await cdp.send("HeapProfiler.collectGarbage");
     const { metrics } = await cdp.send("Performance.getMetrics");
     const of = (name) => metrics.find((metric) => metric.name === name).value;
-    return { heap: of("JSHeapUsedSize"), nodes: of("Nodes"), listeners: of("JSEventListeners"), elements: await page.evaluate(() => document.querySelectorAll("*").length) };
+    return {
+      heap: of("JSHeapUsedSize"),
+      nodes: of("Nodes"),
+      listeners: of("JSEventListeners"),
+      elements: await page.evaluate(() => document.querySelectorAll("*").length),
+    };
   };
   const wait = () => new Promise((resolve) => setTimeout(resolve, EACH_MS));
 
@@ -35,15 +40,22 @@ export async function long(seen, count) {
     await wait();
     const parts = await passed();
     if (parts > last) since = Date.now();
-    else if (Date.now() - since > SILENT_S * 1000) throw new Failed(`no part passed for ${SILENT_S} s, after ${parts - start} of ${wanted}`);
+    else if (Date.now() - since > SILENT_S * 1000)
+      throw new Failed(`no part passed for ${SILENT_S} s, after ${parts - start} of ${wanted}`);
     last = parts;
     if (before === null && last - start >= Math.min(100, wanted / 4)) before = await measure();
   }
   const after = await measure();
   console.log(`${last - start} parts; before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);
-  expect(after.heap - before.heap < MOST_HEAP_BYTES, `the page's heap grew by ${Math.round((after.heap - before.heap) / 1024)} KiB`);
+  expect(
+    after.heap - before.heap < MOST_HEAP_BYTES,
+    `the page's heap grew by ${Math.round((after.heap - before.heap) / 1024)} KiB`,
+  );
   expect(after.nodes - before.nodes < MOST_NODES, `the page's nodes grew from ${before.nodes} to ${after.nodes}`);
-  expect(after.listeners - before.listeners < MOST_NODES, `the page's listeners grew from ${before.listeners} to ${after.listeners}`);
+  expect(
+    after.listeners - before.listeners < MOST_NODES,
+    `the page's listeners grew from ${before.listeners} to ${after.listeners}`,
+  );
   const about = await page.locator(".verdict .about").textContent();
   expect(about !== "", "the live view is empty at the end");
 }

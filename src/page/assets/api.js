@@ -76,7 +76,8 @@ export function upload(path, file, onProgress) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     sending.open("POST", path);
-    for (const [name, value] of Object.entries(actionHeaders("application/octet-stream"))) sending.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(actionHeaders("application/octet-stream")))
+      sending.setRequestHeader(name, value);
     sending.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     sending.onerror = () => reject(new Refused(t("error.broken_off"), 0));
     sending.onload = () => {

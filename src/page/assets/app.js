@@ -62,13 +62,19 @@ function setTheme(theme) {
 
 function themeButton() {
   let theme = THEMES.includes(recall(THEME)) ? recall(THEME) : "auto";
-  const button = el("button", {
-    class: "plain", type: "button", onclick: () => {
-      theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-      remember(THEME, theme);
-      apply();
+  const button = el(
+    "button",
+    {
+      class: "plain",
+      type: "button",
+      onclick: () => {
+        theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+        remember(THEME, theme);
+        apply();
+      },
     },
-  }, icon("theme"));
+    icon("theme"),
+  );
   const apply = () => {
     setTheme(theme);
     button.setAttribute("aria-label", t(`theme.${theme}`));
@@ -86,11 +92,19 @@ function buildHeader() {
   const product = el("strong", {});
   const link = el("span", { class: "link-state" });
   const language = select(languages, code, chooseLanguage, { "aria-label": t("language") });
-  document.getElementById("header").append(
-    el("a", { class: "brand", href: "#live" }, el("img", { src: "icon.svg", alt: "", width: 32, height: 32 }), el("span", {}, "aecsad")),
-    el("nav", { "aria-label": t("views") }, [...tabs.values()]),
-    el("div", { class: "at-work" }, product, link),
-    el("div", { class: "tools" }, language, themeButton(), accountButton()));
+  document
+    .getElementById("header")
+    .append(
+      el(
+        "a",
+        { class: "brand", href: "#live" },
+        el("img", { src: "icon.svg", alt: "", width: 32, height: 32 }),
+        el("span", {}, "aecsad"),
+      ),
+      el("nav", { "aria-label": t("views") }, [...tabs.values()]),
+      el("div", { class: "at-work" }, product, link),
+      el("div", { class: "tools" }, language, themeButton(), accountButton()),
+    );
   onLine((what) => {
     if (what !== "fresh" && what !== "state" && what !== "frozen") return;
     say(product, line.state?.bundle ?? "");

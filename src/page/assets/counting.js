@@ -26,6 +26,16 @@ export function sentences(known, threshold) {
   return kinds.map((kind) => {
     const all = known[kind].length;
     const rejected = above(known[kind], threshold);
-    return { kind, rejected, all, text: t(`count.${kind}`, { n: all, rejected: number(rejected), all: number(all), share: percent(rejected / all) }) };
+    return {
+      kind,
+      rejected,
+      all,
+      text: t(`count.${kind}`, {
+        n: all,
+        rejected: number(rejected),
+        all: number(all),
+        share: percent(rejected / all),
+      }),
+    };
   });
 }

@@ -58,7 +58,10 @@ export function field(label, input, hint) {
 
 /** A choice of `[value, label]` rows. */
 export function select(options, value, onchange, attributes) {
-  const list = el("select", { onchange: () => onchange(list.value), ...attributes },
-    options.map(([key, label]) => el("option", { value: key, selected: key === value }, label)));
+  const list = el(
+    "select",
+    { onchange: () => onchange(list.value), ...attributes },
+    options.map(([key, label]) => el("option", { value: key, selected: key === value }, label)),
+  );
   return list;
 }

@@ -13,10 +13,17 @@ const FIGURES = [
   ["parts", ({ totals }) => number(totals.parts)],
   ["good", ({ totals }) => number(totals.good)],
   ["bad", ({ totals }) => number(totals.bad)],
-  ["no_verdict", ({ totals }) => number(sum(totals, WITHOUT_VERDICT)), ({ totals }) => sum(totals, WITHOUT_VERDICT) > 0],
+  [
+    "no_verdict",
+    ({ totals }) => number(sum(totals, WITHOUT_VERDICT)),
+    ({ totals }) => sum(totals, WITHOUT_VERDICT) > 0,
+  ],
   ["pulsed", ({ totals }) => number(totals.pulsed)],
-  ["not_confirmed", ({ totals }) => number(sum(totals, ["unconfirmed", "impossible", "not_fallen"])),
-    ({ totals }) => sum(totals, ["unconfirmed", "impossible", "not_fallen"]) > 0],
+  [
+    "not_confirmed",
+    ({ totals }) => number(sum(totals, ["unconfirmed", "impossible", "not_fallen"])),
+    ({ totals }) => sum(totals, ["unconfirmed", "impossible", "not_fallen"]) > 0,
+  ],
   ["alarms", ({ totals }) => number(totals.alarms), ({ totals }) => totals.alarms > 0],
 ];
 
@@ -29,7 +36,16 @@ export function totalsCard() {
   const since = el("span", { class: "muted" });
   const calibration = el("span", { class: "muted calibration", lang: "en" });
   const head = el("div", { class: "card-head" }, el("h2", {}, t("live.totals")), since, calibration);
-  const element = card(null, { class: "totals-card" }, head, el("dl", { class: "figures" }, cells.map(({ cell }) => cell)));
+  const element = card(
+    null,
+    { class: "totals-card" },
+    head,
+    el(
+      "dl",
+      { class: "figures" },
+      cells.map(({ cell }) => cell),
+    ),
+  );
 
   function show(state) {
     for (const { read, warns, value, cell } of cells) {
@@ -52,8 +68,17 @@ export function devicesCard() {
     const now = JSON.stringify(state.devices);
     if (now === drawn) return;
     drawn = now;
-    devices.replaceChildren(...state.devices.map(({ name, up }) => el("li", { class: up ? "good" : "alarm" },
-      icon(up ? "good" : "alarm"), el("span", {}, t(`device.${name}`)), el("em", {}, t(up ? "device.up" : "device.down")))));
+    devices.replaceChildren(
+      ...state.devices.map(({ name, up }) =>
+        el(
+          "li",
+          { class: up ? "good" : "alarm" },
+          icon(up ? "good" : "alarm"),
+          el("span", {}, t(`device.${name}`)),
+          el("em", {}, t(up ? "device.up" : "device.down")),
+        ),
+      ),
+    );
   }
 
   return { element: card(null, { class: "devices-card", "aria-label": t("live.station") }, devices), show };

@@ -46,7 +46,8 @@ export function chooseLanguage(tag) {
 /** The text of a key, with each {name} in it replaced. With a number `n`, the key's plural forms count. */
 export function t(key, values = {}) {
   const form = typeof values.n === "number" ? `${key}.${plurals.select(values.n)}` : key;
-  const text = words[form] ?? words[`${key}.other`] ?? words[key] ?? spare[form] ?? spare[`${key}.other`] ?? spare[key] ?? key;
+  const text =
+    words[form] ?? words[`${key}.other`] ?? words[key] ?? spare[form] ?? spare[`${key}.other`] ?? spare[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     return value === undefined ? whole : typeof value === "number" ? number(value) : value;

@@ -13,8 +13,19 @@ export function lastReject() {
   const why = el("span", {});
   const at = el("span", { class: "muted" });
   const sign = el("span", { class: "sign" });
-  const element = el("a", { class: "card last-reject", hidden: true, href: "#rejects" }, image, el("div", {},
-    el("span", { class: "label" }, t("live.last_reject")), el("span", { class: "line" }, sign, heading), why, at));
+  const element = el(
+    "a",
+    { class: "card last-reject", hidden: true, href: "#rejects" },
+    image,
+    el(
+      "div",
+      {},
+      el("span", { class: "label" }, t("live.last_reject")),
+      el("span", { class: "line" }, sign, heading),
+      why,
+      at,
+    ),
+  );
   image.addEventListener("error", () => (image.hidden = true));
   let latest = null;
 

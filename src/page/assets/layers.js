@@ -10,7 +10,14 @@ export function layers(empty) {
   const seen = el("img", { class: "layer", alt: "", hidden: true });
   const heat = el("img", { class: "layer", alt: "", hidden: true });
   const nothing = el("p", { class: "nothing" }, empty);
-  const slider = el("input", { type: "range", min: 0, max: 100, step: 1, value: recall(KEY) ?? 70, "aria-label": t("heat.slider") });
+  const slider = el("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    step: 1,
+    value: recall(KEY) ?? 70,
+    "aria-label": t("heat.slider"),
+  });
   const fade = () => {
     heat.style.opacity = String(slider.value / 100);
     slider.setAttribute("aria-valuetext", t("heat.value", { share: slider.value }));
@@ -19,13 +26,20 @@ export function layers(empty) {
   slider.addEventListener("change", () => remember(KEY, slider.value));
   fade();
   const stage = el("div", { class: "stage" }, seen, heat, nothing);
-  const end = (share, label) => el("button", {
-    class: "plain", type: "button", onclick: () => {
-      slider.value = share;
-      fade();
-      remember(KEY, share);
-    },
-  }, label);
+  const end = (share, label) =>
+    el(
+      "button",
+      {
+        class: "plain",
+        type: "button",
+        onclick: () => {
+          slider.value = share;
+          fade();
+          remember(KEY, share);
+        },
+      },
+      label,
+    );
   const controls = el("div", { class: "fader" }, end(0, t("heat.picture")), slider, end(100, t("heat.map")));
 
   function put(image, url, alt) {

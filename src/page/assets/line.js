@@ -92,7 +92,10 @@ export function connect() {
   source = mine;
   early = [];
   mine.onopen = () => {
-    refresh().then(() => (wait = 500), () => mine === source && reconnect());
+    refresh().then(
+      () => (wait = 500),
+      () => mine === source && reconnect(),
+    );
   };
   mine.onerror = () => mine === source && reconnect();
   for (const what of ["state", "part", "message", "picture"]) {

@@ -23,7 +23,13 @@ export function create() {
   const sign = el("span", { class: "sign" });
   const why = el("p", { class: "why-verdict" });
   const about = el("p", { class: "about" });
-  const verdict = el("section", { class: "verdict none", "aria-label": t("live.verdict") }, sign, el("div", {}, word, why), about);
+  const verdict = el(
+    "section",
+    { class: "verdict none", "aria-label": t("live.verdict") },
+    sign,
+    el("div", {}, word, why),
+    about,
+  );
   const bar = scoreBar();
   const details = el("p", { class: "muted details" });
   const open = (part) => (location.hash = `rejects/${partName(part)}?from=live`);
@@ -31,13 +37,21 @@ export function create() {
   const totals = totalsCard();
   const devices = devicesCard();
   const last = lastReject();
-  const element = el("div", { class: "live" },
+  const element = el(
+    "div",
+    { class: "live" },
     card(null, { class: "picture-card", "aria-label": t("live.picture") }, view.stage, view.controls),
-    el("div", { class: "live-side" }, verdict,
+    el(
+      "div",
+      { class: "live-side" },
+      verdict,
       card(null, { class: "score-card", "aria-label": t("part.score") }, bar.element, details),
-      el("div", { class: "side-row" }, last.element, devices.element), messagesCard()),
+      el("div", { class: "side-row" }, last.element, devices.element),
+      messagesCard(),
+    ),
     card(t("live.recent"), { class: "recent-card" }, row.element),
-    totals.element);
+    totals.element,
+  );
 
   // What is known of the parts whose pictures may come, by "run-part".
   const subjects = new Map();
@@ -74,8 +88,17 @@ export function create() {
     say(about, t("live.part", { part: String(shown.part) }) + at);
     bar.show(shown);
     const gate = gateWord(shown);
-    say(details, [shown.p_value ? `p ${pWord(shown)}` : null, shown.p_value ? rarity(shown) : null, gate ? `${t("part.gate")}: ${gate}` : null,
-      shown.latency_ms ? t("live.latency", { ms: number(shown.latency_ms, 1) }) : null].filter(Boolean).join(" · "));
+    say(
+      details,
+      [
+        shown.p_value ? `p ${pWord(shown)}` : null,
+        shown.p_value ? rarity(shown) : null,
+        gate,
+        shown.latency_ms ? t("live.latency", { ms: number(shown.latency_ms, 1) }) : null,
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    );
   }
 
   // One pair of pictures is on its way at a time; what comes meanwhile is the next one's reason.
@@ -87,7 +110,9 @@ export function create() {
     }
     loading = true;
     again = false;
-    const pair = await Promise.all([picture("/api/live/seen.jpg"), picture("/api/live/heat.jpg")].map((one) => one.catch(() => null)));
+    const pair = await Promise.all(
+      [picture("/api/live/seen.jpg"), picture("/api/live/heat.jpg")].map((one) => one.catch(() => null)),
+    );
     const [seen, heat] = pair;
     loading = false;
     const part = seen && (subjects.get(seen.part) ?? line.parts.find((each) => partName(each) === seen.part));

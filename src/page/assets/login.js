@@ -11,26 +11,45 @@ let open = null;
 /** The dialog that asks for name and password. Without the right to read there is nothing behind it to go back to. */
 export function showLogin() {
   if (open?.open) return;
-  const name = el("input", { name: "name", autocomplete: "username", required: true, maxlength: 64, autocapitalize: "none" });
-  const password = el("input", { name: "password", type: "password", autocomplete: "current-password", required: true, maxlength: 256 });
+  const name = el("input", {
+    name: "name",
+    autocomplete: "username",
+    required: true,
+    maxlength: 64,
+    autocapitalize: "none",
+  });
+  const password = el("input", {
+    name: "password",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    maxlength: 256,
+  });
   const wrong = el("p", { class: "form-error", role: "alert" });
   const enter = el("button", { class: "primary", type: "submit" }, t("login.enter"));
-  const form = el("form", {
-    onsubmit: async (event) => {
-      event.preventDefault();
-      enter.disabled = true;
-      try {
-        await login(name.value, password.value);
-        box.close();
-      } catch (refused) {
-        say(wrong, refused.message);
-        password.value = "";
-        password.focus();
-      }
-      enter.disabled = false;
+  const form = el(
+    "form",
+    {
+      onsubmit: async (event) => {
+        event.preventDefault();
+        enter.disabled = true;
+        try {
+          await login(name.value, password.value);
+          box.close();
+        } catch (refused) {
+          say(wrong, refused.message);
+          password.value = "";
+          password.focus();
+        }
+        enter.disabled = false;
+      },
     },
-  }, el("p", {}, t("login.why")), field(t("login.name"), name), field(t("login.password"), password), wrong,
-  el("div", { class: "buttons" }, enter));
+    el("p", {}, t("login.why")),
+    field(t("login.name"), name),
+    field(t("login.password"), password),
+    wrong,
+    el("div", { class: "buttons" }, enter),
+  );
   const box = dialog(t("login.heading"), { class: "small login" }, form);
   box.addEventListener("cancel", (event) => !session.reads && event.preventDefault());
   if (!session.reads) box.querySelector(".dialog-head button").hidden = true;
@@ -41,11 +60,17 @@ export function showLogin() {
 
 function showUser() {
   const rights = t(session.acts ? "user.acts" : "user.reads");
-  const leave = el("button", {
-    class: "primary", type: "button", onclick: async () => {
-      if (await attempt(logout)) box.close();
+  const leave = el(
+    "button",
+    {
+      class: "primary",
+      type: "button",
+      onclick: async () => {
+        if (await attempt(logout)) box.close();
+      },
     },
-  }, t("login.leave"));
+    t("login.leave"),
+  );
   const box = dialog(session.user, { class: "small" }, el("p", {}, rights), el("div", { class: "buttons" }, leave));
   box.showModal();
 }

@@ -12,10 +12,23 @@ const MOST_SHOWN = 100;
 export function messagesCard() {
   let shown = recall(KEY) === "all" ? "all" : "alarms";
   const list = el("ol", { class: "messages", tabindex: 0, "aria-label": t("messages.heading") });
-  const choices = ["alarms", "all"].map((choice) => el("button", {
-    type: "button", "aria-pressed": String(choice === shown), onclick: () => choose(choice),
-  }, t(`messages.${choice}`)));
-  const head = el("div", { class: "card-head" }, el("h2", {}, t("messages.heading")), el("div", { class: "segments" }, choices));
+  const choices = ["alarms", "all"].map((choice) =>
+    el(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(choice === shown),
+        onclick: () => choose(choice),
+      },
+      t(`messages.${choice}`),
+    ),
+  );
+  const head = el(
+    "div",
+    { class: "card-head" },
+    el("h2", {}, t("messages.heading")),
+    el("div", { class: "segments" }, choices),
+  );
 
   function choose(choice) {
     shown = choice;
@@ -27,10 +40,14 @@ export function messagesCard() {
   const wanted = (message) => shown === "all" || message.alarm;
 
   function row(message) {
-    return el("li", { class: message.alarm ? "alarm" : "notice" }, icon(message.alarm ? "alarm" : "notice"),
+    return el(
+      "li",
+      { class: message.alarm ? "alarm" : "notice" },
+      icon(message.alarm ? "alarm" : "notice"),
       el("time", { datetime: new Date(message.at_ms).toISOString() }, when(message.at_ms)),
       el("span", { class: "unseen" }, t(message.alarm ? "messages.an_alarm" : "messages.a_notice")),
-      el("p", { lang: "en" }, message.sentence));
+      el("p", { lang: "en" }, message.sentence),
+    );
   }
 
   function fill() {

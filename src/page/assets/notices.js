@@ -11,7 +11,13 @@ export function toast(sentence, kind = "done") {
   const box = document.getElementById("toasts");
   const close = el("button", { class: "plain", "aria-label": t("close"), onclick: () => note.remove() }, icon("close"));
   const sign = icon(kind === "done" ? "good" : "alarm");
-  const note = el("div", { class: `toast ${kind}`, role: kind === "done" ? "status" : "alert" }, sign, el("p", {}, sentence), close);
+  const note = el(
+    "div",
+    { class: `toast ${kind}`, role: kind === "done" ? "status" : "alert" },
+    sign,
+    el("p", {}, sentence),
+    close,
+  );
   // A modal dialog covers all else, so a refusal that leaves one open is said in it. A success closes its dialog.
   const place = (kind === "done" ? null : topDialog()) ?? box;
   place.append(note);

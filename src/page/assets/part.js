@@ -12,7 +12,11 @@ import { strip } from "./strip.js";
 import { badge, facts, look, reason, terms, verdictWord } from "./verdict.js";
 
 const NEIGHBOURS = 11;
-const MARKS = [["bad", "B"], ["good", "G"], [null, "U"]];
+const MARKS = [
+  ["bad", "B"],
+  ["good", "G"],
+  [null, "U"],
+];
 
 let shown = null;
 
@@ -44,19 +48,59 @@ function open() {
   const status = el("p", { class: "unseen", role: "status" });
   let part = null;
   let neighbours = [];
-  const row = strip(96, NEIGHBOURS, () => neighbours, (other) => self.gallery.go(partName(other)), () => part);
-  const marks = MARKS.map(([mark, key]) => actionButton([t(`mark.${mark}`), el("kbd", {}, key)], { class: `mark-${mark}`, "aria-pressed": "false" }, () => review(mark)));
-  const step = (by, name) => el("button", { type: "button", class: "plain", "aria-label": t(`part.${name}`), title: t(`part.${name}`), onclick: () => move(by) }, icon(name));
+  const row = strip(
+    96,
+    NEIGHBOURS,
+    () => neighbours,
+    (other) => self.gallery.go(partName(other)),
+    () => part,
+  );
+  const marks = MARKS.map(([mark, key]) =>
+    actionButton([t(`mark.${mark}`), el("kbd", {}, key)], { class: `mark-${mark}`, "aria-pressed": "false" }, () =>
+      review(mark),
+    ),
+  );
+  const step = (by, name) =>
+    el(
+      "button",
+      {
+        type: "button",
+        class: "plain",
+        "aria-label": t(`part.${name}`),
+        title: t(`part.${name}`),
+        onclick: () => move(by),
+      },
+      icon(name),
+    );
   const back = step(-1, "before");
   const on = step(1, "after");
 
-  const box = dialog("", { class: "part", tabindex: -1, autofocus: true },
-    el("div", { class: "part-columns" },
+  const box = dialog(
+    "",
+    { class: "part", tabindex: -1, autofocus: true },
+    el(
+      "div",
+      { class: "part-columns" },
       el("div", {}, view.stage, view.controls),
-      el("div", { class: "part-side" }, big, why, el("div", { class: "marks" }, marks), whyLine(), list,
-        el("details", {}, el("summary", {}, t("part.branches")), branches))),
-    el("h3", {}, t("part.neighbours")), row.element, near, status);
-  box.querySelector(".dialog-head").insertBefore(el("span", { class: "steps" }, back, on), box.querySelector(".dialog-head button"));
+      el(
+        "div",
+        { class: "part-side" },
+        big,
+        why,
+        el("div", { class: "marks" }, marks),
+        whyLine(),
+        list,
+        el("details", {}, el("summary", {}, t("part.branches")), branches),
+      ),
+    ),
+    el("h3", {}, t("part.neighbours")),
+    row.element,
+    near,
+    status,
+  );
+  box
+    .querySelector(".dialog-head")
+    .insertBefore(el("span", { class: "steps" }, back, on), box.querySelector(".dialog-head button"));
   const heading = box.querySelector("h2");
 
   const self = { box, name: null, gallery: null, load };
@@ -73,7 +117,10 @@ function open() {
     if (self.name !== name) return;
     ({ part, neighbours } = answer);
     const base = `/api/parts/${part.run}/${part.part}`;
-    view.show(...(part.picture ? [`${base}/picture.png`, `${base}/heat.png`] : [null, null]), t("live.picture_of", { part: String(part.part) }));
+    view.show(
+      ...(part.picture ? [`${base}/picture.png`, `${base}/heat.png`] : [null, null]),
+      t("live.picture_of", { part: String(part.part) }),
+    );
     fill();
     row.redraw();
     near.replaceChildren(...neighbours.map(neighbour));
@@ -88,15 +135,33 @@ function open() {
     say(why, reason(part));
     list.replaceChildren(terms(facts(part)));
     const rows = Object.entries(part.branches ?? {}).sort(([, one], [, other]) => other - one);
-    branches.replaceChildren(el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "number" }, score(value))))));
+    branches.replaceChildren(
+      el(
+        "tbody",
+        {},
+        rows.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "number" }, score(value)))),
+      ),
+    );
     MARKS.forEach(([mark], n) => marks[n].setAttribute("aria-pressed", String(mark !== null && part.review === mark)));
   }
 
   function neighbour(other) {
     const mine = partName(other) === partName(part);
-    const image = other.picture ? el("img", { src: `/api/parts/${other.run}/${other.part}/thumbnail.jpg`, alt: "", loading: "lazy" }) : el("span", { class: "no-picture" }, "–");
-    const link = el("button", { type: "button", class: "plain", "aria-current": mine ? "true" : null, onclick: () => self.gallery.go(partName(other)) },
-      image, badge(other), el("span", { class: "muted" }, String(other.part)));
+    const image = other.picture
+      ? el("img", { src: `/api/parts/${other.run}/${other.part}/thumbnail.jpg`, alt: "", loading: "lazy" })
+      : el("span", { class: "no-picture" }, "–");
+    const link = el(
+      "button",
+      {
+        type: "button",
+        class: "plain",
+        "aria-current": mine ? "true" : null,
+        onclick: () => self.gallery.go(partName(other)),
+      },
+      image,
+      badge(other),
+      el("span", { class: "muted" }, String(other.part)),
+    );
     return el("li", {}, link);
   }
 

@@ -11,7 +11,7 @@ import { badge, BRANCHES, branchWord, CAUSES, reason, reviewBadge } from "./verd
 
 const PAGE = 60;
 const HOURS = ["1", "8", "24", "168", "all", "own"];
-const DEFAULTS = { cause: "rejected", hours: "24", branch: "", min: "", pictures: "", from: "", until: "" };
+const DEFAULTS = { cause: "rejected", hours: "24", branch: "", min: "", pictures: "", since: "", until: "" };
 const HOUR_MS = 3_600_000;
 
 export function create() {
@@ -30,8 +30,16 @@ export function create() {
   const older = el("button", { type: "button", onclick: () => turn(1) }, t("rejects.older"), icon("after"));
   const fresh = el("button", { type: "button", class: "primary", hidden: true, onclick: () => load() });
   const form = el("form", { class: "filters", onsubmit: (event) => event.preventDefault() });
-  const element = el("div", { class: "rejects" }, card(null, { "aria-label": t("rejects.filters") }, form),
-    el("div", { class: "pager" }, newer, fresh, older), unread, empty, gallery, teachCard());
+  const element = el(
+    "div",
+    { class: "rejects" },
+    card(null, { "aria-label": t("rejects.filters") }, form),
+    el("div", { class: "pager" }, newer, fresh, older),
+    unread,
+    empty,
+    gallery,
+    teachCard(),
+  );
 
   const where = (item, more = {}) => {
     const kept = Object.entries({ ...filters, ...more }).filter(([name, value]) => value !== DEFAULTS[name]);
@@ -45,19 +53,59 @@ export function create() {
   }
 
   function fillForm() {
-    const when_ = (name) => el("input", { type: "datetime-local", value: filters[name], onchange: (event) => change(name, event.target.value) });
+    const bound = (name) =>
+      el("input", {
+        type: "datetime-local",
+        value: filters[name],
+        onchange: (event) => change(name, event.target.value),
+      });
     form.replaceChildren(
-      field(t("rejects.outcome"), select(Object.keys(CAUSES).map((cause) => [cause, t(`rejects.cause.${cause}`)]), filters.cause,
-        (value) => change("cause", value))),
-      field(t("rejects.time"), select(HOURS.map((hours) => [hours, t(`rejects.hours.${hours}`)]), filters.hours,
-        (value) => change("hours", value))),
-      ...(filters.hours === "own" ? [field(t("rejects.from"), when_("from")), field(t("rejects.until"), when_("until"))] : []),
-      field(t("rejects.branch"), select([["", t("rejects.any")], ...BRANCHES.map((each) => [each, choice(each)])], filters.branch,
-        (value) => change("branch", value))),
-      field(t("rejects.min"), el("input", { type: "number", step: "any", inputmode: "decimal", value: filters.min, onchange: (event) => change("min", event.target.value) })),
-      el("label", { class: "tick-field" }, el("input", {
-        type: "checkbox", checked: filters.pictures === "1", onchange: (event) => change("pictures", event.target.checked ? "1" : ""),
-      }), el("span", {}, t("rejects.pictures"))));
+      field(
+        t("rejects.outcome"),
+        select(
+          Object.keys(CAUSES).map((cause) => [cause, t(`rejects.cause.${cause}`)]),
+          filters.cause,
+          (value) => change("cause", value),
+        ),
+      ),
+      field(
+        t("rejects.time"),
+        select(
+          HOURS.map((hours) => [hours, t(`rejects.hours.${hours}`)]),
+          filters.hours,
+          (value) => change("hours", value),
+        ),
+      ),
+      ...(filters.hours === "own"
+        ? [field(t("rejects.from"), bound("since")), field(t("rejects.until"), bound("until"))]
+        : []),
+      field(
+        t("rejects.branch"),
+        select([["", t("rejects.any")], ...BRANCHES.map((each) => [each, choice(each)])], filters.branch, (value) =>
+          change("branch", value),
+        ),
+      ),
+      field(
+        t("rejects.min"),
+        el("input", {
+          type: "number",
+          step: "any",
+          inputmode: "decimal",
+          value: filters.min,
+          onchange: (event) => change("min", event.target.value),
+        }),
+      ),
+      el(
+        "label",
+        { class: "tick-field" },
+        el("input", {
+          type: "checkbox",
+          checked: filters.pictures === "1",
+          onchange: (event) => change("pictures", event.target.checked ? "1" : ""),
+        }),
+        el("span", {}, t("rejects.pictures")),
+      ),
+    );
   }
 
   function request(until) {
@@ -68,7 +116,7 @@ export function create() {
     if (filters.min) query.set("min_score", filters.min);
     if (filters.pictures) query.set("pictures", "true");
     const hours = Number(filters.hours);
-    const from = filters.hours === "own" ? Date.parse(filters.from) : hours ? Date.now() - hours * HOUR_MS : NaN;
+    const from = filters.hours === "own" ? Date.parse(filters.since) : hours ? Date.now() - hours * HOUR_MS : NaN;
     const end = until ?? (filters.hours === "own" ? Date.parse(filters.until) : NaN);
     if (Number.isFinite(from)) query.set("since_ms", Math.round(from));
     if (Number.isFinite(end)) query.set("until_ms", Math.round(end));
@@ -102,13 +150,27 @@ export function create() {
 
   function cell(part) {
     const image = part.picture
-      ? el("img", { src: `/api/parts/${part.run}/${part.part}/thumbnail.jpg`, alt: "", loading: "lazy", decoding: "async", width: 320, height: 320 })
+      ? el("img", {
+          src: `/api/parts/${part.run}/${part.part}/thumbnail.jpg`,
+          alt: "",
+          loading: "lazy",
+          decoding: "async",
+          width: 320,
+          height: 320,
+        })
       : el("span", { class: "no-picture" }, t("rejects.no_picture"));
-    const item = el("li", {}, el("a", { class: "part-card", href: where(partName(part)) },
-      el("span", { class: "thumb" }, image),
-      el("span", { class: "line" }, badge(part), el("strong", {}, score(part.score)), reviewBadge(part)),
-      el("span", {}, reason(part)),
-      el("span", { class: "muted" }, `${t("live.part", { part: String(part.part) })} · ${when(part.captured_ms)}`)));
+    const item = el(
+      "li",
+      {},
+      el(
+        "a",
+        { class: "part-card", href: where(partName(part)) },
+        el("span", { class: "thumb" }, image),
+        el("span", { class: "line" }, badge(part), el("strong", {}, score(part.score)), reviewBadge(part)),
+        el("span", {}, reason(part)),
+        el("span", { class: "muted" }, `${t("live.part", { part: String(part.part) })} · ${when(part.captured_ms)}`),
+      ),
+    );
     item.dataset.name = partName(part);
     return item;
   }
@@ -125,7 +187,7 @@ export function create() {
       update,
       neighbour(name, step) {
         const at = parts.findIndex((each) => partName(each) === name);
-        return at < 0 ? null : parts[at + step] ?? null;
+        return at < 0 ? null : (parts[at + step] ?? null);
       },
       go: (name) => location.replace(where(name, from ? { from } : {})),
       closed: () => visible && location.replace(from === "live" ? "#live" : where()),
@@ -145,14 +207,13 @@ export function create() {
     element,
     show(item, query) {
       visible = true;
-      const live = query.get("from") === "live";
-      filters = Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, (name === "from" && live ? null : query.get(name)) ?? value]));
+      filters = Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, query.get(name) ?? value]));
       if (drawn !== where()) {
         drawn = where();
         fillForm();
         load();
       }
-      if (item) open(item, live ? "live" : null);
+      if (item) open(item, query.get("from"));
       else showPart(null);
     },
     hide() {

@@ -20,7 +20,11 @@ export function actionButton(label, attributes, action) {
     if (reason) toast(reason, "failed");
     else action(event);
   };
-  const button = el("button", { type: "button", ...attributes, class: `action ${attributes?.class ?? ""}`, onclick: press }, label);
+  const button = el(
+    "button",
+    { type: "button", ...attributes, class: `action ${attributes?.class ?? ""}`, onclick: press },
+    label,
+  );
   refresh(button);
   return button;
 }

@@ -10,8 +10,12 @@ export function scoreBar() {
   const limit = el("span", { class: "muted" });
   const fill = el("div", { class: "fill" });
   const meter = el("div", { class: "score-bar", role: "img" }, fill, el("div", { class: "limit" }));
-  const element = el("div", { class: "score" },
-    el("div", { class: "score-line" }, el("span", { class: "label" }, t("part.score")), value, limit), meter);
+  const element = el(
+    "div",
+    { class: "score" },
+    el("div", { class: "score-line" }, el("span", { class: "label" }, t("part.score")), value, limit),
+    meter,
+  );
 
   function show(part) {
     const known = part.score !== null && part.score !== undefined;
@@ -22,7 +26,10 @@ export function scoreBar() {
     meter.classList.toggle("over", known && part.score > most);
     say(value, score(part.score));
     say(limit, `${t("threshold")} ${score(part.threshold)}`);
-    meter.setAttribute("aria-label", `${t("part.score")} ${score(part.score)}, ${t("threshold")} ${score(part.threshold)}`);
+    meter.setAttribute(
+      "aria-label",
+      `${t("part.score")} ${score(part.score)}, ${t("threshold")} ${score(part.threshold)}`,
+    );
   }
 
   return { element, show };

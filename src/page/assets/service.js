@@ -17,11 +17,20 @@ export function create() {
   });
   const camera = cameraCard();
   const station = stationCard();
-  const support = card(t("support.heading"), { class: "support" }, el("p", {}, t("support.what")),
-    el("a", { class: "button", href: "/api/support.tar", download: "support.tar" }, t("support.download")));
-  const element = el("div", { class: "service" },
-    el("div", { class: "service-main" }, slots.element, flash.element), el("div", { class: "service-main" }, camera.element, support),
-    actions.element, station.element);
+  const support = card(
+    t("support.heading"),
+    { class: "support" },
+    el("p", {}, t("support.what")),
+    el("a", { class: "button", href: "/api/support.tar", download: "support.tar" }, t("support.download")),
+  );
+  const element = el(
+    "div",
+    { class: "service" },
+    el("div", { class: "service-main" }, slots.element, flash.element),
+    el("div", { class: "service-main" }, camera.element, support),
+    actions.element,
+    station.element,
+  );
   return {
     element,
     show() {

@@ -16,23 +16,39 @@ export function create() {
   const charts = [scoreChart(model), rateChart(model), pChart(model), tenthsChart(model)];
   const [scores, rejects, means, tenths] = charts;
   const empty = el("p", { class: "empty card", hidden: true }, t("trend.none"));
-  const buttons = DAYS.map((each) => el("button", {
-    type: "button", "aria-pressed": String(each === days), onclick: () => {
-      days = each;
-      remember(KEY, each);
-      DAYS.forEach((one, n) => buttons[n].setAttribute("aria-pressed", String(one === each)));
-      load();
-    },
-  }, t("trend.days", { n: each })));
+  const buttons = DAYS.map((each) =>
+    el(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(each === days),
+        onclick: () => {
+          days = each;
+          remember(KEY, each);
+          DAYS.forEach((one, n) => buttons[n].setAttribute("aria-pressed", String(one === each)));
+          load();
+        },
+      },
+      t("trend.days", { n: each }),
+    ),
+  );
   const changes = el("ul", { class: "changes" });
   const verdict = el("p", {});
-  const body = el("div", { class: "trend-body" },
+  const body = el(
+    "div",
+    { class: "trend-body" },
     card(t("trend.scores"), { class: "wide" }, legend(), scores.element, changes),
     card(t("trend.rejects"), { class: "wide" }, rejects.element),
     card(t("trend.mean_p"), {}, el("p", { class: "muted" }, t("trend.mean_p_why")), means.element),
-    card(t("trend.tenths"), {}, el("p", { class: "muted" }, t("trend.tenths_why")), tenths.element, verdict));
-  const element = el("div", { class: "trend" },
-    el("div", { class: "segments", role: "group", "aria-label": t("trend.range") }, buttons), empty, body);
+    card(t("trend.tenths"), {}, el("p", { class: "muted" }, t("trend.tenths_why")), tenths.element, verdict),
+  );
+  const element = el(
+    "div",
+    { class: "trend" },
+    el("div", { class: "segments", role: "group", "aria-label": t("trend.range") }, buttons),
+    empty,
+    body,
+  );
 
   async function load() {
     const asked = days;
@@ -42,7 +58,17 @@ export function create() {
       trend = answer;
       empty.hidden = trend.hours.length > 0;
       body.hidden = trend.hours.length === 0;
-      changes.replaceChildren(...trend.changes.map((change, n) => el("li", {}, el("b", {}, String(n + 1)), el("time", { datetime: new Date(change.at_ms).toISOString() }, when(change.at_ms)), el("span", { lang: "en" }, change.what))));
+      changes.replaceChildren(
+        ...trend.changes.map((change, n) =>
+          el(
+            "li",
+            {},
+            el("b", {}, String(n + 1)),
+            el("time", { datetime: new Date(change.at_ms).toISOString() }, when(change.at_ms)),
+            el("span", { lang: "en" }, change.what),
+          ),
+        ),
+      );
       for (const one of charts) one.redraw();
       say(verdict, tenths.verdict());
     });
@@ -52,5 +78,11 @@ export function create() {
 }
 
 function legend() {
-  return el("ul", { class: "legend" }, ["q50", "q90", "q99", "threshold"].map((name) => el("li", { class: name }, el("i", { "aria-hidden": "true" }), t(`trend.${name}`))));
+  return el(
+    "ul",
+    { class: "legend" },
+    ["q50", "q90", "q99", "threshold"].map((name) =>
+      el("li", { class: name }, el("i", { "aria-hidden": "true" }), t(`trend.${name}`)),
+    ),
+  );
 }

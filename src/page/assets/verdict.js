@@ -17,8 +17,20 @@ export const CAUSES = {
   all: [],
 };
 
-export const BRANCHES = ["patch", "position", "local", "global", "lgst", "layout", "histogram", "inventory", "pooled",
-  "context", "fine_position", "fine_patch"];
+export const BRANCHES = [
+  "patch",
+  "position",
+  "local",
+  "global",
+  "lgst",
+  "layout",
+  "histogram",
+  "inventory",
+  "pooled",
+  "context",
+  "fine_position",
+  "fine_patch",
+];
 
 /** "good", "bad" or "none": the three looks that an outcome can have. */
 export function look(part) {
@@ -52,7 +64,8 @@ export function rarity(part) {
 /** What became of the part at the gate; null where nothing had to. */
 export function gateWord(part) {
   if (!part.pulse || part.pulse === "none") return null;
-  const late = part.pulse_error_ms === null || part.pulse_error_ms === undefined ? "" : ` (${signed(part.pulse_error_ms)} ms)`;
+  const late =
+    part.pulse_error_ms === null || part.pulse_error_ms === undefined ? "" : ` (${signed(part.pulse_error_ms)} ms)`;
   return t(`pulse.${part.pulse}`) + late;
 }
 
@@ -75,7 +88,10 @@ export function facts(part) {
   const rows = [
     [t("part.number"), t("part.of_run", { part: String(part.part), run: String(part.run) })],
     [t("part.score"), `${score(part.score)} (${t("threshold")} ${score(part.threshold)})`],
-    [t("part.p_value"), part.p_value === null || part.p_value === undefined ? null : `${pWord(part)} · ${rarity(part)}`],
+    [
+      t("part.p_value"),
+      part.p_value === null || part.p_value === undefined ? null : `${pWord(part)} · ${rarity(part)}`,
+    ],
     part.cause === "bad" ? [t("part.found"), found(part)] : [t("part.branch"), part.branch],
     [t("part.counts"), part.counts],
     [t("part.gate"), gateWord(part)],
@@ -97,5 +113,9 @@ export function pWord(part) {
 
 /** Rows as a list of terms. */
 export function terms(rows) {
-  return el("dl", { class: "facts" }, rows.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))));
+  return el(
+    "dl",
+    { class: "facts" },
+    rows.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+  );
 }
