@@ -23,8 +23,8 @@ export function flashCard(changed) {
   const allowed = el(
     "div",
     { class: "allowed" },
-    el("label", addProduct, t("flash.add")),
-    el("label", allowDowngrade, t("flash.older")),
+    el("label", {}, addProduct, t("flash.add")),
+    el("label", {}, allowDowngrade, t("flash.older")),
   );
   const bar = el("progress", { max: 1, value: 0, "aria-label": t("flash.progress") });
   const step = el("p", { role: "status" });
