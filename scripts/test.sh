@@ -41,6 +41,9 @@ fi
 step "a Modbus server of somebody else's"
 tests/modbus/fetch.sh || skipped+=("the gate on Modbus: pymodbus could not be fetched (no network?)")
 
+step "a browser"
+tests/page/fetch.sh || skipped+=("the page in a real browser: chromium, node or its packages could not be fetched (no network?)")
+
 step "the workspace"
 cargo nextest run --workspace || failed+=("the workspace")
 

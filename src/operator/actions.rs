@@ -7,6 +7,7 @@ use super::{OperatorError, OperatorRecords, now_ms};
 
 /// Actions that are kept, the latest.
 const KEPT: i64 = 100_000;
+const MOST_REASON: usize = 1_000;
 
 /// Who acts, and from where.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,9 @@ impl OperatorRecords {
         (before, after): (&str, &str),
         reason: &str,
     ) -> Result<(), OperatorError> {
+        if reason.len() > MOST_REASON {
+            return Err(OperatorError::LongReason { most: MOST_REASON });
+        }
         let Origin { user, from } = origin;
         let insert = "INSERT INTO actions (at_ms, user, origin, action, before, after, reason) \
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";

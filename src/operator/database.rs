@@ -112,6 +112,18 @@ impl OperatorRecords {
         }
     }
 
+    /// All that `change` writes, or nothing: a change never stands without its action.
+    pub fn in_one<T, E: From<OperatorError>>(
+        &self,
+        change: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = self.connection.unchecked_transaction();
+        let transaction = transaction.map_err(|error| self.failed(error))?;
+        let done = change()?;
+        transaction.commit().map_err(|error| self.failed(error))?;
+        Ok(done)
+    }
+
     pub(super) fn failed(&self, error: rusqlite::Error) -> OperatorError {
         failed(&self.path, &error)
     }

@@ -43,6 +43,8 @@ pub enum OperatorError {
     Threshold { value: f32 },
     #[error("no reason is given: say in a few words why the threshold changes")]
     NoReason,
+    #[error("the reason is too long: give at most {most} bytes")]
+    LongReason { most: usize },
     #[error("no threshold was set for {bundle} at this station: there is nothing to undo")]
     NothingToUndo { bundle: String },
     #[error("there is no random number ({0}): try again once the system has started")]

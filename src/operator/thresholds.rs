@@ -128,9 +128,11 @@ impl OperatorRecords {
             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let Basis { bundle, own } = basis;
         let values = params![now_ms(), origin.user, bundle, own, value, reason];
-        let inserted = self.connection.execute(insert, values);
-        inserted.map_err(|error| self.failed(error))?;
-        self.note_change(basis, before, value, reason, origin)
+        self.in_one(|| {
+            let inserted = self.connection.execute(insert, values);
+            inserted.map_err(|error| self.failed(error))?;
+            self.note_change(basis, before, value, reason, origin)
+        })
     }
 
     /// Takes the latest change for this basis back. Returns the threshold that is in force from now on.
@@ -143,17 +145,19 @@ impl OperatorRecords {
         let before = self.in_force(basis)?;
         let undo = "UPDATE thresholds SET undone = 1 WHERE id = \
             (SELECT max(id) FROM thresholds WHERE bundle = ?1 AND own = ?2 AND undone = 0)";
-        let undone = self
-            .connection
-            .execute(undo, params![basis.bundle, basis.own])
-            .map_err(|error| self.failed(error))?;
-        if undone == 0 {
-            let bundle = basis.bundle.clone();
-            return Err(OperatorError::NothingToUndo { bundle });
-        }
-        let after = self.in_force(basis)?;
-        self.note_change(basis, before, after, reason.trim(), origin)?;
-        Ok(after)
+        self.in_one(|| {
+            let undone = self
+                .connection
+                .execute(undo, params![basis.bundle, basis.own])
+                .map_err(|error| self.failed(error))?;
+            if undone == 0 {
+                let bundle = basis.bundle.clone();
+                return Err(OperatorError::NothingToUndo { bundle });
+            }
+            let after = self.in_force(basis)?;
+            self.note_change(basis, before, after, reason.trim(), origin)?;
+            Ok(after)
+        })
     }
 
     fn in_force(&self, basis: &Basis) -> Result<f32, OperatorError> {

@@ -71,27 +71,31 @@ impl OperatorRecords {
             .to_string();
         let put = "INSERT INTO users (name, password, acts, added_ms) VALUES (?1, ?2, ?3, ?4) \
             ON CONFLICT (name) DO UPDATE SET password = ?2, acts = ?3";
-        self.connection
-            .execute(put, params![name, hash, acts, now_ms()])
-            .and_then(|_| {
-                let end = "DELETE FROM sessions WHERE user = ?1";
-                self.connection.execute(end, [name])
-            })
-            .map_err(|error| self.failed(error))?;
         let right = if acts { "looks and acts" } else { "looks" };
-        self.note(origin, "user", ("", &format!("{name}: {right}")), "")
+        self.in_one(|| {
+            self.connection
+                .execute(put, params![name, hash, acts, now_ms()])
+                .and_then(|_| {
+                    let end = "DELETE FROM sessions WHERE user = ?1";
+                    self.connection.execute(end, [name])
+                })
+                .map_err(|error| self.failed(error))?;
+            self.note(origin, "user", ("", &format!("{name}: {right}")), "")
+        })
     }
 
     pub fn remove_user(&self, name: &str, origin: &Origin) -> Result<(), OperatorError> {
-        let removed = self
-            .connection
-            .execute("DELETE FROM users WHERE name = ?1", [name])
-            .map_err(|error| self.failed(error))?;
-        if removed == 0 {
-            let name = name.escape_debug().to_string();
-            return Err(OperatorError::NoUser { name });
-        }
-        self.note(origin, "user", (name, "removed"), "")
+        self.in_one(|| {
+            let removed = self
+                .connection
+                .execute("DELETE FROM users WHERE name = ?1", [name])
+                .map_err(|error| self.failed(error))?;
+            if removed == 0 {
+                let name = name.escape_debug().to_string();
+                return Err(OperatorError::NoUser { name });
+            }
+            self.note(origin, "user", (name, "removed"), "")
+        })
     }
 
     /// Whether this is the user's password. It takes as long for a user that does not exist.

@@ -52,6 +52,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/api/events", get(service::events))
         .route("/api/live/seen.jpg", get(service::seen))
         .route("/api/live/heat.jpg", get(service::heat))
+        .route("/api/live/frame.jpg", get(service::seen))
         .route("/api/camera", get(service::camera))
         .route("/api/station", get(service::station))
         .route("/api/actions", get(service::actions))

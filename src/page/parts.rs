@@ -221,23 +221,25 @@ pub async fn review(
             .map_or(0, |journal| journal.images_bytes);
         reviewed::place(&folder, run, part, mark, room)?;
         context.write_operators(|records| {
-            let before = records.mark_of(run, part)?.map_or("none", Mark::name);
-            match mark {
-                None => records.unmark(run, part)?,
-                Some(mark) => {
-                    let review = Review {
-                        run,
-                        part,
-                        mark,
-                        bundle: record.bundle.clone(),
-                        score: record.score,
-                    };
-                    records.mark(&review, &origin.user)?;
+            records.in_one(|| {
+                let before = records.mark_of(run, part)?.map_or("none", Mark::name);
+                match mark {
+                    None => records.unmark(run, part)?,
+                    Some(mark) => {
+                        let review = Review {
+                            run,
+                            part,
+                            mark,
+                            bundle: record.bundle.clone(),
+                            score: record.score,
+                        };
+                        records.mark(&review, &origin.user)?;
+                    }
                 }
-            }
-            let after = mark.map_or("none", Mark::name);
-            let what = format!("review of part {part} of run {run}");
-            Ok(records.note(&origin, &what, (before, after), "")?)
+                let after = mark.map_or("none", Mark::name);
+                let what = format!("review of part {part} of run {run}");
+                Ok(records.note(&origin, &what, (before, after), "")?)
+            })
         })?;
         Ok(Json(json!(shown(&context, &folder, &record)?)))
     })

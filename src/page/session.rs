@@ -14,6 +14,9 @@ use super::answer::{Refusal, blocking};
 use super::context::Context;
 use crate::operator::{Origin, Session};
 
+/// No user's name has more bytes.
+const LONGEST_NAME: usize = 160;
+
 #[derive(Deserialize)]
 pub struct Credentials {
     name: String,
@@ -44,6 +47,9 @@ pub async fn login(
 ) -> Result<Response, Refusal> {
     if !is_same_origin(&headers) {
         return Err(Refusal::forbidden("log in on this station's own page"));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(wrong());
     }
     let keys = [format!("from {}", visitor.from), format!("as {name}")];
     let wait = |context: &Context| keys.iter().filter_map(|key| context.logins.wait(key)).max();
@@ -79,10 +85,7 @@ pub async fn login(
     };
     let Some((key, session)) = started else {
         keys.iter().for_each(|key| context.logins.failed(key));
-        return Err(Refusal::new(
-            StatusCode::UNAUTHORIZED,
-            "name or password is wrong: try again, or ask who runs the station for `aecsad users add`",
-        ));
+        return Err(wrong());
     };
     keys.iter().for_each(|key| context.logins.passed(key));
     let secure = headers
@@ -107,6 +110,13 @@ pub async fn logout(
     let reads = !visitor.has_users && visitor.is_local;
     let set = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok(with_cookie(&set, described(None, reads, visitor.has_users)))
+}
+
+fn wrong() -> Refusal {
+    Refusal::new(
+        StatusCode::UNAUTHORIZED,
+        "name or password is wrong: try again, or ask who runs the station for `aecsad users add`",
+    )
 }
 
 fn with_cookie(cookie: &str, body: Json<Value>) -> Response {

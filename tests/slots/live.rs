@@ -32,7 +32,7 @@ fn station_file(station: &Station, bundle: &str) {
 }
 
 /// Version 1 of `drawn part` is installed, and `another part` beside it.
-fn two_products() -> Station {
+pub(super) fn two_products() -> Station {
     let mut station = Station::new();
     let drawn = station.version(1);
     station.fixture.manifest().product = "another part".into();
@@ -57,7 +57,7 @@ fn two_products() -> Station {
 }
 
 /// The programs of a running line.
-struct Running {
+pub(super) struct Running {
     actuator: Child,
     line: Child,
     printed: PathBuf,
@@ -65,7 +65,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(station: &Station, actuator: &[&str]) -> Self {
+    pub fn start(station: &Station, actuator: &[&str]) -> Self {
         let gate = station.fixture.at("gate");
         let actuator = Command::new(AECSAD)
             .args(["simulate-rejector", "--pty-link"])
@@ -92,7 +92,7 @@ impl Running {
         }
     }
 
-    fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         std::fs::read_to_string(&self.printed).unwrap()
     }
 
@@ -105,7 +105,7 @@ impl Running {
     }
 
     /// One field of each part so far, by the journal.
-    fn journal(&self, field: &str) -> Vec<String> {
+    pub fn journal(&self, field: &str) -> Vec<String> {
         let run = aecsad(&[&"history", &"--journal", &self.journal, &"--csv", &"-"]);
         let text = stdout(&run);
         let mut table = csv::Reader::from_reader(text.as_bytes());
@@ -119,14 +119,14 @@ impl Running {
         rows.collect()
     }
 
-    fn until_judged_by(&self, bundle: &str) {
+    pub fn until_judged_by(&self, bundle: &str) {
         until(bundle, || {
             self.journal("bundle").last().is_some_and(|b| b == bundle)
         });
     }
 
     /// Stops the line in order; what its table printed.
-    fn stop(mut self) -> String {
+    pub fn stop(mut self) -> String {
         kill(Pid::from_raw(self.line.id() as i32), Signal::SIGTERM).unwrap();
         let mut table = String::new();
         std::io::Read::read_to_string(&mut self.line.stdout.take().unwrap(), &mut table).unwrap();
@@ -145,7 +145,7 @@ impl Drop for Running {
 }
 
 #[track_caller]
-fn until(what: &str, mut seen: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut seen: impl FnMut() -> bool) {
     let give_up = Instant::now() + Duration::from_secs(120);
     while !seen() {
         assert!(Instant::now() < give_up, "{what} did not come");

@@ -1,6 +1,7 @@
 //! The slots of a station: power cuts and failures at every storage operation, attacks, and the commands themselves.
 
 mod attacks;
+mod browser;
 mod changeover;
 mod commands;
 mod disk;

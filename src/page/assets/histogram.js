@@ -11,15 +11,19 @@ const TOP = 44;
 const BOTTOM = 74;
 const BINS = 72;
 
-/** The range that the axis shows: all good parts, the threshold with room around it, and the lower half of bad ones. */
+/**
+ * The range that the axis shows: good parts, the threshold with room around it, and the lower half of bad ones, as far as
+ * that leaves room to drag. Scores beyond it stand in the last bin.
+ */
 export function range(known, threshold) {
   const all = [...known.parts, ...known.validation, ...known.reviewed_good, threshold];
   const low = Math.min(...all);
   const ends = [quantile(known.parts, 0.995), known.validation.at(-1), quantile(known.reviewed_bad, 0.5)];
-  const high = Math.max(
+  const wanted = Math.max(
     threshold + (threshold - low) * 0.6,
     ...ends.filter((end) => end !== null && end !== undefined),
   );
+  const high = Math.min(wanted, threshold + (threshold - low) * 1.5);
   const room = (high - low || 1) * 0.03;
   return [low - room, high + room];
 }
@@ -104,12 +108,12 @@ export function histogram(model, move) {
   }
 
   function marks(scores, kind, at) {
-    const sign = (value) =>
+    const sign = (place) =>
       kind === "good"
-        ? svg("circle", { class: "mark good", cx: x(value), cy: at, r: 4.5 })
-        : svg("path", { class: "mark bad", d: `M${x(value) - 4} ${at - 4}l8 8m0-8l-8 8` });
+        ? svg("circle", { class: "mark good", cx: place, cy: at, r: 4.5 })
+        : svg("path", { class: "mark bad", d: `M${place - 4} ${at - 4}l8 8m0-8l-8 8` });
     return scores.map((value) => {
-      const mark = sign(value);
+      const mark = sign(x(clip(value)));
       mark.append(svg("title", {}, `${t(`review.${kind}`)}: ${score(value)}`));
       return mark;
     });

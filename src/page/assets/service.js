@@ -10,11 +10,14 @@ import { stationCard } from "./station_file.js";
 
 export function create() {
   const actions = actionsCard();
-  const slots = slotsCard(() => actions.load());
   const flash = flashCard(() => {
     slots.load();
     actions.load();
   });
+  const slots = slotsCard(
+    () => actions.load(),
+    (there) => (flash.element.hidden = !there),
+  );
   const camera = cameraCard();
   const station = stationCard();
   const support = card(

@@ -9,8 +9,8 @@ import { actionButton, whyLine } from "./rights.js";
 
 const MOST_EVENTS = 8;
 
-/** The card; `changed()` is called after an action. */
-export function slotsCard(changed) {
+/** The card; `changed()` is called after an action, `onThere(whether)` when it is known whether there are slots. */
+export function slotsCard(changed, onThere) {
   const body = el("div", { class: "products" });
   const events = el("ol", { class: "events" });
   const history = el("details", { hidden: true }, el("summary", {}, t("slots.events")), events);
@@ -34,10 +34,12 @@ export function slotsCard(changed) {
       state = await get("/api/slots");
     } catch (refused) {
       rollback.hidden = true;
+      onThere(refused.status !== 404);
       body.replaceChildren(el("p", { class: "empty" }, refused.status === 404 ? t("slots.none") : refused.message));
       if (refused.status !== 404) fail(refused);
       return;
     }
+    onThere(true);
     const products = state.product ?? [];
     rollback.hidden = products.length === 0;
     body.replaceChildren(

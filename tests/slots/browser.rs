@@ -1,0 +1,126 @@
+//! The page in a real browser, on a station at work with real networks: watch, log in, mark a part, move the threshold,
+//! flash a bundle by upload, roll it back, and stay through a restart. `tests/page/drive.mjs` does what a person would do.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::commands::Station;
+use super::live::{Running, two_products, until};
+
+const AECSAD: &str = env!("CARGO_BIN_EXE_aecsad");
+const USER: &str = "anna";
+const PASSWORD: &str = "correct horse";
+
+/// The folder of the browser's packages, where `tests/page/fetch.sh` puts them.
+fn target() -> Option<PathBuf> {
+    let target = Path::new(AECSAD).ancestors().nth(2)?;
+    if !target.join("page-tools/installed.json").exists() {
+        eprintln!("skipped: there is no browser; tests/page/fetch.sh fetches it");
+        return None;
+    }
+    Some(target.into())
+}
+
+/// A station that listens, and a browser for it.
+struct Browser {
+    target: PathBuf,
+    address: String,
+}
+
+impl Browser {
+    /// Does one step of `drive.mjs`, as a user who may act.
+    fn drive(&self, step: &[&str]) -> String {
+        let done = Command::new("node")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page/drive.mjs"))
+            .arg(&self.address)
+            .args(step)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("PAGE_USER", USER)
+            .env("PAGE_PASSWORD", PASSWORD)
+            .output()
+            .unwrap();
+        let [printed, failed] =
+            [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text));
+        assert!(done.status.success(), "{step:?}: {failed}\n{printed}");
+        printed.into_owned()
+    }
+}
+
+fn listening(station: &Station, address: &str) {
+    let text = std::fs::read_to_string(&station.config).unwrap();
+    let text = text.replace("listen = \"off\"", &format!("listen = \"{address}\""));
+    // A trial that lasts: it is rolled back by hand.
+    let text = text.replace("trial_parts = 4", "trial_parts = 400");
+    station.fixture.put("station.toml", text.as_bytes());
+}
+
+/// The address that the station names when it starts.
+fn address(running: &Running) -> String {
+    let mut found = None;
+    until("the page's address", || {
+        let printed = running.printed();
+        let address = printed.split("the page beside the line: ").nth(1);
+        found = address
+            .and_then(|text| text.lines().next())
+            .map(str::to_owned);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+fn add_user(station: &Station) {
+    let mut command = Command::new(AECSAD)
+        .args(["users", "add", USER, "--act", "--config"])
+        .arg(&station.config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = command.stdin.take().unwrap();
+    writeln!(input, "{PASSWORD}").unwrap();
+    drop(input);
+    assert!(command.wait().unwrap().success());
+}
+
+#[test]
+fn a_person_watches_marks_decides_and_flashes() {
+    let Some(target) = target() else {
+        return;
+    };
+    let mut station = two_products();
+    let second = station.version(2);
+    listening(&station, "127.0.0.1:0");
+    add_user(&station);
+    let running = Running::start(&station, &[]);
+    let browser = Browser {
+        target,
+        address: address(&running),
+    };
+    running.until_judged_by("drawn part 1");
+    until("a rejected part", || {
+        running.journal("cause").iter().any(|cause| cause == "bad")
+    });
+    let live = browser.drive(&["live"]);
+    assert!(live.contains("part"), "{live}");
+    browser.drive(&["login", USER, PASSWORD]);
+    browser.drive(&["review"]);
+    let reviewed = station.fixture.at("reviewed");
+    let export = station.run(&[&"export", &"--reviewed", &reviewed]);
+    assert!(export.status.success());
+    assert_eq!(reviewed.join("bad").read_dir().unwrap().count(), 1);
+    browser.drive(&["threshold"]);
+    let actions = station.run(&[&"history", &"--actions"]);
+    let actions = String::from_utf8(actions.stdout).unwrap();
+    assert!(
+        actions.contains("a test of the page") && actions.contains("undone by a test"),
+        "{actions}"
+    );
+    browser.drive(&["flash", second.to_str().unwrap()]);
+    running.until_judged_by("drawn part 2");
+    browser.drive(&["flash", station.config.to_str().unwrap(), "refused"]);
+    browser.drive(&["rollback"]);
+    running.until_judged_by("drawn part 1");
+    browser.drive(&["axe"]);
+    running.stop();
+}
