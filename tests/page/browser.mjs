@@ -63,7 +63,7 @@ export async function enter({ base, context }) {
 /** Goes to a view and waits until it is there. */
 export async function go({ base, page }, view) {
   await page.goto(`${base}/#${view}`);
-  await page.locator("main > div:not([hidden])").first().waitFor();
+  await page.locator("main > div:not([hidden]):not(.waiting)").first().waitFor();
 }
 
 /** Waits until `read()` answers true, or fails with the sentence. */

@@ -73,6 +73,9 @@ export function create() {
     ),
   );
 
+  // Nothing is shown before the scores are there: an empty chart would look like an answer.
+  element.classList.add("waiting");
+
   const spoken = () =>
     known
       ? `${score(value)}: ${sentences(known, value)
@@ -112,6 +115,7 @@ export function create() {
   }
 
   function take(fresh) {
+    element.classList.remove("waiting");
     known = fresh;
     value = known.value;
     axis = range(known, value);

@@ -6,7 +6,7 @@ import { recall, remember, t, when } from "./language.js";
 import { attempt } from "./notices.js";
 import { pChart, rateChart, scoreChart, tenthsChart } from "./trend_charts.js";
 
-const DAYS = [1, 7, 30, 90];
+const DAYS = [1, 7, 30];
 const KEY = "aecsad.days";
 
 export function create() {
