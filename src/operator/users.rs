@@ -1,5 +1,7 @@
 //! Users and their passwords, which are stored as argon2id hashes only.
 
+use std::sync::OnceLock;
+
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
@@ -64,11 +66,7 @@ impl OperatorRecords {
             let most = MOST_PASSWORD;
             return Err(OperatorError::LongPassword { most });
         }
-        let salt = SaltString::generate(&mut OsRng);
-        let hash = Argon2::default()
-            .hash_password(password.as_bytes(), &salt)
-            .map_err(|error| OperatorError::Hash(error.to_string()))?
-            .to_string();
+        let hash = hashed(password.as_bytes())?;
         let put = "INSERT INTO users (name, password, acts, added_ms) VALUES (?1, ?2, ?3, ?4) \
             ON CONFLICT (name) DO UPDATE SET password = ?2, acts = ?3";
         let right = if acts { "looks and acts" } else { "looks" };
@@ -109,12 +107,7 @@ impl OperatorRecords {
         let known = stored.is_some();
         let stored = match stored {
             Some(stored) => stored,
-            None => {
-                let salt = SaltString::generate(&mut OsRng);
-                let any = Argon2::default().hash_password(b"", &salt);
-                any.map_err(|error| OperatorError::Hash(error.to_string()))?
-                    .to_string()
-            }
+            None => nobody()?.to_owned(),
         };
         if password.len() > MOST_PASSWORD {
             return Ok(false);
@@ -124,6 +117,23 @@ impl OperatorRecords {
         let right = Argon2::default().verify_password(password.as_bytes(), &hash);
         Ok(known && right.is_ok())
     }
+}
+
+/// A hash that is nobody's.
+fn nobody() -> Result<&'static str, OperatorError> {
+    static NOBODY: OnceLock<String> = OnceLock::new();
+    if let Some(hash) = NOBODY.get() {
+        return Ok(hash);
+    }
+    let hash = hashed(b"")?;
+    Ok(NOBODY.get_or_init(|| hash))
+}
+
+fn hashed(password: &[u8]) -> Result<String, OperatorError> {
+    let salt = SaltString::generate(&mut OsRng);
+    let hash = Argon2::default().hash_password(password, &salt);
+    let hash = hash.map_err(|error| OperatorError::Hash(error.to_string()))?;
+    Ok(hash.to_string())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The page in a real browser, on a station at work with real networks: watch, log in, mark a part, move the threshold,
 //! flash a bundle by upload, roll it back, and stay through a restart. `tests/page/drive.mjs` does what a person would do.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -29,17 +30,21 @@ struct Browser {
 }
 
 impl Browser {
-    /// Does one step of `drive.mjs`, as a user who may act.
-    fn drive(&self, step: &[&str]) -> String {
-        let done = Command::new("node")
+    fn step(&self, step: &[&str]) -> Command {
+        let mut command = Command::new("node");
+        command
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page/drive.mjs"))
             .arg(&self.address)
             .args(step)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("PAGE_USER", USER)
-            .env("PAGE_PASSWORD", PASSWORD)
-            .output()
-            .unwrap();
+            .env("PAGE_PASSWORD", PASSWORD);
+        command
+    }
+
+    /// Does one step of `drive.mjs`, as a user who may act.
+    fn drive(&self, step: &[&str]) -> String {
+        let done = self.step(step).output().unwrap();
         let [printed, failed] =
             [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text));
         assert!(done.status.success(), "{step:?}: {failed}\n{printed}");
@@ -90,7 +95,12 @@ fn a_person_watches_marks_decides_and_flashes() {
     };
     let mut station = two_products();
     let second = station.version(2);
-    listening(&station, "127.0.0.1:0");
+    // A port of its own, so that the page finds the station again.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    listening(&station, &port.to_string());
     add_user(&station);
     let running = Running::start(&station, &[]);
     let browser = Browser {
@@ -122,5 +132,18 @@ fn a_person_watches_marks_decides_and_flashes() {
     browser.drive(&["rollback"]);
     running.until_judged_by("drawn part 1");
     browser.drive(&["axe"]);
+
+    // The page stays open while the station restarts, and so does the session.
+    let mut open = browser.step(&["frozen"]);
+    let mut open = open.stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut printed = BufReader::new(open.stdout.take().unwrap());
+    printed.read_line(&mut first).unwrap();
+    assert_eq!(first.trim_end(), "live");
+    running.stop();
+    let mut said = String::new();
+    printed.read_line(&mut said).unwrap();
+    let running = Running::start(&station, &[]);
+    assert!(open.wait().unwrap().success(), "{said}");
     running.stop();
 }
