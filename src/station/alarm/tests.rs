@@ -159,7 +159,7 @@ fn own() -> Vec<Alarm> {
             aside: "damaged-1-pictures".into(),
         },
         Alarm::ThresholdsUnread {
-            why: "the record of users and actions can't be used".into(),
+            why: "the record of users and actions operators.sqlite can't be used".into(),
         },
     ];
     let kinds: BTreeSet<usize> = alarms.iter().map(kind).collect();
