@@ -96,7 +96,7 @@ impl Running {
         std::fs::read_to_string(&self.printed).unwrap()
     }
 
-    fn until_printed(&self, what: &str) {
+    pub fn until_printed(&self, what: &str) {
         until(what, || {
             let printed = self.printed();
             assert!(!printed.contains("aecsad: "), "{printed}");

@@ -77,6 +77,7 @@ export function slotsCard(changed, onThere) {
       ),
       el("p", { class: "muted" }, t("slots.floor", { version: product.floor })),
       product.calibration ? el("p", { class: "muted" }, `${t("live.calibration")}: ${product.calibration}`) : null,
+      product.threshold ? el("p", { class: "muted" }, `${t("threshold.value")}: ${product.threshold}`) : null,
     );
   }
 
