@@ -48,7 +48,7 @@ impl EngineThread<'_, '_> {
                 }
                 Err(error) => Inspection::EngineError(error),
             };
-            let idle = self.frames.len() == 0;
+            let idle = self.frames.is_empty();
             let album = self.album.as_mut();
             let wanted = album.is_some_and(|album| album.wants(&inspection, idle));
             let mut inspected = (part.id, inspection);
