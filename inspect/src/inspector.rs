@@ -158,6 +158,7 @@ impl Inspector {
         let mut verdict = self.decision.judge(&raw);
         let end = Instant::now();
         verdict.counts = self.scorer.unusual_counts();
+        verdict.other_light = self.optics.other_light();
         verdict.latency = end - start;
         verdict.stages = Stages {
             optics: seen - start,

@@ -17,6 +17,7 @@ mod judge;
 pub mod ledger;
 pub mod loaded_judge;
 mod message;
+mod other_light;
 mod queue;
 mod run_state;
 mod source;

@@ -79,7 +79,7 @@ fn journal_error() -> JournalError {
 }
 
 fn own() -> Vec<Alarm> {
-    const KINDS: usize = 20;
+    const KINDS: usize = 21;
     let kind = |alarm: &Alarm| match alarm {
         Alarm::Unconfirmed { .. } => 0,
         Alarm::Refused { .. } => 1,
@@ -101,6 +101,7 @@ fn own() -> Vec<Alarm> {
         Alarm::JournalRemoved(_) => 17,
         Alarm::PicturesWait { .. } => 18,
         Alarm::PicturesReplaced { .. } => 19,
+        Alarm::OtherLight { .. } => 20,
     };
     let (part, lost) = (7, 3);
     let alarms = vec![
@@ -118,6 +119,11 @@ fn own() -> Vec<Alarm> {
             rejected: 10,
             part,
             score: 500.0,
+        },
+        Alarm::OtherLight {
+            count: 18,
+            parts: 20,
+            how: OtherLight::Brighter,
         },
         Alarm::NotPetted {
             what: "the gate does not answer",
