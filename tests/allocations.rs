@@ -96,6 +96,7 @@ impl Judge for EveryThird {
             branches: heapless::Vec::new(),
             counts: Default::default(),
             limits: Default::default(),
+            other_light: None,
             latency: Duration::ZERO,
             stages: Default::default(),
         })

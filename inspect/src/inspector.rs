@@ -20,7 +20,8 @@ pub use crate::decision::{Limits, Stages, Verdict};
 use crate::frame::Frame;
 use crate::network::fine::cells;
 use crate::network::{
-    Encoder, FineView, Network, NetworkError, Percept, Perception, Segmentation, load_network,
+    Encoder, FineView, Network, NetworkError, Percept, Perception, Segmentation, Students,
+    load_network,
 };
 use crate::optics::{InputGeometry, Optics, OpticsError, Region, ViewedRegion};
 
@@ -96,6 +97,15 @@ impl Inspector {
             }
             _ => return Err(statistics_error(StatisticsError::Fine)),
         };
+        let students = match (load(STUDENTS)?, &statistics.residuals) {
+            (None, None) => None,
+            (Some(network), None) => Some(Students::errors(network)),
+            (Some(network), Some(directions)) => {
+                let students = Students::residuals(network, directions.clone());
+                Some(students.ok_or_else(|| statistics_error(StatisticsError::Students))?)
+            }
+            (None, Some(_)) => return Err(statistics_error(StatisticsError::Students)),
+        };
         let perception = Perception {
             encoder: Encoder::load(bundle.entry(ENCODER)?)?,
             fine,
@@ -103,7 +113,7 @@ impl Inspector {
                 network,
                 classes: manifest.classes.len(),
             }),
-            students: load(STUDENTS)?,
+            students,
         };
         let channels = perception.encoder.channels();
         if statistics.read_features() && channels != Encoder::LITE0 {
@@ -149,6 +159,7 @@ impl Inspector {
         let mut verdict = self.decision.judge(&raw);
         let end = Instant::now();
         verdict.counts = self.scorer.unusual_counts();
+        verdict.other_light = self.optics.other_light();
         verdict.latency = end - start;
         verdict.stages = Stages {
             optics: seen - start,

@@ -16,7 +16,7 @@ mod region;
 mod training_images;
 mod view;
 
-pub use exposure::{Exposure, ExposureRange};
+pub use exposure::{Exposure, ExposureRange, OtherLight};
 pub use ignored::Ignored;
 pub use region::{Region, TrainedRegion, ViewedRegion};
 pub use training_images::{Encoding, TrainingImages};
@@ -127,7 +127,7 @@ pub struct Optics {
     fine: Option<ViewBuffers>,
     /// What each 8-bit value of the latest frame becomes.
     curve: [f32; 256],
-    evened_out: bool,
+    other_light: Option<OtherLight>,
 }
 
 impl Optics {
@@ -143,7 +143,7 @@ impl Optics {
             fine: geometry.fine.map(view),
             geometry,
             curve: [0.0; 256],
-            evened_out: false,
+            other_light: None,
         }
     }
 
@@ -166,7 +166,7 @@ impl Optics {
     pub fn tensors(&mut self, frame: &Frame) -> Result<Tensors<'_>, OpticsError> {
         self.see(frame)?;
         let geometry = &self.geometry;
-        let curve = self.evened_out.then_some(&self.curve);
+        let curve = self.other_light.map(|_| &self.curve);
         Ok(Tensors {
             whole: self.whole.normalised(geometry, curve),
             fine: self
@@ -179,8 +179,13 @@ impl Optics {
     /// The whole alone: `[3, height, width]`.
     pub fn tensor(&mut self, frame: &Frame) -> Result<&[f32], OpticsError> {
         self.see(frame)?;
-        let curve = self.evened_out.then_some(&self.curve);
+        let curve = self.other_light.map(|_| &self.curve);
         Ok(self.whole.normalised(&self.geometry, curve))
+    }
+
+    /// How the latest frame is exposed unlike any good part, and was evened out for it; none where it stayed as it is.
+    pub fn other_light(&self) -> Option<OtherLight> {
+        self.other_light
     }
 
     /// The latest frame as the finest view has it.
@@ -204,8 +209,8 @@ impl Optics {
             None => self.whole.resize(frame, region, mono, resizer)?,
         }
         let range = self.geometry.exposure.as_ref();
-        self.evened_out =
-            range.is_some_and(|range| range.curve(self.whole.exposure(), &mut self.curve));
+        self.other_light =
+            range.and_then(|range| range.curve(self.whole.exposure(), &mut self.curve));
         Ok(())
     }
 }

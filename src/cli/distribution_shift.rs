@@ -1,7 +1,7 @@
-//! The warning at the end of an inspection whose images are probably not of the bundle's product: they have another
-//! shape, or nearly all of them are far from every good part.
+//! What is said at the end of an inspection whose images are unlike those of training: they have another shape or light, or
+//! nearly all of them are far from every good part, and are probably not of the bundle's product.
 
-use aecsad_inspect::optics::TrainingImages;
+use aecsad_inspect::optics::{OtherLight, TrainingImages};
 
 use super::findings::Finding;
 
@@ -17,6 +17,8 @@ pub struct DistributionShift {
     rejected: usize,
     other_shape: usize,
     jpeg: usize,
+    /// Images in other light than any good part, by how it is other.
+    other_light: [(OtherLight, usize); 4],
     /// The size of the first image of another shape.
     example: Option<(u32, u32)>,
 }
@@ -30,6 +32,7 @@ impl DistributionShift {
             rejected: 0,
             other_shape: 0,
             jpeg: 0,
+            other_light: OtherLight::ALL.map(|how| (how, 0)),
             example: None,
         }
     }
@@ -42,6 +45,9 @@ impl DistributionShift {
         self.jpeg += usize::from(finding.is_jpeg);
         self.far_off += usize::from(verdict.far_off);
         self.rejected += usize::from(verdict.reject);
+        for (how, count) in &mut self.other_light {
+            *count += usize::from(verdict.other_light == Some(*how));
+        }
         if self
             .trained_on
             .as_ref()
@@ -70,6 +76,69 @@ impl DistributionShift {
         let images = self.trained_on.as_ref().filter(|_| self.jpeg > 0);
         let coded = images.and_then(TrainingImages::unseen_jpeg);
         let coded = coded.map(|why| format!("warning: {} of {judged} images: {why}", self.jpeg));
-        shape.into_iter().chain(coded).chain(unlike)
+        let other_light = self.other_light.into_iter();
+        let other_light = other_light.filter(|(_, count)| *count > 0);
+        let kinds: Vec<String> = other_light
+            .map(|(how, count)| format!("{count} {how}"))
+            .collect();
+        let evened_out: usize = self.other_light.iter().map(|(_, count)| count).sum();
+        let lit = (evened_out > 0).then(|| {
+            format!(
+                "{evened_out} of {judged} images are exposed unlike any good part in training ({}): they were evened out \
+                 before they were judged",
+                kinds.join(", ")
+            )
+        });
+        shape.into_iter().chain(coded).chain(unlike).chain(lit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aecsad_inspect::branches::Branch;
+    use aecsad_inspect::inspector::Verdict;
+
+    use super::*;
+
+    fn finding(other_light: Option<OtherLight>) -> Finding {
+        Finding {
+            name: "a.png".into(),
+            outcome: Ok(Verdict {
+                score: 0.0,
+                reject: false,
+                p_value: 0.5,
+                far_off: false,
+                branch: Branch::Position,
+                branches: heapless::Vec::new(),
+                counts: Default::default(),
+                limits: Default::default(),
+                other_light,
+                latency: Duration::ZERO,
+                stages: Default::default(),
+            }),
+            size: Some((256, 256)),
+            is_jpeg: false,
+            warning: None,
+        }
+    }
+
+    #[test]
+    fn images_in_other_light_are_counted() {
+        let said = |lights: &[Option<OtherLight>]| -> Vec<String> {
+            let mut shift = DistributionShift::to(None);
+            lights.iter().for_each(|light| shift.note(&finding(*light)));
+            shift.sentences().collect()
+        };
+        assert_eq!(said(&[None, None]), [""; 0]);
+        let (brighter, flatter) = (Some(OtherLight::Brighter), Some(OtherLight::Flatter));
+        assert_eq!(
+            said(&[brighter, None, flatter, brighter]),
+            [
+                "3 of 4 images are exposed unlike any good part in training (2 brighter, 1 of less contrast): they were \
+                 evened out before they were judged"
+            ]
+        );
     }
 }

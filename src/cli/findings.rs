@@ -365,6 +365,7 @@ mod tests {
                 .into_iter()
                 .collect(),
                 limits: Default::default(),
+                other_light: None,
                 latency: Duration::ZERO,
                 stages: Stages::default(),
             }),

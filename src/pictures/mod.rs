@@ -302,6 +302,7 @@ pub(crate) mod tests {
             branches: heapless::Vec::new(),
             counts: Default::default(),
             limits: Default::default(),
+            other_light: None,
             latency: Duration::ZERO,
             stages: Default::default(),
         };

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use aecsad_inspect::optics::OtherLight;
+
 use crate::reject::RejectError;
 
 /// An alarm of a running station, as the operator reads it.
@@ -38,6 +40,15 @@ pub enum Alarm {
         rejected: u32,
         part: u32,
         score: f32,
+    },
+    #[error(
+        "the light has changed: {count} of the latest {parts} parts are {how} than any good part in training, and their \
+         frames are evened out: clean or replace the lamp, or correct the exposure; if the light stays so, calibrate"
+    )]
+    OtherLight {
+        count: usize,
+        parts: usize,
+        how: OtherLight,
     },
     #[error("{what} for {seconds} s: the watchdog is petted no more and restarts the station")]
     NotPetted { what: &'static str, seconds: u64 },

@@ -9,6 +9,7 @@ use aecsad_inspect::inspector::Verdict;
 
 use super::alarm::Alarm;
 use super::anomalous_run::AnomalousRun;
+use super::other_light::OtherLightRun;
 use super::{Inspection, LineEvent, Message};
 use crate::camera::CameraError;
 use crate::line::{Action, Cause, Fate, Policies, TakenAlong};
@@ -82,6 +83,8 @@ pub struct Totals {
     pub fell_unrequested: u32,
     /// Runs of parts that are far from every good part.
     pub anomalous_runs: u32,
+    /// Parts whose frames were evened out, because they were exposed unlike any good part in training.
+    pub evened_out: u32,
     pub alarms: u32,
 }
 
@@ -112,6 +115,7 @@ pub struct Ledger {
     stops_without_gate: bool,
     written: u32,
     anomalous: AnomalousRun,
+    other_light: OtherLightRun,
     pub totals: Totals,
 }
 
@@ -243,6 +247,14 @@ impl Ledger {
         {
             self.totals.anomalous_runs += 1;
             self.alarm(sentence, write);
+        }
+        if let Some(Inspection::Verdict(verdict, _)) = &inspection {
+            self.totals.evened_out += u32::from(verdict.other_light.is_some());
+            match self.other_light.note(verdict) {
+                Some(Message::Alarm(sentence)) => self.alarm(sentence, write),
+                Some(notice) => write(LedgerEntry::Message(notice)),
+                None => {}
+            }
         }
         let (verdict, bundle) = match inspection {
             Some(Inspection::Verdict(verdict, bundle)) => (Some(verdict), Some(bundle)),

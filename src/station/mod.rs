@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod loaded_judge;
 mod message;
 pub mod operator_threshold;
+mod other_light;
 mod queue;
 mod run_state;
 mod source;

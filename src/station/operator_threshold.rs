@@ -119,6 +119,7 @@ mod tests {
                 threshold: 10.0,
                 calibration_parts: 20,
             },
+            other_light: None,
             latency: Duration::ZERO,
             stages: Default::default(),
         }

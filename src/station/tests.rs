@@ -50,6 +50,7 @@ impl Judge for Brightness {
             branches: heapless::Vec::new(),
             counts: Default::default(),
             limits: Default::default(),
+            other_light: None,
             latency: start.elapsed(),
             stages: Default::default(),
         })

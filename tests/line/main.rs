@@ -60,6 +60,7 @@ impl Judge for Brightness {
             branches: heapless::Vec::new(),
             counts: Default::default(),
             limits: Default::default(),
+            other_light: None,
             latency: Duration::ZERO,
             stages: Default::default(),
         })

@@ -486,6 +486,7 @@ fn deliver(
                 branches: heapless::Vec::new(),
                 counts: Default::default(),
                 limits: Default::default(),
+                other_light: None,
                 latency: Duration::ZERO,
                 stages: Default::default(),
             };

@@ -49,6 +49,7 @@ fn verdict(score: f32) -> Verdict {
         branches: Default::default(),
         counts: Default::default(),
         limits: Default::default(),
+        other_light: None,
         latency: Duration::ZERO,
         stages: Default::default(),
     }

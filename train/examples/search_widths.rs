@@ -56,12 +56,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for seed in 1..=seeds {
         for product in &products {
             let training = format!("{}-{seed}", product.name);
-            let mut seen = product.see(seed)?;
             let mut networks = Vec::new();
             for (index, width) in widths.iter().enumerate() {
                 let folder = work.join(format!("{training}-{effort}-{width}"));
                 let trained = product.train(*width, seed, effort, &folder)?;
-                let ranks = product.rank(&trained, searched.branches(), &mut seen, seed)?;
+                let ranks = product.rank(&trained, searched.branches(), seed, &folder)?;
                 front.ranked(&training, index, ranks);
                 networks.push(trained);
             }

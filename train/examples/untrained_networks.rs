@@ -13,7 +13,9 @@ use aecsad_inspect::network::Network;
 use aecsad_inspect::optics::{InputGeometry, Optics};
 use aecsad_train::engine::Cpu;
 use aecsad_train::export::onnx::Graph;
-use aecsad_train::lgst::{Jitter, LgstConfig, Teacher, TeacherFeatures, TrainedLgst};
+use aecsad_train::lgst::{
+    Jitter, LgstConfig, StudentOutputs, Teacher, TeacherFeatures, TrainedLgst,
+};
 use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
 use aecsad_train::quantise::{Requirement, Sample, Signs, quantise};
 use aecsad_train::segmentation::SegmentationConfig;
@@ -35,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let decoder = SegmentationConfig::edge(CLASSES, SEED).decoder;
     let decoder = decoder.init::<Cpu>(&device).to_onnx();
     std::fs::write(folder.join("edge-decoder.onnx"), decoder)?;
-    let students = trained(&LgstConfig::edge(SEED), [40, 112]).to_onnx(false);
+    let students = trained(&LgstConfig::edge(SEED), [40, 112]).to_onnx(StudentOutputs::Residuals);
     std::fs::write(folder.join("edge-students.onnx"), students)?;
 
     let backbone = WideResNetConfig::new();

@@ -20,8 +20,9 @@ pub struct Image {
     pub original: (u32, u32),
     /// At the whole view's size.
     pub frame: Frame,
-    /// `[3, 256, 256]`, normalised.
+    /// `[3, 256, 256]`, normalised; empty once the image is [forgotten](Images::forget_encodings).
     pub tensor: Vec<f32>,
+    /// Of no cells once the image is forgotten.
     pub features: Features,
     /// How far it lies off the others of its category; 0 until that is measured.
     pub distance: f32,
@@ -52,6 +53,16 @@ pub struct Images {
 }
 
 impl Images {
+    /// Keeps the pixels of the images alone: their tensors and features take ten times the memory, and what comes after
+    /// training sees them anew where it must.
+    pub fn forget_encodings(&mut self) {
+        let images = self.train.iter_mut().chain(&mut self.validation);
+        for image in images.chain(&mut self.bad) {
+            image.tensor = Vec::new();
+            image.features = Features::none();
+        }
+    }
+
     /// How the good images are exposed, as the whole view shows them; none of no images.
     pub fn exposure(&self) -> Option<ExposureRange> {
         let good = self.train.iter().chain(&self.validation);

@@ -1,10 +1,12 @@
 //! A bundle's networks as ONNX.
 
 use aecsad_inspect::branches::Reads;
-use aecsad_inspect::branches::statistics::FineStatistics;
+use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
 use aecsad_inspect::decision::Decision;
+use aecsad_inspect::network::students::residual_channels;
 use aecsad_inspect::network::{
-    Encoder, FineView, NetworkError, Perception, Segmentation, load_network,
+    Encoder, FineView, Network, NetworkError, Perception, ResidualDirections, Segmentation,
+    Students, load_network,
 };
 use aecsad_inspect::optics::InputGeometry;
 
@@ -28,47 +30,72 @@ impl Trained {
         Trained {
             encoder: self.encoder.clone(),
             segmentation: segmentation.filter(|_| read(Reads::Components)),
-            students: students.filter(|_| read(Reads::StudentErrors)),
+            students: students.filter(|_| read(Reads::Students)),
         }
     }
 
-    /// Ready to run, with only what is requested.
-    pub fn perception(
+    /// Ready to run: the fine view where `directions` has those of one, and the students where they are read in the way
+    /// that it allows.
+    pub fn seeing(
         &self,
-        segmentation: bool,
-        students: bool,
+        directions: &Directions,
+        geometry: &InputGeometry,
     ) -> Result<Perception, NetworkError> {
         let segmentation = match &self.segmentation {
-            Some((onnx, classes)) if segmentation => Some(Segmentation {
+            Some((onnx, classes)) => Some(Segmentation {
                 network: load_network("segmentation.onnx", onnx)?,
                 classes: *classes,
             }),
-            _ => None,
+            None => None,
         };
-        let students = match &self.students {
-            Some(onnx) if students => Some(load_network("students.onnx", onnx)?),
+        let students = self
+            .students()?
+            .and_then(|network| match &directions.residuals {
+                Some(residuals) => Students::residuals(network, residuals.clone()),
+                // No branch reads their residuals.
+                None if residual_channels(&network).is_some() => None,
+                None => Some(Students::errors(network)),
+            });
+        let fine = match (&directions.fine, geometry.fine) {
+            (Some(fine), Some(size)) => {
+                let encoder = Encoder::load_at(&self.encoder, size)?;
+                Some(FineView::new(encoder, fine.low_rank.clone()))
+            }
             _ => None,
         };
         Ok(Perception {
             encoder: Encoder::load(&self.encoder)?,
-            fine: None,
+            fine,
             segmentation,
             students,
         })
     }
 
-    /// Ready to run, with the fine view where there is one.
-    pub fn seeing(
-        &self,
-        fine: Option<&FineStatistics>,
-        geometry: &InputGeometry,
-    ) -> Result<Perception, NetworkError> {
-        let mut perception = self.perception(true, true)?;
-        if let (Some(fine), Some(size)) = (fine, geometry.fine) {
-            let encoder = Encoder::load_at(&self.encoder, size)?;
-            perception.fine = Some(FineView::new(encoder, fine.low_rank.clone()));
+    /// The network of both students, if they were trained.
+    pub fn students(&self) -> Result<Option<Network>, NetworkError> {
+        let onnx = self.students.as_ref();
+        onnx.map(|onnx| load_network("students.onnx", onnx))
+            .transpose()
+    }
+}
+
+/// The directions onto which outputs of networks are projected before any branch reads them; learnt once, so that float
+/// and int8 networks share them.
+#[derive(Clone, Debug, Default)]
+pub struct Directions {
+    /// None where there is no fine view.
+    pub fine: Option<FineStatistics>,
+    /// None where the students' errors are read, or there are none.
+    pub residuals: Option<ResidualDirections>,
+}
+
+impl Directions {
+    /// Those that the branches of a bundle read.
+    pub fn of(statistics: &Statistics) -> Self {
+        Directions {
+            fine: statistics.fine.clone(),
+            residuals: statistics.residuals.clone(),
         }
-        Ok(perception)
     }
 }
 

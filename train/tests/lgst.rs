@@ -10,7 +10,8 @@ use aecsad_inspect::network::Features;
 use aecsad_train::engine::{self, Cpu, stack};
 use aecsad_train::export::onnx::Graph;
 use aecsad_train::lgst::{
-    self, GlobalStudentConfig, LgstConfig, LocalStudentConfig, LocalWidths, TrainedLgst,
+    self, GlobalStudentConfig, LgstConfig, LocalStudentConfig, LocalWidths, StudentOutputs,
+    TrainedLgst,
 };
 use burn::tensor::Tensor;
 use ndarray::Array3;
@@ -68,25 +69,23 @@ fn learns_and_computes_the_same_in_tract() {
         tensor(&features.stride8),
         tensor(&features.stride16),
     );
-    let outputs = run_in_tract(
-        &trained.to_onnx(true),
-        &[&image, &features.stride8, &features.stride16],
-    );
-    let expected = [maps.local, maps.global, maps.teacher_global, maps.residual];
-    assert_eq!(outputs.len(), expected.len());
-    for (expected, found) in expected.iter().zip(&outputs) {
-        let expected: Vec<f32> = expected.to_data().iter().collect();
-        let difference = relative_difference(&expected, found);
-        assert!(difference < 1e-4, "differs by {difference}");
+    let errors = vec![maps.local, maps.global, maps.teacher_global];
+    let residuals = vec![maps.local_residual, maps.global_residual];
+    for (read, expected) in [
+        (StudentOutputs::Errors, errors),
+        (StudentOutputs::Residuals, residuals),
+    ] {
+        let outputs = run_in_tract(
+            &trained.to_onnx(read),
+            &[&image, &features.stride8, &features.stride16],
+        );
+        assert_eq!(outputs.len(), expected.len());
+        for (expected, found) in expected.iter().zip(&outputs) {
+            let expected: Vec<f32> = expected.to_data().iter().collect();
+            let difference = relative_difference(&expected, found);
+            assert!(difference < 1e-4, "differs by {difference}");
+        }
     }
-    assert_eq!(
-        run_in_tract(
-            &trained.to_onnx(false),
-            &[&image, &features.stride8, &features.stride16]
-        )
-        .len(),
-        3
-    );
 
     let teacher = trained
         .teacher
@@ -139,7 +138,7 @@ fn attention_in_the_decoder_computes_the_same_in_tract() {
     );
     let expected: Vec<f32> = maps.teacher_global.to_data().iter().collect();
     let found = run_in_tract(
-        &trained.to_onnx(false),
+        &trained.to_onnx(StudentOutputs::Errors),
         &[&image, &features.stride8, &features.stride16],
     );
     assert!(relative_difference(&expected, &found[2]) < 1e-4);
@@ -173,15 +172,20 @@ fn an_interrupted_training_ends_where_an_uninterrupted_one_does() {
     });
     let resumed = train(&config, broken.path(), false).unwrap();
 
-    assert_eq!(expected.to_onnx(true), resumed.to_onnx(true));
+    assert_eq!(
+        expected.to_onnx(StudentOutputs::Errors),
+        resumed.to_onnx(StudentOutputs::Errors)
+    );
     assert_eq!(
         metric(whole.path(), "students", "loss"),
         metric(broken.path(), "students", "loss")
     );
     // Once more: a finished training is taken as it is.
     assert_eq!(
-        train(&config, broken.path(), false).unwrap().to_onnx(true),
-        expected.to_onnx(true)
+        train(&config, broken.path(), false)
+            .unwrap()
+            .to_onnx(StudentOutputs::Errors),
+        expected.to_onnx(StudentOutputs::Errors)
     );
 }
 

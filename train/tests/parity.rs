@@ -12,7 +12,8 @@ use aecsad_train::engine::{
 };
 use aecsad_train::lgst::{
     Dropout, GlobalStudentConfig, Jitter, LgstConfig, LgstLossConfig, LgstTerms, LocalStudent,
-    LocalStudentConfig, LocalWidths, Students, Teacher, TeacherFeatures, TrainedLgst,
+    LocalStudentConfig, LocalWidths, StudentOutputs, Students, Teacher, TeacherFeatures,
+    TrainedLgst,
 };
 use aecsad_train::paper::backbone::WideResNetConfig;
 use aecsad_train::paper::weights::StateDict;
@@ -284,7 +285,7 @@ fn the_full_networks_are_exported_as_they_are() {
     };
     let maps = trained.maps(image.clone(), stride8.clone(), stride16.clone());
     let expected = [maps.local, maps.global, maps.teacher_global].map(values);
-    let onnx = trained.to_onnx(false);
+    let onnx = trained.to_onnx(StudentOutputs::Errors);
     let inputs = [array(&image), array(&stride8), array(&stride16)];
     let found = support::run_in_tract(&onnx, &inputs.each_ref());
     for (expected, found) in expected.iter().zip(&found) {

@@ -54,9 +54,9 @@ impl BranchModel for Lgst {
 
     fn score(&mut self, part: &mut AlignedPart<'_>) -> f32 {
         part.place(&mut self.sum);
-        let percept = part.percept;
+        let students = &part.percept.students;
         self.scale
-            .apply(&percept.local, &percept.global, &mut self.sum.values)
+            .apply(&students.local, &students.global, &mut self.sum.values)
     }
 
     fn map(&self) -> Option<AnomalyMap<'_>> {
@@ -78,6 +78,7 @@ impl BranchModel for Lgst {
 /// If the arrays are there and can't be used.
 pub fn read(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     source.branch("lgst.scale", || {
+        source.with_student_errors()?;
         let scale: ndarray::Array1<f32> = source.exact("lgst.scale", &[4])?;
         let range = |at: usize| Range {
             q900: scale[at],

@@ -16,6 +16,7 @@ pub mod scorer;
 pub mod shared;
 pub mod statistics;
 pub mod student_error;
+pub mod student_residual;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -28,6 +29,7 @@ use inventory::Counts;
 use shared::aligned_part::AlignedPart;
 use shared::map::AnomalyMap;
 use statistics::{ArraySource, StatisticsError};
+use student_residual::Student;
 
 /// What good parts look like to one branch, and how far the latest part is from that.
 pub trait BranchModel: Any + Debug + Send + Sync {
@@ -74,8 +76,8 @@ pub type Reader = fn(&ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, S
 pub const READERS: [Reader; Branch::ALL.len()] = [
     histogram::read,
     layout::read,
-    student_error::read_local,
-    student_error::read_global,
+    read_local,
+    read_global,
     position::read,
     patch::read,
     pooled::read,
@@ -85,6 +87,25 @@ pub const READERS: [Reader; Branch::ALL.len()] = [
     position::read_fine,
     patch::read_fine,
 ];
+
+fn read_local(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    read_student(source, Student::Local)
+}
+
+fn read_global(source: &ArraySource<'_>) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    read_student(source, Student::Global)
+}
+
+/// Its residual, or its error in bundles of earlier versions.
+fn read_student(
+    source: &ArraySource<'_>,
+    student: Student,
+) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
+    match student_residual::read(source, student)? {
+        Some(model) => Ok(Some(model)),
+        None => student_error::read(source, student.branch()),
+    }
+}
 
 /// How a part is seen: as a whole in few pixels, or finely, as its damage needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +134,7 @@ pub enum Reads {
     /// The segmentation's class probabilities.
     Components,
     /// How far the students are from the encoder and from each other.
-    StudentErrors,
+    Students,
 }
 
 /// One independent opinion about a part. The order is that of the CSV's columns.
@@ -124,9 +145,10 @@ pub enum Branch {
     Histogram,
     /// Deviation of the class layout on a grid (paper, eq. 3).
     Layout,
-    /// Teacher against local student (paper, eq. 4).
+    /// Teacher against local student (paper, eq. 4): its residual, in bundles of earlier versions its squared error.
     Local,
-    /// Global student against the local student's imitation of it (paper, eq. 7).
+    /// Teacher against global student; in bundles of earlier versions the global student against the local one's imitation
+    /// of it (paper, eq. 7).
     Global,
     /// Per-position Gaussian on low-rank features, after alignment.
     Position,
@@ -170,7 +192,7 @@ impl Branch {
             Branch::Position | Branch::Patch | Branch::Pooled | Branch::Context => Reads::Features,
             Branch::FinePosition | Branch::FinePatch => Reads::FineFeatures,
             Branch::Histogram | Branch::Layout | Branch::Inventory => Reads::Components,
-            Branch::Local | Branch::Global | Branch::Lgst => Reads::StudentErrors,
+            Branch::Local | Branch::Global | Branch::Lgst => Reads::Students,
         }
     }
 

@@ -7,7 +7,7 @@ use super::shared::map::AnomalyMap;
 use super::shared::registration::Pose;
 use super::statistics::{FineStatistics, Statistics};
 use super::{Branch, BranchModel};
-use crate::network::Percept;
+use crate::network::{Percept, ResidualDirections};
 
 /// One raw score a branch, in the order of [`Branch::ALL`].
 pub type RawScores = [Option<f32>; Branch::ALL.len()];
@@ -19,6 +19,7 @@ pub struct Scorer {
     ranges: Vec<(Branch, Range)>,
     heat: HeatMap,
     fine: Option<FineStatistics>,
+    residuals: Option<ResidualDirections>,
 }
 
 impl Scorer {
@@ -30,6 +31,7 @@ impl Scorer {
             models: statistics.models,
             ranges: statistics.ranges,
             fine: statistics.fine,
+            residuals: statistics.residuals,
         }
     }
 
@@ -40,6 +42,7 @@ impl Scorer {
             registration,
             low_rank,
             fine: self.fine,
+            residuals: self.residuals,
             models: self.models,
             ranges: self.ranges,
         }

@@ -1,5 +1,6 @@
-//! Student errors on one scale: some positions are hard for a student on every good part, and they would dominate the
-//! raw squared error. So each position is compared with the same position of good parts.
+//! Student errors on one scale, as bundles of earlier versions read them: some positions are hard for a student on every
+//! good part, and they would dominate the raw squared error. So each position is compared with the same position of good
+//! parts. Bundles since then read [residuals](super::student_residual), which tell anomalies apart better.
 
 use super::shared::aligned_part::{AlignedPart, through_pose};
 use super::shared::map::{AnomalyMap, MapBuffer};
@@ -38,16 +39,6 @@ pub struct StudentError {
 }
 
 impl StudentError {
-    /// Of the teacher against the local student.
-    pub fn local(scale: ErrorScale) -> Self {
-        Self::new(Branch::Local, scale)
-    }
-
-    /// Of the global student against the local student's imitation of it.
-    pub fn global(scale: ErrorScale) -> Self {
-        Self::new(Branch::Global, scale)
-    }
-
     fn new(branch: Branch, scale: ErrorScale) -> Self {
         StudentError {
             branch,
@@ -58,8 +49,8 @@ impl StudentError {
 
     fn errors<'a>(&self, percept: &'a Percept) -> &'a [f32] {
         match self.branch {
-            Branch::Local => &percept.local,
-            _ => &percept.global,
+            Branch::Local => &percept.students.local,
+            _ => &percept.students.global,
         }
     }
 }
@@ -91,28 +82,17 @@ impl BranchModel for StudentError {
     }
 }
 
+/// Of `branch`, which is one of the two students'.
+///
 /// # Errors
 /// If the arrays are there and can't be used.
-pub fn read_local(
-    source: &ArraySource<'_>,
-) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
-    read(source, Branch::Local)
-}
-
-/// # Errors
-/// If the arrays are there and can't be used.
-pub fn read_global(
-    source: &ArraySource<'_>,
-) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
-    read(source, Branch::Global)
-}
-
-fn read(
+pub fn read(
     source: &ArraySource<'_>,
     branch: Branch,
 ) -> Result<Option<Box<dyn BranchModel>>, StatisticsError> {
     let (mean, std) = (format!("{branch}.mean"), format!("{branch}.std"));
     source.branch(&mean, || {
+        source.with_student_errors()?;
         let scale = ErrorScale {
             mean: source.exact(&mean, &[MAP_SIDE, MAP_SIDE])?,
             std: source.exact(&std, &[MAP_SIDE, MAP_SIDE])?,

@@ -52,7 +52,7 @@ impl Decision {
     /// Fuses the raw scores: the weighted sum of the branches' z. If a branch's score is missing or not finite, the fused
     /// score is infinite and the part is rejected.
     ///
-    /// The inspector adds counts and times to the verdict.
+    /// The inspector adds counts, light and times to the verdict.
     ///
     /// *Shapes*: `raw` holds one score per branch, in the order of [`Branch::ALL`].
     pub fn judge(&self, raw: &RawScores) -> Verdict {
@@ -83,6 +83,7 @@ impl Decision {
                 threshold: self.threshold,
                 calibration_parts: self.calibration.scores().len(),
             },
+            other_light: None,
             latency: Duration::ZERO,
             stages: Stages::default(),
         }

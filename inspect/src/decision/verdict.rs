@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{BranchScores, conformal};
 use crate::branches::Branch;
 use crate::branches::inventory::{Counts, in_words};
+use crate::optics::OtherLight;
 
 /// The verdict on one part.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Verdict {
     /// Surplus and missing parts, if the bundle counts them.
     pub counts: Counts,
     pub limits: Limits,
+    /// How the frame was exposed unlike any good part in training, and was evened out for it.
+    pub other_light: Option<OtherLight>,
     /// From the frame in memory to this verdict.
     pub latency: Duration,
     /// The same, stage by stage.

@@ -35,6 +35,16 @@ impl Features {
         }
     }
 
+    /// Of no cells, which take no memory.
+    pub fn none() -> Self {
+        let none = || Array3::zeros((0, 0, 0));
+        Features {
+            stride4: none(),
+            stride8: none(),
+            stride16: none(),
+        }
+    }
+
     /// *Shapes*: `[channels, height, width]` at strides 4, 8 and 16.
     pub fn scales(&self) -> [ArrayView3<'_, f32>; 3] {
         [

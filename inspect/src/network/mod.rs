@@ -4,6 +4,7 @@ mod features;
 pub mod fine;
 mod low_rank;
 mod perception;
+pub mod students;
 
 use aecsad_program::unless_it_panics;
 
@@ -12,6 +13,7 @@ pub use features::{Encoder, Features};
 pub use fine::{FineMap, FineView};
 pub use low_rank::{LowRank, STACKED};
 pub use perception::{MAP_SIDE, Percept, Perception, Segmentation};
+pub use students::{ResidualDirections, StudentMaps, Students};
 
 /// Loads a network that may be anyone's: what breaks the engine is refused like any other file that it can't run.
 pub fn load_network(name: &str, onnx: &[u8]) -> Result<Network, NetworkError> {

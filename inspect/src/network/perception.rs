@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, Array3};
 
-use super::{Encoder, Features, FineMap, FineView, Network, NetworkError};
+use super::{Encoder, Features, FineMap, FineView, Network, NetworkError, StudentMaps, Students};
 use crate::optics::Tensors;
 
 /// Side of class and student maps.
@@ -18,10 +18,8 @@ pub struct Percept {
     pub classes: Array2<u8>,
     /// `[classes, 64, 64]`; no classes without a segmentation network.
     pub probabilities: Array3<f32>,
-    /// Mean over channels of (F_T − F_L)², 64×64, row by row; 0 without students.
-    pub local: Vec<f32>,
-    /// Mean over channels of (F_G − F_LG)², likewise.
-    pub global: Vec<f32>,
+    /// All 0 or of no cells without students.
+    pub students: StudentMaps,
     /// Of no cells without a fine view.
     pub fine: FineMap,
 }
@@ -32,8 +30,7 @@ impl Percept {
             features: Features::empty(),
             classes: Array2::zeros((MAP_SIDE, MAP_SIDE)),
             probabilities: Array3::zeros((0, MAP_SIDE, MAP_SIDE)),
-            local: vec![0.0; MAP_CELLS],
-            global: vec![0.0; MAP_CELLS],
+            students: StudentMaps::empty(),
             fine: FineMap::default(),
         }
     }
@@ -44,7 +41,7 @@ pub struct Perception {
     pub encoder: Encoder,
     pub fine: Option<FineView>,
     pub segmentation: Option<Segmentation>,
-    pub students: Option<Network>,
+    pub students: Option<Students>,
 }
 
 /// The segmentation network and how many classes it tells apart, background included.
@@ -67,7 +64,7 @@ impl Perception {
             encoder: self.encoder.fork()?,
             fine: self.fine.as_ref().map(FineView::fork).transpose()?,
             segmentation,
-            students: self.students.as_ref().map(Network::fork).transpose()?,
+            students: self.students.as_ref().map(Students::fork).transpose()?,
         })
     }
 
@@ -87,12 +84,10 @@ impl Perception {
     /// What follows the encoder: `percept.features` are already those of `tensor`, the whole (`[3, 256, 256]`).
     pub fn interpret(&mut self, tensor: &[f32], percept: &mut Percept) -> Result<(), NetworkError> {
         let features = &percept.features;
-        let [shape4, shape8, shape16] =
-            [&features.stride4, &features.stride8, &features.stride16].map(batch_of_one);
-        let stride8: super::Input = (&shape8, flat(features.stride8.as_slice()));
-        let stride16: super::Input = (&shape16, flat(features.stride16.as_slice()));
         if let Some(segmentation) = &mut self.segmentation {
-            let stride4: super::Input = (&shape4, flat(features.stride4.as_slice()));
+            let [shape4, shape16] = [&features.stride4, &features.stride16].map(batch_of_one);
+            let stride4: super::Input = (&shape4, flat(&features.stride4));
+            let stride16: super::Input = (&shape16, flat(&features.stride16));
             let outputs = segmentation.network.run(&[stride4, stride16])?;
             let logits = outputs.slice(0, segmentation.classes * MAP_CELLS)?;
             if percept.probabilities.dim().0 != segmentation.classes {
@@ -106,23 +101,20 @@ impl Perception {
             }
         }
         if let Some(students) = &mut self.students {
-            let image: super::Input = (&[1, 3, 256, 256], tensor);
-            let outputs = students.run(&[image, stride8, stride16])?;
-            percept.local.copy_from_slice(outputs.slice(0, MAP_CELLS)?);
-            percept.global.copy_from_slice(outputs.slice(1, MAP_CELLS)?);
+            students.see(tensor, features, &mut percept.students)?;
         }
         Ok(())
     }
 }
 
-fn batch_of_one(map: &Array3<f32>) -> [usize; 4] {
+pub(super) fn batch_of_one(map: &Array3<f32>) -> [usize; 4] {
     let (channels, height, width) = map.dim();
     [1, channels, height, width]
 }
 
 /// Feature maps are made contiguous and stay so.
-fn flat(values: Option<&[f32]>) -> &[f32] {
-    values.unwrap_or(&[])
+pub(super) fn flat(map: &Array3<f32>) -> &[f32] {
+    map.as_slice().unwrap_or(&[])
 }
 
 /// Turns one cell's logits into probabilities, in place; gives the most probable class.

@@ -2,6 +2,8 @@
 //! or steeper than any good part was in training is brought back to the nearest of them, so that light alone makes no part
 //! anomalous. A frame within the range of the good parts stays as it is.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Added to each value before its logarithm is taken, so that the noise of dark pixels says little.
@@ -46,6 +48,38 @@ fn logarithm(value: usize) -> f32 {
     (value as f32 + PEDESTAL).ln()
 }
 
+/// How a frame is exposed unlike any good part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OtherLight {
+    Brighter,
+    Darker,
+    /// Of less contrast.
+    Flatter,
+    /// Of more contrast.
+    Steeper,
+}
+
+impl OtherLight {
+    pub const ALL: [OtherLight; 4] = [
+        OtherLight::Brighter,
+        OtherLight::Darker,
+        OtherLight::Flatter,
+        OtherLight::Steeper,
+    ];
+}
+
+impl fmt::Display for OtherLight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OtherLight::Brighter => "brighter",
+            OtherLight::Darker => "darker",
+            OtherLight::Flatter => "of less contrast",
+            OtherLight::Steeper => "of more contrast",
+        })
+    }
+}
+
 /// The exposures of the good parts that a bundle was fitted on: least and largest, each.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,17 +113,32 @@ impl ExposureRange {
         ordered(self.level) && ordered(self.contrast) && self.contrast[0] >= 0.0
     }
 
-    /// Fills `curve` with what each 8-bit value becomes, and says whether any becomes another one: not where the frame is
-    /// exposed as a good part may be.
-    pub fn curve(&self, frame: Exposure, curve: &mut [f32; 256]) -> bool {
+    /// How a frame is exposed unlike any good part, if it is. Its brightness counts before its contrast, since a lamp that
+    /// changes one mostly changes both.
+    pub fn other_light(&self, frame: Exposure) -> Option<OtherLight> {
+        let beyond = |value: f32, [low, high]: [f32; 2], names: [OtherLight; 2]| {
+            let [lower, higher] = names.map(Some);
+            match value {
+                value if value < low => lower,
+                value if value > high => higher,
+                _ => None,
+            }
+        };
+        let level = [OtherLight::Darker, OtherLight::Brighter];
+        let contrast = [OtherLight::Flatter, OtherLight::Steeper];
+        let other = beyond(frame.level, self.level, level);
+        other.or_else(|| beyond(frame.contrast, self.contrast, contrast))
+    }
+
+    /// Fills `curve` with what each 8-bit value becomes where the frame is exposed unlike any good part, and says how it is;
+    /// else no value changes.
+    pub fn curve(&self, frame: Exposure, curve: &mut [f32; 256]) -> Option<OtherLight> {
+        let other = self.other_light(frame)?;
         let within = |value: f32, [low, high]: [f32; 2]| value.clamp(low, high);
         let (level, contrast) = (
             within(frame.level, self.level),
             within(frame.contrast, self.contrast),
         );
-        if level == frame.level && contrast == frame.contrast {
-            return false;
-        }
         let steeper = match frame.contrast > 0.0 {
             true => (contrast / frame.contrast).clamp(1.0 / MOST_CONTRAST, MOST_CONTRAST),
             false => 1.0,
@@ -100,7 +149,7 @@ impl ExposureRange {
             let log = level + steeper * (logarithm(value) - frame.level);
             *seen = (log.exp() - PEDESTAL).clamp(0.0, 255.0);
         }
-        true
+        Some(other)
     }
 }
 
@@ -130,25 +179,25 @@ mod tests {
     fn a_frame_like_the_good_parts_stays_as_it_is() {
         let mut curve = [0.0; 256];
         for seed in 0..40 {
-            assert!(!range().curve(Exposure::of(&part(seed, 1.0, 1.0)), &mut curve));
+            let seen = range().curve(Exposure::of(&part(seed, 1.0, 1.0)), &mut curve);
+            assert_eq!(seen, None);
         }
     }
 
     #[test]
     fn other_light_is_brought_back() {
-        for (gain, gamma) in [
-            (0.8, 1.0),
-            (1.2, 1.0),
-            (1.0, 0.87),
-            (1.0, 1.15),
-            (1.1, 0.93),
+        use OtherLight::{Brighter, Darker};
+        for (gain, gamma, how) in [
+            (0.8, 1.0, Darker),
+            (1.2, 1.0, Brighter),
+            (1.0, 0.87, Brighter),
+            (1.0, 1.15, Darker),
+            (1.1, 0.93, Brighter),
         ] {
             let (expected, lit) = (part(50, 1.0, 1.0), part(50, gain, gamma));
             let mut curve = [0.0; 256];
-            assert!(
-                range().curve(Exposure::of(&lit), &mut curve),
-                "{gain} {gamma}"
-            );
+            let seen = range().curve(Exposure::of(&lit), &mut curve);
+            assert_eq!(seen, Some(how), "{gain} {gamma}");
             let off = |seen: &dyn Fn(u8) -> f32| {
                 let pairs = lit.iter().zip(&expected);
                 pairs
@@ -162,11 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn contrast_alone_is_named_too() {
+        let of = |level, contrast| Exposure { level, contrast };
+        let range = ExposureRange::of([of(4.0, 0.5), of(4.2, 0.6)]).unwrap();
+        assert_eq!(range.other_light(of(4.1, 0.55)), None);
+        assert_eq!(range.other_light(of(4.1, 0.4)), Some(OtherLight::Flatter));
+        assert_eq!(range.other_light(of(4.1, 0.7)), Some(OtherLight::Steeper));
+        assert_eq!(range.other_light(of(4.5, 0.7)), Some(OtherLight::Brighter));
+    }
+
+    #[test]
     fn a_black_frame_stays_dark() {
         let mut curve = [0.0; 256];
-        assert!(range().curve(Exposure::of(&[0; 300]), &mut curve));
+        let black = range().curve(Exposure::of(&[0; 300]), &mut curve);
+        assert_eq!(black, Some(OtherLight::Darker));
         assert!(curve[0] < 6.0, "{}", curve[0]);
-        assert!(range().curve(Exposure::of(&[255; 300]), &mut curve));
+        let white = range().curve(Exposure::of(&[255; 300]), &mut curve);
+        assert_eq!(white, Some(OtherLight::Brighter));
         assert!(curve.iter().all(|value| value.is_finite()));
         assert_eq!(ExposureRange::of([]), None);
     }

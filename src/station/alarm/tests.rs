@@ -79,7 +79,7 @@ fn journal_error() -> JournalError {
 }
 
 fn own() -> Vec<Alarm> {
-    const KINDS: usize = 21;
+    const KINDS: usize = 22;
     let kind = |alarm: &Alarm| match alarm {
         Alarm::Unconfirmed { .. } => 0,
         Alarm::Refused { .. } => 1,
@@ -102,6 +102,7 @@ fn own() -> Vec<Alarm> {
         Alarm::PicturesWait { .. } => 18,
         Alarm::PicturesReplaced { .. } => 19,
         Alarm::ThresholdsUnread { .. } => 20,
+        Alarm::OtherLight { .. } => 21,
     };
     let (part, lost) = (7, 3);
     let alarms = vec![
@@ -119,6 +120,11 @@ fn own() -> Vec<Alarm> {
             rejected: 10,
             part,
             score: 500.0,
+        },
+        Alarm::OtherLight {
+            count: 18,
+            parts: 20,
+            how: OtherLight::Brighter,
         },
         Alarm::NotPetted {
             what: "the gate does not answer",

@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::frame::Frame;
-use aecsad_inspect::network::{Encoder, Features, Percept, Perception};
-use aecsad_inspect::optics::{InputGeometry, Optics};
-use aecsad_train::calibrate::{Fitter, GoodParts, Parts, Planted, PlantedAuroc, Way, rank};
+use aecsad_inspect::network::Features;
+use aecsad_inspect::optics::InputGeometry;
+use aecsad_train::calibrate::{Fitter, GoodParts, Parts, PlantedAuroc, Way, rank};
 use aecsad_train::dataset::Category;
 use aecsad_train::engine::Schedule;
-use aecsad_train::fit::{Frames, Observer};
+use aecsad_train::fit::{Frames, Observer, residual_directions};
 use aecsad_train::images::{Image, Images};
-use aecsad_train::lgst::{self, LgstConfig};
-use aecsad_train::networks::{ENCODER, Trained};
-use aecsad_train::planted::{self, Clean};
+use aecsad_train::lgst::{self, LgstConfig, StudentOutputs};
+use aecsad_train::networks::{Directions, ENCODER, Trained};
+use aecsad_train::planted::Clean;
 use aecsad_train::pseudo_label::{self, Labels, Usable};
 use aecsad_train::screening::{self, Screening};
 use aecsad_train::segmentation::{self, SegmentationConfig, TrainingSet};
@@ -35,15 +35,6 @@ pub struct MeasuredProduct {
     /// moved, the same for networks of every width.
     labels: Labels,
     geometry: InputGeometry,
-}
-
-/// What the encoder, which all widths share, sees of the parts, and what the others see at the time.
-pub struct PerceivedProduct {
-    train: Vec<Percept>,
-    validation: Vec<Percept>,
-    planted: Vec<Planted>,
-    /// Of the planted anomalies.
-    tensors: Vec<Vec<f32>>,
 }
 
 impl MeasuredProduct {
@@ -73,45 +64,18 @@ impl MeasuredProduct {
         })
     }
 
-    /// Plants anomalies where a part's components are known.
-    pub fn see(&self, seed: u64) -> Result<PerceivedProduct, Box<dyn Error>> {
+    /// The validation images on which anomalies are planted: those whose components are known.
+    fn clean(&self) -> Vec<Clean> {
         let first = self.images.train.len();
-        let known: Vec<usize> = (0..self.images.validation.len())
-            .filter(|i| self.labels.reliability[first + i].labelled)
-            .collect();
-        let clean: Vec<Clean> = known
-            .iter()
-            .map(|i| Clean {
-                part: *i,
-                frame: self.images.validation[*i].frame.clone(),
-                classes: self.labels.maps[first + i].clone(),
+        let known = (0..self.images.validation.len())
+            .filter(|i| self.labels.reliability[first + i].labelled);
+        known
+            .map(|part| Clean {
+                part,
+                frame: self.images.validation[part].frame.clone(),
+                classes: self.labels.maps[first + part].clone(),
             })
-            .collect();
-        let perception = Perception {
-            encoder: Encoder::load(ENCODER)?,
-            fine: None,
-            segmentation: None,
-            students: None,
-        };
-        let frames = Frames::new(&self.images, &self.geometry);
-        let observer = Observer {
-            perception: &perception,
-            frames: &frames,
-            with_features: true,
-            cancel: &NEVER,
-        };
-        let planted = observer.plants(&clean, PLANTS_PER_IMAGE, seed)?;
-        let mut optics = Optics::new(self.geometry.clone(), None);
-        let tensors = (0..clean.len())
-            .flat_map(|index| planted::plant(&clean, index, PLANTS_PER_IMAGE, seed))
-            .map(|plant| Ok(optics.tensor(&plant.frame)?.to_vec()))
-            .collect::<Result<_, Box<dyn Error>>>()?;
-        Ok(PerceivedProduct {
-            train: self.images.train.iter().map(encoded).collect(),
-            validation: self.images.validation.iter().map(encoded).collect(),
-            planted,
-            tensors,
-        })
+            .collect()
     }
 
     /// The decoder or the students, as `fit` trains them but for their width.
@@ -177,56 +141,51 @@ impl MeasuredProduct {
             features.push(image.features.clone());
         }
         let trained = lgst::train(&tensors, &features, config, work, &NEVER)?;
-        Ok(trained.to_onnx(false))
+        Ok(trained.to_onnx(StudentOutputs::Residuals))
     }
 
-    /// The branches that read `networks`, each in the way that `fit` would choose.
+    /// The branches that read `networks`, each in the way that `fit` would choose. `work` holds what does not fit into memory.
     pub fn rank(
         &self,
         networks: &Trained,
         branches: &[Branch],
-        seen: &mut PerceivedProduct,
         seed: u64,
+        work: &Path,
     ) -> Result<Vec<(Way, PlantedAuroc)>, Box<dyn Error>> {
-        let mut perception = networks.perception(true, true)?;
-        for (images, percepts) in [
-            (&self.images.train, &mut seen.train),
-            (&self.images.validation, &mut seen.validation),
-        ] {
-            for (image, percept) in images.iter().zip(percepts) {
-                perception.interpret(&image.tensor, percept)?;
-            }
-        }
-        for (tensor, planted) in seen.tensors.iter().zip(&mut seen.planted) {
-            perception.interpret(tensor, &mut planted.percept)?;
-        }
+        let directions = Directions {
+            fine: None,
+            residuals: residual_directions(networks, &self.images.train, &NEVER)?,
+        };
+        let perception = networks.seeing(&directions, &self.geometry)?;
+        let frames = Frames::new(&self.images, &self.geometry);
+        let observer = Observer {
+            perception: &perception,
+            frames: &frames,
+            with_features: true,
+            cancel: &NEVER,
+        };
+        let see = |images: &[Image]| observer.perceive(&images.iter().collect::<Vec<_>>(), true);
+        let (train, validation) = (see(&self.images.train)?, see(&self.images.validation)?);
+        let planted = observer.plants(&self.clean(), PLANTS_PER_IMAGE, seed, work)?;
         let labelled: Vec<usize> = (0..self.images.train.len())
             .filter(|&i| self.labels.reliability[i].labelled)
             .collect();
         let good = GoodParts {
-            train: &seen.train,
+            train: &train,
             labelled: &labelled,
-            held_out: &seen.validation,
+            held_out: &validation,
             classes: networks.segmentation.as_ref().map(|(_, classes)| *classes),
-            students: networks.students.is_some(),
             seed,
-            fine: None,
+            directions: Some(&directions),
             before: None,
-            vouched: &(0..seen.train.len()).collect::<Vec<_>>(),
+            vouched: &(0..train.len()).collect::<Vec<_>>(),
         };
         let parts = Parts {
-            good: &seen.validation,
-            planted: &seen.planted,
+            good: &validation,
+            planted: &planted,
             bad: &[],
         };
-        Ok(rank(&Fitter::new(&good), branches, &parts))
-    }
-}
-
-fn encoded(image: &Image) -> Percept {
-    Percept {
-        features: image.features.clone(),
-        ..Percept::empty()
+        Ok(rank(&Fitter::new(&good), branches, &parts)?)
     }
 }
 

@@ -1,30 +1,24 @@
 //! One branch fitted in one way, and how well it distinguishes anomalies from good parts.
 
+use std::io;
+
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::scorer::{RawScores, Scorer};
 use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
 use aecsad_inspect::network::Percept;
 
+use super::planted_parts::{PlantedPart, PlantedParts};
 use super::scores::{PlantedAuroc, Scores};
 use super::way::Way;
 use crate::dataset::Kind;
-
-/// An edited good image as the networks see it.
-pub struct Planted {
-    /// What is wrong with it; None after a harmless edit.
-    pub anomaly: Option<Kind>,
-    /// Index of the validation part it was planted on.
-    pub source: usize,
-    pub percept: Percept,
-}
 
 /// The parts that branches are compared on.
 #[derive(Clone, Copy)]
 pub struct Parts<'a> {
     /// Good validation parts.
     pub good: &'a [Percept],
-    pub planted: &'a [Planted],
+    pub planted: &'a PlantedParts,
     /// Known bad parts.
     pub bad: &'a [Percept],
 }
@@ -42,7 +36,14 @@ pub struct Candidate {
 }
 
 /// None where all good parts score the same: such a branch has no scale to enter the sum with.
-pub fn measure(way: Way, statistics: Statistics, parts: &Parts<'_>) -> Option<Candidate> {
+///
+/// # Errors
+/// If the planted parts can't be read.
+pub fn measure(
+    way: Way,
+    statistics: Statistics,
+    parts: &Parts<'_>,
+) -> io::Result<Option<Candidate>> {
     let Parts { good, planted, bad } = *parts;
     let branch = way.branch();
     let mut scorer = Scorer::new(statistics);
@@ -54,7 +55,9 @@ pub fn measure(way: Way, statistics: Statistics, parts: &Parts<'_>) -> Option<Ca
     };
     let good: Vec<f32> = good.iter().map(&mut score).collect();
     let bad = bad.iter().map(&mut score).collect();
-    let scored: Vec<f32> = planted.iter().map(|p| score(&p.percept)).collect();
+    let mut scored = Vec::with_capacity(planted.parts().len());
+    planted.each(|_, percept| scored.push(score(percept)))?;
+    let planted = planted.parts();
     let editing = editing(planted, &scored, &good);
     let anomalies = planted.iter().zip(scored);
     let planted: Vec<(Kind, f32)> = anomalies
@@ -67,15 +70,15 @@ pub fn measure(way: Way, statistics: Statistics, parts: &Parts<'_>) -> Option<Ca
         good: widen(&good),
         planted: planted.iter().map(|(k, s)| (*k, f64::from(*s))).collect(),
     };
-    Some(Candidate {
+    Ok(TrimmedZ::fit(&good).map(|z| Candidate {
         way,
         auroc: PlantedAuroc::of(&scores),
         statistics: scorer.into_statistics(),
-        z: TrimmedZ::fit(&good)?,
+        z,
         good,
         planted,
         bad,
-    })
+    }))
 }
 
 /// What a planted anomaly counts as having scored, on a good part that scored `source`.
@@ -91,7 +94,7 @@ fn counted(branch: Branch, kind: Kind, score: f32, source: f32, editing: f32) ->
 }
 
 /// What editing alone adds to a score: the median over harmless edits.
-fn editing(planted: &[Planted], scored: &[f32], good: &[f32]) -> f32 {
+fn editing(planted: &[PlantedPart], scored: &[f32], good: &[f32]) -> f32 {
     let harmless = planted
         .iter()
         .zip(scored)
@@ -116,10 +119,10 @@ mod tests {
 
     #[test]
     fn what_editing_adds_is_the_median_over_harmless_edits() {
-        let planted = |anomaly, source| Planted {
+        let planted = |anomaly, source| PlantedPart {
             anomaly,
             source,
-            percept: Percept::empty(),
+            record: 0,
         };
         let parts = [
             planted(None, 0),

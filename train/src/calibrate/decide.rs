@@ -2,6 +2,7 @@
 //! the branches, good validation parts alone set scale and threshold; no test image is ever seen.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aecsad_inspect::branches::Branch;
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 
 use super::candidate::{Candidate, Parts, measure};
 use super::choose::{Chosen, ablate, best_of_each, choose, reached};
+use super::judged_apart::WayScores;
 use super::known_bad::{self, KnownBad};
 use super::scores::PlantedAuroc;
 use super::statistics::Fitter;
@@ -52,9 +54,9 @@ pub struct Selection {
     pub left_out: Vec<usize>,
     /// What known bad parts say; None without any.
     pub known_bad: Option<KnownBad>,
-    /// Scores of training parts where nothing is learnt from them; the threshold rests on them too. None where there are
+    /// What training parts score where nothing is learnt from them; the threshold rests on them too. None where there are
     /// enough validation parts.
-    pub cross_validated: Vec<f32>,
+    pub cross_validated: Option<WayScores>,
 }
 
 impl Selection {
@@ -64,23 +66,40 @@ impl Selection {
         Some(planted.caught(&self.decision, &self.decision))
     }
 
-    /// Sets the threshold anew, for `rate`, on training parts with these cross-validated scores beside the validation parts.
-    pub fn rest_on(&mut self, cross_validated: Vec<f32>, rate: f64) {
-        let calibration = with_training_parts(&self.decision.calibration, &cross_validated);
+    /// The ways and weights of the branches that are on.
+    pub fn weights(&self) -> Vec<(Way, f32)> {
+        let on = self.branches.iter().filter(|branch| branch.on);
+        on.filter_map(|branch| Some((branch.way?, branch.weight)))
+            .collect()
+    }
+
+    /// Sets the threshold anew, for `rate`, on training parts with these cross-validated scores beside the validation parts;
+    /// known bad parts are judged by it too.
+    pub fn rest_on(&mut self, cross_validated: WayScores, rate: f64) {
+        let scores = cross_validated.sums(&self.weights());
+        let calibration = with_training_parts(&self.decision.calibration, &scores);
         (self.decision.threshold, self.rate) = threshold(&calibration, rate);
         self.decision.calibration = calibration;
-        self.cross_validated = cross_validated;
+        if let Some(known_bad) = &mut self.known_bad {
+            known_bad.rest_on(&cross_validated, rate);
+        }
+        self.cross_validated = Some(cross_validated);
     }
 }
 
 /// `rule` says how the threshold is set. None if `cancel` was set meanwhile.
+///
+/// # Errors
+/// If the planted parts can't be read.
 pub fn decide(
     fitter: &Fitter<'_>,
     parts: &Parts<'_>,
     rule: Rule<'_>,
     cancel: &AtomicBool,
-) -> Option<Selection> {
-    let candidates = measured(fitter, &Branch::ALL, parts, cancel)?;
+) -> io::Result<Option<Selection>> {
+    let Some(candidates) = measured(fitter, &Branch::ALL, parts, cancel)? else {
+        return Ok(None);
+    };
     let mut chosen = choose(&candidates, &[]);
     let known_bad = known_bad::compare(&candidates, &chosen, rule, fitter.good().seed);
     let used = known_bad.as_ref().is_some_and(|known| known.used);
@@ -89,11 +108,11 @@ pub fn decide(
         chosen = choose(&candidates, &bad);
     }
     ablate(&candidates, &mut chosen, &bad);
-    Some(Selection {
+    Ok(Some(Selection {
         branches: explain(&candidates, &chosen, &bad),
         known_bad,
         ..settle(fitter, &candidates, &chosen, parts.good, rule)
-    })
+    }))
 }
 
 /// What was decided on the same parts as other networks see them.
@@ -105,18 +124,25 @@ pub struct EarlierDecision<'a> {
 
 /// The branches that `decided` has on, fitted in its ways and with its weights, on what other networks see of the same
 /// parts: nothing is chosen again, statistics, scale and threshold are new. What it says of the other branches stays.
+///
+/// # Errors
+/// If the planted parts can't be read.
 pub fn decide_again(
     decided: EarlierDecision<'_>,
     fitter: &Fitter<'_>,
     parts: &Parts<'_>,
     rule: Rule<'_>,
-) -> Selection {
+) -> io::Result<Selection> {
     let mut candidates = Vec::new();
     let mut chosen = Vec::new();
     let mut branches = Vec::new();
     for branch in decided.branches {
         let way = branch.way.filter(|_| branch.on);
-        let candidate = way.and_then(|way| measure(way, fitter.fit(way)?, parts));
+        let fitted = way.and_then(|way| Some((way, fitter.fit(way)?)));
+        let candidate = match fitted {
+            Some((way, fitted)) => measure(way, fitted, parts)?,
+            None => None,
+        };
         let Some(candidate) = candidate else {
             branches.push(branch.clone());
             continue;
@@ -129,19 +155,19 @@ pub fn decide_again(
         chosen.push(Chosen::with(candidates.len(), branch.weight));
         candidates.push(candidate);
     }
-    let known_bad = decided.known_bad.map(|known| {
-        for way in known.ways() {
-            let is_new = !candidates.iter().any(|c| known_bad::same(c.way, way));
-            let fitted = is_new.then(|| fitter.fit(way)).flatten();
-            candidates.extend(fitted.and_then(|fitted| measure(way, fitted, parts)));
+    for way in decided.known_bad.into_iter().flat_map(KnownBad::ways) {
+        let is_new = !candidates.iter().any(|c| known_bad::same(c.way, way));
+        if let Some(fitted) = is_new.then(|| fitter.fit(way)).flatten() {
+            candidates.extend(measure(way, fitted, parts)?);
         }
-        known_bad::judge_again(known, &candidates, rule)
-    });
-    Selection {
+    }
+    let known_bad = decided.known_bad;
+    let known_bad = known_bad.map(|known| known_bad::judge_again(known, &candidates, rule));
+    Ok(Selection {
         branches,
         known_bad,
         ..settle(fitter, &candidates, &chosen, parts.good, rule)
-    }
+    })
 }
 
 /// Scale and threshold of the chosen branches.
@@ -179,7 +205,7 @@ fn settle(
         rate: threshold.rate,
         left_out: threshold.left_out,
         known_bad: None,
-        cross_validated: Vec::new(),
+        cross_validated: None,
     }
 }
 
@@ -199,16 +225,19 @@ fn planted_scores(
 
 /// How well each of `branches` ranks planted anomalies alone, in its best way; left out where there are no components
 /// or students for it.
+///
+/// # Errors
+/// If the planted parts can't be read.
 pub fn rank(
     fitter: &Fitter<'_>,
     branches: &[Branch],
     parts: &Parts<'_>,
-) -> Vec<(Way, PlantedAuroc)> {
+) -> io::Result<Vec<(Way, PlantedAuroc)>> {
     let never = AtomicBool::new(false);
-    let candidates = measured(fitter, branches, parts, &never).unwrap_or_default();
+    let candidates = measured(fitter, branches, parts, &never)?.unwrap_or_default();
     let best = best_of_each(&candidates, &[]).into_iter();
-    best.map(|i| (candidates[i].way, candidates[i].auroc))
-        .collect()
+    let best = best.map(|i| (candidates[i].way, candidates[i].auroc));
+    Ok(best.collect())
 }
 
 /// `branches` in all ways, those of a branch one after the other.
@@ -217,14 +246,14 @@ fn measured(
     branches: &[Branch],
     parts: &Parts<'_>,
     cancel: &AtomicBool,
-) -> Option<Vec<Candidate>> {
+) -> io::Result<Option<Vec<Candidate>>> {
     let stopped = || cancel.load(Ordering::Relaxed);
     let measured: Vec<Candidate> = WAYS
         .into_par_iter()
         .filter(|way| branches.contains(&way.branch()) && !stopped())
-        .filter_map(|way| measure(way, fitter.fit(way)?, parts))
-        .collect();
-    (!stopped()).then_some(measured)
+        .filter_map(|way| measure(way, fitter.fit(way)?, parts).transpose())
+        .collect::<io::Result<_>>()?;
+    Ok((!stopped()).then_some(measured))
 }
 
 fn explain(candidates: &[Candidate], chosen: &[Chosen], bad: &[usize]) -> Vec<BranchChoice> {
@@ -279,7 +308,7 @@ fn merge(
             merged = merged.with(model.clone());
         }
     }
-    let mut scorer = Scorer::new(merged.without_idle_view());
+    let mut scorer = Scorer::new(merged.without_idle_views());
     let mut values: BTreeMap<Branch, Vec<f64>> = BTreeMap::new();
     for percept in validation {
         scorer.score(percept);
@@ -311,7 +340,8 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::{GoodParts, Planted};
+    use super::super::GoodParts;
+    use super::super::planted_parts::tests::kept;
     use super::*;
 
     /// Noise in the place of an encoder's features.
@@ -339,21 +369,14 @@ mod tests {
             labelled: &[],
             held_out: &held_out,
             classes: None,
-            students: false,
             seed: 1,
-            fine: None,
+            directions: None,
             before: None,
             vouched: &[],
         };
-        let planted: Vec<Planted> = anomalous
-            .into_iter()
-            .enumerate()
-            .map(|(source, percept)| Planted {
-                anomaly: Some(Kind::Structural),
-                source,
-                percept,
-            })
-            .collect();
+        let planted = anomalous.into_iter().enumerate();
+        let planted = planted.map(|(source, part)| (Some(Kind::Structural), source, part));
+        let planted = kept(planted.collect());
         let fitter = Fitter::new(&good);
         let parts = Parts {
             good: &held_out,
@@ -365,7 +388,7 @@ mod tests {
             rate: 0.2,
         };
         let with = |cancel| decide(&fitter, &parts, rule, &AtomicBool::new(cancel));
-        assert!(with(true).is_none());
-        assert!(with(false).is_some());
+        assert!(with(true).unwrap().is_none());
+        assert!(with(false).unwrap().is_some());
     }
 }

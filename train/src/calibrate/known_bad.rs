@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use aecsad_inspect::decision::conformal::Conformal;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +11,8 @@ use rayon::prelude::*;
 
 use super::candidate::Candidate;
 use super::choose::{Chosen, choose, fused};
-use super::threshold::{FittedThreshold, Rule};
+use super::judged_apart::WayScores;
+use super::threshold::{FittedThreshold, Rule, threshold, with_training_parts};
 use super::way::Way;
 use crate::metrics::auroc;
 
@@ -24,6 +26,19 @@ pub struct Fold {
     /// Indices of known bad parts.
     held_out: Vec<usize>,
     branches: Vec<(Way, f32)>,
+    /// What good validation parts score by it.
+    calibration: Conformal,
+}
+
+impl Fold {
+    fn rest_on(&self, cross_validated: &WayScores, rate: f64, parts: &mut [HeldOut]) {
+        let scores = cross_validated.sums(&self.branches);
+        let calibration = with_training_parts(&self.calibration, &scores);
+        let (value, _) = threshold(&calibration, rate);
+        for part in &self.held_out {
+            parts[*part].threshold = value;
+        }
+    }
 }
 
 /// A known bad part judged by a decision that has not seen it.
@@ -63,6 +78,17 @@ impl KnownBad {
         }
     }
 
+    /// Sets the threshold of each decision anew, for `rate`, as the bundle's: on training parts with these cross-validated
+    /// scores beside the validation parts. Which weights are used stays.
+    pub fn rest_on(&mut self, cross_validated: &WayScores, rate: f64) {
+        for fold in &self.alone {
+            fold.rest_on(cross_validated, rate, &mut self.without);
+        }
+        for fold in &self.crossed {
+            fold.rest_on(cross_validated, rate, &mut self.with);
+        }
+    }
+
     /// All ways that its decisions were made in, some of them more than once.
     pub fn ways(&self) -> impl Iterator<Item = Way> {
         let folds = self.alone.iter().chain(&self.crossed);
@@ -88,17 +114,18 @@ pub fn compare(
             .iter()
             .map(|chosen| (candidates[chosen.candidate].way, chosen.weight))
             .collect(),
+        calibration: Conformal::new(Vec::new()),
     };
-    let alone = vec![fold((0..parts).collect(), chosen)];
-    let crossed: Vec<Fold> = divided(parts, seed)
+    let mut alone = vec![fold((0..parts).collect(), chosen)];
+    let mut crossed: Vec<Fold> = divided(parts, seed)
         .into_par_iter()
         .map(|held_out| {
             let seen: Vec<usize> = (0..parts).filter(|part| !held_out.contains(part)).collect();
             fold(held_out, &choose(candidates, &seen))
         })
         .collect();
-    let without = judge(candidates, &alone, rule);
-    let with = judge(candidates, &crossed, rule);
+    let without = judge(candidates, &mut alone, rule);
+    let with = judge(candidates, &mut crossed, rule);
     Some(KnownBad {
         used: are_better(&with, &without),
         without,
@@ -110,11 +137,10 @@ pub fn compare(
 
 /// The same decisions on what other networks see of the same parts: `candidates` hold at least their ways.
 pub fn judge_again(before: &KnownBad, candidates: &[Candidate], rule: Rule<'_>) -> KnownBad {
-    KnownBad {
-        without: judge(candidates, &before.alone, rule),
-        with: judge(candidates, &before.crossed, rule),
-        ..before.clone()
-    }
+    let mut again = before.clone();
+    again.without = judge(candidates, &mut again.alone, rule);
+    again.with = judge(candidates, &mut again.crossed, rule);
+    again
 }
 
 /// The more are rejected the better. Of as many, they must rank higher by more than all good parts are worth to one of them:
@@ -132,8 +158,8 @@ pub fn rejected(parts: &[HeldOut]) -> usize {
     parts.iter().filter(|part| part.is_rejected()).count()
 }
 
-/// One for each known bad part, in order.
-fn judge(candidates: &[Candidate], folds: &[Fold], rule: Rule<'_>) -> Vec<HeldOut> {
+/// One for each known bad part, in order. Sets the folds' calibrations.
+fn judge(candidates: &[Candidate], folds: &mut [Fold], rule: Rule<'_>) -> Vec<HeldOut> {
     let mut judged: Vec<(usize, HeldOut)> = Vec::new();
     for fold in folds {
         let branches = fold.branches.iter().filter_map(|(way, weight)| {
@@ -143,7 +169,9 @@ fn judge(candidates: &[Candidate], folds: &[Fold], rule: Rule<'_>) -> Vec<HeldOu
         let branches: Vec<Chosen> = branches.collect();
         let good = good_sums(candidates, &branches);
         let wide: Vec<f64> = good.iter().map(|score| f64::from(*score)).collect();
-        let threshold = FittedThreshold::of(good, rule).value;
+        let fitted = FittedThreshold::of(good, rule);
+        let threshold = fitted.value;
+        fold.calibration = fitted.calibration;
         judged.extend(fold.held_out.iter().map(|part| {
             let score = fused(candidates, &branches, &|c| c.bad[*part]);
             let part_judged = HeldOut {
@@ -260,6 +288,21 @@ mod tests {
         assert_eq!(rejected(known.parts()), 12);
         let none = [candidate(&LayoutWay, 1, 1.0, &[])];
         assert!(compare(&none, &choose(&none, &[]), RULE, 1).is_none());
+    }
+
+    #[test]
+    fn training_parts_raise_the_threshold_of_known_bad_parts_too() {
+        let candidates = [candidate(&LayoutWay, 1, 1.0, &[1.1; 8])];
+        let mut known = compared(&candidates);
+        assert_eq!(rejected(known.parts()), 8);
+        let z = |score| candidates[0].z.apply(score);
+        let training = vec![z(1.2); 40];
+        let both = with_training_parts(&known.alone[0].calibration, &training);
+        let (expected, _) = threshold(&both, RULE.rate);
+        known.rest_on(&WayScores::new(vec![(&LayoutWay, training)]), RULE.rate);
+        assert_eq!(known.parts()[0].threshold, expected);
+        assert_eq!(rejected(known.parts()), 0);
+        assert!(known.with.iter().all(|part| part.threshold > z(1.1)));
     }
 
     #[test]

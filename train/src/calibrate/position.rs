@@ -95,7 +95,7 @@ fn neighbours(position: usize, reach: usize) -> Vec<usize> {
 }
 
 /// Added to each position's covariance, in mean variances.
-const RIDGE: f32 = 0.05;
+pub(super) const RIDGE: f32 = 0.05;
 
 /// A position's statistics are also learnt from neighbours up to `reach` cells away.
 #[derive(Clone, Copy, Debug)]

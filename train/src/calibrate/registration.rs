@@ -24,7 +24,7 @@ pub struct RegistrationFit {
 }
 
 /// Fits on `train`; `held_out` decides whether it is worth using.
-pub fn fit(train: &[Features], held_out: &[Features]) -> RegistrationFit {
+pub fn fit(train: &[&Features], held_out: &[&Features]) -> RegistrationFit {
     let projection = projection(train);
     let channels: Vec<Array3<f32>> = train.iter().map(|f| projected(&projection, f)).collect();
     let mut poses = vec![Pose::default(); train.len()];
@@ -77,7 +77,7 @@ pub fn fit(train: &[Features], held_out: &[Features]) -> RegistrationFit {
 }
 
 /// The stride-4 directions in which good parts have most contrast: principal components over all their cells.
-fn projection(train: &[Features]) -> Array2<f32> {
+fn projection(train: &[&Features]) -> Array2<f32> {
     let size = Features::STRIDE4.0;
     let mut covariance = DMatrix::<f64>::zeros(size, size);
     for features in train {

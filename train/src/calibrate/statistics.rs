@@ -3,7 +3,7 @@
 use aecsad_inspect::branches::shared::aligned_part::{probabilities_through_pose, vectors};
 use aecsad_inspect::branches::shared::low_rank::{GRID, LowRank, STACKED, stack};
 use aecsad_inspect::branches::shared::registration::{Pose, Registration};
-use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
+use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::network::{Features, Percept};
 use ndarray::{Array2, Array3, ArrayView2};
 use rayon::prelude::*;
@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::registration;
 use super::way::Way;
 use crate::estimators::low_rank;
+use crate::networks::Directions;
 
 /// Directions kept of the stacked features; fewer where there are few images to learn their spread from.
 const RANK: usize = 40;
@@ -26,10 +27,9 @@ pub struct GoodParts<'a> {
     pub held_out: &'a [Percept],
     /// Background included; none where the product has no components.
     pub classes: Option<usize>,
-    pub students: bool,
     pub seed: u64,
-    /// None where the parts were seen in the whole view alone.
-    pub fine: Option<&'a FineStatistics>,
+    /// Onto which what the parts show is projected; none where it isn't.
+    pub directions: Option<&'a Directions>,
     /// What was fitted on the same parts as other networks see them, and should differ by no more than those do.
     pub before: Option<&'a Statistics>,
     /// Indices into `train` of parts that are good however far off they lie: someone vouches for them.
@@ -49,8 +49,10 @@ pub struct Fitter<'a> {
 
 impl<'a> Fitter<'a> {
     pub fn new(good: &'a GoodParts<'a>) -> Self {
-        let train: Vec<Features> = good.train.iter().map(|p| p.features.clone()).collect();
-        let held_out: Vec<Features> = good.held_out.iter().map(|p| p.features.clone()).collect();
+        let features = |parts: &'a [Percept]| -> Vec<&'a Features> {
+            parts.iter().map(|part| &part.features).collect()
+        };
+        let (train, held_out) = (features(good.train), features(good.held_out));
         let outcome = registration::fit(&train, &held_out);
         let poses: Vec<Pose> = match &outcome.registration {
             Some(registration) => train
@@ -98,10 +100,12 @@ impl<'a> Fitter<'a> {
 
     /// No branch yet, only what all of them need.
     pub fn base(&self) -> Statistics {
+        let directions = self.good.directions.cloned().unwrap_or_default();
         Statistics {
             registration: self.registration.clone(),
             low_rank: Some(self.low_rank.clone()),
-            fine: self.good.fine.cloned(),
+            fine: directions.fine,
+            residuals: directions.residuals,
             ..Default::default()
         }
     }

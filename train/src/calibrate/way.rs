@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use aecsad_inspect::branches::student_residual::Student;
 use aecsad_inspect::branches::{Branch, BranchModel, View};
 
 use super::context::ContextWay;
@@ -12,7 +13,7 @@ use super::patch::PatchWay;
 use super::pooled::PooledWay;
 use super::position::PositionWay;
 use super::statistics::Fitter;
-use super::student_error::StudentErrorWay;
+use super::student_residual::ResidualWay;
 
 /// One way to fit one branch.
 pub trait FitBranch: Debug + Sync {
@@ -35,7 +36,7 @@ pub trait FitBranch: Debug + Sync {
 pub type Way = &'static dyn FitBranch;
 
 /// All of them, a branch's ways one after the other.
-pub const WAYS: [Way; 21] = [
+pub const WAYS: [Way; 23] = [
     &HistogramWay::gaussian(1),
     &HistogramWay::variants(1),
     &HistogramWay::gaussian(2),
@@ -43,8 +44,22 @@ pub const WAYS: [Way; 21] = [
     &HistogramWay::gaussian(4),
     &HistogramWay::variants(4),
     &LayoutWay,
-    &StudentErrorWay::Local,
-    &StudentErrorWay::Global,
+    &ResidualWay {
+        student: Student::Local,
+        reach: 0,
+    },
+    &ResidualWay {
+        student: Student::Local,
+        reach: 1,
+    },
+    &ResidualWay {
+        student: Student::Global,
+        reach: 0,
+    },
+    &ResidualWay {
+        student: Student::Global,
+        reach: 1,
+    },
     &PositionWay {
         reach: 0,
         view: View::Whole,

@@ -1,6 +1,8 @@
 //! What good parts look like to trained networks, which branches judge, and from which score on a part is rejected: for
 //! the float networks, and again for the same ones in int8.
 
+use std::io;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
@@ -12,9 +14,12 @@ use super::FitError;
 use super::fine::Fine;
 use super::frames::Frames;
 use super::perceive::Observer;
-use crate::calibrate::{self, EarlierDecision, Fitter, GoodParts, Parts, Planted, Rule, Selection};
+use super::residuals;
+use crate::calibrate::{
+    self, EarlierDecision, Fitter, GoodParts, Parts, PlantedParts, Rule, Selection,
+};
 use crate::images::{Image, Images};
-use crate::networks::{ENCODER, Trained};
+use crate::networks::{Directions, ENCODER, Trained};
 use crate::paper::decide_as_the_paper;
 use crate::planted::{self, Clean};
 use crate::progress::stage;
@@ -62,6 +67,8 @@ pub struct CalibrationInputs<'a> {
     pub false_reject_rate: f64,
     /// Take what lies far off all others for good too.
     pub keep_outliers: bool,
+    /// What does not fit into memory lies here meanwhile.
+    pub work: &'a Path,
     pub cancel: &'a AtomicBool,
 }
 
@@ -70,14 +77,13 @@ pub struct PerceivedParts {
     /// All training images, or the labelled ones where no branch reads others.
     pub train: Vec<Percept>,
     pub validation: Vec<Percept>,
-    pub planted: Vec<Planted>,
+    pub planted: PlantedParts,
     /// Known bad parts.
     pub bad: Vec<Percept>,
-    /// What the fine maps of all of them have in common; none where there is no fine view.
-    pub fine: Option<FineStatistics>,
+    /// Onto which what all of them show is projected.
+    pub directions: Directions,
     /// Of the networks, background included; none without components.
     classes: Option<usize>,
-    students: bool,
 }
 
 /// What was decided on them.
@@ -88,28 +94,25 @@ pub struct Calibrated {
 }
 
 impl CalibrationInputs<'_> {
-    /// What networks see of the images. `fine` are the directions of the fine view where other networks saw them
-    /// before.
+    /// What networks see of the images. `known` are the directions where other networks saw them before.
     pub fn see(
         &self,
         networks: &Trained,
-        fine: Option<&FineStatistics>,
+        known: Option<&Directions>,
     ) -> Result<PerceivedParts, FitError> {
-        let fine = match (fine, self.fine_view(networks)) {
-            (Some(known), _) => Some(known.clone()),
-            (None, Some(view)) => {
-                stage("fine view", &format!("{} pixels", view.size));
-                let (frames, train) = (self.frames(), &self.images.train);
-                let read = |index: usize| frames.read(&train[index]);
-                Some(view.directions(self.geometry, train.len(), read, self.seed)?)
-            }
-            (None, None) => None,
+        let directions = match known {
+            Some(known) => known.clone(),
+            None => Directions {
+                fine: self.fine_directions(networks)?,
+                residuals: residuals::directions(networks, &self.images.train, self.cancel)?,
+            },
         };
-        let perception = self.perception(networks, fine.as_ref())?;
+        let perception = self.perception(networks, &directions)?;
         let frames = self.frames();
         let observer = self.observer(&perception, &frames);
-        // These features are known already.
-        let encoded = networks.encoder == ENCODER;
+        // These features are known already, unless they were forgotten.
+        let mut images = self.images.train.iter().chain(&self.images.validation);
+        let encoded = networks.encoder == ENCODER && images.all(|image| !image.tensor.is_empty());
         let classes = networks.segmentation.as_ref().map(|(_, classes)| *classes);
         let train: Vec<&Image> = match (self.rules.features, classes) {
             (true, _) => self.images.train.iter().collect(),
@@ -125,21 +128,32 @@ impl CalibrationInputs<'_> {
         Ok(PerceivedParts {
             train: observer.perceive(&train, encoded)?,
             validation: observer.perceive(&validation, encoded)?,
-            planted: Vec::new(),
+            planted: PlantedParts::default(),
             // Their features are those of the images as they are, and their light may have to be evened out.
             bad: observer.perceive(&bad, false)?,
-            fine,
+            directions,
             classes,
-            students: networks.students.is_some(),
         })
     }
 
-    fn fine_view<'t>(&'t self, networks: &'t Trained) -> Option<Fine<'t>> {
-        Some(Fine {
+    fn fine_directions(&self, networks: &Trained) -> Result<Option<FineStatistics>, FitError> {
+        let Some(size) = self.geometry.fine else {
+            return Ok(None);
+        };
+        stage("fine view", &format!("{size} pixels"));
+        let view = Fine {
             encoder: &networks.encoder,
-            size: self.geometry.fine?,
+            size,
             cancel: self.cancel,
-        })
+        };
+        let (frames, train) = (self.frames(), &self.images.train);
+        let read = |index: usize| frames.read(&train[index]);
+        Ok(Some(view.directions(
+            self.geometry,
+            train.len(),
+            read,
+            self.seed,
+        )?))
     }
 
     pub(super) fn frames(&self) -> Frames<'_> {
@@ -149,9 +163,9 @@ impl CalibrationInputs<'_> {
     pub(super) fn perception(
         &self,
         networks: &Trained,
-        fine: Option<&FineStatistics>,
+        directions: &Directions,
     ) -> Result<Perception, FitError> {
-        Ok(networks.seeing(fine, self.geometry)?)
+        Ok(networks.seeing(directions, self.geometry)?)
     }
 
     pub(super) fn observer<'t>(
@@ -194,10 +208,10 @@ impl CalibrationInputs<'_> {
         clean: &[Clean],
         seen: &mut PerceivedParts,
     ) -> Result<(), FitError> {
-        let perception = self.perception(networks, seen.fine.as_ref())?;
+        let perception = self.perception(networks, &seen.directions)?;
         let frames = self.frames();
         let observer = self.observer(&perception, &frames);
-        seen.planted = observer.plants(clean, self.rules.plants, self.seed)?;
+        seen.planted = observer.plants(clean, self.rules.plants, self.seed, self.work)?;
         Ok(())
     }
 
@@ -237,14 +251,24 @@ impl CalibrationInputs<'_> {
         };
         let fitter = Fitter::new(&good);
         let selection = match decided {
-            Some(decided) => calibrate::decide_again(decided, &fitter, &parts, rule),
+            Some(decided) => calibrate::decide_again(decided, &fitter, &parts, rule)
+                .map_err(|source| self.unkept(source))?,
             None => calibrate::decide(&fitter, &parts, rule, self.cancel)
+                .map_err(|source| self.unkept(source))?
                 .ok_or(FitError::Interrupted)?,
         };
         Ok(Calibrated {
             selection,
             registration: fitter.registration_why.clone(),
         })
+    }
+
+    /// What was to lie in the work folder can't.
+    pub(super) fn unkept(&self, source: io::Error) -> FitError {
+        FitError::WorkFolder {
+            path: self.work.to_owned(),
+            source,
+        }
     }
 
     /// Indices of the images that are good however far off they lie.
@@ -265,9 +289,8 @@ impl CalibrationInputs<'_> {
             labelled,
             held_out: &seen.validation,
             classes: seen.classes,
-            students: seen.students,
             seed: self.seed,
-            fine: seen.fine.as_ref(),
+            directions: Some(&seen.directions),
             before: None,
             vouched: &[],
         }

@@ -8,31 +8,30 @@ use aecsad_inspect::network::Percept;
 
 use super::calibration::{CalibrationInputs, PerceivedParts};
 use super::{FitError, stopped};
-use crate::calibrate::{self, BranchChoice, EarlierDecision, Fitter, Parts, Rule, Selection};
+use crate::calibrate::{Fitter, Rule, Selection, Way, WayScores, judge_apart};
 use crate::screening::held_out::{self, CrossValidated};
 
 /// The training images that are left, once those are left out that are bad by mistake.
 pub struct WithoutStrays {
     /// Paths of the others.
     pub left_out: Vec<PathBuf>,
-    /// Scores of the training parts where nothing is learnt from them; none where some were left out since.
-    pub cross_validated: Option<Vec<f32>>,
+    /// What the training parts score where nothing is learnt from them; none where some were left out since.
+    pub cross_validated: Option<WayScores>,
 }
 
 impl CalibrationInputs<'_> {
-    /// Leaves training images out that are bad by mistake. So many that it can't be a mistake are named and kept. `decided`
-    /// says which branches judge.
+    /// Leaves training images out that are bad by mistake. So many that it can't be a mistake are named and kept.
     ///
     /// # Errors
     /// If someone stopped it: it calibrates six times.
     pub fn leave_strays_out(
         &mut self,
         seen: &mut PerceivedParts,
-        decided: &[BranchChoice],
+        selection: &Selection,
     ) -> Result<WithoutStrays, FitError> {
         let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
         let CrossValidated { strays, scores } =
-            self.with_statistics_of_others(seen, decided, |train, calibrate| {
+            self.with_branches_of_others(seen, selection, |train, calibrate| {
                 held_out::strays(train, &distances, &self.labelled, calibrate)
             })?;
         let images = seen.train.len();
@@ -64,53 +63,53 @@ impl CalibrationInputs<'_> {
         &self,
         seen: &mut PerceivedParts,
         selection: &mut Selection,
-        known: Option<Vec<f32>>,
+        known: Option<WayScores>,
     ) -> Result<(), FitError> {
-        let parts = selection.decision.calibration.scores().len();
-        let rate = self.false_reject_rate;
-        if !self.rules.chooses || parts >= Conformal::needed(rate) {
+        if !self.rests_on_training_parts(selection) {
             return Ok(());
         }
         let scores = match known {
             Some(scores) => scores,
-            None => {
-                let branches = &selection.branches;
-                self.with_statistics_of_others(seen, branches, |train, calibrate| {
-                    held_out::cross_validated(train, &self.labelled, calibrate)
-                })?
-            }
+            None => self.with_branches_of_others(seen, selection, |train, calibrate| {
+                held_out::cross_validated(train, &self.labelled, calibrate)
+            })?,
         };
-        selection.rest_on(scores, rate);
+        selection.rest_on(scores, self.false_reject_rate);
         Ok(())
     }
 
-    /// Calls `judge` with the training parts as they are and with what calibrates on some of them.
-    fn with_statistics_of_others<T>(
+    /// Whether there are too few validation parts for the wanted rate.
+    fn rests_on_training_parts(&self, selection: &Selection) -> bool {
+        let parts = selection.decision.calibration.scores().len();
+        self.rules.chooses && parts < Conformal::needed(self.false_reject_rate)
+    }
+
+    /// Calls `judge` with the training parts as they are and with what fits the branches of `selection` on some of them. Where
+    /// the threshold rests on training parts, they are also scored in the ways of the decisions that judge known bad parts.
+    fn with_branches_of_others<T>(
         &self,
         seen: &mut PerceivedParts,
-        decided: &[BranchChoice],
+        selection: &Selection,
         judge: impl FnOnce(&mut Vec<Percept>, &held_out::Calibrate<'_, FitError>) -> Result<T, FitError>,
     ) -> Result<T, FitError> {
         let mut train = std::mem::take(&mut seen.train);
         let vouched = self.vouched(&self.images.validation);
-        let calibrate = |train: &[Percept], labelled: &[usize]| -> Result<_, FitError> {
+        let branches = selection.weights();
+        let known_bad = selection.known_bad.as_ref();
+        let more: Vec<Way> = match known_bad.filter(|_| self.rests_on_training_parts(selection)) {
+            Some(known_bad) => known_bad.ways().collect(),
+            None => Vec::new(),
+        };
+        let calibrate = |train: &[Percept], labelled: &[usize], apart: &[Percept]| {
             stopped(self.cancel)?;
             let good = self.good(seen, train, labelled);
-            let decided = EarlierDecision {
-                branches: decided,
-                known_bad: None,
-            };
-            let parts = Parts {
-                good: &seen.validation,
-                planted: &[],
-                bad: &[],
-            };
             let rule = Rule {
                 vouched: &vouched,
                 rate: self.false_reject_rate,
             };
-            let again = calibrate::decide_again(decided, &Fitter::new(&good), &parts, rule);
-            Ok((again.statistics, again.decision))
+            let (fitter, validation) = (Fitter::new(&good), &seen.validation);
+            let judged = judge_apart(&branches, &more, &fitter, validation, apart, rule);
+            judged.map_err(|source| self.unkept(source))
         };
         let judged = judge(&mut train, &calibrate);
         seen.train = train;

@@ -35,6 +35,7 @@ impl CalibrationInputs<'_> {
     ) -> Result<DecidedFit, FitError> {
         let (chooses, int8) = (self.rules.chooses, options.precision.signs());
         let mut seen = self.see(&trained, None)?;
+        self.images.forget_encodings();
         let clean = match chooses || int8.is_some() {
             true => self.clean(&seen)?,
             false => Vec::new(),
@@ -43,8 +44,7 @@ impl CalibrationInputs<'_> {
         let mut calibrated = self.calibrate(&seen, None, None)?;
         let (mut left_out, mut cross_validated) = (Vec::new(), None);
         if chooses && !options.keep_outliers {
-            let decided = &calibrated.selection.branches;
-            let rest = self.leave_strays_out(&mut seen, decided)?;
+            let rest = self.leave_strays_out(&mut seen, &calibrated.selection)?;
             (left_out, cross_validated) = (rest.left_out, rest.cross_validated);
             if !left_out.is_empty() {
                 held_out::name_strays(&left_out, self.images);

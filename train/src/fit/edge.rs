@@ -123,5 +123,5 @@ fn students(run: &TrainingRun<'_>) -> Result<Vec<u8>, FitError> {
     let mut config = lgst::LgstConfig::edge(run.seed);
     config.schedule.steps = run.steps(config.schedule.steps);
     let trained = lgst::train(&tensors, &features, &config, run.work, run.cancel)?;
-    Ok(trained.to_onnx(false))
+    Ok(trained.to_onnx(lgst::StudentOutputs::Residuals))
 }

@@ -13,7 +13,7 @@ use super::frames::Frames;
 use super::{FitError, stopped};
 use crate::calibrate::Selection;
 use crate::images::Images;
-use crate::networks::Trained;
+use crate::networks::{Directions, Trained};
 use crate::planted::mark_ignored;
 
 /// Parts that each edit is tried on, and how many in so many are nearly all.
@@ -49,8 +49,10 @@ pub struct EditablePart<'a> {
 impl<'a> EditedParts<'a> {
     /// With the networks that look at them.
     pub fn new(measurement: &'a Measurement<'a>) -> Result<(Self, Perception), FitError> {
-        let fine = measurement.selection.statistics.fine.as_ref();
-        let networks = measurement.trained.seeing(fine, measurement.geometry)?;
+        let directions = Directions::of(&measurement.selection.statistics);
+        let networks = measurement
+            .trained
+            .seeing(&directions, measurement.geometry)?;
         let parts = &measurement.images.validation;
         let count = parts.len().min(PARTS);
         let mut edited = EditedParts {

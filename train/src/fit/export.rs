@@ -259,6 +259,7 @@ impl<'a> FloatBundle<'a> {
             seed: self.seed,
             false_reject_rate: manifest.threshold.false_reject_rate,
             keep_outliers: kept_outliers(manifest),
+            work: &self.options.work,
             cancel,
         };
         stage(
@@ -266,6 +267,7 @@ impl<'a> FloatBundle<'a> {
             "proving that these are the images of the fit",
         );
         let mut seen = calibration.see(&self.trained, None)?;
+        calibration.images.forget_encodings();
         let clean = calibration.clean(&seen)?;
         calibration.see_plants(&self.trained, &clean, &mut seen)?;
         calibration.leave_paths_out(&mut seen, &self.left_out());

@@ -88,19 +88,20 @@ impl CalibrationInputs<'_> {
         let (int8, networks) = precision::quantise(&needed, &material, requirement, self.cancel)?;
 
         stage("quantisation", "calibrating anew and comparing with float");
-        let mut again = self.see(&int8, seen.fine.as_ref())?;
+        let mut again = self.see(&int8, Some(&seen.directions))?;
         self.see_plants(&int8, clean, &mut again)?;
         let decided = EarlierDecision {
             branches: &float.branches,
             known_bad: float.known_bad.as_ref(),
         };
         let mut calibrated = self.calibrate(&again, Some(decided), Some(&float.statistics))?;
-        if !float.cross_validated.is_empty() {
-            let scores = float.cross_validated.clone();
-            calibrated.selection.rest_on(scores, self.false_reject_rate);
+        if let Some(scores) = &float.cross_validated {
+            let rate = self.false_reject_rate;
+            calibrated.selection.rest_on(scores.clone(), rate);
         }
-        let scores =
-            int8_accuracy::compare(&side(seen, float), &side(&again, &calibrated.selection));
+        let int8_side = side(&again, &calibrated.selection);
+        let scores = int8_accuracy::compare(&side(seen, float), &int8_side);
+        let scores = scores.map_err(|source| self.unkept(source))?;
         Ok(Int8 {
             trained: int8,
             calibrated,

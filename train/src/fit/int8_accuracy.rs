@@ -2,13 +2,13 @@
 //! each with its own scale and threshold.
 
 use std::fmt::Write;
+use std::io;
 
 use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::network::Percept;
-use ndarray::Array2;
 use serde::Serialize;
 
-use crate::calibrate::{Planted, PlantedAuroc, Scores, Selection};
+use crate::calibrate::{PlantedAuroc, PlantedParts, Scores, Selection};
 use crate::metrics::rank_correlation;
 use crate::quantise::{LayerPrecision, NetworkReport, Requirement};
 
@@ -52,7 +52,7 @@ pub struct Ranking {
 /// Good parts and planted anomalies as one set of networks sees them, and what was decided on them.
 pub struct Side<'a> {
     pub good: &'a [Percept],
-    pub planted: &'a [Planted],
+    pub planted: &'a PlantedParts,
     pub selection: &'a Selection,
 }
 
@@ -60,22 +60,27 @@ pub struct Side<'a> {
 type JudgedParts = Vec<(f64, bool)>;
 
 impl Side<'_> {
-    fn judged(&self) -> (JudgedParts, JudgedParts) {
+    fn judged(&self) -> io::Result<(JudgedParts, JudgedParts)> {
         let mut scorer = Scorer::new(self.selection.statistics.clone());
         let mut judge = |percept: &Percept| {
             let judged = self.selection.decision.judge(&scorer.score(percept));
             (f64::from(judged.score), judged.reject)
         };
         let good = self.good.iter().map(&mut judge).collect();
-        let planted = self.planted.iter().map(|p| judge(&p.percept)).collect();
-        (good, planted)
+        let mut planted = Vec::new();
+        self.planted
+            .each(|_, percept| planted.push(judge(percept)))?;
+        Ok((good, planted))
     }
 }
 
 /// Compares the two sides, which saw the same parts in the same order.
-pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
-    let (float_good, float_planted) = float.judged();
-    let (int8_good, int8_planted) = int8.judged();
+///
+/// # Errors
+/// If the planted parts can't be read.
+pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> io::Result<ScoreReport> {
+    let (float_good, float_planted) = float.judged()?;
+    let (int8_good, int8_planted) = int8.judged()?;
     let scores =
         |judged: &JudgedParts| judged.iter().map(|(score, _)| *score).collect::<Vec<f64>>();
     let both = |good: &JudgedParts, planted: &JudgedParts| [scores(good), scores(planted)].concat();
@@ -84,7 +89,7 @@ pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
         pairs.filter(|((_, l), (_, r))| l != r).count()
     };
     let ranked = |good: &JudgedParts, planted: &JudgedParts| {
-        let anomalies = float.planted.iter().zip(scores(planted));
+        let anomalies = float.planted.parts().iter().zip(scores(planted));
         PlantedAuroc::of(&Scores {
             good: scores(good),
             planted: anomalies
@@ -99,7 +104,7 @@ pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
         int8,
         points: 100.0 * (int8 - float),
     };
-    ScoreReport {
+    Ok(ScoreReport {
         good_parts: float_good.len(),
         planted_parts: float_planted.len(),
         rank_correlation: rank_correlation(
@@ -109,25 +114,28 @@ pub fn compare(float: &Side<'_>, int8: &Side<'_>) -> ScoreReport {
         rank_correlation_good: rank_correlation(&scores(&float_good), &scores(&int8_good)),
         flipped_good: flips(&float_good, &int8_good),
         flipped_planted: flips(&float_planted, &int8_planted),
-        same_class: same_class(float, int8),
+        same_class: same_class(float, int8)?,
         logical: left.logical.zip(right.logical).map(ranking),
         structural: left.structural.zip(right.structural).map(ranking),
-    }
+    })
 }
 
-fn same_class(float: &Side<'_>, int8: &Side<'_>) -> Option<f64> {
-    let percepts = |side: &Side<'_>| -> Vec<Array2<u8>> {
-        let planted = side.planted.iter().map(|planted| &planted.percept);
-        let all = side.good.iter().chain(planted);
-        let segmented = all.filter(|percept| percept.probabilities.dim().0 > 0);
-        segmented.map(|percept| percept.classes.clone()).collect()
+fn same_class(float: &Side<'_>, int8: &Side<'_>) -> io::Result<Option<f64>> {
+    let classes = |side: &Side<'_>| -> io::Result<Vec<u8>> {
+        let mut classes = Vec::new();
+        let mut note = |percept: &Percept| {
+            if percept.probabilities.dim().0 > 0 {
+                classes.extend(&percept.classes);
+            }
+        };
+        side.good.iter().for_each(&mut note);
+        side.planted.each(|_, percept| note(percept))?;
+        Ok(classes)
     };
-    let (float, int8) = (percepts(float), percepts(int8));
-    let cells = float.iter().flatten().zip(int8.iter().flatten());
-    let count =
-        |(same, all): (usize, usize), (f, i): (&u8, &u8)| (same + usize::from(f == i), all + 1);
-    let (same, all) = cells.fold((0, 0), count);
-    (all > 0).then(|| same as f64 / all as f64)
+    let (float, int8) = (classes(float)?, classes(int8)?);
+    let all = float.len().min(int8.len());
+    let same = float.iter().zip(&int8).filter(|(f, i)| f == i).count();
+    Ok((all > 0).then(|| same as f64 / all as f64))
 }
 
 impl ScoreReport {

@@ -1,4 +1,5 @@
-//! How much memory a fit needs, reported before it starts: all images stay in memory until the end.
+//! How much memory a fit needs, reported before it starts: all images stay in memory until the end, and what the networks
+//! see of the good ones. What they see of planted anomalies lies on disk.
 
 use aecsad_inspect::bundle::Profile;
 use aecsad_inspect::frame::Size;
@@ -11,11 +12,9 @@ use crate::dataset::Category;
 const MIB: u64 = 1 << 20;
 /// What the program and its networks take without an image.
 const BASE: u64 = 400 * MIB;
-/// Pixels, tensor, features and maps of an image in the whole view.
+/// Pixels and tensor of an image, and features and maps of it in the whole view, the features twice until training is over.
 const IMAGE: u64 = 5 * MIB;
-/// An anomaly planted on an image.
-const PLANT: u64 = MIB;
-/// A cell of a fine view: its vector, twice while parts are registered.
+/// The vector of a cell of a fine view, twice where int8 networks see the parts as well.
 const CELL: u64 = 2 * 64 * 4;
 /// What the encoder holds for each pixel of a fine view while it runs, on each thread: measured at 1024×1024.
 const ENCODED_PIXEL: u64 = 256;
@@ -30,14 +29,10 @@ pub fn needed(train: usize, validation: usize, fine: Option<Size>) -> u64 {
     });
     let rules = Rules::of(Profile::Edge);
     let planted = validation.min(rules.planted_images) as u64;
-    let plants = planted * (2 * rules.plants as u64 + 1);
     let pixels = fine.map_or(0, Size::pixels) as u64;
     let frames = planted * 3 * pixels;
     let encoders = rayon::current_num_threads() as u64 * ENCODED_PIXEL * pixels;
-    BASE + encoders
-        + (train + validation) as u64 * (IMAGE + cell)
-        + plants * (PLANT + cell)
-        + frames
+    BASE + encoders + (train + validation) as u64 * (IMAGE + cell) + frames
 }
 
 /// Whether a fit with this fine view fits into what is free, with room for others.

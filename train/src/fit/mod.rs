@@ -27,6 +27,7 @@ mod pack;
 mod part_time;
 mod perceive;
 mod precision;
+mod residuals;
 mod rounding;
 mod threshold;
 mod tolerance;
@@ -60,6 +61,7 @@ pub use more_good::MoreGood;
 pub use pack::{DETECTABLE, KNOWN_BAD_SHA256, TOLERATED};
 pub use perceive::Observer;
 pub use precision::{Precision, coarse_and_fine, image_and_features};
+pub use residuals::directions as residual_directions;
 pub use tolerance::{Tolerated, text as tolerance_text};
 
 /// What to fit, and into what.
@@ -212,6 +214,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
         seed: options.seed,
         false_reject_rate: options.false_reject_rate,
         keep_outliers: options.keep_outliers,
+        work: &options.work,
         cancel,
     };
     let decided = calibration.decide(trained, options)?;

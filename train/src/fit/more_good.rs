@@ -10,7 +10,7 @@ use super::FitError;
 use super::calibration::CalibrationInputs;
 use crate::calibrate::Selection;
 use crate::images::Image;
-use crate::networks::Trained;
+use crate::networks::{Directions, Trained};
 
 /// Parts that the user vouches for.
 pub struct MoreGood {
@@ -42,7 +42,7 @@ impl CalibrationInputs<'_> {
         if all.is_empty() {
             return Ok(None);
         }
-        let perception = self.perception(networks, selection.statistics.fine.as_ref())?;
+        let perception = self.perception(networks, &Directions::of(&selection.statistics))?;
         let frames = self.frames();
         let seen = self.observer(&perception, &frames).perceive(&all, false)?;
         let mut scorer = Scorer::new(selection.statistics.clone());

@@ -1,5 +1,6 @@
 //! What a bundle's networks say of many frames, on all cores.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use aecsad_inspect::frame::Frame;
@@ -9,7 +10,7 @@ use aecsad_inspect::optics::Optics;
 use super::frames::Frames;
 use super::on_all_cores::on_all_cores;
 use super::{FitError, stopped};
-use crate::calibrate::Planted;
+use crate::calibrate::{PerceptFile, PlantedPart, PlantedParts};
 use crate::images::Image;
 use crate::planted::{self, Clean};
 
@@ -76,27 +77,36 @@ impl Observer<'_> {
         })
     }
 
-    /// What it sees of up to `each` anomalies of either kind planted on each of `clean`. They are planted again
-    /// whenever they are needed, since so many frames of a fine view do not fit into memory.
+    /// What it sees of up to `each` anomalies of either kind planted on each of `clean`, kept in `folder`. They are planted
+    /// again whenever they are needed, since so many frames of a fine view do not fit into memory.
     pub fn plants(
         &self,
         clean: &[Clean],
         each: usize,
         seed: u64,
-    ) -> Result<Vec<Planted>, FitError> {
+        folder: &Path,
+    ) -> Result<PlantedParts, FitError> {
+        let unkept = |source| FitError::WorkFolder {
+            path: folder.to_owned(),
+            source,
+        };
+        let file = PerceptFile::new(folder).map_err(unkept)?;
         let networks = || self.networks();
         let of_each = on_all_cores(clean.len(), networks, |index, networks| {
             let plants = planted::plant(clean, index, each, seed);
             let seen = plants.into_iter().map(|plant| {
-                Ok(Planted {
+                let percept = networks.see(&plant.frame)?;
+                let record = file.add(&percept).map_err(unkept)?;
+                Ok(PlantedPart {
                     anomaly: plant.anomaly,
                     source: plant.source,
-                    percept: networks.see(&plant.frame)?,
+                    record,
                 })
             });
             seen.collect::<Result<Vec<_>, FitError>>()
         })?;
-        Ok(of_each.into_iter().flatten().collect())
+        let parts = of_each.into_iter().flatten().collect();
+        Ok(PlantedParts::new(parts, file))
     }
 
     fn networks(&self) -> Result<ThreadNetworks<'_>, FitError> {

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::FitError;
 use crate::calibrate::Selection;
-use crate::networks::Trained;
+use crate::networks::{Directions, Trained};
 
 /// By this share of itself each value of an image is moved: some ten times what the order of a float sum does.
 const NUDGE: f32 = 1e-6;
@@ -32,7 +32,7 @@ pub fn tolerance(
     frames: &[Frame],
     geometry: &InputGeometry,
 ) -> Result<f32, FitError> {
-    let mut perception = trained.seeing(selection.statistics.fine.as_ref(), geometry)?;
+    let mut perception = trained.seeing(&Directions::of(&selection.statistics), geometry)?;
     let mut scorer = Scorer::new(selection.statistics.clone());
     let mut optics = Optics::new(geometry.clone(), None);
     let mut random = ChaCha8Rng::seed_from_u64(0);

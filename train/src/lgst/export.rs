@@ -19,7 +19,18 @@ pub struct LgstMaps<B: Backend> {
     /// Mean over the channels of (F_T − F_G)².
     pub teacher_global: Tensor<B, 4>,
     /// F_T − F_L, `[B, D, 64, 64]`.
-    pub residual: Tensor<B, 4>,
+    pub local_residual: Tensor<B, 4>,
+    /// F_T − F_G, likewise.
+    pub global_residual: Tensor<B, 4>,
+}
+
+/// What the exported graph gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StudentOutputs {
+    /// `local_map`, `global_map`, `teacher_global_map`, each `[1, 1, 64, 64]`: what the paper reads.
+    Errors,
+    /// `local_residual`, `global_residual`, each `[1, D, 64, 64]`.
+    Residuals,
 }
 
 impl<B: Kernels> TrainedLgst<B> {
@@ -41,36 +52,41 @@ impl<B: Kernels> TrainedLgst<B> {
             local: error(&teacher, &local),
             global: error(&global, &local_of_global),
             teacher_global: error(&teacher, &global),
-            residual: teacher - local,
+            local_residual: teacher.clone() - local,
+            global_residual: teacher - global,
         }
     }
 
-    /// The graph of [`maps`](Self::maps) for one image.
-    ///
-    /// Inputs `image`, `stride8`, `stride16`; outputs `local_map`, `global_map`, `teacher_global_map`, each
-    /// `[1, 1, 64, 64]`, and `residual`, `[1, D, 64, 64]`, if `with_residual`.
-    pub fn to_onnx(&self, with_residual: bool) -> Vec<u8> {
+    /// The graph of [`maps`](Self::maps) for one image, with inputs `image`, `stride8` and `stride16`.
+    pub fn to_onnx(&self, outputs: StudentOutputs) -> Vec<u8> {
         let mut graph = Graph::new("students");
         let size = self.image_size;
         let image = graph.input("image", &[1, 3, size, size]);
         let (stride8, stride16) = self.feature_inputs(&mut graph);
         let teacher = self.teacher.write(&mut graph, &stride8, &stride16);
-        let (local, local_of_global) = self.students.local.write(&mut graph, &image);
-        let global = self.students.global.write(&mut graph, &image);
-
-        let residual = graph.sub(&teacher, &local);
-        let local_map = mean_square(&mut graph, &residual);
-        graph.output("local_map", &local_map);
-        for (name, left, right) in [
-            ("global_map", &global, &local_of_global),
-            ("teacher_global_map", &teacher, &global),
-        ] {
-            let difference = graph.sub(left, right);
-            let map = mean_square(&mut graph, &difference);
-            graph.output(name, &map);
-        }
-        if with_residual {
-            graph.output("residual", &residual);
+        let local = &self.students.local;
+        match outputs {
+            StudentOutputs::Errors => {
+                let (local, local_of_global) = local.write(&mut graph, &image);
+                let global = self.students.global.write(&mut graph, &image);
+                for (name, left, right) in [
+                    ("local_map", &teacher, &local),
+                    ("global_map", &global, &local_of_global),
+                    ("teacher_global_map", &teacher, &global),
+                ] {
+                    let difference = graph.sub(left, right);
+                    let map = mean_square(&mut graph, &difference);
+                    graph.output(name, &map);
+                }
+            }
+            StudentOutputs::Residuals => {
+                let local = local.write_imitation(&mut graph, &image);
+                let global = self.students.global.write(&mut graph, &image);
+                for (name, student) in [("local_residual", &local), ("global_residual", &global)] {
+                    let residual = graph.sub(&teacher, student);
+                    graph.output(name, &residual);
+                }
+            }
         }
         graph.finish()
     }

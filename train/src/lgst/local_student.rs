@@ -126,6 +126,21 @@ impl<B: Kernels> LocalStudent<B> {
 
     /// F_L and F_LG as ONNX nodes.
     pub fn write(&self, graph: &mut Graph, image: &Value) -> (Value, Value) {
+        let seen = self.write_trunk(graph, image);
+        (
+            graph.convolution(&seen, &layers::convolution(&self.teacher_head)),
+            graph.convolution(&seen, &layers::convolution(&self.global_head)),
+        )
+    }
+
+    /// F_L alone.
+    pub fn write_imitation(&self, graph: &mut Graph, image: &Value) -> Value {
+        let seen = self.write_trunk(graph, image);
+        graph.convolution(&seen, &layers::convolution(&self.teacher_head))
+    }
+
+    /// What both heads read.
+    fn write_trunk(&self, graph: &mut Graph, image: &Value) -> Value {
         let mut seen = image.clone();
         for (index, layer) in self.trunk.iter().enumerate() {
             seen = graph.convolution(&seen, &layers::convolution(layer));
@@ -134,11 +149,7 @@ impl<B: Kernels> LocalStudent<B> {
                 seen = graph.average_pool(&seen, [2, 2], [2, 2], [1, 1]);
             }
         }
-        let seen = graph.resize(&seen, [MAP_SIZE; 2]);
-        (
-            graph.convolution(&seen, &layers::convolution(&self.teacher_head)),
-            graph.convolution(&seen, &layers::convolution(&self.global_head)),
-        )
+        graph.resize(&seen, [MAP_SIZE; 2])
     }
 }
 

@@ -13,7 +13,7 @@ mod train;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use augment::Jitter;
-pub use export::LgstMaps;
+pub use export::{LgstMaps, StudentOutputs};
 pub use global_student::{Dropout, GlobalStudent, GlobalStudentConfig};
 pub use local_student::{LocalStudent, LocalStudentConfig, LocalWidths};
 pub use loss::{LgstLossConfig, LgstTerms};

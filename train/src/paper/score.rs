@@ -30,8 +30,8 @@ pub fn decide_as_the_paper(
     classes: Option<usize>,
     rate: f64,
 ) -> Selection {
-    let local = range(validation.iter().map(|percept| &percept.local));
-    let global = range(validation.iter().map(|percept| &percept.global));
+    let local = range(validation.iter().map(|percept| &percept.students.local));
+    let global = range(validation.iter().map(|percept| &percept.students.global));
     let mut statistics = Statistics {
         ranges: vec![(
             Branch::Lgst,
@@ -99,7 +99,7 @@ pub fn decide_as_the_paper(
         planted_scores: None,
         left_out: Vec::new(),
         known_bad: None,
-        cross_validated: Vec::new(),
+        cross_validated: None,
     }
 }
 

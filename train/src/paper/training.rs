@@ -165,7 +165,7 @@ impl Task<'_> {
         };
         let encode = |good: &[Array3<f32>]| teacher_features(good, encoder, device);
         let trained = lgst::train_from::<B>(images, encode, &config, run.work, run.cancel, device)?;
-        Ok(trained.to_onnx(false))
+        Ok(trained.to_onnx(lgst::StudentOutputs::Errors))
     }
 
     fn schedule(&self, images: usize) -> Schedule {

@@ -3,12 +3,10 @@
 
 use std::path::PathBuf;
 
-use aecsad_inspect::branches::scorer::Scorer;
-use aecsad_inspect::branches::statistics::Statistics;
-use aecsad_inspect::decision::{Decision, outliers};
 use aecsad_inspect::network::Percept;
 
 use super::named;
+use crate::calibrate::{JudgedApart, WayScores};
 use crate::images::Images;
 
 /// Each image is first scored by what the other parts of so many look like, to find the highest scores.
@@ -16,15 +14,16 @@ const FOLDS: usize = 5;
 /// Share of the images that may be bad by mistake; more is a variant of the product.
 pub const MOST_STRAYS: f64 = 0.1;
 
-/// Fits statistics and decision to these training parts; the indices are those whose labels are reliable.
-pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize]) -> Result<(Statistics, Decision), E> + 'a;
+/// Fits branches to these training parts and judges the others, which are given last; the indices are those whose labels
+/// are reliable.
+pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize], &[Percept]) -> Result<JudgedApart, E> + 'a;
 
 /// What cross-validation finds among training parts.
 pub struct CrossValidated {
     /// Indices of the strays, ascending.
     pub strays: Vec<usize>,
     /// What each part scores where nothing is learnt from it and from the others of its fold.
-    pub scores: Vec<f32>,
+    pub scores: WayScores,
 }
 
 /// The strays in `train`. `distances` say how far each lies off all others, and bring in those
@@ -39,12 +38,12 @@ pub fn strays<E>(
     labelled: &[usize],
     calibrate: &Calibrate<'_, E>,
 ) -> Result<CrossValidated, E> {
-    let scores = cross_validated(train, labelled, calibrate)?;
-    let mut suspects = [highest(&scores), highest(distances)].concat();
+    let (sums, scores) = folds(train, labelled, calibrate)?;
+    let mut suspects = [highest(&sums), highest(distances)].concat();
     suspects.sort_unstable();
     suspects.dedup();
-    let (limit, found) = scores_without(train, labelled, &suspects, calibrate)?;
-    let found = suspects.into_iter().zip(found);
+    let JudgedApart { limit, sums, .. } = judged_without(train, labelled, &suspects, calibrate)?;
+    let found = suspects.into_iter().zip(sums);
     let strays = found.filter_map(|(index, score)| (score > limit).then_some(index));
     Ok(CrossValidated {
         strays: strays.collect(),
@@ -52,9 +51,8 @@ pub fn strays<E>(
     })
 }
 
-/// What each part scores where nothing is learnt from it and from the others of its fold.
-///
-/// *Shapes*: the result is `[train]`. `labelled` and `train` are as for [`strays`].
+/// What each part scores where nothing is learnt from it and from the others of its fold. `labelled` and `train` are as
+/// for [`strays`].
 ///
 /// # Errors
 /// Those of `calibrate`, which is called five times.
@@ -62,16 +60,27 @@ pub fn cross_validated<E>(
     train: &mut Vec<Percept>,
     labelled: &[usize],
     calibrate: &Calibrate<'_, E>,
-) -> Result<Vec<f32>, E> {
-    let mut scores = vec![0.0; train.len()];
+) -> Result<WayScores, E> {
+    let (_, scores) = folds(train, labelled, calibrate)?;
+    Ok(scores)
+}
+
+/// The same, with the sums of the decision's branches.
+fn folds<E>(
+    train: &mut Vec<Percept>,
+    labelled: &[usize],
+    calibrate: &Calibrate<'_, E>,
+) -> Result<(Vec<f32>, WayScores), E> {
+    let (mut sums, mut scores) = (vec![0.0; train.len()], WayScores::default());
     for fold in 0..FOLDS.min(train.len()) {
         let apart: Vec<usize> = (fold..train.len()).step_by(FOLDS).collect();
-        let (_, found) = scores_without(train, labelled, &apart, calibrate)?;
-        for (index, score) in apart.into_iter().zip(found) {
-            scores[index] = score;
+        let judged = judged_without(train, labelled, &apart, calibrate)?;
+        scores.insert(&judged.ways, &apart, sums.len());
+        for (index, sum) in apart.into_iter().zip(judged.sums) {
+            sums[index] = sum;
         }
     }
-    Ok(scores)
+    Ok((sums, scores))
 }
 
 /// Indices of the largest scores.
@@ -82,27 +91,19 @@ fn highest(scores: &[f32]) -> Vec<usize> {
     indices
 }
 
-/// What the parts `apart` score where nothing is learnt from them, and above which score one lies far off all good
-/// parts.
-fn scores_without<E>(
+/// The parts `apart` where nothing is learnt from them.
+fn judged_without<E>(
     train: &mut Vec<Percept>,
     labelled: &[usize],
     apart: &[usize],
     calibrate: &Calibrate<'_, E>,
-) -> Result<(f32, Vec<f32>), E> {
+) -> Result<JudgedApart, E> {
     let taken = take(train, apart);
-    let calibrated = calibrate(train, &without(labelled, apart));
-    let scores = calibrated.map(|(statistics, decision)| {
-        let limit = outliers::limit(decision.calibration.scores(), outliers::FAR);
-        let mut scorer = Scorer::new(statistics);
-        let score = |part: &Percept| decision.judge(&scorer.score(part)).score;
-        let scores = taken.iter().map(score).collect();
-        (limit.unwrap_or(f32::INFINITY), scores)
-    });
+    let judged = calibrate(train, &without(labelled, apart), &taken);
     for (index, part) in apart.iter().zip(taken) {
         train.insert(*index, part);
     }
-    scores
+    judged
 }
 
 /// Warns of training images that are bad by mistake; `images` are those that are left.
@@ -176,19 +177,13 @@ pub fn without(indices: &[usize], apart: &[usize]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use aecsad_inspect::branches::Branch;
-    use aecsad_inspect::decision::trimmed_z::TrimmedZ;
     use ndarray::s;
     use rand::{Rng, RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::calibrate::{
-        BranchChoice, EarlierDecision, Fitter, GoodParts, Parts, PlantedAuroc, Rule, decide_again,
-        recorded,
-    };
+    use crate::calibrate::{Fitter, GoodParts, Rule, judge_apart, recorded};
     use crate::screening::neighbours::distances;
 
     #[test]
@@ -225,49 +220,38 @@ mod tests {
         let mut train = parts(&[[0.0; 10], [0.0; 10]].concat());
         train.extend(parts(&[9.0, 9.0]));
         train.swap(5, 20);
-        let decided = [BranchChoice {
-            branch: Branch::Position,
-            on: true,
-            weight: 1.0,
-            z: TrimmedZ::fit(&[0.0, 1.0, 2.0]).unwrap(),
-            planted: PlantedAuroc::default(),
-            way: recorded(Branch::Position, "reach 0"),
-            why: String::new(),
-        }];
-        let calibrate = |train: &[Percept], labelled: &[usize]| {
+        let position = recorded(Branch::Position, "reach 0").unwrap();
+        let pooled = recorded(Branch::Pooled, "").unwrap();
+        let calibrate = |train: &[Percept], labelled: &[usize], apart: &[Percept]| {
             let good = GoodParts {
                 train,
                 labelled,
                 held_out: &held_out,
                 classes: None,
-                students: false,
                 seed: 1,
-                fine: None,
+                directions: None,
                 before: None,
                 vouched: &[],
-            };
-            let decided = EarlierDecision {
-                branches: &decided,
-                known_bad: None,
-            };
-            let parts = Parts {
-                good: &held_out,
-                planted: &[],
-                bad: &[],
             };
             let rule = Rule {
                 vouched: &[],
                 rate: 0.1,
             };
-            let again = decide_again(decided, &Fitter::new(&good), &parts, rule);
-            Ok::<_, Infallible>((again.statistics, again.decision))
+            let branches = [(position, 1.0)];
+            let fitter = Fitter::new(&good);
+            judge_apart(&branches, &[pooled], &fitter, &held_out, apart, rule)
         };
         let labelled: Vec<usize> = (0..train.len()).collect();
         let features: Vec<_> = train.iter().map(|part| &part.features).collect();
         let distances = distances(&features);
-        let Ok(found) = strays(&mut train, &distances, &labelled, &calibrate);
+        let found = strays(&mut train, &distances, &labelled, &calibrate).unwrap();
         assert_eq!(found.strays, [5, 21]);
-        assert!(found.scores.iter().all(|score| score.is_finite()));
+        let sums = |way| found.scores.sums(&[(way, 1.0)]);
+        for way in [position, pooled] {
+            assert_eq!(sums(way).len(), 22);
+            assert!(sums(way).iter().all(|z| z.is_finite() && *z != 0.0));
+        }
+        assert_ne!(sums(position), sums(pooled));
         assert_eq!(train.len(), 22);
     }
 }

@@ -447,6 +447,18 @@ fn a_plain_folder_with_drawn_masks_is_fitted_for_a_grey_camera_without_students(
         .check()
         .unwrap();
 
+    // The bundle rejects those known bad parts that `fit` says it does: its weights rest on none of them.
+    assert!(
+        out.contains("the weights rest on planted anomalies alone"),
+        "{out}"
+    );
+    let is_rejected = |index: u64| {
+        let part = read_image(&bad.join(format!("{index}.png"))).unwrap();
+        inspector.inspect(&part).unwrap().reject
+    };
+    let rejected = (50..56).map(is_rejected).filter(|r| *r).count();
+    assert_eq!(rejected as i64, 6 - passing, "{out}");
+
     // Seen by a grey camera, a part is what it is in colour.
     let (picture, _) = plate(41);
     let mut grey = picture.clone();

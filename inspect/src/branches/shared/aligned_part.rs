@@ -171,30 +171,37 @@ pub fn vectors(percept: &Percept, pose: &Pose, low_rank: &LowRank) -> Array2<f32
     vectors
 }
 
-/// The vectors of the fine view as they would be if the part lay as the template does; `out` is resized to their shape.
+/// The vectors of a map of `cells` (rows and columns) as they would be if the part lay as the template does; `out` is
+/// resized to their shape.
 ///
-/// *Shapes*: `out` is `[rows·columns, rank]`.
-pub fn fine_through_pose(map: &FineMap, pose: &Pose, out: &mut Array2<f32>) {
-    let FineMap {
-        rows,
-        columns,
-        vectors,
-    } = map;
+/// *Shapes*: `vectors` and `out` are `[rows·columns, rank]`.
+pub fn cells_through_pose(
+    vectors: &Array2<f32>,
+    cells: (usize, usize),
+    pose: &Pose,
+    out: &mut Array2<f32>,
+) {
     if out.raw_dim() != vectors.raw_dim() {
         *out = Array2::zeros(vectors.raw_dim());
     }
+    let (rows, columns) = cells;
     let centre = |i: usize, cells: usize| (i as f32 + 0.5) / cells as f32;
     for (cell, mut vector) in out.rows_mut().into_iter().enumerate() {
         let (x, y) = (
-            centre(cell % columns, *columns),
-            centre(cell / columns, *rows),
+            centre(cell % columns, columns),
+            centre(cell / columns, rows),
         );
         let (x, y) = pose.to_frame(x, y);
         vector.fill(0.0);
-        for (from, share) in Bilinear::on(x, y, (*rows, *columns)).weighted() {
+        for (from, share) in Bilinear::on(x, y, cells).weighted() {
             vector.scaled_add(share, &vectors.row(from));
         }
     }
+}
+
+/// [`cells_through_pose`] of the fine view.
+pub fn fine_through_pose(map: &FineMap, pose: &Pose, out: &mut Array2<f32>) {
+    cells_through_pose(&map.vectors, (map.rows, map.columns), pose, out);
 }
 
 /// A 64×64 map as it would look if the part lay as the template does.

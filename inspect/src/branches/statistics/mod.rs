@@ -19,7 +19,7 @@ use super::shared::low_rank::LowRank;
 use super::shared::registration::{self, Registration};
 use super::{Branch, BranchModel, READERS, Reads};
 use crate::arrays::Arrays;
-use crate::network::Features;
+use crate::network::{Features, ResidualDirections};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StatisticsError {
@@ -49,6 +49,11 @@ pub enum StatisticsError {
          this product"
     )]
     Fine,
+    #[error(
+        "the statistics of the students' residuals and the bundle's students contradict each other: the bundle was not \
+         written by this product"
+    )]
+    Students,
     #[error(
         "the array `registration.margin` is not a number of cells from 0 to 4: the bundle was not written by this product"
     )]
@@ -82,6 +87,8 @@ pub struct Statistics {
     pub low_rank: Option<LowRank>,
     /// None in a bundle whose branches read only the whole view.
     pub fine: Option<FineStatistics>,
+    /// Onto which the students' residuals are projected; none where no branch reads them.
+    pub residuals: Option<ResidualDirections>,
     /// In the order of [`Branch::ALL`], each at most once.
     pub models: Vec<Box<dyn BranchModel>>,
     /// How each map-making branch enters the heat map.
@@ -102,11 +109,16 @@ impl Statistics {
         self.models.iter().any(|model| model.branch() == branch)
     }
 
-    /// Without the fine view if no branch reads it: a part should not wait for what nothing needs.
-    pub fn without_idle_view(mut self) -> Self {
-        let mut branches = self.models.iter().map(|model| model.branch());
-        if !branches.any(|branch| branch.reads() == Reads::FineFeatures) {
+    /// Without the fine view and the students' residuals if no branch reads them: a part should not wait for what nothing
+    /// needs.
+    pub fn without_idle_views(mut self) -> Self {
+        let branches = self.models.iter().map(|model| model.branch());
+        let reads = |what| branches.clone().any(|branch| branch.reads() == what);
+        if !reads(Reads::FineFeatures) {
             self.fine = None;
+        }
+        if !reads(Reads::Students) {
+            self.residuals = None;
         }
         self
     }
@@ -136,6 +148,10 @@ impl Statistics {
             let (rows, columns) = fine.cells;
             arrays.insert("fine.cells", array![rows as f32, columns as f32]);
         }
+        if let Some(residuals) = &self.residuals {
+            residuals.local.write(&mut arrays, "residual.local");
+            residuals.global.write(&mut arrays, "residual.global");
+        }
         if let Some(registration) = &self.registration {
             arrays.insert("registration.projection", registration.projection().clone());
             arrays.insert("registration.template", registration.template().clone());
@@ -155,7 +171,7 @@ impl Statistics {
     /// # Errors
     /// If arrays are there that can't be used, or one lacks that another needs.
     pub fn from_arrays(arrays: &Arrays) -> Result<Self, StatisticsError> {
-        let unranked = ArraySource::new(arrays, 0, None);
+        let unranked = ArraySource::new(arrays, 0, None, None);
         let low_rank = unranked.when("low_rank.matrix", || unranked.low_rank("low_rank"))?;
         let vectors = ["position.mean", "context.mean"];
         if low_rank.is_none() && arrays.names().any(|name| vectors.contains(&name)) {
@@ -163,11 +179,13 @@ impl Statistics {
         }
         let fine = unranked.when("fine.matrix", || fine(&unranked))?;
         let rank = low_rank.as_ref().map_or(0, LowRank::rank);
-        let source = ArraySource::new(arrays, rank, fine.as_ref());
+        let residuals = unranked.when("residual.local.matrix", || unranked.residuals())?;
+        let source = ArraySource::new(arrays, rank, fine.as_ref(), residuals.as_ref());
         let mut statistics = Statistics {
             registration: source.when("registration.template", || registration(&source))?,
             low_rank,
             fine: fine.clone(),
+            residuals: residuals.clone(),
             ..Statistics::default()
         };
         for read in READERS {
@@ -226,9 +244,13 @@ mod tests {
     use super::super::inventory::{Inventory, InventoryBranch};
     use super::super::patch::{Patch, PatchMixture};
     use super::super::shared::low_rank::STACKED;
+    use super::super::shared::position_gaussian::{PositionGaussian, Positions};
     use super::super::shared::reference::Reference;
     use super::super::shared::shrunk_gaussian::ShrunkGaussian;
+    use super::super::student_error::StudentError;
+    use super::super::student_residual::{Student, StudentResidual};
     use super::*;
+    use crate::network::MAP_SIDE;
 
     /// Shares of two classes, compared with so many good parts.
     fn histogram(parts: usize) -> HistogramModel {
@@ -280,7 +302,7 @@ mod tests {
             }),
             ..statistics
         };
-        let idle = with_view(statistics(3)).without_idle_view();
+        let idle = with_view(statistics(3)).without_idle_views();
         assert!(idle.fine.is_none() && idle.has(Branch::Histogram));
         let mixture = PatchMixture::new(
             Array2::zeros((1, 1)),
@@ -288,8 +310,66 @@ mod tests {
             Array1::zeros(1),
         );
         let patch = Patch::fine(mixture.unwrap(), (4, 4));
-        let read = with_view(statistics(3).with(Box::new(patch))).without_idle_view();
+        let read = with_view(statistics(3).with(Box::new(patch))).without_idle_views();
         assert!(read.fine.is_some());
+    }
+
+    /// With a residual of the local student in three of four channels.
+    fn with_residuals(statistics: Statistics) -> Statistics {
+        let directions = || LowRank {
+            matrix: Array2::from_shape_fn((4, 3), |(i, j)| (i + 2 * j) as f32),
+            offset: Array1::zeros(3),
+        };
+        let cells = Positions::WHOLE.count();
+        let (mean, whitening) = (Array2::zeros((cells, 3)), Array2::ones((cells, 6)));
+        let gaussian = PositionGaussian::new(Positions::WHOLE, mean, whitening).unwrap();
+        let statistics = Statistics {
+            residuals: Some(ResidualDirections {
+                local: directions(),
+                global: directions(),
+            }),
+            ..statistics
+        };
+        statistics.with(Box::new(StudentResidual::new(Student::Local, gaussian)))
+    }
+
+    #[test]
+    fn residuals_are_read_as_they_were_written() {
+        let written = with_residuals(Statistics::default()).without_idle_views();
+        let read = Statistics::from_arrays(&written.to_arrays()).unwrap();
+        assert!(read.of::<StudentResidual>(Branch::Local).is_some());
+        assert_eq!(read.to_arrays(), written.to_arrays());
+        let idle = Statistics {
+            models: Vec::new(),
+            ..read
+        };
+        assert!(idle.without_idle_views().residuals.is_none());
+    }
+
+    #[test]
+    fn a_student_is_read_in_one_way() {
+        let residuals = with_residuals(Statistics::default()).to_arrays();
+        let errors = Array2::<f32>::ones((MAP_SIDE, MAP_SIDE));
+        for (names, expected) in [
+            (&["global.mean", "global.std"][..], "contradict each other"),
+            (&["lgst.scale"], "contradict each other"),
+        ] {
+            let mut both = residuals.clone();
+            for name in names {
+                match *name {
+                    "lgst.scale" => both.insert(*name, arr1(&[0.0f32, 1.0, 0.0, 1.0])),
+                    name => both.insert(name, errors.clone()),
+                }
+            }
+            let error = Statistics::from_arrays(&both).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let mut alone = Arrays::new();
+        for name in ["local.mean", "local.std"] {
+            alone.insert(name, errors.clone());
+        }
+        let before = Statistics::from_arrays(&alone).unwrap();
+        assert!(before.of::<StudentError>(Branch::Local).is_some());
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::branches::shared::packed;
 use crate::branches::shared::position_gaussian::{MAX_RANK, PositionGaussian, Positions};
 use crate::branches::shared::reference::Reference;
 use crate::branches::shared::shrunk_gaussian::ShrunkGaussian;
+use crate::branches::student_residual::Student;
 use crate::branches::{Branch, BranchModel};
+use crate::network::ResidualDirections;
 
 /// Largest number of classes, and cells a side of the layout grid, that a bundle may request.
 pub const MAX_CLASSES: usize = 64;
@@ -22,11 +24,22 @@ pub struct ArraySource<'a> {
     arrays: &'a Arrays,
     rank: usize,
     fine: Option<&'a FineStatistics>,
+    residuals: Option<&'a ResidualDirections>,
 }
 
 impl<'a> ArraySource<'a> {
-    pub(super) fn new(arrays: &'a Arrays, rank: usize, fine: Option<&'a FineStatistics>) -> Self {
-        ArraySource { arrays, rank, fine }
+    pub(super) fn new(
+        arrays: &'a Arrays,
+        rank: usize,
+        fine: Option<&'a FineStatistics>,
+        residuals: Option<&'a ResidualDirections>,
+    ) -> Self {
+        ArraySource {
+            arrays,
+            rank,
+            fine,
+            residuals,
+        }
     }
 
     /// Rows and columns of the fine view, and the length of its vectors.
@@ -38,6 +51,29 @@ impl<'a> ArraySource<'a> {
             .fine
             .ok_or_else(|| StatisticsError::Missing("fine.matrix".into()))?;
         Ok((fine.cells, fine.low_rank.rank()))
+    }
+
+    /// Length of the vectors of a student's residual.
+    ///
+    /// # Errors
+    /// If there are no directions of residuals.
+    pub fn residual_rank(&self, student: Student) -> Result<usize, StatisticsError> {
+        let residuals = self
+            .residuals
+            .ok_or_else(|| StatisticsError::Missing("residual.local.matrix".into()))?;
+        Ok(match student {
+            Student::Local => residuals.local.rank(),
+            Student::Global => residuals.global.rank(),
+        })
+    }
+
+    /// # Errors
+    /// If the students' residuals are read: their errors are unknown then.
+    pub fn with_student_errors(&self) -> Result<(), StatisticsError> {
+        match self.residuals {
+            None => Ok(()),
+            Some(_) => Err(StatisticsError::Students),
+        }
     }
 
     /// Length of a position's low-rank vector; 0 without them.
@@ -139,18 +175,34 @@ impl<'a> ArraySource<'a> {
         Ok((classes, grid))
     }
 
+    /// Of the stacked features.
     pub fn low_rank(&self, name: &str) -> Result<LowRank, StatisticsError> {
-        let (matrix_name, offset) = (format!("{name}.matrix"), format!("{name}.offset"));
+        let low_rank = self.directions(name)?;
+        let stacked = [STACKED, low_rank.rank()];
+        self.check(&format!("{name}.matrix"), &low_rank.matrix, &stacked)?;
+        Ok(low_rank)
+    }
+
+    /// Of the students' residuals.
+    pub fn residuals(&self) -> Result<ResidualDirections, StatisticsError> {
+        Ok(ResidualDirections {
+            local: self.directions("residual.local")?,
+            global: self.directions("residual.global")?,
+        })
+    }
+
+    /// Directions of vectors of any length.
+    fn directions(&self, name: &str) -> Result<LowRank, StatisticsError> {
+        let matrix_name = format!("{name}.matrix");
         let matrix: Array2<f32> = self.get(&matrix_name)?;
         let rank = matrix.ncols();
-        self.check(&matrix_name, &matrix, &[STACKED, rank])?;
         if rank == 0 || rank > MAX_RANK {
             let expected = format!("1 to {MAX_RANK} columns");
             return Err(self.shape(&matrix_name, &matrix, expected));
         }
         Ok(LowRank {
             matrix,
-            offset: self.exact(&offset, &[rank])?,
+            offset: self.exact(&format!("{name}.offset"), &[rank])?,
         })
     }
 
