@@ -22,7 +22,8 @@ use super::int8_accuracy::Quantisation;
 use super::labels;
 use super::opened::signing_key;
 use super::pack::{
-    self, Contents, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT, MORE_GOOD, WAYS,
+    self, Contents, FITTED_WAYS, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT,
+    MORE_GOOD,
 };
 use super::{FitError, stopped};
 use crate::calibrate::{BranchChoice, EarlierDecision, PlantedAuroc, Selection, Way, recorded};
@@ -292,7 +293,7 @@ impl<'a> FloatBundle<'a> {
         let manifest = &self.bundle.manifest;
         let ways = manifest
             .provenance
-            .get(WAYS)
+            .get(FITTED_WAYS)
             .and_then(toml::Value::as_table);
         let way = |name: Branch| {
             let record = ways?.get(name.name())?.as_str()?;

@@ -26,7 +26,7 @@ use crate::networks::Trained;
 const TOLERANCE: f32 = 1e-3;
 
 /// Provenance: in which way each branch that is on was fitted, by its name.
-pub const WAYS: &str = "ways";
+pub const FITTED_WAYS: &str = "ways";
 /// Provenance: training images of which nothing was learnt in the end, relative to the category.
 pub const LEFT_OUT: &str = "left_out";
 /// Provenance: the narrowest damage that is rejected, in pixels of the training images.
@@ -244,7 +244,7 @@ fn manifest(
     if let Ok(rows) = toml::Value::try_from(&fitted.tolerated) {
         note(TOLERATED, rows);
     }
-    note(WAYS, ways(selection).into());
+    note(FITTED_WAYS, ways(selection).into());
     note(
         CROSS_VALIDATED,
         (fitted.cross_validated_parts() as i64).into(),
