@@ -51,7 +51,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn strays_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
+fn other_products_copies_and_blanks_are_named_and_no_threshold_rests_on_them() {
     let folder = tempfile::tempdir().unwrap();
     let [boxes, bottles] = rendered(folder.path());
     let good = folder.path().join("box");

@@ -34,18 +34,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strays_move_it_little_and_lie_beyond_it() {
+    fn outliers_move_it_little_and_lie_beyond_it() {
         let mut scores: Vec<f32> = (1..=36).map(|i| (i as f32 / 37.0).ln().abs()).collect();
         let clean = limit(&scores, FAR).unwrap();
         assert!(scores.iter().all(|s| *s < clean));
         scores.extend([150.0, 180.0, 900.0, 1e6]);
-        let strayed = limit(&scores, FAR).unwrap();
-        assert!(strayed < 2.0 * clean, "{strayed} after {clean}");
-        assert_eq!(scores.iter().filter(|s| **s > strayed).count(), 4);
+        let with_outliers = limit(&scores, FAR).unwrap();
+        assert!(with_outliers < 2.0 * clean, "{with_outliers} after {clean}");
+        assert_eq!(scores.iter().filter(|s| **s > with_outliers).count(), 4);
     }
 
     #[test]
-    fn a_quarter_of_strays_does_not_hide_them() {
+    fn a_quarter_of_outliers_does_not_hide_them() {
         let mut scores: Vec<f32> = (1..=15).map(|i| (i as f32 / 16.0).ln().abs()).collect();
         scores.extend([60.0, 70.0, 90.0, 100.0, 150.0]);
         let limit = limit(&scores, FAR).unwrap();

@@ -54,13 +54,13 @@ pub enum DatasetError {
         total: usize,
     },
     #[error(
-        "{}: {strays} of {total} images lie far off all others ({named}), so they can't all be good parts of one \
-         product; look at {}, take away what doesn't belong, or keep all with --keep-outliers",
+        "{}: {out_of_distribution} of {total} images lie far off all others ({named}), so they can't all be good \
+         parts of one product; look at {}, take away what doesn't belong, or keep all with --keep-outliers",
         path.display(), sheet.display()
     )]
-    TooManyOutliers {
+    TooManyOutOfDistribution {
         path: PathBuf,
-        strays: usize,
+        out_of_distribution: usize,
         total: usize,
         named: String,
         sheet: PathBuf,

@@ -12,7 +12,7 @@ use crate::calibrate::{Fitter, Rule, Selection, Way, WayScores, judge_apart};
 use crate::screening::held_out::{self, CrossValidated};
 
 /// The training images that are left, once those are left out that are bad by mistake.
-pub struct WithoutStrays {
+pub struct WithoutOutliers {
     /// Paths of the others.
     pub left_out: Vec<PathBuf>,
     /// What the training parts score where nothing is learnt from them; none where some were left out since.
@@ -24,30 +24,30 @@ impl CalibrationInputs<'_> {
     ///
     /// # Errors
     /// If someone stopped it: it calibrates six times.
-    pub fn leave_strays_out(
+    pub fn leave_outliers_out(
         &mut self,
         seen: &mut PerceivedParts,
         selection: &Selection,
-    ) -> Result<WithoutStrays, FitError> {
+    ) -> Result<WithoutOutliers, FitError> {
         let distances: Vec<f32> = self.images.train.iter().map(|i| i.distance).collect();
-        let CrossValidated { strays, scores } =
+        let CrossValidated { outliers, scores } =
             self.with_branches_of_others(seen, selection, |train, calibrate| {
-                held_out::strays(train, &distances, &self.labelled, calibrate)
+                held_out::outliers(train, &distances, &self.labelled, calibrate)
             })?;
         let images = seen.train.len();
-        let (kept, strays): (Vec<usize>, Vec<usize>) = strays
+        let (kept, outliers): (Vec<usize>, Vec<usize>) = outliers
             .into_iter()
-            .partition(|stray| self.images.train[*stray].vouched);
+            .partition(|outlier| self.images.train[*outlier].vouched);
         held_out::name_kept(&kept, self.images);
-        let left_out = match strays.len() as f64 > held_out::MOST_STRAYS * images as f64 {
+        let left_out = match outliers.len() as f64 > held_out::MOST_OUTLIERS * images as f64 {
             true => {
-                held_out::name_variant(&strays, self.images);
+                held_out::name_variant(&outliers, self.images);
                 Vec::new()
             }
-            false => self.leave_out(seen, &strays),
+            false => self.leave_out(seen, &outliers),
         };
         let cross_validated = left_out.is_empty().then_some(scores);
-        Ok(WithoutStrays {
+        Ok(WithoutOutliers {
             left_out,
             cross_validated,
         })
@@ -125,10 +125,10 @@ impl CalibrationInputs<'_> {
     }
 
     /// Goes on without the training images at these ascending indices.
-    fn leave_out(&mut self, seen: &mut PerceivedParts, strays: &[usize]) -> Vec<PathBuf> {
-        held_out::take(&mut seen.train, strays);
-        self.labelled = held_out::without(&self.labelled, strays);
-        let images = held_out::take(&mut self.images.train, strays);
+    fn leave_out(&mut self, seen: &mut PerceivedParts, indices: &[usize]) -> Vec<PathBuf> {
+        held_out::take(&mut seen.train, indices);
+        self.labelled = held_out::without(&self.labelled, indices);
+        let images = held_out::take(&mut self.images.train, indices);
         images.into_iter().map(|image| image.path).collect()
     }
 }

@@ -44,10 +44,10 @@ impl CalibrationInputs<'_> {
         let mut calibrated = self.calibrate(&seen, None, None)?;
         let (mut left_out, mut cross_validated) = (Vec::new(), None);
         if chooses && !options.keep_outliers {
-            let rest = self.leave_strays_out(&mut seen, &calibrated.selection)?;
+            let rest = self.leave_outliers_out(&mut seen, &calibrated.selection)?;
             (left_out, cross_validated) = (rest.left_out, rest.cross_validated);
             if !left_out.is_empty() {
-                held_out::name_strays(&left_out, self.images);
+                held_out::name_outliers(&left_out, self.images);
                 calibrated = self.calibrate(&seen, None, None)?;
             }
             let statistics = &calibrated.selection.statistics;

@@ -12,7 +12,7 @@ use crate::images::Images;
 /// Each image is first scored by what the other parts of so many look like, to find the highest scores.
 const FOLDS: usize = 5;
 /// Share of the images that may be bad by mistake; more is a variant of the product.
-pub const MOST_STRAYS: f64 = 0.1;
+pub const MOST_OUTLIERS: f64 = 0.1;
 
 /// Fits branches to these training parts and judges the others, which are given last; the indices are those whose labels
 /// are reliable.
@@ -20,19 +20,19 @@ pub type Calibrate<'a, E> = dyn Fn(&[Percept], &[usize], &[Percept]) -> Result<J
 
 /// What cross-validation finds among training parts.
 pub struct CrossValidated {
-    /// Indices of the strays, ascending.
-    pub strays: Vec<usize>,
+    /// Indices of the outliers, ascending.
+    pub outliers: Vec<usize>,
     /// What each part scores where nothing is learnt from it and from the others of its fold.
     pub scores: WayScores,
 }
 
-/// The strays in `train`. `distances` say how far each lies off all others, and bring in those
+/// The outliers in `train`. `distances` say how far each lies off all others, and bring in those
 /// that explain each other even so. `labelled` are indices into `train` whose labels are reliable. `train` is as before
 /// when this returns.
 ///
 /// # Errors
 /// Those of `calibrate`, which is called six times.
-pub fn strays<E>(
+pub fn outliers<E>(
     train: &mut Vec<Percept>,
     distances: &[f32],
     labelled: &[usize],
@@ -44,15 +44,15 @@ pub fn strays<E>(
     suspects.dedup();
     let JudgedApart { limit, sums, .. } = judged_without(train, labelled, &suspects, calibrate)?;
     let found = suspects.into_iter().zip(sums);
-    let strays = found.filter_map(|(index, score)| (score > limit).then_some(index));
+    let outliers = found.filter_map(|(index, score)| (score > limit).then_some(index));
     Ok(CrossValidated {
-        strays: strays.collect(),
+        outliers: outliers.collect(),
         scores,
     })
 }
 
 /// What each part scores where nothing is learnt from it and from the others of its fold. `labelled` and `train` are as
-/// for [`strays`].
+/// for [`outliers`].
 ///
 /// # Errors
 /// Those of `calibrate`, which is called five times.
@@ -87,7 +87,7 @@ fn folds<E>(
 fn highest(scores: &[f32]) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..scores.len()).collect();
     indices.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    indices.truncate((MOST_STRAYS * scores.len() as f64).ceil() as usize);
+    indices.truncate((MOST_OUTLIERS * scores.len() as f64).ceil() as usize);
     indices
 }
 
@@ -107,13 +107,13 @@ fn judged_without<E>(
 }
 
 /// Warns of training images that are bad by mistake; `images` are those that are left.
-pub fn name_strays(strays: &[PathBuf], images: &Images) {
-    let total = images.train.len() + strays.len();
-    let paths: Vec<String> = strays.iter().map(|p| p.display().to_string()).collect();
+pub fn name_outliers(outliers: &[PathBuf], images: &Images) {
+    let total = images.train.len() + outliers.len();
+    let paths: Vec<String> = outliers.iter().map(|p| p.display().to_string()).collect();
     log::warn!(
         "{} of {total} training images score far above all good parts where nothing is learnt from them, and are left out: \
          {}; if they are good parts, fit again with --keep-outliers",
-        strays.len(),
+        outliers.len(),
         named(&paths)
     );
 }
@@ -133,8 +133,8 @@ pub fn name_kept(kept: &[usize], images: &Images) {
 }
 
 /// Warns of training images that look bad, but are too many to be so by mistake.
-pub fn name_variant(strays: &[usize], images: &Images) {
-    let paths = strays.iter().map(|i| &images.train[*i].path);
+pub fn name_variant(outliers: &[usize], images: &Images) {
+    let paths = outliers.iter().map(|i| &images.train[*i].path);
     let paths: Vec<String> = paths.map(|p| p.display().to_string()).collect();
     log::warn!(
         "{} of {} training images score far above all good parts where nothing is learnt from them, and are kept because \
@@ -244,8 +244,8 @@ mod tests {
         let labelled: Vec<usize> = (0..train.len()).collect();
         let features: Vec<_> = train.iter().map(|part| &part.features).collect();
         let distances = distances(&features);
-        let found = strays(&mut train, &distances, &labelled, &calibrate).unwrap();
-        assert_eq!(found.strays, [5, 21]);
+        let found = outliers(&mut train, &distances, &labelled, &calibrate).unwrap();
+        assert_eq!(found.outliers, [5, 21]);
         let sums = |way| found.scores.sums(&[(way, 1.0)]);
         for way in [position, pooled] {
             assert_eq!(sums(way).len(), 22);

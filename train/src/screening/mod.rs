@@ -108,7 +108,7 @@ pub fn load(
         validation: vouched(images::encode(validation)?),
         bad: images::encode(bad)?,
     };
-    screening.without_strays(category, good)
+    screening.without_out_of_distribution(category, good)
 }
 
 /// The first few of many names.

@@ -1,6 +1,7 @@
 //! How far each image lies off the others, place by place, before anything is learnt from them: the distance of its
 //! patches to those of its k-th nearest image (Ramaswamy, Rastogi & Shim, SIGMOD 2000). A patch that one image in ten
-//! shares is ordinary, so a variant of the product is no stray, and four bad parts among sixty are.
+//! shares is ordinary, so a variant of the product is not out of distribution, and four bad parts among
+//! sixty are.
 
 use aecsad_inspect::branches::shared::low_rank::{GRID, STACKED, stack};
 use aecsad_inspect::branches::shared::map::top_mean;
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn four_strays_of_sixty_lie_far_off_and_a_variant_does_not() {
+    fn four_bad_parts_of_sixty_lie_far_off_and_a_variant_does_not() {
         let mut noise = ChaCha8Rng::seed_from_u64(1);
         let mut images: Vec<Features> = (0..44).map(|_| image(0.0, &mut noise)).collect();
         images.extend((0..12).map(|_| image(4.0, &mut noise)));

@@ -9,16 +9,16 @@ use crate::dataset::{Category, DatasetError};
 use crate::images::{Image, Images};
 
 /// Of so many images one may lie far off all others; more is no accident.
-const OUTLIER_OF: usize = 10;
+const ONE_OF: usize = 10;
 /// How far off all others is far, as [`outliers::limit`] counts. Measured on rendered products and solar cells: good images
 /// reach 7 at most, those of another product 25 and more.
 const FAR: f64 = 8.0;
-/// And so many times as far off as half of the images are: where all are nearly alike, none is a stray.
+/// And so many times as far off as half of the images are: where all are nearly alike, none is out of distribution.
 const LEAST_FAR: f32 = 1.6;
 
 impl Screening<'_> {
     /// Without the images that lie far off all others; the furthest ones are drawn in any case.
-    pub(super) fn without_strays(
+    pub(super) fn without_out_of_distribution(
         &self,
         category: &Category,
         mut images: Images,
@@ -43,7 +43,7 @@ impl Screening<'_> {
             let images = all.iter().filter(move |image| image.vouched == vouched);
             images.filter(|image| image.distance > limit)
         };
-        let stray: Vec<bool> = all
+        let out_of_distribution: Vec<bool> = all
             .iter()
             .map(|image| image.distance > limit && !image.vouched)
             .collect();
@@ -57,26 +57,23 @@ impl Screening<'_> {
                 picture.display()
             );
         }
-        let shown = all
-            .iter()
-            .zip(&distances)
-            .zip(&stray)
-            .map(|((image, distance), stray)| Shown {
-                name: image.stem().to_string_lossy().into_owned(),
-                frame: &image.frame,
-                distance: *distance,
-                left_out: *stray && !self.keep_outliers,
-            });
+        let shown = all.iter().zip(&distances).zip(&out_of_distribution);
+        let shown = shown.map(|((image, distance), out_of_distribution)| Shown {
+            name: image.stem().to_string_lossy().into_owned(),
+            frame: &image.frame,
+            distance: *distance,
+            left_out: *out_of_distribution && !self.keep_outliers,
+        });
         sheet::write(&picture, shown.collect()).map_err(|source| ScreeningError::WorkFolder {
             path: picture.clone(),
             source,
         })?;
-        let strays = paths(far(false));
-        if strays.is_empty() {
+        let found = paths(far(false));
+        if found.is_empty() {
             return Ok(images);
         }
-        let named = named(&strays);
-        let of = format!("{} of {} images", strays.len(), all.len());
+        let named = named(&found);
+        let of = format!("{} of {} images", found.len(), all.len());
         if self.keep_outliers {
             log::warn!(
                 "kept, though far off all others: {of}: {named}; see {}",
@@ -84,10 +81,10 @@ impl Screening<'_> {
             );
             return Ok(images);
         }
-        if strays.len() * OUTLIER_OF > all.len() {
-            return Err(DatasetError::TooManyOutliers {
+        if found.len() * ONE_OF > all.len() {
+            return Err(DatasetError::TooManyOutOfDistribution {
                 path: category.path.clone(),
-                strays: strays.len(),
+                out_of_distribution: found.len(),
                 total: all.len(),
                 named,
                 sheet: picture,
@@ -101,7 +98,7 @@ impl Screening<'_> {
         let trainings = images.train.len();
         let kept = |images: Vec<Image>, from: usize| -> Vec<Image> {
             let images = images.into_iter().enumerate();
-            let kept = images.filter(|(at, _)| !stray[from + at]);
+            let kept = images.filter(|(at, _)| !out_of_distribution[from + at]);
             kept.map(|(_, image)| image).collect()
         };
         let images = Images {
