@@ -179,7 +179,9 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Output `index` as a flat slice of exactly `expected` values.
+    /// Output `index` as a flat slice.
+    ///
+    /// *Shapes*: exactly `expected` values, row-major.
     pub fn slice(&self, index: usize, expected: usize) -> Result<&[f32], NetworkError> {
         let size_error = |found| NetworkError::OutputSize {
             name: self.name.clone(),

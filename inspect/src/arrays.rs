@@ -30,7 +30,9 @@ pub struct Arrays {
 /// An element type that a bundle can carry. Only types that both safetensors and [`Array`] have implement it.
 pub trait Element: Copy {
     const DTYPE: Dtype;
+    /// An array of any shape, with its element type named.
     fn wrap(array: ArrayD<Self>) -> Array;
+    /// The array in its own shape; none if its elements are of another type.
     fn unwrap(array: &Array) -> Option<&ArrayD<Self>>;
     fn push_bytes(self, out: &mut Vec<u8>);
     /// Reads consecutive little-endian elements.
@@ -74,7 +76,7 @@ impl Arrays {
         Self::default()
     }
 
-    /// Adds an array of any number of dimensions, replacing one of the same name.
+    /// Adds an array of any shape, replacing one of the same name.
     pub fn insert<T: Element, D: ndarray::Dimension>(
         &mut self,
         name: impl Into<String>,
@@ -83,7 +85,7 @@ impl Arrays {
         self.by_name.insert(name.into(), T::wrap(array.into_dyn()));
     }
 
-    /// The array of this name, if it is there and of this element type.
+    /// The array of this name in its own shape, if it is there and of this element type.
     pub fn get<T: Element>(&self, name: &str) -> Option<&ArrayD<T>> {
         self.by_name.get(name).and_then(T::unwrap)
     }

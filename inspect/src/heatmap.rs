@@ -19,7 +19,7 @@ const COLOURS_FROM: f32 = 0.3;
 
 /// A map of so many `columns` over the `region` of a frame that it covers, all of it if none; 0 elsewhere.
 ///
-/// *Shapes*: gives `[height, width]`.
+/// *Shapes*: `map` is `[rows, columns]`, the result `[height, width]` in the frame's pixels, both row by row.
 pub fn over_frame(
     map: &[f32],
     columns: usize,

@@ -36,7 +36,7 @@ pub struct Calibration {
     pub parts: u32,
     pub false_reject_rate: f64,
     pub threshold: f32,
-    /// Fused scores of the parts, in ascending order.
+    /// Fused scores of the parts, `[parts]`, in ascending order.
     pub scores: Vec<f32>,
     pub branches: Vec<BranchScale>,
 }

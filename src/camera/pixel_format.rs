@@ -142,6 +142,8 @@ pub struct BufferLayout {
 
 impl BufferLayout {
     /// Converts `bytes` into `frame`. A buffer that is too short, or no picture, is [`CameraError::Corrupt`].
+    ///
+    /// *Shapes*: `bytes` has rows of `stride` bytes, or is one JPEG; `frame` becomes `[height, width, 3]`.
     pub fn to_rgb(&self, bytes: &[u8], frame: &mut Frame) -> Result<(), CameraError> {
         let (width, height) = (self.width as usize, self.height as usize);
         frame.width = self.width;

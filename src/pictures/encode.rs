@@ -17,6 +17,7 @@ const JPEG_QUALITY: u8 = 85;
 /// Pixels of a picture, wherever they come from.
 pub trait Pixels {
     fn size(&self) -> (u32, u32);
+    /// `[height, width, 3]`, 8 bits per value.
     fn rgb(&self) -> &[u8];
 }
 

@@ -18,6 +18,7 @@ use crate::calibration::{self, CalibrationError, CalibrationStatus};
 /// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
 pub struct LoadedJudge {
     pub judge: Box<dyn Judge>,
+    /// `[parts]`, fused scores.
     pub calibration: Vec<f32>,
     /// What the operator should know although it judges.
     pub warning: Option<String>,

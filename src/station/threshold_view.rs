@@ -31,11 +31,13 @@ pub struct ThresholdView {
     pub value: f32,
     /// The bundle's threshold, or that of the station's calibration.
     pub own: f32,
-    /// Of the latest parts that nobody marked.
+    /// Of the latest parts that nobody marked, `[parts]`.
     pub parts: Vec<f32>,
-    /// Of good calibration parts.
+    /// Of good calibration parts, `[parts]`.
     pub validation: Vec<f32>,
+    /// Of parts that a person marked as good, `[parts]`.
     pub reviewed_good: Vec<f32>,
+    /// Of parts that a person marked as bad, `[parts]`.
     pub reviewed_bad: Vec<f32>,
     /// The latest first.
     pub changes: Vec<ThresholdChange>,

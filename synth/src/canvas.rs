@@ -71,6 +71,7 @@ impl Relief {
 /// Linear light, `size` × `size`, with the lamp that everything on it is shaded by.
 pub struct Canvas {
     pub size: usize,
+    /// `[size, size]`, row by row.
     pub rgb: Vec<[f32; 3]>,
     pub light: Light,
 }

@@ -69,10 +69,14 @@ impl Deformation {
 /// One or more closed contours, filled by the even-odd rule: a contour inside another is a hole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shape {
+    /// `[corners]` each, as x and y: in product units, or in pixels once the shape is placed on a picture.
     pub contours: Vec<Vec<[f32; 2]>>,
 }
 
 impl Shape {
+    /// One contour through `points`.
+    ///
+    /// *Shapes*: `points` is `[corners]`.
     pub fn polygon(points: Vec<[f32; 2]>) -> Self {
         Self {
             contours: vec![points],
@@ -117,6 +121,8 @@ impl Shape {
     }
 
     /// A line of changing width: `width(t)` is the full width at the fraction `t` of the way.
+    ///
+    /// *Shapes*: `points` is `[points]`.
     pub fn stroke(points: &[[f32; 2]], width: impl Fn(f32) -> f32) -> Self {
         let count = points.len();
         let mut left = Vec::with_capacity(2 * count);

@@ -94,7 +94,9 @@ pub fn sized(loaded: Loaded<Result<Resized, OpticsError>>) -> Result<Vec<Sized>,
         .collect()
 }
 
-/// A frame and its tensor at the network's input size, and the size that it had.
+/// A frame and its tensor at the network's input size, and the width and height that it had, in pixels.
+///
+/// *Shapes*: the tensor is `[3, height, width]`, normalised.
 pub type Resized = (Frame, Vec<f32>, (u32, u32));
 
 pub fn resize(geometry: &InputGeometry, frame: &Frame) -> Result<Resized, OpticsError> {

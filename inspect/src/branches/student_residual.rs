@@ -36,7 +36,9 @@ impl Student {
         }
     }
 
-    /// The residual as it would be if the part lay as the template does; `out` is resized to its shape.
+    /// The residual as it would be if the part lay as the template does.
+    ///
+    /// *Shapes*: `out` becomes `[RESIDUAL_SIDE², rank]`.
     pub fn registered(self, percept: &Percept, pose: &Pose, out: &mut Array2<f32>) {
         let residual = self.residual(&percept.students.residuals);
         cells_through_pose(residual, (RESIDUAL_SIDE, RESIDUAL_SIDE), pose, out);

@@ -51,6 +51,8 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
 
 /// The quantile `q` by linear interpolation between order statistics (NumPy's default). `sorted` is ascending; the
 /// result is NaN if it is empty.
+///
+/// *Shapes*: `sorted` is `[values]`.
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;

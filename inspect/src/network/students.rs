@@ -18,7 +18,7 @@ const CELLS: usize = RESIDUAL_SIDE * RESIDUAL_SIDE;
 pub struct Residuals {
     /// F_T − F_L, `[RESIDUAL_SIDE², rank]`; of no cells where it is not read.
     pub local: Array2<f32>,
-    /// F_T − F_G, likewise.
+    /// F_T − F_G, `[RESIDUAL_SIDE², rank]`, likewise.
     pub global: Array2<f32>,
 }
 
@@ -33,9 +33,9 @@ pub struct ResidualDirections {
 /// What the students say of one frame.
 #[derive(Clone, Debug)]
 pub struct StudentMaps {
-    /// Mean over channels of (F_T − F_L)², 64×64, row by row; 0 where it is not read.
+    /// Mean over channels of (F_T − F_L)², `[64, 64]`, row by row; 0 where it is not read.
     pub local: Vec<f32>,
-    /// Mean over channels of (F_G − F_LG)², likewise.
+    /// Mean over channels of (F_G − F_LG)², `[64, 64]`, likewise.
     pub global: Vec<f32>,
     pub residuals: Residuals,
 }

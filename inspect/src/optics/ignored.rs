@@ -179,7 +179,9 @@ impl IgnoredFill {
         }
     }
 
-    /// `rgb` is that of the view.
+    /// Covers the ignored pixels of the view.
+    ///
+    /// *Shapes*: `rgb` is `[height, width, 3]` of the view, 8 bits per value.
     pub fn cover(&self, rgb: &mut [u8]) {
         for run in &self.runs {
             for pixel in rgb[3 * run.start..3 * run.end].chunks_exact_mut(3) {

@@ -78,7 +78,9 @@ pub struct TrainedRegion {
 }
 
 impl TrainedRegion {
-    /// The pixels of a view of the area that are ignored, row by row; none where nothing is.
+    /// The pixels of a view of the area that are ignored; none where nothing is.
+    ///
+    /// *Shapes*: `[height, width]` of the view, row by row.
     pub fn ignored_in(&self, view: Size) -> Option<Vec<bool>> {
         let ignored = self.ignored.as_ref()?;
         Some(ignored.covered(self.area.size(), view))

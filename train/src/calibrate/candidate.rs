@@ -27,10 +27,11 @@ pub struct Parts<'a> {
 pub struct Candidate {
     pub way: Way,
     pub statistics: Statistics,
+    /// Raw scores of good validation parts, `[good parts]`.
     pub good: Vec<f32>,
     pub z: TrimmedZ,
     pub planted: Vec<(Kind, f32)>,
-    /// What known bad parts score: as they are, since no edit left a seam on them.
+    /// Raw scores of known bad parts, `[bad parts]`: as they are, since no edit left a seam on them.
     pub bad: Vec<f32>,
     pub auroc: PlantedAuroc,
 }

@@ -29,6 +29,8 @@ impl WayScores {
     }
 
     /// The parts' weighted sums of z. A way that is not known adds nothing.
+    ///
+    /// *Shapes*: the result is `[parts]`.
     pub fn sums(&self, branches: &[(Way, f32)]) -> Vec<f32> {
         let parts = self.ways.first().map_or(0, |(_, z)| z.len());
         let mut sums = vec![0.0; parts];
@@ -59,7 +61,7 @@ impl WayScores {
 /// Parts that were judged by branches that have not seen them.
 pub struct JudgedApart {
     pub ways: WayScores,
-    /// The weighted sums of the decision's branches.
+    /// The weighted sums of z of the decision's branches, `[parts]`.
     pub sums: Vec<f32>,
     /// A sum above it lies far off those of all good validation parts.
     pub limit: f32,

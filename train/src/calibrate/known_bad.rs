@@ -186,7 +186,9 @@ fn judge(candidates: &[Candidate], folds: &mut [Fold], rule: Rule<'_>) -> Vec<He
     judged.into_iter().map(|(_, judged)| judged).collect()
 }
 
-/// What good validation parts score.
+/// What good validation parts score: weighted sums of z.
+///
+/// *Shapes*: the result is `[good parts]`.
 pub fn good_sums(candidates: &[Candidate], chosen: &[Chosen]) -> Vec<f32> {
     let parts = candidates.first().map_or(0, |c| c.good.len());
     (0..parts)

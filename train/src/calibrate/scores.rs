@@ -5,11 +5,13 @@ use crate::metrics::auroc;
 
 /// Scores of good parts and of planted anomalies.
 pub struct Scores {
+    /// `[good parts]`
     pub good: Vec<f64>,
     pub planted: Vec<(Kind, f64)>,
 }
 
 impl Scores {
+    /// Of the planted anomalies of one kind, `[anomalies]`.
     pub fn of(&self, kind: Kind) -> Vec<f64> {
         let found = self.planted.iter().filter(|(k, _)| *k == kind);
         found.map(|(_, score)| *score).collect()

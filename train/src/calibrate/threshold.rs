@@ -24,6 +24,8 @@ pub struct Rule<'a> {
 
 impl FittedThreshold {
     /// `good` are the fused scores of held-out good parts.
+    ///
+    /// *Shapes*: `good` is `[parts]`.
     pub fn of(good: Vec<f32>, rule: Rule<'_>) -> Self {
         let Rule { vouched, rate } = rule;
         let limit = outliers::limit(&good, outliers::FAR).unwrap_or(f32::INFINITY);
@@ -43,6 +45,8 @@ impl FittedThreshold {
 
 /// `calibration` with the scores of training parts beside it, each scored where nothing is learnt from it (cross-conformal
 /// prediction; Vovk, 2015). One that lies far off all others does not count.
+///
+/// *Shapes*: `scores` is `[training parts]`, in any order.
 pub fn with_training_parts(calibration: &Conformal, scores: &[f32]) -> Conformal {
     let mut all = [calibration.scores(), scores].concat();
     let limit = outliers::limit(&all, outliers::FAR).unwrap_or(f32::INFINITY);

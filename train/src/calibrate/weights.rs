@@ -11,9 +11,11 @@ const SETTLED: f64 = 1e-4;
 /// A step that makes things worse is halved so often.
 const HALVINGS: usize = 20;
 
-/// Parts to be distinguished: `[parts, branches]` of scores on one scale.
+/// Parts to be distinguished, by scores on one scale.
 pub struct Contrast<'a> {
+    /// `[right parts, branches]`
     pub right: ArrayView2<'a, f64>,
+    /// `[wrong parts, branches]`
     pub wrong: ArrayView2<'a, f64>,
     /// How much it counts beside the others.
     pub weight: f64,

@@ -10,8 +10,9 @@ use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::DatasetError;
 
-/// `values` row by row, `width * height` of them. In a grey file black is 0 and white 255 at any depth; in an indexed
-/// file the value is the index.
+/// One value a pixel. In a grey file black is 0 and white 255 at any depth; in an indexed file the value is the index.
+///
+/// *Shapes*: `values` is `[height, width]`, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     pub width: u32,

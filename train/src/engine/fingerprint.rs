@@ -26,6 +26,7 @@ impl Fingerprint {
         self.0.update(bytes);
     }
 
+    /// Takes in an array of any shape, and that shape.
     pub fn array<T: Copy + Into<f32>, D: Dimension>(&mut self, array: &Array<T, D>) {
         for &length in array.shape() {
             self.0.update((length as u64).to_le_bytes());

@@ -41,7 +41,8 @@ pub struct JudgedImage {
     pub branches: Vec<(Branch, f32)>,
     /// The part of the image that is looked at; all of it if none.
     pub region: Option<aecsad_inspect::optics::Region>,
-    /// Covers what is looked at, at any resolution; enlarged bilinearly where the image's own is needed.
+    /// `[rows, columns]`: covers what is looked at, at any resolution; enlarged bilinearly where the image's own is
+    /// needed.
     pub map: Option<Array2<f32>>,
     /// The annotated defects, from [`regions`]; empty for a good image or one without masks.
     pub regions: Vec<DefectRegion>,

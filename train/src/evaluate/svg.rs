@@ -14,7 +14,7 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
 const BINS: usize = 40;
 
-/// Scores of one kind of image.
+/// Scores of one kind of image, `[images]`.
 pub type KindScores = (Kind, Vec<f64>);
 
 /// Maps fractions of the plot area to SVG coordinates, (0, 0) being its lower left corner.

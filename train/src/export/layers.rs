@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 
 use super::onnx::OnnxConvolution;
 
-/// A tensor's values, row-major.
+/// The values of a tensor of any shape, row-major.
 pub fn values<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> Vec<f32> {
     tensor.to_data().iter::<f32>().collect()
 }

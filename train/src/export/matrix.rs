@@ -1,10 +1,11 @@
 //! Resizing and smoothing along one axis as small constant matrices, so that a graph can do them by products.
 
-/// Row-major.
+/// A small dense matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
     pub rows: usize,
     pub columns: usize,
+    /// `[rows, columns]`, row by row.
     pub values: Vec<f32>,
 }
 

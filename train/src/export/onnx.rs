@@ -24,11 +24,13 @@ impl Value {
     }
 }
 
-/// Weights `[out, in, height, width]`, row-major, and how the kernel moves.
+/// Weights and bias, and how the kernel moves.
 #[derive(Clone, Debug)]
 pub struct OnnxConvolution {
+    /// `[out, in, height, width]`, row-major.
     pub weight: Vec<f32>,
     pub weight_shape: [usize; 4],
+    /// `[out]`
     pub bias: Vec<f32>,
     pub stride: [usize; 2],
     /// Top, left, bottom, right.
@@ -39,6 +41,8 @@ pub struct OnnxConvolution {
 impl OnnxConvolution {
     /// Multiplies output channel `i` by `scale[i]`, then adds `shift[i]`: how batch normalisation and learned
     /// scales disappear into the kernel.
+    ///
+    /// *Shapes*: `scale` and `shift` are `[out]`.
     pub fn rescale(&mut self, scale: &[f32], shift: &[f32]) {
         let per_output = self.weight.len() / self.weight_shape[0];
         for (channel, kernel) in self.weight.chunks_mut(per_output).enumerate() {
@@ -330,6 +334,9 @@ impl Graph {
         name
     }
 
+    /// A constant of this shape.
+    ///
+    /// *Shapes*: `values` are those of `shape`, row-major.
     pub fn constant_f32(&mut self, shape: &[usize], values: &[f32]) -> Value {
         let raw = values
             .iter()

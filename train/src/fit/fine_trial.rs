@@ -46,7 +46,7 @@ pub struct FineTrial<'a> {
 #[derive(Clone, Debug)]
 pub struct SizeResult {
     pub size: Size,
-    /// AUROC of damaged parts against good ones, for each of [`WIDTHS`].
+    /// `[widths]`: AUROC of damaged parts against good ones, for each of [`WIDTHS`].
     pub auroc: [f64; WIDTHS.len()],
 }
 

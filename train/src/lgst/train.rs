@@ -156,13 +156,16 @@ pub fn train_on<B: Training>(
 pub struct UnencodedImages<'a> {
     /// Good parts, normalised, `[3, 256, 256]`.
     pub good: &'a [Array3<f32>],
-    /// Images of anything else, for the penalty on what is out of the product's domain; may be empty.
+    /// Images of anything else, in the same shape, for the penalty on what is out of the product's domain; may be
+    /// empty.
     pub out_of_distribution: &'a [Array3<f32>],
     /// Tells encoders apart, so that no checkpoint of another one is continued: a digest of the weights.
     pub encoder: &'a str,
 }
 
 /// As [`train_on`], with the features that `encode` computes of the good images, in their order, on `device`.
+///
+/// *Shapes*: images are as for [`train_on`].
 ///
 /// # Errors
 /// As [`train_on`].

@@ -22,13 +22,13 @@ pub struct DefectRegion {
 /// One image's map and the defects annotated in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Located<'a> {
-    /// Covers the whole image, at any resolution.
+    /// `[rows, columns]`: covers the whole image, at any resolution.
     pub map: &'a Array2<f32>,
     /// Height and width of the image, to which the regions' pixels refer.
     pub size: (usize, usize),
     /// Empty for a good image.
     pub regions: &'a [DefectRegion],
-    /// Row-major at the image's size: pixels that count neither as a defect nor as good.
+    /// `[height, width]` of the image, row by row: pixels that count neither as a defect nor as good.
     pub ignored: Option<&'a [bool]>,
 }
 

@@ -2,12 +2,16 @@
 
 /// The probability that a bad part scores above a good one, a tie counting half (Mann–Whitney U / (n·m)). None when
 /// either side is empty.
+///
+/// *Shapes*: `good` is `[good parts]`, `bad` `[bad parts]`, in any order.
 pub fn auroc(good: &[f64], bad: &[f64]) -> Option<f64> {
     Some(Roc::new(good, bad)?.area())
 }
 
 /// Mean precision over the bad parts, in falling order of score; images of equal score are taken together. None when
 /// either side is empty.
+///
+/// *Shapes*: `good` is `[good parts]`, `bad` `[bad parts]`, in any order.
 pub fn average_precision(good: &[f64], bad: &[f64]) -> Option<f64> {
     let roc = Roc::new(good, bad)?;
     let precision_gained = roc.counts.windows(2).map(|step| {
@@ -19,6 +23,8 @@ pub fn average_precision(good: &[f64], bad: &[f64]) -> Option<f64> {
 
 /// Spearman's rank correlation of two scores of the same parts, ties at their mean rank; 1 where a score is the same for
 /// all parts, which then have no order to disagree on.
+///
+/// *Shapes*: `left` and `right` are `[parts]`, in one order.
 pub fn rank_correlation(left: &[f64], right: &[f64]) -> f64 {
     let (left, right) = (ranks(left), ranks(right));
     let mean = (left.len() as f64 - 1.0) / 2.0;
@@ -56,6 +62,8 @@ pub struct Roc {
 
 impl Roc {
     /// None when either side is empty.
+    ///
+    /// *Shapes*: `good` is `[good parts]`, `bad` `[bad parts]`, in any order.
     pub fn new(good: &[f64], bad: &[f64]) -> Option<Self> {
         if good.is_empty() || bad.is_empty() {
             return None;

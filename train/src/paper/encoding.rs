@@ -38,6 +38,7 @@ pub fn teacher_features<B: Kernels>(
 pub struct EncodingSource<'a, B: Backend> {
     /// D_L at the network's input size.
     pub labelled: Vec<&'a Frame>,
+    /// One for each of `labelled`, `[64, 64]`.
     pub masks: &'a [Array2<u8>],
     /// D_U; may be empty.
     pub unlabelled: Vec<&'a Frame>,

@@ -7,9 +7,9 @@ use ndarray::Array2;
 pub struct Census {
     /// Share of the image that each cluster covers, `[images, clusters]`.
     pub shares: Array2<f32>,
-    /// Share of the pixels along the picture's border that each cluster covers.
+    /// Share of the pixels along the picture's border that each cluster covers, `[clusters]`.
     pub border: Vec<f32>,
-    /// Mean balanced L*a*b* of each cluster.
+    /// Mean balanced L*a*b* of each cluster, `[clusters]`.
     pub colour: Vec<[f32; 3]>,
 }
 

@@ -46,6 +46,8 @@ pub fn solid(square: &SquareImage, regions: Regions) -> Regions {
 }
 
 /// Takes the pixels that are ignored out of the regions, and those regions out that are mostly ignored.
+///
+/// *Shapes*: `ignored` is `[SIDE, SIDE]`, row by row.
 pub fn without(regions: &mut Regions, ignored: &[bool]) {
     regions.retain_mut(|region| {
         let before = region.len();
@@ -56,6 +58,8 @@ pub fn without(regions: &mut Regions, ignored: &[bool]) {
 
 /// Gives every pixel that is still [`NONE`] the class of the nearest pixel that has one (city-block distance).
 /// Without any class all of them become 0.
+///
+/// *Shapes*: `classes` is `[SIDE, SIDE]`, row by row.
 pub fn fill_gaps(classes: &mut [u8]) {
     let mut front: VecDeque<usize> = (0..classes.len()).filter(|&i| classes[i] != NONE).collect();
     if front.is_empty() {

@@ -21,6 +21,8 @@ const TRUSTED: f64 = 0.7;
 ///
 /// Histograms are grouped with HDBSCAN, since a product in variants has several normal histograms, and each group
 /// of at least a tenth of the images keeps its better part.
+///
+/// *Shapes*: `histograms` and the result are `[images]`, each histogram is `[classes − 1]`: background is left out.
 pub fn judge(histograms: &[Option<Vec<f64>>]) -> Vec<Reliability> {
     let known: Vec<usize> = (0..histograms.len())
         .filter(|&i| histograms[i].is_some())

@@ -42,7 +42,9 @@ impl SquareImage {
         Ok(Self::from_rgb(SIDE, SIDE, small.into_raw()))
     }
 
-    /// A picture from its bytes, `width * height * 3` of them.
+    /// A picture from its bytes.
+    ///
+    /// *Shapes*: `rgb` is `[height, width, 3]`, 8 bits per value.
     pub fn from_rgb(width: usize, height: usize, rgb: Vec<u8>) -> Self {
         debug_assert_eq!(rgb.len(), width * height * 3);
         Self { width, height, rgb }
@@ -58,6 +60,8 @@ impl SquareImage {
     }
 
     /// The picture after a Gaussian of `sigma` pixels, edges replicated, in grey levels.
+    ///
+    /// *Shapes*: `[height, width]`, row by row, red, green and blue each.
     pub fn blurred(&self, sigma: f32) -> Vec<[f32; 3]> {
         let radius = (4.0 * sigma).ceil() as isize;
         let mut kernel: Vec<f32> = (-radius..=radius)
@@ -92,6 +96,8 @@ impl SquareImage {
 
     /// CIE L*a*b* (D65) of each pixel, shifted so that the median of the picture's border is zero: a change of
     /// lamp or exposure moves all of a picture, and the border is background in most products.
+    ///
+    /// *Shapes*: `[height, width]`, row by row.
     pub fn balanced_lab(&self) -> Vec<[f32; 3]> {
         const BORDER: usize = 8;
         let mut lab: Vec<[f32; 3]> = (0..self.width * self.height)

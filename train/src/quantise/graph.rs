@@ -17,9 +17,9 @@ pub struct GraphIndex<'a> {
 pub struct ConvolutionKernel {
     /// `[outputs, inputs of a group, height, width]`
     pub shape: [usize; 4],
-    /// Row-major.
+    /// Of that `shape`, row-major.
     pub weights: Vec<f32>,
-    /// One an output; zeros where the node has none.
+    /// `[outputs]`; zeros where the node has none.
     pub bias: Vec<f32>,
     pub groups: usize,
 }

@@ -91,6 +91,8 @@ impl Default for Magnitudes {
 
 impl Magnitudes {
     /// Counts `values` in. False if one is not a finite number; it is not counted.
+    ///
+    /// *Shapes*: `values` are one tensor's, of any shape.
     pub fn add(&mut self, values: &[f32]) -> bool {
         let is_finite = values.iter().all(|value| value.is_finite());
         let finite = values.iter().filter(|value| value.is_finite());

@@ -9,9 +9,10 @@ use rayon::prelude::*;
 
 use super::QuantiseError;
 
-/// The inputs of one run: shape and values, in the graph's order.
+/// The inputs of one run, in the graph's order.
 #[derive(Clone, Debug)]
 pub struct Sample {
+    /// Shape and values of each, row-major.
     pub inputs: Vec<(Vec<usize>, Vec<f32>)>,
 }
 
@@ -33,6 +34,7 @@ pub struct ObservedTensor<'a> {
     /// In the list that [`Observed::new`] was given.
     pub index: usize,
     pub shape: &'a [usize],
+    /// Of that `shape`, row-major.
     pub values: &'a [f32],
 }
 

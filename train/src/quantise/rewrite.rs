@@ -20,7 +20,7 @@ use crate::export::onnx::int;
 #[derive(Clone, Debug)]
 pub struct Int8Layer {
     pub kernel: Int8Kernel,
-    /// Stays float.
+    /// `[outputs]`; stays float.
     pub bias: Vec<f32>,
 }
 

@@ -43,6 +43,8 @@ impl Tensor {
     }
 
     /// The mean of each channel over all cells of all images; none for what is no map.
+    ///
+    /// *Shapes*: the result is `[channels]`.
     pub fn channel_means(&self) -> Vec<f64> {
         let cells = self.cells.max(1) as f64;
         self.sums.iter().map(|sum| sum / cells).collect()

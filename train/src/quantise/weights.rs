@@ -11,6 +11,7 @@ const LEAST_SHARE: f32 = 0.5;
 /// Weights as whole steps of −127 to 127, and the size of a step for each output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Int8Kernel {
+    /// `[outputs, inputs of a group, height, width]`, row-major.
     pub steps: Vec<i8>,
     /// `[outputs]`, above 0.
     pub scales: Vec<f32>,

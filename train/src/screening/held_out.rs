@@ -30,6 +30,8 @@ pub struct CrossValidated {
 /// that explain each other even so. `labelled` are indices into `train` whose labels are reliable. `train` is as before
 /// when this returns.
 ///
+/// *Shapes*: `distances` is `[parts]`, one for each of `train`.
+///
 /// # Errors
 /// Those of `calibrate`, which is called six times.
 pub fn outliers<E>(

@@ -26,6 +26,8 @@ const REACH: usize = 1;
 const TOP: usize = 9;
 
 /// One number an image; larger is further off. It is about 1 for an image like the others.
+///
+/// *Shapes*: the result is `[images]`.
 pub fn distances(images: &[&Features]) -> Vec<f32> {
     let stacks: Vec<Array2<f32>> = images
         .par_iter()

@@ -30,11 +30,11 @@ impl<B: Backend> Encoded<B> {
 pub trait BatchSource<B: Backend>: Sync {
     /// Images in D_L.
     fn labelled(&self) -> usize;
-    /// One an image in D_L.
+    /// One an image in D_L, `[64, 64]`.
     fn masks(&self) -> &[Array2<u8>];
     /// Images in D_U.
     fn unlabelled(&self) -> usize;
-    /// Some images of D_L with their masks, both perhaps changed.
+    /// Some images of D_L with their masks, `[64, 64]` each, both perhaps changed.
     fn labelled_batch(
         &self,
         samples: &[usize],
@@ -50,6 +50,7 @@ pub trait BatchSource<B: Backend>: Sync {
 pub struct TrainingSet<'a> {
     /// D_L. Augmented samples (a part cut out and pasted elsewhere, then encoded) are further entries.
     pub labelled: &'a [Features],
+    /// One for each of `labelled`, `[64, 64]`.
     pub masks: &'a [Array2<u8>],
     /// D_U; may be empty.
     pub unlabelled: &'a [Features],

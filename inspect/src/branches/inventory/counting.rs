@@ -97,6 +97,8 @@ struct NodeCost {
 
 /// Takes each piece whole or as the pieces in it, whichever is closer to known kinds. `counts` gets the number of parts
 /// of each kind.
+///
+/// *Shapes*: `counts` is `[kinds]`.
 pub fn count_parts(
     nodes: &[Node],
     kinds: &[PartKind],

@@ -50,6 +50,8 @@ pub fn in_words(counts: &[Count]) -> String {
 impl Inventory {
     /// Adds heat to `[64, 64]` cells where pieces are too many or of no kind. `probabilities` are those of the latest
     /// call of [`Inventory::miscount`] with this scratch. What lacks can't be shown.
+    ///
+    /// *Shapes*: `probabilities` is `[classes, 64, 64]`, `heat` `[64, 64]`, row by row.
     pub fn mark(
         &self,
         probabilities: ArrayView3<'_, f32>,

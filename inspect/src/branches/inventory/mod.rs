@@ -31,7 +31,7 @@ const MIN_NEAREST: usize = 3;
 /// Classes that show the same parts, and the kinds that these are of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Component {
-    /// Of each class of the segmentation, whether it belongs here.
+    /// Of each class of the segmentation, whether it belongs here: `[classes]`.
     pub classes: Vec<bool>,
     pub kinds: Vec<PartKind>,
     /// Weight of a miscounted piece, less where good images disagree.

@@ -200,6 +200,8 @@ pub fn cells_through_pose(
 }
 
 /// [`cells_through_pose`] of the fine view.
+///
+/// *Shapes*: `out` becomes `[rows·columns, rank]`.
 pub fn fine_through_pose(map: &FineMap, pose: &Pose, out: &mut Array2<f32>) {
     cells_through_pose(&map.vectors, (map.rows, map.columns), pose, out);
 }

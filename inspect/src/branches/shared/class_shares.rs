@@ -4,8 +4,10 @@
 use ndarray::ArrayView3;
 
 /// Root shares of classes `1..classes` over the whole map, then over each cell of a `grid`×`grid` division in raster
-/// order; background (class 0) is left out, the shares say it already. `probabilities` is `[classes, side, side]`.
-/// The root makes small parts count: its variance barely depends on the share.
+/// order; background (class 0) is left out, the shares say it already. The root makes small parts count: its variance
+/// barely depends on the share.
+///
+/// *Shapes*: `probabilities` is `[classes, rows, columns]`; `out` has [`length`] values.
 pub fn shares(probabilities: ArrayView3<'_, f32>, grid: usize, out: &mut [f32]) {
     out.fill(0.0);
     let (classes, height, width) = probabilities.dim();

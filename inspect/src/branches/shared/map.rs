@@ -21,6 +21,7 @@ pub struct AnomalyMap<'a> {
 /// A branch's map, kept from part to part.
 #[derive(Clone, Debug)]
 pub struct MapBuffer {
+    /// `[rows·columns]`, row by row.
     pub values: Vec<f32>,
     rows: usize,
     columns: usize,

@@ -255,10 +255,12 @@ impl Bilinear {
         ]
     }
 
-    /// `plane` has a value for each cell.
+    /// The value at the point, interpolated bilinearly.
+    ///
+    /// *Shapes*: `plane` is `[rows, columns]`, row by row.
     ///
     /// # Panics
-    /// If it has fewer.
+    /// If it has fewer cells.
     pub fn sample(&self, plane: &[f32]) -> f32 {
         let [a, b, c, d] = self.cells.map(|cell| plane[cell]);
         let (ty, tx) = self.share;

@@ -91,6 +91,10 @@ impl<'a> ArraySource<'a> {
         Ok(model.map(|model| Box::new(model) as Box<dyn BranchModel>))
     }
 
+    /// The array `name`, of `D` dimensions and any shape.
+    ///
+    /// # Errors
+    /// If it is missing, has another number of dimensions, or holds a value that is no number.
     pub fn get<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, StatisticsError> {
         let array = self
             .arrays
@@ -113,6 +117,10 @@ impl<'a> ArraySource<'a> {
             })
     }
 
+    /// The array `name` of exactly this `shape`.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get), and if it has another shape.
     pub fn exact<D: Dimension>(
         &self,
         name: &str,
@@ -123,6 +131,8 @@ impl<'a> ArraySource<'a> {
         Ok(array)
     }
 
+    /// # Errors
+    /// If `array`, which is that of `name`, has another shape than `shape`.
     pub fn check<D: Dimension>(
         &self,
         name: &str,
@@ -135,6 +145,7 @@ impl<'a> ArraySource<'a> {
         Err(self.shape(name, array, format!("{shape:?}")))
     }
 
+    /// The error that `array`, which is that of `name`, has another shape than the `expected` one.
     pub fn shape<D: Dimension>(
         &self,
         name: &str,

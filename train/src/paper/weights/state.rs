@@ -22,6 +22,7 @@ const COUNTER: &str = "num_batches_tracked";
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredTensor {
     pub shape: Vec<usize>,
+    /// As many as `shape` says, row-major.
     pub values: Vec<f32>,
 }
 
@@ -94,6 +95,8 @@ impl StateDict {
     }
 
     /// Takes a tensor out.
+    ///
+    /// *Shapes*: the values of a tensor of `shape`, row-major.
     ///
     /// # Errors
     /// If there is none of that name, or it has another shape or holds values that are no numbers.
