@@ -86,7 +86,7 @@ impl PerceptFile {
     /// If the disk is full, or it has another shape than the first one.
     pub fn add(&self, percept: &Percept) -> io::Result<u64> {
         let first = self.first.get_or_init(|| percept.clone());
-        let maps = maps(percept).ok_or_else(|| other_shape())?;
+        let maps = maps(percept).ok_or_else(other_shape)?;
         let mut bytes = Vec::with_capacity(length(first));
         bytes.extend(&percept.classes);
         for value in maps.into_iter().flatten() {
@@ -127,7 +127,7 @@ impl PerceptReader<'_> {
             *to = *from;
         }
         let mut values = values.as_chunks().0.iter();
-        let maps = maps_mut(&mut self.percept).ok_or_else(|| other_shape())?;
+        let maps = maps_mut(&mut self.percept).ok_or_else(other_shape)?;
         for map in maps {
             for (to, from) in map.iter_mut().zip(&mut values) {
                 *to = f32::from_le_bytes(*from);
