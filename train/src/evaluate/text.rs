@@ -115,6 +115,11 @@ sPRO, PRO              over 3 good images and those with masks: 3 of 3 logical, 
 good parts rejected    1 of 3 (threshold 2.000, set for 5.0 % on 40 good images)
 logical missed         1 of 3
 structural missed      0 of 0
+
+threshold   good rejected   logical found   structural found
+    3.000               0               2                  0
+    2.000               1               2                  0  ← the bundle's
+
 checkpoint             the last of 40 epochs
 branches
   position     on   planted anomalies: 0.93
