@@ -49,11 +49,9 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         }
     }
     let [good, bad] = counts;
-    let parts = |count| counted(count, "part");
     print_line(format_args!(
-        "{} good, {} bad in {}",
-        parts(good),
-        bad,
+        "{} in {}: {good} good, {bad} bad",
+        counted(good + bad, "reviewed part"),
         args.reviewed.display()
     ));
     Ok(())

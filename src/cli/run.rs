@@ -200,6 +200,11 @@ impl<'c> Line<'c> {
         for sentence in system::refusals(&self.config.system).chain(self.differences) {
             observers.alarm(sentence);
         }
+        if thresholds.count() > 0 {
+            observers.notice(
+                "thresholds that persons set at this station count here: `aecsad threshold` shows them",
+            );
+        }
         let station = Station {
             source: self.source.as_mut(),
             judge,
