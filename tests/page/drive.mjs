@@ -1,5 +1,5 @@
 // Looks at a running station's page with a real browser: `node drive.mjs BASE_URL STEP [ARGS…]`. Prints what it saw and
-// leaves with 1 and one sentence on failure. With PAGE_USER and PAGE_PASSWORD set, it logs in first.
+// leaves with 1 and says what failed. With PAGE_USER and PAGE_PASSWORD set, it logs in first.
 
 import { enter, Failed, open } from "./browser.mjs";
 import * as act from "./act.mjs";
@@ -22,7 +22,7 @@ try {
   if (seen.wrong.length > 0) throw new Failed(seen.wrong[0]);
 } catch (error) {
   code = 1;
-  console.error(`${step}: ${error instanceof Failed ? error.message : error.message.split("\n")[0]}`);
+  console.error(`${step}: ${error.message}`);
   if (process.env.PAGE_SHOT) await seen.page.screenshot({ path: process.env.PAGE_SHOT }).catch(() => {});
 }
 await seen.browser.close();

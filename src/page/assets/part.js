@@ -48,6 +48,8 @@ function open() {
   const status = el("p", { class: "unseen", role: "status" });
   let part = null;
   let neighbours = [];
+  // Marks are sent one after the other, so that the last key pressed is what stays.
+  let sent = Promise.resolve();
   const row = strip(
     96,
     NEIGHBOURS,
@@ -179,13 +181,17 @@ function open() {
     if (next) self.gallery.go(next);
   }
 
-  async function review(mark) {
+  function review(mark) {
     if (!part) return;
-    const of = part;
+    const { run, part: number } = part;
+    sent = sent.then(() => send(run, number, mark));
+  }
+
+  async function send(run, number, mark) {
     await attempt(async () => {
-      const marked = await post(`/api/parts/${of.run}/${of.part}/review`, { mark });
+      const marked = await post(`/api/parts/${run}/${number}/review`, { mark });
       self.gallery.update(marked);
-      if (part !== of) return;
+      if (partName(part) !== partName(marked)) return;
       part = { ...part, ...marked };
       neighbours = neighbours.map((other) => (partName(other) === partName(part) ? part : other));
       fill();

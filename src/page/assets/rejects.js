@@ -22,6 +22,7 @@ export function create() {
   // The ends of the pages before this one.
   let pages = [];
   let waiting = 0;
+  let loads = 0;
 
   const gallery = el("ul", { class: "gallery" });
   const empty = el("p", { class: "empty", hidden: true }, t("rejects.none"));
@@ -127,12 +128,13 @@ export function create() {
     waiting = 0;
     fresh.hidden = true;
     if (until === undefined) pages = [];
-    const asked = where();
+    loads += 1;
+    const asked = loads;
     const answer = await get(request(until)).catch((refused) => {
       fail(refused);
       return { parts: [], unread: [] };
     });
-    if (asked !== where()) return;
+    if (asked !== loads) return;
     parts = answer.parts;
     gallery.replaceChildren(...parts.map(cell));
     unread.replaceChildren(...answer.unread.map((sentence) => el("li", { lang: "en" }, sentence)));

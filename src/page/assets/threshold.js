@@ -141,7 +141,11 @@ export function create() {
   }
 
   async function load() {
-    await attempt(async () => take(await get(`/api/threshold?last=${last}`)));
+    const asked = last;
+    await attempt(async () => {
+      const answer = await get(`/api/threshold?last=${asked}`);
+      if (asked === last) take(answer);
+    });
   }
 
   function askApply() {
