@@ -16,6 +16,7 @@ pub mod sha256;
 mod signals;
 pub mod standard_streams;
 pub mod text_file;
+pub mod times;
 pub mod timestamp;
 pub mod whole_file;
 pub mod written_name;

@@ -18,12 +18,13 @@ use crate::camera::{FlatField, PacedFolder, v4l2};
 use crate::cli::error::{Error, Result};
 use crate::journal::{self, JournalError};
 use crate::operator::OperatorRecords;
+use crate::page::threshold_view::ThresholdView;
+use crate::pictures;
 use crate::reject::{RejectError, RejectEvent};
 use crate::station::config::{
     CameraConfig, JournalConfig, MonitorConfig, StationConfig, SystemConfig, TriggerConfig,
 };
 use crate::station::devices::{open_rejector, open_trigger};
-use crate::station::threshold_view::ThresholdView;
 use crate::station::{Judge, StationError, expectation, system};
 
 /// The longest wait for an actuator's answer.
@@ -254,7 +255,8 @@ fn watchdog_there(path: &Path) -> Result<(), String> {
 }
 
 fn journal_there(folder: &Path) -> Result<(u64, usize), String> {
-    let aside = journal::check(folder).map_err(|error| match error {
+    let checked = journal::check(folder).and_then(|aside| pictures::check(folder).map(|()| aside));
+    let aside = checked.map_err(|error| match error {
         JournalError::Damaged { .. } => format!(
             "{error}; the station puts it aside at its next start and begins a new one, and `aecsad history` shows what can still be read"
         ),

@@ -95,9 +95,7 @@ impl DistributionShift {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
-    use aecsad_inspect::branches::Branch;
     use aecsad_inspect::inspector::Verdict;
 
     use super::*;
@@ -106,17 +104,8 @@ mod tests {
         Finding {
             name: "a.png".into(),
             outcome: Ok(Verdict {
-                score: 0.0,
-                reject: false,
-                p_value: 0.5,
-                far_off: false,
-                branch: Branch::Position,
-                branches: heapless::Vec::new(),
-                counts: Default::default(),
-                limits: Default::default(),
                 other_light,
-                latency: Duration::ZERO,
-                stages: Default::default(),
+                ..Verdict::passing(0.0, 0.0)
             }),
             size: Some((256, 256)),
             is_jpeg: false,

@@ -337,10 +337,6 @@ pub(super) fn unwritable(path: &Path, source: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use aecsad_inspect::decision::BranchScores;
-    use aecsad_inspect::inspector::Stages;
 
     use super::*;
 
@@ -349,12 +345,9 @@ mod tests {
         let finding = |reject| Finding {
             name: "a.png".into(),
             outcome: Ok(Verdict {
-                score: 3.0,
                 reject,
                 p_value: 0.1,
-                far_off: false,
                 branch: Branch::Inventory,
-                branches: BranchScores::new(),
                 counts: [Count {
                     component: 1,
                     length: 0.25,
@@ -364,10 +357,7 @@ mod tests {
                 }]
                 .into_iter()
                 .collect(),
-                limits: Default::default(),
-                other_light: None,
-                latency: Duration::ZERO,
-                stages: Stages::default(),
+                ..Verdict::passing(3.0, 0.0)
             }),
             size: None,
             is_jpeg: false,

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aecsad_program::inputs::{self, InputPath};
 use aecsad_program::printable::printable;
 use aecsad_program::standard_streams::{note, print_line};
+use aecsad_program::times::{NoTime, parse_time, show_time};
 use aecsad_program::whole_file::WholeFile;
 use aecsad_program::written_name::written;
 use clap::Args;
@@ -14,9 +15,10 @@ use clap::Args;
 use super::findings::{io_error, unwritable};
 use super::{journal_folder, station_file};
 use crate::cli::error::Result;
-use crate::journal::{self, Filter, JournalError, NoTime, Record, parse_time, show_time};
+use crate::journal::{self, Filter, JournalError, Record};
 use crate::line::Cause;
 use crate::operator::OperatorRecords;
+use crate::pictures;
 
 const HEADER: [&str; 16] = [
     "run",
@@ -223,8 +225,7 @@ fn fields(r: &Record, folder: &Path) -> [String; HEADER.len()] {
         fallen(r, "").into(),
         number(r.latency_ms),
         r.bundle.clone(),
-        r.picture(folder)
-            .map_or(String::new(), |path| written(&path)),
+        pictures::find(folder, r.run, r.part).map_or(String::new(), |path| written(&path)),
         r.counts.clone(),
         number(r.threshold),
     ]

@@ -15,7 +15,7 @@ use crate::journal::{JournalRun, Record, Writer};
 use crate::monitor::{Metrics, Snapshot};
 use crate::page::live::{Live, LiveStart};
 use crate::page::{self, PageServer};
-use crate::pictures::LiveView;
+use crate::pictures::{self, LiveView};
 use crate::reject::{ProductName, RejectEvent};
 use crate::station::alarm::Alarm;
 use crate::station::changeover::SelectionRequest;
@@ -71,8 +71,10 @@ impl Recording {
     /// Continues the journal, or starts it. A failure is an alarm and does not stop the line.
     pub fn open(journal: Option<&JournalConfig>) -> Result<Self> {
         let (alarms_in, alarms) = channel();
+        // A journal that lost its file must not use the numbers of pictures again.
+        let latest = journal.map_or(0, |journal| pictures::latest_run(&journal.path));
         let run = JournalRun {
-            number: Arc::new(AtomicI64::new(1)),
+            number: Arc::new(AtomicI64::new(1 + latest)),
             alarms: alarms_in,
         };
         let writer = journal
@@ -329,4 +331,27 @@ pub fn table(
 ) -> Result<Table> {
     let parts = expected(&images, limit);
     Table::open(csv, json, images, parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_pictures_are_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures = folder.path().join("pictures");
+        std::fs::create_dir(&pictures).unwrap();
+        std::fs::write(pictures.join("000007-00000001.png"), "").unwrap();
+        let journal = JournalConfig {
+            path: folder.path().into(),
+            records: 1_000,
+            images_bytes: 0,
+            samples_bytes: 0,
+            sample_every: 0,
+            borderline: 1.0,
+        };
+        let recording = Recording::open(Some(&journal)).unwrap();
+        assert_eq!(recording.run.number.load(Ordering::Relaxed), 8);
+    }
 }

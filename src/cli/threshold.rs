@@ -11,8 +11,8 @@ use super::{print_lines, say_station_file, station_file};
 use crate::cli::error::{Error, Result};
 use crate::journal::JournalError;
 use crate::operator::{Basis, OperatorRecords, Origin};
+use crate::page::threshold_view::{ThresholdView, ThresholdViewError};
 use crate::station::config::StationConfig;
-use crate::station::threshold_view::{ThresholdView, ThresholdViewError};
 
 /// Lines of the table above and below the threshold.
 const AROUND: usize = 6;
@@ -23,7 +23,7 @@ pub struct ThresholdArgs {
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: InputPath,
     /// Show how many parts each threshold rejects; the default
-    #[arg(long)]
+    #[arg(long, group = "change")]
     pub show: bool,
     /// The latest parts of the journal that are counted
     #[arg(long, value_name = "PARTS", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -38,7 +38,7 @@ pub struct ThresholdArgs {
     )]
     pub set: Option<f32>,
     /// Reject at most this share of good parts from now on, by the scores of good calibration parts and the latest parts that
-    /// nobody marked as bad: 0.01 is 1 %
+    /// no one marked as bad: 0.01 is 1 %
     #[arg(long, value_name = "SHARE", group = "change", requires = "reason")]
     pub rate: Option<f64>,
     /// Take the latest change back

@@ -6,7 +6,6 @@ mod database;
 mod locks;
 mod reading;
 mod salvage;
-mod times;
 mod writer;
 
 use std::collections::VecDeque;
@@ -20,12 +19,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use aecsad_inspect::decision::conformal;
 use aecsad_inspect::inspector::Verdict;
+use serde::{Serialize, Serializer};
 
-use crate::pictures::{self, Kept};
 use crate::station::ledger::{PulseState, Row};
 pub(crate) use database::unusable;
 use reading::JournalReader;
-pub use times::{NoTime, parse_time, show_time};
 pub use writer::{Writer, WriterReport};
 
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +86,8 @@ pub struct JournalRun {
     pub alarms: Sender<String>,
 }
 
-/// One part as the journal stores it.
-#[derive(Clone, Debug, PartialEq)]
+/// One part as the journal stores it. As JSON, a number that is not finite is null.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// Counts the starts of the station.
     pub run: i64,
@@ -101,7 +99,8 @@ pub struct Record {
     pub p_value: Option<f64>,
     /// The branch that contributed most.
     pub branch: Option<String>,
-    /// Each branch's normalised score as `name=score`, separated by spaces.
+    /// Each branch's normalised score as `name=score`, separated by spaces; as JSON, an object.
+    #[serde(serialize_with = "branches_as_object")]
     pub branches: String,
     /// Surplus and missing parts of a rejected set, in words; empty if there are none.
     pub counts: String,
@@ -156,11 +155,6 @@ impl Record {
         let parts = self.calibration_parts.unwrap_or(0) as usize;
         let p_value = self.p_value.map(|p| p as f32);
         p_value.map_or("-".into(), |p| conformal::in_words(p, parts))
-    }
-
-    /// The picture's file, if it still exists.
-    pub fn picture(&self, folder: &Path) -> Option<PathBuf> {
-        pictures::find(folder, self.run, self.part)
     }
 }
 
@@ -245,12 +239,6 @@ pub fn check(folder: &Path) -> Result<usize, JournalError> {
     let there = there.unwrap_or(Path::new("."));
     // A nameless temporary file shows whether the folder is writable.
     tempfile::tempfile_in(there).map_err(|error| unusable(there, &error))?;
-    for kept in [Kept::NotGood, Kept::Sample] {
-        let pictures = kept.folder(folder);
-        if pictures.symlink_metadata().is_ok() {
-            tempfile::tempfile_in(&pictures).map_err(|error| unusable(&pictures, &error))?;
-        }
-    }
     let path = folder.join(aside::FILE);
     if path.symlink_metadata().is_ok() {
         if path.is_file()
@@ -281,6 +269,14 @@ pub fn check(folder: &Path) -> Result<usize, JournalError> {
         JournalReader::open(&path)?.check()?;
     }
     Ok(aside::journals(folder).len())
+}
+
+fn branches_as_object<S: Serializer>(branches: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let pairs = branches.split(' ').filter_map(|pair| {
+        let (branch, score) = pair.split_once('=')?;
+        Some((branch, score.parse::<f64>().ok()?))
+    });
+    serializer.collect_map(pairs)
 }
 
 fn wall_ms(at: Instant) -> i64 {

@@ -13,7 +13,6 @@ use super::aside::{self, FILE};
 use super::database::{Database, DatabaseFault};
 use super::reading::JournalReader;
 use super::{JournalError, JournalRun, Record};
-use crate::pictures;
 use crate::station::alarm::Alarm;
 
 /// The most records between the line and the thread, and the most that the thread keeps while the disk can't be
@@ -266,7 +265,7 @@ impl WriterThread {
                 Ok(latest) => latest,
                 Err(error) => return Err(database.give_up(&error)),
             };
-            let number = 1 + latest.max(self.latest_elsewhere());
+            let number = 1 + latest.max(self.latest_aside());
             let number = self
                 .run
                 .number
@@ -278,12 +277,11 @@ impl WriterThread {
         Ok(database)
     }
 
-    /// The latest run in the journals that were put aside and in the pictures' names.
-    fn latest_elsewhere(&self) -> i64 {
+    /// The latest run in the journals that were put aside.
+    fn latest_aside(&self) -> i64 {
         let aside = aside::journals(&self.folder).into_iter().rev();
         let mut runs = aside.filter_map(|path| JournalReader::open(&path).ok()?.latest_run().ok());
-        let aside = runs.next().unwrap_or(0);
-        aside.max(pictures::latest_run(&self.folder))
+        runs.next().unwrap_or(0)
     }
 }
 
@@ -416,8 +414,10 @@ mod tests {
         assert_eq!((number(), number()), (1, 2));
         aside::put_aside(&folder.path().join(FILE), ".sqlite").unwrap();
         assert_eq!(number(), 3);
-        std::fs::create_dir(folder.path().join("pictures")).unwrap();
-        std::fs::write(folder.path().join("pictures/000007-00000001.png"), "").unwrap();
-        assert_eq!(number(), 8);
+        // The caller knows of later runs.
+        let (run, _alarms) = run();
+        run.number.store(8, Ordering::Relaxed);
+        drop(Writer::start(folder.path(), 1_000, &run).unwrap());
+        assert_eq!(run.number.load(Ordering::Relaxed), 8);
     }
 }

@@ -221,8 +221,6 @@ fn raise(family: &Family<MetricLabels, Counter>, label: (&'static str, &str), co
 mod tests {
     use std::time::{Duration, Instant};
 
-    use aecsad_inspect::branches::Branch;
-
     use super::*;
     use crate::camera::Faults;
     use crate::station::ledger::PulseState;
@@ -233,17 +231,10 @@ mod tests {
             cause: if reject { Cause::Bad } else { Cause::Good },
             captured: Instant::now(),
             verdict: Some(Verdict {
-                score,
                 reject,
                 p_value,
-                far_off: false,
-                branch: Branch::Layout,
-                branches: heapless::Vec::new(),
-                counts: Default::default(),
-                limits: Default::default(),
-                other_light: None,
                 latency: Duration::from_millis(30),
-                stages: Default::default(),
+                ..Verdict::passing(score, 0.0)
             }),
             bundle: None,
             pulse: PulseState::None,

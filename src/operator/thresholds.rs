@@ -3,11 +3,11 @@
 
 use std::fmt;
 
+use aecsad_program::times::show_time;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::{OperatorError, OperatorRecords, Origin, now_ms};
-use crate::journal::show_time;
 
 /// The most bundles whose thresholds a station holds at once.
 const MOST_IN_FORCE: u32 = 64;

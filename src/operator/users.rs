@@ -107,7 +107,7 @@ impl OperatorRecords {
         let known = stored.is_some();
         let stored = match stored {
             Some(stored) => stored,
-            None => nobody()?.to_owned(),
+            None => no_user_s_hash()?.to_owned(),
         };
         if password.len() > MOST_PASSWORD {
             return Ok(false);
@@ -119,14 +119,14 @@ impl OperatorRecords {
     }
 }
 
-/// A hash that is nobody's.
-fn nobody() -> Result<&'static str, OperatorError> {
-    static NOBODY: OnceLock<String> = OnceLock::new();
-    if let Some(hash) = NOBODY.get() {
+/// A hash to check a password against that belongs to no user.
+fn no_user_s_hash() -> Result<&'static str, OperatorError> {
+    static HASH: OnceLock<String> = OnceLock::new();
+    if let Some(hash) = HASH.get() {
         return Ok(hash);
     }
     let hash = hashed(b"")?;
-    Ok(NOBODY.get_or_init(|| hash))
+    Ok(HASH.get_or_init(|| hash))
 }
 
 fn hashed(password: &[u8]) -> Result<String, OperatorError> {

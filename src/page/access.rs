@@ -1,10 +1,8 @@
 //! Who may look and who may act. Reading needs a session wherever users exist; acting needs a session with that right, its
 //! token in a header that another site's page can't set, and an origin of this station's own.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -16,19 +14,15 @@ use crate::operator::{Origin, Session};
 
 pub const COOKIE: &str = "aecsad";
 pub const TOKEN_HEADER: &str = "x-aecsad-token";
-const FAILURES: u32 = 5;
-const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses and names whose failures are held.
-const MOST_HELD: usize = 1_024;
 
 /// The address of a connection's other end.
 #[derive(Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
-/// Someone who may look.
+/// A user, or a visitor on this machine, who may look.
 pub struct Viewer;
 
-/// Someone who may act.
+/// A user who may act.
 pub struct Actor(pub Origin);
 
 /// A request with its session, whatever that may do.
@@ -95,10 +89,7 @@ impl FromRequestParts<Arc<Context>> for Viewer {
         let visitor = Visitor::from_request_parts(parts, context).await?;
         match visitor.may_read() {
             true => Ok(Viewer),
-            false if visitor.has_users => Err(Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                "nobody is logged in: log in first",
-            )),
+            false if visitor.has_users => Err(not_logged_in()),
             false => Err(Refusal::forbidden(
                 "this station has no users yet: add one on the station with `aecsad users add NAME`",
             )),
@@ -114,16 +105,15 @@ impl FromRequestParts<Arc<Context>> for Actor {
         context: &Arc<Context>,
     ) -> Result<Self, Refusal> {
         let visitor = Visitor::from_request_parts(parts, context).await?;
-        let Some(session) = visitor.session else {
-            return Err(Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                match visitor.has_users {
-                    true => "nobody is logged in: log in first",
-                    false => {
-                        "only a user may act: add one on the station with `aecsad users add NAME --act`"
-                    }
-                },
-            ));
+        let session = match visitor.session {
+            Some(session) => session,
+            None if visitor.has_users => return Err(not_logged_in()),
+            None => {
+                return Err(Refusal::new(
+                    StatusCode::UNAUTHORIZED,
+                    "only a user may act: add one on the station with `aecsad users add NAME --act`",
+                ));
+            }
         };
         if !session.acts {
             let name = &session.user;
@@ -143,6 +133,13 @@ impl FromRequestParts<Arc<Context>> for Actor {
             from: visitor.from,
         }))
     }
+}
+
+fn not_logged_in() -> Refusal {
+    Refusal::new(
+        StatusCode::UNAUTHORIZED,
+        "no user is logged in here: log in first",
+    )
 }
 
 /// The session's key in the request's cookies.
@@ -192,47 +189,6 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     Some(last.trim().parse().unwrap_or(IpAddr::from([0, 0, 0, 0])))
 }
 
-/// Limits the attempts to log in, for each address and for each name.
-#[derive(Default)]
-pub struct LoginLimiter {
-    failures: Mutex<HashMap<String, (u32, Instant)>>,
-    /// One password is checked at a time: each check takes memory and time on purpose.
-    pub checking: tokio::sync::Mutex<()>,
-}
-
-impl LoginLimiter {
-    /// Seconds to wait, if there were too many failures.
-    pub fn wait(&self, key: &str) -> Option<u64> {
-        let failures = self.lock();
-        let (count, since) = failures.get(key)?;
-        let left = WINDOW.checked_sub(since.elapsed())?;
-        (*count >= FAILURES).then_some(left.as_secs() + 1)
-    }
-
-    pub fn failed(&self, key: &str) {
-        let mut failures = self.lock();
-        if failures.len() >= MOST_HELD {
-            failures.retain(|_, (_, since)| since.elapsed() < WINDOW);
-        }
-        if failures.len() >= MOST_HELD && !failures.contains_key(key) {
-            return;
-        }
-        let entry = failures.entry(key.into()).or_insert((0, Instant::now()));
-        if entry.1.elapsed() >= WINDOW {
-            *entry = (0, Instant::now());
-        }
-        entry.0 += 1;
-    }
-
-    pub fn passed(&self, key: &str) {
-        self.lock().remove(key);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u32, Instant)>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -269,22 +225,5 @@ mod tests {
         assert!(named("127.0.0.1:9464") && named("localhost") && named("[::1]:9464"));
         assert!(!named("evil.example:9464") && !named("10.0.0.7"));
         assert!(!names_this_machine(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn five_failures_are_too_many() {
-        let limiter = LoginLimiter::default();
-        for _ in 0..FAILURES {
-            assert_eq!(limiter.wait("10.0.0.7"), None);
-            limiter.failed("10.0.0.7");
-        }
-        assert!(limiter.wait("10.0.0.7").is_some_and(|s| s <= 60));
-        assert_eq!(limiter.wait("10.0.0.8"), None);
-        limiter.passed("10.0.0.7");
-        assert_eq!(limiter.wait("10.0.0.7"), None);
-        for at in 0..2 * MOST_HELD {
-            limiter.failed(&at.to_string());
-        }
-        assert!(limiter.lock().len() <= MOST_HELD);
     }
 }

@@ -69,7 +69,7 @@ const ASSETS: &[Asset] = assets![
     "views.css" as CSS,
 ];
 
-/// Shown where nobody may look yet.
+/// Shown where no one may look yet.
 const NO_USERS: &str = include_str!("assets/no-users.html");
 
 pub async fn serve(visitor: Result<Visitor, Refusal>, method: Method, uri: Uri) -> Response {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::access::LoginLimiter;
 use super::answer::Refusal;
 use super::live::Live;
+use super::login_limiter::LoginLimiter;
 use crate::monitor::Metrics;
 use crate::operator::OperatorRecords;
 use crate::station::Message;
@@ -73,6 +73,15 @@ impl Context {
             *records = OperatorRecords::open_existing(&folder)?;
         }
         records.as_ref().map(read).transpose()
+    }
+
+    /// The records of users and actions on a connection of their own, for what takes longer than a query: other requests
+    /// wait for the shared one.
+    pub fn own_operators(&self) -> Result<Option<OperatorRecords>, Refusal> {
+        match self.journal() {
+            Ok(folder) => Ok(OperatorRecords::open_existing(&folder)?),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Opens the records of users and actions, or starts them, to write there.

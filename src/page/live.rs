@@ -118,7 +118,7 @@ impl Live {
         self.send(|| event("state", &self.state()));
     }
 
-    /// Nothing is serialised while nobody listens.
+    /// Nothing is serialised while no browser listens.
     fn send(&self, event: impl FnOnce() -> LiveEvent) {
         if self.events.receiver_count() > 0 {
             let _ = self.events.send(event());

@@ -6,6 +6,7 @@ mod answer;
 mod assets;
 mod context;
 pub mod live;
+mod login_limiter;
 mod parts;
 pub mod reviewed;
 mod server;
@@ -15,6 +16,7 @@ pub mod shown;
 mod slots;
 mod support;
 mod threshold;
+pub mod threshold_view;
 mod trend;
 
 pub use context::Context;

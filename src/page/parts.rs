@@ -77,7 +77,7 @@ pub async fn list(
         let folder = context.journal()?;
         let mut latest = std::collections::VecDeque::new();
         let unread = found(&folder, &filter, &mut |record| {
-            if !wanted.pictures || record.picture(&folder).is_some() {
+            if !wanted.pictures || pictures::find(&folder, record.run, record.part).is_some() {
                 latest.push_back(record);
             }
             if latest.len() > most as usize {
@@ -113,7 +113,7 @@ fn found(
 
 fn shown(context: &Context, folder: &Path, record: &Record) -> Result<ShownPart, Refusal> {
     let mark = context.read_operators(|records| Ok(records.mark_of(record.run, record.part)?))?;
-    let picture = record.picture(folder).is_some();
+    let picture = pictures::find(folder, record.run, record.part).is_some();
     Ok(ShownPart::new(record, picture, mark.flatten()))
 }
 
@@ -165,7 +165,7 @@ pub async fn picture(
 ) -> Result<Response, Refusal> {
     blocking(move || {
         let folder = context.journal()?;
-        let gone = || {
+        let not_kept = || {
             Refusal::not_found(format!(
                 "no picture of part {part} of run {run} is kept any more"
             ))
@@ -173,12 +173,12 @@ pub async fn picture(
         // Numbers make the name of the file, so that it can't lie elsewhere.
         let place =
             pictures::find(&folder, run, part).or_else(|| reviewed::find(&folder, run, part));
-        let place = place.ok_or_else(gone)?;
-        let read = |path: PathBuf| std::fs::read(path).map_err(|_| gone());
+        let place = place.ok_or_else(not_kept)?;
+        let read = |path: PathBuf| std::fs::read(path).map_err(|_| not_kept());
         let (kind, content) = match file.as_str() {
             "picture.png" => ("image/png", read(place)?),
             "heat.png" => ("image/png", read(heat_path(&place))?),
-            "thumbnail.jpg" => ("image/jpeg", thumbnail(&place).map_err(|_| gone())?),
+            "thumbnail.jpg" => ("image/jpeg", thumbnail(&place).map_err(|_| not_kept())?),
             _ => {
                 return Err(Refusal::not_found(
                     "there is picture.png, heat.png and thumbnail.jpg",

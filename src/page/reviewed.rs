@@ -149,7 +149,7 @@ mod tests {
         assert!(find(journal, 3, 14).is_some());
         put(None, 1_000).unwrap();
         assert!(find(journal, 3, 14).is_none());
-        // Its picture is gone, so only the mark stays.
+        // Its picture is not kept any more, so only the mark stays.
         put(Some(Mark::Bad), 1_000).unwrap();
     }
 }

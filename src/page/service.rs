@@ -39,7 +39,7 @@ pub async fn state(
         let mut recent = context.live.recent();
         context.read_operators(|records| {
             for part in &mut recent {
-                part.review = records.mark_of(part.run, part.part)?;
+                part.review = records.mark_of(part.record.run, part.record.part)?;
             }
             Ok(())
         })?;
@@ -97,8 +97,9 @@ fn live_picture(
 ) -> Result<Response, Refusal> {
     let picture = context.live.view.latest();
     let found = picture.and_then(|picture| Some((file(&picture)?, picture)));
-    let (file, picture) =
-        found.ok_or_else(|| Refusal::not_found("no part has passed since somebody watches"))?;
+    let (file, picture) = found.ok_or_else(|| {
+        Refusal::not_found("no part has passed since this page was opened: wait for the next")
+    })?;
     let part = format!("{}-{}", picture.run, picture.part);
     let headers = [
         ("content-type", "image/jpeg".to_owned()),
@@ -112,8 +113,9 @@ pub async fn camera(
     _viewer: Viewer,
 ) -> Result<Json<Value>, Refusal> {
     let picture = context.live.view.latest();
-    let picture =
-        picture.ok_or_else(|| Refusal::not_found("no part has passed since somebody watches"))?;
+    let picture = picture.ok_or_else(|| {
+        Refusal::not_found("no part has passed since this page was opened: wait for the next")
+    })?;
     let region = picture.region;
     let region = region.map(|r| [r.left, r.top, r.width, r.height]);
     Ok(Json(json!({

@@ -17,6 +17,7 @@ use super::context::Context;
 use super::shown::ShownPart;
 use crate::journal::{self, Filter};
 use crate::operator::now_ms;
+use crate::pictures;
 
 /// Chunks between the archive's writer and the connection.
 const CHUNKS: usize = 8;
@@ -71,7 +72,7 @@ pub fn streamed(
     (headers, Body::from_stream(ReceiverStream::new(sent))).into_response()
 }
 
-/// What somebody needs who helps from afar.
+/// What a supporter needs to help from afar.
 pub async fn download(
     State(context): State<Arc<Context>>,
     _viewer: Viewer,
@@ -100,7 +101,7 @@ pub async fn download(
         };
         let mut parts = Vec::new();
         let unread = journal::find(&folder, &filter, &mut |record| {
-            let picture = record.picture(&folder).is_some();
+            let picture = pictures::find(&folder, record.run, record.part).is_some();
             parts.push(ShownPart::new(&record, picture, None));
             true
         });

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::access::{Actor, Viewer};
 use super::answer::{Refusal, blocking};
 use super::context::Context;
+use super::threshold_view::ThresholdView;
 use crate::operator::{Basis, Origin};
-use crate::station::threshold_view::ThresholdView;
 
 const USUAL_PARTS: u32 = 2_000;
 const MOST_PARTS: u32 = 20_000;
@@ -87,16 +87,9 @@ fn basis(context: &Context) -> Result<Basis, Refusal> {
 
 fn view(context: &Context, last: u32) -> Result<Json<Value>, Refusal> {
     let folder = context.journal()?;
-    let view = context.read_operators(|records| {
-        ThresholdView::read(&context.config, &folder, Some(records), last)
-            .map_err(Refusal::internal)
-    })?;
-    let view = match view {
-        Some(view) => view,
-        None => {
-            ThresholdView::read(&context.config, &folder, None, last).map_err(Refusal::internal)?
-        }
-    };
+    let records = context.own_operators()?;
+    let view = ThresholdView::read(&context.config, &folder, records.as_ref(), last)
+        .map_err(Refusal::internal)?;
     serde_json::to_value(view)
         .map(Json)
         .map_err(Refusal::internal)

@@ -6,11 +6,11 @@ use aecsad_inspect::decision::Decision;
 use aecsad_inspect::inspector::decision_of;
 use serde::Serialize;
 
-use super::JudgeError;
-use super::config::StationConfig;
 use crate::calibration::Calibration;
 use crate::journal::{self, Filter, JournalError};
 use crate::operator::{Basis, Mark, OperatorError, OperatorRecords, ThresholdChange};
+use crate::station::JudgeError;
+use crate::station::config::StationConfig;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ThresholdViewError {
@@ -31,7 +31,7 @@ pub struct ThresholdView {
     pub value: f32,
     /// The bundle's threshold, or that of the station's calibration.
     pub own: f32,
-    /// Of the latest parts that nobody marked, `[parts]`.
+    /// Of the latest parts without a review, `[parts]`.
     pub parts: Vec<f32>,
     /// Of good calibration parts, `[parts]`.
     pub validation: Vec<f32>,

@@ -1,4 +1,4 @@
-//! The latest picture for those who watch the page. Nothing is done for it while nobody watches.
+//! The latest picture for those who watch the page. Nothing is done for it while no one watches.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +41,7 @@ pub struct LiveView {
     notify: Box<dyn Fn(&LivePicture) + Send + Sync>,
 }
 
-/// Someone watches for as long as this value lives.
+/// A browser watches for as long as this value lives.
 pub struct Watcher(Arc<AtomicUsize>);
 
 impl Drop for Watcher {
@@ -119,6 +119,9 @@ impl LiveView {
 /// See [`LivePicture::sharpness`].
 fn sharpness(frame: &Frame, region: Option<Region>) -> f64 {
     let (width, height) = (frame.width as usize, frame.height as usize);
+    if frame.rgb.len() != 3 * width * height {
+        return 0.0;
+    }
     let (left, top, across, down) = match region {
         Some(region) => (
             region.left as usize,

@@ -19,7 +19,7 @@ use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_inspect::optics::Region;
 
-use crate::journal::{JournalError, JournalRun};
+use crate::journal::{JournalError, JournalRun, unusable};
 use crate::line::{Cause, Part};
 use crate::station::config::JournalConfig;
 use crate::station::system::lower_priority;
@@ -199,6 +199,17 @@ pub fn find(journal: &Path, run: i64, part: u32) -> Option<PathBuf> {
     paths.into_iter().find(|path| path.is_file())
 }
 
+/// Checks whether the folders of pictures that are there can be written.
+pub fn check(journal: &Path) -> Result<(), JournalError> {
+    for kept in [Kept::NotGood, Kept::Sample] {
+        let folder = kept.folder(journal);
+        if folder.symlink_metadata().is_ok() {
+            tempfile::tempfile_in(&folder).map_err(|error| unusable(&folder, &error))?;
+        }
+    }
+    Ok(())
+}
+
 /// The highest run number in the names of pictures.
 pub fn latest_run(journal: &Path) -> i64 {
     let folders = [Kept::NotGood, Kept::Sample].map(|kept| kept.folder(journal));
@@ -259,8 +270,6 @@ pub(crate) mod tests {
     use std::fs;
     use std::time::{Duration, Instant};
 
-    use aecsad_inspect::branches::Branch;
-
     use super::*;
 
     pub fn files(folder: &Path) -> Vec<String> {
@@ -293,19 +302,7 @@ pub(crate) mod tests {
     }
 
     pub fn judged(score: f32) -> Inspection {
-        let mut verdict = Verdict {
-            score,
-            reject: false,
-            p_value: 0.5,
-            far_off: false,
-            branch: Branch::Layout,
-            branches: heapless::Vec::new(),
-            counts: Default::default(),
-            limits: Default::default(),
-            other_light: None,
-            latency: Duration::ZERO,
-            stages: Default::default(),
-        };
+        let mut verdict = Verdict::passing(score, 0.0);
         verdict.decide_by(10.0);
         Inspection::Verdict(verdict, Arc::default())
     }

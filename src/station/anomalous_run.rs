@@ -44,25 +44,14 @@ impl AnomalousRun {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use aecsad_inspect::branches::Branch;
 
     use super::*;
 
     fn verdict(reject: bool, far_off: bool) -> Verdict {
         Verdict {
-            score: 500.0,
             reject,
-            p_value: 0.01,
             far_off,
-            branch: Branch::Position,
-            branches: heapless::Vec::new(),
-            counts: Default::default(),
-            limits: Default::default(),
-            other_light: None,
-            latency: Duration::ZERO,
-            stages: Default::default(),
+            ..Verdict::passing(500.0, 0.0)
         }
     }
 

@@ -24,7 +24,6 @@ mod queue;
 mod run_state;
 mod source;
 pub mod system;
-pub mod threshold_view;
 pub mod threshold_watch;
 pub mod watchdog;
 

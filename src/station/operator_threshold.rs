@@ -99,30 +99,11 @@ fn hash(bundle: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use aecsad_inspect::branches::Branch;
-    use aecsad_inspect::decision::Limits;
 
     use super::*;
 
     fn verdict(score: f32) -> Verdict {
-        Verdict {
-            score,
-            reject: false,
-            p_value: 0.5,
-            far_off: false,
-            branch: Branch::Layout,
-            branches: heapless::Vec::new(),
-            counts: Default::default(),
-            limits: Limits {
-                threshold: 10.0,
-                calibration_parts: 20,
-            },
-            other_light: None,
-            latency: Duration::ZERO,
-            stages: Default::default(),
-        }
+        Verdict::passing(score, 10.0)
     }
 
     #[test]

@@ -49,25 +49,13 @@ impl OtherLightRun {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use aecsad_inspect::branches::Branch;
 
     use super::*;
 
     fn verdict(other_light: Option<OtherLight>) -> Verdict {
         Verdict {
-            score: 0.0,
-            reject: false,
-            p_value: 0.5,
-            far_off: false,
-            branch: Branch::Position,
-            branches: heapless::Vec::new(),
-            counts: Default::default(),
-            limits: Default::default(),
             other_light,
-            latency: Duration::ZERO,
-            stages: Default::default(),
+            ..Verdict::passing(0.0, 0.0)
         }
     }
 

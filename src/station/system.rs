@@ -20,7 +20,7 @@ pub fn spare_threads() -> usize {
     cores.saturating_sub(OTHERS).clamp(1, MOST)
 }
 
-/// The nice value of threads that nobody on the line waits for.
+/// The nice value of threads that the line does not wait for.
 const LOWERED: i32 = 10;
 
 /// Locks present and future memory, so that no frame waits for a page from the disk.
@@ -51,7 +51,7 @@ pub fn raise_priority(priority: u8) -> Result<(), String> {
     Err(Alarm::NoPriority { priority, error }.to_string())
 }
 
-/// Lets every thread of the line go first where cores are few. For threads that nobody on the line waits for.
+/// Lets every thread of the line go first where cores are few. For threads that the line does not wait for.
 pub fn lower_priority() {
     // SAFETY: no memory is handed over; 0 is the calling thread. A system that refuses it leaves the thread as it is.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWERED) };

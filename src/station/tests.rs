@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_link::OutputEdge;
 
@@ -42,17 +41,9 @@ impl Judge for Brightness {
             _ => {}
         }
         Ok(Verdict {
-            score: f32::from(mean),
             reject: mean > 127,
-            p_value: 0.5,
-            far_off: false,
-            branch: Branch::Pooled,
-            branches: heapless::Vec::new(),
-            counts: Default::default(),
-            limits: Default::default(),
-            other_light: None,
             latency: start.elapsed(),
-            stages: Default::default(),
+            ..Verdict::passing(f32::from(mean), 0.0)
         })
     }
 

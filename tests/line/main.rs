@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use aecsad::cli;
 use aecsad::station::config::StationConfig;
 use aecsad::station::{Judge, JudgeError};
-use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
@@ -17,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 mod calibrate;
+mod collect;
 mod journal;
 mod page;
 mod refusals;
@@ -52,17 +52,9 @@ impl Judge for Brightness {
             *heat = levels[y * height / rows * width + x * width / columns];
         }
         Ok(Verdict {
-            score,
             reject: score > 127.0,
-            p_value: 0.5,
             far_off: score > 200.0,
-            branch: Branch::Pooled,
-            branches: heapless::Vec::new(),
-            counts: Default::default(),
-            limits: Default::default(),
-            other_light: None,
-            latency: Duration::ZERO,
-            stages: Default::default(),
+            ..Verdict::passing(score, 0.0)
         })
     }
 

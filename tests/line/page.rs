@@ -150,7 +150,7 @@ impl Page {
 }
 
 #[test]
-fn the_page_shows_the_line_at_work_and_lets_nobody_act() {
+fn the_page_shows_the_line_at_work_and_lets_no_one_act() {
     let line = Line::with_page(80);
     let _actuator = line.actuator("pulses.csv", &[]);
     let page = line.page();
@@ -209,6 +209,17 @@ fn the_page_shows_the_line_at_work_and_lets_nobody_act() {
             assert!(answer.head.contains(header), "{path}: {}", answer.head);
         }
     }
+    let documented = include_str!("../../docs/openapi.yaml");
+    let paths = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':'));
+    // Events go on for ever, and have a test of their own.
+    for path in paths.filter(|path| *path != "api/events") {
+        let path = path.replace("{run}", "1").replace("{part}", "3");
+        let body = page.get(&format!("/{path}")).body;
+        let unknown = String::from_utf8_lossy(&body).contains("no such address");
+        assert!(!unknown, "docs/openapi.yaml has /{path}");
+    }
     let review = page.send("POST /api/parts/1/3/review", &[], "{\"mark\": \"bad\"}");
     assert!(review.status == 401 && review.error().contains("aecsad users add"));
     // A site's script whose name leads here (DNS rebinding), and a proxy that forwards others.
@@ -252,7 +263,7 @@ fn only_a_user_with_the_right_acts_and_only_from_the_page() {
     let page = line.page();
     line.add_user("anna", &["--act"]);
     line.add_user("bert", &[]);
-    // From now on nobody looks without a session.
+    // From now on no one looks without a session.
     let shut = page.get("/api/state");
     assert!(shut.status == 401 && shut.error().contains("log in"));
     assert_eq!(page.get("/metrics").status, 200);
@@ -394,4 +405,50 @@ fn json_lines_are_what_the_page_reads() {
             .any(|row| row["message"]["sentence"].is_string()),
         "{text}"
     );
+}
+
+#[test]
+fn a_user_or_a_threshold_that_can_t_be_is_refused_in_a_sentence() {
+    let line = Line::with_page(0);
+    let run = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(AECSAD)
+            .args(arguments)
+            .arg("--config")
+            .arg(line.path("station.toml"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut typed = command.stdin.take().unwrap();
+        // A command that refuses its arguments reads nothing.
+        let _ = typed.write_all(input.as_bytes());
+        drop(typed);
+        command.wait_with_output().unwrap()
+    };
+    for (arguments, input, said) in [
+        (
+            &["users", "add", "a b"][..],
+            "long enough\n",
+            "can't be used",
+        ),
+        (&["users", "add", "anna"], "short\n", "at least 10"),
+        (&["users", "remove", "bert"], "", "no user bert"),
+    ] {
+        let text = sentence(&run(arguments, input), 3);
+        assert!(text.contains(said), "{text}");
+    }
+    // The station's bundle is not there.
+    let text = sentence(&run(&["threshold"], ""), 4);
+    assert!(text.contains("none.aecsad"), "{text}");
+    for (arguments, said) in [
+        (&["threshold", "--set", "9"][..], "--reason"),
+        (&["threshold", "--show", "--undo"], "cannot be used with"),
+    ] {
+        let (code, text) = printed(&run(arguments, ""));
+        assert!(code == 2 && text.contains(said), "{text}");
+    }
+    line.change("[journal]\npath = \"journal\"", "");
+    let text = sentence(&run(&["users", "list"], ""), 5);
+    assert!(text.contains("no section `journal`"), "{text}");
 }

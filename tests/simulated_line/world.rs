@@ -15,7 +15,6 @@ use aecsad::reject::{RejectEvent, Rejector};
 use aecsad::serial::SerialSettings;
 use aecsad::station::gatekeeper::Gatekeeper;
 use aecsad::station::{Inspection, JudgeError, LineEvent};
-use aecsad_inspect::branches::Branch;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_link::{
     Actuator, Envelope, FrameDecoder, LATE_US, MAX_FRAME, OutputEdge, ToActuator, encode,
@@ -478,17 +477,8 @@ fn deliver(
         }
         Delivery::Judged { bad } => {
             let verdict = Verdict {
-                score: 0.0,
                 reject: bad,
-                p_value: 0.5,
-                far_off: false,
-                branch: Branch::Pooled,
-                branches: heapless::Vec::new(),
-                counts: Default::default(),
-                limits: Default::default(),
-                other_light: None,
-                latency: Duration::ZERO,
-                stages: Default::default(),
+                ..Verdict::passing(0.0, 0.0)
             };
             let inspection = Inspection::Verdict(verdict, Arc::default());
             keeper.inspected(id, inspection, now, report);

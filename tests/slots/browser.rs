@@ -124,7 +124,7 @@ fn a_person_watches_marks_decides_and_flashes() {
         actions.contains("a test of the page") && actions.contains("undone by a test"),
         "{actions}"
     );
-    // Only a proven version can be gone back to.
+    // A rollback needs a proven version.
     running.until_printed("version 1 of drawn part passed its trial");
     browser.drive(&["flash", second.to_str().unwrap()]);
     running.until_judged_by("drawn part 2");

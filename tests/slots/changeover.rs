@@ -1,7 +1,7 @@
 //! A running station whose slots change under it, step by step and without a clock.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aecsad::slots::state::SlotCondition;
 use aecsad::slots::storage::DiskFolder;
@@ -10,7 +10,6 @@ use aecsad::station::changeover::{ChangingJudge, SELECT_NAME, Watcher, start};
 use aecsad::station::config::bundle::{BundleConfig, BundleSource};
 use aecsad::station::loaded_judge::LoadedJudge;
 use aecsad::station::{Judge, JudgeError, Message};
-use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::frame::Frame;
@@ -40,19 +39,7 @@ impl Judge for Versioned {
 }
 
 fn verdict(score: f32) -> Verdict {
-    Verdict {
-        score,
-        reject: false,
-        p_value: 1.0,
-        far_off: false,
-        branch: Branch::Pooled,
-        branches: Default::default(),
-        counts: Default::default(),
-        limits: Default::default(),
-        other_light: None,
-        latency: Duration::ZERO,
-        stages: Default::default(),
-    }
+    Verdict::passing(score, 0.0)
 }
 
 /// Good parts had scores from 0 to 50.

@@ -42,6 +42,26 @@ pub struct Limits {
 }
 
 impl Verdict {
+    /// A part that passes with this score and threshold, by a judge that knows nothing else of it.
+    pub fn passing(score: f32, threshold: f32) -> Self {
+        Verdict {
+            score,
+            reject: false,
+            p_value: 0.5,
+            far_off: false,
+            branch: Branch::Pooled,
+            branches: BranchScores::new(),
+            counts: Counts::new(),
+            limits: Limits {
+                threshold,
+                calibration_parts: 0,
+            },
+            other_light: None,
+            latency: Duration::ZERO,
+            stages: Stages::default(),
+        }
+    }
+
     /// Decides by another threshold, on the same scale of scores. A score that is not a number is rejected.
     pub fn decide_by(&mut self, threshold: f32) {
         self.reject = self.score.is_nan() || self.score > threshold;

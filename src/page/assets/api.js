@@ -42,7 +42,7 @@ async function request(path, options, seconds) {
     throw new Refused(t("error.unreachable"), 0);
   }
   if (response.ok) return response;
-  // Whoever was logged in is not any more, or lost a right: the page shows it at once.
+  // The user's session has ended or lost a right: the page shows it at once.
   if ((response.status === 401 || response.status === 403) && path !== "/api/login") renewSession().catch(() => {});
   throw await refusal(response);
 }
@@ -51,7 +51,7 @@ export async function get(path) {
   return (await request(path, {}, 20)).json();
 }
 
-/** A picture as `{url, part}`; `part` is "run-part". Null where there is none. Whoever takes it revokes the URL. */
+/** A picture as `{url, part}`; `part` is "run-part". Null where there is none. The caller revokes the URL. */
 export async function picture(path) {
   try {
     const response = await request(path, {}, 20);

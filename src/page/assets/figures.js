@@ -6,7 +6,7 @@ import { number, t, when } from "./language.js";
 const WITHOUT_VERDICT = ["late", "queue_full", "engine_error", "no_frame"];
 const sum = (totals, names) => names.reduce((all, name) => all + (totals[name] ?? 0), 0);
 
-/** Each figure: its name, how it is read from the state, and when it needs someone's attention. */
+/** Each figure: its name, how it is read from the state, and when it needs attention. */
 const FIGURES = [
   ["parts_a_minute", (state) => number(state.parts_a_minute ?? 0, 1)],
   ["rejects_an_hour", (state) => number(state.rejects_an_hour ?? 0, 1)],

@@ -1,4 +1,4 @@
-// The latest part that did not pass: on a fast line it is gone from the live picture before anyone has seen it.
+// The latest part that did not pass: on a fast line the live picture shows the next part before the operator has seen it.
 
 import { get } from "./api.js";
 import { el, icon, say } from "./dom.js";

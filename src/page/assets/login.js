@@ -75,7 +75,7 @@ function showUser() {
   box.showModal();
 }
 
-function showNobody() {
+function showNoUser() {
   const box = dialog(t("user.none"), { class: "small" }, el("p", {}, t("acts.no_users")));
   box.showModal();
 }
@@ -84,7 +84,7 @@ function showNobody() {
 export function showAccount() {
   if (session.user) showUser();
   else if (session.login) showLogin();
-  else showNobody();
+  else showNoUser();
 }
 
 /** The header's button with the user's name. */
