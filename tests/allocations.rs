@@ -158,6 +158,7 @@ fn a_warm_station_allocates_nothing_for_a_frame() {
         confirm_within: None,
         album: None,
         thresholds: Default::default(),
+        calibration: Default::default(),
         limit: Some(PARTS),
         priority: 0,
         threads: 2,

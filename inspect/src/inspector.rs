@@ -58,6 +58,8 @@ pub struct Inspector {
     decision: Decision,
     planted: Option<PlantedScores>,
     percept: Percept,
+    /// Of the latest frame.
+    raw: RawScores,
     identity: Arc<str>,
 }
 
@@ -75,9 +77,7 @@ impl Inspector {
         let statistics = Statistics::from_arrays(&arrays).map_err(statistics_error)?;
         let manifest = &bundle.manifest;
         let decision = decision(bundle, &arrays)?;
-        let planted = arrays.get::<f32>(PLANTED).cloned();
-        let planted = planted.and_then(|z| z.into_dimensionality().ok());
-        let planted = planted.and_then(|z| PlantedScores::new(z, &decision));
+        let planted = planted(&arrays, &decision);
         let branches = decision.branches.iter().map(|weighted| weighted.branch);
         if let Some(branch) = branches.into_iter().find(|branch| !statistics.has(*branch)) {
             return Err(statistics_error(StatisticsError::Branch(branch)));
@@ -144,6 +144,7 @@ impl Inspector {
             decision,
             planted: None,
             percept: Percept::empty(),
+            raw: RawScores::default(),
             identity: Arc::default(),
         }
     }
@@ -155,8 +156,8 @@ impl Inspector {
         let seen = Instant::now();
         self.perception.perceive(&tensors, &mut self.percept)?;
         let perceived = Instant::now();
-        let raw = self.scorer.score(&self.percept);
-        let mut verdict = self.decision.judge(&raw);
+        self.raw = self.scorer.score(&self.percept);
+        let mut verdict = self.decision.judge(&self.raw);
         let end = Instant::now();
         verdict.counts = self.scorer.unusual_counts();
         verdict.other_light = self.optics.other_light();
@@ -183,7 +184,13 @@ impl Inspector {
     pub fn raw_scores(&mut self, frame: &Frame) -> Result<RawScores, InspectorError> {
         let tensors = self.optics.tensors(frame)?;
         self.perception.perceive(&tensors, &mut self.percept)?;
-        Ok(self.scorer.score(&self.percept))
+        self.raw = self.scorer.score(&self.percept);
+        Ok(self.raw)
+    }
+
+    /// The raw branch scores of the latest frame.
+    pub fn latest_raw_scores(&self) -> &RawScores {
+        &self.raw
     }
 
     /// Looks at another part of the frames from here on; gives back at which it looked before. Golden images show the
@@ -214,6 +221,11 @@ impl Inspector {
         self.optics.seen_whole()
     }
 
+    /// Copies what [`Inspector::seen`] returns into a frame, whose buffer is used again.
+    pub fn copy_seen_to(&self, frame: &mut Frame) {
+        self.optics.copy_whole_to(frame);
+    }
+
     /// What anomalies planted in training score, where the bundle carries it.
     pub fn planted(&self) -> Option<&PlantedScores> {
         self.planted.as_ref()
@@ -232,6 +244,19 @@ impl Inspector {
 /// By which scale and threshold a bundle judges, without making it ready.
 pub fn decision_of(bundle: &Bundle) -> Result<Decision, InspectorError> {
     decision(bundle, &bundle.arrays(STATISTICS)?)
+}
+
+/// What anomalies planted in training score, where the bundle carries it, without making it ready.
+pub fn planted_of(
+    bundle: &Bundle,
+    decision: &Decision,
+) -> Result<Option<PlantedScores>, InspectorError> {
+    Ok(planted(&bundle.arrays(STATISTICS)?, decision))
+}
+
+fn planted(arrays: &Arrays, decision: &Decision) -> Option<PlantedScores> {
+    let z = arrays.get::<f32>(PLANTED)?.clone();
+    PlantedScores::new(z.into_dimensionality().ok()?, decision)
 }
 
 fn decision(bundle: &Bundle, arrays: &Arrays) -> Result<Decision, InspectorError> {

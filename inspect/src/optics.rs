@@ -198,6 +198,11 @@ impl Optics {
         self.whole.frame()
     }
 
+    /// Copies what [`Optics::seen_whole`] returns into a frame, whose buffer is used again.
+    pub fn copy_whole_to(&self, frame: &mut Frame) {
+        self.whole.copy_to(frame);
+    }
+
     fn see(&mut self, frame: &Frame) -> Result<(), OpticsError> {
         let (resizer, mono) = (&mut self.resizer, self.geometry.mono);
         let region = self.viewed_region.region_in(frame.size())?;

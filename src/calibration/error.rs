@@ -54,6 +54,10 @@ pub enum CalibrationError {
         "the parts differ from the bundle's in {branch} by {off:.0} standard deviations, more than a change of light explains: look at parts, light and camera, or train on pictures from here"
     )]
     FarOff { branch: Branch, off: f64 },
+    #[error(
+        "the line changed over from {from} to {to} while the parts of {from} passed: change back and calibrate again"
+    )]
+    ChangedOver { from: String, to: String },
     #[error("the calibration {} can't be read ({reason}): calibrate again with `aecsad calibrate`", path.display())]
     Unreadable { path: PathBuf, reason: String },
     #[error("the calibration {} can't be read ({source}): give the station's user read permission on it", path.display())]

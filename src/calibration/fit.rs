@@ -4,11 +4,13 @@
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::branches::scorer::RawScores;
 use aecsad_inspect::branches::shared::registration::Pose;
+use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::outliers;
 use aecsad_inspect::decision::planted_scores::{DetectionRate, PlantedScores};
 use aecsad_inspect::decision::trimmed_z::{TrimmedZ, quantile};
 use aecsad_inspect::decision::{Decision, WeightedBranch};
+use aecsad_inspect::inspector::{InspectorError, decision_of, planted_of};
 
 use super::{BranchScale, Calibration, CalibrationError};
 
@@ -20,7 +22,9 @@ const FAR_OFF: f64 = 12.0;
 /// If half of the parts are shifted by this share of the picture, or turned by this angle, the camera was moved.
 const MOVED_SHARE: f64 = 0.05;
 const TURNED_DEGREES: f64 = 4.0;
+
 /// The raw scores and the pose of one good part.
+#[derive(Clone, Copy, Debug)]
 pub struct CalibrationPart {
     pub raw: RawScores,
     pub pose: Pose,
@@ -36,12 +40,24 @@ pub struct Fit {
     pub planted: Option<(DetectionRate, DetectionRate)>,
 }
 
-/// The bundle that a calibration is fitted for.
-pub struct Bundled<'a> {
+/// What of a bundle a calibration is fitted for.
+#[derive(Clone, Debug)]
+pub struct Bundled {
     /// Product and version.
-    pub identity: &'a str,
-    pub decision: &'a Decision,
-    pub planted: Option<&'a PlantedScores>,
+    pub identity: String,
+    pub decision: Decision,
+    pub planted: Option<PlantedScores>,
+}
+
+impl Bundled {
+    pub fn of(bundle: &Bundle) -> Result<Self, InspectorError> {
+        let decision = decision_of(bundle)?;
+        Ok(Bundled {
+            identity: format!("{} {}", bundle.manifest.product, bundle.manifest.version),
+            planted: planted_of(bundle, &decision)?,
+            decision,
+        })
+    }
 }
 
 /// More than one outlier in this many parts refuses the calibration.
@@ -106,12 +122,12 @@ impl Calibration {
     /// Fits scale and threshold to good parts; the error says why they do not fit this bundle. Parts that lie far off
     /// all others are left out unless `keep_outliers`.
     pub fn fit(
-        bundle: &Bundled<'_>,
+        bundle: &Bundled,
         samples: &[CalibrationPart],
         rate: f64,
         keep_outliers: bool,
     ) -> Result<Fit, CalibrationError> {
-        let decision = bundle.decision;
+        let decision = &bundle.decision;
         let left_out = match keep_outliers {
             true => Vec::new(),
             false => outliers(decision, samples),
@@ -140,7 +156,7 @@ impl Calibration {
                 found: kept.len(),
                 needed: Conformal::needed(rate),
             })?;
-        let planted = bundle.planted.map(|planted| {
+        let planted = bundle.planted.as_ref().map(|planted| {
             let own = planted.caught(decision, decision);
             (planted.caught(&fitted, decision), own)
         });
@@ -161,7 +177,7 @@ impl Calibration {
             std: weighted.z.std,
         });
         let calibration = Calibration {
-            bundle: bundle.identity.into(),
+            bundle: bundle.identity.clone(),
             made: None,
             parts: kept.len() as u32,
             false_reject_rate: rate,
@@ -274,8 +290,8 @@ mod tests {
 
     fn fit(samples: &[CalibrationPart]) -> Result<Fit, CalibrationError> {
         let bundle = Bundled {
-            identity: "bottle 3",
-            decision: &decision(),
+            identity: "bottle 3".into(),
+            decision: decision(),
             planted: None,
         };
         Calibration::fit(&bundle, samples, 0.05, false)
@@ -350,9 +366,9 @@ mod tests {
         let z = ndarray::Array2::from_elem((40, BRANCHES.len()), 5.0);
         let planted = PlantedScores::new(z, &own).unwrap();
         let bundle = Bundled {
-            identity: "bottle 3",
-            decision: &own,
-            planted: Some(&planted),
+            identity: "bottle 3".into(),
+            decision: own,
+            planted: Some(planted),
         };
         let mut parts = samples(40, [0.0; 3], &Pose::default());
         let fitted = Calibration::fit(&bundle, &parts, 0.05, true).unwrap();

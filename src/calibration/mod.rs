@@ -4,6 +4,8 @@
 pub mod collect;
 mod error;
 mod fit;
+pub mod task;
+pub mod warnings;
 
 use std::io::Write;
 use std::path::Path;

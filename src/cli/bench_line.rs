@@ -89,6 +89,7 @@ pub fn measure(
         confirm_within: None,
         album: None,
         thresholds: Default::default(),
+        calibration: Default::default(),
         limit: Some(parts),
         priority: 0,
         threads,

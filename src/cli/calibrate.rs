@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use aecsad_inspect::decision::Decision;
-use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Inspector;
@@ -14,19 +12,18 @@ use aecsad_inspect::network::Team;
 use aecsad_program::counted;
 use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::note;
-use aecsad_program::timestamp::timestamp;
 use aecsad_program::whole_file;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::contact_sheet::{self, Tile};
 use super::findings::unwritable;
 use super::{print_lines, say_station_file, station_file, stop_on_signal};
-use crate::calibration::collect::CollectedParts;
-use crate::calibration::{self, Bundled, Calibration, CalibrationPart, FEWEST, Fit};
+use crate::calibration::task::{CalibrationPlan, CalibrationTask};
+use crate::calibration::{Bundled, CalibrationPart, FEWEST, Fit, warnings};
 use crate::camera::SourceEvent;
 use crate::cli::error::Result;
 use crate::ownership::{create_folder, folder_of};
+use crate::pictures::contact_sheet;
 use crate::station::config::StationConfig;
 use crate::station::devices::open_source;
 use crate::station::{StationError, expectation};
@@ -52,9 +49,6 @@ pub struct CalibrateArgs {
     #[arg(long)]
     pub keep_duplicates: bool,
 }
-
-/// A threshold above this multiple of the bundle's own, on the same scale, gives a warning.
-const HIGH: f32 = 2.0;
 
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
@@ -83,32 +77,28 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     }
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
     let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
-    let rate = args
-        .false_reject_rate
-        .unwrap_or(bundle.manifest.threshold.false_reject_rate);
-    let wanted = args
-        .parts
-        .map_or(FEWEST.max(Conformal::needed(rate)), |parts| parts as usize);
-    let parts = gather(args, &config, &mut inspector, wanted)?;
-    let bundled = Bundled {
-        identity: inspector.identity(),
-        decision: inspector.decision(),
-        planted: inspector.planted(),
+    let plan = CalibrationPlan {
+        parts: args.parts.map(|parts| parts as usize),
+        false_reject_rate: args.false_reject_rate,
+        keep_outliers: args.keep_outliers,
+        keep_duplicates: args.keep_duplicates,
     };
+    let rate = bundle.manifest.threshold.false_reject_rate;
+    let mut task = CalibrationTask::new(Bundled::of(&bundle)?, rate, &plan);
+    gather(&config, &mut inspector, &mut task)?;
     let sheet = match whole_file::is_stream(&out) {
         true => "calibration.png".into(),
         false => out.with_extension("png"),
     };
     whole_file::check(&sheet).map_err(|source| unwritable(&sheet, source))?;
-    show(&parts, &left_out(args, bundled.decision, &parts), &sheet)?;
-    let mut fit = Calibration::fit(&bundled, &parts.samples, rate, args.keep_outliers)
-        .inspect_err(|_| {
-            log::warn!(
-                "the parts with the highest scores are in {}",
-                sheet.display()
-            )
-        })?;
-    fit.calibration.made = Some(timestamp());
+    let tiles = contact_sheet::scored(&task.parts, &task.left_out());
+    contact_sheet::save(tiles, &sheet).map_err(|source| unwritable(&sheet, source))?;
+    let fit = task.fit().inspect_err(|_| {
+        log::warn!(
+            "the parts with the highest scores are in {}",
+            sheet.display()
+        )
+    })?;
     fit.calibration
         .write(&out)
         .map_err(|source| unwritable(&out, source))?;
@@ -125,41 +115,29 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
             bundle.manifest.product
         ),
     };
-    let report = report(&parts, &fit, inspector.decision(), &sheet);
+    let report = report(&task, &fit, &sheet);
     print_lines(&format!("{report}{whereto}\n"))
 }
 
-/// Waits for good parts until `wanted` of them lie close enough together to calibrate on.
+/// Waits for good parts until enough of them lie close enough together to calibrate on.
 fn gather(
-    args: &CalibrateArgs,
     config: &StationConfig,
     inspector: &mut Inspector,
-    wanted: usize,
-) -> Result<CollectedParts> {
+    task: &mut CalibrationTask,
+) -> Result<()> {
     let stop = stop_on_signal()?;
     let (mut source, _) = open_source(config)?;
     source.state_bit_depth(inspector.geometry().bit_depth);
     for difference in expectation::differences(config, Some(inspector.geometry())) {
         log::warn!("{difference}");
     }
-    let bar = ProgressBar::new(wanted as u64);
+    let bar = ProgressBar::new(task.target() as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} good parts {msg}") {
         bar.set_style(style);
     }
     let mut frame = Frame::empty();
-    let mut parts = CollectedParts::new(args.keep_duplicates);
-    let mut target = wanted;
-    loop {
-        if parts.samples.len() >= target {
-            let left_out = left_out(args, inspector.decision(), &parts).len();
-            // A few more parts replace those that are left out.
-            let most = wanted + wanted.div_ceil(calibration::OUTLIER_OF);
-            target = (wanted + left_out).min(most);
-            if parts.samples.len() >= target {
-                break;
-            }
-            bar.set_length(target as u64);
-        }
+    let mut complete = false;
+    while !complete {
         if stop.load(Ordering::Relaxed) {
             return Err(StationError::Interrupted.into());
         }
@@ -167,10 +145,10 @@ fn gather(
             None => break,
             Some(SourceEvent::Part) => {
                 let raw = inspector.raw_scores(&frame)?;
-                let score = inspector.decision().judge(&raw).score;
                 let pose = inspector.pose();
-                parts.add(&inspector.seen(), CalibrationPart { raw, pose }, score)?;
-                bar.set_position(parts.samples.len() as u64);
+                complete = task.add(&inspector.seen(), CalibrationPart { raw, pose })?;
+                bar.set_length(task.target() as u64);
+                bar.set_position(task.parts.samples.len() as u64);
             }
             Some(SourceEvent::NoFrame(error) | SourceEvent::Blind(error)) => {
                 bar.suspend(|| note(error))
@@ -179,27 +157,12 @@ fn gather(
         }
     }
     bar.finish_and_clear();
-    parts.check(wanted)?;
-    Ok(parts)
+    task.check()?;
+    Ok(())
 }
 
-fn left_out(args: &CalibrateArgs, decision: &Decision, parts: &CollectedParts) -> Vec<usize> {
-    match args.keep_outliers {
-        true => Vec::new(),
-        false => calibration::outliers(decision, &parts.samples),
-    }
-}
-
-/// The parts with the highest scores as one picture beside the calibration; those left out have a red border.
-fn show(parts: &CollectedParts, left_out: &[usize], sheet: &Path) -> Result<()> {
-    let tiles = parts.highest.iter().filter_map(|shown| {
-        let frame = shown.frame.clone();
-        Tile::new(frame, None, left_out.contains(&shown.part))
-    });
-    contact_sheet::save(tiles.collect(), sheet)
-}
-
-fn report(parts: &CollectedParts, fit: &Fit, own: &Decision, sheet: &Path) -> String {
+fn report(task: &CalibrationTask, fit: &Fit, sheet: &Path) -> String {
+    let (parts, own) = (&task.parts, &task.bundled.decision);
     let calibration = &fit.calibration;
     let mut text = String::new();
     if parts.repeats > 0 {
@@ -216,16 +179,9 @@ fn report(parts: &CollectedParts, fit: &Fit, own: &Decision, sheet: &Path) -> St
             counted(parts.blank, "picture")
         );
     }
-    if !fit.left_out.is_empty() {
-        let numbers: Vec<String> = fit.left_out.iter().map(|i| (i + 1).to_string()).collect();
-        let _ = writeln!(
-            text,
-            "warning: part {} of {} lies far off all others and was left out: look at it in {}; if it is a good part, \
-             calibrate again with --keep-outliers",
-            numbers.join(", "),
-            parts.samples.len(),
-            sheet.display()
-        );
+    let shown = sheet.display().to_string();
+    if let Some(warning) = warnings::left_out(fit, parts.samples.len(), &shown) {
+        let _ = writeln!(text, "warning: {warning}");
     }
     let _ = writeln!(text, "{:10} {:>19} {:>19}", "branch", "in training", "here");
     let scale = |z: TrimmedZ| format!("{:.3} ± {:.3}", z.mean, z.std);
@@ -252,28 +208,14 @@ fn report(parts: &CollectedParts, fit: &Fit, own: &Decision, sheet: &Path) -> St
         own.threshold,
         sheet.display()
     );
-    match fit.planted {
-        Some((here, bundled)) => {
-            let _ = writeln!(
-                text,
-                "planted anomalies rejected: {here}; at the bundle's own threshold {bundled}"
-            );
-            if 2 * here.rejected < bundled.rejected {
-                text.push_str(
-                    "warning: that is less than half: bad parts may pass; look for bad parts among these, and at light \
-                     and focus\n",
-                );
-            }
-        }
-        None if calibration.threshold > HIGH * own.threshold.max(1.0) => {
-            let _ = writeln!(
-                text,
-                "warning: this is {:.1} times the bundle's own threshold: bad parts may pass; look for bad parts among \
-                 these",
-                calibration.threshold / own.threshold.max(1.0)
-            );
-        }
-        None => {}
+    if let Some((here, bundled)) = fit.planted {
+        let _ = writeln!(
+            text,
+            "planted anomalies rejected: {here}; at the bundle's own threshold {bundled}"
+        );
+    }
+    if let Some(warning) = warnings::weak(fit, own.threshold) {
+        let _ = writeln!(text, "warning: {warning}");
     }
     text
 }

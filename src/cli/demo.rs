@@ -11,9 +11,11 @@ use aecsad_program::standard_streams::print_line;
 use aecsad_program::{text_file, whole_file};
 use clap::Args;
 
+use super::findings::unwritable;
 use super::run::Line;
-use super::{LoadJudge, contact_sheet, stop_on_signal};
+use super::{LoadJudge, stop_on_signal};
 use crate::cli::error::{Error, Result};
+use crate::pictures::contact_sheet;
 use crate::reject::RejectSettings;
 use crate::station::config::StationConfig;
 use crate::station::ledger::{PulseState, Row};
@@ -84,7 +86,8 @@ pub fn run_with_actuator(args: &DemoArgs, load: LoadJudge<'_>, program: &Path) -
     let wrong = compare(&rows, &pulses, config.conveyor.pulse.as_micros() as i64);
     print_known(&rows, &images, &labels, &pulses);
     let sheet = args.out.join("heatmaps.png");
-    contact_sheet::write(judge.as_mut(), &images, &sheet)?;
+    let tiles = contact_sheet::judged(judge.as_mut(), &images);
+    contact_sheet::save(tiles, &sheet).map_err(|source| unwritable(&sheet, source))?;
     print_line(format_args!("table: {}", table.display()));
     print_line(format_args!(
         "pulses as the actuator logged them: {}",

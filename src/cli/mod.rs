@@ -5,7 +5,6 @@ mod bench_line;
 pub mod calibrate;
 pub mod check;
 pub mod collect;
-mod contact_sheet;
 pub mod demo;
 mod distribution_shift;
 pub mod error;

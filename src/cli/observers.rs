@@ -21,6 +21,7 @@ use crate::station::alarm::Alarm;
 use crate::station::changeover::SelectionRequest;
 use crate::station::config::{JournalConfig, MonitorConfig, StationConfig};
 use crate::station::ledger::{Ledger, LedgerEntry, Row, Totals};
+use crate::station::line_calibration::LineCalibration;
 use crate::station::watchdog::Watchdog;
 use crate::station::{Ended, Health, LineEvent, Message};
 
@@ -158,6 +159,13 @@ impl<'k> Observers<'k> {
     pub fn live_view(&self) -> Option<Arc<LiveView>> {
         let page = self.outlets.page.as_ref()?;
         Some(Arc::clone(&page.context.live.view))
+    }
+
+    /// What an operator at the page calibrates with.
+    pub fn calibration(&self) -> LineCalibration {
+        let page = self.outlets.page.as_ref();
+        page.map(|page| page.context.live.calibration.clone())
+            .unwrap_or_default()
     }
 
     /// Counts the pictures that were not kept.

@@ -178,6 +178,8 @@ impl<'c> Line<'c> {
             observers.count_shed(Arc::clone(&pictures.shed));
         }
         let thresholds = OperatorThresholds::default();
+        let calibration = observers.calibration();
+        calibration.in_force(judge.calibration_status());
         let _watch = match &config.journal {
             Some(journal) => {
                 let alarms = run.alarms.clone();
@@ -214,11 +216,13 @@ impl<'c> Line<'c> {
             confirm_within: self.config.confirm_within,
             album: pictures.as_mut().map(|pictures| pictures as &mut dyn Album),
             thresholds,
+            calibration: calibration.clone(),
             limit,
             priority: self.config.system.priority,
             threads: self.config.system.threads,
         };
         let ended = station.run(stop, |event| observers.observe(event));
+        calibration.discard();
         // The last pictures are written first, so that their alarms are still reported.
         drop(pictures);
         let totals = observers.close(ended.as_ref().ok())?;

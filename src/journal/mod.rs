@@ -158,6 +158,16 @@ impl Record {
     }
 }
 
+/// Counts the parts since this time, in milliseconds since 1970, by their cause. Journals that were put aside do not
+/// count.
+pub fn count(folder: &Path, since_ms: i64) -> Result<Vec<(String, i64)>, JournalError> {
+    let path = folder.join(aside::FILE);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        _ => JournalReader::open(&path)?.count(since_ms),
+    }
+}
+
 /// Hands each selected record to `take`, the oldest first, until it returns false. Journals that were put aside are
 /// included. Returns an error for each part of them that can't be read.
 pub fn find(

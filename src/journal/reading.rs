@@ -92,6 +92,17 @@ impl JournalReader {
         })
     }
 
+    /// Counts the parts since this time by their cause.
+    pub fn count(&self, since_ms: i64) -> Result<Vec<(String, i64)>, JournalError> {
+        let sql = "SELECT cause, count(*) FROM parts WHERE captured_ms >= ?1 GROUP BY cause";
+        let read = || {
+            let mut select = self.connection.prepare(sql)?;
+            let rows = select.query_map([since_ms], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, i64)>>>()
+        };
+        read().map_err(|error| damaged(&self.path, &error))
+    }
+
     pub fn latest_run(&self) -> rusqlite::Result<i64> {
         latest_run(&self.connection)
     }

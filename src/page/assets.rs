@@ -33,6 +33,7 @@ const ASSETS: &[Asset] = assets![
     "api.js" as SCRIPT,
     "app.js" as SCRIPT,
     "ask.js" as SCRIPT,
+    "calibrate.js" as SCRIPT,
     "camera.js" as SCRIPT,
     "chart.js" as SCRIPT,
     "counting.js" as SCRIPT,

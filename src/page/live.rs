@@ -17,6 +17,7 @@ use crate::monitor::Snapshot;
 use crate::operator::now_ms;
 use crate::pictures::{LivePicture, LiveView};
 use crate::station::Message;
+use crate::station::line_calibration::LineCalibration;
 
 const RECENT_PARTS: usize = 60;
 const RECENT_MESSAGES: usize = 100;
@@ -38,6 +39,7 @@ pub struct Live {
     inner: Mutex<Inner>,
     events: broadcast::Sender<LiveEvent>,
     pub view: Arc<LiveView>,
+    pub calibration: LineCalibration,
 }
 
 /// What does not change while the line runs.
@@ -83,6 +85,7 @@ impl Live {
             inner: Mutex::new(inner),
             events,
             view: Arc::new(LiveView::new(notify)),
+            calibration: LineCalibration::default(),
         }
     }
 
@@ -142,6 +145,7 @@ impl Live {
             "bundle": inner.bundle,
             "product": product,
             "threshold": inner.threshold,
+            "calibration": self.calibration.described(),
             "parts_a_minute": within(&inner.parts_at, MINUTE),
             "rejects_an_hour": within(&inner.rejects_at, HOUR),
             "slots": inner.start.has_slots,

@@ -4,6 +4,7 @@
 mod access;
 mod answer;
 mod assets;
+mod calibration;
 mod context;
 pub mod live;
 mod login_limiter;
@@ -60,6 +61,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/api/actions", get(service::actions))
         .route("/api/support.tar", get(support::download))
         .route("/api/parts", get(parts::list))
+        .route("/api/counts", get(parts::counts))
         .route("/api/parts/{run}/{part}", get(parts::one))
         .route("/api/parts/{run}/{part}/{file}", get(parts::picture))
         .route("/api/parts/{run}/{part}/review", post(parts::review))
@@ -67,6 +69,13 @@ fn router(context: Arc<Context>) -> Router {
         .route("/api/threshold", get(threshold::show).post(threshold::set))
         .route("/api/threshold/undo", post(threshold::undo))
         .route("/api/trend", get(trend::show))
+        .route(
+            "/api/calibration",
+            get(calibration::show).post(calibration::start),
+        )
+        .route("/api/calibration/apply", post(calibration::apply))
+        .route("/api/calibration/discard", post(calibration::discard))
+        .route("/api/calibration/parts.png", get(calibration::parts))
         .route("/api/slots", get(slots::show))
         .route("/api/slots/rollback", post(slots::rollback))
         .route("/api/slots/select", post(slots::select))

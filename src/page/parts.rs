@@ -129,6 +129,36 @@ fn record(folder: &Path, run: i64, part: u32) -> Result<Record, Refusal> {
     latest.ok_or_else(|| Refusal::not_found(format!("the journal has no part {part} of run {run}")))
 }
 
+#[derive(Deserialize)]
+pub struct Since {
+    since_ms: i64,
+}
+
+/// How many parts there were since a time, and how many of them were rejected.
+pub async fn counts(
+    State(context): State<Arc<Context>>,
+    _viewer: Viewer,
+    Query(Since { since_ms }): Query<Since>,
+) -> Result<Json<Value>, Refusal> {
+    blocking(move || {
+        let causes = journal::count(&context.journal()?, since_ms)?;
+        let of = |wanted: &dyn Fn(&str) -> bool| -> i64 {
+            let counts = causes.iter().filter(|(cause, _)| wanted(cause));
+            counts.map(|(_, count)| count).sum()
+        };
+        let [good, bad] = [Cause::Good, Cause::Bad].map(|cause| of(&|name| name == cause.name()));
+        let parts = of(&|_| true);
+        Ok(Json(json!({
+            "since_ms": since_ms,
+            "parts": parts,
+            "good": good,
+            "bad": bad,
+            "no_verdict": parts - good - bad,
+        })))
+    })
+    .await
+}
+
 pub async fn one(
     State(context): State<Arc<Context>>,
     _viewer: Viewer,

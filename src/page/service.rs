@@ -46,6 +46,7 @@ pub async fn state(
         let mut state = context.live.state();
         state["latest"] = json!(recent.last());
         state["recent"] = json!(recent);
+        state["shifts"] = json!(context.config.shifts);
         state["messages"] = json!(context.live.messages());
         Ok(Json(state))
     })

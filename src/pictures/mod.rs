@@ -2,6 +2,7 @@
 //! heat map, in rings of files; and the latest for who watches the page. The engine's thread hands a frame over and takes
 //! an empty one for it; a thread of its own encodes and writes.
 
+pub mod contact_sheet;
 mod encode;
 mod folder;
 mod live_view;

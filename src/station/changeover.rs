@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
+use aecsad_inspect::decision::Decision;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_inspect::optics::InputGeometry;
 
 use super::loaded_judge::{Load, LoadedJudge};
 use super::{Judge, JudgeError, Message};
-use crate::calibration::CalibrationStatus;
+use crate::calibration::{CalibrationPart, CalibrationStatus};
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Trial, TrialOutcome};
 use crate::slots::{SlotAlarm, Slots, SlotsError, Started};
@@ -212,6 +213,14 @@ impl Judge for ChangingJudge {
 
     fn heat_map(&mut self) -> Option<&HeatMap> {
         self.judge.heat_map()
+    }
+
+    fn calibration_part(&self, seen: &mut Frame) -> Option<CalibrationPart> {
+        self.judge.calibration_part(seen)
+    }
+
+    fn recalibrate(&mut self, decision: Decision, status: CalibrationStatus) {
+        self.judge.recalibrate(decision, status);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aecsad_inspect::frame::Frame;
 use heapless::spsc::Producer;
 
+use super::line_calibration::CalibrationInlet;
 use super::operator_threshold::ThresholdReader;
 use super::queue::{Inlet, Outlet};
 use super::{Album, Inspection, Judge, JudgeError, LONGEST_SLEEP, RunState};
@@ -17,6 +18,7 @@ pub(super) struct EngineThread<'s, 'q> {
     pub judge: &'s mut dyn Judge,
     pub album: Option<&'s mut dyn Album>,
     pub thresholds: ThresholdReader,
+    pub calibration: CalibrationInlet,
     pub frames: Inlet<'q, (Part, Frame)>,
     pub spare: Producer<'q, Frame>,
     /// Each inspection with its part's number.
@@ -37,11 +39,14 @@ impl EngineThread<'_, '_> {
                 thread::park_timeout(LONGEST_SLEEP);
                 continue;
             };
+            self.calibration.recalibrate(self.judge);
+            let mut judged = false;
             // A panic inside the engine costs this part's verdict, not the line.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.judge.judge(&frame)))
                 .unwrap_or_else(|_| Err(JudgeError::EngineBrokeOff));
             let inspection = match outcome {
                 Ok(mut verdict) => {
+                    judged = true;
                     let bundle = self.judge.bundle();
                     self.thresholds.apply(&mut verdict, &bundle);
                     Inspection::Verdict(verdict, bundle)
@@ -61,6 +66,9 @@ impl EngineThread<'_, '_> {
             }
             if let Some(album) = self.album.as_mut().filter(|_| wanted) {
                 album.keep(part, &mut frame, self.judge.heat_map());
+            }
+            if judged {
+                self.calibration.take_part(self.judge);
             }
             // A frame without room in the queue is freed.
             let _ = self.spare.enqueue(frame);

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::BundleError;
+use aecsad_inspect::decision::Decision;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
 use aecsad_inspect::optics::InputGeometry;
 
-use crate::calibration::{CalibrationError, CalibrationStatus};
+use crate::calibration::{CalibrationError, CalibrationPart, CalibrationStatus};
 use crate::slots::SlotsError;
 
 /// Why there is no judge, or no verdict.
@@ -49,6 +50,15 @@ pub trait Judge: Send {
 
     /// The heat map of the last judged frame, if the judge has one.
     fn heat_map(&mut self) -> Option<&HeatMap>;
+
+    /// What a calibration needs of the last judged frame, if the judge can be calibrated. Its picture at the network's input
+    /// size goes to `seen`, whose buffer is used again.
+    fn calibration_part(&self, _seen: &mut Frame) -> Option<CalibrationPart> {
+        None
+    }
+
+    /// Judges by this scale and threshold from the next frame on, as `status` describes them.
+    fn recalibrate(&mut self, _decision: Decision, _status: CalibrationStatus) {}
 }
 
 impl Judge for Inspector {

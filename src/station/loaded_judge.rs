@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
+use aecsad_inspect::decision::Decision;
 use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
 use aecsad_inspect::optics::{InputGeometry, ViewedRegion};
@@ -13,7 +14,7 @@ use aecsad_inspect::optics::{InputGeometry, ViewedRegion};
 use super::JudgeError;
 use super::config::{CameraConfig, StationConfig};
 use super::{Judge, expectation};
-use crate::calibration::{self, CalibrationError, CalibrationStatus};
+use crate::calibration::{self, CalibrationError, CalibrationPart, CalibrationStatus};
 
 /// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
 pub struct LoadedJudge {
@@ -106,5 +107,18 @@ impl Judge for CalibratedInspector {
 
     fn heat_map(&mut self) -> Option<&HeatMap> {
         self.inspector.heat_map()
+    }
+
+    fn calibration_part(&self, seen: &mut Frame) -> Option<CalibrationPart> {
+        self.inspector.copy_seen_to(seen);
+        Some(CalibrationPart {
+            raw: *self.inspector.latest_raw_scores(),
+            pose: self.inspector.pose(),
+        })
+    }
+
+    fn recalibrate(&mut self, decision: Decision, status: CalibrationStatus) {
+        self.inspector.decide_by(decision);
+        self.calibration_status = status;
     }
 }

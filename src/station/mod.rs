@@ -16,6 +16,7 @@ mod inspection;
 pub mod installed;
 mod judge;
 pub mod ledger;
+pub mod line_calibration;
 pub mod loaded_judge;
 mod message;
 pub mod operator_threshold;
@@ -43,6 +44,7 @@ use crate::reject::{RejectError, RejectEvent, Rejector};
 use gatekeeper::Gatekeeper;
 pub use inspection::Inspection;
 pub use judge::{Judge, JudgeError};
+use line_calibration::LineCalibration;
 pub use message::Message;
 use operator_threshold::OperatorThresholds;
 use queue::Outlet;
@@ -131,6 +133,8 @@ pub struct Station<'a> {
     pub album: Option<&'a mut dyn Album>,
     /// Thresholds that persons set, which come before the judge's own.
     pub thresholds: OperatorThresholds,
+    /// Calibrates while parts pass.
+    pub calibration: LineCalibration,
     /// Stop after so many parts.
     pub limit: Option<u32>,
     /// Real-time priority of the three threads, 0 for none.
@@ -204,6 +208,7 @@ impl Station<'_> {
             confirm_within,
             album,
             thresholds,
+            calibration,
             limit,
             priority,
             threads,
@@ -242,6 +247,7 @@ impl Station<'_> {
                         judge,
                         album,
                         thresholds: thresholds.reader(),
+                        calibration: calibration.inlet(),
                         frames: frames_out,
                         spare: spare_in,
                         inspected: inspected_in,

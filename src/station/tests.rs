@@ -116,6 +116,7 @@ fn run(pictures: &[u8], policies: Policies, stop_after: Option<Duration>) -> Run
         confirm_within: None,
         album: None,
         thresholds: Default::default(),
+        calibration: Default::default(),
         limit: None,
         priority: 0,
         threads: 2,

@@ -15,6 +15,7 @@ import time
 import gpio
 import initramfs
 import mjpg
+import page
 import power
 import udev
 from actuator import Actuator
@@ -135,15 +136,18 @@ def parts(virtual, actuator):
     before = len(actuator.pulsed())
     kinds = [WHITE, CHECKERS, WHITE, WHITE, CHECKERS, CHECKERS, WHITE, CHECKERS]
     start(virtual)
+    page.watch(virtual)
     for kind in kinds[1:]:
         pass_by(virtual, kind)
+    virtual.until("the fourth part", lambda: len(rows(virtual)) >= 4)
+    shown = page.check(virtual, bad=2)
     found, text = stop(virtual)
     expect("ALARM" not in text, f"an alarm: {text[-400:]}")
     expected = ["bad" if kind == CHECKERS else "good" for kind in kinds]
     expect([row["cause"] for row in found] == expected, f"{[row['cause'] for row in found]} instead of {expected}")
     rejected = check_pulses(found, actuator, before)
     errors = [abs(float(row["pulse_error_ms"])) for row in found if row["pulse_error_ms"]]
-    return f"parts {rejected} of {len(found)} rejected and no other; farthest pulse {max(errors):.1f} ms off"
+    return f"parts {rejected} of {len(found)} rejected and no other; farthest pulse {max(errors):.1f} ms off; {shown}"
 
 
 def camera_faults(virtual, actuator):

@@ -167,6 +167,12 @@ fn the_page_shows_the_line_at_work_and_lets_no_one_act() {
     let rejected = page.get("/api/parts?cause=bad").json();
     let part = &rejected["parts"].as_array().unwrap().last().unwrap();
     assert_eq!((&part["part"], &part["cause"]), (&3.into(), &"bad".into()));
+    let counted = page.get("/api/counts?since_ms=0").json();
+    let of = |name: &str| counted[name].as_i64().unwrap();
+    assert!(of("bad") >= 1 && of("good") >= 2, "{counted}");
+    assert_eq!(of("parts"), of("good") + of("bad") + of("no_verdict"));
+    let later = page.get("/api/counts?since_ms=99999999999999").json();
+    assert_eq!(later["parts"], 0);
     let around = page.get("/api/parts/1/3").json();
     assert_eq!(around["part"]["pulse"], "seen");
     assert!(around["neighbours"].as_array().unwrap().len() >= 3);
@@ -195,6 +201,7 @@ fn the_page_shows_the_line_at_work_and_lets_no_one_act() {
         ("/api/parts/x/y", 400),
         ("/api/parts?cause=%3Cscript%3E", 400),
         ("/api/parts?limit=99999999999", 400),
+        ("/api/counts", 400),
         ("/api/slots", 404),
         ("/api/trend?days=99999", 200),
         ("/metrics", 200),

@@ -141,6 +141,51 @@ export async function rollback(seen) {
   await page.locator(".actions-card tbody").getByText("a rollback by a test").first().waitFor();
 }
 
+/**
+ * Good parts calibrate the station while the line runs: the count goes up, the result is looked at and applied. With a
+ * sentence, the station has to refuse the start with it.
+ */
+export async function calibrate(seen, refusal = "") {
+  const { page } = seen;
+  await go(seen, "service");
+  const card = page.locator(".calibrate-card");
+  await card.locator("[name=keep_duplicates]").check();
+  await card.locator(".action.primary").click();
+  await page.locator("dialog .primary").click();
+  if (refusal) {
+    const sentence = page.locator("dialog .toast.failed p, .toast.failed p").last();
+    await sentence.waitFor();
+    expect((await sentence.textContent()).includes(refusal), `the station refuses with: ${await sentence.textContent()}`);
+    console.log(await sentence.textContent());
+    return;
+  }
+  await card.locator("progress").waitFor();
+  const { wanted } = await api(seen, "/api/calibration");
+  let most = 0;
+  await until(
+    async () => {
+      const state = await api(seen, "/api/calibration");
+      expect(state.state !== "refused", `the calibration is refused: ${state.error}`);
+      expect(state.parts >= most, `the count goes back from ${most} to ${state.parts}`);
+      most = state.parts;
+      return state.state === "ready";
+    },
+    "the calibration does not become ready",
+    150,
+  );
+  await card.locator(".result.good").waitFor();
+  const sheet = card.locator(".sheet");
+  await until(async () => (await sheet.evaluate((one) => one.naturalWidth)) > 0, "the parts' pictures do not load");
+  if (process.env.PAGE_SHOT) await page.screenshot({ path: process.env.PAGE_SHOT, fullPage: true });
+  await card.locator(".action.primary").click();
+  await page.locator("dialog [name=reason]").fill("a calibration by a test");
+  await page.locator("dialog .primary").click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  await card.getByText(`from ${most} parts`).waitFor();
+  await page.locator(".actions-card tbody").getByText("a calibration by a test").first().waitFor();
+  console.log(`${most} parts, ${wanted} wanted: ${await card.locator("p").first().textContent()}`);
+}
+
 /** A user without the right to act finds every action closed, with its reason. */
 export async function barred(seen) {
   const { page } = seen;

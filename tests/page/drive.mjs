@@ -22,7 +22,7 @@ try {
   if (seen.wrong.length > 0) throw new Failed(seen.wrong[0]);
 } catch (error) {
   code = 1;
-  console.error(`${step}: ${error.message}`);
+  console.error(`${step}: ${[error.message, ...seen.wrong].join("\n")}`);
   if (process.env.PAGE_SHOT) await seen.page.screenshot({ path: process.env.PAGE_SHOT }).catch(() => {});
 }
 await seen.browser.close();

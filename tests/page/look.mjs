@@ -35,6 +35,7 @@ export async function live(seen) {
   await page.keyboard.press("End");
   expect((await heat.evaluate((one) => one.style.opacity)) === "1", "the slider at its end does not show the heat map");
   await until(async () => (await page.locator(".recent-card .dot").count()) > 0, "the row of recent parts is empty");
+  await page.locator(".shift").getByText(/^This shift, since/).waitFor();
   const parts = await page.locator(".figure dd").nth(2).textContent();
   console.log(`part ${first}, then ${await about()}: ${words}; ${parts} parts of this run`);
 }

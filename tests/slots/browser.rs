@@ -58,6 +58,19 @@ fn listening(station: &Station, address: &str) {
     station.fixture.put("station.toml", text.as_bytes());
 }
 
+/// The page of a station that runs, on a port of its own, so that the page finds the station again.
+fn served(station: &Station, target: PathBuf) -> (Running, Browser) {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    listening(station, &port.to_string());
+    add_user(station);
+    let running = Running::start(station, &[]);
+    let address = address(&running);
+    (running, Browser { target, address })
+}
+
 /// The address that the station names when it starts.
 fn address(running: &Running) -> String {
     let mut found = None;
@@ -93,18 +106,7 @@ fn a_person_watches_marks_decides_and_flashes() {
     };
     let mut station = two_products();
     let second = station.version(2);
-    // A port of its own, so that the page finds the station again.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    listening(&station, &port.to_string());
-    add_user(&station);
-    let running = Running::start(&station, &[]);
-    let browser = Browser {
-        target,
-        address: address(&running),
-    };
+    let (running, browser) = served(&station, target);
     running.until_judged_by("drawn part 1");
     until("a rejected part", || {
         running.journal("cause").iter().any(|cause| cause == "bad")
@@ -129,6 +131,7 @@ fn a_person_watches_marks_decides_and_flashes() {
     browser.drive(&["flash", second.to_str().unwrap()]);
     running.until_judged_by("drawn part 2");
     browser.drive(&["flash", station.config.to_str().unwrap(), "refused"]);
+    browser.drive(&["calibrate", "set `bundle.calibration`"]);
     browser.drive(&["rollback"]);
     running.until_judged_by("drawn part 1");
     browser.drive(&["axe"]);
@@ -145,5 +148,55 @@ fn a_person_watches_marks_decides_and_flashes() {
     printed.read_line(&mut said).unwrap();
     let running = Running::start(&station, &[]);
     assert!(open.wait().unwrap().success(), "{said}");
+    running.stop();
+}
+
+#[test]
+fn a_person_calibrates_while_the_line_runs() {
+    let Some(target) = target() else {
+        return;
+    };
+    let station = two_products();
+    let text = std::fs::read_to_string(&station.config).unwrap();
+    let text = text
+        .replace("[camera]", "calibration = \"calibration\"\n[camera]")
+        .replace("\"frames\"", "\"good\"");
+    station.fixture.put("station.toml", text.as_bytes());
+    for part in 0..8 {
+        station
+            .fixture
+            .draw(&format!("drawn/good-{part}.png"), part);
+    }
+    std::fs::create_dir(station.fixture.at("good")).unwrap();
+    for part in 0..200 {
+        let drawn = station.fixture.at(&format!("drawn/good-{}.png", part % 8));
+        let frame = station.fixture.at(&format!("good/{part:03}.png"));
+        std::fs::hard_link(drawn, frame).unwrap();
+    }
+    let (running, browser) = served(&station, target);
+    running.until_printed("version 1 of drawn part passed its trial");
+    let before = running.journal("threshold").pop().unwrap();
+    browser.drive(&["calibrate"]);
+    until("a part judged by the calibration", || {
+        *running.journal("threshold").last().unwrap() != before
+    });
+    let actions = station.run(&[&"history", &"--actions"]);
+    let actions = String::from_utf8(actions.stdout).unwrap();
+    assert!(actions.contains("a calibration by a test"), "{actions}");
+    assert!(
+        station.slots().contains("from 20 parts, 20.0 % of good"),
+        "{}",
+        station.slots()
+    );
+    assert!(station.fixture.at("calibration/drawn part.png").exists());
+    // The same threshold after a restart.
+    let calibrated = running.journal("threshold").pop();
+    running.stop();
+    let running = Running::start(&station, &[]);
+    let parts = running.journal("part").len();
+    until("a part after the restart", || {
+        running.journal("part").len() > parts
+    });
+    assert_eq!(running.journal("threshold").pop(), calibrated);
     running.stop();
 }

@@ -32,12 +32,16 @@ impl ViewBuffers {
 
     /// The pixels as a frame of its own.
     pub fn frame(&self) -> Frame {
-        Frame {
-            width: self.size.width,
-            height: self.size.height,
-            rgb: self.pixels.buffer().to_vec(),
-            captured: std::time::Instant::now(),
-        }
+        let mut frame = Frame::empty();
+        self.copy_to(&mut frame);
+        frame
+    }
+
+    /// Copies the pixels into a frame, whose buffer is used again.
+    pub fn copy_to(&self, frame: &mut Frame) {
+        (frame.width, frame.height) = (self.size.width, self.size.height);
+        frame.rgb.clear();
+        frame.rgb.extend_from_slice(self.pixels.buffer());
     }
 
     pub fn exposure(&self) -> Exposure {

@@ -1,8 +1,11 @@
 // How the line is doing: counters of this run, and the station's devices.
 
 import { card, el, icon, say } from "./dom.js";
-import { number, t, when } from "./language.js";
+import { get } from "./api.js";
+import { clock, number, percent, t, when } from "./language.js";
 
+/** How often the parts of the shift are counted. */
+const SHIFT_EACH_MS = 15_000;
 const WITHOUT_VERDICT = ["late", "queue_full", "engine_error", "no_frame"];
 const sum = (totals, names) => names.reduce((all, name) => all + (totals[name] ?? 0), 0);
 
@@ -36,10 +39,12 @@ export function totalsCard() {
   const since = el("span", { class: "muted" });
   const calibration = el("span", { class: "muted calibration", lang: "en" });
   const head = el("div", { class: "card-head" }, el("h2", {}, t("live.totals")), since, calibration);
+  const shift = shiftLine();
   const element = card(
     null,
     { class: "totals-card" },
     head,
+    shift.element,
     el(
       "dl",
       { class: "figures" },
@@ -54,6 +59,37 @@ export function totalsCard() {
     }
     say(since, t("live.since", { time: when(state.started_ms), run: String(state.run) }));
     say(calibration, state.calibration ?? "");
+    shift.show(state);
+  }
+
+  return { element, show };
+}
+
+/** When the shift began, by its starts in minutes after midnight: today's latest, or else yesterday's last. */
+function shiftStart(starts, now) {
+  const at = (days, minutes) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, 0, minutes);
+  const begun = [-1, 0].flatMap((days) => starts.map((minutes) => at(days, minutes))).filter((start) => start <= now);
+  return new Date(Math.max(...begun));
+}
+
+/** The parts of this shift, also those before a restart of the station. */
+function shiftLine() {
+  const element = el("p", { class: "shift" });
+  let asked = 0;
+
+  async function show({ shifts, journal }) {
+    if (!shifts?.length || !journal || Date.now() - asked < SHIFT_EACH_MS) return;
+    asked = Date.now();
+    const start = shiftStart(shifts, new Date());
+    // The next look may find the station again.
+    const counts = await get(`/api/counts?since_ms=${start.getTime()}`).catch(() => null);
+    if (!counts) return;
+    const words = [
+      t("shift.parts", { n: counts.parts, time: clock(start) }),
+      t("shift.bad", { n: counts.bad, share: percent(counts.parts ? counts.bad / counts.parts : 0) }),
+    ];
+    if (counts.no_verdict) words.push(t("shift.no_verdict", { n: counts.no_verdict }));
+    say(element, words.join(" · "));
   }
 
   return { element, show };

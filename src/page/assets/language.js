@@ -96,7 +96,7 @@ export const dateTime = (ms) => format(Intl.DateTimeFormat, { dateStyle: "medium
 /** A day, short, for an axis. */
 export const day = (ms) => format(Intl.DateTimeFormat, { day: "numeric", month: "short" }).format(ms);
 
-/** Hours and minutes, for an axis. */
+/** Hours and minutes. */
 export const clock = (ms) => format(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit" }).format(ms);
 
 /** A local time, with its day unless that is today. */

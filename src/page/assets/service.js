@@ -3,6 +3,7 @@
 import { card, el } from "./dom.js";
 import { t } from "./language.js";
 import { actionsCard } from "./actions.js";
+import { calibrateCard } from "./calibrate.js";
 import { cameraCard } from "./camera.js";
 import { flashCard } from "./flash.js";
 import { slotsCard } from "./slots.js";
@@ -18,6 +19,10 @@ export function create() {
     () => actions.load(),
     (there) => (flash.element.hidden = !there),
   );
+  const calibrate = calibrateCard(() => {
+    slots.load();
+    actions.load();
+  });
   const camera = cameraCard();
   const station = stationCard();
   const support = card(
@@ -30,16 +35,19 @@ export function create() {
     "div",
     { class: "service" },
     el("div", { class: "service-main" }, slots.element, flash.element),
-    el("div", { class: "service-main" }, camera.element, support),
+    el("div", { class: "service-main" }, camera.element, calibrate.element, support),
     actions.element,
     station.element,
   );
   return {
     element,
     show() {
-      for (const part of [slots, station, actions]) part.load();
+      for (const part of [slots, calibrate, station, actions]) part.load();
       camera.start();
     },
-    hide: () => camera.stop(),
+    hide() {
+      camera.stop();
+      calibrate.stop();
+    },
   };
 }

@@ -6,6 +6,8 @@ mod gate;
 use std::path::Path;
 use std::time::Duration;
 
+use aecsad_program::printable::printable;
+
 use super::file::{OnLoss, PolicySection, StationFile};
 use super::{
     CameraConfig, ConfigError, JournalConfig, MonitorConfig, StationConfig, SystemConfig,
@@ -13,6 +15,10 @@ use super::{
 };
 use crate::line::Policies;
 use crate::station::system;
+
+/// The starts of three shifts, local time.
+const SHIFTS: &str = "06:00 14:00 22:00";
+const MOST_SHIFTS: usize = 12;
 
 pub struct Checker<'p> {
     pub(super) path: &'p Path,
@@ -69,6 +75,7 @@ impl<'p> Checker<'p> {
                 ))
             })?)),
         };
+        let shifts = file.monitor.shifts.as_deref().unwrap_or(SHIFTS);
         let patience_s = self.within("watchdog.patience_s", file.watchdog.patience_s)?;
         Ok(StationConfig {
             bundle: file.bundle.check(self.path)?,
@@ -83,6 +90,7 @@ impl<'p> Checker<'p> {
             policies: self.policies(&file.policy)?,
             journal,
             monitor,
+            shifts: self.shifts(shifts)?,
             watchdog: WatchdogConfig {
                 device: file.watchdog.device,
                 patience: Duration::from_secs_f64(patience_s),
@@ -95,6 +103,22 @@ impl<'p> Checker<'p> {
                     None => system::spare_threads(),
                 },
             },
+        })
+    }
+
+    fn shifts(&self, text: &str) -> Result<Vec<u16>, ConfigError> {
+        let start = |clock: &str| {
+            let (hour, minute) = clock.split_once(':')?;
+            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+            (hour < 24 && minute < 60).then_some(60 * hour + minute)
+        };
+        let starts: Option<Vec<u16>> = text.split_whitespace().map(start).collect();
+        let starts = starts.filter(|starts| (1..=MOST_SHIFTS).contains(&starts.len()));
+        starts.ok_or_else(|| {
+            self.contradiction(format!(
+                "`monitor.shifts` is {}: give one to {MOST_SHIFTS} times of day, like \"06:00 14:00 22:00\"",
+                printable(text)
+            ))
         })
     }
 

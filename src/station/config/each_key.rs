@@ -36,7 +36,7 @@ const NO_TEXT: &[&str] = &["3", "[]", "true"];
 const NO_WORD: &[&str] = &["\"perhaps\"", "\"\"", "1"];
 
 #[rustfmt::skip]
-const CASES: [Case; 70] = [
+const CASES: [Case; 71] = [
     ("bundle.path", &[BUNDLE], "\"p\"", NO_TEXT),
     ("bundle.slots", &[SLOTS], "\"s\"", NO_TEXT),
     ("bundle.keys", &[SLOTS], "\"k\"", NO_TEXT),
@@ -102,6 +102,7 @@ const CASES: [Case; 70] = [
     ("journal.borderline", &[JOURNAL], "1", &["-0.1", "1.1", "nan"]),
     ("journal.samples_mb", &[JOURNAL], "0", &["-1", "1000001", "nan"]),
     ("monitor.listen", &[], "\"off\"", &["\"here\"", "\"127.0.0.1\"", "\":9464\"", "\"127.0.0.1:99999\"", "9464"]),
+    ("monitor.shifts", &[], "\"23:59\"", &["\"\"", "\"24:00\"", "\"6\"", "\"06:60\"", "6"]),
     ("watchdog.device", &[], "\"w\"", NO_TEXT),
     ("watchdog.patience_s", &[], "5", &["4", "3601", "nan"]),
     ("system.priority", &[], "90", &["91", "-1", "1.5"]),

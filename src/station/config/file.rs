@@ -217,6 +217,7 @@ fn default_samples_mb() -> f64 {
 #[derive(Default, Deserialize)]
 pub struct MonitorSection {
     pub listen: Option<String>,
+    pub shifts: Option<String>,
 }
 
 #[derive(Deserialize)]

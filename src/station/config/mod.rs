@@ -101,6 +101,8 @@ pub struct StationConfig {
     pub journal: Option<JournalConfig>,
     /// Where the metrics are served, if anywhere.
     pub monitor: Option<MonitorConfig>,
+    /// When the shifts start, minutes after midnight, local time.
+    pub shifts: Vec<u16>,
     pub watchdog: WatchdogConfig,
     pub system: SystemConfig,
 }

@@ -235,6 +235,7 @@ fn what_does_not_fit_together_is_named() {
             "1 to 247",
         ),
         ("monitor", "listen = \"here\"".into(), "127.0.0.1:9464"),
+        ("monitor", "shifts = \"6 o'clock\"".into(), "06:00 14:00"),
         ("journal", "path = \"x\"\nrecords = 3".into(), "1000 to"),
         ("watchdog", "patience_s = 1".into(), "5 to 3600"),
         ("system", "priority = 99".into(), "0 to 90"),

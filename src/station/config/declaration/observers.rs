@@ -37,6 +37,12 @@ pub const KEYS: &[Key] = &[
     .default_in_words("127.0.0.1:9464")
     .sample_in_force("\"127.0.0.1:9464\""),
     Key::text(
+        "monitor.shifts",
+        "when the shifts start, local time, with spaces between them: the page counts the parts of the shift",
+    )
+    .default("\"06:00 14:00 22:00\"")
+    .sample_in_force("\"06:00 14:00 22:00\""),
+    Key::text(
         "watchdog.device",
         "the machine's watchdog, which resets it when the station makes no progress. systemd's is used wherever it is set",
     )

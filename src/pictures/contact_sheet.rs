@@ -1,7 +1,7 @@
 //! A contact sheet: many parts in one picture, each with its heat map if there is one, and a border in the colour of its
 //! verdict.
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use aecsad_inspect::branches::shared::map;
@@ -12,8 +12,7 @@ use aecsad_program::whole_file;
 use image::imageops::{FilterType, overlay, resize};
 use image::{Rgb, RgbImage};
 
-use super::findings::unwritable;
-use crate::cli::error::Result;
+use crate::calibration::collect::CollectedParts;
 use crate::station::Judge;
 
 const COLUMNS: u32 = 10;
@@ -45,8 +44,8 @@ impl Tile {
     }
 }
 
-/// Judges each image once more, off the line, and writes the sheet. Images that can't be read or judged are left out.
-pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()> {
+/// Judges each image once more, off the line. Images that can't be read or judged are left out.
+pub fn judged(judge: &mut dyn Judge, images: &[PathBuf]) -> Vec<Tile> {
     let mut tiles = Vec::new();
     for path in images {
         let Ok(frame) = read_image(path) else {
@@ -70,11 +69,25 @@ pub fn write(judge: &mut dyn Judge, images: &[PathBuf], out: &Path) -> Result<()
         });
         tiles.extend(Tile::new(frame, map, verdict.reject));
     }
-    save(tiles, out)
+    tiles
 }
 
-/// Writes the tiles as one PNG, in their order, row by row.
-pub fn save(mut tiles: Vec<Tile>, out: &Path) -> Result<()> {
+/// The parts of a calibration with the highest scores; those left out have a red border.
+pub fn scored(parts: &CollectedParts, left_out: &[usize]) -> Vec<Tile> {
+    let tiles = parts.highest.iter().filter_map(|shown| {
+        let frame = shown.frame.clone();
+        Tile::new(frame, None, left_out.contains(&shown.part))
+    });
+    tiles.collect()
+}
+
+/// Writes the tiles as one PNG file.
+pub fn save(tiles: Vec<Tile>, out: &Path) -> io::Result<()> {
+    whole_file::write(out, &png(tiles)?)
+}
+
+/// The tiles as one PNG, in their order, row by row.
+pub fn png(mut tiles: Vec<Tile>) -> io::Result<Vec<u8>> {
     let rows = (tiles.len() as u32).div_ceil(COLUMNS).max(1);
     let mut sheet = RgbImage::new(COLUMNS * TILE, rows * TILE);
     for (index, tile) in tiles.iter_mut().enumerate() {
@@ -90,7 +103,6 @@ pub fn save(mut tiles: Vec<Tile>, out: &Path) -> Result<()> {
     let mut png = Vec::new();
     sheet
         .write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png)
-        .map_err(std::io::Error::other)
-        .and_then(|()| whole_file::write(out, &png))
-        .map_err(|source| unwritable(out, source))
+        .map_err(io::Error::other)?;
+    Ok(png)
 }

@@ -1,0 +1,313 @@
+//! Calibrating while the line runs: good parts pass, the operator looks at the result and applies it or gives it up.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aecsad_inspect::decision::trimmed_z::TrimmedZ;
+use aecsad_program::whole_file;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::{Actor, Viewer};
+use super::answer::{Refusal, blocking};
+use super::context::Context;
+use crate::calibration::task::{CalibrationPlan, CalibrationTask};
+use crate::calibration::{Bundled, CalibrationStatus, FEWEST, Fit, warnings};
+use crate::operator::{OperatorError, now_ms};
+use crate::ownership::{create_folder, folder_of};
+use crate::pictures::contact_sheet;
+use crate::slots::Slots;
+use crate::station::config::bundle::BundleSource;
+use crate::station::line_calibration::Calibrated;
+
+const MOST_PARTS: usize = 100_000;
+/// Where the page shows the parts with the highest scores.
+const SHOWN: &str = "the pictures of this calibration";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    parts: Option<usize>,
+    false_reject_rate: Option<f64>,
+    #[serde(default)]
+    keep_outliers: bool,
+    #[serde(default)]
+    keep_duplicates: bool,
+}
+
+#[derive(Deserialize)]
+pub struct Reason {
+    #[serde(default)]
+    reason: String,
+}
+
+pub async fn show(
+    State(context): State<Arc<Context>>,
+    _viewer: Viewer,
+) -> Result<Json<Value>, Refusal> {
+    blocking(move || Ok(Json(state(&context)))).await
+}
+
+pub async fn start(
+    State(context): State<Arc<Context>>,
+    Actor(origin): Actor,
+    Json(wanted): Json<Wanted>,
+) -> Result<Json<Value>, Refusal> {
+    blocking(move || {
+        let plan = wanted.plan()?;
+        refuse_trial(&context)?;
+        let config = &context.config.bundle;
+        let bundle = config
+            .read()
+            .map_err(|error| Refusal::new(StatusCode::CONFLICT, error))?;
+        let place = config
+            .calibration_place(&bundle.manifest.product)
+            .map_err(|error| Refusal::new(StatusCode::CONFLICT, error))?
+            .ok_or_else(|| {
+                conflict("the station file names no place for a calibration: set `bundle.calibration` in it, then restart the station")
+            })?;
+        let bundled = Bundled::of(&bundle).map_err(Refusal::internal)?;
+        let at_work = context.live.bundle();
+        if bundled.identity != at_work {
+            return Err(conflict(format!(
+                "the line judges by {at_work}, but the station's bundle is {}: wait for the change-over, or restart the station",
+                bundled.identity
+            )));
+        }
+        if config.has_slots() {
+            create_folder(folder_of(&place)).map_err(|error| unwritable(&place, &error))?;
+        }
+        whole_file::check(&place).map_err(|error| unwritable(&place, &error))?;
+        let rate = bundle.manifest.threshold.false_reject_rate;
+        let task = CalibrationTask::new(bundled, rate, &plan);
+        let started = format!("{} good parts", task.target());
+        let before = context.live.calibration.described().unwrap_or_default();
+        context.write_operators(|records| {
+            Ok(records.note(&origin, "calibration", (&before, &started), "")?)
+        })?;
+        context.say(format!(
+            "{} calibrates {at_work} at the running line: only good parts may pass",
+            origin.user
+        ));
+        let calibration = &context.live.calibration;
+        calibration
+            .start(task, origin.user, now_ms(), place)
+            .map_err(Refusal::internal)?;
+        Ok(Json(state(&context)))
+    })
+    .await
+}
+
+/// Writes the calibration that was collected, and judges by it from the next part on.
+pub async fn apply(
+    State(context): State<Arc<Context>>,
+    Actor(origin): Actor,
+    Json(Reason { reason }): Json<Reason>,
+) -> Result<Json<Value>, Refusal> {
+    blocking(move || {
+        if reason.trim().is_empty() {
+            return Err(OperatorError::NoReason.into());
+        }
+        refuse_trial(&context)?;
+        let at_work = context.live.bundle();
+        let ready = context.live.calibration.read(|calibrated| {
+            let calibrated = calibrated?;
+            let fit = calibrated.outcome.as_ref()?.as_ref().ok()?;
+            let own = &calibrated.task.bundled.decision;
+            Some((
+                fit.calibration.clone(),
+                fit.calibration.apply(own)?,
+                own.threshold,
+                calibrated.place.clone(),
+                contact_sheet::scored(&calibrated.task.parts, &fit.left_out),
+            ))
+        });
+        let (calibration, decision, own_threshold, place, tiles) = ready.ok_or_else(|| {
+            conflict("there is no calibration to apply: let good parts pass first")
+        })?;
+        if calibration.bundle != at_work {
+            return Err(conflict(format!(
+                "this calibration is for {}, but the line judges by {at_work}: calibrate again",
+                calibration.bundle
+            )));
+        }
+        let before = context.live.calibration.described().unwrap_or_default();
+        calibration
+            .write(&place)
+            .map_err(|error| unwritable(&place, &error))?;
+        let sheet = place.with_extension("png");
+        contact_sheet::save(tiles, &sheet).map_err(|error| unwritable(&sheet, &error))?;
+        let status = CalibrationStatus::Calibrated(calibration.describe(&place, own_threshold));
+        let after = status.to_string();
+        context.write_operators(|records| {
+            Ok(records.note(&origin, "calibration", (&before, &after), &reason)?)
+        })?;
+        context.say(format!("{} calibrated {at_work}: {after}", origin.user));
+        let line = &context.live.calibration;
+        line.in_force(Some(&status));
+        line.renew(calibration.bundle, decision, status);
+        line.discard();
+        Ok(Json(state(&context)))
+    })
+    .await
+}
+
+pub async fn discard(
+    State(context): State<Arc<Context>>,
+    Actor(origin): Actor,
+) -> Result<Json<Value>, Refusal> {
+    blocking(move || {
+        let calibration = &context.live.calibration;
+        if calibration.read(|calibrated| calibrated.is_some()) {
+            calibration.discard();
+            let given_up = ("", "given up");
+            context.write_operators(|records| {
+                Ok(records.note(&origin, "calibration", given_up, "")?)
+            })?;
+            context.say(format!("{} gave the calibration up", origin.user));
+        }
+        Ok(Json(state(&context)))
+    })
+    .await
+}
+
+/// The parts with the highest scores.
+pub async fn parts(
+    State(context): State<Arc<Context>>,
+    _viewer: Viewer,
+) -> Result<Response, Refusal> {
+    blocking(move || {
+        let tiles = context.live.calibration.read(|calibrated| {
+            let task = &calibrated?.task;
+            Some(contact_sheet::scored(&task.parts, &task.left_out()))
+        });
+        let tiles = tiles.filter(|tiles| !tiles.is_empty());
+        let tiles =
+            tiles.ok_or_else(|| Refusal::not_found("no part of a calibration has passed yet"))?;
+        let png = contact_sheet::png(tiles).map_err(Refusal::internal)?;
+        Ok(([("content-type", "image/png")], png).into_response())
+    })
+    .await
+}
+
+impl Wanted {
+    fn plan(self) -> Result<CalibrationPlan, Refusal> {
+        if self
+            .parts
+            .is_some_and(|parts| !(FEWEST..=MOST_PARTS).contains(&parts))
+        {
+            return Err(Refusal::bad_request(format!(
+                "`parts` is out of range: give {FEWEST} to {MOST_PARTS}"
+            )));
+        }
+        if self
+            .false_reject_rate
+            .is_some_and(|rate| !(1e-4..=0.5).contains(&rate))
+        {
+            return Err(Refusal::bad_request(
+                "`false_reject_rate` is out of range: give 0.0001 to 0.5",
+            ));
+        }
+        Ok(CalibrationPlan {
+            parts: self.parts,
+            false_reject_rate: self.false_reject_rate,
+            keep_outliers: self.keep_outliers,
+            keep_duplicates: self.keep_duplicates,
+        })
+    }
+}
+
+/// A trial compares the scores with those of training, on one scale.
+fn refuse_trial(context: &Context) -> Result<(), Refusal> {
+    let BundleSource::Slots { folder, .. } = &context.config.bundle.source else {
+        return Ok(());
+    };
+    let state = Slots::look(folder)?.state()?;
+    match state
+        .active_product()
+        .is_some_and(|product| product.trial.is_some())
+    {
+        true => Err(conflict(
+            "the bundle is on trial: calibrate once the trial has passed",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn state(context: &Context) -> Value {
+    let calibration = &context.live.calibration;
+    let in_force = calibration.described();
+    let mut state = calibration.read(|calibrated| match calibrated {
+        None => json!({"state": "off"}),
+        Some(calibrated) => attempt(calibrated),
+    });
+    state["in_force"] = in_force.into();
+    state
+}
+
+fn attempt(calibrated: &Calibrated) -> Value {
+    let task = &calibrated.task;
+    let (name, error, result) = match &calibrated.outcome {
+        None => ("collecting", None, None),
+        Some(Err(error)) => ("refused", Some(error.to_string()), None),
+        Some(Ok(fit)) => ("ready", None, Some(result(task, fit))),
+    };
+    json!({
+        "state": name,
+        "bundle": task.bundled.identity,
+        "user": calibrated.user,
+        "since_ms": calibrated.since_ms,
+        "parts": task.parts.samples.len(),
+        "wanted": task.target(),
+        "repeats": task.parts.repeats,
+        "blank": task.parts.blank,
+        "false_reject_rate": task.false_reject_rate,
+        "error": error,
+        "result": result,
+    })
+}
+
+fn result(task: &CalibrationTask, fit: &Fit) -> Value {
+    let own = &task.bundled.decision;
+    let scale = |z: TrimmedZ| json!({"mean": z.mean, "std": z.std});
+    let branches = own.branches.iter().zip(&fit.calibration.branches);
+    let branches = branches.map(|(weighted, here)| {
+        let (mean, std) = (here.mean, here.std);
+        json!({
+            "name": weighted.branch.to_string(),
+            "training": scale(weighted.z),
+            "here": scale(TrimmedZ { mean, std }),
+        })
+    });
+    let parts = task.parts.samples.len();
+    let warnings = [
+        warnings::left_out(fit, parts, SHOWN),
+        warnings::weak(fit, own.threshold),
+    ];
+    json!({
+        "threshold": fit.calibration.threshold,
+        "own_threshold": own.threshold,
+        "parts": fit.calibration.parts,
+        "left_out": fit.left_out.len(),
+        "planted": fit.planted.map(|(here, bundled)| {
+            json!({"rejected": here.rejected, "by_bundle": bundled.rejected, "total": here.total})
+        }),
+        "branches": branches.collect::<Vec<_>>(),
+        "warnings": warnings.into_iter().flatten().collect::<Vec<_>>(),
+    })
+}
+
+fn conflict(sentence: impl ToString) -> Refusal {
+    Refusal::new(StatusCode::CONFLICT, sentence)
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Refusal {
+    Refusal::internal(format!(
+        "{} can't be written ({error}): look at the disk and the permissions of its folder",
+        path.display()
+    ))
+}
