@@ -41,7 +41,7 @@ pub enum OperatorError {
         "the threshold {value} is no number that a score can be compared with: give a finite number"
     )]
     Threshold { value: f32 },
-    #[error("no reason is given: say in a few words why the threshold changes")]
+    #[error("no reason is given: say in a few words why")]
     NoReason,
     #[error("the reason is too long: give at most {most} bytes")]
     LongReason { most: usize },

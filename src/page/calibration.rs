@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_program::whole_file;
@@ -17,14 +18,16 @@ use super::answer::{Refusal, blocking};
 use super::context::Context;
 use crate::calibration::task::{CalibrationPlan, CalibrationTask};
 use crate::calibration::{Bundled, CalibrationStatus, FEWEST, Fit, warnings};
-use crate::operator::{OperatorError, now_ms};
+use crate::operator::{OperatorError, Origin, now_ms};
 use crate::ownership::{create_folder, folder_of};
 use crate::pictures::contact_sheet;
 use crate::slots::Slots;
 use crate::station::config::bundle::BundleSource;
-use crate::station::line_calibration::Calibrated;
+use crate::station::line_calibration::{Calibrated, Renewal};
 
 const MOST_PARTS: usize = 100_000;
+/// In the record of actions.
+const ACTION: &str = "calibration";
 /// Where the page shows the parts with the highest scores.
 const SHOWN: &str = "the pictures of this calibration";
 
@@ -78,25 +81,46 @@ pub async fn start(
                 bundled.identity
             )));
         }
+        if place.extension().is_some_and(|extension| extension == "png") {
+            return Err(conflict(format!(
+                "{} can't hold a calibration, a picture of the parts goes there: name a .toml file as `bundle.calibration`",
+                place.display()
+            )));
+        }
         if config.has_slots() {
             create_folder(folder_of(&place)).map_err(|error| unwritable(&place, &error))?;
         }
         whole_file::check(&place).map_err(|error| unwritable(&place, &error))?;
         let rate = bundle.manifest.threshold.false_reject_rate;
-        let task = CalibrationTask::new(bundled, rate, &plan);
-        let started = format!("{} good parts", task.target());
+        let calibrated = Calibrated {
+            task: CalibrationTask::new(bundled, rate, &plan),
+            sha256: bundle.sha256().to_owned(),
+            outcome: None,
+            user: origin.user.clone(),
+            since_ms: now_ms(),
+            place,
+        };
+        let wanted = format!("{} good parts", calibrated.task.target());
         let before = context.live.calibration.described().unwrap_or_default();
+        let (line, end) = (&context.live.calibration, Arc::clone(&context));
+        let of = origin.clone();
+        let ended = move |sentence: String| {
+            // The page shows the outcome whether it can be recorded or not.
+            let _ = end.write_operators(|records| {
+                Ok(records.note(&of, ACTION, ("", &sentence), "")?)
+            });
+            end.say(format!("the calibration that {} started is {sentence}", of.user));
+        };
         context.write_operators(|records| {
-            Ok(records.note(&origin, "calibration", (&before, &started), "")?)
+            records.in_one(|| {
+                records.note(&origin, ACTION, (&before, &wanted), "")?;
+                line.start(calibrated, ended).map_err(conflict)
+            })
         })?;
         context.say(format!(
             "{} calibrates {at_work} at the running line: only good parts may pass",
             origin.user
         ));
-        let calibration = &context.live.calibration;
-        calibration
-            .start(task, origin.user, now_ms(), place)
-            .map_err(Refusal::internal)?;
         Ok(Json(state(&context)))
     })
     .await
@@ -109,51 +133,71 @@ pub async fn apply(
     Json(Reason { reason }): Json<Reason>,
 ) -> Result<Json<Value>, Refusal> {
     blocking(move || {
-        if reason.trim().is_empty() {
+        let reason = reason.trim();
+        if reason.is_empty() {
             return Err(OperatorError::NoReason.into());
         }
         refuse_trial(&context)?;
-        let at_work = context.live.bundle();
-        let ready = context.live.calibration.read(|calibrated| {
-            let calibrated = calibrated?;
-            let fit = calibrated.outcome.as_ref()?.as_ref().ok()?;
-            let own = &calibrated.task.bundled.decision;
-            Some((
-                fit.calibration.clone(),
-                fit.calibration.apply(own)?,
-                own.threshold,
-                calibrated.place.clone(),
-                contact_sheet::scored(&calibrated.task.parts, &fit.left_out),
-            ))
-        });
-        let (calibration, decision, own_threshold, place, tiles) = ready.ok_or_else(|| {
+        let line = &context.live.calibration;
+        let ready = line.take_ready();
+        let ready = ready.ok_or_else(|| {
             conflict("there is no calibration to apply: let good parts pass first")
         })?;
-        if calibration.bundle != at_work {
-            return Err(conflict(format!(
-                "this calibration is for {}, but the line judges by {at_work}: calibrate again",
-                calibration.bundle
-            )));
+        if let Err(refused) = put_in_force(&context, &origin, &ready, reason) {
+            line.put_back(ready);
+            return Err(refused);
         }
-        let before = context.live.calibration.described().unwrap_or_default();
-        calibration
-            .write(&place)
-            .map_err(|error| unwritable(&place, &error))?;
-        let sheet = place.with_extension("png");
-        contact_sheet::save(tiles, &sheet).map_err(|error| unwritable(&sheet, &error))?;
-        let status = CalibrationStatus::Calibrated(calibration.describe(&place, own_threshold));
-        let after = status.to_string();
-        context.write_operators(|records| {
-            Ok(records.note(&origin, "calibration", (&before, &after), &reason)?)
-        })?;
-        context.say(format!("{} calibrated {at_work}: {after}", origin.user));
-        let line = &context.live.calibration;
-        line.in_force(Some(&status));
-        line.renew(calibration.bundle, decision, status);
-        line.discard();
         Ok(Json(state(&context)))
     })
     .await
+}
+
+/// The picture comes first and the record is not kept without the file, so that a refusal changes nothing.
+fn put_in_force(
+    context: &Context,
+    origin: &Origin,
+    ready: &Calibrated,
+    reason: &str,
+) -> Result<(), Refusal> {
+    let (task, place) = (&ready.task, &ready.place);
+    let Some(Ok(fit)) = &ready.outcome else {
+        return Err(Refusal::internal("the calibration is not ready"));
+    };
+    let bundle = context.config.bundle.read();
+    let bundle = bundle.map_err(|error| Refusal::new(StatusCode::CONFLICT, error))?;
+    let (at_work, of) = (context.live.bundle(), &task.bundled.identity);
+    if at_work != *of || bundle.sha256() != ready.sha256 {
+        return Err(conflict(format!(
+            "this calibration is for the {of} that was installed when it began, and the line judges by another bundle ({at_work}): give it up and calibrate again"
+        )));
+    }
+    let own = &task.bundled.decision;
+    let calibration = &fit.calibration;
+    let decision = calibration.apply(own);
+    let decision = decision.ok_or_else(|| Refusal::internal("the calibration lacks a branch"))?;
+    let status = CalibrationStatus::Calibrated(calibration.describe(place, own.threshold));
+    let (before, after) = (
+        context.live.calibration.described().unwrap_or_default(),
+        status.to_string(),
+    );
+    let sheet = place.with_extension("png");
+    let tiles = contact_sheet::scored(&task.parts, &fit.left_out);
+    contact_sheet::save(tiles, &sheet).map_err(|error| unwritable(&sheet, &error))?;
+    context.write_operators(|records| {
+        records.in_one(|| {
+            records.note(origin, ACTION, (&before, &after), reason)?;
+            let written = calibration.write(place);
+            written.map_err(|error| unwritable(place, &error))
+        })
+    })?;
+    context.live.calibration.renew(Renewal {
+        bundle: of.clone(),
+        decision,
+        status,
+        at: Instant::now(),
+    });
+    context.say(format!("{} calibrated {at_work}: {after}", origin.user));
+    Ok(())
 }
 
 pub async fn discard(
@@ -165,9 +209,7 @@ pub async fn discard(
         if calibration.read(|calibrated| calibrated.is_some()) {
             calibration.discard();
             let given_up = ("", "given up");
-            context.write_operators(|records| {
-                Ok(records.note(&origin, "calibration", given_up, "")?)
-            })?;
+            context.write_operators(|records| Ok(records.note(&origin, ACTION, given_up, "")?))?;
             context.say(format!("{} gave the calibration up", origin.user));
         }
         Ok(Json(state(&context)))

@@ -20,6 +20,7 @@ mod threshold;
 pub mod threshold_view;
 mod trend;
 
+use answer::Refusal;
 pub use context::Context;
 pub use server::{PageServer, listen};
 
@@ -30,7 +31,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::map_response;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 /// The largest body of a request, but for a bundle that is flashed.
@@ -89,8 +90,33 @@ fn router(context: Arc<Context>) -> Router {
         .with_state(context)
 }
 
+/// An error that the library answers in plain text, as all others.
+async fn in_json(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || kind.is_some_and(|kind| kind == "application/json") {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, MAX_BODY).await;
+    let text = text.unwrap_or_default();
+    let said = match String::from_utf8_lossy(&text) {
+        said if said.trim().is_empty() => status.to_string(),
+        said => said.trim().to_owned(),
+    };
+    let sentence = format!("{said}: docs/http-api.md describes each request");
+    let mut answer = Refusal::new(status, sentence).into_response();
+    // What the status needs, as the methods that a 405 names.
+    for (name, value) in &parts.headers {
+        answer.headers_mut().entry(name).or_insert(value.clone());
+    }
+    answer
+}
+
 /// Headers that keep a browser from mixing this page with others, as OWASP's Secure Headers Project lists them.
-async fn protected(mut response: Response) -> Response {
+async fn protected(response: Response) -> Response {
+    let mut response = in_json(response).await;
     let headers = response.headers_mut();
     for (name, value) in [
         (

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
-use aecsad_inspect::decision::Decision;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::Verdict;
 use aecsad_inspect::optics::InputGeometry;
 
+use super::line_calibration::Renewal;
 use super::loaded_judge::{Load, LoadedJudge};
 use super::{Judge, JudgeError, Message};
 use crate::calibration::{CalibrationPart, CalibrationStatus};
@@ -34,6 +34,8 @@ pub struct ChangingJudge {
     judge: Box<dyn Judge>,
     trial: Option<Trial>,
     sha256: String,
+    /// The latest: a judge that was loaded before may still be on its way.
+    renewal: Option<Renewal>,
     /// Set while a part is judged. If it is still set before the next part, the engine panicked.
     judging: bool,
     fresh: Mailbox,
@@ -87,6 +89,7 @@ pub fn start<'a>(
         trial: trial(&started, trial_parts, &loaded),
         judge: loaded.judge,
         sha256: sha256.clone(),
+        renewal: None,
         judging: false,
         fresh: Arc::clone(&fresh),
         outcomes: outcomes_in,
@@ -185,6 +188,9 @@ impl Judge for ChangingJudge {
             .and_then(|mut fresh| fresh.take());
         if let Some(fresh) = fresh {
             let old = std::mem::replace(&mut self.judge, fresh.judge);
+            if let Some(renewal) = &self.renewal {
+                self.judge.recalibrate(renewal);
+            }
             self.trial = fresh.trial;
             self.sha256 = fresh.sha256;
             // Where the watcher has ended, the judge is freed here.
@@ -219,8 +225,9 @@ impl Judge for ChangingJudge {
         self.judge.calibration_part(seen)
     }
 
-    fn recalibrate(&mut self, decision: Decision, status: CalibrationStatus) {
-        self.judge.recalibrate(decision, status);
+    fn recalibrate(&mut self, renewal: &Renewal) {
+        self.judge.recalibrate(renewal);
+        self.renewal = Some(renewal.clone());
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::BundleError;
-use aecsad_inspect::decision::Decision;
 use aecsad_inspect::frame::Frame;
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
 use aecsad_inspect::optics::InputGeometry;
 
+use super::line_calibration::Renewal;
 use crate::calibration::{CalibrationError, CalibrationPart, CalibrationStatus};
 use crate::slots::SlotsError;
 
@@ -57,8 +57,8 @@ pub trait Judge: Send {
         None
     }
 
-    /// Judges by this scale and threshold from the next frame on, as `status` describes them.
-    fn recalibrate(&mut self, _decision: Decision, _status: CalibrationStatus) {}
+    /// Judges by this scale and threshold from the next frame on, if they are for its bundle and it has not read them.
+    fn recalibrate(&mut self, _renewal: &Renewal) {}
 }
 
 impl Judge for Inspector {

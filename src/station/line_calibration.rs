@@ -1,19 +1,23 @@
 //! A calibration while the line runs. The engine's thread leaves here what it saw of each part, a thread of its own
 //! collects and fits, and the line goes on by the scale that it has until an operator applies the new one.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aecsad_inspect::branches::scorer::RawScores;
 use aecsad_inspect::branches::shared::registration::Pose;
 use aecsad_inspect::decision::Decision;
 use aecsad_inspect::frame::Frame;
+use aecsad_program::counted;
 
+use super::Judge;
 use super::system::lower_priority;
-use super::{Judge, StationError};
 use crate::calibration::task::CalibrationTask;
 use crate::calibration::{CalibrationError, CalibrationPart, CalibrationStatus, Fit};
 
@@ -49,11 +53,15 @@ struct Attempt {
     /// Counts the attempts: a thread of an earlier one ends.
     number: u64,
     calibrated: Option<Calibrated>,
+    /// The first part's: another judge's parts don't count.
+    bundle: Option<Arc<str>>,
 }
 
 /// A calibration that was asked for.
 pub struct Calibrated {
     pub task: CalibrationTask,
+    /// Of the bundle's file, in hexadecimal: two bundles may have the same product and version.
+    pub sha256: String,
     /// None while parts are collected; else the fit, or why there is none.
     pub outcome: Option<Result<Fit, CalibrationError>>,
     /// Who asked for it, and when, in milliseconds since 1970.
@@ -63,11 +71,23 @@ pub struct Calibrated {
     pub place: PathBuf,
 }
 
-/// A scale and threshold on their way to the engine's thread.
-struct Renewal {
-    bundle: String,
-    decision: Decision,
-    status: CalibrationStatus,
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the calibration that {user} started is not finished: apply it or give it up first")]
+    UnderWay { user: String },
+    #[error("a thread can't be started ({0}): free memory on this machine")]
+    NoThread(std::io::Error),
+}
+
+/// A scale and threshold that an operator applied.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// Product and version of the bundle that they are for.
+    pub bundle: String,
+    pub decision: Decision,
+    pub status: CalibrationStatus,
+    /// When they were written: a judge that was loaded later has read them.
+    pub at: Instant,
 }
 
 impl Default for SeenPart {
@@ -85,23 +105,24 @@ impl Default for SeenPart {
 }
 
 impl LineCalibration {
-    /// Collects parts from now on. A calibration that was collected before is given up.
+    /// Collects parts from now on. Calls `ended` with a sentence on the collecting thread when they are enough or refused.
+    ///
+    /// # Errors
+    /// If another calibration is collected or waits to be applied, or there is no thread.
     pub fn start(
         &self,
-        task: CalibrationTask,
-        user: String,
-        since_ms: i64,
-        place: PathBuf,
-    ) -> Result<(), StationError> {
+        calibrated: Calibrated,
+        ended: impl FnOnce(String) + Send + 'static,
+    ) -> Result<(), StartError> {
         let mut attempt = lock(&self.0.attempt);
+        if let Some(other) = &attempt.calibrated {
+            return Err(StartError::UnderWay {
+                user: other.user.clone(),
+            });
+        }
         attempt.number += 1;
-        attempt.calibrated = Some(Calibrated {
-            task,
-            outcome: None,
-            user,
-            since_ms,
-            place,
-        });
+        attempt.calibrated = Some(calibrated);
+        attempt.bundle = None;
         let (number, collector) = (attempt.number, self.clone());
         drop(attempt);
         lock(&self.0.seen).waiting = false;
@@ -111,11 +132,43 @@ impl LineCalibration {
             .spawn(move || {
                 lower_priority();
                 while collector.collect(number) {}
+                if let Some(sentence) = collector.outcome(number) {
+                    ended(sentence);
+                }
             });
         started.map(drop).map_err(|error| {
             self.discard();
-            StationError::NoThread(error)
+            StartError::NoThread(error)
         })
+    }
+
+    /// How an attempt ended, unless it was given up.
+    fn outcome(&self, number: u64) -> Option<String> {
+        let attempt = lock(&self.0.attempt);
+        let calibrated = attempt.calibrated.as_ref();
+        let outcome = calibrated.and_then(|calibrated| calibrated.outcome.as_ref());
+        let outcome = outcome.filter(|_| attempt.number == number)?;
+        Some(match outcome {
+            Err(error) => format!("refused: {error}"),
+            Ok(fit) => format!(
+                "ready: threshold {:.3} from {}, to be applied on the page",
+                fit.calibration.threshold,
+                counted(fit.calibration.parts, "part")
+            ),
+        })
+    }
+
+    /// Takes the calibration that waits to be applied, so that no one else applies it.
+    pub fn take_ready(&self) -> Option<Calibrated> {
+        let mut attempt = lock(&self.0.attempt);
+        attempt
+            .calibrated
+            .take_if(|calibrated| matches!(calibrated.outcome, Some(Ok(_))))
+    }
+
+    /// Puts back what could not be applied, unless another calibration has begun.
+    pub fn put_back(&self, calibrated: Calibrated) {
+        lock(&self.0.attempt).calibrated.get_or_insert(calibrated);
     }
 
     /// Gives up the calibration that is collected or waits to be applied.
@@ -131,13 +184,9 @@ impl LineCalibration {
         read(lock(&self.0.attempt).calibrated.as_ref())
     }
 
-    /// Hands a new scale and threshold for this bundle to the engine's thread, which takes them before its next part.
-    pub fn renew(&self, bundle: String, decision: Decision, status: CalibrationStatus) {
-        let renewal = Renewal {
-            bundle,
-            decision,
-            status,
-        };
+    /// Hands a new scale and threshold to the engine's thread, which takes them before its next part.
+    pub fn renew(&self, renewal: Renewal) {
+        self.in_force(Some(&renewal.status));
         *lock(&self.0.renewal) = Some(renewal);
         self.0.renewed.store(true, Ordering::Release);
     }
@@ -161,6 +210,7 @@ impl LineCalibration {
             .wait_timeout_while(seen, LOOK_EVERY, |seen| !seen.waiting);
         let (mut seen, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut attempt = lock(&self.0.attempt);
+        let attempt = &mut *attempt;
         if attempt.number != number {
             return false;
         }
@@ -171,7 +221,10 @@ impl LineCalibration {
             return true;
         }
         let of = &calibrated.task.bundled.identity;
-        let added = match *seen.bundle == **of {
+        let first = attempt
+            .bundle
+            .get_or_insert_with(|| Arc::clone(&seen.bundle));
+        let added = match *seen.bundle == **of && Arc::ptr_eq(first, &seen.bundle) {
             true => calibrated.task.add(&seen.frame, seen.part),
             false => Err(CalibrationError::ChangedOver {
                 from: of.clone(),
@@ -214,9 +267,8 @@ impl CalibrationInlet {
             return;
         };
         shared.renewed.store(false, Ordering::Relaxed);
-        // A bundle that came meanwhile has a calibration of its own.
-        if let Some(renewal) = renewal.take().filter(|new| *new.bundle == *judge.bundle()) {
-            judge.recalibrate(renewal.decision, renewal.status);
+        if let Some(renewal) = renewal.take() {
+            judge.recalibrate(&renewal);
             self.bundle = None;
         }
     }

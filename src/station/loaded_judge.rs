@@ -3,16 +3,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
-use aecsad_inspect::decision::Decision;
 use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
 use aecsad_inspect::optics::{InputGeometry, ViewedRegion};
 
 use super::JudgeError;
 use super::config::{CameraConfig, StationConfig};
+use super::line_calibration::Renewal;
 use super::{Judge, expectation};
 use crate::calibration::{self, CalibrationError, CalibrationPart, CalibrationStatus};
 
@@ -33,6 +34,8 @@ pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<LoadedJudge, JudgeError> + Sy
 struct CalibratedInspector {
     inspector: Inspector,
     calibration_status: CalibrationStatus,
+    /// Before the calibration was read.
+    loaded: Instant,
 }
 
 impl LoadedJudge {
@@ -46,6 +49,7 @@ impl LoadedJudge {
             region.map_err(InspectorError::Optics)?;
         }
         let own = inspector.decision().threshold;
+        let loaded = Instant::now();
         let calibration_status = match config.bundle.calibration_place(&bundle.manifest.product)? {
             None => CalibrationStatus::Bundle { threshold: own },
             Some(place) => match calibration::apply(&place, &mut inspector) {
@@ -78,6 +82,7 @@ impl LoadedJudge {
             judge: Box::new(CalibratedInspector {
                 inspector,
                 calibration_status,
+                loaded,
             }),
         })
     }
@@ -117,8 +122,10 @@ impl Judge for CalibratedInspector {
         })
     }
 
-    fn recalibrate(&mut self, decision: Decision, status: CalibrationStatus) {
-        self.inspector.decide_by(decision);
-        self.calibration_status = status;
+    fn recalibrate(&mut self, renewal: &Renewal) {
+        if *renewal.bundle == **self.inspector.identity() && renewal.at > self.loaded {
+            self.inspector.decide_by(renewal.decision.clone());
+            self.calibration_status = renewal.status.clone();
+        }
     }
 }

@@ -1,7 +1,7 @@
 // Steps that act: log in, mark parts, move the threshold, flash, roll back.
 
 import { readFile } from "node:fs/promises";
-import { api, expect, go, until } from "./browser.mjs";
+import { act, api, expect, go, until } from "./browser.mjs";
 
 const toast = (page, kind) => page.locator(`.toast.${kind} p`).last();
 
@@ -161,6 +161,10 @@ export async function calibrate(seen, refusal = "") {
   }
   await card.locator("progress").waitFor();
   const { wanted } = await api(seen, "/api/calibration");
+  const second = await act(seen, "/api/calibration", {});
+  expect(second.status === 409 && /not finished/.test(second.error), `a second start answers ${second.error}`);
+  const wrong = await act(seen, "/api/calibration", { parts: "many" });
+  expect(wrong.status === 422 && /parts/.test(wrong.error), `parts that are no number answer ${wrong.error}`);
   let most = 0;
   await until(
     async () => {
@@ -177,11 +181,18 @@ export async function calibrate(seen, refusal = "") {
   const sheet = card.locator(".sheet");
   await until(async () => (await sheet.evaluate((one) => one.naturalWidth)) > 0, "the parts' pictures do not load");
   if (process.env.PAGE_SHOT) await page.screenshot({ path: process.env.PAGE_SHOT, fullPage: true });
+  // What is refused writes nothing, and waits to be applied as before.
+  const long = await act(seen, "/api/calibration/apply", { reason: "x".repeat(10_000) });
+  expect(long.status === 400 && /too long/.test(long.error), `a long reason answers ${long.error}`);
+  const { product } = await api(seen, "/api/slots");
+  expect(product.every((each) => /there is no calibration/.test(each.calibration)), "a refused calibration is written");
   await card.locator(".action.primary").click();
   await page.locator("dialog [name=reason]").fill("a calibration by a test");
   await page.locator("dialog .primary").click();
   await page.locator("dialog").waitFor({ state: "detached" });
   await card.getByText(`from ${most} parts`).waitFor();
+  const again = await act(seen, "/api/calibration/apply", { reason: "again" });
+  expect(again.status === 409, `a calibration is applied twice: ${again.status}`);
   await page.locator(".actions-card tbody").getByText("a calibration by a test").first().waitFor();
   console.log(`${most} parts, ${wanted} wanted: ${await card.locator("p").first().textContent()}`);
 }

@@ -76,6 +76,13 @@ export async function until(read, sentence, seconds = 20) {
   }
 }
 
+/** An action by the page's own session, past the page: its answer's status and content. */
+export async function act({ base, context }, where, data) {
+  const { token } = await (await context.request.get(`${base}/api/session`)).json();
+  const answer = await context.request.post(`${base}${where}`, { data, headers: { "X-Aecsad-Token": token } });
+  return { status: answer.status(), ...(await answer.json()) };
+}
+
 /** What the station answers to the page's own session. */
 export async function api({ base, context }, where) {
   const answer = await context.request.get(`${base}${where}`);
