@@ -11,11 +11,12 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 mod kinds;
+mod shared;
 
 use super::statistics::Fitter;
 use super::way::FitBranch;
-use crate::screening::counts;
 use kinds::kinds;
+use shared::shared;
 
 /// Without a kind counts must be this much less steady, or it is left out: so many times, and so many miscounted
 /// pieces.
@@ -120,7 +121,7 @@ fn good_counts(components: &[Counted], images: usize, vouched: &[usize]) -> Opti
     let counts: Vec<Array2<f32>> = of_good.collect();
     let views: Vec<_> = counts.iter().map(|c| c.view()).collect();
     let all = ndarray::concatenate(Axis(1), &views).ok()?;
-    let shared = counts::shared(all.view());
+    let shared = shared(all.view());
     let is_kept = |at: &usize| shared.contains(at) || vouched.contains(&good[*at]);
     let kept: Vec<usize> = (0..good.len()).filter(is_kept).collect();
     Some(all.select(Axis(0), &kept))
