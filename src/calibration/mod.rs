@@ -8,7 +8,7 @@ pub mod task;
 pub mod warnings;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aecsad_inspect::branches::Branch;
 use aecsad_inspect::decision::conformal::Conformal;
@@ -170,6 +170,12 @@ impl std::fmt::Display for CalibrationStatus {
             ),
         }
     }
+}
+
+/// Where the picture of its parts goes; none if the calibration itself would be overwritten by it.
+pub fn picture_beside(calibration: &Path) -> Option<PathBuf> {
+    let picture = calibration.with_extension("png");
+    (picture != calibration).then_some(picture)
 }
 
 /// Applies the calibration in this file to the inspector.

@@ -1,5 +1,7 @@
 //! A calibration on its way: how many good parts it wants, those that came, and the fit when there are enough.
 
+use std::ops::RangeInclusive;
+
 use aecsad_inspect::decision::conformal::Conformal;
 use aecsad_inspect::frame::Frame;
 use aecsad_program::timestamp::timestamp;
@@ -8,6 +10,11 @@ use super::collect::CollectedParts;
 use super::{
     Bundled, Calibration, CalibrationError, CalibrationPart, FEWEST, Fit, OUTLIER_OF, outliers,
 };
+
+/// The most good parts of one calibration.
+pub const MOST_PARTS: usize = 100_000;
+/// Shares of good parts that may be rejected.
+pub const RATES: RangeInclusive<f64> = 1e-4..=0.5;
 
 /// What an operator asks for.
 #[derive(Clone, Debug, Default)]

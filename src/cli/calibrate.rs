@@ -18,8 +18,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::findings::unwritable;
 use super::{print_lines, say_station_file, station_file, stop_on_signal};
-use crate::calibration::task::{CalibrationPlan, CalibrationTask};
-use crate::calibration::{Bundled, CalibrationPart, FEWEST, Fit, warnings};
+use crate::calibration::task::{CalibrationPlan, CalibrationTask, MOST_PARTS, RATES};
+use crate::calibration::{Bundled, CalibrationPart, FEWEST, Fit, picture_beside, warnings};
 use crate::camera::SourceEvent;
 use crate::cli::error::Result;
 use crate::ownership::{create_folder, folder_of};
@@ -34,7 +34,7 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "FILE", default_value_os_t = station_file(), hide_default_value = true)]
     pub config: InputPath,
     /// How many good parts to look at; as many as the false-reject rate needs if not given
-    #[arg(long, value_parser = clap::value_parser!(u32).range(FEWEST as i64..=100_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(FEWEST as i64..=MOST_PARTS as i64))]
     pub parts: Option<u32>,
     /// Which share of good parts may be rejected; the bundle's own if not given
     #[arg(long, value_name = "SHARE", value_parser = share)]
@@ -52,10 +52,10 @@ pub struct CalibrateArgs {
 
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if (1e-4..=0.5).contains(&share) {
+    if RATES.contains(&share) {
         return Ok(share);
     }
-    Err("allowed is 0.0001 to 0.5".into())
+    Err(format!("allowed is {} to {}", RATES.start(), RATES.end()))
 }
 
 pub fn run(args: &CalibrateArgs) -> Result<()> {
@@ -71,10 +71,14 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         create_folder(folder).map_err(|source| unwritable(folder, source))?;
     }
     whole_file::check(&out).map_err(|source| unwritable(&out, source))?;
-    if out.extension().is_some_and(|extension| extension == "png") {
+    let sheet = match whole_file::is_stream(&out) {
+        true => Some("calibration.png".into()),
+        false => picture_beside(&out),
+    };
+    let sheet = sheet.ok_or_else(|| {
         let why = std::io::Error::other("a picture of the parts goes there");
-        return Err(unwritable(&out, why));
-    }
+        unwritable(&out, why)
+    })?;
     let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
     let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
     let plan = CalibrationPlan {
@@ -86,10 +90,6 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     let rate = bundle.manifest.threshold.false_reject_rate;
     let mut task = CalibrationTask::new(Bundled::of(&bundle)?, rate, &plan);
     gather(&config, &mut inspector, &mut task)?;
-    let sheet = match whole_file::is_stream(&out) {
-        true => "calibration.png".into(),
-        false => out.with_extension("png"),
-    };
     whole_file::check(&sheet).map_err(|source| unwritable(&sheet, source))?;
     let tiles = contact_sheet::scored(&task.parts, &task.left_out());
     contact_sheet::save(tiles, &sheet).map_err(|source| unwritable(&sheet, source))?;

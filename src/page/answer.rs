@@ -1,5 +1,8 @@
 //! Why a request is refused, and with which status.
 
+use std::io;
+use std::path::Path;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -39,6 +42,18 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, sentence)
     }
 
+    /// The station is in a state in which this can't be done.
+    pub fn conflict(sentence: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, sentence)
+    }
+
+    pub fn unwritable(path: &Path, error: &io::Error) -> Self {
+        Self::internal(format!(
+            "{} can't be written ({error}): look at the disk and the permissions of its folder",
+            path.display()
+        ))
+    }
+
     /// Nothing that the client could do otherwise.
     pub fn internal(sentence: impl ToString) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, sentence)
@@ -72,7 +87,7 @@ impl From<OperatorError> for Refusal {
             OperatorError::Database { .. }
             | OperatorError::Hash(_)
             | OperatorError::NoRandom(_) => Self::internal(error),
-            OperatorError::NothingToUndo { .. } => Self::new(StatusCode::CONFLICT, error),
+            OperatorError::NothingToUndo { .. } => Self::conflict(error),
             _ => Self::bad_request(error),
         }
     }
@@ -82,7 +97,7 @@ impl From<SlotsError> for Refusal {
     fn from(error: SlotsError) -> Self {
         match error {
             SlotsError::Open { .. } | SlotsError::Storage(_) => Self::internal(error),
-            _ => Self::new(StatusCode::CONFLICT, error),
+            _ => Self::conflict(error),
         }
     }
 }

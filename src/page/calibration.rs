@@ -1,6 +1,5 @@
 //! Calibrating while the line runs: good parts pass, the operator looks at the result and applies it or gives it up.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,16 +7,15 @@ use aecsad_inspect::decision::trimmed_z::TrimmedZ;
 use aecsad_program::whole_file;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::{Actor, Viewer};
 use super::answer::{Refusal, blocking};
-use super::context::Context;
-use crate::calibration::task::{CalibrationPlan, CalibrationTask};
-use crate::calibration::{Bundled, CalibrationStatus, FEWEST, Fit, warnings};
+use super::context::{Context, Reason};
+use crate::calibration::task::{CalibrationPlan, CalibrationTask, MOST_PARTS, RATES};
+use crate::calibration::{Bundled, CalibrationStatus, FEWEST, Fit, picture_beside, warnings};
 use crate::operator::{OperatorError, Origin, now_ms};
 use crate::ownership::{create_folder, folder_of};
 use crate::pictures::contact_sheet;
@@ -25,7 +23,6 @@ use crate::slots::Slots;
 use crate::station::config::bundle::BundleSource;
 use crate::station::line_calibration::{Calibrated, Renewal};
 
-const MOST_PARTS: usize = 100_000;
 /// In the record of actions.
 const ACTION: &str = "calibration";
 /// Where the page shows the parts with the highest scores.
@@ -40,12 +37,6 @@ pub struct Wanted {
     keep_outliers: bool,
     #[serde(default)]
     keep_duplicates: bool,
-}
-
-#[derive(Deserialize)]
-pub struct Reason {
-    #[serde(default)]
-    reason: String,
 }
 
 pub async fn show(
@@ -66,31 +57,31 @@ pub async fn start(
         let config = &context.config.bundle;
         let bundle = config
             .read()
-            .map_err(|error| Refusal::new(StatusCode::CONFLICT, error))?;
+            .map_err(Refusal::conflict)?;
         let place = config
             .calibration_place(&bundle.manifest.product)
-            .map_err(|error| Refusal::new(StatusCode::CONFLICT, error))?
+            .map_err(Refusal::conflict)?
             .ok_or_else(|| {
-                conflict("the station file names no place for a calibration: set `bundle.calibration` in it, then restart the station")
+                Refusal::conflict("the station file names no place for a calibration: set `bundle.calibration` in it, then restart the station")
             })?;
         let bundled = Bundled::of(&bundle).map_err(Refusal::internal)?;
         let at_work = context.live.bundle();
         if bundled.identity != at_work {
-            return Err(conflict(format!(
+            return Err(Refusal::conflict(format!(
                 "the line judges by {at_work}, but the station's bundle is {}: wait for the change-over, or restart the station",
                 bundled.identity
             )));
         }
-        if place.extension().is_some_and(|extension| extension == "png") {
-            return Err(conflict(format!(
+        if picture_beside(&place).is_none() {
+            return Err(Refusal::conflict(format!(
                 "{} can't hold a calibration, a picture of the parts goes there: name a .toml file as `bundle.calibration`",
                 place.display()
             )));
         }
         if config.has_slots() {
-            create_folder(folder_of(&place)).map_err(|error| unwritable(&place, &error))?;
+            create_folder(folder_of(&place)).map_err(|error| Refusal::unwritable(&place, &error))?;
         }
-        whole_file::check(&place).map_err(|error| unwritable(&place, &error))?;
+        whole_file::check(&place).map_err(|error| Refusal::unwritable(&place, &error))?;
         let rate = bundle.manifest.threshold.false_reject_rate;
         let calibrated = Calibrated {
             task: CalibrationTask::new(bundled, rate, &plan),
@@ -114,7 +105,7 @@ pub async fn start(
         context.write_operators(|records| {
             records.in_one(|| {
                 records.note(&origin, ACTION, (&before, &wanted), "")?;
-                line.start(calibrated, ended).map_err(conflict)
+                line.start(calibrated, ended).map_err(Refusal::conflict)
             })
         })?;
         context.say(format!(
@@ -141,7 +132,7 @@ pub async fn apply(
         let line = &context.live.calibration;
         let ready = line.take_ready();
         let ready = ready.ok_or_else(|| {
-            conflict("there is no calibration to apply: let good parts pass first")
+            Refusal::conflict("there is no calibration to apply: let good parts pass first")
         })?;
         if let Err(refused) = put_in_force(&context, &origin, &ready, reason) {
             line.put_back(ready);
@@ -152,7 +143,8 @@ pub async fn apply(
     .await
 }
 
-/// The picture comes first and the record is not kept without the file, so that a refusal changes nothing.
+/// Scale and threshold change with their record or not at all. The record comes first, since it refuses most; the file that
+/// the station reads comes last, and the line follows it at once.
 fn put_in_force(
     context: &Context,
     origin: &Origin,
@@ -164,10 +156,10 @@ fn put_in_force(
         return Err(Refusal::internal("the calibration is not ready"));
     };
     let bundle = context.config.bundle.read();
-    let bundle = bundle.map_err(|error| Refusal::new(StatusCode::CONFLICT, error))?;
+    let bundle = bundle.map_err(Refusal::conflict)?;
     let (at_work, of) = (context.live.bundle(), &task.bundled.identity);
     if at_work != *of || bundle.sha256() != ready.sha256 {
-        return Err(conflict(format!(
+        return Err(Refusal::conflict(format!(
             "this calibration is for the {of} that was installed when it began, and the line judges by another bundle ({at_work}): give it up and calibrate again"
         )));
     }
@@ -180,22 +172,25 @@ fn put_in_force(
         context.live.calibration.described().unwrap_or_default(),
         status.to_string(),
     );
-    let sheet = place.with_extension("png");
-    let tiles = contact_sheet::scored(&task.parts, &fit.left_out);
-    contact_sheet::save(tiles, &sheet).map_err(|error| unwritable(&sheet, &error))?;
     context.write_operators(|records| {
         records.in_one(|| {
             records.note(origin, ACTION, (&before, &after), reason)?;
+            if let Some(picture) = picture_beside(place) {
+                let tiles = contact_sheet::scored(&task.parts, &fit.left_out);
+                let saved = contact_sheet::save(tiles, &picture);
+                saved.map_err(|error| Refusal::unwritable(&picture, &error))?;
+            }
             let written = calibration.write(place);
-            written.map_err(|error| unwritable(place, &error))
+            written.map_err(|error| Refusal::unwritable(place, &error))?;
+            context.live.calibration.renew(Renewal {
+                bundle: of.clone(),
+                decision,
+                status,
+                at: Instant::now(),
+            });
+            Ok::<(), Refusal>(())
         })
     })?;
-    context.live.calibration.renew(Renewal {
-        bundle: of.clone(),
-        decision,
-        status,
-        at: Instant::now(),
-    });
     context.say(format!("{} calibrated {at_work}: {after}", origin.user));
     Ok(())
 }
@@ -207,9 +202,13 @@ pub async fn discard(
     blocking(move || {
         let calibration = &context.live.calibration;
         if calibration.read(|calibrated| calibrated.is_some()) {
-            calibration.discard();
-            let given_up = ("", "given up");
-            context.write_operators(|records| Ok(records.note(&origin, ACTION, given_up, "")?))?;
+            context.write_operators(|records| {
+                records.in_one(|| {
+                    records.note(&origin, ACTION, ("", "given up"), "")?;
+                    calibration.discard();
+                    Ok::<(), Refusal>(())
+                })
+            })?;
             context.say(format!("{} gave the calibration up", origin.user));
         }
         Ok(Json(state(&context)))
@@ -248,11 +247,13 @@ impl Wanted {
         }
         if self
             .false_reject_rate
-            .is_some_and(|rate| !(1e-4..=0.5).contains(&rate))
+            .is_some_and(|rate| !RATES.contains(&rate))
         {
-            return Err(Refusal::bad_request(
-                "`false_reject_rate` is out of range: give 0.0001 to 0.5",
-            ));
+            return Err(Refusal::bad_request(format!(
+                "`false_reject_rate` is out of range: give {} to {}",
+                RATES.start(),
+                RATES.end()
+            )));
         }
         Ok(CalibrationPlan {
             parts: self.parts,
@@ -273,7 +274,7 @@ fn refuse_trial(context: &Context) -> Result<(), Refusal> {
         .active_product()
         .is_some_and(|product| product.trial.is_some())
     {
-        true => Err(conflict(
+        true => Err(Refusal::conflict(
             "the bundle is on trial: calibrate once the trial has passed",
         )),
         false => Ok(()),
@@ -341,15 +342,4 @@ fn result(task: &CalibrationTask, fit: &Fit) -> Value {
         "branches": branches.collect::<Vec<_>>(),
         "warnings": warnings.into_iter().flatten().collect::<Vec<_>>(),
     })
-}
-
-fn conflict(sentence: impl ToString) -> Refusal {
-    Refusal::new(StatusCode::CONFLICT, sentence)
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Refusal {
-    Refusal::internal(format!(
-        "{} can't be written ({error}): look at the disk and the permissions of its folder",
-        path.display()
-    ))
 }

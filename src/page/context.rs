@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Deserialize;
+
 use super::answer::Refusal;
 use super::live::Live;
 use super::login_limiter::LoginLimiter;
@@ -12,6 +14,13 @@ use crate::monitor::Metrics;
 use crate::operator::OperatorRecords;
 use crate::station::Message;
 use crate::station::config::StationConfig;
+
+/// Why an operator acts: the body of some actions.
+#[derive(Deserialize)]
+pub struct Reason {
+    #[serde(default)]
+    pub reason: String,
+}
 
 /// Where the page gets what it shows, and where its messages go.
 pub struct Context {

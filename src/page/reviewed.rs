@@ -41,7 +41,9 @@ pub fn place(
     let from = find(journal, run, part);
     let Some(mark) = mark else {
         return match from {
-            Some(path) => fs::remove_file(&path).map_err(|error| failed(&path, &error)),
+            Some(path) => {
+                fs::remove_file(&path).map_err(|error| Refusal::unwritable(&path, &error))
+            }
             None => Ok(()),
         };
     };
@@ -66,7 +68,7 @@ pub fn place(
             }
         },
     };
-    placed.map_err(|error| failed(&to, &error))
+    placed.map_err(|error| Refusal::unwritable(&to, &error))
 }
 
 /// A second name of the file where that is possible, else a copy.
@@ -98,13 +100,6 @@ pub fn pictures_in(folder: &Path) -> Vec<PathBuf> {
         .collect();
     paths.sort();
     paths
-}
-
-fn failed(path: &Path, error: &io::Error) -> Refusal {
-    Refusal::internal(format!(
-        "{} can't be written ({error}): look at the disk and the permissions of the journal's folder",
-        path.display()
-    ))
 }
 
 pub async fn download(

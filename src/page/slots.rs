@@ -16,7 +16,7 @@ use tokio_stream::StreamExt;
 
 use super::access::{Actor, Viewer};
 use super::answer::{Refusal, blocking};
-use super::context::Context;
+use super::context::{Context, Reason};
 use crate::operator::Origin;
 use crate::slots::{FlashRequest, ProofStep, Slots, prove};
 use crate::station::config::bundle::{BundleConfig, BundleSource};
@@ -53,12 +53,6 @@ pub async fn show(
         Ok(Json(installed.json()?))
     })
     .await
-}
-
-#[derive(Deserialize)]
-pub struct Reason {
-    #[serde(default)]
-    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -184,7 +178,7 @@ pub async fn flash(
 
 fn trust(config: &BundleConfig) -> Result<Trust, Refusal> {
     let trust = config.trust();
-    trust.map_err(|error| Refusal::new(StatusCode::CONFLICT, error))
+    trust.map_err(Refusal::conflict)
 }
 
 fn broken_off() -> Refusal {

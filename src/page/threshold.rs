@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::access::{Actor, Viewer};
 use super::answer::{Refusal, blocking};
-use super::context::Context;
+use super::context::{Context, Reason};
 use super::threshold_view::ThresholdView;
 use crate::operator::{Basis, Origin};
 
@@ -24,12 +24,6 @@ pub struct Wanted {
 #[derive(Deserialize)]
 pub struct NewThreshold {
     value: f32,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-pub struct Undone {
-    #[serde(default)]
     reason: String,
 }
 
@@ -61,7 +55,7 @@ pub async fn set(
 pub async fn undo(
     State(context): State<Arc<Context>>,
     Actor(origin): Actor,
-    Json(Undone { reason }): Json<Undone>,
+    Json(Reason { reason }): Json<Reason>,
 ) -> Result<Json<Value>, Refusal> {
     blocking(move || {
         let basis = basis(&context)?;

@@ -1,6 +1,6 @@
 // Steps that act: log in, mark parts, move the threshold, flash, roll back.
 
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rmdir } from "node:fs/promises";
 import { act, api, expect, go, until } from "./browser.mjs";
 
 const toast = (page, kind) => page.locator(`.toast.${kind} p`).last();
@@ -143,9 +143,9 @@ export async function rollback(seen) {
 
 /**
  * Good parts calibrate the station while the line runs: the count goes up, the result is looked at and applied. With a
- * sentence, the station has to refuse the start with it.
+ * sentence, the station has to refuse the start with it. `picture` is where the parts' picture goes.
  */
-export async function calibrate(seen, refusal = "") {
+export async function calibrate(seen, refusal, picture) {
   const { page } = seen;
   await go(seen, "service");
   const card = page.locator(".calibrate-card");
@@ -184,6 +184,10 @@ export async function calibrate(seen, refusal = "") {
   // What is refused writes nothing, and waits to be applied as before.
   const long = await act(seen, "/api/calibration/apply", { reason: "x".repeat(10_000) });
   expect(long.status === 400 && /too long/.test(long.error), `a long reason answers ${long.error}`);
+  await mkdir(picture, { recursive: true });
+  const blocked = await act(seen, "/api/calibration/apply", { reason: "its picture has no place" });
+  expect(blocked.status === 500 && /can't be written/.test(blocked.error), `without a place: ${blocked.error}`);
+  await rmdir(picture);
   const { product } = await api(seen, "/api/slots");
   expect(product.every((each) => /there is no calibration/.test(each.calibration)), "a refused calibration is written");
   await card.locator(".action.primary").click();

@@ -176,7 +176,8 @@ fn a_person_calibrates_while_the_line_runs() {
     let (running, browser) = served(&station, target);
     running.until_printed("version 1 of drawn part passed its trial");
     let before = running.journal("threshold").pop().unwrap();
-    browser.drive(&["calibrate"]);
+    let picture = station.fixture.at("calibration/drawn part.png");
+    browser.drive(&["calibrate", "", picture.to_str().unwrap()]);
     until("a part judged by the calibration", || {
         *running.journal("threshold").last().unwrap() != before
     });
@@ -188,7 +189,7 @@ fn a_person_calibrates_while_the_line_runs() {
         "{}",
         station.slots()
     );
-    assert!(station.fixture.at("calibration/drawn part.png").exists());
+    assert!(picture.is_file());
     // The same threshold after a restart.
     let calibrated = running.journal("threshold").pop();
     running.stop();
