@@ -8,6 +8,8 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::Conv;
 
+use crate::input_shape;
+
 /// The operators that `aecsad-train`, its int8 export and the encoders' conversion write.
 const OPERATORS: [&str; 27] = [
     "Add",
@@ -49,8 +51,27 @@ const MAX_VALUES: usize = 1 << 26;
 /// The most values of a convolution's im2col matrix.
 pub(crate) const MAX_UNFOLDED: usize = 1 << 27;
 
+/// The file with these bytes, if training could have written it, with `shape` in place of its input's own.
+pub(crate) fn read(onnx: &[u8], shape: Option<&[usize]>) -> TractResult<ModelProto> {
+    let mut file = tract_onnx::onnx().proto_model_for_read(&mut std::io::Cursor::new(onnx))?;
+    check_file(&file).map_err(TractError::msg)?;
+    if let Some(shape) = shape {
+        input_shape::replace(&mut file, shape).map_err(TractError::msg)?;
+    }
+    Ok(file)
+}
+
+/// The network of an admitted file, if no array in it is larger than a frame needs.
+pub(crate) fn typed(file: &ModelProto) -> TractResult<TypedModel> {
+    let model = tract_onnx::onnx()
+        .model_for_proto_model(file)?
+        .into_typed()?;
+    check_shapes(&model).map_err(TractError::msg)?;
+    Ok(model)
+}
+
 /// Refuses files that training would not have written. Needs no more memory than the file.
-pub(crate) fn check_file(model: &ModelProto) -> Result<(), String> {
+fn check_file(model: &ModelProto) -> Result<(), String> {
     if !model.functions.is_empty() || !model.training_info.is_empty() {
         return Err("it has functions or training parts of its own".into());
     }
@@ -161,7 +182,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
 }
 
 /// Refuses shapes larger than a frame needs, before anything is computed.
-pub(crate) fn check_shapes(model: &TypedModel) -> Result<(), String> {
+fn check_shapes(model: &TypedModel) -> Result<(), String> {
     for node in model.nodes() {
         let mut positions = 1usize;
         for output in &node.outputs {

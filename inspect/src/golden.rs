@@ -14,6 +14,7 @@ use crate::bundle::{Bundle, BundleError, Tolerance};
 use crate::frame::Frame;
 use crate::image_files::{ImageError, decode};
 use crate::inspector::{Inspector, InspectorError};
+use crate::network::Rounding;
 use crate::optics::ViewedRegion;
 
 /// Name of the entry with the arrays `raw` (`[n, branches known to training]`, 0 where a branch is off) and `score`
@@ -248,17 +249,19 @@ pub fn verify(bundle: &Bundle, inspector: &mut Inspector) -> Result<Comparison, 
     }
     Ok(Comparison {
         bundle: bundle.name().to_owned(),
-        tolerance: tolerance(&bundle.manifest.tolerance, aecsad_engine::fuses()),
+        tolerance: tolerance(&bundle.manifest.tolerance, inspector.rounding()),
         images: compared,
     })
 }
 
-/// The tolerance on a CPU with fused multiply-add (`fuses`) or without.
-fn tolerance(allowed: &Tolerance, fuses: bool) -> f32 {
-    match allowed.unfused {
-        Some(unfused) if !fuses => unfused,
-        _ => allowed.golden,
-    }
+/// The tolerance where an engine rounds so. A bundle that states none for it must give the scores of its training there.
+fn tolerance(allowed: &Tolerance, rounding: Rounding) -> f32 {
+    let own = match rounding {
+        Rounding::AsTrained => None,
+        Rounding::Unfused => allowed.unfused,
+        Rounding::TensorRt => allowed.tensorrt,
+    };
+    own.unwrap_or(allowed.golden)
 }
 
 fn check_count(found: usize) -> Result<(), GoldenError> {
@@ -337,17 +340,20 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_that_rounds_twice_is_allowed_what_that_makes() {
+    fn an_engine_that_rounds_otherwise_is_allowed_what_the_bundle_states_for_it() {
         let float = Tolerance {
             golden: 1e-3,
             unfused: None,
+            tensorrt: None,
         };
         let int8 = Tolerance {
             unfused: Some(0.9),
+            tensorrt: Some(0.4),
             ..float.clone()
         };
-        assert_eq!([true, false].map(|f| tolerance(&float, f)), [1e-3, 1e-3]);
-        assert_eq!([true, false].map(|f| tolerance(&int8, f)), [1e-3, 0.9]);
+        let each = [Rounding::AsTrained, Rounding::Unfused, Rounding::TensorRt];
+        assert_eq!(each.map(|r| tolerance(&float, r)), [1e-3; 3]);
+        assert_eq!(each.map(|r| tolerance(&int8, r)), [1e-3, 0.9, 0.4]);
     }
 
     #[test]

@@ -17,11 +17,11 @@ use crate::decision::planted_scores::PlantedScores;
 use crate::decision::trimmed_z::TrimmedZ;
 use crate::decision::{Decision, WeightedBranch};
 pub use crate::decision::{Limits, Stages, Verdict};
-use crate::frame::Frame;
+use crate::frame::{Frame, Size};
 use crate::network::fine::cells;
 use crate::network::{
-    Encoder, FineView, Network, NetworkError, Percept, Perception, Segmentation, Students,
-    load_network,
+    Cpu, Encoder, Engine, FineView, Network, NetworkError, Percept, Perception, Rounding,
+    Segmentation, Students, load_network,
 };
 use crate::optics::{InputGeometry, Optics, OpticsError, Region, ViewedRegion};
 
@@ -61,6 +61,7 @@ pub struct Inspector {
     /// Of the latest frame.
     raw: RawScores,
     identity: Arc<str>,
+    rounding: Rounding,
 }
 
 impl Inspector {
@@ -69,9 +70,18 @@ impl Inspector {
         Self::from_bundle(&Bundle::read(path, &Trust::Anyone)?, None)
     }
 
-    /// `region` is the part of the frame to look at, as a station states it. Without one it is that of the training, in frames
-    /// of the training images' size, and all of the frame if the bundle has none.
+    /// Makes a bundle ready on the CPU. `region` is the part of the frame to look at, as a station states it. Without one it
+    /// is that of the training, in frames of the training images' size, and all of the frame if the bundle has none.
     pub fn from_bundle(bundle: &Bundle, region: Option<Region>) -> Result<Self, InspectorError> {
+        Self::in_engine(&Cpu, bundle, region)
+    }
+
+    /// The same in another engine.
+    pub fn in_engine(
+        engine: &dyn Engine,
+        bundle: &Bundle,
+        region: Option<Region>,
+    ) -> Result<Self, InspectorError> {
         let statistics_error = |source| statistics_error(bundle, source);
         let arrays = bundle.arrays(STATISTICS)?;
         let statistics = Statistics::from_arrays(&arrays).map_err(statistics_error)?;
@@ -87,12 +97,12 @@ impl Inspector {
             if !has(name) {
                 return Ok(None);
             }
-            Ok(Some(load_network(name, bundle.entry(name)?)?))
+            Ok(Some(load_network(engine, name, bundle.entry(name)?, None)?))
         };
         let fine = match (&statistics.fine, manifest.input.fine) {
             (None, _) => None,
             (Some(fine), Some(size)) if fine.cells == cells(size) => {
-                let encoder = Encoder::load_at(bundle.entry(ENCODER)?, size)?;
+                let encoder = Encoder::load_at(engine, bundle.entry(ENCODER)?, size)?;
                 Some(FineView::new(encoder, fine.low_rank.clone()))
             }
             _ => return Err(statistics_error(StatisticsError::Fine)),
@@ -107,7 +117,7 @@ impl Inspector {
             (None, Some(_)) => return Err(statistics_error(StatisticsError::Students)),
         };
         let perception = Perception {
-            encoder: Encoder::load(bundle.entry(ENCODER)?)?,
+            encoder: Encoder::load_at(engine, bundle.entry(ENCODER)?, Size::WHOLE)?,
             fine,
             segmentation: load(SEGMENTATION)?.map(|network| Segmentation {
                 network,
@@ -132,6 +142,7 @@ impl Inspector {
         optics.look_at(ViewedRegion::of(region, &manifest.input));
         let mut inspector = Self::new(optics, perception, Scorer::new(statistics), decision);
         inspector.planted = planted;
+        inspector.rounding = engine.rounding();
         inspector.identity = format!("{} {}", manifest.product, manifest.version).into();
         Ok(inspector)
     }
@@ -146,6 +157,7 @@ impl Inspector {
             percept: Percept::empty(),
             raw: RawScores::default(),
             identity: Arc::default(),
+            rounding: Cpu.rounding(),
         }
     }
 
@@ -178,6 +190,11 @@ impl Inspector {
     /// Product and version of the bundle.
     pub fn identity(&self) -> &Arc<str> {
         &self.identity
+    }
+
+    /// How its engine rounds.
+    pub fn rounding(&self) -> Rounding {
+        self.rounding
     }
 
     /// The raw branch scores of one frame, before normalisation: what golden vectors compare.

@@ -240,6 +240,7 @@ fn manifest(z: TrimmedZ, scores: Vec<f32>) -> Manifest {
         tolerance: Tolerance {
             golden: TOLERANCE,
             unfused: None,
+            tensorrt: None,
         },
         branches: vec![BranchStats {
             name: Branch::Position,

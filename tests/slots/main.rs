@@ -42,6 +42,7 @@ fn manifest(product: &str, version: u64) -> Manifest {
         tolerance: Tolerance {
             golden: 1e-3,
             unfused: None,
+            tensorrt: None,
         },
         branches: vec![BranchStats {
             name: Branch::Pooled,

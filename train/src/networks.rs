@@ -5,7 +5,7 @@ use aecsad_inspect::branches::statistics::{FineStatistics, Statistics};
 use aecsad_inspect::decision::Decision;
 use aecsad_inspect::network::students::residual_channels;
 use aecsad_inspect::network::{
-    Encoder, FineView, Network, NetworkError, Perception, ResidualDirections, Segmentation,
+    Cpu, Encoder, FineView, Network, NetworkError, Perception, ResidualDirections, Segmentation,
     Students, load_network,
 };
 use aecsad_inspect::optics::InputGeometry;
@@ -43,7 +43,7 @@ impl Trained {
     ) -> Result<Perception, NetworkError> {
         let segmentation = match &self.segmentation {
             Some((onnx, classes)) => Some(Segmentation {
-                network: load_network("segmentation.onnx", onnx)?,
+                network: load_network(&Cpu, "segmentation.onnx", onnx, None)?,
                 classes: *classes,
             }),
             None => None,
@@ -58,7 +58,7 @@ impl Trained {
             });
         let fine = match (&directions.fine, geometry.fine) {
             (Some(fine), Some(size)) => {
-                let encoder = Encoder::load_at(&self.encoder, size)?;
+                let encoder = Encoder::load_at(&Cpu, &self.encoder, size)?;
                 Some(FineView::new(encoder, fine.low_rank.clone()))
             }
             _ => None,
@@ -74,7 +74,7 @@ impl Trained {
     /// The network of both students, if they were trained.
     pub fn students(&self) -> Result<Option<Network>, NetworkError> {
         let onnx = self.students.as_ref();
-        onnx.map(|onnx| load_network("students.onnx", onnx))
+        onnx.map(|onnx| load_network(&Cpu, "students.onnx", onnx, None))
             .transpose()
     }
 }

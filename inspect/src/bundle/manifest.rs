@@ -75,6 +75,9 @@ pub struct Tolerance {
     /// The same on a CPU without fused multiply-add, if that makes a difference. It does for int8 networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfused: Option<f32>,
+    /// The same where TensorRT runs the networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensorrt: Option<f32>,
 }
 
 /// One branch: whether it is active, and its normalisation.
@@ -238,6 +241,7 @@ impl Manifest {
         for (name, tolerance) in [
             ("golden", Some(self.tolerance.golden)),
             ("unfused", self.tolerance.unfused),
+            ("tensorrt", self.tolerance.tensorrt),
         ] {
             if tolerance.is_some_and(|t| !(t.is_finite() && t > 0.0)) {
                 return Err(refused(format!(

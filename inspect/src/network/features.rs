@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::{Network, NetworkError, load_network_at};
+use super::{Cpu, Engine, Network, NetworkError, load_network};
 use crate::frame::Size;
 
 /// An encoder's features of one image, channel first; the numbers of channels are EfficientNet-Lite0's, the sizes those of
@@ -71,22 +71,22 @@ impl Encoder {
         Features::STRIDE16.0,
     ];
 
-    /// For the whole of a part.
+    /// For the whole of a part, on the CPU.
     ///
     /// # Errors
     /// If the graph doesn't give maps at strides 4, 8 and 16 of a 256×256 image.
     pub fn load(onnx: &[u8]) -> Result<Self, NetworkError> {
-        Self::load_at(onnx, Size::WHOLE)
+        Self::load_at(&Cpu, onnx, Size::WHOLE)
     }
 
     /// For images of `size`, whatever size the file states.
     ///
     /// # Errors
     /// If the graph doesn't give maps at strides 4, 8 and 16 of such an image.
-    pub fn load_at(onnx: &[u8], size: Size) -> Result<Self, NetworkError> {
+    pub fn load_at(engine: &dyn Engine, onnx: &[u8], size: Size) -> Result<Self, NetworkError> {
         let Size { width, height } = size;
         let input = [1, 3, height as usize, width as usize];
-        let network = load_network_at("encoder.onnx", onnx, &input)?;
+        let network = load_network(engine, "encoder.onnx", onnx, Some(&input))?;
         let mut shapes = [(0, 0, 0); 3];
         for (index, stride) in STRIDES.into_iter().enumerate() {
             let (rows, columns) = ((height / stride) as usize, (width / stride) as usize);
@@ -131,7 +131,7 @@ impl Encoder {
     pub fn encode(&mut self, tensor: &[f32], features: &mut Features) -> Result<(), NetworkError> {
         let Size { width, height } = self.size;
         let shape = [1, 3, height as usize, width as usize];
-        let outputs = self.network.run(&[(&shape, tensor)])?;
+        self.network.run(&[(&shape, tensor)])?;
         let maps = [
             &mut features.stride4,
             &mut features.stride8,
@@ -141,7 +141,7 @@ impl Encoder {
             if map.dim() != self.shapes[index] {
                 *map = Array3::zeros(self.shapes[index]);
             }
-            let values = outputs.slice(index, map.len())?;
+            let values = self.network.output(index, map.len())?;
             if let Some(map) = map.as_slice_mut() {
                 map.copy_from_slice(values);
             }

@@ -88,8 +88,10 @@ impl Perception {
             let [shape4, shape16] = [&features.stride4, &features.stride16].map(batch_of_one);
             let stride4: super::Input = (&shape4, flat(&features.stride4));
             let stride16: super::Input = (&shape16, flat(&features.stride16));
-            let outputs = segmentation.network.run(&[stride4, stride16])?;
-            let logits = outputs.slice(0, segmentation.classes * MAP_CELLS)?;
+            segmentation.network.run(&[stride4, stride16])?;
+            let logits = segmentation
+                .network
+                .output(0, segmentation.classes * MAP_CELLS)?;
             if percept.probabilities.dim().0 != segmentation.classes {
                 percept.probabilities = Array3::zeros((segmentation.classes, MAP_SIDE, MAP_SIDE));
             }

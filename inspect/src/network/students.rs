@@ -6,7 +6,7 @@ use ndarray::linalg::general_mat_mul;
 
 use super::low_rank::LowRank;
 use super::perception::{MAP_SIDE, batch_of_one, flat};
-use super::{Features, Input, Network, NetworkError, Outputs};
+use super::{Features, Input, Network, NetworkError};
 
 /// Side of the grid of residuals: each cell is the mean of four of the students' cells.
 pub const RESIDUAL_SIDE: usize = MAP_SIDE / 2;
@@ -97,10 +97,11 @@ impl Students {
         features: &Features,
         maps: &mut StudentMaps,
     ) -> Result<(), NetworkError> {
-        let outputs = run(&mut self.network, tensor, features)?;
+        let network = &mut self.network;
+        run(network, tensor, features)?;
         let Some(directions) = &self.directions else {
-            maps.local.copy_from_slice(outputs.slice(0, MAP_CELLS)?);
-            maps.global.copy_from_slice(outputs.slice(1, MAP_CELLS)?);
+            maps.local.copy_from_slice(network.output(0, MAP_CELLS)?);
+            maps.global.copy_from_slice(network.output(1, MAP_CELLS)?);
             return Ok(());
         };
         let length = self.pooled.nrows() * MAP_CELLS;
@@ -109,7 +110,7 @@ impl Students {
             (0, &directions.local, &mut residuals.local),
             (1, &directions.global, &mut residuals.global),
         ] {
-            pool(outputs.slice(index, length)?, &mut self.pooled);
+            pool(network.output(index, length)?, &mut self.pooled);
             project(&self.pooled, low_rank, vectors);
         }
         Ok(())
@@ -134,20 +135,16 @@ pub fn whole_residuals(
     tensor: &[f32],
     features: &Features,
 ) -> Result<[Array2<f32>; 2], NetworkError> {
-    let outputs = run(network, tensor, features)?;
+    run(network, tensor, features)?;
     let mut pooled = Array2::zeros((channels, CELLS));
     let mut of = |index| -> Result<Array2<f32>, NetworkError> {
-        pool(outputs.slice(index, channels * MAP_CELLS)?, &mut pooled);
+        pool(network.output(index, channels * MAP_CELLS)?, &mut pooled);
         Ok(pooled.t().as_standard_layout().into_owned())
     };
     Ok([of(0)?, of(1)?])
 }
 
-fn run(
-    network: &mut Network,
-    tensor: &[f32],
-    features: &Features,
-) -> Result<Outputs, NetworkError> {
+fn run(network: &mut Network, tensor: &[f32], features: &Features) -> Result<(), NetworkError> {
     let [shape8, shape16] = [&features.stride8, &features.stride16].map(batch_of_one);
     let image: Input = (&[1, 3, 256, 256], tensor);
     let stride8: Input = (&shape8, flat(&features.stride8));

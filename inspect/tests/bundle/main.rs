@@ -44,6 +44,7 @@ fn manifest() -> Manifest {
         tolerance: Tolerance {
             golden: 1e-3,
             unfused: None,
+            tensorrt: None,
         },
         branches: vec![BranchStats {
             name: Branch::Histogram,

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use aecsad_inspect::branches::statistics::FineStatistics;
 use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::network::fine::{Stack, cells};
-use aecsad_inspect::network::{Encoder, Features};
+use aecsad_inspect::network::{Cpu, Encoder, Features};
 use aecsad_inspect::optics::{InputGeometry, Optics};
 use ndarray::Axis;
 use rand::SeedableRng;
@@ -40,7 +40,7 @@ impl Fine<'_> {
     ) -> Result<FineStatistics, FitError> {
         let used = images.min(IMAGES);
         let chosen: Vec<usize> = (0..used).map(|i| i * images / used.max(1)).collect();
-        let encoder = Encoder::load_at(self.encoder, self.size)?;
+        let encoder = Encoder::load_at(&Cpu, self.encoder, self.size)?;
         let worker = || {
             let optics = Optics::new(geometry.clone(), None);
             Ok((encoder.fork()?, optics, Features::empty()))

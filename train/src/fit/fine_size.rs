@@ -204,7 +204,7 @@ fn sized(own: Size, side: u32) -> Option<Size> {
 
 #[cfg(test)]
 mod tests {
-    use aecsad_inspect::network::Encoder;
+    use aecsad_inspect::network::{Cpu, Encoder};
 
     use super::*;
     use crate::networks::ENCODER;
@@ -228,7 +228,10 @@ mod tests {
         for (width, height) in [(2000, 2000), (4000, 3000), (6000, 500)] {
             let own = Size { width, height };
             let largest = *sizes(own).last().unwrap();
-            assert!(Encoder::load_at(ENCODER, largest).is_ok(), "{largest}");
+            assert!(
+                Encoder::load_at(&Cpu, ENCODER, largest).is_ok(),
+                "{largest}"
+            );
         }
         assert_eq!(own(2000, 2000).last(), Some(&(1184, 1184)));
     }

@@ -9,7 +9,7 @@ use aecsad_inspect::branches::scorer::Scorer;
 use aecsad_inspect::branches::statistics::Statistics;
 use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::network::fine::FineView;
-use aecsad_inspect::network::{Encoder, Percept};
+use aecsad_inspect::network::{Cpu, Encoder, Percept};
 use aecsad_inspect::optics::{InputGeometry, Optics, TrainedRegion};
 use ndarray::Array2;
 use rand::SeedableRng;
@@ -105,7 +105,7 @@ impl<'a> FineTrial<'a> {
         let read = |index: usize| self.read(&self.train[index]);
         let directions = fine.directions(&geometry, self.train.len(), read, self.seed)?;
         let view = FineView::new(
-            Encoder::load_at(ENCODER, size)?,
+            Encoder::load_at(&Cpu, ENCODER, size)?,
             directions.low_rank.clone(),
         );
         let view = || {

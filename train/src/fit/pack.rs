@@ -269,6 +269,7 @@ fn manifest(
         tolerance: Tolerance {
             golden: TOLERANCE,
             unfused: None,
+            tensorrt: None,
         },
         branches: branches(selection),
         provenance,

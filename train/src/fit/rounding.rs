@@ -67,10 +67,12 @@ pub fn allowed(exact: f32, rounded: f32) -> Tolerance {
         true => Tolerance {
             golden: exact,
             unfused: Some(rounded),
+            tensorrt: None,
         },
         false => Tolerance {
             golden: rounded,
             unfused: None,
+            tensorrt: None,
         },
     }
 }

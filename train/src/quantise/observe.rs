@@ -93,7 +93,7 @@ impl Observed {
             .iter()
             .map(|(shape, values)| (shape.as_slice(), values.as_slice()))
             .collect();
-        let outputs = self.network.run(&inputs)?;
+        self.network.run(&inputs)?;
         for (index, place) in self.places.iter().enumerate() {
             match *place {
                 Place::Input(input) => look(ObservedTensor {
@@ -103,7 +103,7 @@ impl Observed {
                 }),
                 Place::Output(output) => {
                     let shape = self.network.output_shape(output);
-                    let values = outputs.slice(output, shape.iter().product())?;
+                    let values = self.network.output(output, shape.iter().product())?;
                     look(ObservedTensor {
                         index,
                         shape: &shape,
