@@ -12,6 +12,7 @@ mod lowering;
 mod memory;
 mod network;
 mod team;
+mod tensorrt;
 
 /// The messages of an ONNX file.
 pub use tract_onnx::pb as onnx;
@@ -20,3 +21,4 @@ pub use cpu::{Cpu, fuses};
 pub use kernels::float::Triangles;
 pub use network::{Engine, Input, Network, NetworkError, Precision, Rounding};
 pub use team::Team;
+pub use tensorrt::{PLUGIN_VARIABLE, TensorRt, TensorRtError, TensorRtSettings};

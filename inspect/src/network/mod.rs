@@ -8,7 +8,10 @@ pub mod students;
 
 use aecsad_program::unless_it_panics;
 
-pub use aecsad_engine::{Cpu, Engine, Input, Network, NetworkError, Precision, Rounding, Team};
+pub use aecsad_engine::{
+    Cpu, Engine, Input, Network, NetworkError, Precision, Rounding, Team, TensorRt, TensorRtError,
+    TensorRtSettings,
+};
 pub use features::{Encoder, Features};
 pub use fine::{FineMap, FineView};
 pub use low_rank::{LowRank, STACKED};
