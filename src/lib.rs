@@ -10,6 +10,7 @@
 pub mod calibration;
 pub mod camera;
 pub mod cli;
+pub mod engines;
 pub mod journal;
 pub mod line;
 pub mod monitor;

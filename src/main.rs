@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use aecsad::cli::{self, Cli, Command};
+use aecsad::engines::Engines;
 use aecsad::station::Judge;
 use aecsad::station::config::StationConfig;
 use aecsad::station::loaded_judge::LoadedJudge;
@@ -38,5 +39,6 @@ fn execute(command: Command) -> aecsad::Result<()> {
 
 fn load_judge(config: &StationConfig) -> aecsad::Result<Box<dyn Judge>> {
     let bundle = config.bundle.read()?;
-    Ok(LoadedJudge::from_bundle(&bundle, config)?.judge)
+    let engines = Engines::open(&config.engine)?;
+    Ok(LoadedJudge::from_bundle(&bundle, config, &engines)?.judge)
 }

@@ -18,8 +18,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::bench_line::{self, LineFigures};
-use super::{images, on_threads, print_all, print_lines};
+use super::{images, on_threads, print_all, print_lines, say_engine};
 use crate::cli::error::Result;
+use crate::engines::{EngineArgs, Engines};
 use crate::station::StationError;
 
 /// Warm-up frames that are not measured: caches fill, buffers grow to their size.
@@ -52,6 +53,8 @@ pub struct BenchArgs {
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 fn golden_frames(bundle: &Bundle) -> Result<Vec<Frame>, GoldenError> {
@@ -64,7 +67,9 @@ fn golden_frames(bundle: &Bundle) -> Result<Vec<Frame>, GoldenError> {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let start = Instant::now();
     let bundle = Bundle::read(&args.bundle, &Trust::Anyone)?;
-    let mut inspector = Inspector::from_bundle(&bundle, None)?;
+    let engines = Engines::open(&args.engine.settings())?;
+    let (mut inspector, engine) = engines.inspector(&bundle, None)?;
+    say_engine(&engine);
     let load = start.elapsed();
     let source = match &args.images {
         Some(folder) => {
@@ -121,6 +126,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         first_verdict_ms: ms(load + first),
         stages: times.figures(),
         memory: memory(),
+        engine: engine.engine,
         cpu: cpu_features(),
     };
     if args.json {
@@ -220,6 +226,8 @@ struct Figures {
     first_verdict_ms: f64,
     stages: Vec<StageFigures>,
     memory: BTreeMap<&'static str, f64>,
+    /// What ran the networks.
+    engine: String,
     cpu: Vec<&'static str>,
 }
 
@@ -261,6 +269,7 @@ impl Figures {
         for (what, mb) in &self.memory {
             let _ = writeln!(text, "{what} {mb:.1} MB");
         }
+        let _ = writeln!(text, "networks on {}", self.engine);
         let _ = writeln!(text, "CPU: {}", self.cpu.join(" "));
         text
     }

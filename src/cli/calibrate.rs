@@ -17,11 +17,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::findings::unwritable;
-use super::{print_lines, say_station_file, station_file, stop_on_signal};
+use super::{print_lines, say_engine, say_station_file, station_file, stop_on_signal};
 use crate::calibration::task::{CalibrationPlan, CalibrationTask, MOST_PARTS, RATES};
 use crate::calibration::{Bundled, CalibrationPart, FEWEST, Fit, picture_beside, warnings};
 use crate::camera::SourceEvent;
 use crate::cli::error::Result;
+use crate::engines::Engines;
 use crate::ownership::{create_folder, folder_of};
 use crate::pictures::contact_sheet;
 use crate::station::config::StationConfig;
@@ -79,7 +80,9 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         let why = std::io::Error::other("a picture of the parts goes there");
         unwritable(&out, why)
     })?;
-    let mut inspector = Inspector::from_bundle(&bundle, config.region)?;
+    let engines = Engines::open(&config.engine)?;
+    let (mut inspector, engine) = engines.inspector(&bundle, config.region)?;
+    say_engine(&engine);
     let _team = Team::start(config.system.threads, || ()).map_err(StationError::NoThread)?;
     let plan = CalibrationPlan {
         parts: args.parts.map(|parts| parts as usize),

@@ -65,12 +65,15 @@ pub fn run(args: &CheckArgs, load: LoadJudge<'_>) -> Result<()> {
             if let Some(viewed_region) = expectation::viewed_region(&config, judge.geometry()) {
                 report.line("region", Ok::<_, String>(()), |()| viewed_region);
             }
+            let engine = judge.engine().cloned();
             let judged = first_verdict(&config, judge.as_mut());
             report.line("engine", judged, |took| {
                 let threads = on_threads(config.system.threads);
+                let engine = engine.as_ref().map(|engine| format!(", {engine}"));
                 format!(
-                    "a verdict after {:.0} ms on {threads}",
-                    took.as_secs_f64() * 1e3
+                    "a verdict after {:.0} ms on {threads}{}",
+                    took.as_secs_f64() * 1e3,
+                    engine.unwrap_or_default()
                 )
             });
             for difference in expectation::differences(&config, judge.geometry()) {

@@ -82,6 +82,8 @@ pub enum Error {
     Slots(#[from] crate::slots::SlotsError),
     #[error(transparent)]
     Bench(#[from] crate::cli::bench::BenchError),
+    #[error(transparent)]
+    Engine(#[from] crate::engines::EngineError),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -101,6 +103,7 @@ impl Error {
             Error::Bundle(e) => e.exit_code(),
             Error::Inspector(e) => e.exit_code(),
             Error::Golden(e) => e.exit_code(),
+            Error::Engine(e) => e.exit_code(),
             Error::Slots(e) => match e {
                 SlotsError::Busy { .. } => ExitCode::Busy,
                 SlotsError::NotConfigured { .. } => ExitCode::Config,
@@ -114,11 +117,14 @@ impl Error {
                 | SlotsError::Empty
                 | SlotsError::NoTrial { .. }
                 | SlotsError::NothingToGoBackTo { .. } => ExitCode::Product,
+                SlotsError::NoEngine(error) => error.exit_code(),
+                SlotsError::NotProven(error) if error.exit_code() == ExitCode::Engine => {
+                    ExitCode::Engine
+                }
                 SlotsError::StateDamaged { .. }
                 | SlotsError::NothingUsable { .. }
                 | SlotsError::Refused(_)
-                | SlotsError::NotProven(_)
-                | SlotsError::NotRunnable(_) => ExitCode::Bundle,
+                | SlotsError::NotProven(_) => ExitCode::Bundle,
             },
             Error::Inspect(InspectError::Interrupted { .. }) => ExitCode::Interrupted,
             Error::Inspect(InspectError::NoThread(_)) => ExitCode::Engine,
@@ -175,7 +181,10 @@ impl From<JudgeError> for Error {
             JudgeError::Inspector(error) => error.into(),
             JudgeError::Calibration(error) => error.into(),
             JudgeError::Slots(error) => error.into(),
-            error @ JudgeError::EngineBrokeOff => Error::Judge(error),
+            JudgeError::Engine(error) => (*error).into(),
+            error @ (JudgeError::EngineBrokeOff | JudgeError::GpuFailed { .. }) => {
+                Error::Judge(error)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use clap::Args;
 use super::print_lines;
 use super::slots::SlotsArgs;
 use crate::cli::error::Result;
+use crate::engines::Engines;
 use crate::slots::{FlashRequest, Slots, prove};
 
 #[derive(Args)]
@@ -33,6 +34,7 @@ pub fn run(args: &FlashArgs) -> Result<()> {
     let place = args.place.resolve()?;
     let trust = place.trust()?;
     let (input, name) = open(&args.bundle)?;
+    let engines = Engines::open(&place.engine)?;
     let slots = Slots::lock(&place.folder)?;
     let request = FlashRequest {
         trust: &trust,
@@ -40,7 +42,7 @@ pub fn run(args: &FlashArgs) -> Result<()> {
         add_product: args.add_product,
     };
     let flashed = slots.flash(input, &name, &request, &mut |bundle| {
-        prove(bundle, &mut |step| note(step))
+        prove(bundle, &engines, &mut |step| note(step))
     })?;
     print_lines(&flashed.describe(place.trial_parts))
 }

@@ -27,8 +27,9 @@ use image::{ImageEncoder, RgbImage};
 use super::distribution_shift::DistributionShift;
 use super::findings::{Finding, Findings, Format, unwritable};
 use super::images::{self, InputImage};
-use super::stop_on_signal;
+use super::{say_engine, stop_on_signal};
 use crate::cli::error::Result;
+use crate::engines::{EngineArgs, Engines};
 use crate::npy;
 use crate::station::JudgeError;
 
@@ -77,6 +78,8 @@ pub struct InspectArgs {
     /// Images judged at the same time, each on one thread; one is what a camera does, and what latency is meant for
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
@@ -92,9 +95,15 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         csv => (Format::choose(args.json, csv.is_some()), csv),
     };
     let bundle = Bundle::read(&args.bundle, &Trust::Anyone)?;
-    let mut inspectors = Vec::new();
+    let engines = Engines::open(&args.engine.settings())?;
+    let (mut inspectors, mut engine) = (Vec::new(), None);
     for _ in 0..usize::from(args.threads).min(images.len()) {
-        inspectors.push(Inspector::from_bundle(&bundle, None)?);
+        let (inspector, choice) = engines.inspector(&bundle, None)?;
+        inspectors.push(inspector);
+        engine = Some(choice);
+    }
+    if let Some(engine) = engine {
+        say_engine(&engine);
     }
     drop(bundle);
     let trained_on = inspectors

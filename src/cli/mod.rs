@@ -36,6 +36,7 @@ use aecsad_program::stop_signals;
 use clap::{Parser, Subcommand};
 
 use crate::cli::error::{Error, Result};
+use crate::engines::EngineChoice;
 use crate::journal::JournalError;
 use crate::station::config::{self, StationConfig};
 use crate::station::{Judge, StationError};
@@ -100,6 +101,13 @@ fn station_file() -> InputPath {
 fn say_station_file(path: &Path) {
     if path == Path::new(config::INSTALLED) {
         note(format_args!("station file {}", path.display()));
+    }
+}
+
+/// Says what runs the networks, unless the CPU was requested.
+fn say_engine(choice: &EngineChoice) {
+    if *choice != EngineChoice::requested_cpu() {
+        note(format_args!("engine: {choice}"));
     }
 }
 

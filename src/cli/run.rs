@@ -16,6 +16,7 @@ use super::{LoadJudge, say_station_file, station_file, stop_on_signal};
 use crate::calibration::CalibrationStatus;
 use crate::camera::FrameSource;
 use crate::cli::error::{Error, Result};
+use crate::engines::{EngineChoice, Engines};
 use crate::pictures::Pictures;
 use crate::reject::Rejector;
 use crate::station::changeover;
@@ -63,10 +64,12 @@ pub fn run(args: &RunArgs, load: LoadJudge<'_>) -> Result<()> {
         line.differences = expectation::differences(&config, judge.geometry());
         line.viewed_region = expectation::viewed_region(&config, judge.geometry());
         line.calibration = judge.calibration_status().cloned();
+        line.engine = judge.engine().cloned();
         line.run(judge.as_mut(), args.limit, csv, &stop, |_| {})?;
         return Ok(());
     };
-    let load = &|bundle: &Bundle| LoadedJudge::from_bundle(bundle, &config);
+    let engines = Engines::open(&config.engine)?;
+    let load = &|bundle: &Bundle| LoadedJudge::from_bundle(bundle, &config, &engines);
     let (messages_in, messages) = channel();
     let mut report = reporter(messages_in);
     let started = changeover::start(folder, *trial_parts, &config.bundle, load, &mut report);
@@ -120,6 +123,7 @@ pub struct Line<'c> {
     /// With one bundle only, as the next: the changeover reports them with each bundle.
     viewed_region: Option<String>,
     calibration: Option<CalibrationStatus>,
+    engine: Option<EngineChoice>,
 }
 
 impl<'c> Line<'c> {
@@ -136,6 +140,7 @@ impl<'c> Line<'c> {
             differences: Vec::new(),
             viewed_region: None,
             calibration: None,
+            engine: None,
         })
     }
 
@@ -193,6 +198,9 @@ impl<'c> Line<'c> {
         };
         if let Some(viewed_region) = &self.viewed_region {
             observers.notice(&format!("region: {viewed_region}"));
+        }
+        if let Some(engine) = &self.engine {
+            observers.notice(&format!("engine: {engine}"));
         }
         match &self.calibration {
             Some(status @ CalibrationStatus::Awaited { .. }) => observers.alarm(status.to_string()),

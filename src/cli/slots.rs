@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::{print_all, print_lines, say_station_file, station_file};
 use crate::cli::error::Result;
+use crate::engines::EngineSettings;
 use crate::operator::{OperatorRecords, ThresholdChange};
 use crate::slots::state::{SlotCondition, SlotName};
 use crate::slots::{SlotsError, trial};
@@ -38,6 +39,8 @@ pub struct SlotsArgs {
 pub struct SlotsPlace {
     pub folder: PathBuf,
     pub trial_parts: u32,
+    /// The default where the station file is not known or not right yet.
+    pub engine: EngineSettings,
     trust: Trusted,
 }
 
@@ -52,6 +55,7 @@ impl SlotsArgs {
             return Ok(SlotsPlace {
                 folder: folder.clone(),
                 trial_parts: trial::PARTS,
+                engine: EngineSettings::default(),
                 trust: Trusted::Folder(keys.clone()),
             });
         }
@@ -68,6 +72,9 @@ impl SlotsArgs {
         Ok(SlotsPlace {
             folder,
             trial_parts,
+            engine: StationConfig::load(&self.config)
+                .map(|station| station.engine)
+                .unwrap_or_default(),
             trust: Trusted::Station(config),
         })
     }

@@ -10,8 +10,9 @@ use aecsad_inspect::inspector::Inspector;
 use aecsad_program::inputs::InputPath;
 use clap::Args;
 
-use super::print_lines;
+use super::{print_lines, say_engine};
 use crate::cli::error::Result;
+use crate::engines::{EngineArgs, Engines};
 
 #[derive(Args)]
 pub struct VerifyArgs {
@@ -24,6 +25,8 @@ pub struct VerifyArgs {
     /// Accept only bundles that a station with this folder of public keys would accept
     #[arg(long, value_name = "DIR", conflicts_with = "key")]
     pub keys: Option<PathBuf>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 pub fn run(args: &VerifyArgs) -> Result<()> {
@@ -34,7 +37,10 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
         (keys, None) => Trust::Keys(keys.into()),
     };
     let bundle = Bundle::read(&args.bundle, &trust)?;
-    let mut inspector = Inspector::from_bundle(&bundle, None)?;
+    let engines = Engines::open(&args.engine.settings())?;
+    let (engine, choice) = engines.best();
+    say_engine(&choice);
+    let mut inspector = Inspector::in_engine(engine, &bundle, None)?;
     let comparison = golden::verify(&bundle, &mut inspector)?;
     print_lines(&report(&bundle, &comparison))?;
     comparison.check()?;

@@ -17,8 +17,9 @@ use tokio_stream::StreamExt;
 use super::access::{Actor, Viewer};
 use super::answer::{Refusal, blocking};
 use super::context::{Context, Reason};
+use crate::engines::Engines;
 use crate::operator::Origin;
-use crate::slots::{FlashRequest, ProofStep, Slots, prove};
+use crate::slots::{FlashRequest, ProofStep, Slots, SlotsError, prove};
 use crate::station::config::bundle::{BundleConfig, BundleSource};
 use crate::station::installed::InstalledBundles;
 
@@ -165,7 +166,8 @@ pub async fn flash(
         let mut steps = Vec::new();
         let mut report = |step: ProofStep| steps.push(step.to_string());
         let flashed = slots.flash(file, "the upload", &request, &mut |bundle| {
-            prove(bundle, &mut report)
+            let engines = Engines::open(&context.config.engine).map_err(SlotsError::from)?;
+            prove(bundle, &engines, &mut report)
         })?;
         drop(slots);
         let after = format!("{} {}", flashed.product, flashed.version);

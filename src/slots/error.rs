@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use aecsad_inspect::bundle::BundleError;
 use aecsad_inspect::golden::GoldenError;
-use aecsad_inspect::inspector::InspectorError;
+
+use crate::engines::EngineError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SlotsError {
@@ -66,5 +67,14 @@ pub enum SlotsError {
     #[error("{0}")]
     NotProven(#[from] GoldenError),
     #[error("{0}")]
-    NotRunnable(#[from] InspectorError),
+    NoEngine(EngineError),
+}
+
+impl From<EngineError> for SlotsError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Refused(golden) => SlotsError::NotProven(golden),
+            unavailable => SlotsError::NoEngine(unavailable),
+        }
+    }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::golden;
-use aecsad_inspect::inspector::Inspector;
 
 use super::{Flashed, SlotsError};
+use crate::engines::Engines;
 
 /// A step that passed.
 #[derive(Clone, Debug)]
@@ -22,7 +22,11 @@ impl fmt::Display for ProofStep {
 }
 
 /// Reports each step that passes.
-pub fn prove(bundle: &Bundle, report: &mut dyn FnMut(ProofStep)) -> Result<(), SlotsError> {
+pub fn prove(
+    bundle: &Bundle,
+    engines: &Engines,
+    report: &mut dyn FnMut(ProofStep),
+) -> Result<(), SlotsError> {
     let mut say = |what, how| report(ProofStep { what, how });
     let manifest = &bundle.manifest;
     let (product, version) = (&manifest.product, manifest.version);
@@ -40,8 +44,8 @@ pub fn prove(bundle: &Bundle, report: &mut dyn FnMut(ProofStep)) -> Result<(), S
     if let Some(region) = &manifest.input.region {
         say("region", region.to_string());
     }
-    let mut inspector = Inspector::from_bundle(bundle, None)?;
-    say("networks", "run on this machine".into());
+    let (mut inspector, engine) = engines.inspector(bundle, None)?;
+    say("networks", format!("run on {engine}"));
     let comparison = golden::verify(bundle, &mut inspector)?;
     comparison.check()?;
     let (images, difference) = (comparison.images.len(), comparison.largest_difference());

@@ -19,6 +19,7 @@ use super::line_calibration::Renewal;
 use super::loaded_judge::{Load, LoadedJudge};
 use super::{Judge, JudgeError, Message};
 use crate::calibration::{CalibrationPart, CalibrationStatus};
+use crate::engines::EngineChoice;
 use crate::slots::storage::DiskFolder;
 use crate::slots::trial::{Trial, TrialOutcome};
 use crate::slots::{SlotAlarm, Slots, SlotsError, Started};
@@ -130,6 +131,9 @@ fn load_current(
                 if let Some(warning) = loaded.warning.take() {
                     report(Message::Alarm(warning));
                 }
+                if let Some(engine) = loaded.judge.engine() {
+                    report(Message::Notice(format!("engine: {engine}")));
+                }
                 if let Some(viewed_region) = &loaded.viewed_region {
                     report(Message::Notice(format!("region: {viewed_region}")));
                 }
@@ -207,6 +211,10 @@ impl Judge for ChangingJudge {
 
     fn bundle(&self) -> Arc<str> {
         self.judge.bundle()
+    }
+
+    fn engine(&self) -> Option<&EngineChoice> {
+        self.judge.engine()
     }
 
     fn geometry(&self) -> Option<&InputGeometry> {

@@ -10,6 +10,7 @@ use aecsad_inspect::optics::InputGeometry;
 
 use super::line_calibration::Renewal;
 use crate::calibration::{CalibrationError, CalibrationPart, CalibrationStatus};
+use crate::engines::{EngineChoice, EngineError};
 use crate::slots::SlotsError;
 
 /// Why there is no judge, or no verdict.
@@ -23,10 +24,25 @@ pub enum JudgeError {
     Calibration(#[from] CalibrationError),
     #[error(transparent)]
     Slots(#[from] SlotsError),
+    /// Boxed, like the next: rare, and larger than what each part's report has room for.
+    #[error(transparent)]
+    Engine(Box<EngineError>),
+    #[error("the GPU failed, so this part has no verdict ({source}): {next}")]
+    GpuFailed {
+        source: Box<InspectorError>,
+        /// What happens to the parts after it, and what to do.
+        next: String,
+    },
     #[error(
         "the engine broke off in the middle of a frame: verify the bundle with `aecsad verify`"
     )]
     EngineBrokeOff,
+}
+
+impl From<EngineError> for JudgeError {
+    fn from(error: EngineError) -> Self {
+        JudgeError::Engine(Box::new(error))
+    }
 }
 
 /// Gives a verdict on a frame.
@@ -36,6 +52,11 @@ pub trait Judge: Send {
     /// The bundle that judged the last frame, as the journal names it.
     fn bundle(&self) -> Arc<str> {
         Arc::default()
+    }
+
+    /// What runs its networks, if it is known.
+    fn engine(&self) -> Option<&EngineChoice> {
+        None
     }
 
     /// The frame geometry that its bundle expects, if it is known.

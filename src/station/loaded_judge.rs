@@ -9,13 +9,16 @@ use aecsad_inspect::branches::shared::heat::HeatMap;
 use aecsad_inspect::bundle::Bundle;
 use aecsad_inspect::frame::{Frame, Size};
 use aecsad_inspect::inspector::{Inspector, InspectorError, Verdict};
+use aecsad_inspect::network::NetworkError;
 use aecsad_inspect::optics::{InputGeometry, ViewedRegion};
 
 use super::JudgeError;
 use super::config::{CameraConfig, StationConfig};
 use super::line_calibration::Renewal;
+use super::standby::Standby;
 use super::{Judge, expectation};
 use crate::calibration::{self, CalibrationError, CalibrationPart, CalibrationStatus};
+use crate::engines::{EngineChoice, Engines};
 
 /// A judge made from a bundle, and the ascending scores of the good parts that its threshold was set on.
 pub struct LoadedJudge {
@@ -33,14 +36,24 @@ pub type Load<'a> = &'a (dyn Fn(&Bundle) -> Result<LoadedJudge, JudgeError> + Sy
 
 struct CalibratedInspector {
     inspector: Inspector,
+    engine: EngineChoice,
+    standby: Standby,
     calibration_status: CalibrationStatus,
     /// Before the calibration was read.
     loaded: Instant,
 }
 
 impl LoadedJudge {
-    pub fn from_bundle(bundle: &Bundle, config: &StationConfig) -> Result<Self, JudgeError> {
-        let mut inspector = Inspector::from_bundle(bundle, config.region)?;
+    pub fn from_bundle(
+        bundle: &Bundle,
+        config: &StationConfig,
+        engines: &Engines,
+    ) -> Result<Self, JudgeError> {
+        let (mut inspector, mut engine) = engines.inspector(bundle, config.region)?;
+        let standby = Standby::for_inspector(&inspector, bundle, config);
+        if let Standby::Unfit(why) = &standby {
+            engine.alone = Some(why.clone());
+        }
         if let CameraConfig::V4l2(camera) = &config.camera {
             // A camera never sends frames of another size than the station file's.
             let (width, height) = (camera.width, camera.height);
@@ -81,6 +94,8 @@ impl LoadedJudge {
             calibration: inspector.decision().calibration.scores().to_vec(),
             judge: Box::new(CalibratedInspector {
                 inspector,
+                engine,
+                standby,
                 calibration_status,
                 loaded,
             }),
@@ -93,9 +108,43 @@ fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
+impl CalibratedInspector {
+    /// Lets the CPU go on with the next part, if it may.
+    fn after_fault(&mut self, source: InspectorError) -> JudgeError {
+        let next = match std::mem::replace(&mut self.standby, Standby::Unneeded) {
+            Standby::Unneeded => return source.into(),
+            Standby::Ready(mut cpu) => {
+                cpu.decide_by(self.inspector.decision().clone());
+                self.inspector = *cpu;
+                self.engine = EngineChoice {
+                    why_not: Some("it failed on this line".to_owned()),
+                    ..EngineChoice::requested_cpu()
+                };
+                "the CPU goes on with the next part; restart the station to use the GPU again"
+                    .to_owned()
+            }
+            Standby::Unfit(why) => {
+                let next = format!("the CPU can't take over ({why}), restart the station");
+                self.standby = Standby::Unfit(why);
+                next
+            }
+        };
+        let source = Box::new(source);
+        JudgeError::GpuFailed { source, next }
+    }
+}
+
 impl Judge for CalibratedInspector {
     fn judge(&mut self, frame: &Frame) -> Result<Verdict, JudgeError> {
-        self.inspector.judge(frame)
+        let judged = self.inspector.inspect(frame);
+        judged.map_err(|error| match error {
+            InspectorError::Network(NetworkError::Run { .. }) => self.after_fault(error),
+            error => error.into(),
+        })
+    }
+
+    fn engine(&self) -> Option<&EngineChoice> {
+        Some(&self.engine)
     }
 
     fn bundle(&self) -> Arc<str> {

@@ -24,6 +24,7 @@ mod other_light;
 mod queue;
 mod run_state;
 mod source;
+mod standby;
 pub mod system;
 pub mod threshold_watch;
 pub mod watchdog;

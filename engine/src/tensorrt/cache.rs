@@ -1,6 +1,7 @@
 //! The folder of plans. A plan is valid for one device with one version of everything, which the first half of its name
 //! says, and for one network with one set of flags, which the second half says.
 
+use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ impl PlanCache {
             let metadata = path.metadata()?;
             plans.push((metadata.modified()?, metadata.len(), path));
         }
-        plans.sort_by(|a, b| (&b.2 == newest, b.0).cmp(&(&a.2 == newest, a.0)));
+        plans.sort_by_key(|(used, _, path)| Reverse((path == newest, *used)));
         let (mut kept, mut bytes) = (0, 0);
         for (_, length, path) in plans {
             let name = path.file_name().and_then(|name| name.to_str());

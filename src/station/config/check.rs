@@ -13,6 +13,7 @@ use super::{
     CameraConfig, ConfigError, JournalConfig, MonitorConfig, StationConfig, SystemConfig,
     WatchdogConfig,
 };
+use crate::engines::{EngineSettings, PLANS};
 use crate::line::Policies;
 use crate::station::system;
 
@@ -101,6 +102,14 @@ impl<'p> Checker<'p> {
                 threads: match file.system.threads {
                     Some(threads) => self.whole("system.threads", threads)? as usize,
                     None => system::spare_threads(),
+                },
+            },
+            engine: EngineSettings {
+                request: file.system.engine,
+                half: file.system.half_precision,
+                plans: match file.system.plans {
+                    Some(plans) => self.here.join(plans),
+                    None => PLANS.into(),
                 },
             },
         })

@@ -36,7 +36,7 @@ const NO_TEXT: &[&str] = &["3", "[]", "true"];
 const NO_WORD: &[&str] = &["\"perhaps\"", "\"\"", "1"];
 
 #[rustfmt::skip]
-const CASES: [Case; 71] = [
+const CASES: [Case; 74] = [
     ("bundle.path", &[BUNDLE], "\"p\"", NO_TEXT),
     ("bundle.slots", &[SLOTS], "\"s\"", NO_TEXT),
     ("bundle.keys", &[SLOTS], "\"k\"", NO_TEXT),
@@ -108,6 +108,9 @@ const CASES: [Case; 71] = [
     ("system.priority", &[], "90", &["91", "-1", "1.5"]),
     ("system.lock_memory", &[], "true", &["1", "\"yes\""]),
     ("system.threads", &[], "64", &["0", "65", "-1", "1.5", "nan", "\"all\""]),
+    ("system.engine", &[], "\"cpu\"", &["\"gpu\"", "true", "1"]),
+    ("system.half_precision", &[], "true", &["1", "\"yes\""]),
+    ("system.plans", &[], "\"plans\"", NO_TEXT),
 ];
 
 /// A whole station file with this value of the key.

@@ -9,6 +9,7 @@ use super::bundle::BundleSection;
 use super::declaration::usual;
 use crate::camera::presence::BeltAxis;
 use crate::camera::sensor::Edge;
+use crate::engines::EngineRequest;
 use crate::line::OnTrouble;
 use crate::serial::Parity;
 
@@ -242,4 +243,7 @@ pub struct SystemSection {
     pub priority: f64,
     pub lock_memory: bool,
     pub threads: Option<f64>,
+    pub engine: EngineRequest,
+    pub half_precision: bool,
+    pub plans: Option<PathBuf>,
 }

@@ -21,6 +21,7 @@ use aecsad_program::text_file::{self, Mistake, TextError};
 use crate::camera::presence::Presence;
 use crate::camera::sensor::Edge;
 use crate::camera::v4l2::V4l2Settings;
+use crate::engines::EngineSettings;
 use crate::line::{Conveyor, Policies};
 use crate::reject::RejectSettings;
 use bundle::{BundleConfig, BundleSource};
@@ -105,6 +106,8 @@ pub struct StationConfig {
     pub shifts: Vec<u16>,
     pub watchdog: WatchdogConfig,
     pub system: SystemConfig,
+    /// What runs the networks.
+    pub engine: EngineSettings,
 }
 
 #[derive(Clone, Debug)]

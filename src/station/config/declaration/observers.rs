@@ -61,4 +61,17 @@ pub const KEYS: &[Key] = &[
     Key::number("system.threads", (1.0, 64.0), "threads that compute a verdict; the scores are the same with any number")
         .default_in_words("cores less 2, 1 to 4")
         .sample("1"),
+    Key::word(
+        "system.engine",
+        &["auto", "cpu", "tensorrt"],
+        "what runs the networks: `auto` takes TensorRT where it is set up and gives the bundle's golden scores, else the CPU",
+    )
+    .default("\"auto\"")
+    .sample_in_force("\"auto\""),
+    Key::switch("system.half_precision", "let TensorRT compute in FP16 where a network is not quantised")
+        .default("false")
+        .sample_in_force("false"),
+    Key::text("system.plans", "the folder of the networks that TensorRT has compiled")
+        .default("\"/var/lib/aecsad/plans\"")
+        .sample("\"/var/lib/aecsad/plans\""),
 ];
