@@ -1,7 +1,9 @@
 //! Writes every network of both profiles, untrained, as ONNX and quantised as well: to time them no training is needed.
 //! Only the edge encoder has weights that were ever trained.
 //!
-//!     cargo run -p aecsad-train --example untrained_networks -- FOLDER
+//!     cargo run -p aecsad-train --example untrained_networks -- FOLDER [signed]
+//!
+//! With `signed`, only the edge networks are quantised, and their bytes have a sign everywhere, as TensorRT reads them.
 
 use std::error::Error;
 use std::ops::RangeInclusive;
@@ -30,6 +32,11 @@ const IMAGE: usize = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("name a folder to write to")?;
+    let signs = match std::env::args().nth(2).as_deref() {
+        None => Signs::WhereNeeded,
+        Some("signed") => Signs::Everywhere,
+        Some(_) => return Err("the second argument is `signed` or nothing".into()),
+    };
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder)?;
     let device = Default::default();
@@ -63,7 +70,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let encoder = include_bytes!("../../models/efficientnet-lite0/encoder.onnx");
     std::fs::write(folder.join("edge-encoder.onnx"), encoder)?;
-    for name in NAMES {
+    let quantised = NAMES
+        .into_iter()
+        .filter(|name| signs == Signs::WhereNeeded || name.starts_with("edge-"));
+    for name in quantised {
         let onnx = std::fs::read(folder.join(format!("{name}.onnx")))?;
         let network = Network::load(name, &onnx)?;
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
@@ -77,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &onnx,
             &good,
             &held_out,
-            Requirement::usual(Signs::WhereNeeded),
+            Requirement::usual(signs),
             &AtomicBool::new(false),
         )?;
         let (int8, kept) = (quantised.int8.len(), quantised.kept_float.len());

@@ -61,13 +61,14 @@ pub fn tolerance(
     Ok(MARGIN * largest)
 }
 
-/// The manifest's tolerance: `exact` where other CPUs come to the same bits as this one, `rounded` where they can't.
+/// The manifest's tolerance: `exact` where other CPUs come to the same bits as this one, `rounded` where they can't. TensorRT
+/// adds the same products in an order of its own.
 pub fn allowed(exact: f32, rounded: f32) -> Tolerance {
     match aecsad_engine::fuses() {
         true => Tolerance {
             golden: exact,
             unfused: Some(rounded),
-            tensorrt: None,
+            tensorrt: Some(rounded),
         },
         false => Tolerance {
             golden: rounded,
