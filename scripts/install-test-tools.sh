@@ -13,6 +13,8 @@ has() { command -v "$1" >/dev/null; }
 has python3 || packages+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 has minisign || packages+=(minisign)
+# The TensorRT plugin
+has g++ || packages+=(g++)
 # The virtual machine's drivers are built, by tools that read object files
 has make || packages+=(make)
 has xz || packages+=(xz-utils)

@@ -44,8 +44,32 @@ tests/modbus/fetch.sh || skipped+=("the gate on Modbus: pymodbus could not be fe
 step "a browser"
 tests/page/fetch.sh || skipped+=("the page in a real browser: chromium, node or its packages could not be fetched (no network?)")
 
+step "TensorRT's headers, the plugin and the fake libraries"
+tests/tensorrt/prepare.sh
+case $? in
+    0) tests/tensorrt/sanitize.sh || failed+=("the TensorRT plugin under sanitizers") ;;
+    "$unfetched") skipped+=("TensorRT on the fake, and its plugin: the headers could not be fetched (no network?)") ;;
+    *) failed+=("compiling the TensorRT plugin") ;;
+esac
+
 step "the workspace"
 cargo nextest run --workspace || failed+=("the workspace")
+
+step "TensorRT's own parser and builder"
+tests/tensorrt/real_builder.sh
+case $? in
+    0) ;;
+    "$unfetched") skipped+=("TensorRT's own parser and builder: NVIDIA's libraries could not be fetched (no network?)") ;;
+    *) failed+=("TensorRT's own parser and builder") ;;
+esac
+
+step "the TensorRT plugin for aarch64"
+tests/tensorrt/aarch64.sh
+case $? in
+    0) ;;
+    "$unfetched") skipped+=("the TensorRT plugin for aarch64: its compiler could not be fetched (no network?)") ;;
+    *) failed+=("the TensorRT plugin for aarch64") ;;
+esac
 
 step "the station in a virtual machine"
 # The rest takes as long again: make hil

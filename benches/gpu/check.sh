@@ -37,6 +37,8 @@ if [ -z "${CUDA_PATH:-}" ] && [ ! -d /usr/local/cuda/include ] && [ -n "$package
     LD_LIBRARY_PATH="$CUDA_PATH/lib64:$LD_LIBRARY_PATH"
 fi
 
+plugins/tensorrt/check.sh
+
 if ! nvidia-smi >/dev/null 2>&1; then
     echo "no GPU here: nothing was measured"
     if sentence=$("$train" gpu-check 2>&1 >/dev/null); then

@@ -4,10 +4,10 @@
 #   plugins/tensorrt/build.sh [OUT]          OUT is /usr/local/lib/aecsad/libaecsad_tensorrt.so by default
 #   TENSORRT_HEADERS=DIR, CXX and CXXFLAGS choose other headers, another compiler and more options.
 set -euo pipefail
-cd "$(dirname "$0")"
 
-out=${1:-/usr/local/lib/aecsad/libaecsad_tensorrt.so}
-headers=${TENSORRT_HEADERS:-}
+out=$(realpath -m "${1:-/usr/local/lib/aecsad/libaecsad_tensorrt.so}")
+headers=${TENSORRT_HEADERS:+$(realpath -m "$TENSORRT_HEADERS")}
+cd "$(dirname "$0")"
 if [ -z "$headers" ]; then
     for folder in "/usr/include/$(uname -m)-linux-gnu" /usr/include /usr/local/tensorrt/include; do
         [ -f "$folder/NvInfer.h" ] && headers=$folder && break

@@ -210,10 +210,6 @@ namespace {
             return new Engine(network);
         }
 
-        nvinfer1::ICudaEngine* deserializeCudaEngine(const void* plan, std::size_t bytes) noexcept override
-        {
-            return load(plan, bytes);
-        }
 #if !defined(TRT_MAJOR_RTX) && NV_TENSORRT_MAJOR < 10
         nvinfer1::ICudaEngine* deserializeCudaEngine(
             const void* plan, std::size_t bytes, nvinfer1::IPluginFactory*) noexcept override
@@ -222,6 +218,10 @@ namespace {
         }
 #else
         using VRuntimeAll::deserializeCudaEngine;
+        nvinfer1::ICudaEngine* deserializeCudaEngine(const void* plan, std::size_t bytes) noexcept override
+        {
+            return load(plan, bytes);
+        }
 #endif
     };
 
