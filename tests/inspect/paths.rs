@@ -7,8 +7,9 @@ use aecsad::cli::Cli;
 use clap::CommandFactory;
 
 /// Places that a command writes, and folders whose files it registers as it reads them.
-const WRITTEN: [&str; 10] = [
+const WRITTEN: [&str; 11] = [
     "out", "csv", "maps", "heatmaps", "pty_link", "log", "slots", "journal", "folder", "reviewed",
+    "plans",
 ];
 const FOLDERS_READ: [&str; 1] = ["keys"];
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aecsad_inspect::image_files::ImageError;
+use aecsad_inspect::inspector::InspectorError;
+use aecsad_inspect::network::NetworkError;
 
 use super::*;
 use crate::calibration::CalibrationStatus;
@@ -294,8 +296,16 @@ fn of_parts(no_frame: Vec<CameraError>) -> Vec<String> {
         .filter(|cause| matches!(cause, Cause::Late | Cause::QueueFull))
         .map(|cause| (cause, None))
         .collect();
-    let broke_off = Inspection::EngineError(JudgeError::EngineBrokeOff);
-    causes.push((Cause::EngineError, Some(broke_off)));
+    let gpu_failed = JudgeError::GpuFailed {
+        source: Box::new(InspectorError::Network(NetworkError::Run {
+            name: "encoder.onnx".into(),
+            why: "the driver refused".into(),
+        })),
+        next: "the CPU goes on".into(),
+    };
+    for error in [JudgeError::EngineBrokeOff, gpu_failed] {
+        causes.push((Cause::EngineError, Some(Inspection::EngineError(error))));
+    }
     causes.extend(no_frame.into_iter().map(|error| {
         let inspection = Inspection::NoFrame(error);
         (Cause::NoFrame, Some(inspection))
