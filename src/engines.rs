@@ -110,7 +110,7 @@ pub struct EngineChoice {
 }
 
 impl EngineChoice {
-    /// The CPU, as it was asked for by name.
+    /// The CPU, where it was requested by name.
     pub fn requested_cpu() -> Self {
         EngineChoice {
             engine: Cpu.name().to_owned(),

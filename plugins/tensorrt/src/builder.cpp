@@ -92,7 +92,7 @@ namespace {
 
     void set_types(nvinfer1::IBuilderConfig& config, const aecsad_tensorrt_flags& flags)
     {
-        // TF32 cuts values down to 10 bits of precision, which nothing asks for.
+        // TF32 cuts values down to 10 bits of precision, which no one has requested.
         config.clearFlag(nvinfer1::BuilderFlag::kTF32);
 #ifdef AECSAD_TYPES_BY_FLAGS
         config.setFlag(nvinfer1::BuilderFlag::kINT8);
