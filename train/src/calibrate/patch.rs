@@ -22,28 +22,52 @@ use crate::estimators::low_rank;
 
 /// Patches that the Gaussians are learnt from, drawn evenly from all images.
 const POOL: usize = 120_000;
+/// As many in the fine view, whose cells show more kinds.
+const FINE_POOL: usize = 320_000;
 /// Of these, as many are enough to find the kinds.
 const CLUSTERED: usize = 60_000;
 /// Directions kept of the stacked features.
 const RANK: usize = 64;
-/// Kinds at most, and the patches that each needs on average.
+/// Kinds at most, in the whole view and in the fine one, and the patches that each needs on average.
 const KINDS: usize = 256;
+const FINE_KINDS: usize = 1024;
 const PATCHES_A_KIND: usize = 300;
+/// More kinds than these come in groups, of about as many kinds as there are groups.
+const UNGROUPED: usize = 256;
 /// A kind of so many patches believes half in its own covariance and half in that of all kinds.
 const HALF_OWN: f64 = RANK as f64 / 2.0;
 /// Added to each kind's covariance, in its mean variances.
 const RIDGE: f64 = 0.02;
 
-/// The mixture of these patches (`[patches, rank]`); None without any.
-fn mixture(patches: &Array2<f32>, seed: u64) -> Option<PatchMixture> {
+/// The mixture of these patches (`[patches, rank]`), of `most` kinds; None without any.
+fn mixture(patches: &Array2<f32>, most: usize, seed: u64) -> Option<PatchMixture> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..patches.nrows()).collect();
     order.shuffle(&mut random);
     let clustered = patches.select(Axis(0), &order[..order.len().min(CLUSTERED)]);
-    let kinds = (patches.nrows() / PATCHES_A_KIND).clamp(1, KINDS);
+    let kinds = (patches.nrows() / PATCHES_A_KIND).clamp(1, most);
     let centres = k_means(&clustered, kinds, &mut random);
     drop(clustered);
-    gaussians(patches, &centres)
+    let (centres, groups) = grouped(centres, &mut random);
+    gaussians(patches, &centres, &groups)
+}
+
+/// The centres, those of a group side by side, and how many each group has.
+fn grouped(centres: Array2<f32>, random: &mut ChaCha8Rng) -> (Array2<f32>, Vec<usize>) {
+    let kinds = centres.nrows();
+    if kinds <= UNGROUPED {
+        return (centres, vec![kinds]);
+    }
+    let count = (kinds as f64).sqrt().round() as usize;
+    let group_of = assign(&centres, &k_means(&centres, count, random));
+    let mut order: Vec<usize> = (0..kinds).collect();
+    order.sort_by_key(|kind| group_of[*kind]);
+    let mut sizes = vec![0; count];
+    for group in group_of {
+        sizes[group] += 1;
+    }
+    sizes.retain(|size| *size > 0);
+    (centres.select(Axis(0), &order), sizes)
 }
 
 /// In the whole view; None without parts.
@@ -55,7 +79,7 @@ pub fn fit(parts: &[Percept], seed: u64) -> Option<Patch> {
     let low_rank = low_rank::fit(&pool, RANK);
     let patches = project(&pool[0], &low_rank);
     drop(pool);
-    Patch::whole(mixture(&patches, seed)?, low_rank)
+    Patch::whole(mixture(&patches, KINDS, seed)?, low_rank)
 }
 
 /// The same kinds as `before`, which saw the same parts through other networks: clusters found anew would be others, and
@@ -63,7 +87,7 @@ pub fn fit(parts: &[Percept], seed: u64) -> Option<Patch> {
 pub fn fit_again(parts: &[Percept], seed: u64, before: &Patch) -> Option<Patch> {
     let low_rank = before.low_rank()?.clone();
     let patches = project(&draw(parts, seed), &low_rank);
-    Patch::whole(gaussians(&patches, before.mixture().means())?, low_rank)
+    Patch::whole(gaussians_again(&patches, before.mixture())?, low_rank)
 }
 
 /// In the fine view; None without parts that were seen in it.
@@ -78,8 +102,8 @@ fn fit_fine(parts: &[Percept], seed: u64, before: Option<&Patch>) -> Option<Patc
     let patches = draw_fine(parts, seed);
     let mixture = match before {
         _ if patches.is_empty() => None,
-        Some(before) => gaussians(&patches, before.mixture().means()),
-        None => mixture(&patches, seed),
+        Some(before) => gaussians_again(&patches, before.mixture()),
+        None => mixture(&patches, FINE_KINDS, seed),
     };
     Some(Patch::fine(mixture?, cells))
 }
@@ -90,10 +114,10 @@ fn project(stacked: &Array2<f32>, low_rank: &LowRank) -> Array2<f32> {
     patches
 }
 
-/// At most [`POOL`] patches of the fine view, as many of each part, `[patches, rank]`.
+/// At most [`FINE_POOL`] patches of the fine view, as many of each part, `[patches, rank]`.
 fn draw_fine(parts: &[Percept], seed: u64) -> Array2<f32> {
     let (cells, rank) = parts.first().map_or((0, 0), |p| p.fine.vectors.dim());
-    let of_each = (POOL / parts.len().max(1))
+    let of_each = (FINE_POOL / parts.len().max(1))
         .clamp(1, cells.max(1))
         .min(cells);
     let mut pool = Array2::zeros((parts.len() * of_each, rank));
@@ -138,14 +162,22 @@ fn draw(parts: &[Percept], seed: u64) -> Array2<f32> {
     pool
 }
 
-/// The rows of each kind; kinds of less than two are left out.
-fn members(of_row: &[usize], kinds: usize) -> Vec<Vec<usize>> {
-    let mut members = vec![Vec::new(); kinds];
+/// The rows of each kind, and how many kinds each group has; kinds of less than two rows are left out.
+fn members(of_row: &[usize], groups: &[usize]) -> (Vec<Vec<usize>>, Vec<usize>) {
+    let mut members = vec![Vec::new(); groups.iter().sum()];
     for (row, kind) in of_row.iter().enumerate() {
         members[*kind].push(row);
     }
+    let mut first = 0;
+    let mut kept = Vec::with_capacity(groups.len());
+    for kinds in groups {
+        let of_group = &members[first..first + kinds];
+        kept.push(of_group.iter().filter(|rows| rows.len() > 1).count());
+        first += kinds;
+    }
     members.retain(|rows| rows.len() > 1);
-    members
+    kept.retain(|kinds| *kinds > 0);
+    (members, kept)
 }
 
 /// Mean and covariance of the rows.
@@ -159,10 +191,19 @@ fn moments(patches: &Array2<f32>) -> (Array1<f32>, DMatrix<f64>) {
     (mean, covariance)
 }
 
-/// One Gaussian for each centre's patches.
-fn gaussians(patches: &Array2<f32>, centres: &Array2<f32>) -> Option<PatchMixture> {
+/// The kinds of `before`, each with a Gaussian of these patches.
+fn gaussians_again(patches: &Array2<f32>, before: &PatchMixture) -> Option<PatchMixture> {
+    gaussians(patches, before.means(), &before.groups())
+}
+
+/// One Gaussian for each centre's patches; `groups` says how many centres each group has.
+fn gaussians(
+    patches: &Array2<f32>,
+    centres: &Array2<f32>,
+    groups: &[usize],
+) -> Option<PatchMixture> {
     let rank = patches.ncols();
-    let members = members(&assign(patches, centres), centres.nrows());
+    let (members, groups) = members(&assign(patches, centres), groups);
     let (means, covariances): (Vec<Array1<f32>>, Vec<DMatrix<f64>>) = members
         .par_iter()
         .map(|rows| moments(&patches.select(Axis(0), rows)))
@@ -188,7 +229,7 @@ fn gaussians(patches: &Array2<f32>, centres: &Array2<f32>) -> Option<PatchMixtur
         whitening.row_mut(kind).assign(&packed);
         rarity[kind] = (log_determinant - 2.0 * (count / total).ln()) as f32;
     }
-    PatchMixture::new(all_means, whitening, rarity)
+    PatchMixture::new(all_means, whitening, rarity, &groups)
 }
 
 /// The mixture in one view; again with the kinds that the same parts had as other networks saw them.
@@ -250,6 +291,32 @@ mod tests {
         let mixture = patch.mixture();
         mixture.map(&vectors, &mut mixture.scratch(map.len()), &mut map);
         map
+    }
+
+    #[test]
+    fn many_kinds_are_grouped_and_none_is_lost() {
+        let centres = |count: usize| {
+            Array2::from_shape_fn((count, 2), |(i, axis)| ((i * 7 + axis * 3) % 301) as f32)
+        };
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let (few, groups) = grouped(centres(UNGROUPED), &mut random);
+        assert_eq!((few, groups), (centres(UNGROUPED), vec![UNGROUPED]));
+        let (many, groups) = grouped(centres(300), &mut random);
+        assert_eq!(groups.iter().sum::<usize>(), 300);
+        assert!(groups.len() > 10 && !groups.contains(&0));
+        let sorted = |centres: &Array2<f32>| {
+            let mut firsts: Vec<u32> = centres.column(0).iter().map(|v| *v as u32).collect();
+            firsts.sort_unstable();
+            firsts
+        };
+        assert_eq!(sorted(&many), sorted(&centres(300)));
+    }
+
+    #[test]
+    fn a_kind_without_patches_leaves_its_group() {
+        let (kept, groups) = members(&[0, 0, 2, 2, 2, 3], &[2, 1, 1]);
+        assert_eq!(kept, [vec![0, 1], vec![2, 3, 4]]);
+        assert_eq!(groups, [1, 1]);
     }
 
     #[test]

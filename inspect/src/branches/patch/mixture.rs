@@ -1,29 +1,20 @@
 //! A mixture of Gaussians over patches: how unlikely each cell of a map is of its likeliest kind.
 
-use std::ops::Range;
-
 use aecsad_engine::Triangles;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1};
 
+use super::nearest_kinds::{NearestKinds, NearestScratch};
 use crate::arrays::Arrays;
 use crate::branches::shared::packed;
 
-/// A patch that matters is compared with so many kinds, those of the nearest means: in 98 patches of 100 the likeliest of all
-/// is among them.
-const NEAREST: usize = 4;
-/// One in so many cells matters: those that are most anomalous by the nearest kind alone. Other kinds only make a cell less
-/// anomalous, so the rest stays below these.
+/// One in so many cells matters and is compared with the nearest of all kinds: those that are most anomalous by one
+/// near kind. Other kinds only make a cell less anomalous, so the rest stays below these.
 const ONE_IN: usize = 8;
-/// The number of cells that are compared with all kinds at once: as many as a cache holds.
-const CELLS_AT_ONCE: usize = 1024;
 
 /// A mixture of Gaussians, none of them bound to a place.
 #[derive(Clone, Debug)]
 pub struct PatchMixture {
-    /// `[kinds, rank]`
-    means: Array2<f32>,
-    /// `|mean|²` of each.
-    squared: Array1<f32>,
+    kinds: NearestKinds,
     /// One for each kind: `Wᵀ·W = Σ⁻¹`.
     whitening: Triangles,
     /// `ln|Σ| − 2·ln(share)` of each, above the least of them: twice what a patch's logarithmic likelihood loses by being of a
@@ -34,60 +25,69 @@ pub struct PatchMixture {
 /// The buffers that [`PatchMixture::map`] needs.
 #[derive(Clone, Debug)]
 pub struct PatchScratch {
-    /// `[CELLS_AT_ONCE, kinds]`
-    distances: Array2<f32>,
+    nearest: NearestScratch,
     /// `[rank]`
     centred: Vec<f32>,
     /// Indices of all cells; those that matter come first.
     cells: Vec<usize>,
-    /// `[CELLS_AT_ONCE, rank]`
-    vectors: Array2<f32>,
 }
 
 impl PatchMixture {
-    /// Shapes as in the fields; `rarity` is brought to a least value of 0. None if they don't agree, or without kinds.
+    /// Shapes as in the fields, the kinds of each group side by side; `groups` says how many each has. `rarity` is
+    /// brought to a least value of 0. None if they don't agree, or without kinds.
+    ///
+    /// *Shapes*: `means` is `[kinds, rank]`.
     pub fn new(
         means: Array2<f32>,
         whitening: Array2<f32>,
         mut rarity: Array1<f32>,
+        groups: &[usize],
     ) -> Option<Self> {
         let (kinds, rank) = means.dim();
         let agree = whitening.dim() == (kinds, packed::length(rank)) && rarity.len() == kinds;
-        if kinds == 0 || !agree {
+        if !agree {
             return None;
         }
         let least = rarity.iter().copied().fold(f32::INFINITY, f32::min);
         rarity -= least;
         let whitening = whitening.as_standard_layout();
         Some(PatchMixture {
+            kinds: NearestKinds::new(means, groups)?,
             whitening: Triangles::new(rank, whitening.as_slice().unwrap_or(&[])),
-            squared: means.rows().into_iter().map(|m| m.dot(&m)).collect(),
-            means,
             rarity,
         })
     }
 
     /// *Shapes*: `[kinds, rank]`.
     pub fn means(&self) -> &Array2<f32> {
-        &self.means
+        self.kinds.means()
     }
 
-    /// Writes the arrays `NAME.means`, `NAME.whitening` and `NAME.rarity`.
+    /// How many kinds each group has.
+    pub fn groups(&self) -> Vec<usize> {
+        self.kinds.groups()
+    }
+
+    /// Writes the arrays `NAME.means`, `NAME.whitening` and `NAME.rarity`, and `NAME.groups` where there are several.
     pub fn write(&self, arrays: &mut Arrays, name: &str) {
-        let whitening = packed::rows(self.means.ncols(), self.whitening.packed());
-        arrays.insert(format!("{name}.means"), self.means.clone());
+        let means = self.means();
+        let whitening = packed::rows(means.ncols(), self.whitening.packed());
+        arrays.insert(format!("{name}.means"), means.clone());
         arrays.insert(format!("{name}.whitening"), whitening);
         arrays.insert(format!("{name}.rarity"), self.rarity.clone());
+        let groups = self.groups();
+        if groups.len() > 1 {
+            let groups: Array1<f32> = groups.into_iter().map(|count| count as f32).collect();
+            arrays.insert(format!("{name}.groups"), groups);
+        }
     }
 
     /// For maps of so many cells.
     pub fn scratch(&self, cells: usize) -> PatchScratch {
-        let (kinds, rank) = self.means.dim();
         PatchScratch {
-            distances: Array2::zeros((CELLS_AT_ONCE, kinds)),
-            centred: vec![0.0; rank],
+            nearest: self.kinds.scratch(cells),
+            centred: vec![0.0; self.means().ncols()],
             cells: (0..cells).collect(),
-            vectors: Array2::zeros((CELLS_AT_ONCE, rank)),
         }
     }
 
@@ -95,89 +95,37 @@ impl PatchMixture {
     ///
     /// *Shapes*: `vectors` is `[cells, rank]`; `scratch` and `map` are for as many cells.
     pub fn map(&self, vectors: &Array2<f32>, scratch: &mut PatchScratch, map: &mut [f32]) {
-        let chunks = vectors.axis_chunks_iter(Axis(0), CELLS_AT_ONCE);
-        for (vectors, map) in chunks.zip(map.chunks_mut(CELLS_AT_ONCE)) {
-            self.to_nearest_kind(vectors, scratch, map);
-        }
-        let PatchScratch { cells, .. } = scratch;
+        let PatchScratch {
+            nearest,
+            centred,
+            cells,
+        } = scratch;
+        let near = self.kinds.find_near(vectors.view(), nearest);
         for (index, cell) in cells.iter_mut().enumerate() {
             *cell = index;
+        }
+        // The cells of one kind follow each other, since the matrices of all kinds are more than a cache holds.
+        cells.sort_unstable_by_key(|cell| near[*cell].indices().next());
+        for cell in cells.iter() {
+            map[*cell] = near[*cell].indices().next().map_or(f32::INFINITY, |kind| {
+                self.to_kind(kind, vectors.row(*cell), f32::INFINITY, centred)
+            });
         }
         let matter = cells.len().min(map.len()).div_ceil(ONE_IN);
         if matter < cells.len() {
             cells.select_nth_unstable_by(matter, |a, b| map[*b].total_cmp(&map[*a]));
         }
-        for first in (0..matter).step_by(CELLS_AT_ONCE) {
-            let chunk = first..(first + CELLS_AT_ONCE).min(matter);
-            self.to_likeliest_kind(vectors, scratch, chunk, map);
-        }
+        let matter = &cells[..matter];
+        self.kinds
+            .find(vectors.view(), matter, nearest, |cell, kinds| {
+                for kind in kinds.indices() {
+                    let vector = vectors.row(cell);
+                    map[cell] = map[cell].min(self.to_kind(kind, vector, map[cell], centred));
+                }
+            });
         for value in map {
             *value = value.max(0.0).sqrt();
         }
-    }
-
-    /// Distance² plus rarity of each cell's nearest kind.
-    fn to_nearest_kind(
-        &self,
-        vectors: ArrayView2<'_, f32>,
-        scratch: &mut PatchScratch,
-        map: &mut [f32],
-    ) {
-        let PatchScratch {
-            distances, centred, ..
-        } = scratch;
-        let distances = self.distances(vectors, distances);
-        let cells = distances.rows().into_iter().zip(vectors.rows());
-        for (value, (distances, vector)) in map.iter_mut().zip(cells) {
-            let least = distances.as_slice().map_or(f32::INFINITY, least);
-            let nearest = distances.iter().position(|distance| *distance == least);
-            *value = nearest.map_or(f32::INFINITY, |kind| {
-                self.to_kind(kind, vector, f32::INFINITY, centred)
-            });
-        }
-    }
-
-    /// The least distance² plus rarity of several kinds, for `scratch.cells[chunk]`. `map` has that of the nearest one.
-    fn to_likeliest_kind(
-        &self,
-        vectors: &Array2<f32>,
-        scratch: &mut PatchScratch,
-        chunk: Range<usize>,
-        map: &mut [f32],
-    ) {
-        let PatchScratch {
-            distances,
-            centred,
-            cells,
-            vectors: gathered,
-        } = scratch;
-        let cells = &cells[chunk];
-        let mut gathered = gathered.slice_mut(s![..cells.len(), ..]);
-        for (mut row, cell) in gathered.rows_mut().into_iter().zip(cells) {
-            row.assign(&vectors.row(*cell));
-        }
-        let distances = self.distances(gathered.view(), distances);
-        for (cell, distances) in cells.iter().zip(distances.rows()) {
-            let others = nearest(distances.iter().copied()).into_iter().skip(1);
-            let mut least = map[*cell];
-            for kind in others.flatten() {
-                least = least.min(self.to_kind(kind, vectors.row(*cell), least, centred));
-            }
-            map[*cell] = least;
-        }
-    }
-
-    /// Squared distances of vectors to the kinds' means, but for the vectors' own squared lengths: `[cells, kinds]`.
-    fn distances<'s>(
-        &self,
-        vectors: ArrayView2<'_, f32>,
-        buffer: &'s mut Array2<f32>,
-    ) -> ArrayView2<'s, f32> {
-        let rows = ..vectors.nrows();
-        let mut distances = buffer.slice_mut(s![rows, ..]);
-        distances.assign(&self.squared);
-        ndarray::linalg::general_mat_mul(-2.0, &vectors, &self.means.t(), 1.0, &mut distances);
-        buffer.slice(s![rows, ..])
     }
 
     /// Distance² plus rarity of one kind, or a value above `enough`. `centred` is written.
@@ -190,7 +138,7 @@ impl PatchMixture {
     ) -> f32 {
         for (c, (x, m)) in centred
             .iter_mut()
-            .zip(vector.iter().zip(self.means.row(kind)))
+            .zip(vector.iter().zip(self.means().row(kind)))
         {
             *c = x - m;
         }
@@ -200,36 +148,6 @@ impl PatchMixture {
             .squared_length(kind, centred, enough - rarity);
         squared + rarity
     }
-}
-
-/// The least of some values. Eight running ones let the compiler use vector registers.
-fn least(values: &[f32]) -> f32 {
-    let mut lanes = [f32::INFINITY; 8];
-    let chunks = values.chunks_exact(8);
-    let rest = chunks.remainder().iter();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = if *value < *lane { *value } else { *lane };
-        }
-    }
-    rest.chain(&lanes).copied().fold(f32::INFINITY, f32::min)
-}
-
-/// Indices of the smallest distances, the smallest first.
-fn nearest(distances: impl Iterator<Item = f32>) -> [Option<usize>; NEAREST] {
-    let mut found = [(f32::INFINITY, None); NEAREST];
-    for (kind, distance) in distances.enumerate() {
-        if distance >= found[NEAREST - 1].0 {
-            continue;
-        }
-        let mut at = NEAREST - 1;
-        while at > 0 && distance < found[at - 1].0 {
-            found[at] = found[at - 1];
-            at -= 1;
-        }
-        found[at] = (distance, Some(kind));
-    }
-    found.map(|(_, kind)| kind)
 }
 
 #[cfg(test)]
@@ -243,12 +161,11 @@ mod tests {
     fn mixture(rarity: [f32; 2]) -> PatchMixture {
         let means = array![[0.0, 0.0], [10.0, 0.0]];
         let whitening = array![[1.0, 0.0, 1.0], [0.5, 0.0, 1.0]];
-        PatchMixture::new(means, whitening, Array1::from(rarity.to_vec())).unwrap()
+        PatchMixture::new(means, whitening, Array1::from(rarity.to_vec()), &[2]).unwrap()
     }
 
     fn distance(mixture: &PatchMixture, x: f32, y: f32) -> f32 {
-        // More than are compared at once, and not a multiple of that.
-        let cells = 2 * CELLS_AT_ONCE + 100;
+        let cells = 100;
         let vectors = Array2::from_shape_fn((cells, 2), |(_, axis)| [x, y][axis]);
         let mut map = vec![9.0; cells];
         mixture.map(&vectors, &mut mixture.scratch(cells), &mut map);
@@ -291,33 +208,11 @@ mod tests {
     }
 
     #[test]
-    fn the_least_of_any_number_of_values() {
-        let values: Vec<f32> = (0..21).map(|i| ((i * 8) % 21) as f32 + 1.0).collect();
-        for count in 1..values.len() {
-            let expected = values[..count]
-                .iter()
-                .copied()
-                .fold(f32::INFINITY, f32::min);
-            assert_eq!(least(&values[..count]), expected);
-        }
-        assert_eq!(least(&[]), f32::INFINITY);
-        assert_eq!(least(&[f32::NAN, 2.0]), 2.0);
-    }
-
-    #[test]
-    fn the_nearest_come_in_order() {
-        let distances = [5.0, 1.0, 9.0, 3.0, 0.0, 7.0, 8.0, 2.0, 6.0, 4.0];
-        let found = nearest(distances.into_iter()).map(|k| distances[k.unwrap()]);
-        assert_eq!(found, [0.0, 1.0, 2.0, 3.0]);
-        assert_eq!(nearest([f32::NAN, 1.0].into_iter())[..2], [Some(1), None]);
-    }
-
-    #[test]
     fn shapes_that_disagree_are_refused() {
         let good = mixture([0.0; 2]);
         let (means, whitening) = (good.means().clone(), Array2::zeros((2, 3)));
         let with = |means, whitening, rarity: Vec<f32>| {
-            PatchMixture::new(means, whitening, rarity.into()).is_some()
+            PatchMixture::new(means, whitening, rarity.into(), &[2]).is_some()
         };
         assert!(with(means.clone(), whitening.clone(), vec![0.0; 2]));
         assert!(!with(means.clone(), whitening.clone(), vec![0.0; 3]));

@@ -4,8 +4,9 @@
 //! good patch (PatchCore, CVPR 2022), the patches that vary most would hide damage on all others.
 
 mod mixture;
+mod nearest_kinds;
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 
 use super::shared::aligned_part::AlignedPart;
 use super::shared::low_rank::{GRID, LowRank};
@@ -157,6 +158,25 @@ fn mixture(
     }
     let whitening = source.exact(&whitening, &[kinds, packed::length(rank)])?;
     let rarity = source.exact(&rarity, &[kinds])?;
-    let mixture = PatchMixture::new(means, whitening, rarity);
+    let groups = groups(source, &format!("{name}.groups"), kinds)?;
+    let mixture = PatchMixture::new(means, whitening, rarity, &groups);
     mixture.ok_or(StatisticsError::Missing(means_name))
+}
+
+/// How many kinds each group has: all in one where the bundle states none.
+fn groups(
+    source: &ArraySource<'_>,
+    name: &str,
+    kinds: usize,
+) -> Result<Vec<usize>, StatisticsError> {
+    let Some(groups): Option<Array1<f32>> = source.when(name, || source.get(name))? else {
+        return Ok(vec![kinds]);
+    };
+    let counts: Vec<usize> = groups.iter().map(|count| *count as usize).collect();
+    let of_all = counts.iter().try_fold(0usize, |sum, n| sum.checked_add(*n));
+    if counts.contains(&0) || of_all != Some(kinds) {
+        let expected = format!("groups of at least one kind, {kinds} in all");
+        return Err(source.shape(name, &groups, expected));
+    }
+    Ok(counts)
 }

@@ -290,9 +290,8 @@ mod tests {
         assert_eq!(read.to_arrays(), statistics(3).to_arrays());
     }
 
-    #[test]
-    fn a_view_that_no_branch_reads_goes() {
-        let with_view = |statistics: Statistics| Statistics {
+    fn with_fine_view(statistics: Statistics) -> Statistics {
+        Statistics {
             fine: Some(FineStatistics {
                 cells: (4, 4),
                 low_rank: LowRank {
@@ -301,17 +300,45 @@ mod tests {
                 },
             }),
             ..statistics
-        };
-        let idle = with_view(statistics(3)).without_idle_views();
+        }
+    }
+
+    /// Three kinds of patches in these groups, in the fine view.
+    fn kinds(groups: &[usize]) -> Patch {
+        let (means, whitening) = (Array2::zeros((3, 1)), Array2::ones((3, 1)));
+        let mixture = PatchMixture::new(means, whitening, Array1::zeros(3), groups);
+        Patch::fine(mixture.unwrap(), (4, 4))
+    }
+
+    #[test]
+    fn a_view_that_no_branch_reads_goes() {
+        let idle = with_fine_view(statistics(3)).without_idle_views();
         assert!(idle.fine.is_none() && idle.has(Branch::Histogram));
-        let mixture = PatchMixture::new(
-            Array2::zeros((1, 1)),
-            Array2::ones((1, 1)),
-            Array1::zeros(1),
+        let read = statistics(3).with(Box::new(kinds(&[3])));
+        assert!(with_fine_view(read).without_idle_views().fine.is_some());
+    }
+
+    #[test]
+    fn groups_of_kinds_are_read_as_they_were_written() {
+        let written = |groups: &[usize]| {
+            with_fine_view(statistics(3).with(Box::new(kinds(groups)))).to_arrays()
+        };
+        for groups in [&[3][..], &[1, 2]] {
+            let read = Statistics::from_arrays(&written(groups)).unwrap();
+            let patch = read.of::<Patch>(Branch::FinePatch).unwrap();
+            assert_eq!(patch.mixture().groups(), groups);
+        }
+        assert!(
+            !written(&[3])
+                .names()
+                .any(|name| name == "fine.patch.groups")
         );
-        let patch = Patch::fine(mixture.unwrap(), (4, 4));
-        let read = with_view(statistics(3).with(Box::new(patch))).without_idle_views();
-        assert!(read.fine.is_some());
+        for wrong in [[1.0f32, 1.0], [0.0, 3.0], [1e30, 2.0], [-1.0, 4.0]] {
+            let mut arrays = written(&[1, 2]);
+            arrays.insert("fine.patch.groups", arr1(&wrong));
+            let refused = Statistics::from_arrays(&arrays).unwrap_err().to_string();
+            assert!(refused.contains("3 in all"), "{wrong:?}: {refused}");
+        }
     }
 
     /// With a residual of the local student in three of four channels.
