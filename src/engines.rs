@@ -1,5 +1,5 @@
 //! Which engine runs a bundle's networks: the one that was requested, or the best that this machine has and that gives the
-//! bundle's golden scores. Whoever uses one can say which it is, and why not the other.
+//! bundle's golden scores. It is known which one runs, and why not the other.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -5,7 +5,9 @@ use std::panic::catch_unwind;
 
 use tract_onnx::prelude::*;
 
-use crate::network::{Engine, Execution, Input, Network, NetworkError, Precision, Rounding};
+use crate::network::{
+    Engine, Execution, Input, Network, NetworkError, Precision, Rounding, Signature,
+};
 use crate::{admission, kernels, lowering, memory};
 
 /// This machine's CPU.
@@ -69,9 +71,7 @@ fn plan(onnx: &[u8], shape: Option<&[usize]>) -> TractResult<(TypedSimpleState, 
 
 struct CpuExecution {
     state: TypedSimpleState,
-    precision: Precision,
-    input_shapes: Vec<Vec<usize>>,
-    output_shapes: Vec<Vec<usize>>,
+    signature: Signature,
     /// The latest outputs, still in tract's memory.
     values: TVec<TValue>,
 }
@@ -84,27 +84,22 @@ impl CpuExecution {
             let shape = fact.and_then(|fact| fact.shape.as_concrete());
             shape.unwrap_or_default().to_vec()
         };
-        CpuExecution {
+        let signature = Signature {
+            precision,
             input_shapes: model.inputs.iter().map(shape).collect(),
             output_shapes: model.outputs.iter().map(shape).collect(),
+        };
+        CpuExecution {
             state,
-            precision,
+            signature,
             values: TVec::new(),
         }
     }
 }
 
 impl Execution for CpuExecution {
-    fn precision(&self) -> Precision {
-        self.precision
-    }
-
-    fn input_shapes(&self) -> &[Vec<usize>] {
-        &self.input_shapes
-    }
-
-    fn output_shapes(&self) -> &[Vec<usize>] {
-        &self.output_shapes
+    fn signature(&self) -> &Signature {
+        &self.signature
     }
 
     fn run(&mut self, inputs: &[Input<'_>]) -> Result<(), String> {
@@ -125,8 +120,11 @@ impl Execution for CpuExecution {
 
     fn fork(&self) -> Result<Box<dyn Execution>, String> {
         let state = self.state.plan().spawn();
-        let state = state.map_err(|why| format!("{why:#}"))?;
-        Ok(Box::new(CpuExecution::new(state, self.precision)))
+        Ok(Box::new(CpuExecution {
+            state: state.map_err(|why| format!("{why:#}"))?,
+            signature: self.signature.clone(),
+            values: TVec::new(),
+        }))
     }
 
     fn operators(&self) -> BTreeMap<String, usize> {

@@ -76,14 +76,17 @@ impl fmt::Display for Precision {
     }
 }
 
+/// What a loaded network takes and gives. Shapes have the graph's order; one that isn't fixed is empty.
+#[derive(Clone)]
+pub(crate) struct Signature {
+    pub precision: Precision,
+    pub input_shapes: Vec<Vec<usize>>,
+    pub output_shapes: Vec<Vec<usize>>,
+}
+
 /// One network in one engine. What goes wrong is a sentence; the network adds its name.
 pub(crate) trait Execution: Send {
-    fn precision(&self) -> Precision;
-
-    /// In the graph's order.
-    fn input_shapes(&self) -> &[Vec<usize>];
-
-    fn output_shapes(&self) -> &[Vec<usize>];
+    fn signature(&self) -> &Signature;
 
     fn run(&mut self, inputs: &[Input<'_>]) -> Result<(), String>;
 
@@ -132,7 +135,7 @@ impl Network {
     }
 
     pub fn precision(&self) -> Precision {
-        self.execution.precision()
+        self.execution.signature().precision
     }
 
     /// The operators on this machine, each with its count; none where the engine does not say.
@@ -142,23 +145,23 @@ impl Network {
 
     /// How many inputs the graph has.
     pub fn inputs(&self) -> usize {
-        self.execution.input_shapes().len()
+        self.execution.signature().input_shapes.len()
     }
 
     /// The shape of an input; empty if there is no such input or its shape isn't fixed.
     pub fn input_shape(&self, index: usize) -> Vec<usize> {
-        let shape = self.execution.input_shapes().get(index);
+        let shape = self.execution.signature().input_shapes.get(index);
         shape.cloned().unwrap_or_default()
     }
 
     /// How many outputs the graph has.
     pub fn outputs(&self) -> usize {
-        self.execution.output_shapes().len()
+        self.execution.signature().output_shapes.len()
     }
 
     /// The shape of an output; empty if there is no such output or its shape isn't fixed.
     pub fn output_shape(&self, index: usize) -> Vec<usize> {
-        let shape = self.execution.output_shapes().get(index);
+        let shape = self.execution.signature().output_shapes.get(index);
         shape.cloned().unwrap_or_default()
     }
 

@@ -31,22 +31,19 @@ impl Fake {
         self.fixture.put("station.toml", text.as_bytes());
     }
 
+    /// The station, up to its last part.
+    fn line(&self, fault: &str) -> Command {
+        let limit = PARTS.to_string();
+        let mut command = self.aecsad(fault);
+        command.args(["run", "--csv", "-", "--limit", &limit, "--config"]);
+        command.arg(self.fixture.at("station.toml"));
+        command
+    }
+
     /// Runs the station to its last part; what it printed on standard output and on standard error.
     fn run_line(&self, fault: &str) -> (String, String) {
         let _actuator = self.actuator();
-        let mut command = self.aecsad(fault);
-        command.args([
-            "run",
-            "--csv",
-            "-",
-            "--limit",
-            &PARTS.to_string(),
-            "--config",
-        ]);
-        let run = command
-            .arg(self.fixture.at("station.toml"))
-            .output()
-            .unwrap();
+        let run = self.line(fault).output().unwrap();
         assert!(run.status.success(), "{}", stderr(&run));
         (stdout(&run), stderr(&run))
     }
@@ -141,16 +138,7 @@ fn a_flash_compiles_a_network_while_the_line_runs_and_the_line_only_loads_it() {
 
     let _actuator = fake.actuator();
     let printed = fake.fixture.at("printed.txt");
-    let mut command = fake.aecsad("");
-    command.args([
-        "run",
-        "--csv",
-        "-",
-        "--limit",
-        &PARTS.to_string(),
-        "--config",
-    ]);
-    command.arg(fake.fixture.at("station.toml"));
+    let mut command = fake.line("");
     command
         .stderr(File::create(&printed).unwrap())
         .stdout(Stdio::piped());

@@ -62,6 +62,7 @@ impl PlanCache {
         self.tidy(&path)
     }
 
+    /// A plan that another process has removed meanwhile is none.
     fn tidy(&self, newest: &Path) -> io::Result<()> {
         let mut plans = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -69,7 +70,9 @@ impl PlanCache {
             if path.extension().is_none_or(|found| found != EXTENSION) {
                 continue;
             }
-            let metadata = path.metadata()?;
+            let Some(metadata) = unless_gone(path.metadata())? else {
+                continue;
+            };
             plans.push((metadata.modified()?, metadata.len(), path));
         }
         plans.sort_by_key(|(used, _, path)| Reverse((path == newest, *used)));
@@ -81,7 +84,7 @@ impl PlanCache {
                 kept += 1;
                 bytes += length;
             } else {
-                fs::remove_file(path)?;
+                unless_gone(fs::remove_file(path))?;
             }
         }
         Ok(())
@@ -90,6 +93,14 @@ impl PlanCache {
     fn path(&self, key: &str) -> PathBuf {
         let (device, key) = (&self.device, shortened(key));
         self.folder.join(format!("{device}-{key}.{EXTENSION}"))
+    }
+}
+
+/// None where the file is no longer there.
+fn unless_gone<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
     }
 }
 
@@ -140,6 +151,18 @@ mod tests {
             .unwrap();
         assert_eq!(old.read("a"), Ok(None));
         assert!(folder.path().join("README").exists());
+    }
+
+    #[test]
+    fn a_plan_that_is_gone_meanwhile_hinders_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = PlanCache::new(folder.path(), "device");
+        // A link without its file is what a plan is that goes between the listing and the look at it.
+        std::os::unix::fs::symlink("nothing", folder.path().join("gone.plan")).unwrap();
+        cache.write("a", &plan(1)).unwrap();
+        assert_eq!(cache.read("a"), Ok(Some(plan(1))));
+        let removed = fs::remove_file(folder.path().join("never there"));
+        assert!(matches!(unless_gone(removed), Ok(None)));
     }
 
     #[test]

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use super::plan::Plan;
 use super::plugin::{PlanNetwork, Plugin};
-use crate::network::{Execution, Input, Precision};
+use crate::network::{Execution, Input, Signature};
 
 /// No network of ours has more than three.
 const MOST_INPUTS: usize = 8;
 
 pub(super) struct PlanExecution {
     network: PlanNetwork,
-    precision: Precision,
-    input_shapes: Vec<Vec<usize>>,
-    output_shapes: Vec<Vec<usize>>,
+    signature: Signature,
     /// Whether the outputs are those of a run that succeeded.
     ran: bool,
 }
@@ -28,32 +26,27 @@ impl PlanExecution {
             let each = 0..names.len();
             each.map(|index| network.shape(is_output, index)).collect()
         };
-        Ok(PlanExecution {
+        let signature = Signature {
+            precision: plan.precision,
             input_shapes: shapes(false, &plan.inputs),
             output_shapes: shapes(true, &plan.outputs),
-            precision: plan.precision,
+        };
+        Ok(PlanExecution {
             network,
+            signature,
             ran: false,
         })
     }
 }
 
 impl Execution for PlanExecution {
-    fn precision(&self) -> Precision {
-        self.precision
-    }
-
-    fn input_shapes(&self) -> &[Vec<usize>] {
-        &self.input_shapes
-    }
-
-    fn output_shapes(&self) -> &[Vec<usize>] {
-        &self.output_shapes
+    fn signature(&self) -> &Signature {
+        &self.signature
     }
 
     fn run(&mut self, inputs: &[Input<'_>]) -> Result<(), String> {
         self.ran = false;
-        let shapes = &self.input_shapes;
+        let shapes = &self.signature.input_shapes;
         let fits = |(expected, (shape, values)): (&Vec<usize>, &Input<'_>)| {
             expected == shape && values.len() == expected.iter().product::<usize>()
         };
@@ -72,16 +65,18 @@ impl Execution for PlanExecution {
     }
 
     fn output(&self, index: usize) -> Option<&[f32]> {
-        let shape = self.output_shapes.get(index).filter(|_| self.ran)?;
+        let shape = self
+            .signature
+            .output_shapes
+            .get(index)
+            .filter(|_| self.ran)?;
         self.network.output(index, shape.iter().product())
     }
 
     fn fork(&self) -> Result<Box<dyn Execution>, String> {
         Ok(Box::new(PlanExecution {
             network: self.network.fork()?,
-            precision: self.precision,
-            input_shapes: self.input_shapes.clone(),
-            output_shapes: self.output_shapes.clone(),
+            signature: self.signature.clone(),
             ran: false,
         }))
     }

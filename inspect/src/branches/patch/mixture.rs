@@ -101,15 +101,14 @@ impl PatchMixture {
             cells,
         } = scratch;
         let near = self.kinds.find_near(vectors.view(), nearest);
+        let each = near.iter().zip(vectors.rows());
+        for (value, (near, vector)) in map.iter_mut().zip(each) {
+            *value = near.indices().next().map_or(f32::INFINITY, |kind| {
+                self.to_kind(kind, vector, f32::INFINITY, centred)
+            });
+        }
         for (index, cell) in cells.iter_mut().enumerate() {
             *cell = index;
-        }
-        // The cells of one kind follow each other, since the matrices of all kinds are more than a cache holds.
-        cells.sort_unstable_by_key(|cell| near[*cell].indices().next());
-        for cell in cells.iter() {
-            map[*cell] = near[*cell].indices().next().map_or(f32::INFINITY, |kind| {
-                self.to_kind(kind, vectors.row(*cell), f32::INFINITY, centred)
-            });
         }
         let matter = cells.len().min(map.len()).div_ceil(ONE_IN);
         if matter < cells.len() {

@@ -7,7 +7,7 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
 /// Kinds that are found for a cell that matters: in 98 patches of 100 the likeliest of all is among the nearest four.
-pub const NEAREST: usize = 4;
+const NEAREST: usize = 4;
 /// Groups whose kinds each cell is compared with.
 const SEARCHED: usize = 3;
 /// Cells that are compared at once, and the distances that this makes: as many as a cache holds.
