@@ -201,8 +201,10 @@ struct Actuator {
 }
 
 impl Drop for Actuator {
+    /// Lets it remove its link. A link that stays leads to the next pseudo-terminal that takes the number, which may be
+    /// that of another test's actuator.
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        let _ = kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM);
         let _ = self.process.wait();
     }
 }
