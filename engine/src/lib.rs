@@ -18,7 +18,7 @@ mod tensorrt;
 pub use tract_onnx::pb as onnx;
 
 pub use cpu::{Cpu, fuses};
-pub use kernels::float::Triangles;
+pub use kernels::float::{Points, Triangles};
 pub use network::{Engine, Input, Network, NetworkError, Precision, Rounding};
 pub use team::Team;
 pub use tensorrt::{PLUGIN_VARIABLE, TensorRt, TensorRtError, TensorRtSettings};

@@ -5,6 +5,7 @@ pub(crate) mod attention;
 pub(crate) mod convolution;
 pub(crate) mod layout;
 pub(crate) mod ops;
+mod points;
 pub(crate) mod separable;
 mod triangles;
 pub(crate) mod window;
@@ -12,4 +13,5 @@ pub(crate) mod window;
 #[cfg(test)]
 mod tests;
 
+pub use points::Points;
 pub use triangles::Triangles;

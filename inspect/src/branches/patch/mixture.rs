@@ -1,7 +1,7 @@
 //! A mixture of Gaussians over patches: how unlikely each cell of a map is of its likeliest kind.
 
 use aecsad_engine::Triangles;
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2};
 
 use super::nearest_kinds::{NearestKinds, NearestScratch};
 use crate::arrays::Arrays;
@@ -45,7 +45,7 @@ impl PatchMixture {
     ) -> Option<Self> {
         let (kinds, rank) = means.dim();
         let agree = whitening.dim() == (kinds, packed::length(rank)) && rarity.len() == kinds;
-        if !agree {
+        if !agree || rank == 0 {
             return None;
         }
         let least = rarity.iter().copied().fold(f32::INFINITY, f32::min);
@@ -93,15 +93,17 @@ impl PatchMixture {
 
     /// The root of Mahalanobis distance² plus rarity of each cell's likeliest kind.
     ///
-    /// *Shapes*: `vectors` is `[cells, rank]`; `scratch` and `map` are for as many cells.
+    /// *Shapes*: `vectors` is `[cells, rank]`, row by row; `scratch` and `map` are for as many cells.
     pub fn map(&self, vectors: &Array2<f32>, scratch: &mut PatchScratch, map: &mut [f32]) {
         let PatchScratch {
             nearest,
             centred,
             cells,
         } = scratch;
-        let near = self.kinds.find_near(vectors.view(), nearest);
-        let each = near.iter().zip(vectors.rows());
+        let rank = vectors.ncols();
+        let vectors = vectors.as_slice().unwrap_or(&[]);
+        let near = self.kinds.find_near(vectors, nearest);
+        let each = near.iter().zip(vectors.chunks_exact(rank));
         for (value, (near, vector)) in map.iter_mut().zip(each) {
             *value = near.indices().next().map_or(f32::INFINITY, |kind| {
                 self.to_kind(kind, vector, f32::INFINITY, centred)
@@ -115,26 +117,19 @@ impl PatchMixture {
             cells.select_nth_unstable_by(matter, |a, b| map[*b].total_cmp(&map[*a]));
         }
         let matter = &cells[..matter];
-        self.kinds
-            .find(vectors.view(), matter, nearest, |cell, kinds| {
-                for kind in kinds.indices() {
-                    let vector = vectors.row(cell);
-                    map[cell] = map[cell].min(self.to_kind(kind, vector, map[cell], centred));
-                }
-            });
+        self.kinds.find(vectors, matter, nearest, |cell, kinds| {
+            let vector = &vectors[cell * rank..][..rank];
+            for kind in kinds.indices() {
+                map[cell] = map[cell].min(self.to_kind(kind, vector, map[cell], centred));
+            }
+        });
         for value in map {
             *value = value.max(0.0).sqrt();
         }
     }
 
     /// Distance² plus rarity of one kind, or a value above `enough`. `centred` is written.
-    fn to_kind(
-        &self,
-        kind: usize,
-        vector: ArrayView1<'_, f32>,
-        enough: f32,
-        centred: &mut [f32],
-    ) -> f32 {
+    fn to_kind(&self, kind: usize, vector: &[f32], enough: f32, centred: &mut [f32]) -> f32 {
         for (c, (x, m)) in centred
             .iter_mut()
             .zip(vector.iter().zip(self.means().row(kind)))

@@ -1,37 +1,34 @@
-//! Which kinds of patches lie nearest to each cell. Many kinds come in groups: most cells are compared with the kinds of
-//! the few groups whose centres are nearest, and only those that matter with all kinds.
+//! Which kinds of patches lie nearest to a cell. Many kinds come in groups: most cells are compared with the kinds of the
+//! few groups whose centres are nearest, and only those that matter with all kinds.
 
 use std::ops::Range;
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use aecsad_engine::Points;
+use ndarray::{Array2, Axis, s};
 
 /// Kinds that are found for a cell that matters: in 98 patches of 100 the likeliest of all is among the nearest four.
 const NEAREST: usize = 4;
 /// Groups whose kinds each cell is compared with.
 const SEARCHED: usize = 3;
-/// Cells that are compared at once, and the distances that this makes: as many as a cache holds.
-const CELLS_AT_ONCE: usize = 512;
-const DISTANCES_AT_ONCE: usize = 512 * CELLS_AT_ONCE;
-/// Distances that are skipped together where none of them is small.
-const SKIPPED: usize = 16;
 
 /// The means of all kinds, those of one group side by side.
 #[derive(Clone, Debug)]
 pub struct NearestKinds {
-    means: Points,
-    /// One row for each group: the mean of its kinds.
+    /// `[kinds, rank]`
+    means: Array2<f32>,
+    /// The means again, for their distances; each group has panels of its own.
+    points: Points,
+    /// The mean of each group's kinds.
     centres: Points,
-    groups: Vec<Range<usize>>,
+    groups: Vec<Group>,
 }
 
-/// Points that distances are measured to.
+/// Kinds that lie near each other.
 #[derive(Clone, Debug)]
-struct Points {
-    /// `[points, rank]`
-    at: Array2<f32>,
-    /// `|point|²` of each.
-    squared: Array1<f32>,
+struct Group {
+    kinds: Range<usize>,
+    /// Of [`NearestKinds::points`].
+    panels: Range<usize>,
 }
 
 /// The nearest of some indexed points, the nearest first.
@@ -47,10 +44,8 @@ pub struct NearestScratch {
     kinds: Vec<Nearest<1>>,
     /// The cells that are compared with one group.
     cells: Vec<usize>,
-    /// `[cells at once, rank]`
-    vectors: Array2<f32>,
-    /// `[cells at once, kinds]`
-    distances: Array2<f32>,
+    /// `[AT_ONCE, panels, PANEL]`
+    distances: Vec<f32>,
 }
 
 impl NearestKinds {
@@ -59,90 +54,96 @@ impl NearestKinds {
     ///
     /// *Shapes*: `means` is `[kinds, rank]`.
     pub fn new(means: Array2<f32>, groups: &[usize]) -> Option<Self> {
-        let mut ranges = Vec::with_capacity(groups.len());
+        let (kinds, rank) = means.dim();
+        let mut points = Points::new(rank);
+        let mut centres = Array2::zeros((0, rank));
         let mut first = 0usize;
+        let mut ranges = Vec::with_capacity(groups.len());
         for count in groups {
-            let last = first.checked_add(*count)?;
-            ranges.push(first..last);
+            let last = first.checked_add(*count).filter(|last| *last <= kinds)?;
+            let of_group = means.slice(s![first..last, ..]);
+            centres.push_row(of_group.mean_axis(Axis(0))?.view()).ok()?;
+            ranges.push(Group {
+                kinds: first..last,
+                panels: points.add(of_group.as_standard_layout().as_slice()?),
+            });
             first = last;
         }
-        let agree = first == means.nrows() && !groups.is_empty() && !groups.contains(&0);
-        if !agree {
-            return None;
-        }
-        let mut centres = Array2::zeros((ranges.len(), means.ncols()));
-        for (mut centre, range) in centres.rows_mut().into_iter().zip(&ranges) {
-            let kinds = means.slice(s![range.clone(), ..]);
-            centre.assign(&kinds.mean_axis(Axis(0))?);
-        }
-        Some(NearestKinds {
-            means: Points::new(means),
-            centres: Points::new(centres),
+        let mut of_groups = Points::new(rank);
+        of_groups.add(centres.as_slice()?);
+        (first == kinds && kinds > 0).then_some(NearestKinds {
+            means,
+            points,
+            centres: of_groups,
             groups: ranges,
         })
     }
 
     /// *Shapes*: `[kinds, rank]`.
     pub fn means(&self) -> &Array2<f32> {
-        &self.means.at
+        &self.means
     }
 
     /// How many kinds each group has.
     pub fn groups(&self) -> Vec<usize> {
-        self.groups.iter().map(Range::len).collect()
+        self.groups.iter().map(|group| group.kinds.len()).collect()
     }
 
     /// For maps of so many cells.
     pub fn scratch(&self, cells: usize) -> NearestScratch {
-        let (kinds, rank) = self.means.at.dim();
-        let at_once = (DISTANCES_AT_ONCE / kinds).clamp(1, CELLS_AT_ONCE);
+        let panels = self.points.count().max(self.centres.count());
         NearestScratch {
             groups: vec![Nearest::NONE; cells],
             kinds: vec![Nearest::NONE; cells],
             cells: Vec::with_capacity(cells),
-            vectors: Array2::zeros((at_once, rank)),
-            distances: Array2::zeros((at_once, kinds)),
+            distances: vec![0.0; Points::AT_ONCE * panels * Points::PANEL],
         }
     }
 
     /// A near kind of each cell: the nearest of those in the nearest groups.
     ///
-    /// *Shapes*: `vectors` is `[cells, rank]`; `scratch` is for as many cells.
+    /// *Shapes*: `vectors` is `[cells, rank]`, row by row; `scratch` is for as many cells.
     pub fn find_near<'s>(
         &self,
-        vectors: ArrayView2<'_, f32>,
+        vectors: &[f32],
         scratch: &'s mut NearestScratch,
     ) -> &'s [Nearest<1>] {
         let NearestScratch {
             groups,
             kinds,
             cells,
-            vectors: gathered,
             distances,
         } = scratch;
-        let at_once = gathered.nrows();
         groups.fill(Nearest::NONE);
-        let chunks = vectors.axis_chunks_iter(Axis(0), at_once);
-        for (vectors, groups) in chunks.zip(groups.chunks_mut(at_once)) {
-            let distances = self
-                .centres
-                .distances(0..self.groups.len(), vectors, distances);
-            for (nearest, distances) in groups.iter_mut().zip(distances.rows()) {
-                nearest.offer(0, distances);
-            }
-        }
         kinds.fill(Nearest::NONE);
-        for (group, range) in self.groups.iter().enumerate() {
+        cells.clear();
+        cells.extend(0..groups.len());
+        let panels = 0..self.centres.count();
+        compare(
+            &self.centres,
+            panels,
+            vectors,
+            cells,
+            distances,
+            |cell, distances| {
+                groups[cell].offer(0, &distances[..self.groups.len()]);
+            },
+        );
+        for (index, group) in self.groups.iter().enumerate() {
             cells.clear();
             let searched = groups.iter().enumerate();
-            cells.extend(searched.filter_map(|(cell, of)| of.contains(group).then_some(cell)));
-            for cells in cells.chunks(at_once) {
-                let gathered = gather(vectors, cells, gathered);
-                let distances = self.means.distances(range.clone(), gathered, distances);
-                for (cell, distances) in cells.iter().zip(distances.rows()) {
-                    kinds[*cell].offer(range.start, distances);
-                }
-            }
+            cells.extend(searched.filter_map(|(cell, of)| of.contains(index).then_some(cell)));
+            let panels = group.panels.clone();
+            compare(
+                &self.points,
+                panels,
+                vectors,
+                cells,
+                distances,
+                |cell, distances| {
+                    kinds[cell].offer(group.kinds.start, &distances[..group.kinds.len()]);
+                },
+            );
         }
         kinds
     }
@@ -152,63 +153,51 @@ impl NearestKinds {
     /// *Shapes*: as for [`find_near`](Self::find_near).
     pub fn find(
         &self,
-        vectors: ArrayView2<'_, f32>,
+        vectors: &[f32],
         cells: &[usize],
         scratch: &mut NearestScratch,
         mut each: impl FnMut(usize, Nearest<NEAREST>),
     ) {
-        let NearestScratch {
-            vectors: gathered,
+        let panels = 0..self.points.count();
+        let distances = &mut scratch.distances;
+        compare(
+            &self.points,
+            panels,
+            vectors,
+            cells,
             distances,
-            ..
-        } = scratch;
-        for cells in cells.chunks(gathered.nrows()) {
-            let gathered = gather(vectors, cells, gathered);
-            let distances = self
-                .means
-                .distances(0..self.means.at.nrows(), gathered, distances);
-            for (cell, distances) in cells.iter().zip(distances.rows()) {
+            |cell, distances| {
                 let mut nearest = Nearest::NONE;
-                nearest.offer(0, distances);
-                each(*cell, nearest);
-            }
-        }
+                for group in &self.groups {
+                    let distances = &distances[group.panels.start * Points::PANEL..];
+                    nearest.offer(group.kinds.start, &distances[..group.kinds.len()]);
+                }
+                each(cell, nearest);
+            },
+        );
     }
 }
 
-/// The vectors of some cells, `[cells, rank]`.
-fn gather<'b>(
-    vectors: ArrayView2<'_, f32>,
+/// Calls `each` with each of the cells and its distances to the points of some panels, `[panels, PANEL]`.
+fn compare(
+    points: &Points,
+    panels: Range<usize>,
+    vectors: &[f32],
     cells: &[usize],
-    buffer: &'b mut Array2<f32>,
-) -> ArrayView2<'b, f32> {
-    for (mut row, cell) in buffer.rows_mut().into_iter().zip(cells) {
-        row.assign(&vectors.row(*cell));
-    }
-    buffer.slice(s![..cells.len(), ..])
-}
-
-impl Points {
-    fn new(at: Array2<f32>) -> Self {
-        Points {
-            squared: at.rows().into_iter().map(|p| p.dot(&p)).collect(),
-            at,
+    buffer: &mut [f32],
+    mut each: impl FnMut(usize, &[f32]),
+) {
+    let room = (panels.len() * Points::PANEL).max(1);
+    for cells in cells.chunks(Points::AT_ONCE) {
+        // The last few are filled up with one of them.
+        let at = std::array::from_fn(|i| {
+            let cell = cells[i.min(cells.len() - 1)];
+            &vectors[cell * points.rank()..][..points.rank()]
+        });
+        points.distances(panels.clone(), &at, buffer);
+        for (cell, distances) in cells.iter().zip(buffer.chunks(room)) {
+            each(*cell, distances);
         }
-    }
-
-    /// Squared distances of vectors to some of the points, but for the vectors' own squared lengths: `[vectors, points]`.
-    fn distances<'b>(
-        &self,
-        points: Range<usize>,
-        vectors: ArrayView2<'_, f32>,
-        buffer: &'b mut Array2<f32>,
-    ) -> ArrayView2<'b, f32> {
-        let place = s![..vectors.nrows(), ..points.len()];
-        let mut distances = buffer.slice_mut(place);
-        distances.assign(&self.squared.slice(s![points.clone()]));
-        let at = self.at.slice(s![points, ..]);
-        general_mat_mul(-2.0, &vectors, &at.t(), 1.0, &mut distances);
-        buffer.slice(place)
     }
 }
 
@@ -225,14 +214,13 @@ impl<const N: usize> Nearest<N> {
     }
 
     /// Takes what is nearer than before. The first distance is that of the point `first`.
-    fn offer(&mut self, first: usize, distances: ArrayView1<'_, f32>) {
-        let distances = distances.to_slice().unwrap_or(&[]);
-        for (chunk, distances) in distances.chunks(SKIPPED).enumerate() {
+    fn offer(&mut self, first: usize, distances: &[f32]) {
+        for (chunk, distances) in distances.chunks(Points::PANEL).enumerate() {
             if least(distances) >= self.0[N - 1].0 {
                 continue;
             }
             for (index, distance) in distances.iter().enumerate() {
-                self.insert(first + chunk * SKIPPED + index, *distance);
+                self.insert(first + chunk * Points::PANEL + index, *distance);
             }
         }
     }
@@ -268,7 +256,7 @@ fn least(values: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    const CELLS: usize = 2 * CELLS_AT_ONCE + 100;
+    const CELLS: usize = 1003;
 
     /// Six groups of 50 kinds around places on a line.
     fn means() -> Array2<f32> {
@@ -279,63 +267,67 @@ mod tests {
         })
     }
 
-    fn vectors() -> Array2<f32> {
+    fn vectors() -> Vec<f32> {
         let mut random = fastrand::Rng::with_seed(5);
-        Array2::from_shape_fn((CELLS, 2), |(_, axis)| {
-            random.f32() * 6.0 - 3.0 + if axis == 0 { 25.0 } else { 0.0 }
-        })
-    }
-
-    fn squared_distance(vectors: &Array2<f32>, cell: usize, kind: usize) -> f32 {
-        let apart = &vectors.row(cell) - &means().row(kind);
-        apart.dot(&apart)
+        let mut value = move || random.f32() * 6.0 - 3.0;
+        (0..CELLS).flat_map(|_| [value() + 25.0, value()]).collect()
     }
 
     #[test]
     fn a_few_groups_hold_the_nearest_kind_of_all_where_groups_lie_apart() {
         let vectors = vectors();
-        let near = |groups: &[usize]| {
+        let near = |groups: &[usize]| -> Vec<usize> {
             let kinds = NearestKinds::new(means(), groups).unwrap();
             let mut scratch = kinds.scratch(CELLS);
-            kinds.find_near(vectors.view(), &mut scratch);
+            kinds.find_near(&vectors, &mut scratch);
             // What an earlier part left there changes nothing.
-            kinds.find_near(vectors.view(), &mut scratch).to_vec()
+            let near = kinds.find_near(&vectors, &mut scratch).iter();
+            near.flat_map(Nearest::indices).collect()
         };
-        assert_eq!(near(&[50; 6]), near(&[300]));
+        let found = near(&[50; 6]);
+        assert_eq!(found.len(), CELLS);
+        assert_eq!(found, near(&[300]));
     }
 
     #[test]
     fn the_nearest_of_all_kinds_are_found_for_the_cells_that_matter() {
-        let vectors = vectors();
-        let kinds = NearestKinds::new(means(), &[50; 6]).unwrap();
+        let (means, vectors) = (means(), vectors());
+        let kinds = NearestKinds::new(means.clone(), &[50; 6]).unwrap();
         let cells: Vec<usize> = (0..CELLS).rev().step_by(2).collect();
         let mut seen = Vec::new();
-        kinds.find(
-            vectors.view(),
-            &cells,
-            &mut kinds.scratch(CELLS),
-            |cell, nearest| {
-                let mut all: Vec<usize> = (0..300).collect();
-                let to = |kind: &usize| squared_distance(&vectors, cell, *kind);
-                all.sort_by(|a, b| to(a).total_cmp(&to(b)));
-                assert_eq!(
-                    nearest.indices().collect::<Vec<_>>(),
-                    all[..NEAREST],
-                    "{cell}"
-                );
-                seen.push(cell);
-            },
-        );
+        let mut scratch = kinds.scratch(CELLS);
+        kinds.find(&vectors, &cells, &mut scratch, |cell, nearest| {
+            let mut all: Vec<usize> = (0..300).collect();
+            let to = |kind: &usize| {
+                let apart = &ndarray::aview1(&vectors[2 * cell..][..2]) - &means.row(*kind);
+                apart.dot(&apart)
+            };
+            all.sort_by(|a, b| to(a).total_cmp(&to(b)));
+            let found: Vec<usize> = nearest.indices().collect();
+            assert_eq!(found, all[..NEAREST], "{cell}");
+            seen.push(cell);
+        });
         assert_eq!(seen, cells);
+    }
+
+    #[test]
+    fn a_vector_that_is_no_number_has_no_kind() {
+        let kinds = NearestKinds::new(means(), &[50; 6]).unwrap();
+        let mut scratch = kinds.scratch(2);
+        let near = kinds.find_near(&[f32::NAN, 1.0, 25.0, 0.0], &mut scratch);
+        assert_eq!(
+            near.iter().map(|n| n.indices().count()).collect::<Vec<_>>(),
+            [0, 1]
+        );
     }
 
     #[test]
     fn the_nearest_come_in_order() {
         let distances = [5.0, 1.0, 9.0, 3.0, 0.0, 7.0, 8.0, 2.0, 6.0, f32::NAN];
         let mut nearest = Nearest::<NEAREST>::NONE;
-        nearest.offer(100, ndarray::aview1(&distances));
+        nearest.offer(100, &distances);
         assert_eq!(nearest.indices().collect::<Vec<_>>(), [104, 101, 107, 103]);
-        nearest.offer(7, ndarray::aview1(&[0.5]));
+        nearest.offer(7, &[0.5]);
         assert_eq!(nearest.indices().collect::<Vec<_>>(), [104, 7, 101, 107]);
         assert!(nearest.contains(7) && !nearest.contains(103));
     }
