@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 most_lines=500
 most_bytes=$((256 * 1024))
 most_model_bytes=$((24 * 1024 * 1024))
+most_test_model_bytes=$((2 * 1024 * 1024))
 found=0
 complain() {
     echo "$1" >&2
@@ -18,6 +19,7 @@ while IFS= read -r -d '' file; do
     bytes=$(wc -c <"$file")
     case $file in
         models/*) limit=$most_model_bytes ;;
+        tests/foundation/reference/*.onnx) limit=$most_test_model_bytes ;;
         *) limit=$most_bytes ;;
     esac
     [ "$bytes" -le "$limit" ] || complain "$file: $bytes bytes, at most $limit are allowed: keep it out of the tree"

@@ -19,7 +19,11 @@ use super::shot::{PictureCounts, PictureJob, Resolution, Shot, jobs, shoot};
 use super::woven_cloth::WovenCloth;
 
 /// What a product folder made here holds, and so what `force` may delete.
-const FOLDERS: [&str; 4] = ["train", "validation", "test", "ground_truth"];
+/// Masks of parts, for those who ask for them.
+const PARTS: &str = "parts";
+/// The folder of pictures whose parts have masks.
+const TRAINING: &str = "train/good";
+const FOLDERS: [&str; 5] = ["train", "validation", "test", "ground_truth", PARTS];
 const CONFIG: &str = "defects_config.json";
 const LIST: &str = "anomalies.json";
 
@@ -81,6 +85,8 @@ pub struct DatasetPlan {
     /// Sizes of structural anomalies, as a share of their own: half of it in pictures of twice the size are as many pixels.
     pub damage: f32,
     pub seed: u64,
+    /// Write a mask of each part of the good training pictures too.
+    pub parts: bool,
     /// Replace product folders that are already there.
     pub force: bool,
 }
@@ -260,6 +266,9 @@ fn render_product<P: Product>(
         .map(|job| {
             let shot = shoot(product, job, resolution, plan.seed);
             let record = save::<P>(&shot, job, &defects, folder, plan.size)?;
+            if plan.parts && job.folder == TRAINING {
+                save_parts(&shot, job, folder, plan.size)?;
+            }
             progress.inc(1);
             Ok(record)
         })
@@ -304,6 +313,18 @@ fn save<P: Product>(
         defect: config.defect_name,
         grade: job.grade,
     }))
+}
+
+/// Writes a mask for each part into a folder named after the picture, as `--masks` reads them.
+fn save_parts(shot: &Shot, job: &PictureJob, folder: &Path, size: usize) -> Result<(), SynthError> {
+    let masks = folder.join(format!("{PARTS}/{:03}", job.index));
+    for (number, part) in shot.parts.iter().enumerate() {
+        save_png(
+            &masks.join(format!("{number:03}.png")),
+            &part.mask(size, 255),
+        )?;
+    }
+    Ok(())
 }
 
 fn save_png<P>(path: &Path, picture: &image::ImageBuffer<P, Vec<u8>>) -> Result<(), SynthError>
@@ -354,6 +375,7 @@ mod tests {
             size: 96,
             damage: 1.0,
             seed,
+            parts: false,
             force: false,
         }
     }

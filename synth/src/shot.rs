@@ -1,7 +1,7 @@
 //! Which pictures a data set consists of, and taking one of them with its ground truth.
 
 use super::coverage::{Coverage, IN_REGION};
-use super::product::{Grade, Product, Streams, photograph};
+use super::product::{Arrangement, Grade, Product, Streams, TruthRegion, photograph};
 use super::structural::damage;
 
 /// Places tried until a structural defect stands out as its grade requires.
@@ -79,6 +79,8 @@ pub struct Shot {
     /// Place of the defect in `defects_config.json`.
     pub defect: Option<usize>,
     pub regions: Vec<Coverage>,
+    /// What shows of each part of a good picture; of an anomalous one there is none.
+    pub parts: Vec<Coverage>,
 }
 
 /// How a picture is taken.
@@ -88,6 +90,18 @@ pub struct Resolution {
     pub size: usize,
     /// Sizes of structural anomalies, as a share of their own.
     pub damage: f32,
+}
+
+/// What shows of each part: later ones lie on top.
+fn parts<P: Product>(product: &P, good: &Arrangement<P::Kind>, size: usize) -> Vec<Coverage> {
+    let to_pixels = good.to_pixels(size);
+    let cover = |part| TruthRegion::of(product.placed(part)).cover(&to_pixels, size);
+    let all: Vec<Coverage> = good.parts.iter().map(cover).collect();
+    let shown = all.iter().enumerate().map(|(index, part)| {
+        let above = all[index + 1..].iter();
+        above.fold(part.clone(), |part, above| part.without(above))
+    });
+    shown.collect()
 }
 
 /// Takes the picture, with the ground truth from the geometry of what was changed.
@@ -102,6 +116,7 @@ pub fn shoot<P: Product>(product: &P, job: &PictureJob, resolution: Resolution, 
             picture: expose(&good),
             defect: None,
             regions: Vec::new(),
+            parts: parts(product, &good, size),
         },
         Anomaly::Logical(which) => {
             let mut arrangement = good;
@@ -111,6 +126,7 @@ pub fn shoot<P: Product>(product: &P, job: &PictureJob, resolution: Resolution, 
                 picture: expose(&arrangement),
                 defect: Some(which),
                 regions: regions.iter().map(|r| r.cover(&to_pixels, size)).collect(),
+                parts: Vec::new(),
             }
         }
         Anomaly::Structural(which) => {
@@ -136,6 +152,7 @@ pub fn shoot<P: Product>(product: &P, job: &PictureJob, resolution: Resolution, 
                         picture,
                         defect: Some(product.disturbances().len() + which),
                         regions: vec![region],
+                        parts: Vec::new(),
                     };
                     best = Some((contrast, shot));
                 }
@@ -148,6 +165,7 @@ pub fn shoot<P: Product>(product: &P, job: &PictureJob, resolution: Resolution, 
                     picture: twin,
                     defect: Some(product.disturbances().len() + which),
                     regions: Vec::new(),
+                    parts: Vec::new(),
                 },
                 |(_, shot)| shot,
             )

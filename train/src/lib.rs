@@ -12,6 +12,7 @@ mod estimators;
 pub mod evaluate;
 pub mod export;
 pub mod fit;
+pub mod foundation;
 pub mod images;
 pub mod lgst;
 pub mod maps;

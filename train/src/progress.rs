@@ -14,7 +14,7 @@ pub fn stage(name: &str, what: &str) {
     note(format_args!("{name}: {what}"));
 }
 
-/// How far a training is.
+/// How far a training is, or a pass over the images.
 pub struct Progress {
     stage: &'static str,
     bar: Option<ProgressBar>,
@@ -30,9 +30,9 @@ impl Progress {
             let bar =
                 ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr())
                     .with_position(first_step as u64);
-            if let Ok(style) = ProgressStyle::with_template(
-                "{prefix} {wide_bar} {pos}/{len} steps, {msg}, {eta} left",
-            ) {
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {msg}, {eta} left")
+            {
                 bar.set_style(style);
             }
             bar.set_prefix(stage);
@@ -51,15 +51,24 @@ impl Progress {
     }
 
     pub fn step_done(&mut self, step: usize, loss: f32) {
-        let done = step + 1;
+        self.done("step", step, &format!("loss {loss:.4}"));
+    }
+
+    /// One more image; `found` says what came of it.
+    pub fn image_done(&mut self, image: usize, found: &str) {
+        self.done("image", image, found);
+    }
+
+    fn done(&mut self, unit: &str, index: usize, what: &str) {
+        let done = index + 1;
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("loss {loss:.4}"));
+            bar.set_message(what.to_owned());
             bar.set_position(done as u64);
         } else if self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
             let each = self.started.elapsed() / (done - self.first_step) as u32;
             note(format_args!(
-                "{}: step {done} of {}, loss {loss:.4}, about {} left",
+                "{}: {unit} {done} of {}, {what}, about {} left",
                 self.stage,
                 self.steps,
                 HumanDuration(each * (self.steps - done) as u32)

@@ -9,7 +9,9 @@ use aecsad_inspect::branches::Branch;
 use aecsad_inspect::bundle::{Bundle, Profile, Trust};
 use aecsad_inspect::image_files::read_image;
 use aecsad_inspect::inspector::Inspector;
-use aecsad_train::fit::{ExportOptions, FitError, FitOptions, Networks, Precision, export, fit};
+use aecsad_train::fit::{
+    ExportOptions, FitError, FitOptions, Networks, Precision, ProposalSource, export, fit,
+};
 use aecsad_train::lgst::LocalWidths;
 use aecsad_train::metrics::auroc;
 use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
@@ -89,7 +91,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         work: folder.join("work"),
         product: None,
         version: None,
-        masks: None,
+        proposals: ProposalSource::Builtin,
         false_reject_rate: 0.1,
         bit_depth: None,
         as_jpeg: false,

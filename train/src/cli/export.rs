@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::{print, print_line};
 
+use super::proposals::ProposalArgs;
 use super::{Failure, work_folder};
 use crate::fit::{ExportOptions, export};
+use crate::paper::Device;
 use crate::quantise::Signs;
 
 /// Make an int8 bundle of a float one, without training: its networks are quantised on good images, its branches
@@ -27,9 +29,15 @@ pub struct ExportArgs {
     /// The bundle to write; a file that is there is replaced as a whole or not at all; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The masks that it was fitted with, if it had any
-    #[arg(long, value_name = "DIR")]
-    masks: Option<InputPath>,
+    #[command(flatten)]
+    proposals: ProposalArgs,
+    /// Where the foundation models run, if it was fitted with them: cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
+    /// Weights of WideResNet-50-2, if it was fitted with the foundation models and them [default: those of `aecsad-train
+    /// weights fetch`]
+    #[arg(long, value_name = "FILE")]
+    weights: Option<InputPath>,
     /// Report of the quantisation and label pictures [default: OUT.work]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
@@ -51,7 +59,9 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         bundle: args.bundle.clone().into(),
         category: args.images.clone().into(),
         more_good: args.more_good.clone().map(Into::into),
-        masks: args.masks.clone().map(Into::into),
+        proposals: args
+            .proposals
+            .source(args.device, args.weights.clone().map(Into::into))?,
         out: args.out.clone(),
         work: work_folder(args.work.as_ref(), &args.out)?,
         version: args.bundle_version,

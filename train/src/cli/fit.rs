@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::{note, print, print_line};
 
-use super::label::RegionSource;
+use super::proposals::ProposalArgs;
 use super::region::RegionArgs;
 use super::{Failure, work_folder};
 use crate::fit::{
@@ -38,10 +38,10 @@ pub struct FitArgs {
     /// Networks: `edge` runs on a CPU beside the line, `paper` wants a GPU to train and a fast computer to run
     #[arg(long, value_enum, default_value_t = ProfileArg::Edge)]
     profile: ProfileArg,
-    /// Where the `paper` profile trains: cpu, cuda or cuda:N
+    /// Where the `paper` profile trains and the foundation models run: cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
-    /// Weights of WideResNet-50-2 for the `paper` profile [default: those of `aecsad-train weights fetch`]
+    /// Weights of WideResNet-50-2 for the `paper` profile and for --proposals foundation [default: those of `aecsad-train weights fetch`]
     #[arg(long, value_name = "FILE")]
     weights: Option<InputPath>,
     /// Rounds over the images in each training of the `paper` profile [default: 120]
@@ -69,12 +69,8 @@ pub struct FitArgs {
     moved_copies: Option<u8>,
     #[command(flatten)]
     region: RegionArgs,
-    /// Where the regions come from that become components
-    #[arg(long, value_enum, default_value_t = RegionSource::Builtin)]
-    proposals: RegionSource,
-    /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask
-    #[arg(long, value_name = "DIR", required_if_eq("proposals", "masks"))]
-    masks: Option<InputPath>,
+    #[command(flatten)]
+    proposals: ProposalArgs,
     /// Fraction of good parts that may be rejected; needs 1/RATE good validation images to be kept
     #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = rate)]
     false_reject_rate: f64,
@@ -167,7 +163,9 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
         work: work_folder(args.work.as_ref(), &args.out)?,
         product: args.product.clone(),
         version: args.bundle_version,
-        masks: args.masks.clone().map(Into::into),
+        proposals: args
+            .proposals
+            .source(args.device, args.weights.clone().map(Into::into))?,
         false_reject_rate: args.false_reject_rate,
         mono: args.mono,
         bit_depth: args.bit_depth,
@@ -193,9 +191,11 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
 
 /// An option that only the other profile reads would be ignored without a word.
 fn refuse_the_other_profiles(args: &FitArgs) -> Result<(), Failure> {
+    // The foundation models read these in either profile.
+    let of_models = args.proposals.of_models();
     let of_paper = [
-        ("--device", args.device != Device::Cpu),
-        ("--weights", args.weights.is_some()),
+        ("--device", !of_models && args.device != Device::Cpu),
+        ("--weights", !of_models && args.weights.is_some()),
         ("--epochs", args.epochs.is_some()),
         ("--batch", args.batch.is_some()),
         ("--images-at-once", args.images_at_once.is_some()),

@@ -4,21 +4,13 @@ use std::path::PathBuf;
 
 use aecsad_program::inputs::InputPath;
 use aecsad_program::standard_streams::print_line;
-use clap::ValueEnum;
 
 use super::Failure;
+use super::proposals::ProposalArgs;
 use super::region::RegionArgs;
 use crate::fit::{self, LabelOptions};
+use crate::paper::Device;
 use crate::pseudo_label::Usable;
-
-/// Where the regions come from that become classes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RegionSource {
-    /// Found in the images by colour and texture; needs nothing else.
-    Builtin,
-    /// Drawn or generated elsewhere: a folder of indexed or grey PNGs named after the images.
-    Masks,
-}
 
 /// Find a product's components in its good images and write pictures of them to look at.
 #[derive(Debug, clap::Args)]
@@ -30,12 +22,15 @@ pub struct LabelArgs {
     pub out: PathBuf,
     #[command(flatten)]
     region: RegionArgs,
-    /// Source of the regions.
-    #[arg(long, value_enum, default_value_t = RegionSource::Builtin)]
-    pub proposals: RegionSource,
-    /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask.
-    #[arg(long, required_if_eq("proposals", "masks"))]
-    pub masks: Option<InputPath>,
+    #[command(flatten)]
+    proposals: ProposalArgs,
+    /// Where the foundation models run: cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
+    /// Weights of WideResNet-50-2, by which the foundation models' regions are distinguished [default: those of
+    /// `aecsad-train weights fetch`, or EfficientNet-Lite0 without them]
+    #[arg(long, value_name = "FILE")]
+    weights: Option<InputPath>,
     /// Bits of a 16-bit image that hold values: 10, 12 or 14 of many cameras
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=16))]
     pub bit_depth: Option<u8>,
@@ -45,15 +40,17 @@ pub struct LabelArgs {
 }
 
 pub(super) fn run(args: &LabelArgs) -> Result<(), Failure> {
+    let cancel = super::stop_on_signal()?;
+    let weights = args.weights.clone().map(Into::into);
     let options = LabelOptions {
         category: args.dir.clone().into(),
-        masks: args.masks.clone().map(Into::into),
+        proposals: args.proposals.source(args.device, weights)?,
         out: args.out.clone(),
         bit_depth: args.bit_depth,
         region: (&args.region).into(),
         seed: args.seed,
     };
-    let labels = fit::label_only(&options).map_err(|e| Failure::new(&e, e.exit_code()))?;
+    let labels = fit::label_only(&options, &cancel).map_err(|e| Failure::new(&e, e.exit_code()))?;
     let labelled = labels.reliability.iter().filter(|r| r.labelled).count();
     print_line(format_args!(
         "{} of {} images labelled",

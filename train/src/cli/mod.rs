@@ -6,6 +6,8 @@ mod fit;
 mod gpu_check;
 pub mod keygen;
 mod label;
+mod models;
+mod proposals;
 mod region;
 pub mod sign;
 mod synth;
@@ -44,6 +46,8 @@ enum Command {
     Synth(synth::SynthArgs),
     /// Bring the weights of the paper's backbone to this machine.
     Weights(weights::WeightsArgs),
+    /// Say which foundation models are here, and bring those that are missing.
+    Models(models::ModelsArgs),
     /// Compare a GPU with the CPU and time the paper's training steps on it.
     GpuCheck(gpu_check::GpuCheckArgs),
     /// Make a key pair to sign bundles with.
@@ -61,6 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Synth(args) => synth::run(args),
         Command::GpuCheck(args) => gpu_check::run(args),
         Command::Weights(args) => weights::run(args),
+        Command::Models(args) => models::run(args),
         Command::Keygen(args) => keygen::run(args).map_err(signing_failure),
         Command::Sign(args) => sign::run(args).map_err(|error| match error {
             sign::SignError::Key(error) => signing_failure(error),

@@ -33,6 +33,9 @@ pub struct SynthArgs {
     /// The same seed renders the same images.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Write a mask of each part of the good training images too, into the folder `parts`, as `fit --masks` reads them.
+    #[arg(long)]
+    parts: bool,
     /// Replace product folders that are already there.
     #[arg(long)]
     force: bool,
@@ -64,6 +67,7 @@ pub(super) fn run(args: &SynthArgs) -> Result<(), Failure> {
         size: usize::from(args.size),
         damage: f32::from(args.damage) / 100.0,
         seed: args.seed,
+        parts: args.parts,
         force: args.force,
     };
     let progress = ProgressBar::new(plan.pictures() as u64);

@@ -1,6 +1,9 @@
 //! The components of a product, for a fit: labels of the training images, or why it goes on without.
 
-use super::{FitError, FitOptions, labels};
+use std::sync::atomic::AtomicBool;
+
+use super::labels::LabelRequest;
+use super::{FitError, FitOptions};
 use crate::images::Images;
 use crate::progress::stage;
 use crate::pseudo_label::{Labels, Usable};
@@ -17,16 +20,24 @@ impl Components {
     /// Looks for them and says what came of it.
     ///
     /// # Errors
-    /// If drawn masks can't be used, or the pictures of the labels can't be written.
+    /// If drawn masks or the foundation models can't be used, or the pictures of the labels can't be written.
     pub fn find(
         images: &Images,
         region: Option<&TrainedRegion>,
         options: &FitOptions,
+        cancel: &AtomicBool,
     ) -> Result<Self, FitError> {
         stage("labels", "looking for components");
         let folder = options.work.join("labels");
-        let masks = options.masks.as_deref();
-        let labels = labels::label(images, region, masks, &folder, options.seed)?;
+        let labels = LabelRequest {
+            images,
+            region,
+            proposals: &options.proposals,
+            folder: &folder,
+            seed: options.seed,
+            cancel,
+        }
+        .label()?;
         let classes = match &labels.usable {
             Usable::Yes => Ok(labels.classes.len()),
             Usable::No(why) => Err(why.clone()),

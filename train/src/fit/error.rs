@@ -17,6 +17,8 @@ pub enum FitError {
     #[error(transparent)]
     Labels(#[from] crate::pseudo_label::LabelError),
     #[error(transparent)]
+    Foundation(#[from] crate::foundation::FoundationError),
+    #[error(transparent)]
     Segmentation(#[from] crate::segmentation::SegmentationError),
     #[error(transparent)]
     Students(#[from] crate::lgst::LgstError),
@@ -118,6 +120,7 @@ impl FitError {
         match self {
             FitError::Screening(e) => e.exit_code(),
             FitError::Paper(e) => e.exit_code(),
+            FitError::Foundation(e) => e.exit_code(),
             FitError::Segmentation(e) => e.exit_code(),
             FitError::Students(e) => e.exit_code(),
             FitError::NoProduct { .. } | FitError::Product { .. } => ExitCode::Input,

@@ -19,7 +19,7 @@ use super::calibration::{Calibrated, CalibrationInputs, Rules};
 use super::identity::next_version;
 use super::int8::{Float, Int8};
 use super::int8_accuracy::Quantisation;
-use super::labels;
+use super::labels::{LabelRequest, ProposalSource};
 use super::opened::signing_key;
 use super::pack::{
     self, Contents, FITTED_WAYS, KEPT_DUPLICATES, KEPT_OUTLIERS, KNOWN_BAD_PASSING, LEFT_OUT,
@@ -48,8 +48,8 @@ pub struct ExportOptions {
     pub category: PathBuf,
     /// The good parts beside it that it was fitted on, if any.
     pub more_good: Option<PathBuf>,
-    /// The masks that it was fitted with, if any.
-    pub masks: Option<PathBuf>,
+    /// Where the regions came from that became components.
+    pub proposals: ProposalSource,
     pub out: PathBuf,
     /// Gets the report, and the pictures of the labels.
     pub work: PathBuf,
@@ -220,12 +220,19 @@ impl<'a> FloatBundle<'a> {
     }
 
     /// Which training images are labelled reliably: class statistics are fitted on them.
-    fn labels(&self, images: &Images) -> Result<Labels, FitError> {
+    fn labels(&self, images: &Images, cancel: &AtomicBool) -> Result<Labels, FitError> {
         stage("labels", "looking for components");
         let folder = self.options.work.join("labels");
         let region = self.bundle.manifest.input.region.as_ref();
-        let masks = self.options.masks.as_deref();
-        labels::label(images, region, masks, &folder, self.seed)
+        LabelRequest {
+            images,
+            region,
+            proposals: &self.options.proposals,
+            folder: &folder,
+            seed: self.seed,
+            cancel,
+        }
+        .label()
     }
 
     /// The training images that the fit left out, where they are now.
@@ -239,7 +246,7 @@ impl<'a> FloatBundle<'a> {
     fn int8(&self, images: &mut Images, cancel: &AtomicBool) -> Result<Int8, FitError> {
         let manifest = &self.bundle.manifest;
         let labels = match &self.trained.segmentation {
-            Some(_) => Some(self.labels(images)?),
+            Some(_) => Some(self.labels(images, cancel)?),
             None => None,
         };
         let is_reliable = |i: &usize| {

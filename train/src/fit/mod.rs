@@ -56,7 +56,7 @@ pub use frames::Frames;
 pub use identity::Identity;
 pub use int8_accuracy::{Quantisation, Ranking, ScoreReport};
 pub use known_bad::BadParts;
-pub use labels::{LabelOptions, label_only};
+pub use labels::{LabelOptions, ProposalSource, label_only};
 pub use more_good::MoreGood;
 pub use pack::{DETECTABLE, KNOWN_BAD_SHA256, TOLERATED};
 pub use perceive::Observer;
@@ -80,8 +80,8 @@ pub struct FitOptions {
     pub product: Option<String>,
     /// One more than that of the bundle at `out` if none.
     pub version: Option<u64>,
-    /// Indexed masks by any labelling tool, instead of proposals of our own.
-    pub masks: Option<PathBuf>,
+    /// Where the regions come from that become components.
+    pub proposals: ProposalSource,
     /// Share of good parts that may be rejected.
     pub false_reject_rate: f64,
     pub mono: bool,
@@ -179,7 +179,7 @@ pub fn fit(options: &FitOptions, cancel: &AtomicBool) -> Result<Fitted, FitError
     stopped(cancel)?;
 
     let region = opened.geometry.region.as_ref();
-    let components = Components::find(&images, region, options)?;
+    let components = Components::find(&images, region, options, cancel)?;
     stopped(cancel)?;
 
     let run = TrainingRun {

@@ -25,7 +25,7 @@ pub(super) struct Clustered {
 }
 
 pub(super) fn cluster_regions(described: &[Described], config: &Config) -> Clustered {
-    let dimensions = descriptors::GROUPS.iter().sum();
+    let dimensions = described.first().map_or(0, |image| image.rows.ncols());
     let mut rows = Array2::zeros((0, dimensions));
     for image in described {
         // The widths agree by construction, so appending can't fail.

@@ -55,16 +55,33 @@ pub fn describe(
     Ok(rows)
 }
 
+/// The mean balanced L*a*b* of each region.
+pub fn colours(square: &SquareImage, regions: &Regions) -> Vec<[f32; 3]> {
+    let lab = square.balanced_lab();
+    let mean = |region: &Vec<u32>| {
+        let share = |p: u32, c: usize| lab[p as usize][c] / region.len() as f32;
+        [0, 1, 2].map(|c| region.iter().map(|&p| share(p, c)).sum())
+    };
+    regions.iter().map(mean).collect()
+}
+
 /// Scales the descriptors of all images in place so that each group is centred and has a total variance of one:
 /// colour and the two feature levels then weigh the same, while channels keep their proportions within a group.
 ///
-/// *Shapes*: `rows` is `[regions, 67]`.
+/// Descriptors of another width are one group.
+///
+/// *Shapes*: `rows` is `[regions, width]`.
 pub fn balance_groups(rows: &mut Array2<f32>) {
     if rows.nrows() == 0 {
         return;
     }
+    let width = rows.ncols();
+    let groups = match width == GROUPS.iter().sum::<usize>() {
+        true => GROUPS.to_vec(),
+        false => vec![width],
+    };
     let mut start = 0;
-    for width in GROUPS {
+    for width in groups {
         let mut group = rows.slice_mut(s![.., start..start + width]);
         if let Some(mean) = group.mean_axis(Axis(0)) {
             group -= &mean;

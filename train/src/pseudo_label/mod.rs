@@ -28,8 +28,10 @@ use rayon::prelude::*;
 use clustered::{Clustered, cluster_regions};
 pub use divided::Divided;
 pub use error::LabelError;
-pub use proposals::Proposals;
-use regions::Regions;
+pub(crate) use filter::without_overlap;
+pub use proposals::{DescribedRegions, Proposals};
+pub use regions::Regions;
+pub(crate) use regions::without;
 pub use reliability::Reliability;
 use square_image::{SIDE, SquareImage};
 pub use usability::Usable;
@@ -111,6 +113,7 @@ pub fn label(
 ) -> Result<Labels, LabelError> {
     let masks = match &config.proposals {
         Proposals::Masks(masks) => masks.len(),
+        Proposals::Described(regions) => regions.len(),
         Proposals::Builtin(_) => images.len(),
     };
     if features.len() != images.len() || masks != images.len() {
@@ -128,16 +131,14 @@ pub fn label(
             if let Some(ignored) = &config.ignored {
                 regions::without(&mut regions, ignored);
             }
-            let rows = descriptors::describe(i, &square, &features[i], &regions)?;
-            let colours = rows
-                .rows()
-                .into_iter()
-                .map(|r| [r[0], r[1], r[2]])
-                .collect();
+            let rows = match config.proposals.rows(i) {
+                Some(rows) => rows,
+                None => descriptors::describe(i, &square, &features[i], &regions)?,
+            };
             Ok(Described {
+                colours: descriptors::colours(&square, &regions),
                 regions,
                 rows,
-                colours,
             })
         })
         .collect::<Result<Vec<_>, LabelError>>()?;

@@ -1,6 +1,9 @@
 //! Where candidate regions come from. All sources deliver the same, regions of single images without a class, so
 //! everything after this point is the same for each of them.
 
+use ndarray::Array2;
+
+use super::descriptors;
 use super::felzenszwalb::Felzenszwalb;
 use super::regions::{self, Regions};
 use super::square_image::SquareImage;
@@ -12,6 +15,16 @@ pub enum Proposals {
     Builtin(Felzenszwalb),
     /// Regions of each image from masks ([`super::masks::read`]); what no mask covers is background.
     Masks(Vec<Option<Regions>>),
+    /// Regions of each image that come with descriptors of their own; what no region covers is background.
+    Described(Vec<Option<DescribedRegions>>),
+}
+
+/// Regions of one image, and what each looks like. Regions that are ignored must be gone already.
+#[derive(Clone, Debug)]
+pub struct DescribedRegions {
+    pub regions: Regions,
+    /// `[regions, width]`; all images' have one width.
+    pub rows: Array2<f32>,
 }
 
 impl Default for Proposals {
@@ -26,6 +39,34 @@ impl Proposals {
         match self {
             Self::Builtin(segmentation) => regions::solid(square, builtin(square, segmentation)),
             Self::Masks(masks) => masks.get(index).cloned().flatten().unwrap_or_default(),
+            Self::Described(_) => match self.described(index) {
+                Some(described) => described.regions.clone(),
+                None => Regions::new(),
+            },
+        }
+    }
+
+    /// The descriptors that came with the regions of image `index`; none where they are yet to be computed.
+    pub(super) fn rows(&self, index: usize) -> Option<Array2<f32>> {
+        let Self::Described(images) = self else {
+            return None;
+        };
+        let width = images
+            .iter()
+            .flatten()
+            .map(|image| image.rows.ncols())
+            .next();
+        let width = width.unwrap_or(descriptors::GROUPS.iter().sum());
+        Some(match self.described(index) {
+            Some(described) => described.rows.clone(),
+            None => Array2::zeros((0, width)),
+        })
+    }
+
+    fn described(&self, index: usize) -> Option<&DescribedRegions> {
+        match self {
+            Self::Described(images) => images.get(index)?.as_ref(),
+            _ => None,
         }
     }
 
@@ -39,6 +80,7 @@ impl Proposals {
         match self {
             Self::Builtin(_) => true,
             Self::Masks(masks) => masks.get(index).is_some_and(Option::is_some),
+            Self::Described(_) => self.described(index).is_some(),
         }
     }
 }

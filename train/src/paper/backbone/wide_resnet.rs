@@ -253,6 +253,22 @@ impl<B: Kernels> WideResNet<B> {
             .fold(map, |map, block| block.forward(map))
     }
 
+    /// The graph that describes crops: input `crops`, `[batch, 3, side, side]`; output `features`, the last stage averaged over
+    /// space, `[batch, C32]`.
+    pub fn crops_to_onnx(&self, batch: usize, side: usize) -> Vec<u8> {
+        let mut graph = Graph::new("crops");
+        let crops = graph.input("crops", &[batch, 3, side, side]);
+        let map = graph.convolution(&crops, &layers::convolution(&self.stem));
+        let map = graph.relu(&map);
+        let map = graph.max_pool(&map, [3, 3], [2, 2], [1, 1]);
+        let blocks = self.stages.iter().flatten();
+        let map = blocks.fold(map, |map, block| block.write(&mut graph, &map));
+        let mean = graph.global_average(&map);
+        let mean = graph.reshape(&mean, &[batch, map.shape()[1]]);
+        graph.output("features", &mean);
+        graph.finish()
+    }
+
     /// The graph for one 256×256 image: input `image`; outputs `stride4`, `stride8`, `stride16`.
     pub fn to_onnx(&self) -> Vec<u8> {
         let mut graph = Graph::new("encoder");

@@ -1,0 +1,48 @@
+"""ONNX Runtime sessions, and the shapes in which results are written."""
+
+import numpy as np
+import onnxruntime
+
+
+class Model:
+    def __init__(self, path):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.outputs = [output.name for output in self.session.get_outputs()]
+
+    def shape(self, name):
+        return next(i.shape for i in self.session.get_inputs() if i.name == name)
+
+    def __call__(self, **inputs):
+        """Outputs by name."""
+        inputs = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        return dict(zip(self.outputs, self.session.run(None, inputs), strict=True))
+
+
+def rle(mask):
+    """Runs of a mask in reading order, the first of zeros: `{"size": [h, w], "runs": [...]}`."""
+    flat = np.concatenate([[0], mask.astype(np.int8).ravel(), [0]])
+    edges = np.flatnonzero(np.diff(flat))
+    stops = np.concatenate([[0], edges, [mask.size]])
+    runs = np.diff(stops).tolist()
+    if runs[-1] == 0:
+        runs.pop()
+    return {"size": list(mask.shape), "runs": runs}
+
+
+def rounded(values, digits=6):
+    return [round(float(value), digits) for value in np.ravel(values)]
+
+
+def between(values, share, least):
+    """A threshold that about `share` of the values stay under, in the middle of the widest gap nearby."""
+    values = np.sort(np.asarray(values, dtype=np.float64))
+    first = int(len(values) * max(0.0, share - 0.15))
+    last = max(first + 1, int(len(values) * min(1.0, share + 0.15)) - 1)
+    gaps = np.diff(values[first : last + 1])
+    at = first + int(gaps.argmax())
+    if gaps.max() / 2 < least:
+        raise ValueError(f"no gap of {2 * least} in {values[first]}..{values[last]}: take another seed {np.round(values[first:last+1],4)}")
+    return round(float(values[at] + values[at + 1]) / 2, 4)
