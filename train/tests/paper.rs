@@ -92,6 +92,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         product: None,
         version: None,
         proposals: ProposalSource::Builtin,
+        clustering: Default::default(),
         false_reject_rate: 0.1,
         bit_depth: None,
         as_jpeg: false,

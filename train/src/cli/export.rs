@@ -62,6 +62,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         proposals: args
             .proposals
             .source(args.device, args.weights.clone().map(Into::into))?,
+        clustering: args.proposals.clustering()?,
         out: args.out.clone(),
         work: work_folder(args.work.as_ref(), &args.out)?,
         version: args.bundle_version,

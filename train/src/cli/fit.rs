@@ -166,6 +166,7 @@ pub(super) fn run(args: &FitArgs) -> Result<(), Failure> {
         proposals: args
             .proposals
             .source(args.device, args.weights.clone().map(Into::into))?,
+        clustering: args.proposals.clustering()?,
         false_reject_rate: args.false_reject_rate,
         mono: args.mono,
         bit_depth: args.bit_depth,

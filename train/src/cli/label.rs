@@ -10,7 +10,7 @@ use super::proposals::ProposalArgs;
 use super::region::RegionArgs;
 use crate::fit::{self, LabelOptions};
 use crate::paper::Device;
-use crate::pseudo_label::Usable;
+use crate::pseudo_label::{Clustering, Usable};
 
 /// Find a product's components in its good images and write pictures of them to look at.
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,7 @@ pub(super) fn run(args: &LabelArgs) -> Result<(), Failure> {
     let options = LabelOptions {
         category: args.dir.clone().into(),
         proposals: args.proposals.source(args.device, weights)?,
+        clustering: args.proposals.clustering()?,
         out: args.out.clone(),
         bit_depth: args.bit_depth,
         region: (&args.region).into(),
@@ -62,6 +63,26 @@ pub(super) fn run(args: &LabelArgs) -> Result<(), Failure> {
             "component {class}: {:.1} % of the image, in {:.0} % of the images",
             100.0 * info.share,
             100.0 * info.presence
+        ));
+    }
+    for (index, clustered) in labels.clusterings.iter().enumerate() {
+        let name = match clustered.by {
+            Clustering::Ward => "Ward".to_owned(),
+            Clustering::MeanShift { bandwidth } => {
+                let radius = bandwidth.map(|radius| format!(", bandwidth {radius:.3}"));
+                format!("MeanShift{}", radius.unwrap_or_default())
+            }
+        };
+        print_line(format_args!(
+            "{}{name}: {} clusters, {} kinds of component, agreement with half of the images {:.2} of 1",
+            if index == 0 {
+                "grouped by "
+            } else {
+                "compared with "
+            },
+            clustered.clusters.iter().max().map_or(0, |m| m + 1),
+            clustered.classes() - 1,
+            clustered.found_again
         ));
     }
     if let Usable::No(why) = &labels.usable {

@@ -12,6 +12,7 @@ use crate::foundation::folder::ModelFolder;
 use crate::foundation::settings::Settings;
 use crate::foundation::{FoundationError, FoundationOptions, tags};
 use crate::paper::{Device, weights};
+use crate::pseudo_label::Clustering;
 
 /// Where the regions come from that become classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,6 +25,15 @@ pub enum RegionSource {
     Foundation,
 }
 
+/// How regions that look alike are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ClusteringName {
+    /// Ward's linkage; as many clusters as are found again in half of the images
+    Ward,
+    /// The paper's; as many clusters as the bandwidth makes
+    MeanShift,
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct ProposalArgs {
     /// Where the regions come from that become components
@@ -32,6 +42,12 @@ pub(super) struct ProposalArgs {
     /// Folder of masks, `000.png` for image `000.*`; 0 is background, each other value one mask
     #[arg(long, value_name = "DIR", required_if_eq("proposals", "masks"))]
     masks: Option<InputPath>,
+    /// How regions that look alike are grouped; `label` compares both
+    #[arg(long, value_enum, default_value_t = ClusteringName::Ward)]
+    clustering: ClusteringName,
+    /// MeanShift's bandwidth: larger makes fewer kinds of component [default: from the regions; `label` prints it]
+    #[arg(long, value_name = "RADIUS", value_parser = radius)]
+    bandwidth: Option<f32>,
     /// With --proposals foundation: the folder of RAM++, GroundingDINO and SAM [default: that of `aecsad-train models`]
     #[arg(long, value_name = "DIR", help_heading = FOUNDATION)]
     models: Option<InputPath>,
@@ -63,6 +79,17 @@ impl ProposalArgs {
     /// Whether the foundation models are wanted, which run on a GPU too.
     pub fn of_models(&self) -> bool {
         self.proposals == RegionSource::Foundation
+    }
+
+    pub fn clustering(&self) -> Result<Clustering, Failure> {
+        match (self.clustering, self.bandwidth) {
+            (ClusteringName::Ward, None) => Ok(Clustering::Ward),
+            (ClusteringName::Ward, Some(_)) => Err(Failure::new(
+                "--bandwidth is for MeanShift: add --clustering mean-shift, or leave it out",
+                ExitCode::Input,
+            )),
+            (ClusteringName::MeanShift, bandwidth) => Ok(Clustering::MeanShift { bandwidth }),
+        }
     }
 
     /// `backbone` is what distinguishes the parts; the cached WideResNet-50-2 if none.
@@ -127,6 +154,14 @@ impl ProposalArgs {
             )),
             None => Ok(()),
         }
+    }
+}
+
+fn radius(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(radius) if radius.is_finite() && radius > 0.0 => Ok(radius),
+        Ok(_) => Err("must be above 0".to_owned()),
+        Err(_) => Err("not a number".to_owned()),
     }
 }
 

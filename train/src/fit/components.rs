@@ -33,6 +33,8 @@ impl Components {
             images,
             region,
             proposals: &options.proposals,
+            clustering: options.clustering,
+            compares: false,
             folder: &folder,
             seed: options.seed,
             cancel,

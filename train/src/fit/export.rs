@@ -31,7 +31,7 @@ use crate::dataset::Category;
 use crate::images::Images;
 use crate::networks::Trained;
 use crate::progress::stage;
-use crate::pseudo_label::Labels;
+use crate::pseudo_label::{Clustering, Labels};
 use crate::quantise::Signs;
 use crate::screening::{self, Screening};
 
@@ -50,6 +50,7 @@ pub struct ExportOptions {
     pub more_good: Option<PathBuf>,
     /// Where the regions came from that became components.
     pub proposals: ProposalSource,
+    pub clustering: Clustering,
     pub out: PathBuf,
     /// Gets the report, and the pictures of the labels.
     pub work: PathBuf,
@@ -228,6 +229,8 @@ impl<'a> FloatBundle<'a> {
             images,
             region,
             proposals: &self.options.proposals,
+            clustering: self.options.clustering,
+            compares: false,
             folder: &folder,
             seed: self.seed,
             cancel,

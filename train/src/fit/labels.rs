@@ -13,7 +13,7 @@ use crate::dataset::Category;
 use crate::foundation::{self, FoundationOptions};
 use crate::images::{Image, Images};
 use crate::pseudo_label::square_image::SquareImage;
-use crate::pseudo_label::{self, Config, Labels, Proposals, masks, overlay};
+use crate::pseudo_label::{self, Clustering, Config, Labels, Proposals, masks, overlay};
 use crate::region::RegionOptions;
 use crate::screening::{self, Screening};
 
@@ -34,6 +34,7 @@ pub enum ProposalSource {
 pub struct LabelOptions {
     pub category: PathBuf,
     pub proposals: ProposalSource,
+    pub clustering: Clustering,
     pub out: PathBuf,
     /// Of images of 16 bits, if it is stated.
     pub bit_depth: Option<u8>,
@@ -68,6 +69,8 @@ pub fn label_only(options: &LabelOptions, cancel: &AtomicBool) -> Result<Labels,
         images: &images,
         region: geometry.region.as_ref(),
         proposals: &options.proposals,
+        clustering: options.clustering,
+        compares: true,
         folder: &options.out,
         seed: options.seed,
         cancel,
@@ -80,6 +83,9 @@ pub struct LabelRequest<'a> {
     pub images: &'a Images,
     pub region: Option<&'a TrainedRegion>,
     pub proposals: &'a ProposalSource,
+    pub clustering: Clustering,
+    /// Whether the other clustering is tried as well.
+    pub compares: bool,
     /// Gets the pictures of the labels.
     pub folder: &'a Path,
     pub seed: u64,
@@ -96,6 +102,8 @@ impl LabelRequest<'_> {
         let names: Vec<OsString> = train.iter().map(Image::stem).collect();
         let mut config = Config {
             seed: self.seed,
+            clustering: self.clustering,
+            compares: self.compares,
             ignored: self.region.and_then(|r| r.ignored_in(Size::WHOLE)),
             ..Default::default()
         };

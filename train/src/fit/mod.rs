@@ -42,6 +42,7 @@ use self::edited_parts::{EditedParts, Measurement};
 use crate::calibrate::Selection;
 use crate::paper::{self, PaperOptions};
 use crate::progress::stage;
+use crate::pseudo_label::Clustering;
 use crate::region::RegionOptions;
 use crate::segmentation::Augmentation;
 use crate::training_run::TrainingRun;
@@ -82,6 +83,7 @@ pub struct FitOptions {
     pub version: Option<u64>,
     /// Where the regions come from that become components.
     pub proposals: ProposalSource,
+    pub clustering: Clustering,
     /// Share of good parts that may be rejected.
     pub false_reject_rate: f64,
     pub mono: bool,

@@ -1,6 +1,5 @@
-//! Groups region descriptors: regions of the same part end in the same cluster. Ward's linkage makes a
-//! requested number of compact clusters; MeanShift finds the number itself from a bandwidth that the descriptors
-//! suggest.
+//! Ward's linkage of region descriptors: regions of the same part end in the same one of a requested number of compact
+//! clusters.
 
 use kodama::{Dendrogram, Method, linkage};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};

@@ -12,6 +12,7 @@ pub mod felzenszwalb;
 mod filter;
 mod loose_parts;
 pub mod masks;
+mod mean_shift;
 pub mod overlay;
 mod proposals;
 mod regions;
@@ -25,7 +26,8 @@ use aecsad_inspect::network::Features;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use clustered::{Clustered, cluster_regions};
+use clustered::cluster_regions;
+pub use clustered::{Clustered, Clustering};
 pub use divided::Divided;
 pub use error::LabelError;
 pub(crate) use filter::without_overlap;
@@ -43,7 +45,10 @@ pub const CELLS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub proposals: Proposals,
-    /// Upper limit of clusters; how many there are is found by stability.
+    pub clustering: Clustering,
+    /// Whether the other clustering is tried as well, so that a person can compare.
+    pub compares: bool,
+    /// Upper limit of Ward's clusters; how many there are is found by stability.
     pub max_clusters: usize,
     /// Classes in a smaller share of the images are dropped.
     pub min_presence: f32,
@@ -60,6 +65,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             proposals: Proposals::default(),
+            clustering: Clustering::default(),
+            compares: false,
             max_clusters: 16,
             min_presence: 0.25,
             min_share: 0.001,
@@ -91,8 +98,8 @@ pub struct Labels {
     /// D_L or D_U, and why.
     pub reliability: Vec<Reliability>,
     pub usable: Usable,
-    /// Agreement of the clusters with those of half of the images (mean Jaccard index at the best of the counts).
-    pub found_again: f32,
+    /// How the regions were grouped, then the other way if it was to be compared.
+    pub clusterings: Vec<Clustered>,
 }
 
 /// One image's regions and their descriptors.
@@ -143,14 +150,11 @@ pub fn label(
         })
         .collect::<Result<Vec<_>, LabelError>>()?;
 
-    let Clustered {
-        clusters,
-        class_of,
-        found_again,
-    } = cluster_regions(&described, config);
-    let class_count = class_of.iter().max().map_or(1, |m| m + 1);
+    let clustered = cluster_regions(&described, config, config.clustering);
+    let class_count = clustered.classes();
 
-    let mut next = clusters.iter().map(|&cluster| class_of[cluster] as u8);
+    let clusters = clustered.clusters.iter();
+    let mut next = clusters.map(|&cluster| clustered.class_of[cluster] as u8);
     let maps: Vec<Array2<u8>> = described
         .iter()
         .map(|image| paint(&image.regions, next.by_ref(), config))
@@ -166,11 +170,19 @@ pub fn label(
             known.then(|| row.iter().map(|s| f64::from(s.sqrt())).collect())
         })
         .collect();
+    let mut clusterings = vec![clustered];
+    if config.compares {
+        let other = match config.clustering {
+            Clustering::Ward => Clustering::MeanShift { bandwidth: None },
+            Clustering::MeanShift { .. } => Clustering::Ward,
+        };
+        clusterings.push(cluster_regions(&described, config, other));
+    }
     Ok(Labels {
         classes: summarise(&shares, class_count),
         reliability: reliability::judge(&histograms),
-        usable: usability::judge(found_again, &maps, class_count),
-        found_again,
+        usable: usability::judge(clusterings[0].found_again, &maps, class_count),
+        clusterings,
         maps,
     })
 }

@@ -32,49 +32,88 @@ pub fn by_cluster_count(
     max_clusters: usize,
     seed: u64,
 ) -> Vec<f32> {
-    let images = image.iter().max().map_or(0, |m| m + 1);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut sums = vec![0.0; max_clusters.saturating_sub(1)];
-    for _ in 0..SPLITS {
-        let mut drawn = index::sample(&mut rng, image.len(), image.len().min(REGIONS)).into_vec();
-        drawn.sort_unstable();
-        let mut chosen = vec![false; images];
-        index::sample(&mut rng, images, images / 2)
-            .into_iter()
-            .for_each(|i| chosen[i] = true);
-        let half = |side: bool| {
-            let rows = drawn.iter().copied().filter(|&p| chosen[image[p]] == side);
-            let rows: Vec<usize> = rows.collect();
-            let points = points.select(Axis(0), &rows);
-            let tree = ward(points.view());
-            Half { points, tree }
+    for halves in halves(points, image, seed) {
+        let [one, other] = halves;
+        let grow = |points: Array2<f32>| Half {
+            tree: ward(points.view()),
+            points,
         };
-        let (one, other) = rayon::join(|| half(true), || half(false));
+        let (one, other) = rayon::join(|| grow(one), || grow(other));
         if one.points.is_empty() || other.points.is_empty() {
             return vec![0.0; sums.len()];
         }
         for (sum, clusters) in sums.iter_mut().zip(2..) {
-            let both = agreement(&one, &other, clusters) + agreement(&other, &one, clusters);
+            let both = one.found_in(&other, clusters) + other.found_in(&one, clusters);
             *sum += both / (2 * SPLITS) as f32;
         }
     }
     sums
 }
 
-/// How well the clusters of `judged` are singled out by the nearest centroid of `judge`.
-fn agreement(judged: &Half, judge: &Half, clusters: usize) -> f32 {
-    let middles = centroids(judge.points.view(), &cut(&judge.tree, clusters));
-    let assigned: Vec<usize> = judged
-        .points
-        .rows()
-        .into_iter()
-        .map(|point| nearest(middles.view(), point))
-        .collect();
-    mean_jaccard(&cut(&judged.tree, clusters), &assigned)
+/// Mean agreement of the halves where `centres` makes `[clusters, columns]` of each half's descriptors. A cluster with fewer
+/// regions than half of the half's images doesn't count: such a one becomes background.
+///
+/// *Shapes*: as for [`by_cluster_count`].
+pub fn of_centres(
+    points: &Array2<f32>,
+    image: &[usize],
+    seed: u64,
+    centres: impl Fn(&Array2<f32>) -> Array2<f32>,
+) -> f32 {
+    let images = image.iter().max().map_or(0, |m| m + 1) as f32;
+    let drawn = image.len().min(REGIONS) as f32 / image.len().max(1) as f32;
+    let least = (0.25 * images * drawn).max(1.0);
+    let mut sum = 0.0;
+    for halves in halves(points, image, seed) {
+        let [one, other] = halves.each_ref().map(&centres);
+        if one.is_empty() || other.is_empty() {
+            return 0.0;
+        }
+        for (points, (own, others)) in halves.iter().zip([(&one, &other), (&other, &one)]) {
+            let (own, others) = (assigned(points, own), assigned(points, others));
+            sum += mean_jaccard(&own, &others, least) / (2 * SPLITS) as f32;
+        }
+    }
+    sum
 }
 
-/// Mean over the clusters of `a` of the best Jaccard index with a cluster of `b`.
-fn mean_jaccard(a: &[usize], b: &[usize]) -> f32 {
+/// The descriptors of two halves of the images, divided anew for each split.
+fn halves(points: &Array2<f32>, image: &[usize], seed: u64) -> Vec<[Array2<f32>; 2]> {
+    let images = image.iter().max().map_or(0, |m| m + 1);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut split = || {
+        let mut drawn = index::sample(&mut rng, image.len(), image.len().min(REGIONS)).into_vec();
+        drawn.sort_unstable();
+        let mut chosen = vec![false; images];
+        index::sample(&mut rng, images, images / 2)
+            .into_iter()
+            .for_each(|i| chosen[i] = true);
+        [true, false].map(|side| {
+            let rows = drawn.iter().copied().filter(|&p| chosen[image[p]] == side);
+            points.select(Axis(0), &rows.collect::<Vec<usize>>())
+        })
+    };
+    (0..SPLITS).map(|_| split()).collect()
+}
+
+impl Half {
+    /// How well its clusters are singled out by the nearest centroid of another half's.
+    fn found_in(&self, other: &Half, clusters: usize) -> f32 {
+        let centroids = centroids(other.points.view(), &cut(&other.tree, clusters));
+        let assigned = assigned(&self.points, &centroids);
+        mean_jaccard(&cut(&self.tree, clusters), &assigned, 1.0)
+    }
+}
+
+/// The nearest centre of each point.
+fn assigned(points: &Array2<f32>, centres: &Array2<f32>) -> Vec<usize> {
+    let points = points.rows().into_iter();
+    points.map(|point| nearest(centres.view(), point)).collect()
+}
+
+/// Mean over the clusters of `a` that have so many members at least, of the best Jaccard index with a cluster of `b`.
+fn mean_jaccard(a: &[usize], b: &[usize], least: f32) -> f32 {
     let size = |labels: &[usize]| labels.iter().max().map_or(0, |m| m + 1);
     let (rows, columns) = (size(a), size(b));
     let mut joint = Array2::<f32>::zeros((rows, columns));
@@ -85,7 +124,7 @@ fn mean_jaccard(a: &[usize], b: &[usize]) -> f32 {
             .map(|j| joint[[i, j]] / (in_a[i] + in_b[j] - joint[[i, j]]))
             .fold(0.0, f32::max)
     };
-    let present: Vec<usize> = (0..rows).filter(|&i| in_a[i] > 0.0).collect();
+    let present: Vec<usize> = (0..rows).filter(|&i| in_a[i] >= least).collect();
     present.iter().map(|&i| best(i)).sum::<f32>() / present.len().max(1) as f32
 }
 
