@@ -3,10 +3,13 @@
 They find nothing in an image. What they share with the official ones is every kind of layer, input and output.
 """
 
+from functools import partial
+
 import torch
 from transformers import BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, SamConfig, SamModel, SwinConfig
 
 import ram_plus
+import sam_original
 
 TAGS = (
     "anchor bolt bracket cable cap clamp connector disc gear hook lever nut pin plate ring screw spring tray tube "
@@ -112,6 +115,50 @@ def sam(seed):
     return model
 
 
+def original_sam(seed, fine=False):
+    """The same sizes with the authors' packages; `fine`: SAM-HQ, whose decoder takes early features too."""
+    package = sam_original.fine if fine else sam_original.plain
+    encoder = package.ImageEncoderViT(
+        img_size=128, embed_dim=32, depth=2, num_heads=2, mlp_ratio=2, out_chans=32, use_rel_pos=True, window_size=4,
+        global_attn_indexes=(0,) if fine else (1,), norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+    )
+    prompts = package.PromptEncoder(32, (8, 8), (128, 128), mask_in_chans=8)
+    transformer = package.TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=64, num_heads=2)
+    extra = {"vit_dim": 32} if fine else {}
+    decoder = (package.MaskDecoderHQ if fine else package.MaskDecoder)(
+        transformer=transformer, transformer_dim=32, iou_head_depth=3, iou_head_hidden_dim=32, **extra
+    )
+    model = randomise(package.Sam(encoder, prompts, decoder), seed)
+    prompts.pe_layer.positional_encoding_gaussian_matrix.copy_(
+        0.75 * torch.randn(2, 16, generator=torch.Generator().manual_seed(seed))
+    )
+    upscaling = [decoder.output_upscaling[0], decoder.output_upscaling[3]]
+    shape_masks(upscaling, decoder.output_hypernetworks_mlps, "layers", original_probe(model))
+    return model
+
+
+def soft_noise(side):
+    """`[1, 3, side, side]` of flat areas, as pictures have them."""
+    noise = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(noise, (side, side), mode="bilinear")
+
+
+def original_probe(model):
+    def probe():
+        side = model.image_encoder.img_size
+        places = (torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0)) + 0.5) * side / 8
+        found = model.image_encoder(soft_noise(side))
+        embeddings, *early = found if isinstance(found, tuple) else (found,)
+        early = [early[0][0][None]] if early else []
+        sparse, dense = model.prompt_encoder((places[:, None], torch.ones(64, 1)), None, None)
+        masks, _ = sam_original.predict(
+            model.mask_decoder, embeddings, model.prompt_encoder.get_dense_pe(), sparse, dense, *early
+        )
+        return masks
+
+    return probe
+
+
 def sam_probe(model):
     """Gives the decoder's four masks `[P, 4, h, w]` of a grid of points on noise."""
 
@@ -119,12 +166,11 @@ def sam_probe(model):
         prompt = model.prompt_encoder
         side = model.config.vision_config.image_size
         places = (torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0)) + 0.5) * side / 8
-        noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
         dense = prompt.no_mask_embed.weight.reshape(1, -1, 1, 1)
         found = []
         for multiple in (False, True):
             masks, _ = model.mask_decoder(
-                image_embeddings=model.vision_encoder(noise).last_hidden_state,
+                image_embeddings=model.vision_encoder(soft_noise(side)).last_hidden_state,
                 image_positional_embeddings=model.get_image_wide_positional_embeddings(),
                 sparse_prompt_embeddings=prompt._embed_points(places[None, :, None], torch.ones(1, 64, 1), pad=True),
                 dense_prompt_embeddings=dense,
@@ -153,12 +199,14 @@ def shape_masks(upscaling, heads, last, probe):
     for output in outputs:
         output.weight[0] = 0.0
         output.bias[0] = 0.0
-    masks = probe()
-    for at, output in enumerate(outputs):
-        scale = spread / float(masks[:, at].std())
-        output.weight.mul_(scale)
-        output.bias.mul_(scale)
-        output.bias[0] = -(scale * float(masks[:, at].mean()) + below * spread) / constant
+    # Twice, for what SAM-HQ's fine mask adds to each is no part of the head
+    for _ in range(2):
+        masks = probe()
+        for at, output in enumerate(outputs):
+            scale = spread / float(masks[:, at].std())
+            output.weight.mul_(scale)
+            output.bias.mul_(scale)
+            output.bias[0] -= (scale * float(masks[:, at].mean()) + below * spread) / constant
 
 
 def resolve(head, last):

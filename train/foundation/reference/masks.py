@@ -96,7 +96,8 @@ def automatic(segmenter, settings):
     logits, scores = segmenter.points(points)
     logits = torch.tensor(logits).flatten(0, 1)
     scores = torch.tensor(scores).flatten()
-    stability = amg.calculate_stability_score(logits, 0.0, settings["stability_offset"])
+    # 0 for a mask that stays empty under the lower threshold too, where the quotient is none
+    stability = amg.calculate_stability_score(logits, 0.0, settings["stability_offset"]).nan_to_num(0.0)
     masks = logits > 0.0
     boxes = amg.batched_mask_to_box(masks)
     records = [
