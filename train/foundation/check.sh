@@ -19,6 +19,6 @@ fi
 scratch=$(mktemp -d "$target/foundation-reference.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT INT TERM
 export PYTHONDONTWRITEBYTECODE=1
-"$venv/bin/python" "$here/check_export.py" "$scratch/checkpoints"
+"$venv/bin/python" "$here/test_export.py"
 "$venv/bin/python" "$here/reference/make.py" "$scratch/reference"
 "$venv/bin/python" "$here/reference/compare.py" "$here/../../tests/foundation/reference" "$scratch/reference"

@@ -35,20 +35,26 @@ def arguments(given=None):
         prog="export.py", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", metavar="MODEL", choices=FOLDERS, help="which network (see below)")
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help="the authors' file, or a Hugging Face folder")
+    parser.add_argument(
+        "--checkpoint", required=True, type=Path, metavar="FILE", help="the authors' file, or a Hugging Face folder"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the folder that --models will name")
     parser.add_argument("--replace", action="store_true", help="replace what OUT already has of this network")
     parser.add_argument("--tags", type=Path, metavar="FILE", help="ram: the authors' list of tags, one a line")
     parser.add_argument("--thresholds", type=Path, metavar="FILE", help="ram: the authors' threshold for each tag")
     parser.add_argument(
-        "--layout", choices=("huggingface", "original"), default="huggingface", help="grounding-dino: names of the inputs (default: huggingface)"
+        "--layout",
+        choices=("huggingface", "original"),
+        default="huggingface",
+        help="grounding-dino: names of the inputs (default: huggingface)",
     )
     parser.add_argument(
         "--image",
         type=image_size,
         default=(1600, 1200),
         metavar="WxH",
-        help="grounding-dino: size of the camera's images, which fixes the network's input; others are shrunk to fit and padded (default: 1600x1200)",
+        help="grounding-dino: size of the camera's images, which fixes the network's input; others are scaled to fit "
+        "and padded (default: 1600x1200)",
     )
     options = parser.parse_args(given)
     if options.model == "ram" and not (options.tags and options.thresholds):

@@ -89,7 +89,9 @@ def number(graph):
         for part in (node.input, node.output):
             part[:] = [new.get(name, name) for name in part]
     if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for n in graph.node for a in n.attribute):
-        raise ExportError("the trace holds branches, whose inner names can't be shortened; the pinned versions make none")
+        raise ExportError(
+            "the trace holds branches, whose inner names can't be shortened; the pinned versions make none"
+        )
     del graph.value_info[:]
 
 

@@ -84,7 +84,9 @@ class Decoder(torch.nn.Module):
         told = has_mask_input.reshape(-1, 1, 1, 1)
         dense = told * prompts.mask_downscaling(mask_input)
         dense = dense + (1 - told) * prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
-        masks, scores = predict(decoder, image_embeddings, prompts.get_dense_pe(), self.embed(point_coords, point_labels), dense, *early)
+        masks, scores = predict(
+            decoder, image_embeddings, prompts.get_dense_pe(), self.embed(point_coords, point_labels), dense, *early
+        )
         return self.resize(masks, orig_im_size), scores, masks
 
     def embed(self, points, labels):
@@ -174,9 +176,18 @@ def graphs(model):
     image = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     outputs = ["image_embeddings"] + ["interm_embeddings"] * is_fine(model)
     encoder = Graph("encoder.onnx", Encoder(model), [{"image": image}], outputs)
-    examples = [prompt(model, "point", (60, 90), 1), prompt(model, "box", (80, 50), 2), prompt(model, "mask", (77, 131), 3)]
+    examples = [
+        prompt(model, "point", (60, 90), 1),
+        prompt(model, "box", (80, 50), 2),
+        prompt(model, "mask", (77, 131), 3),
+    ]
     dynamic = {"point_coords": {1: "points"}, "point_labels": {1: "points"}, "masks": {2: "height", 3: "width"}}
     decoder = Graph(
-        "decoder.onnx", Decoder(model), examples, ["masks", "iou_predictions", "low_res_masks"], dynamic, wanted=Authors(model)
+        "decoder.onnx",
+        Decoder(model),
+        examples,
+        ["masks", "iou_predictions", "low_res_masks"],
+        dynamic,
+        wanted=Authors(model),
     )
     return [encoder, decoder]

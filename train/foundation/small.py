@@ -6,7 +6,15 @@ They find nothing in an image. What they share with the official ones is every k
 from functools import partial
 
 import torch
-from transformers import BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, SamConfig, SamModel, SwinConfig
+from transformers import (
+    BertConfig,
+    BertTokenizer,
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
+    SamConfig,
+    SamModel,
+    SwinConfig,
+)
 
 import ram_plus
 import sam_original
@@ -73,16 +81,33 @@ def tokenizer(folder):
 
 def grounding_dino(seed, words):
     swin = SwinConfig(
-        image_size=64, embed_dim=8, depths=[1, 2, 1, 1], num_heads=[1, 2, 2, 4], window_size=4, mlp_ratio=2.0,
+        image_size=64,
+        embed_dim=8,
+        depths=[1, 2, 1, 1],
+        num_heads=[1, 2, 2, 4],
+        window_size=4,
+        mlp_ratio=2.0,
         out_features=["stage2", "stage3", "stage4"],
     )
     bert = BertConfig(
-        vocab_size=words, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        vocab_size=words,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
         max_position_embeddings=256,
     )
     config = GroundingDinoConfig(
-        backbone_config=swin, text_config=bert, num_queries=24, d_model=32, encoder_layers=1, decoder_layers=2,
-        encoder_ffn_dim=64, decoder_ffn_dim=64, encoder_attention_heads=4, decoder_attention_heads=4,
+        backbone_config=swin,
+        text_config=bert,
+        num_queries=24,
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
         attn_implementation="eager",
     )
     model = randomise(GroundingDinoForObjectDetection(config), seed)
@@ -94,12 +119,24 @@ def grounding_dino(seed, words):
 def sam(seed):
     """Sides of 128, embeddings of 8×8 and masks of 32×32 in place of 1024, 64×64 and 256×256."""
     vision = dict(
-        hidden_size=32, output_channels=32, num_hidden_layers=2, num_attention_heads=2, image_size=128, patch_size=16,
-        window_size=4, global_attn_indexes=[1], mlp_dim=64, num_pos_feats=16,
+        hidden_size=32,
+        output_channels=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=128,
+        patch_size=16,
+        window_size=4,
+        global_attn_indexes=[1],
+        mlp_dim=64,
+        num_pos_feats=16,
     )
     prompt = dict(hidden_size=32, image_size=128, patch_size=16, mask_input_channels=8, image_embedding_size=8)
     decoder = dict(
-        hidden_size=32, mlp_dim=64, num_attention_heads=2, num_hidden_layers=2, iou_head_hidden_dim=32,
+        hidden_size=32,
+        mlp_dim=64,
+        num_attention_heads=2,
+        num_hidden_layers=2,
+        iou_head_hidden_dim=32,
     )
     config = SamConfig(
         vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder, attn_implementation="eager"
@@ -111,7 +148,9 @@ def sam(seed):
     with torch.no_grad():
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(places)
     decoder = model.mask_decoder
-    shape_masks([decoder.upscale_conv1, decoder.upscale_conv2], decoder.output_hypernetworks_mlps, "proj_out", sam_probe(model))
+    shape_masks(
+        [decoder.upscale_conv1, decoder.upscale_conv2], decoder.output_hypernetworks_mlps, "proj_out", sam_probe(model)
+    )
     return model
 
 
@@ -119,8 +158,16 @@ def original_sam(seed, fine=False):
     """The same sizes with the authors' packages; `fine`: SAM-HQ, whose decoder takes early features too."""
     package = sam_original.fine if fine else sam_original.plain
     encoder = package.ImageEncoderViT(
-        img_size=128, embed_dim=32, depth=2, num_heads=2, mlp_ratio=2, out_chans=32, use_rel_pos=True, window_size=4,
-        global_attn_indexes=(0,) if fine else (1,), norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        img_size=128,
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        mlp_ratio=2,
+        out_chans=32,
+        use_rel_pos=True,
+        window_size=4,
+        global_attn_indexes=(0,) if fine else (1,),
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
     )
     prompts = package.PromptEncoder(32, (8, 8), (128, 128), mask_in_chans=8)
     transformer = package.TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=64, num_heads=2)

@@ -19,7 +19,10 @@ MASK_IOU = 0.99
 
 
 def main(committed, new):
-    names = [sorted(str(p.relative_to(d)) for p in d.rglob("*") if p.is_file() and p.name != "README.md") for d in (committed, new)]
+    names = [
+        sorted(str(p.relative_to(d)) for p in d.rglob("*") if p.is_file() and p.name != "README.md")
+        for d in (committed, new)
+    ]
     problems = [f"{name}: only in one of the two" for name in sorted(set(names[0]) ^ set(names[1]))]
     for name in sorted(set(names[0]) & set(names[1])):
         problems += [f"{name}: {problem}" for problem in compare(committed / name, new / name)]

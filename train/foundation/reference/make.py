@@ -60,7 +60,11 @@ def main(out):
         picture.save(out / name)
     settings = dict(SETTINGS)
     whole = reference(out, words, pictures, settings)
-    found = [entry for run in whole["runs"] for entry in margins.close(run, {**settings, **run.get("settings", {})}, whole["thresholds"])]
+    found = [
+        entry
+        for run in whole["runs"]
+        for entry in margins.close(run, {**settings, **run.get("settings", {})}, whole["thresholds"])
+    ]
     if found:
         raise SystemExit("too close to a threshold, take other seeds:\n" + "\n".join(map(str, found)))
     (out / "huggingface/ram/thresholds.txt").write_text("".join(f"{t}\n" for t in whole["thresholds"]))
@@ -71,7 +75,12 @@ def reference(out, words, pictures, settings):
     runs = [{"picture": picture, "models": folder} for folder, picture, _ in RUNS]
     own = [run for run, (_, _, given) in zip(runs, RUNS, strict=True) if given is None]
     thresholds = tag(own, pictures, Model(out / "huggingface/ram/model.onnx"))
-    detect(own, pictures, Detector(Model(out / "huggingface/grounding_dino/model.onnx"), words, models.DETECTOR_SIZE), settings)
+    detect(
+        own,
+        pictures,
+        Detector(Model(out / "huggingface/grounding_dino/model.onnx"), words, models.DETECTOR_SIZE),
+        settings,
+    )
     segment(own, pictures, segmenter(out / "huggingface/sam"), settings, settings)
     for run, (folder, picture, given) in zip(runs, RUNS, strict=True):
         if given is None:
@@ -163,7 +172,12 @@ def segment(runs, pictures, segmenter, settings, thresholds):
         for record, mask, score in zip(boxes, logits > 0, scores, strict=True):
             union[kinds[record["tag"]]] |= mask
             run["prompted_masks"].append(
-                {"query": record["query"], "kind": kinds[record["tag"]], "predicted_iou": round(float(score), 6), "mask": rle(mask)}
+                {
+                    "query": record["query"],
+                    "kind": kinds[record["tag"]],
+                    "predicted_iou": round(float(score), 6),
+                    "mask": rle(mask),
+                }
             )
         run["objects"] = rle(union["object"])
         run["background"] = rle(union["background"])
@@ -172,7 +186,8 @@ def segment(runs, pictures, segmenter, settings, thresholds):
         candidates = [mask for _, mask in kept]
         decisions, regions = stages.two_stages(candidates, union["object"], union["background"], settings)
         run["candidates"] = [
-            {"automatic": at, "mask": rle(mask), **decision} for (at, mask), decision in zip(kept, decisions, strict=True)
+            {"automatic": at, "mask": rle(mask), **decision}
+            for (at, mask), decision in zip(kept, decisions, strict=True)
         ]
         run["regions"] = [
             {"candidate": at, "area": area, "kept": area > settings["smallest_piece"], "mask": rle(mask)}

@@ -1,4 +1,4 @@
-"""Refuses a reference in which a decision hangs on the last digits, so that another runtime's rounding can't turn it."""
+"""Finds decisions of a reference that hang on the last digits, which another runtime's rounding could turn."""
 
 import numpy as np
 import torch

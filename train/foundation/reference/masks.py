@@ -62,7 +62,9 @@ class Segmenter:
     def decode(self, places, labels):
         if not self.original:
             found = self.decoder(
-                input_points=places[None].astype(np.float32), input_labels=labels[None].astype(np.int64), **self.embeddings
+                input_points=places[None].astype(np.float32),
+                input_labels=labels[None].astype(np.int64),
+                **self.embeddings,
             )
             return self.upscaled(found["pred_masks"][0]), found["iou_scores"][0]
         masks, scores = [], []
@@ -83,7 +85,10 @@ class Segmenter:
     def upscaled(self, masks):
         """Low-resolution logits `[P, M, h, w]` at the picture's size."""
         [logits] = self.processor.post_process_masks(
-            [torch.tensor(masks)], [self.picture_size], [self.reshaped], binarize=False,
+            [torch.tensor(masks)],
+            [self.picture_size],
+            [self.reshaped],
+            binarize=False,
             pad_size={"height": self.side, "width": self.side},
         )
         return logits.numpy()
@@ -122,7 +127,9 @@ def automatic(segmenter, settings):
         records[at]["dropped"] = "box overlaps a better mask"
     left = [left[k] for k in kept]
     cleaned = [without_small_regions(masks[at].numpy(), settings["smallest_region"]) for at in left]
-    changed = torch.tensor([float(np.array_equal(mask, masks[at].numpy())) for mask, at in zip(cleaned, left, strict=True)])
+    changed = torch.tensor(
+        [float(np.array_equal(mask, masks[at].numpy())) for mask, at in zip(cleaned, left, strict=True)]
+    )
     boxes = amg.batched_mask_to_box(torch.tensor(np.stack(cleaned)))
     kept = torchvision.ops.nms(boxes.float(), changed, settings["mask_nms_iou"]).tolist()
     for at in set(range(len(left))) - set(kept):

@@ -38,7 +38,8 @@ def run(settings):
         "objects": rle(objects),
         "background": rle(background),
         "candidates": [
-            {"what": what, "mask": rle(mask), **decision} for (what, mask), decision in zip(CANDIDATES, decisions, strict=True)
+            {"what": what, "mask": rle(mask), **decision}
+            for (what, mask), decision in zip(CANDIDATES, decisions, strict=True)
         ],
         "regions": [
             {"candidate": at, "area": area, "kept": area > settings["smallest_piece"], "mask": rle(mask)}
