@@ -18,7 +18,7 @@ if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
 fi
 scratch=$(mktemp -d "$target/foundation-reference.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT INT TERM
-export PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TQDM_DISABLE=1
 "$venv/bin/python" "$here/test_export.py"
 "$venv/bin/python" "$here/reference/make.py" "$scratch/reference"
 "$venv/bin/python" "$here/reference/compare.py" "$here/../../tests/foundation/reference" "$scratch/reference"

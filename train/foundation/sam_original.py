@@ -16,7 +16,7 @@ from failure import ExportError
 from onnx_file import Graph
 
 SIZES = ("vit_h", "vit_l", "vit_b")
-# How each network is told from a checkpoint's first position table, `[1, 64, 64, width]`.
+# Which network a checkpoint is of, by the width of its table of positions `[1, 64, 64, width]`.
 WIDTHS = {1280: "vit_h", 1024: "vit_l", 768: "vit_b"}
 # TinyViT recomputes which bias each pair of positions reads; MobileSAM's file has no masks of the fine head.
 COMPUTED = ("attention_bias_idxs",)
@@ -81,9 +81,9 @@ class Decoder(torch.nn.Module):
 
     def forward(self, image_embeddings, point_coords, point_labels, mask_input, has_mask_input, orig_im_size, *early):
         prompts, decoder = self.model.prompt_encoder, self.model.mask_decoder
-        told = has_mask_input.reshape(-1, 1, 1, 1)
-        dense = told * prompts.mask_downscaling(mask_input)
-        dense = dense + (1 - told) * prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        masked = has_mask_input.reshape(-1, 1, 1, 1)
+        dense = masked * prompts.mask_downscaling(mask_input)
+        dense = dense + (1 - masked) * prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
         masks, scores = predict(
             decoder, image_embeddings, prompts.get_dense_pe(), self.embed(point_coords, point_labels), dense, *early
         )

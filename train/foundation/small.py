@@ -25,7 +25,7 @@ TAGS = (
 ).split()
 
 
-def randomise(model, seed, gain=1.0):
+def randomise(model, seed):
     """Weights whose layers keep their inputs' spread; biases and norms near their usual start."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
@@ -34,7 +34,7 @@ def randomise(model, seed, gain=1.0):
             if parameter.ndim < 2:
                 parameter.copy_((1.0 if name.endswith("weight") else 0.0) + 0.1 * noise)
             else:
-                parameter.copy_(gain * noise / parameter[0].numel() ** 0.5)
+                parameter.copy_(noise / parameter[0].numel() ** 0.5)
     return model.eval()
 
 
@@ -57,7 +57,7 @@ def ram(seed):
         intermediate=64,
     )
     model = randomise(ram_plus.RamPlus(settings), seed)
-    # Enough of the tags' own embeddings reaches the output to tell them apart
+    # Enough of the tags' own embeddings reaches the output to distinguish them
     widen(model.wordvec_proj.weight, 6.0)
     widen(model.fc.weight, 2.0)
     return model

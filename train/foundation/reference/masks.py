@@ -95,7 +95,7 @@ class Segmenter:
 
 
 def automatic(segmenter, settings):
-    """Every mask of the grid with its fate, and those kept `[(record, mask)]` in the order of their final rank."""
+    """Every mask of the grid and why it was dropped, and those kept `[(record, mask)]` in the order of their final rank."""
     height, width = segmenter.picture_size
     points = amg.build_point_grid(settings["points_per_side"]) * [width, height]
     logits, scores = segmenter.points(points)
