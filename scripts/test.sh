@@ -41,6 +41,9 @@ fi
 step "a Modbus server of somebody else's"
 tests/modbus/fetch.sh || skipped+=("the gate on Modbus: pymodbus could not be fetched (no network?)")
 
+step "ONNX Runtime"
+tests/foundation/fetch.sh || skipped+=("the foundation models on ONNX Runtime: it could not be fetched (no network?)")
+
 step "a browser"
 tests/page/fetch.sh || skipped+=("the page in a real browser: chromium, node or its packages could not be fetched (no network?)")
 

@@ -18,8 +18,7 @@ def read(path):
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise ExportError(f"{path}: not a whole PyTorch checkpoint ({reason}); fetch it again") from error
+        raise ExportError(f"{path}: not a PyTorch checkpoint of tensors, or not a whole one; fetch it again") from error
     for wrapper in ("model", "state_dict"):
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
@@ -50,7 +49,8 @@ def load(model, tensors, path, *, computed=(), renamed=(), trained_with=()):
     unknown = [n for n in given if n not in wanted and not n.startswith(tuple(trained_with))]
     shapes = [n for n in wanted if n in given and wanted[n].shape != given[n].shape]
     if missing or unknown or shapes:
-        raise ExportError(f"{path}: not a checkpoint of this network: {differences(wanted, given, missing, unknown, shapes)}")
+        found = differences(wanted, given, missing, unknown, shapes)
+        raise ExportError(f"{path}: not a checkpoint of this network: {found}")
     model.load_state_dict({name: given[name] for name in wanted})
     return [name for name in given if name not in wanted]
 
@@ -62,7 +62,6 @@ def differences(wanted, given, missing, unknown, shapes):
             parts.append(f"{len(names)} tensors {what} (first {names[0]!r})")
     if shapes:
         name = shapes[0]
-        parts.append(
-            f"{len(shapes)} of another shape (first {name!r}: {list(given[name].shape)}, wanted {list(wanted[name].shape)})"
-        )
+        ours, theirs = list(wanted[name].shape), list(given[name].shape)
+        parts.append(f"{len(shapes)} of another shape (first {name!r}: {theirs}, wanted {ours})")
     return "; ".join(parts)

@@ -9,14 +9,17 @@ import onnx_file
 from failure import ExportError
 
 
-def write(folder, graphs, texts, replace=False, report=print):
-    """Fills `folder` with graphs and text files, all checked in a folder beside it first.
+def refuse_existing(folder, replace):
+    if Path(folder).exists() and not replace:
+        raise ExportError(f"{folder}: already there; remove it or add --replace")
 
-    Raises ExportError where the folder is there already and `replace` is not set, or a graph differs from PyTorch.
+
+def write(folder, graphs, texts, report=print):
+    """Fills `folder` with graphs and text files, all checked in a folder beside it first; what was there goes last.
+
+    Raises ExportError where a graph differs from PyTorch.
     """
     folder = Path(folder)
-    if folder.exists() and not replace:
-        raise ExportError(f"{folder}: already there; remove it or add --replace")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         whole = Path(scratch) / folder.name

@@ -25,14 +25,18 @@ def from_checkpoint(folder):
     folder = Path(folder)
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
-            raise ExportError(f"{folder / name}: no such file; give the folder of IDEA-Research/grounding-dino-tiny or -base")
+            raise ExportError(
+                f"{folder / name}: no such file; give the folder of IDEA-Research/grounding-dino-tiny or -base"
+            )
     try:
         model, report = GroundingDinoForObjectDetection.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, attn_implementation="eager"
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
-        raise ExportError(f"{folder}: not a GroundingDINO of Hugging Face ({str(error).splitlines()[0][:200]})") from error
+        raise ExportError(
+            f"{folder}: not a GroundingDINO of Hugging Face ({str(error).splitlines()[0][:200]})"
+        ) from error
     wrong = [name for key in ("missing_keys", "mismatched_keys") for name in report[key]]
     if wrong:
         raise ExportError(f"{folder}: {len(wrong)} tensors missing or of another shape (first {wrong[0]})")
@@ -92,7 +96,9 @@ def given_masks(masks, positions):
     own_points, own_proposals = encoder.get_reference_points, whole.generate_encoder_output_proposals
     library.generate_masks_with_special_tokens_and_transfer_map = lambda *_, **__: (masks, positions)
     encoder.get_reference_points = staticmethod(lambda shapes, *rest, **more: own_points(plain(shapes), *rest, **more))
-    whole.generate_encoder_output_proposals = lambda self, found, padding, shapes: own_proposals(self, found, padding, plain(shapes))
+    whole.generate_encoder_output_proposals = lambda self, found, padding, shapes: own_proposals(
+        self, found, padding, plain(shapes)
+    )
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """Writes a PyTorch module as ONNX, and keeps the file only if ONNX Runtime gives the same numbers."""
 
+import tempfile
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,37 +43,37 @@ def write(graph, folder):
     """Writes `folder/NAME` and returns the largest difference found. Raises ExportError where it is over TOLERANCE."""
     path = Path(folder) / graph.name
     graph.module.eval()
-    names = list(graph.examples[0])
+    # Traces over 2 GB scatter a file for each tensor around them
+    with tempfile.TemporaryDirectory(dir=folder) as scattered:
+        traced = Path(scattered) / graph.name
+        trace(graph, traced)
+        save(onnx.load(traced), path, graph.metadata)
+    return compare(graph, path)
+
+
+def trace(graph, path):
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph.module,
             tuple(graph.examples[0].values()),
             str(path),
-            input_names=names,
+            input_names=list(graph.examples[0]),
             output_names=graph.outputs,
             dynamic_axes=graph.dynamic,
             opset_version=OPSET,
             dynamo=False,
         )
-    tidy(path, graph.metadata)
-    return compare(graph, path)
 
 
-def tidy(path, metadata):
-    """Gives the file its metadata, short names, and large weights one file beside it instead of one a tensor."""
-    model = onnx.load(path)
-    scattered = [tensor.name for tensor in model.graph.initializer if len(tensor.raw_data) > 0]
+def save(model, path, metadata):
+    """Writes a graph with its metadata and short names; large weights go into one file beside it."""
     onnx.helper.set_model_props(model, metadata)
     number(model.graph)
-    inline = sum(len(tensor.raw_data) for tensor in model.graph.initializer) <= MOST_INLINE_BYTES
-    if inline:
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) <= MOST_INLINE_BYTES:
         onnx.save(model, path)
     else:
         onnx.save(model, path, save_as_external_data=True, location=path.name + ".data")
-    del model
-    for name in scattered:
-        (path.parent / name).unlink(missing_ok=True)
     onnx.checker.check_model(str(path))
 
 
@@ -89,7 +90,9 @@ def number(graph):
         for part in (node.input, node.output):
             part[:] = [new.get(name, name) for name in part]
     if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for n in graph.node for a in n.attribute):
-        raise ExportError("the trace holds branches, whose inner names can't be shortened; the pinned versions make none")
+        raise ExportError(
+            "the trace holds branches, whose inner names can't be shortened; the pinned versions make none"
+        )
     del graph.value_info[:]
 
 

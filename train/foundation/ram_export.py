@@ -22,9 +22,7 @@ def from_checkpoint(path):
     tensors = checkpoint.read(path)
     others = tuple(name for name in tensors if not name.replace(*RENAMED[0]).startswith(OURS))
     model = RamPlus()
-    left = checkpoint.load(
-        model, tensors, path, computed=COMPUTED, renamed=RENAMED, trained_with=others or ("\0",)
-    )
+    left = checkpoint.load(model, tensors, path, computed=COMPUTED, renamed=RENAMED, trained_with=others or ("\0",))
     if left:
         print(f"left out: {len(left)} tensors that served training only (first {left[0]!r})")
     return model
@@ -44,13 +42,15 @@ def lists(tags_file, thresholds_file, count):
     thresholds = lines(thresholds_file)
     for path, found in ((tags_file, tags), (thresholds_file, thresholds)):
         if len(found) != count:
-            raise ExportError(f"{path}: {len(found)} lines, but the checkpoint has {count} tags; give the list it was trained with")
+            raise ExportError(
+                f"{path}: {len(found)} lines, but the checkpoint has {count} tags; give the list it was trained with"
+            )
     for number, text in enumerate(thresholds, 1):
         try:
-            if not 0.0 < float(text) < 1.0:
+            if not 0.0 <= float(text) <= 1.0:
                 raise ValueError
         except ValueError:
-            raise ExportError(f"{thresholds_file}:{number}: {text!r} is no threshold between 0 and 1") from None
+            raise ExportError(f"{thresholds_file}:{number}: {text!r} is no threshold from 0 to 1") from None
     return {"tags.txt": "\n".join(tags) + "\n", "thresholds.txt": "\n".join(thresholds) + "\n"}
 
 

@@ -22,7 +22,9 @@ def from_checkpoint(folder):
     folder = Path(folder)
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
-            raise ExportError(f"{folder / name}: no such file; give the folder of facebook/sam-vit-base, -large or -huge")
+            raise ExportError(
+                f"{folder / name}: no such file; give the folder of facebook/sam-vit-base, -large or -huge"
+            )
     try:
         model, report = SamModel.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, attn_implementation="eager"

@@ -3,10 +3,21 @@
 They find nothing in an image. What they share with the official ones is every kind of layer, input and output.
 """
 
+from functools import partial
+
 import torch
-from transformers import BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, SamConfig, SamModel, SwinConfig
+from transformers import (
+    BertConfig,
+    BertTokenizer,
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
+    SamConfig,
+    SamModel,
+    SwinConfig,
+)
 
 import ram_plus
+import sam_original
 
 TAGS = (
     "anchor bolt bracket cable cap clamp connector disc gear hook lever nut pin plate ring screw spring tray tube "
@@ -14,7 +25,7 @@ TAGS = (
 ).split()
 
 
-def randomise(model, seed, gain=1.0):
+def randomise(model, seed):
     """Weights whose layers keep their inputs' spread; biases and norms near their usual start."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
@@ -23,7 +34,7 @@ def randomise(model, seed, gain=1.0):
             if parameter.ndim < 2:
                 parameter.copy_((1.0 if name.endswith("weight") else 0.0) + 0.1 * noise)
             else:
-                parameter.copy_(gain * noise / parameter[0].numel() ** 0.5)
+                parameter.copy_(noise / parameter[0].numel() ** 0.5)
     return model.eval()
 
 
@@ -46,7 +57,7 @@ def ram(seed):
         intermediate=64,
     )
     model = randomise(ram_plus.RamPlus(settings), seed)
-    # Enough of the tags' own embeddings reaches the output to tell them apart
+    # Enough of the tags' own embeddings reaches the output to distinguish them
     widen(model.wordvec_proj.weight, 6.0)
     widen(model.fc.weight, 2.0)
     return model
@@ -70,16 +81,33 @@ def tokenizer(folder):
 
 def grounding_dino(seed, words):
     swin = SwinConfig(
-        image_size=64, embed_dim=8, depths=[1, 2, 1, 1], num_heads=[1, 2, 2, 4], window_size=4, mlp_ratio=2.0,
+        image_size=64,
+        embed_dim=8,
+        depths=[1, 2, 1, 1],
+        num_heads=[1, 2, 2, 4],
+        window_size=4,
+        mlp_ratio=2.0,
         out_features=["stage2", "stage3", "stage4"],
     )
     bert = BertConfig(
-        vocab_size=words, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        vocab_size=words,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
         max_position_embeddings=256,
     )
     config = GroundingDinoConfig(
-        backbone_config=swin, text_config=bert, num_queries=24, d_model=32, encoder_layers=1, decoder_layers=2,
-        encoder_ffn_dim=64, decoder_ffn_dim=64, encoder_attention_heads=4, decoder_attention_heads=4,
+        backbone_config=swin,
+        text_config=bert,
+        num_queries=24,
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
         attn_implementation="eager",
     )
     model = randomise(GroundingDinoForObjectDetection(config), seed)
@@ -91,12 +119,24 @@ def grounding_dino(seed, words):
 def sam(seed):
     """Sides of 128, embeddings of 8×8 and masks of 32×32 in place of 1024, 64×64 and 256×256."""
     vision = dict(
-        hidden_size=32, output_channels=32, num_hidden_layers=2, num_attention_heads=2, image_size=128, patch_size=16,
-        window_size=4, global_attn_indexes=[1], mlp_dim=64, num_pos_feats=16,
+        hidden_size=32,
+        output_channels=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=128,
+        patch_size=16,
+        window_size=4,
+        global_attn_indexes=[1],
+        mlp_dim=64,
+        num_pos_feats=16,
     )
     prompt = dict(hidden_size=32, image_size=128, patch_size=16, mask_input_channels=8, image_embedding_size=8)
     decoder = dict(
-        hidden_size=32, mlp_dim=64, num_attention_heads=2, num_hidden_layers=2, iou_head_hidden_dim=32,
+        hidden_size=32,
+        mlp_dim=64,
+        num_attention_heads=2,
+        num_hidden_layers=2,
+        iou_head_hidden_dim=32,
     )
     config = SamConfig(
         vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder, attn_implementation="eager"
@@ -108,8 +148,62 @@ def sam(seed):
     with torch.no_grad():
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(places)
     decoder = model.mask_decoder
-    shape_masks([decoder.upscale_conv1, decoder.upscale_conv2], decoder.output_hypernetworks_mlps, "proj_out", sam_probe(model))
+    shape_masks(
+        [decoder.upscale_conv1, decoder.upscale_conv2], decoder.output_hypernetworks_mlps, "proj_out", sam_probe(model)
+    )
     return model
+
+
+def original_sam(seed, fine=False):
+    """The same sizes with the authors' packages; `fine`: SAM-HQ, whose decoder takes early features too."""
+    package = sam_original.fine if fine else sam_original.plain
+    encoder = package.ImageEncoderViT(
+        img_size=128,
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        mlp_ratio=2,
+        out_chans=32,
+        use_rel_pos=True,
+        window_size=4,
+        global_attn_indexes=(0,) if fine else (1,),
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+    )
+    prompts = package.PromptEncoder(32, (8, 8), (128, 128), mask_in_chans=8)
+    transformer = package.TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=64, num_heads=2)
+    extra = {"vit_dim": 32} if fine else {}
+    decoder = (package.MaskDecoderHQ if fine else package.MaskDecoder)(
+        transformer=transformer, transformer_dim=32, iou_head_depth=3, iou_head_hidden_dim=32, **extra
+    )
+    model = randomise(package.Sam(encoder, prompts, decoder), seed)
+    prompts.pe_layer.positional_encoding_gaussian_matrix.copy_(
+        0.75 * torch.randn(2, 16, generator=torch.Generator().manual_seed(seed))
+    )
+    upscaling = [decoder.output_upscaling[0], decoder.output_upscaling[3]]
+    shape_masks(upscaling, decoder.output_hypernetworks_mlps, "layers", original_probe(model))
+    return model
+
+
+def soft_noise(side):
+    """`[1, 3, side, side]` of flat areas, as pictures have them."""
+    noise = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(noise, (side, side), mode="bilinear")
+
+
+def original_probe(model):
+    def probe():
+        side = model.image_encoder.img_size
+        places = (torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0)) + 0.5) * side / 8
+        found = model.image_encoder(soft_noise(side))
+        embeddings, *early = found if isinstance(found, tuple) else (found,)
+        early = [early[0][0][None]] if early else []
+        sparse, dense = model.prompt_encoder((places[:, None], torch.ones(64, 1)), None, None)
+        masks, _ = sam_original.predict(
+            model.mask_decoder, embeddings, model.prompt_encoder.get_dense_pe(), sparse, dense, *early
+        )
+        return masks
+
+    return probe
 
 
 def sam_probe(model):
@@ -119,12 +213,11 @@ def sam_probe(model):
         prompt = model.prompt_encoder
         side = model.config.vision_config.image_size
         places = (torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0)) + 0.5) * side / 8
-        noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
         dense = prompt.no_mask_embed.weight.reshape(1, -1, 1, 1)
         found = []
         for multiple in (False, True):
             masks, _ = model.mask_decoder(
-                image_embeddings=model.vision_encoder(noise).last_hidden_state,
+                image_embeddings=model.vision_encoder(soft_noise(side)).last_hidden_state,
                 image_positional_embeddings=model.get_image_wide_positional_embeddings(),
                 sparse_prompt_embeddings=prompt._embed_points(places[None, :, None], torch.ones(1, 64, 1), pad=True),
                 dense_prompt_embeddings=dense,
@@ -153,12 +246,14 @@ def shape_masks(upscaling, heads, last, probe):
     for output in outputs:
         output.weight[0] = 0.0
         output.bias[0] = 0.0
-    masks = probe()
-    for at, output in enumerate(outputs):
-        scale = spread / float(masks[:, at].std())
-        output.weight.mul_(scale)
-        output.bias.mul_(scale)
-        output.bias[0] = -(scale * float(masks[:, at].mean()) + below * spread) / constant
+    # Twice, for what SAM-HQ's fine mask adds to each is no part of the head
+    for _ in range(2):
+        masks = probe()
+        for at, output in enumerate(outputs):
+            scale = spread / float(masks[:, at].std())
+            output.weight.mul_(scale)
+            output.bias.mul_(scale)
+            output.bias[0] -= (scale * float(masks[:, at].mean()) + below * spread) / constant
 
 
 def resolve(head, last):

@@ -52,7 +52,10 @@ class Detector:
         given = self.processor(images=picture, text=prompt["text"], return_tensors="np")
         assert given["input_ids"][0].tolist() == prompt["input_ids"]
         if not self.original:
-            inputs = {name: given[name].astype(np.int64) for name in ("pixel_mask", "input_ids", "token_type_ids", "attention_mask")}
+            inputs = {
+                name: given[name].astype(np.int64)
+                for name in ("pixel_mask", "input_ids", "token_type_ids", "attention_mask")
+            }
             found = self.model(pixel_values=given["pixel_values"].astype(np.float32), **inputs)
             return given, found["logits"][0], found["pred_boxes"][0]
         seen = np.array([[bit == "1" for bit in row] for row in prompt["text_token_mask"]])
@@ -68,7 +71,9 @@ class Detector:
 
     def boxes(self, picture, prompt, tags, logits, shares, settings):
         """Boxes over the threshold, in the order of the queries, with what became of each."""
-        output = GroundingDinoObjectDetectionOutput(logits=torch.tensor(logits)[None], pred_boxes=torch.tensor(shares)[None])
+        output = GroundingDinoObjectDetectionOutput(
+            logits=torch.tensor(logits)[None], pred_boxes=torch.tensor(shares)[None]
+        )
         [library] = self.processor.post_process_grounded_object_detection(
             output,
             torch.tensor([prompt["input_ids"]]),

@@ -7,31 +7,34 @@ compared with it. The models find nothing real. Thresholds lie in gaps between s
 masks stay, some go, and none is close to its threshold.
 """
 
-import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+warnings.simplefilter("ignore")
 
-import export_files
 import filter as stages
-import grounding_dino
+import margins
 import masks
-import ram_export
-import sam_huggingface
+import models
+import shapes
 import small
 import tags
 from boxes import Detector
 from pictures import draw
-from runtime import Model, between, rle, rounded
+from runtime import Model, between, lines, rle, rounded
 
-# Of the seeds tried, those with which every stage keeps some and drops some for most of its reasons.
-RAM_SEED, DETECTOR_SEED, SEGMENTER_SEED = 26, 75, 72
-# The image size that the small GroundingDINO takes; the first picture fills it, the second is padded at the right.
-DETECTOR_SIZE = (96, 128)
 PICTURES = {"tray.png": (160, 120, 1), "square.png": (128, 128, 2)}
+# What is run: models' folder, picture, and the run whose tags or boxes it takes instead of its own.
+RUNS = (
+    ("huggingface", "tray.png", None),
+    ("huggingface", "square.png", None),
+    ("original", "tray.png", "tags"),
+    ("sam_hq", "tray.png", "boxes"),
+)
 WORDS = {"background": ["tray", "workbench"], "dropped": ["wire", "cable"]}
 SETTINGS = {
     "box_nms_iou": 0.3,
@@ -49,58 +52,67 @@ SETTINGS = {
 MARGIN = 1e-3
 
 
-def export_models(out):
-    """The folders that `--models` takes."""
-    quiet = lambda _: None
-    ram = small.ram(RAM_SEED)
-    words = small.tokenizer(out)
-    (out / "vocab.txt").unlink()
-    detector = small.grounding_dino(DETECTOR_SEED, len(words))
-    segmenter = small.sam(SEGMENTER_SEED)
-    texts = {"tags.txt": "".join(f"{tag}\n" for tag in small.TAGS)}
-    export_files.write(out / "huggingface/ram", ram_export.graphs(ram), texts, True, quiet)
-    export_files.write(
-        out / "huggingface/grounding_dino",
-        grounding_dino.graphs(detector, words, "huggingface", *DETECTOR_SIZE),
-        grounding_dino.companions(words, "huggingface", *DETECTOR_SIZE),
-        True,
-        quiet,
-    )
-    export_files.write(
-        out / "huggingface/sam",
-        sam_huggingface.graphs(segmenter),
-        sam_huggingface.companions(segmenter.config.vision_config.image_size),
-        True,
-        quiet,
-    )
-    return words
-
-
 def main(out):
     out.mkdir(parents=True, exist_ok=True)
-    words = export_models(out)
+    words = models.export(out)
     pictures = {name: draw(*shape) for name, shape in PICTURES.items()}
     for name, picture in pictures.items():
         picture.save(out / name)
     settings = dict(SETTINGS)
-    ram = Model(out / "huggingface/ram/model.onnx")
-    logits = {name: tags.logits(ram, picture) for name, picture in pictures.items()}
-    thresholds = tag_thresholds(list(logits.values()))
-    (out / "huggingface/ram/thresholds.txt").write_text("".join(f"{t}\n" for t in thresholds))
-    runs = []
-    for name, picture in pictures.items():
-        probabilities = tags.sigmoid(logits[name])
-        kept, prompted = tags.prompted(small.TAGS, probabilities, thresholds, WORDS)
-        found = {"logits": rounded(logits[name]), "kept": kept, "prompted": prompted}
-        runs.append({"picture": name, "models": "huggingface", "tags": found})
-    detector = Detector(Model(out / "huggingface/grounding_dino/model.onnx"), words, DETECTOR_SIZE)
-    detect(runs, pictures, detector, settings)
-    segmenter = masks.Segmenter(
-        Model(out / "huggingface/sam/vision_encoder.onnx"), Model(out / "huggingface/sam/prompt_encoder_mask_decoder.onnx")
+    whole = reference(out, words, pictures, settings)
+    found = [
+        entry
+        for run in whole["runs"]
+        for entry in margins.close(run, {**settings, **run.get("settings", {})}, whole["thresholds"])
+    ]
+    if found:
+        raise SystemExit("too close to a threshold, take other seeds:\n" + "\n".join(map(str, found)))
+    (out / "huggingface/ram/thresholds.txt").write_text("".join(f"{t}\n" for t in whole["thresholds"]))
+    (out / "reference.json").write_text(lines(whole) + "\n")
+
+
+def reference(out, words, pictures, settings):
+    runs = [{"picture": picture, "models": folder} for folder, picture, _ in RUNS]
+    own = [run for run, (_, _, given) in zip(runs, RUNS, strict=True) if given is None]
+    thresholds = tag(own, pictures, Model(out / "huggingface/ram/model.onnx"))
+    detect(
+        own,
+        pictures,
+        Detector(Model(out / "huggingface/grounding_dino/model.onnx"), words, models.DETECTOR_SIZE),
+        settings,
     )
-    segment(runs, pictures, segmenter, settings)
-    whole = {"settings": settings, "words": WORDS, "tags": small.TAGS, "thresholds": thresholds, "runs": runs}
-    (out / "reference.json").write_text(json.dumps(whole, indent=1) + "\n")
+    segment(own, pictures, segmenter(out / "huggingface/sam"), settings, settings)
+    for run, (folder, picture, given) in zip(runs, RUNS, strict=True):
+        if given is None:
+            continue
+        like = next(other for other in own if other["picture"] == picture)
+        run["tags"] = {"prompted": like["tags"]["prompted"]}
+        run["settings"] = {}
+        if given == "tags":
+            detector = Detector(Model(out / folder / "grounding_dino/model.onnx"), words, models.DETECTOR_SIZE)
+            detect([run], pictures, detector, settings, settled=True)
+        else:
+            run["boxes"] = like["boxes"]
+        segment([run], pictures, segmenter(out / folder / "sam"), settings, run["settings"])
+    shared = {"settings": settings, "words": WORDS, "tags": small.TAGS, "thresholds": thresholds}
+    return {**shared, "runs": runs, "shapes": shapes.run(settings)}
+
+
+def segmenter(folder):
+    names = ("encoder.onnx", "decoder.onnx")
+    if not (folder / names[0]).exists():
+        names = ("vision_encoder.onnx", "prompt_encoder_mask_decoder.onnx")
+    return masks.Segmenter(*(Model(folder / name) for name in names))
+
+
+def tag(runs, pictures, model):
+    """Adds each run's tags; returns the thresholds."""
+    logits = [tags.logits(model, pictures[run["picture"]]) for run in runs]
+    thresholds = tag_thresholds(logits)
+    for run, found in zip(runs, logits, strict=True):
+        kept, prompted = tags.prompted(small.TAGS, tags.sigmoid(found), thresholds, WORDS)
+        run["tags"] = {"logits": rounded(found), "kept": kept, "prompted": prompted}
+    return thresholds
 
 
 def tag_thresholds(logits):
@@ -116,17 +128,19 @@ def tag_thresholds(logits):
     return thresholds
 
 
-def detect(runs, pictures, detector, settings):
+def detect(runs, pictures, detector, settings, settled=False):
+    """Adds each run's boxes, and the thresholds unless they are `settled`."""
     raw = []
     for run in runs:
         names = [entry["tag"] for entry in run["tags"]["prompted"]]
         run["prompt"] = detector.prompt(names)
         raw.append(detector.raw(pictures[run["picture"]], run["prompt"]))
-    best = np.concatenate([tags.sigmoid(logits).max(1) for _, logits, _ in raw])
-    settings["box_threshold"] = between(best, 0.5, MARGIN)
-    over = [row for _, logits, _ in raw for row in tags.sigmoid(logits) if row.max() > settings["box_threshold"]]
-    every = np.concatenate([row[1 : np.count_nonzero(row) - 1] for row in over])
-    settings["text_threshold"] = between(every, 0.8, MARGIN)
+    if not settled:
+        best = np.concatenate([tags.sigmoid(logits).max(1) for _, logits, _ in raw])
+        settings["box_threshold"] = between(best, 0.5, MARGIN)
+        over = [row for _, logits, _ in raw for row in tags.sigmoid(logits) if row.max() > settings["box_threshold"]]
+        every = np.concatenate([row[1 : np.count_nonzero(row) - 1] for row in over])
+        settings["text_threshold"] = between(every, 0.8, MARGIN)
     for run, (given, logits, shares) in zip(runs, raw, strict=True):
         names = [entry["tag"] for entry in run["tags"]["prompted"]]
         length = len(run["prompt"]["input_ids"])
@@ -138,15 +152,16 @@ def detect(runs, pictures, detector, settings):
         run["boxes"] = detector.boxes(pictures[run["picture"]], run["prompt"], names, logits, shares, settings)
 
 
-def segment(runs, pictures, segmenter, settings):
+def segment(runs, pictures, segmenter, settings, thresholds):
+    """Adds each run's masks and what the filter makes of them; `thresholds` gets those of the masks' scores."""
+    scores = []
     for run in runs:
         segmenter.encode(pictures[run["picture"]])
-        points, records, kept = masks.automatic(segmenter, {**settings, "predicted_iou": -1e9, "stability": 0.0})
-        run["_scores"] = records
-    settings["predicted_iou"] = between([r["predicted_iou"] for run in runs for r in run["_scores"]], 0.3, MARGIN)
-    settings["stability"] = between([r["stability"] for run in runs for r in run["_scores"]], 0.3, MARGIN)
+        scores += masks.automatic(segmenter, {**settings, "predicted_iou": -1e9, "stability": 0.0})[1]
+    thresholds["predicted_iou"] = between([r["predicted_iou"] for r in scores], 0.3, MARGIN)
+    thresholds["stability"] = between([r["stability"] for r in scores], 0.3, MARGIN)
+    settings = {**settings, **thresholds}
     for run in runs:
-        del run["_scores"]
         kinds = {entry["tag"]: entry["kind"] for entry in run["tags"]["prompted"]}
         segmenter.encode(pictures[run["picture"]])
         boxes = [record for record in run["boxes"] if record["dropped"] is None]
@@ -157,7 +172,12 @@ def segment(runs, pictures, segmenter, settings):
         for record, mask, score in zip(boxes, logits > 0, scores, strict=True):
             union[kinds[record["tag"]]] |= mask
             run["prompted_masks"].append(
-                {"query": record["query"], "kind": kinds[record["tag"]], "predicted_iou": round(float(score), 6), "mask": rle(mask)}
+                {
+                    "query": record["query"],
+                    "kind": kinds[record["tag"]],
+                    "predicted_iou": round(float(score), 6),
+                    "mask": rle(mask),
+                }
             )
         run["objects"] = rle(union["object"])
         run["background"] = rle(union["background"])
@@ -166,7 +186,8 @@ def segment(runs, pictures, segmenter, settings):
         candidates = [mask for _, mask in kept]
         decisions, regions = stages.two_stages(candidates, union["object"], union["background"], settings)
         run["candidates"] = [
-            {"automatic": at, "mask": rle(mask), **decision} for (at, mask), decision in zip(kept, decisions, strict=True)
+            {"automatic": at, "mask": rle(mask), **decision}
+            for (at, mask), decision in zip(kept, decisions, strict=True)
         ]
         run["regions"] = [
             {"candidate": at, "area": area, "kept": area > settings["smallest_piece"], "mask": rle(mask)}

@@ -62,7 +62,9 @@ class Segmenter:
     def decode(self, places, labels):
         if not self.original:
             found = self.decoder(
-                input_points=places[None].astype(np.float32), input_labels=labels[None].astype(np.int64), **self.embeddings
+                input_points=places[None].astype(np.float32),
+                input_labels=labels[None].astype(np.int64),
+                **self.embeddings,
             )
             return self.upscaled(found["pred_masks"][0]), found["iou_scores"][0]
         masks, scores = [], []
@@ -83,20 +85,24 @@ class Segmenter:
     def upscaled(self, masks):
         """Low-resolution logits `[P, M, h, w]` at the picture's size."""
         [logits] = self.processor.post_process_masks(
-            [torch.tensor(masks)], [self.picture_size], [self.reshaped], binarize=False,
+            [torch.tensor(masks)],
+            [self.picture_size],
+            [self.reshaped],
+            binarize=False,
             pad_size={"height": self.side, "width": self.side},
         )
         return logits.numpy()
 
 
 def automatic(segmenter, settings):
-    """Every mask of the grid with its fate, and those kept `[(record, mask)]` in the order of their final rank."""
+    """Every mask of the grid and why it was dropped, and those kept `[(record, mask)]` in the order of their final rank."""
     height, width = segmenter.picture_size
     points = amg.build_point_grid(settings["points_per_side"]) * [width, height]
     logits, scores = segmenter.points(points)
     logits = torch.tensor(logits).flatten(0, 1)
     scores = torch.tensor(scores).flatten()
-    stability = amg.calculate_stability_score(logits, 0.0, settings["stability_offset"])
+    # 0 for a mask that stays empty under the lower threshold too, where the quotient is none
+    stability = amg.calculate_stability_score(logits, 0.0, settings["stability_offset"]).nan_to_num(0.0)
     masks = logits > 0.0
     boxes = amg.batched_mask_to_box(masks)
     records = [
@@ -121,7 +127,9 @@ def automatic(segmenter, settings):
         records[at]["dropped"] = "box overlaps a better mask"
     left = [left[k] for k in kept]
     cleaned = [without_small_regions(masks[at].numpy(), settings["smallest_region"]) for at in left]
-    changed = torch.tensor([float(np.array_equal(mask, masks[at].numpy())) for mask, at in zip(cleaned, left, strict=True)])
+    changed = torch.tensor(
+        [float(np.array_equal(mask, masks[at].numpy())) for mask, at in zip(cleaned, left, strict=True)]
+    )
     boxes = amg.batched_mask_to_box(torch.tensor(np.stack(cleaned)))
     kept = torchvision.ops.nms(boxes.float(), changed, settings["mask_nms_iou"]).tolist()
     for at in set(range(len(left))) - set(kept):

@@ -22,7 +22,17 @@ def draw(width, height, seed):
             pen.rectangle((x - 1.6 * r, y - r / 3, x + 1.6 * r, y + r / 3), fill=colour)
             pen.rectangle((x - 1.9 * r, y - r / 1.5, x - 1.3 * r, y + r / 1.5), fill=colour)
         else:
-            pen.polygon([(x - r, y + r), (x - r, y - r), (x - r / 3, y - r), (x - r / 3, y + r / 3), (x + r, y + r / 3), (x + r, y + r)], fill=colour)
+            pen.polygon(
+                [
+                    (x - r, y + r),
+                    (x - r, y - r),
+                    (x - r / 3, y - r),
+                    (x - r / 3, y + r / 3),
+                    (x + r, y + r / 3),
+                    (x + r, y + r),
+                ],
+                fill=colour,
+            )
     picture = picture.filter(ImageFilter.GaussianBlur(0.6))
     grain = random.normal(0, 3, (height, width, 3))
     return Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))

@@ -1,5 +1,7 @@
 """ONNX Runtime sessions, and the shapes in which results are written."""
 
+import json
+
 import numpy as np
 import onnxruntime
 
@@ -44,5 +46,26 @@ def between(values, share, least):
     gaps = np.diff(values[first : last + 1])
     at = first + int(gaps.argmax())
     if gaps.max() / 2 < least:
-        raise ValueError(f"no gap of {2 * least} in {values[first]}..{values[last]}: take another seed {np.round(values[first:last+1],4)}")
+        raise ValueError(f"no gap of {2 * least} from {values[first]} to {values[last]}: take another seed")
     return round(float(values[at] + values[at + 1]) / 2, 4)
+
+
+def lines(value, depth=4, indent=""):
+    """JSON with a line for each record, and records on one line each, so that a change shows where it is."""
+    if (
+        depth == 0
+        or not isinstance(value, (dict, list))
+        or not any(isinstance(v, (dict, list)) for v in members(value))
+    ):
+        return json.dumps(value, separators=(",", ":"))
+    inner = indent + " "
+    if isinstance(value, dict):
+        body = [f"{json.dumps(key)}: {lines(v, depth - 1, inner)}" for key, v in value.items()]
+    else:
+        body = [lines(v, depth - 1, inner) for v in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return opening + "\n" + ",\n".join(inner + line for line in body) + "\n" + indent + closing
+
+
+def members(value):
+    return value.values() if isinstance(value, dict) else value

@@ -23,7 +23,9 @@ def sigmoid(x):
 
 
 def prompted(tags, probabilities, thresholds, words):
-    """Tags over their thresholds, in the list's order, less the words that name nothing; each an object or background."""
+    """Tags over their thresholds in the list's order; those to prompt with, each an object or background."""
     kept = [tag for tag, p, threshold in zip(tags, probabilities, thresholds, strict=True) if p > threshold]
-    kinds = [(tag, "background" if tag in words["background"] else "object") for tag in kept if tag not in words["dropped"]]
+    kinds = [
+        (tag, "background" if tag in words["background"] else "object") for tag in kept if tag not in words["dropped"]
+    ]
     return kept, [{"tag": tag, "kind": kind} for tag, kind in kinds]

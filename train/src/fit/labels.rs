@@ -29,6 +29,16 @@ pub enum ProposalSource {
     Foundation(Box<FoundationOptions>),
 }
 
+impl ProposalSource {
+    /// Finds out before the images are read whether there is what finds the regions.
+    pub(super) fn check(&self) -> Result<(), FitError> {
+        match self {
+            ProposalSource::Foundation(options) => Ok(foundation::check(options)?),
+            ProposalSource::Builtin | ProposalSource::Masks(_) => Ok(()),
+        }
+    }
+}
+
 /// What to label, and where the pictures go.
 #[derive(Clone, Debug)]
 pub struct LabelOptions {
@@ -48,6 +58,7 @@ pub struct LabelOptions {
 /// # Errors
 /// As [`super::fit`].
 pub fn label_only(options: &LabelOptions, cancel: &AtomicBool) -> Result<Labels, FitError> {
+    options.proposals.check()?;
     let category = Category::open(&options.category, options.seed)?;
     let mut geometry = InputGeometry {
         bit_depth: options.bit_depth,

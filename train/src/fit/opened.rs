@@ -40,6 +40,7 @@ pub fn open(options: &FitOptions, cancel: &AtomicBool) -> Result<Opened, FitErro
     if let Networks::Paper(paper) = &options.networks {
         paper.check()?;
     }
+    options.proposals.check()?;
     let key = signing_key(options.key.as_deref())?;
     let mut category = Category::open(&options.category, options.seed)?;
     if let Some(folder) = &options.more_good {

@@ -100,8 +100,13 @@ pub enum FoundationError {
     Tokenizer { path: PathBuf, why: String },
     #[error("{0}")]
     Unknown(String),
+    #[error(
+        "{url} could not be fetched ({why}): run the same command again to go on from there, or carry the file here by hand and \
+         use `aecsad-train models import`"
+    )]
+    Fetch { url: String, why: String },
     #[error(transparent)]
-    Download(#[from] WeightsError),
+    Download(WeightsError),
     #[error(transparent)]
     Image(#[from] aecsad_inspect::image_files::ImageError),
     #[error(transparent)]
@@ -119,6 +124,7 @@ impl FoundationError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             FoundationError::NotBuilt
+            | FoundationError::Fetch { .. }
             | FoundationError::NoRuntime { .. }
             | FoundationError::NoGpu { .. } => ExitCode::Device,
             FoundationError::GpuMemory { .. }
@@ -129,6 +135,16 @@ impl FoundationError {
             FoundationError::Unwritable { .. } => ExitCode::Storage,
             FoundationError::Interrupted => ExitCode::Interrupted,
             _ => ExitCode::Input,
+        }
+    }
+}
+
+impl From<WeightsError> for FoundationError {
+    fn from(error: WeightsError) -> Self {
+        match error {
+            WeightsError::Fetch { url, why } => FoundationError::Fetch { url, why },
+            WeightsError::Interrupted => FoundationError::Interrupted,
+            error => FoundationError::Download(error),
         }
     }
 }

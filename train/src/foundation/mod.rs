@@ -36,6 +36,20 @@ pub struct Request<'a> {
     pub cancel: &'a AtomicBool,
 }
 
+/// Finds out before anything else whether the models can be run.
+///
+/// # Errors
+/// If this program was built without them, ONNX Runtime can't be opened, or a file of a model is missing.
+pub fn check(options: &FoundationOptions) -> Result<(), FoundationError> {
+    #[cfg(feature = "foundation")]
+    return pipeline::check(options);
+    #[cfg(not(feature = "foundation"))]
+    {
+        let _ = options;
+        Err(FoundationError::NotBuilt)
+    }
+}
+
 /// Regions of each image, described. None where nothing is found: such an image stays unlabelled.
 ///
 /// # Errors

@@ -119,9 +119,14 @@ impl Graph {
         name
     }
 
-    /// The model's bytes, opset 17.
-    pub fn finish(self) -> Vec<u8> {
+    /// The model's bytes, opset 17, with notes in its metadata.
+    pub fn finish(self, notes: &[(&str, &str)]) -> Vec<u8> {
+        let note = |(key, value): &(&str, &str)| pb::StringStringEntryProto {
+            key: (*key).into(),
+            value: (*value).into(),
+        };
         pb::ModelProto {
+            metadata_props: notes.iter().map(note).collect(),
             ir_version: 8,
             opset_import: vec![pb::OperatorSetIdProto {
                 version: 17,

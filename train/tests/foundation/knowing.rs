@@ -36,7 +36,10 @@ pub fn write(folder: &Path, known: &[Known], words: &str, logits: &[f32]) {
     };
     put("ram/model.onnx", &ram(logits));
     put("ram/tags.txt", words.as_bytes());
-    put("ram/thresholds.txt", "0.5\n".repeat(logits.len()).as_bytes());
+    put(
+        "ram/thresholds.txt",
+        "0.5\n".repeat(logits.len()).as_bytes(),
+    );
     put("grounding_dino/model.onnx", &grounding_dino(known));
     put("grounding_dino/vocab.txt", WORDS.join("\n").as_bytes());
     put("sam/vision_encoder.onnx", &encoder(known));
@@ -55,7 +58,7 @@ fn ram(logits: &[f32]) -> Vec<u8> {
     let words = graph.floats(&[1, logits.len()], logits);
     let row = graph.op("Add", &[&row, &words], &[]);
     graph.output("logits", &row, &[1, logits.len() as i64]);
-    graph.finish()
+    graph.finish(&[])
 }
 
 /// The index of the known picture whose thumbnail is nearest, `[1]`.
@@ -72,13 +75,19 @@ fn recognised(graph: &mut Graph, image: &Wire, known: &[Known]) -> Wire {
     // The nearest has the largest product less half of its own square.
     let columns = (0..length).flat_map(|i| thumbnails.iter().map(move |t| t[i]));
     let columns: Vec<f32> = columns.collect();
-    let halves = thumbnails.iter().map(|t| -t.iter().map(|v| v * v).sum::<f32>() / 2.0);
+    let halves = thumbnails
+        .iter()
+        .map(|t| -t.iter().map(|v| v * v).sum::<f32>() / 2.0);
     let halves: Vec<f32> = halves.collect();
     let columns = graph.floats(&[length, known.len()], &columns);
     let halves = graph.floats(&[1, known.len()], &halves);
     let products = graph.op("MatMul", &[&seen, &columns], &[]);
     let closeness = graph.op("Add", &[&products, &halves], &[]);
-    graph.op("ArgMax", &[&closeness], &[("axis", &[1]), ("keepdims", &[0])])
+    graph.op(
+        "ArgMax",
+        &[&closeness],
+        &[("axis", &[1]), ("keepdims", &[0])],
+    )
 }
 
 fn thumbnail(picture: &RgbImage) -> Vec<f32> {
@@ -89,8 +98,11 @@ fn thumbnail(picture: &RgbImage) -> Vec<f32> {
     let mut means = Vec::new();
     for channel in 0..3 {
         for (row, column) in (0..THUMBNAIL).flat_map(|r| (0..THUMBNAIL).map(move |c| (r, c))) {
-            let pixels = (0..cell * cell).map(|i| (row * cell + i / cell, column * cell + i % cell));
-            let sum: f32 = pixels.map(|(y, x)| values[(channel * SIDE + y) * SIDE + x]).sum();
+            let pixels =
+                (0..cell * cell).map(|i| (row * cell + i / cell, column * cell + i % cell));
+            let sum: f32 = pixels
+                .map(|(y, x)| values[(channel * SIDE + y) * SIDE + x])
+                .sum();
             means.push(sum / (cell * cell) as f32);
         }
     }
@@ -123,7 +135,7 @@ fn grounding_dino(known: &[Known]) -> Vec<u8> {
     let boxes = graph.op("Gather", &[&boxes, &index], &[("axis", &[0])]);
     graph.output("logits", &logits, &[1, queries as i64, PIECES as i64]);
     graph.output("pred_boxes", &boxes, &[1, queries as i64, 4]);
-    graph.finish()
+    graph.finish(&[])
 }
 
 /// The embedding is the number of the known picture.
@@ -136,7 +148,7 @@ fn encoder(known: &[Known]) -> Vec<u8> {
     let index = graph.reshape(&index, &[1, 1, 1, 1]);
     graph.output("image_embeddings", &index, &[1, 1, 1, 1]);
     graph.output("image_positional_embeddings", &index, &[1, 1, 1, 1]);
-    graph.finish()
+    graph.finish(&[])
 }
 
 /// A point gives the smallest mask that it lies in; a box gives the mask whose own box is nearest.
@@ -146,7 +158,11 @@ fn decoder(known: &[Known]) -> Vec<u8> {
     let points = graph.input("input_points", DataType::Float, &[1, -1, -1, 2]);
     let labels = graph.input("input_labels", DataType::Int64, &[1, -1, -1]);
     let index = graph.input("image_embeddings", DataType::Float, &[1, 1, 1, 1]);
-    graph.input("image_positional_embeddings", DataType::Float, &[1, 1, 1, 1]);
+    graph.input(
+        "image_positional_embeddings",
+        DataType::Float,
+        &[1, 1, 1, 1],
+    );
 
     let count = known.iter().map(|k| k.masks.len()).max().unwrap().max(1);
     let (mut masks, mut ranks) = (vec![0; known.len() * count * pixels], Vec::new());
@@ -207,9 +223,17 @@ fn decoder(known: &[Known]) -> Vec<u8> {
     let inside = graph.op("Gather", &[&masks, &pixel], &[("axis", &[1])]);
     let ranked = graph.op("Mul", &[&inside, &ranks], &[]);
     let smallest = graph.op("ArgMax", &[&ranked], &[("axis", &[0]), ("keepdims", &[0])]);
-    let found = graph.op("ReduceMax", &[&inside], &[("axes", &[0]), ("keepdims", &[0])]);
+    let found = graph.op(
+        "ReduceMax",
+        &[&inside],
+        &[("axes", &[0]), ("keepdims", &[0])],
+    );
 
-    let most = graph.op("ReduceMax", &[&labels], &[("axes", &[2]), ("keepdims", &[0])]);
+    let most = graph.op(
+        "ReduceMax",
+        &[&labels],
+        &[("axes", &[2]), ("keepdims", &[0])],
+    );
     let most = graph.reshape(&most, &[-1]);
     let one = graph.whole(&[1], &[1]);
     let is_box = graph.op("Greater", &[&most, &one], &[]);
@@ -229,5 +253,5 @@ fn decoder(known: &[Known]) -> Vec<u8> {
     let quality = graph.reshape(&quality, &[1, -1, 1]);
     graph.output("iou_scores", &quality, &[1, -1, 1]);
     graph.output("pred_masks", &given, &[1, -1, 1, side, side]);
-    graph.finish()
+    graph.finish(&[("box_prompts", "labels 2 and 3")])
 }

@@ -17,7 +17,9 @@ use std::process::{Command, Output};
 
 /// ONNX Runtime's library, where `tests/foundation/fetch.sh` puts it.
 fn onnxruntime() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_BIN_EXE_aecsad-train")).ancestors().nth(2)?;
+    let target = Path::new(env!("CARGO_BIN_EXE_aecsad-train"))
+        .ancestors()
+        .nth(2)?;
     let library = target.join("onnxruntime/libonnxruntime.so");
     if !library.exists() {
         eprintln!("skipped: there is no ONNX Runtime; tests/foundation/fetch.sh fetches it");

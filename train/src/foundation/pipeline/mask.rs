@@ -29,6 +29,13 @@ impl Mask {
         mask
     }
 
+    /// Those of a list of pixels.
+    pub fn of_pixels((width, height): (usize, usize), pixels: &[u32]) -> Self {
+        let mut mask = Self::empty(width, height);
+        pixels.iter().for_each(|&pixel| mask.set(pixel as usize));
+        mask
+    }
+
     pub fn empty(width: usize, height: usize) -> Self {
         let words = vec![0; (width * height).div_ceil(64)];
         Self {
@@ -49,6 +56,10 @@ impl Mask {
 
     pub fn set(&mut self, pixel: usize) {
         self.words[pixel / 64] |= 1 << (pixel % 64);
+    }
+
+    fn clear(&mut self, pixel: usize) {
+        self.words[pixel / 64] &= !(1 << (pixel % 64));
     }
 
     /// In pixels.
@@ -105,8 +116,9 @@ impl Mask {
         })
     }
 
-    /// Connected pieces in the order of their first pixel; with `diagonal` pixels touch at corners too.
-    pub fn pieces(&self, diagonal: bool) -> Vec<Mask> {
+    /// The pixels of each connected piece, in the order of the pieces' first pixels; with `diagonal` pixels touch at corners
+    /// too. Lists and not masks: a mask can fall into thousands of pieces.
+    pub fn pieces(&self, diagonal: bool) -> Vec<Vec<u32>> {
         let (width, height) = (self.width as isize, self.height as isize);
         let mut open = self.clone();
         let mut found = Vec::new();
@@ -114,11 +126,11 @@ impl Mask {
             if !open.covers(seed) {
                 continue;
             }
-            let mut piece = Mask::empty(self.width, self.height);
-            let mut stack = vec![seed];
-            open.words[seed / 64] &= !(1 << (seed % 64));
-            while let Some(pixel) = stack.pop() {
-                piece.set(pixel);
+            open.clear(seed);
+            let mut piece = vec![seed as u32];
+            let mut next = 0;
+            while let Some(&pixel) = piece.get(next) {
+                next += 1;
                 let (x, y) = (pixel as isize % width, pixel as isize / width);
                 for (dy, dx) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))) {
                     let (nx, ny) = (x + dx, y + dy);
@@ -126,10 +138,10 @@ impl Mask {
                     if !touches || nx < 0 || ny < 0 || nx >= width || ny >= height {
                         continue;
                     }
-                    let next = (ny * width + nx) as usize;
-                    if open.covers(next) {
-                        open.words[next / 64] &= !(1 << (next % 64));
-                        stack.push(next);
+                    let neighbour = (ny * width + nx) as usize;
+                    if open.covers(neighbour) {
+                        open.clear(neighbour);
+                        piece.push(neighbour as u32);
                     }
                 }
             }

@@ -29,4 +29,4 @@ mod stages;
 pub mod two_stage;
 
 use super::{FoundationError, Request, catalogue, folder, settings, tags};
-pub(super) use proposals::propose;
+pub(super) use proposals::{check, propose};

@@ -126,6 +126,12 @@ impl Network {
         outputs.iter().any(|output| output.name() == name)
     }
 
+    /// Whether the file's metadata has an entry of this name.
+    pub fn notes(&self, key: &str) -> bool {
+        let metadata = self.session.metadata().ok();
+        metadata.is_some_and(|metadata| metadata.custom(key).is_some())
+    }
+
     /// The length of an input's axis; none where it is free, or the input isn't there.
     pub fn length(&self, name: &str, axis: usize) -> Option<usize> {
         let input = self.inputs.iter().find(|input| input.name == name)?;

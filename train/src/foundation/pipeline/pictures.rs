@@ -269,7 +269,7 @@ fn of_verdicts(strip: &Strip<'_>) -> (RgbImage, String) {
     }
     let kept = strip.verdicts.iter().filter(|v| v.kept()).count();
     let [background, no_object, covered, small] = counts;
-    let line = format!("{kept} B{background} No obj.{no_object} C{covered} Small{small}");
+    let line = format!("{kept} kept, B{background} N{no_object} C{covered} S{small}");
     (panel, line)
 }
 

@@ -8,12 +8,14 @@ use aecsad_inspect::optics::TrainedRegion;
 use image::RgbImage;
 
 use super::cache::Cache;
+use super::catalogue::Role;
 use super::folder::ModelFolder;
 use super::mask::Mask;
 use super::runtime::Runtime;
 use super::settings::FoundationOptions;
 use super::{FoundationError, Request, picture, stages};
 use crate::dataset::{read_region, sha256_of};
+use crate::export::onnx::Graph;
 use crate::progress::stage;
 use crate::pseudo_label::square_image::SIDE;
 use crate::pseudo_label::{DescribedRegions, Regions, without, without_overlap};
@@ -58,6 +60,31 @@ impl Image<'_> {
     }
 }
 
+/// Whether everything is there that [`propose`] reads, as far as that is seen without reading the models.
+///
+/// # Errors
+/// If ONNX Runtime can't be opened, or a file of a model is missing.
+pub fn check(options: &FoundationOptions) -> Result<(), FoundationError> {
+    let runtime = Runtime::open(options.onnxruntime.as_deref(), options.device)?;
+    // A GPU that can't be used is known by the smallest network.
+    let mut graph = Graph::new("first");
+    let input = graph.input("input", &[1]);
+    let output = graph.relu(&input);
+    graph.output("output", &output);
+    runtime.session_of(Path::new("a first network"), &graph.finish())?;
+    let models = ModelFolder::new(&options.models);
+    let wanted = Role::ALL.into_iter();
+    for role in wanted.filter(|role| options.tags.is_none() || *role != Role::Tags) {
+        let mut files = models.files(role).into_iter();
+        if let Some(file) = files.find(|file| file.bytes.is_none()) {
+            return Err(FoundationError::Missing {
+                path: models.path.join(file.name),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Finds regions in each image and describes them. None where nothing is found: such an image stays unlabelled.
 ///
 /// # Errors
@@ -93,11 +120,12 @@ pub fn propose(
     let tags = stages::tags(&run, &images)?;
     stage("tags", &stages::names(&tags));
     let boxes = stages::boxes(&run, &images, &tags)?;
-    let masks = stages::masks(&run, &images, &tags, &boxes)?;
-    let regions: Vec<Regions> = masks
+    let parts = stages::masks(&run, &images, &tags, &boxes)?;
+    let regions: Vec<Regions> = parts
         .into_iter()
-        .map(|masks| {
-            let masks = masks.iter().map(in_square).filter(|m| !m.is_empty());
+        .map(|parts| {
+            let masks = parts.pixels.iter();
+            let masks = masks.map(|pixels| in_square(&Mask::of_pixels(parts.size, pixels)));
             let mut regions = without_overlap(masks.collect());
             if let Some(ignored) = request.ignored {
                 without(&mut regions, ignored);

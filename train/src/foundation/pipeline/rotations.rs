@@ -34,8 +34,8 @@ pub enum Backbone {
     /// The last stage of WideResNet-50-2 as an ONNX graph of [`BATCH`] crops, averaged over space, with the projection to
     /// [`WIDTH`] numbers.
     WideResNet(Box<Network>, Array2<f32>),
-    /// EfficientNet-Lite0, which every `aecsad-train` holds, at stride 16.
-    Lite0(Box<Encoder>),
+    /// EfficientNet-Lite0, which every `aecsad-train` holds, at stride 16: one for each core.
+    Lite0(Vec<Encoder>),
 }
 
 impl Backbone {
@@ -53,15 +53,18 @@ impl Backbone {
             width: CROP as u32,
             height: CROP as u32,
         };
-        let encoder = Encoder::load_at(&Cpu, ENCODER, size)?;
-        Ok(Self::Lite0(Box::new(encoder)))
+        let mut encoders = vec![Encoder::load_at(&Cpu, ENCODER, size)?];
+        for _ in 1..rayon::current_num_threads() {
+            encoders.push(encoders[0].fork()?);
+        }
+        Ok(Self::Lite0(encoders))
     }
 
     /// Numbers that [`describe`](Self::describe) gives for a region.
     pub fn width(&self) -> usize {
         match self {
             Self::WideResNet(..) => WIDTH,
-            Self::Lite0(encoder) => encoder.channels()[2],
+            Self::Lite0(encoders) => encoders[0].channels()[2],
         }
     }
 
@@ -74,78 +77,108 @@ impl Backbone {
         regions: &[Vec<u32>],
     ) -> Result<Array2<f32>, FoundationError> {
         let mut rows = Array2::zeros((regions.len(), self.width()));
-        for (region, mut row) in regions.iter().zip(rows.rows_mut()) {
-            let crop = crop(picture, region);
-            let turned: Vec<Vec<f32>> = (0..ANGLES)
-                .into_par_iter()
-                .map(|step| turned(&crop, TAU * step as f32 / ANGLES as f32))
-                .collect();
-            row.assign(&self.mean_over(turned)?);
+        let found: Vec<Array1<f32>> = match self {
+            // ONNX Runtime has threads of its own.
+            Self::WideResNet(network, projection) => {
+                let mean = |region: &Vec<u32>| {
+                    mean_of_wide_resnet(network, projection, crops(picture, region))
+                };
+                regions.iter().map(mean).collect::<Result<_, _>>()?
+            }
+            Self::Lite0(encoders) => {
+                let share = regions.len().div_ceil(encoders.len()).max(1);
+                let shares = encoders.par_iter_mut().zip(regions.par_chunks(share));
+                let means = shares.map(|(encoder, regions)| {
+                    let of = |region: &Vec<u32>| mean_of_lite0(encoder, crops(picture, region));
+                    regions.iter().map(of).collect::<Result<Vec<_>, _>>()
+                });
+                let found: Vec<Vec<Array1<f32>>> = means.collect::<Result<_, _>>()?;
+                found.concat()
+            }
+        };
+        for (row, mut to) in found.iter().zip(rows.rows_mut()) {
+            to.assign(row);
         }
         Ok(rows)
     }
-
-    fn mean_over(&mut self, crops: Vec<Vec<f32>>) -> Result<Array1<f32>, FoundationError> {
-        match self {
-            Self::WideResNet(network, projection) => {
-                let mut sum = Array1::<f32>::zeros(projection.nrows());
-                for batch in crops.chunks(BATCH) {
-                    let shape = [batch.len(), 3, CROP, CROP];
-                    let crops = Tensor::floats(&shape, batch.concat());
-                    let output = network.run(&[("crops", &crops)], &["features"])?;
-                    let rows = output[0].as_floats();
-                    for row in rows.chunks_exact(projection.nrows()) {
-                        sum += &ndarray::aview1(row);
-                    }
-                }
-                sum /= crops.len() as f32;
-                Ok(sum.dot(projection))
-            }
-            Self::Lite0(encoder) => {
-                let mut sum = Array1::<f32>::zeros(encoder.channels()[2]);
-                let mut features = Features::empty();
-                for crop in &crops {
-                    encoder.encode(crop, &mut features)?;
-                    let (_, rows, columns) = features.stride16.dim();
-                    let over_space = features.stride16.sum_axis(Axis(2)).sum_axis(Axis(1));
-                    sum.scaled_add(1.0 / (rows * columns) as f32, &over_space);
-                }
-                Ok(sum / crops.len() as f32)
-            }
-        }
-    }
 }
 
-/// The region's own pixels in the middle of a square, everything else black; `[CROP, CROP]`.
+/// The region's crop at each angle, normalised.
+fn crops(picture: &RgbImage, region: &[u32]) -> Vec<Vec<f32>> {
+    let crop = crop(picture, region);
+    (0..ANGLES)
+        .map(|step| turned(&crop, TAU * step as f32 / ANGLES as f32))
+        .collect()
+}
+
+fn mean_of_wide_resnet(
+    network: &mut Network,
+    projection: &Array2<f32>,
+    crops: Vec<Vec<f32>>,
+) -> Result<Array1<f32>, FoundationError> {
+    let mut sum = Array1::<f32>::zeros(projection.nrows());
+    for batch in crops.chunks(BATCH) {
+        let shape = [batch.len(), 3, CROP, CROP];
+        let crops = Tensor::floats(&shape, batch.concat());
+        let output = network.run(&[("crops", &crops)], &["features"])?;
+        let rows = output[0].as_floats();
+        for row in rows.chunks_exact(projection.nrows()) {
+            sum += &ndarray::aview1(row);
+        }
+    }
+    sum /= crops.len() as f32;
+    Ok(sum.dot(projection))
+}
+
+fn mean_of_lite0(
+    encoder: &mut Encoder,
+    crops: Vec<Vec<f32>>,
+) -> Result<Array1<f32>, FoundationError> {
+    let mut sum = Array1::<f32>::zeros(encoder.channels()[2]);
+    let mut features = Features::empty();
+    for crop in &crops {
+        encoder.encode(crop, &mut features)?;
+        let (_, rows, columns) = features.stride16.dim();
+        let over_space = features.stride16.sum_axis(Axis(2)).sum_axis(Axis(1));
+        sum.scaled_add(1.0 / (rows * columns) as f32, &over_space);
+    }
+    Ok(sum / crops.len() as f32)
+}
+
+/// The region's own pixels in a square about their middle, everything else black; `[CROP, CROP]`.
 ///
-/// The square is as large as the region's longer side, so that a part keeps its shape, and a large part and a small one of
-/// the same shape look alike.
+/// The square holds the part at every angle, so that none of it is cut off when it is turned, and a large part and a small
+/// one of the same shape look alike.
 fn crop(picture: &RgbImage, region: &[u32]) -> RgbImage {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let mut inside = vec![false; SIDE * SIDE];
     region.iter().for_each(|&p| inside[p as usize] = true);
-    let span = |of: fn(usize) -> usize, length: usize| {
-        let places = || region.iter().map(|&p| of(p as usize));
-        let (first, last) = (places().min().unwrap_or(0), places().max().unwrap_or(0));
-        (
-            first * length / SIDE,
-            ((last + 1) * length).div_ceil(SIDE).min(length),
-        )
+    // Middles of the region's pixels, in pixels of the picture.
+    let place = |&p: &u32| {
+        let at = |index: usize, length: usize| (index as f32 + 0.5) * length as f32 / SIDE as f32;
+        (at(p as usize % SIDE, width), at(p as usize / SIDE, height))
     };
-    let (left, right) = span(|p| p % SIDE, width);
-    let (top, bottom) = span(|p| p / SIDE, height);
-    let side = (right - left).max(bottom - top).max(1);
-    let (dx, dy) = ((side - (right - left)) / 2, (side - (bottom - top)) / 2);
-    let mut square = RgbImage::new(side as u32, side as u32);
-    for y in top..bottom {
-        for x in left..right {
-            let place = (y * SIDE / height) * SIDE + x * SIDE / width;
-            if inside[place] {
-                let pixel = *picture.get_pixel(x as u32, y as u32);
-                square.put_pixel((x - left + dx) as u32, (y - top + dy) as u32, pixel);
-            }
+    let count = region.len().max(1) as f32;
+    let sum = region.iter().map(place);
+    let (sx, sy) = sum.fold((0.0, 0.0), |sum, at| (sum.0 + at.0, sum.1 + at.1));
+    let (cx, cy) = (sx / count, sy / count);
+    let farthest = region.iter().map(|p| {
+        let (x, y) = place(p);
+        (x - cx).hypot(y - cy)
+    });
+    let radius = farthest.fold(0.0, f32::max) + width.max(height) as f32 / SIDE as f32;
+    let side = (2.0 * radius).ceil().max(1.0) as u32;
+    let square = RgbImage::from_fn(side, side, |x, y| {
+        let (x, y) = (cx - radius + x as f32, cy - radius + y as f32);
+        if x < 0.0 || y < 0.0 || x >= width as f32 || y >= height as f32 {
+            return image::Rgb([0; 3]);
         }
-    }
+        let (x, y) = (x as usize, y as usize);
+        match inside[y * SIDE / height * SIDE + x * SIDE / width] {
+            true => *picture.get_pixel(x as u32, y as u32),
+            false => image::Rgb([0; 3]),
+        }
+    });
     picture::scaled(&square, CROP, CROP)
 }
 

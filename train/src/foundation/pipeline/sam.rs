@@ -25,6 +25,9 @@ const NO_POINT: i64 = -1;
 const ORIGINAL: [&str; 2] = ["encoder.onnx", "decoder.onnx"];
 const HUGGING_FACE: [&str; 2] = ["vision_encoder.onnx", "prompt_encoder_mask_decoder.onnx"];
 
+/// Note in the metadata of a decoder that takes the corners of boxes.
+const BOXES: &str = "box_prompts";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
     /// One prompt at a time; masks come at the picture's size.
@@ -94,6 +97,12 @@ impl Sam {
                 ));
             }
         };
+        // Public decoders of this layout take a box's corners for places that mean nothing, and give a mask all the same.
+        if layout == Layout::HuggingFace && !decoder.notes(BOXES) {
+            return Err(decoder.layout_error(
+                "SAM's with a decoder that takes boxes (train/foundation/export.py writes one, and notes box_prompts in it)",
+            ));
+        }
         if decoder.takes("interm_embeddings") && !encoder.gives("interm_embeddings") {
             return Err(encoder.layout_error(
                 "SAM-HQ's, whose encoder gives the interm_embeddings that the decoder takes",
@@ -238,8 +247,6 @@ impl Sam {
         prompts: &[Prompt],
     ) -> Result<Vec<Tensor>, FoundationError> {
         let count = prompts.len();
-        let own_boxes = self.decoder.takes("input_boxes");
-        let mut boxes = Vec::new();
         let (mut points, mut labels) = (Vec::new(), Vec::new());
         for prompt in prompts {
             match prompt {
@@ -248,24 +255,16 @@ impl Sam {
                     labels.push(ON_OBJECT);
                 }
                 Prompt::Box(bounds) => {
-                    let corners = encoded.corners(bounds);
-                    boxes.extend(corners.concat());
-                    if !own_boxes {
-                        points.extend(corners.concat());
-                        labels.extend(CORNERS);
-                    }
+                    points.extend(encoded.corners(bounds).concat());
+                    labels.extend(CORNERS);
                 }
             }
         }
         let each = labels.len() / count.max(1);
         let points = Tensor::floats(&[1, count, each, 2], points);
         let labels = Tensor::whole(&[1, count, each], labels);
-        let boxes = Tensor::floats(&[1, boxes.len() / 4, 4], boxes);
-        let mut given: Vec<(&str, &Tensor)> = vec![
-            ("input_points", &points),
-            ("input_labels", &labels),
-            ("input_boxes", &boxes),
-        ];
+        let mut given: Vec<(&str, &Tensor)> =
+            vec![("input_points", &points), ("input_labels", &labels)];
         given.extend(encoded.maps.iter().map(|(name, map)| (*name, map)));
         given.retain(|(name, _)| self.decoder.takes(name));
         self.decoder.run(&given, &["pred_masks", "iou_scores"])

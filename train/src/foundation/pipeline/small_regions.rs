@@ -5,30 +5,26 @@ use super::mask::Mask;
 /// The mask without holes and islands of fewer than `least` pixels, and whether that changed it. The largest island stays
 /// however small it is. Pixels that touch at a corner belong together.
 pub fn removed(mask: Mask, least: usize) -> (Mask, bool) {
-    let area = mask.area();
     let mut filled = mask;
     let mut changed = false;
-    for hole in filled.inverse().pieces(true) {
-        if hole.area() < least {
-            filled.add(&hole);
-            changed = true;
-        }
+    let holes = filled.inverse().pieces(true);
+    for hole in holes.iter().filter(|hole| hole.len() < least) {
+        hole.iter().for_each(|&pixel| filled.set(pixel as usize));
+        changed = true;
     }
     let islands = filled.pieces(true);
-    let small = |island: &&Mask| island.area() < least;
-    if !islands.iter().any(|island| small(&island)) {
-        return (filled, changed && area > 0);
+    let is_large = |island: &&Vec<u32>| island.len() >= least;
+    if islands.iter().all(|island| is_large(&island)) {
+        return (filled, changed);
     }
-    let (width, height) = filled.size();
-    let mut left = Mask::empty(width, height);
-    let large = islands.iter().filter(|island| !small(island));
-    large.for_each(|island| left.add(island));
-    if left.area() == 0
-        && let Some(largest) = islands.iter().rev().max_by_key(|island| island.area())
+    let mut left: Vec<u32> = islands.iter().filter(is_large).flatten().copied().collect();
+    if left.is_empty()
+        && let Some(largest) = islands.iter().rev().max_by_key(|island| island.len())
     {
-        left.add(largest);
+        left.clone_from(largest);
     }
-    (left, true)
+    let removed = left.len() < filled.area();
+    (Mask::of_pixels(filled.size(), &left), changed || removed)
 }
 
 #[cfg(test)]

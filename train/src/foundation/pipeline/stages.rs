@@ -41,6 +41,12 @@ struct Found {
     candidates: Vec<Runs>,
 }
 
+/// The parts of a picture of a width and height.
+pub(super) struct Parts {
+    pub size: (usize, usize),
+    pub pixels: Vec<Vec<u32>>,
+}
+
 /// What the images are of: the user's tags, or those that RAM++ finds in enough of them and the filter leaves.
 pub(super) fn tags(run: &Run<'_>, images: &[Image<'_>]) -> Result<Vec<Tag>, FoundationError> {
     if let Some(tags) = &run.options.tags {
@@ -129,7 +135,7 @@ pub(super) fn masks(
     images: &[Image<'_>],
     tags: &[Tag],
     boxes: &[Vec<Detection>],
-) -> Result<Vec<Vec<Mask>>, FoundationError> {
+) -> Result<Vec<Parts>, FoundationError> {
     let model = run.models.check(Role::Masks)?;
     let settings = &run.options.settings;
     let mut sam = None;
@@ -177,7 +183,10 @@ pub(super) fn masks(
         )?;
         let parts = parts(&candidates, &verdicts, &settings.filter);
         progress.image_done(index, &format!("{} parts", parts.len()));
-        all.push(parts.into_iter().map(|(_, part)| part).collect());
+        all.push(Parts {
+            size,
+            pixels: parts.into_iter().map(|(_, part)| part).collect(),
+        });
     }
     strips.finish()?;
     Ok(all)
