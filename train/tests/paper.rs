@@ -195,7 +195,7 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
         bundle: options.out.clone(),
         category: category.clone(),
         more_good: None,
-        masks: None,
+        proposals: ProposalSource::Builtin,
         out: folder.path().join("exported.aecsad"),
         work: folder.path().join("exported.work"),
         version: None,

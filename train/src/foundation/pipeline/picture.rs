@@ -102,6 +102,7 @@ mod tests {
             width,
             height,
             rgb: vec![7; (width * height * 3) as usize],
+            captured: std::time::Instant::now(),
         };
         let size = |frame: &Frame| of_frame(frame).map(|p| p.dimensions());
         assert_eq!(size(&frame(2048, 512)), Some((1024, 256)));
