@@ -16,6 +16,7 @@ use aecsad_train::lgst::LocalWidths;
 use aecsad_train::metrics::auroc;
 use aecsad_train::paper::backbone::{WideResNetConfig, random_state};
 use aecsad_train::paper::{PaperError, PaperNetworks, PaperOptions};
+use aecsad_train::pseudo_label::Clustering;
 use aecsad_train::quantise::Signs;
 use aecsad_train::region::RegionOptions;
 use aecsad_train::segmentation::{Augmentation, DecoderWidths};
@@ -92,7 +93,7 @@ fn options(category: &Path, folder: &Path, paper: PaperOptions) -> FitOptions {
         product: None,
         version: None,
         proposals: ProposalSource::Builtin,
-        clustering: Default::default(),
+        clustering: Clustering::Ward,
         false_reject_rate: 0.1,
         bit_depth: None,
         as_jpeg: false,
@@ -196,6 +197,7 @@ fn a_narrow_run_beats_chance_and_resumes_to_the_same_bundle() {
         category: category.clone(),
         more_good: None,
         proposals: ProposalSource::Builtin,
+        clustering: Clustering::Ward,
         out: folder.path().join("exported.aecsad"),
         work: folder.path().join("exported.work"),
         version: None,
