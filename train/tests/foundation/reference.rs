@@ -216,7 +216,7 @@ fn the_same_boxes_are_found_to_a_pixel() {
         let found = dino.detect(&picture, &tags, &reference.boxes(run)).unwrap();
         let expected = kept_boxes(run);
         assert!(expected.len() >= 3);
-        assert_eq!(found.len(), expected.len());
+        assert_eq!(found.len(), expected.len(), "{}", run["models"]);
         for (bounds, tag, score) in expected {
             let near = |detection: &&Detection| {
                 let own = detection.bounds.0.into_iter().zip(bounds);
@@ -249,7 +249,11 @@ fn the_same_masks_are_cut_out_and_judged() {
             union
         };
         for (own, record) in masks.iter().zip(expected) {
-            assert_same(own, &mask(&record["mask"]), "a box's mask");
+            assert_same(
+                own,
+                &mask(&record["mask"]),
+                &format!("a box's mask of {}", run["models"]),
+            );
         }
         let prompted = Prompted {
             objects: union("object"),

@@ -11,6 +11,7 @@
 //! | all images, one stage after another | `proposals`, `stages`, `cache`, `pictures` |
 
 pub mod automatic;
+mod bilinear;
 pub mod boxes;
 mod cache;
 pub mod grounding;

@@ -1,9 +1,9 @@
 //! An image as the foundation models see it: its own pixels, no larger than they look at.
 
 use aecsad_inspect::frame::Frame;
-use image::imageops::{self, FilterType};
-use image::{RgbImage, imageops::resize};
+use image::RgbImage;
 
+use super::bilinear;
 use super::network::Tensor;
 
 /// Longer side of the picture that is worked on. SAM looks at no more pixels, and masks stay small.
@@ -21,20 +21,18 @@ pub fn of_frame(frame: &Frame) -> Option<RgbImage> {
     if frame.width == 0 || frame.height == 0 || longer <= LONGEST_SIDE {
         return (longer > 0).then_some(picture);
     }
-    let scaled = |side: u32| {
+    let shrunk = |side: u32| {
         let side = u64::from(side) * u64::from(LONGEST_SIDE) / u64::from(longer);
-        (side as u32).max(1)
+        (side as usize).max(1)
     };
-    let (width, height) = (scaled(frame.width), scaled(frame.height));
-    Some(resize(&picture, width, height, FilterType::Triangle))
+    let (width, height) = (shrunk(frame.width), shrunk(frame.height));
+    Some(scaled(&picture, width, height))
 }
 
 /// The picture at another size, smoothed where it gets smaller.
 pub fn scaled(picture: &RgbImage, width: usize, height: usize) -> RgbImage {
-    if picture.dimensions() == (width as u32, height as u32) {
-        return picture.clone();
-    }
-    imageops::resize(picture, width as u32, height as u32, FilterType::Triangle)
+    let across = bilinear::resized_across(picture, width as u32);
+    bilinear::resized_down(&across, height as u32)
 }
 
 /// The picture normalised, with zeros to the right and below up to the given size.
