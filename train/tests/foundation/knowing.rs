@@ -23,7 +23,8 @@ pub struct Known {
     pub picture: RgbImage,
     /// What SAM gives in automatic mode and for boxes: pixels of the [`SIDE`]×[`SIDE`] picture.
     pub masks: Vec<Vec<bool>>,
-    /// What GroundingDINO finds: a box of shares of the picture, centre and size, and which of the two tags.
+    /// What GroundingDINO finds: a box of shares of the picture, centre and size, and which of the two tags in the prompt,
+    /// `bench . part .`
     pub boxes: Vec<([f32; 4], usize)>,
 }
 

@@ -85,7 +85,7 @@ fn each_thing_that_can_t_be_used_has_its_sentence() {
         3,
     );
 
-    of_models(&models, &[([0.16, 0.16, 0.3, 0.3], 0)], &[2.0, 2.0, 2.0]);
+    of_models(&models, &[([0.16, 0.16, 0.3, 0.3], 1)], &[2.0, 2.0, 2.0]);
     let nowhere = folder.path().join("nowhere.so");
     let own = ["--proposals", "foundation", "--models", text(&models)];
     let with = |runtime: &Path| label(&[&own[..], &["--onnxruntime", text(runtime)]].concat());
@@ -143,8 +143,8 @@ fn each_thing_that_can_t_be_used_has_its_sentence() {
     change("ram/model.onnx", &ram);
 
     // The digests are recorded when the models run for the first time.
-    let (_, code) = foundation(&[]);
-    assert_eq!(code, 0);
+    let (sentence, code) = foundation(&[]);
+    assert_eq!(code, 0, "{sentence}");
     std::fs::write(models.join("ram/tags.txt"), "part\nwhite\ntable\n").unwrap();
     refused(
         foundation(&[]),
@@ -152,7 +152,7 @@ fn each_thing_that_can_t_be_used_has_its_sentence() {
         3,
     );
 
-    of_models(&models, &[([0.16, 0.16, 0.3, 0.3], 0)], &[-2.0, 2.0, 2.0]);
+    of_models(&models, &[([0.16, 0.16, 0.3, 0.3], 1)], &[-2.0, 2.0, 2.0]);
     change("ram/thresholds.txt", b"0.5\n0.5\n0.5\n");
     refused(
         foundation(&[]),

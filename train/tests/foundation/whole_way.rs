@@ -64,7 +64,7 @@ fn known(
     (picture, masks): (RgbImage, Vec<Vec<bool>>),
     mut damage: impl FnMut(&mut Vec<Vec<bool>>),
 ) -> Known {
-    let tag = |part: usize| usize::from(part == 0);
+    let tag = |part: usize| usize::from(part != 0);
     let boxes = masks.iter().enumerate();
     let boxes = boxes
         .map(|(part, mask)| (bounds(mask), tag(part)))
@@ -232,7 +232,7 @@ fn a_quarter_of_the_masks_may_be_wrong() {
         text(&library),
         // In place of RAM++, which then needn't be there.
         "--tags",
-        "part, bench:background",
+        "bench:background, part",
     ];
     std::fs::remove_dir_all(models.join("ram")).unwrap();
     let output = train(folder.path(), &arguments);
