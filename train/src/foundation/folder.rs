@@ -13,6 +13,8 @@ use super::catalogue::Role;
 use crate::paper::weights;
 
 const SUMS: &str = "SHA256SUMS";
+/// What the name of a network's file is followed by where its weights lie beside it: no ONNX file can have 2 GB.
+const WEIGHTS: &str = ".data";
 
 /// A folder with a subfolder for each role.
 #[derive(Clone, Debug)]
@@ -48,10 +50,10 @@ impl ModelFolder {
         self.path.join(role.folder())
     }
 
-    /// The files of the layout that is there, or else of the most complete one.
+    /// The files of the layout that is there, or else of the most complete one, with the weights that lie beside them.
     pub fn files(&self, role: Role) -> Vec<FileState> {
         let recorded = self.recorded();
-        let state = |file: &&str| {
+        let state = |file: &str| {
             let name = format!("{}/{file}", role.folder());
             let found = std::fs::metadata(self.path.join(&name)).ok();
             FileState {
@@ -61,7 +63,13 @@ impl ModelFolder {
             }
         };
         let layouts = role.layouts().iter();
-        let states = layouts.map(|files| files.iter().map(state).collect::<Vec<_>>());
+        let with_weights = |file: &&str| {
+            let weights = state(&format!("{file}{WEIGHTS}"));
+            [state(file)]
+                .into_iter()
+                .chain(Some(weights).filter(|w| w.bytes.is_some()))
+        };
+        let states = layouts.map(|files| files.iter().flat_map(with_weights).collect::<Vec<_>>());
         let missing = |files: &Vec<FileState>| files.iter().filter(|f| f.bytes.is_none()).count();
         states.min_by_key(missing).unwrap_or_default()
     }
@@ -110,7 +118,8 @@ impl ModelFolder {
     pub fn import(&self, role: Role, file: &Path) -> Result<FileState, FoundationError> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let known = role.layouts().concat();
-        if !known.contains(&&*name) && name != "preprocessor_config.json" {
+        let network = name.strip_suffix(WEIGHTS).filter(|n| n.ends_with(".onnx"));
+        if !known.contains(&network.unwrap_or(&name)) && name != "preprocessor_config.json" {
             let mut known = known;
             known.dedup();
             return Err(FoundationError::Unknown(format!(
@@ -216,6 +225,27 @@ mod tests {
         );
         carried("tags.txt", "swapped").unwrap();
         assert_ne!(models.check(Role::Tags).unwrap(), digests);
+    }
+
+    #[test]
+    fn weights_beside_a_network_are_brought_and_checked_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = ModelFolder::new(&folder.path().join("models"));
+        let carried = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            models.import(Role::Masks, &path)
+        };
+        for name in ["encoder.onnx", "encoder.onnx.data", "decoder.onnx"] {
+            carried(name, name).unwrap();
+        }
+        assert!(carried("notes.data", "x").is_err());
+        let digests = models.check(Role::Masks).unwrap();
+        assert_eq!(digests.len(), 3 * 64);
+        let weights = models.of(Role::Masks).join("encoder.onnx.data");
+        std::fs::write(weights, "others").unwrap();
+        let message = models.check(Role::Masks).unwrap_err().to_string();
+        assert!(message.contains("encoder.onnx.data"), "{message}");
     }
 
     #[test]
