@@ -80,6 +80,11 @@ fn each_thing_that_can_t_be_used_has_its_sentence() {
         3,
     );
     refused(
+        label(&["--bandwidth", "2"]),
+        &["--bandwidth is for MeanShift", "--clustering mean-shift"],
+        3,
+    );
+    refused(
         foundation(&["--tags", "bolt:red"]),
         &["`red` is no kind of tag"],
         3,

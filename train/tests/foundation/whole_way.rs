@@ -246,4 +246,18 @@ fn a_quarter_of_the_masks_may_be_wrong() {
     println!("{kinds} kinds, {labelled} of {TRAIN} labelled");
     assert!(kinds >= 3 && labelled >= TRAIN / 3, "{stdout}");
     assert!(!stdout.contains("not used for training"), "{stdout}");
+    assert!(
+        stdout.contains("\ngrouped by Ward: ")
+            && stdout.contains("\ncompared with MeanShift, bandwidth "),
+        "{stdout}"
+    );
+
+    let mean_shift = ["--clustering", "mean-shift", "--bandwidth", "1.5"];
+    let output = train(folder.path(), &[&arguments[..], &mean_shift].concat());
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.contains("\ngrouped by MeanShift, bandwidth 1.500: ")
+            && stdout.contains("\ncompared with Ward: "),
+        "{stdout}"
+    );
 }
