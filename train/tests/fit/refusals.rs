@@ -327,7 +327,7 @@ fn a_part_named_as_good_and_as_bad_is_refused() {
 fn each_path_is_an_input_or_is_known_to_be_written() {
     use clap::CommandFactory;
     use std::any::TypeId;
-    // `sign` replaces the bundle that it reads, and `keygen` and `synth` make folders.
+    // `sign` replaces the bundle that it reads; `keygen`, `synth` and `models` make folders.
     let written = [
         "out",
         "work",
@@ -337,6 +337,7 @@ fn each_path_is_an_input_or_is_known_to_be_written() {
         "sign bundle",
         "keygen folder",
         "synth dir",
+        "models models",
     ];
     fn walk(command: &clap::Command, written: &[&str]) {
         for argument in command.get_arguments() {
