@@ -73,7 +73,10 @@ def save(model, path, metadata):
     if sum(len(tensor.raw_data) for tensor in model.graph.initializer) <= MOST_INLINE_BYTES:
         onnx.save(model, path)
     else:
-        onnx.save(model, path, save_as_external_data=True, location=path.name + ".data")
+        weights = path.with_name(path.name + ".data")
+        onnx.save(model, path, save_as_external_data=True, location=weights.name)
+        # The library makes it for its owner alone, unlike the graph
+        weights.chmod(path.stat().st_mode)
     onnx.checker.check_model(str(path))
 
 

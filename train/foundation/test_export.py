@@ -79,6 +79,15 @@ class Exports(unittest.TestCase):
             self.assertEqual(inputs(self.out / "grounding_dino/model.onnx")[0], first)
         self.assertTrue((self.out / "grounding_dino/vocab.txt").read_text().splitlines()[1012] == ".")
 
+    def test_large_weights_lie_beside_the_graph(self):
+        graph = sam_original.graphs(small.original_sam(1))[0]
+        with mock.patch.object(onnx_file, "MOST_INLINE_BYTES", 1000):
+            onnx_file.write(graph, self.folder)
+        names = sorted(file.name for file in self.folder.iterdir())
+        self.assertEqual(names, ["encoder.onnx", "encoder.onnx.data"])
+        modes = {file.stat().st_mode for file in self.folder.iterdir()}
+        self.assertEqual(len(modes), 1)
+
     def test_sam_from_a_hugging_face_folder(self):
         folder = self.folder / "sam-vit-base"
         small.sam(1).save_pretrained(folder)
