@@ -142,7 +142,7 @@ fn fetch(models: &ModelFolder, url: Option<&str>) -> Result<(), FoundationError>
             let download = Download {
                 url: format!("{}{there}", url.unwrap_or(known.source)),
                 target: models.of(known.role).join(here),
-                // Nobody publishes a digest: the first file that comes is the one that is recorded.
+                // No digest is published: that of the first file that arrives is recorded.
                 digest: "",
             };
             one(&download, &stop)?;

@@ -1,7 +1,7 @@
 //! The models' folder: which files are there, and whether they are still those that were brought.
 //!
-//! `SHA256SUMS` keeps the digest of each file, as `sha256sum --check` reads it. Nobody publishes digests of these files, so
-//! the first one that is seen is recorded, and another one later is refused.
+//! `SHA256SUMS` keeps the digest of each file, as `sha256sum --check` reads it. No digests of these files are
+//! published, so that of the first one is recorded, and a later file with another digest is refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
