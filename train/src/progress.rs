@@ -55,6 +55,7 @@ impl Progress {
     }
 
     /// One more image; `found` says what came of it.
+    #[cfg(feature = "foundation")]
     pub fn image_done(&mut self, image: usize, found: &str) {
         self.done("image", image, found);
     }

@@ -30,9 +30,11 @@ use clustered::cluster_regions;
 pub use clustered::{Clustered, Clustering};
 pub use divided::Divided;
 pub use error::LabelError;
+#[cfg(feature = "foundation")]
 pub(crate) use filter::without_overlap;
 pub use proposals::{DescribedRegions, Proposals};
 pub use regions::Regions;
+#[cfg(feature = "foundation")]
 pub(crate) use regions::without;
 pub use reliability::Reliability;
 use square_image::{SIDE, SquareImage};
